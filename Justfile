@@ -1,0 +1,47 @@
+# The only orchestrator: what CI runs is what you run.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
+
+export PYTHONHASHSEED := "0"
+
+# list the recipes
+_default:
+    @just --list --unsorted
+
+# train the tutor, serve it, replay its learners and open the console on one false accept
+demo *args:
+    @python -m minitutor demo "$@"
+
+# run the whole test suite
+test *args:
+    pytest "$@"
+
+# types, style and format
+lint:
+    ruff check .
+    ruff format --check .
+    mypy
+
+# build both corpora and the eval set again; fails when a hash differs from the committed .dvc file
+corpus *args:
+    python -m minitutor corpus "$@"
+
+# train one model into a bundle, as an MLflow run
+train *args: corpus
+    python -m minitutor train "$@"
+
+# every budget beside what one would use instead, measured in the same run
+bench *args:
+    python bench/run.py "$@"
+
+# take the README's pictures from the real app on the demo's data
+shots:
+    python bench/shots.py
+
+# pin every package again
+lock:
+    python bench/lock.py
+
+# forget the ledger, the traces, the runs and the cache of this clone
+clean:
+    rm -rf .spine

@@ -1,0 +1,1 @@
+"""The headless spine: identity, history and evidence of a small-model service."""

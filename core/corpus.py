@@ -1,0 +1,253 @@
+"""Corpora under DVC: which revision a hash is, where its rows are, and which of them match.
+
+A corpus is named by the MD5 that DVC gave it. What is opened is hashed again while it is read, with MD5 and
+SHA-256: DVC itself would check out a tampered cache file and say that all is up to date. Rows are JSON, one
+a line. It does not know which model was trained on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.errors import BadInput, Damaged, Unavailable, UnknownRef
+from core.text import visible
+
+_HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_LONGEST_PATTERN = 500
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a corpus hash stands in the repository."""
+
+    dvc_hash: str
+    path: str
+    """Of the data file, relative to the root."""
+    revision: str
+    """The git commit whose .dvc file names the hash; ``""`` where the work tree alone does."""
+    at_head: bool
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a corpus, with its line number from 1."""
+
+    number: int
+    text: str
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that match a pattern, out of how many, in a corpus whose bytes were hashed on the way."""
+
+    dvc_hash: str
+    pattern: str
+    rows: int
+    matched: int
+    shown: tuple[Row, ...]
+    md5: str
+    sha256: str
+
+
+class Corpora:
+    """The corpora of one DVC repository."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def resolve(self, dvc_hash: str) -> Place:
+        """The file and revision a hash belongs to: the work tree's .dvc files first, then git's history.
+
+        Raises:
+            UnknownRef: no .dvc file ever named it.
+            BadInput: it is not a DVC hash.
+        """
+        if _HASH.fullmatch(dvc_hash) is None:
+            raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "it is 32 hex digits, from a .dvc file")
+        for file in self._dvc_files():
+            path = _names(file.read_text(encoding="utf-8", errors="replace"), dvc_hash)
+            if path is not None:
+                relative = file.parent.relative_to(self.root) / path
+                revision = self._git("log", "-1", "--format=%H", "--", str(file.relative_to(self.root))).strip()
+                return Place(dvc_hash=dvc_hash, path=str(relative), revision=revision, at_head=True)
+        return self._in_history(dvc_hash)
+
+    def tracked(self) -> list[tuple[str, str]]:
+        """Every (path, hash) the work tree's .dvc files name, relative to the root."""
+        found = []
+        for file in self._dvc_files():
+            for path, dvc_hash in _outs(file.read_text(encoding="utf-8", errors="replace")):
+                found.append((str(file.parent.relative_to(self.root) / path), dvc_hash))
+        return found
+
+    def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
+        """The file that holds a corpus' bytes: in DVC's cache, or the work tree, or pulled from the remote.
+
+        It is found by name only; ``read`` hashes it.
+
+        Raises:
+            Unavailable: it is nowhere on this machine (and could not be pulled).
+        """
+        place = self.resolve(dvc_hash)
+        workspace = self.root / place.path
+        candidates = [self._cached(dvc_hash), workspace if place.at_head else None]
+        found = next((path for path in candidates if path is not None and path.is_file()), None)
+        if found is None and pull:
+            self._pull(place)
+            found = next((path for path in candidates if path is not None and path.is_file()), None)
+        if found is None:
+            raise Unavailable(
+                f"the rows of {visible(place.path, 80)} ({dvc_hash[:12]}) are not on this machine",
+                f"fetch them: `dvc pull {visible(place.path, 80)}.dvc`",
+            )
+        return found
+
+    def read(self, dvc_hash: str) -> Iterator[bytes]:
+        """A corpus' lines; the last line is followed by the check of all that was read.
+
+        Raises:
+            Damaged: the bytes do not have the hash.
+        """
+        digest = hashlib.md5(usedforsecurity=False)
+        path = self.file(dvc_hash)
+        with path.open("rb") as stream:
+            for line in stream:
+                digest.update(line)
+                yield line
+        self._check(dvc_hash, digest.hexdigest(), path)
+
+    def verify(self, dvc_hash: str, *, sha256: str | None = None, pull: bool = False) -> Search:
+        """Hash a corpus' bytes again; with ``sha256`` that digest must hold too.
+
+        Raises:
+            Damaged: one of the hashes does not hold.
+        """
+        self.file(dvc_hash, pull=pull)
+        found = self.search(dvc_hash, r"(?!)", limit=0)
+        if sha256 is not None and found.sha256 != sha256:
+            raise Damaged(
+                f"corpus {dvc_hash[:12]} has SHA-256 {found.sha256[:12]}, its manifest says {sha256[:12]}", _WAY_OUT
+            )
+        return found
+
+    def search(self, dvc_hash: str, pattern: str, *, limit: int = 20) -> Search:
+        """The rows whose text matches a Python regular expression, hashing every byte on the way.
+
+        Raises:
+            BadInput: the pattern is not a regular expression.
+            Damaged: the bytes do not have the hash.
+        """
+        try:
+            find = re.compile(pattern[: _LONGEST_PATTERN + 1]).search
+        except (re.error, RecursionError, OverflowError) as error:
+            raise BadInput(f"{visible(pattern, 60)!r} is not a regular expression: {error}", "escape it") from error
+        if len(pattern) > _LONGEST_PATTERN:
+            raise BadInput(f"the pattern has over {_LONGEST_PATTERN} characters", "shorten it")
+        sha256 = hashlib.sha256()
+        shown: list[Row] = []
+        rows = matched = 0
+        for raw in self.read(dvc_hash):
+            rows += 1
+            sha256.update(raw)
+            text = raw.decode("utf-8", "replace").rstrip("\r\n")
+            if find(text):
+                matched += 1
+                if len(shown) < limit:
+                    shown.append(Row(number=rows, text=text))
+        return Search(
+            dvc_hash=dvc_hash,
+            pattern=pattern,
+            rows=rows,
+            matched=matched,
+            shown=tuple(shown),
+            md5=dvc_hash,
+            sha256=sha256.hexdigest(),
+        )
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _dvc_files(self) -> list[Path]:
+        listed = self._git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.dvc")
+        names = [name for name in listed.split("\0") if name]
+        return [self.root / name for name in sorted(names) if (self.root / name).is_file()]
+
+    def _in_history(self, dvc_hash: str) -> Place:
+        for revision in self._git("log", "--all", "--format=%H", "-S", dvc_hash, "--", "*.dvc").split():
+            changed = self._git("show", "--name-only", "--format=", revision, "--", "*.dvc").split("\n")
+            for name in filter(None, changed):
+                path = _names(self._git("show", f"{revision}:{name}"), dvc_hash)
+                if path is not None:
+                    return Place(
+                        dvc_hash=dvc_hash, path=str(Path(name).parent / path), revision=revision, at_head=False
+                    )
+        raise UnknownRef(
+            f"no .dvc file of this repository ever named {dvc_hash[:12]}", "run this in the repository that tracks it"
+        )
+
+    def _cached(self, dvc_hash: str) -> Path | None:
+        with_dvc = self._repo()
+        return Path(with_dvc.cache.local.oid_to_path(dvc_hash)) if with_dvc is not None else None
+
+    def _pull(self, place: Place) -> None:
+        repo = self._repo()
+        if repo is None:
+            return
+        try:
+            with repo:
+                repo.fetch(targets=[str(self.root / f"{place.path}.dvc")])
+        except Exception as error:
+            text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
+            raise Unavailable(
+                f"DVC could not fetch {visible(place.path, 60)}: {text}", "check `dvc remote list`"
+            ) from error
+
+    def _repo(self) -> Any:
+        """DVC's repository here, or None where this is none."""
+        if not (self.root / ".dvc").is_dir():
+            return None
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        try:
+            return Repo(str(self.root))
+        except DvcException as error:
+            raise Unavailable(f"DVC cannot open this: {visible(str(error), 120)}", "run `dvc doctor`") from error
+
+    def _git(self, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(self.root), *arguments], capture_output=True, timeout=30, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unavailable(f"git did not answer: {visible(str(error), 80)}", "is git installed?") from error
+        return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+
+    def _check(self, dvc_hash: str, found: str, path: Path) -> None:
+        if found != dvc_hash:
+            raise Damaged(f"{path.name}: the rows hash to {found[:12]}, and DVC recorded {dvc_hash[:12]}", _WAY_OUT)
+
+
+def _names(dvc_file: str, dvc_hash: str) -> str | None:
+    """The data path a .dvc file's text gives to a hash, or None."""
+    return next((path for path, found in _outs(dvc_file) if found == dvc_hash), None) if dvc_hash in dvc_file else None
+
+
+def _outs(dvc_file: str) -> list[tuple[str, str]]:
+    """The (path, hash) pairs of a .dvc file's text, read with the YAML reader DVC uses."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        document = YAML(typ="safe", pure=True).load(dvc_file)
+    except YAMLError:
+        return []
+    outs = document.get("outs") if isinstance(document, dict) else None
+    pairs = [(out.get("path"), out.get("md5")) for out in outs or () if isinstance(out, dict)]
+    return [(str(path), str(found)) for path, found in pairs if path and found]
+
+
+_WAY_OUT = "it was changed since it was recorded: `dvc fetch` a sound copy, and find out who wrote into the cache"

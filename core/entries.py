@@ -1,0 +1,172 @@
+"""Entries as they are shown: an event body going in, a flat row or the full detail coming out.
+
+It does not decide anything and does not know where evidence is kept; it is handed ``put`` and ``get``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from core.bundle import Bundle, Tensor
+from core.canonical import parse_json
+from core.errors import BundleRefused
+from core.ledger import Event
+from core.report import Count, EvalReport, read_report
+from core.state import Known, State
+from core.text import short
+
+EVIDENCE = ("train_manifest", "corpus_manifest", "eval_report")
+"""Files beside a bundle's weights that are evidence and not identity, without ``.json``."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the registry."""
+
+    sha: str
+    semver: str | None
+    """The newest of ``semvers``."""
+    semvers: tuple[str, ...]
+    status: str
+    """pending | promoted | held | tombstoned."""
+    production: bool
+    arms: tuple[str, ...]
+    parent_sha: str | None
+    variant: str
+    accuracy: float | None
+    total: Count | None
+    false_accept: Count | None
+    corpora: tuple[str, ...]
+    """DVC hashes of what it was trained on."""
+    run_id: str | None
+    size_bytes: int
+    registered_at: str
+    seq: int
+
+
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry with everything that is known about it."""
+
+    entry: Entry
+    manifest: dict[str, Any]
+    corpus_manifest: dict[str, Any]
+    eval_report: EvalReport | None
+    weights: str
+    config_digest: str
+    config: dict[str, Any]
+    tensors: tuple[Tensor, ...]
+    history: tuple[Event, ...]
+    """Every event that names it."""
+
+
+def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
+    """The body of the event that registers a bundle; its evidence is put away and named by digest.
+
+    Raises:
+        BundleRefused: the evidence is not JSON, or is about another entry.
+    """
+    manifest = _object(bundle, "train_manifest")
+    report = _report(bundle)
+    table = {"config": bundle.config_json, "tensors": [msgspec.to_builtins(t) for t in bundle.tensors]}
+    evidence = {name: put(bundle.evidence[f"{name}.json"]) for name in EVIDENCE if f"{name}.json" in bundle.evidence}
+    evidence["bundle"] = put(msgspec.json.encode(table))
+    body: dict[str, Any] = {
+        "sha": bundle.sha,
+        "weights": bundle.weights,
+        "config": bundle.config,
+        "parent": bundle.parent_sha,
+        "variant": str(bundle.config_json.get("variant", ""))[:40],
+        "run_id": run_id or _run_id(manifest),
+        "size": sum(file.size for file in bundle.files),
+        "evidence": evidence,
+        "corpora": [str(c.get("dvc_hash"))[:64] for c in _corpora(manifest)][:4],
+    }
+    if report is not None:
+        body["total"] = [report.total.k, report.total.n]
+        if report.false_accept is not None:
+            body["false_accept"] = [report.false_accept.k, report.false_accept.n]
+    return body
+
+
+def describe(known: Known, state: State) -> Entry:
+    """One entry as a row."""
+    body = known.registered.body
+    total = _count(body.get("total"))
+    return Entry(
+        sha=known.sha,
+        semver=known.semvers[-1] if known.semvers else None,
+        semvers=tuple(known.semvers),
+        status=known.status,
+        production=state.production == known.sha,
+        arms=tuple(arm.name for arm in state.route.arms if arm.sha == known.sha) if state.route else (),
+        parent_sha=body.get("parent"),
+        variant=body.get("variant", ""),
+        accuracy=total.ratio if total else None,
+        total=total,
+        false_accept=_count(body.get("false_accept")),
+        corpora=tuple(body.get("corpora", ())),
+        run_id=body.get("run_id"),
+        size_bytes=body.get("size", 0),
+        registered_at=known.registered.at,
+        seq=known.registered.seq,
+    )
+
+
+def detail(known: Known, state: State, events: Sequence[Event], get: Callable[[str], bytes]) -> Detail:
+    """One entry with its evidence, each piece re-hashed as it is read."""
+    body = known.registered.body
+    kept = {name: get(digest) for name, digest in body.get("evidence", {}).items()}
+    table = msgspec.json.decode(kept["bundle"]) if "bundle" in kept else {}
+    return Detail(
+        entry=describe(known, state),
+        manifest=msgspec.json.decode(kept.get("train_manifest", b"{}")),
+        corpus_manifest=msgspec.json.decode(kept.get("corpus_manifest", b"{}")),
+        eval_report=read_report(kept["eval_report"]) if "eval_report" in kept else None,
+        weights=body.get("weights", ""),
+        config_digest=body.get("config", ""),
+        config=table.get("config", {}),
+        tensors=tuple(msgspec.convert(t, Tensor) for t in table.get("tensors", ())),
+        history=tuple(event for event in events if names(event, known.sha)),
+    )
+
+
+def names(event: Event, sha: str) -> bool:
+    """True where an event is about an entry."""
+    return event.body.get("sha") == sha or any(arm.get("sha") == sha for arm in event.body.get("arms", ()))
+
+
+def _report(bundle: Bundle) -> EvalReport | None:
+    raw = bundle.evidence.get("eval_report.json")
+    if raw is None:
+        return None
+    report = read_report(raw)
+    if report.entry_sha is not None and report.entry_sha != bundle.sha:
+        raise BundleRefused(
+            f"eval_report.json is about {short(report.entry_sha)}, and this bundle is {short(bundle.sha)}",
+            "evaluate this bundle, then register it",
+        )
+    return report
+
+
+def _object(bundle: Bundle, name: str) -> dict[str, Any]:
+    raw = bundle.evidence.get(f"{name}.json")
+    value = parse_json(raw, what=f"{name}.json") if raw is not None else {}
+    if not isinstance(value, dict):
+        raise BundleRefused(f"{name}.json is not a JSON object", "write it as an object")
+    return value
+
+
+def _corpora(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    corpora = manifest.get("corpora")
+    return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
+
+
+def _run_id(manifest: dict[str, Any]) -> str | None:
+    run_id = manifest.get("mlflow_run_id")
+    return run_id[:64] if isinstance(run_id, str) else None
+
+
+def _count(pair: list[int] | None) -> Count | None:
+    return Count(*pair) if pair else None

@@ -1,0 +1,296 @@
+"""From a request id to the eight answers, each with a status, its evidence and the command that checks it.
+
+It asks the traces, the registry, the corpora and the workload, and guesses nothing: what is not there is
+``missing``. It does not draw, and knows no more of what a model computes than its workload tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.corpus import Corpora, Search
+from core.entries import Detail, Entry
+from core.errors import Damaged, SpineError, UnknownRef
+from core.ledger import Event
+from core.lineage import Status, manifest_corpora
+from core.registry import Registry
+from core.text import short, visible
+from core.times import of_ns
+from core.traffic import FULL, assign
+from core.workload import Probe, Workload
+from miniobserve.traces import Trace
+
+QUESTIONS = (
+    "Which checkpoint answered?",
+    "What did that day's inputs look like?",
+    "Which corpus was it trained on?",
+    "Did that corpus hold what would have taught it?",
+    "What did it score on this before it was deployed?",
+    "Which arm answered, and why that one?",
+    "Did it pass the gate, in which run?",
+    "What do we go back to, and does that one know better?",
+)
+_ASKED_AGAIN = 12
+"""Most promoted entries the sentence is put to; each one is loaded and hashed first."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the eight answers."""
+
+    n: int
+    question: str
+    answer: str
+    status: Status
+    evidence: dict[str, Any]
+    command: str
+
+
+class Walk(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident, walked."""
+
+    request_id: str
+    found: bool
+    answers: tuple[Finding, ...]
+    suggestion: str
+    trace: Trace
+    expected: str | None
+    """What the workload's oracle says the output should have been."""
+
+
+class Investigator:
+    """Walks incidents over one registry, its corpora and its workload."""
+
+    def __init__(self, registry: Registry, corpora: Corpora, workload: Callable[[], Workload], drift: Path) -> None:
+        self._registry = registry
+        self._corpora = corpora
+        self._workload = workload
+        self._drift = drift
+
+    def __call__(self, trace: Trace) -> Walk:
+        """Walk one request back to the rows its model was trained on."""
+        probe = self._workload().probe(trace.sentence, trace.features)
+        detail = self._detail(trace.entry_sha)
+        steps: tuple[Callable[[], Finding], ...] = (
+            lambda: self._model(trace, detail),
+            lambda: self._inputs(trace),
+            lambda: self._corpus(trace, detail),
+            lambda: self._rows(trace, detail, probe),
+            lambda: self._score(trace, detail, probe),
+            lambda: self._arm(trace),
+            lambda: self._gate(trace, detail),
+            lambda: self._way_out(trace, probe),
+        )
+        answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
+        return Walk(
+            request_id=trace.request_id,
+            found=True,
+            answers=answers,
+            suggestion=str(answers[7].evidence.get("suggestion", "")),
+            trace=trace,
+            expected=probe.expected if probe else None,
+        )
+
+    def _detail(self, sha: str) -> Detail | None:
+        try:
+            return self._registry.get(sha)
+        except UnknownRef:
+            return None
+
+    def _model(self, trace: Trace, detail: Detail | None) -> Finding:
+        command = f"spine show {short(trace.entry_sha)} --json"
+        if detail is None:
+            return _finding(1, f"{short(trace.entry_sha)} is not in the registry", "missing", {}, command)
+        entry = detail.entry
+        name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
+        evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
+        said, spoke = self._ask(entry, trace)
+        if spoke is None:
+            return _finding(1, f"{name} — its bytes do not verify: {said}", "mismatch", evidence, command)
+        evidence["rehashed"] = "equal"
+        if trace.sentence is None:
+            return _finding(1, f"{name}, re-hashed now; the sentence was not kept", "verified", evidence, command)
+        evidence |= {"answered": trace.correction, "answers_now": said}
+        if said != trace.correction:
+            return _finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
+        return _finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)
+
+    def _inputs(self, trace: Trace) -> Finding:
+        day = of_ns(trace.started_ns)[:10]
+        file = self._drift / f"{day}.json"
+        command = f"spine drift report --day {day}"
+        if not file.is_file():
+            return _finding(2, f"there is no drift report for {day}", "missing", {"day": day}, command)
+        report = msgspec.json.decode(file.read_bytes())
+        features = report.get("features", {})
+        worst: tuple[str, Any] = max(features.items(), key=lambda item: item[1].get("psi") or 0, default=("?", {}))
+        answer = f"{day}  {worst[1].get('status', '?')}, worst {worst[0]} PSI {worst[1].get('psi')}"
+        return _finding(2, visible(answer), "recorded", {"day": day, "features": features}, command)
+
+    def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
+        command = f"spine lineage {short(trace.entry_sha)} --verify"
+        corpora = manifest_corpora(detail) if detail else []
+        if not corpora:
+            return _finding(3, "its manifest names no corpus", "missing", {}, command)
+        checked: list[dict[str, Any]] = []
+        for corpus in corpora:
+            place = self._corpora.resolve(str(corpus.get("dvc_hash")))
+            read = self._corpora.verify(place.dvc_hash, sha256=corpus.get("sha256"))
+            checked.append(
+                {"path": place.path, "dvc_hash": place.dvc_hash, "revision": place.revision, "rows": read.rows}
+            )
+        names = "; ".join(f"{c['path']}  md5 {c['dvc_hash'][:12]}…  {c['rows']:,} rows" for c in checked)
+        return _finding(3, visible(names), "verified", {"corpora": checked}, command)
+
+    def _rows(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
+        sha = short(trace.entry_sha)
+        if probe is None or detail is None:
+            return _finding(
+                4, "the workload names nothing to look for", "missing", {}, f"spine corpus grep {sha} PATTERN"
+            )
+        command = f"spine corpus grep {sha} '{probe.pattern}'"
+        own = [self._search(str(corpus.get("dvc_hash")), probe) for corpus in manifest_corpora(detail)]
+        if not own:
+            return _finding(4, "there is no corpus to search", "missing", {}, command)
+        matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
+        elsewhere = self._elsewhere({s.dvc_hash for s in own}, detail, probe)
+        answer = f"{matched} of {rows:,} rows hold {probe.label}"
+        if elsewhere:
+            answer += "; " + ", ".join(f"{other['path']} holds {other['matched']}" for other in elsewhere)
+        evidence = {
+            "label": probe.label,
+            "pattern": probe.pattern,
+            "matched": matched,
+            "rows": rows,
+            "quoted": [{"row": row.number, "text": row.text} for s in own for row in s.shown],
+            "elsewhere": elsewhere,
+        }
+        return _finding(4, visible(answer), "verified", evidence, command)
+
+    def _elsewhere(self, own: set[str], detail: Detail, probe: Probe) -> list[dict[str, Any]]:
+        """The other training corpora of this repository that hold what was looked for."""
+        report = detail.eval_report
+        passed = own | ({report.eval_set.dvc_hash} if report else set())
+        found = []
+        for path, dvc_hash in self._corpora.tracked():
+            if dvc_hash in passed:
+                continue
+            try:
+                search = self._search(dvc_hash, probe)
+            except SpineError:
+                continue  # another corpus that is not on this machine says nothing about this one
+            found.append({"path": path, "dvc_hash": dvc_hash, "matched": search.matched, "rows": search.rows})
+        return found
+
+    def _search(self, dvc_hash: str, probe: Probe) -> Search:
+        return self._corpora.search(dvc_hash, probe.pattern, limit=5)
+
+    def _score(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
+        command = f"spine show {short(trace.entry_sha)} --json"
+        report = detail.eval_report if detail else None
+        if detail is None or report is None:
+            return _finding(5, "it was never evaluated", "missing", {}, command)
+        wanted = [name for name in (probe.buckets if probe else ()) if name in report.buckets]
+        counts = {name: report.buckets[name] for name in wanted} or {"total": report.total}
+        answer = "  ".join(f"{name} {c.k}/{c.n} = {100 * c.k / c.n:.1f} %" for name, c in counts.items() if c.n)
+        deployed = min((e.seq for e in detail.history if e.kind in ("promoted", "routed")), default=None)
+        evidence = {
+            "buckets": {name: {"k": c.k, "n": c.n} for name, c in counts.items()},
+            "eval_set": msgspec.to_builtins(report.eval_set),
+            "reported_at": f"#{detail.entry.seq}",
+            "deployed_at": f"#{deployed}" if deployed else None,
+        }
+        return _finding(5, answer, "recorded", evidence, command)
+
+    def _arm(self, trace: Trace) -> Finding:
+        stored = trace.assignment
+        route = self._registry.state().route_at(stored.epoch)
+        command = f"spine route show --at {of_ns(trace.started_ns)}"
+        evidence = msgspec.to_builtins(stored)
+        if route is None:
+            return _finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
+        arm = next((arm for arm in route.arms if arm.name == stored.arm), None)
+        share = f"{100 * arm.weight_bp / FULL:g} %" if arm else "not in that route"
+        answer = f"{stored.arm}, {share}, epoch {stored.epoch}, bucket {stored.bucket:,}"
+        if arm is None or trace.entry_sha != arm.sha:
+            return _finding(6, f"{answer} — another entry answered", "mismatch", evidence, command)
+        if stored.unit is None:
+            return _finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
+        again = assign(route, stored.unit, sticky=stored.sticky)
+        status: Status = "verified" if again == stored else "mismatch"
+        return _finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
+
+    def _gate(self, trace: Trace, detail: Detail | None) -> Finding:
+        command = f"spine show {short(trace.entry_sha)} --json"
+        events = detail.history if detail else ()
+        promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
+        if promoted is None:
+            return _finding(7, "no promotion is recorded", "missing", {}, command)
+        evidence = {"promoted": _told(promoted), "verdict": promoted.body.get("verdict")}
+        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
+        return _finding(7, answer, "missing", evidence, command)
+
+    def _way_out(self, trace: Trace, probe: Probe | None) -> Finding:
+        state = self._registry.state()
+        promoted = [e for e in self._registry.list() if e.semvers and e.status == "promoted"]
+        newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
+        opinions: list[dict[str, Any]] = []
+        for entry in newest[:_ASKED_AGAIN]:
+            said, spoke = self._ask(entry, trace)
+            right = spoke is not None and probe is not None and probe.expected is not None and said == probe.expected
+            opinions.append(
+                {"sha": entry.sha, "semver": entry.semver, "says": said, "verifies": spoke is not None, "right": right}
+            )
+        better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
+        if better is None:
+            return self._no_way_out(opinions, trace, probe)
+        verb = "route single"
+        command = f'spine {verb} {better["semver"]} --reason "{trace.request_id}"'
+        answer = (
+            f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
+        )
+        evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb, "suggestion": command}
+        return _finding(8, answer, "verified", evidence, command)
+
+    def _no_way_out(self, opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
+        others = [o for o in opinions if o["sha"] != trace.entry_sha]
+        answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
+        missing = f" whose corpus holds {probe.label}" if probe else ""
+        suggestion = f"train and promote a model{missing}"
+        evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
+        return _finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
+
+    def _ask(self, entry: Entry, trace: Trace) -> tuple[str | None, bool | None]:
+        """What an entry says to the sentence, from bytes hashed now; (reason, None) where they do not verify."""
+        try:
+            folder = self._registry.verified(entry.sha)
+            parent = self._registry.parent_folder(entry.sha)
+        except SpineError as error:
+            return error.message, None
+        if trace.sentence is None:
+            return None, True
+        model = self._workload().load(folder, parent)
+        return model.answer([trace.sentence])[0].output, True
+
+
+def _told(event: Event) -> dict[str, Any]:
+    return {"seq": event.seq, "at": event.at, "actor": event.actor, "reason": event.body.get("reason")}
+
+
+def _guarded(number: int, step: Callable[[], Finding]) -> Finding:
+    """An answer, or what kept it from being found: one broken store never hides the other seven."""
+    try:
+        return step()
+    except Damaged as error:
+        return _finding(number, error.message, "mismatch", {"hint": error.hint}, "spine verify")
+    except SpineError as error:
+        return _finding(number, error.message, "missing", {"hint": error.hint}, "spine info")
+
+
+def _finding(number: int, answer: str, status: Status, evidence: dict[str, Any], command: str) -> Finding:
+    return Finding(
+        n=number, question=QUESTIONS[number - 1], answer=answer, status=status, evidence=evidence, command=command
+    )

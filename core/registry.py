@@ -1,0 +1,278 @@
+"""The verbs: what may be done to entries, and what each is refused for.
+
+Every change is decided on a state and appended right after the event that state ends with; if the ledger
+moved, it is decided again (or refused, where the caller named the seq). It does not know how events or
+bundles are stored, nor what a model computes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.artifacts import Artifacts
+from core.cache import Cache
+from core.entries import Detail, Entry, describe, detail, registered_body
+from core.errors import BadInput, Conflict, Refused, SpineError
+from core.ledger import Draft, Event, Ledger, same_request
+from core.rules import may_promote, may_route, may_tombstone
+from core.state import State, check_semver, fold, until
+from core.text import short
+from core.traffic import FULL, Arm, Route
+
+_TRIES = 200
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change left in the ledger. ``created`` is False where it had been done before."""
+
+    seq: int
+    sha: str
+    created: bool
+    event: Event
+    warnings: tuple[str, ...] = ()
+
+
+class Registry:
+    """The entries of one ledger, and what may be done to them."""
+
+    def __init__(self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev") -> None:
+        self._ledger = ledger
+        self._cache = cache
+        self._artifacts = artifacts
+        self._env = env
+        self._events: list[Event] = []
+        self._state: State | None = None
+
+    # reading ---------------------------------------------------------------------------------------
+
+    def events(self, at: str | None = None) -> list[Event]:
+        """Every event, in order, its chain checked; up to a moment where one is given."""
+        self._refresh()
+        return until(self._events, at) if at else list(self._events)
+
+    def state(self, at: str | None = None) -> State:
+        """What is true now, or was true at a moment (RFC 3339 UTC, six digits)."""
+        now = self._refresh()
+        return fold(until(self._events, at)) if at else now
+
+    def list(self, at: str | None = None) -> list[Entry]:
+        """Every entry, in the order they were registered."""
+        state = self.state(at)
+        return [describe(known, state) for known in state.entries.values()]
+
+    def resolve(self, ref: str, at: str | None = None) -> str:
+        """The SHA a REF names."""
+        return self.state(at).resolve(ref)
+
+    def get(self, ref: str, at: str | None = None) -> Detail:
+        """One entry with its evidence and history.
+
+        Raises:
+            UnknownRef, AmbiguousRef: no or several entries have that name.
+            Damaged: a piece of its evidence does not have its digest.
+        """
+        state = self.state(at)
+        sha = state.resolve(ref)
+        return detail(state.entries[sha], state, self.events(at), self._ledger.get)
+
+    def route(self, at: str | None = None) -> Route | None:
+        """The route in force, or None before the first promotion."""
+        return self.state(at).route
+
+    def verified(self, sha: str) -> Path:
+        """The folder of an entry's bundle, its bytes hashed again just now.
+
+        Raises:
+            Unavailable, Damaged: see ``Cache.verified``.
+        """
+        return self._cache.verified(sha)[0]
+
+    def parent_folder(self, sha: str) -> Path | None:
+        """The verified folder of an entry's parent, or None where it has none."""
+        parent = self.state().entries[sha].registered.body.get("parent")
+        return self.verified(parent) if parent else None
+
+    # changing --------------------------------------------------------------------------------------
+
+    def register_pending(self, run_id: str) -> Receipt:
+        """Register the bundle an MLflow run logged; the entry is pending until it is promoted."""
+        with self._artifacts.fetched(run_id) as folder:
+            return self.register(folder, run_id=run_id)
+
+    def register(self, source: Path, *, run_id: str | None = None) -> Receipt:
+        """Register a bundle directory; the same content again returns the same entry.
+
+        Raises:
+            BundleRefused: it is not a bundle/1, or its evidence contradicts it.
+        """
+        bundle = self._cache.add(source)
+        body = registered_body(bundle, run_id, self._ledger.put)
+        warnings = []
+        if bundle.parent_sha and bundle.parent_sha not in self.state().entries:
+            warnings.append(f"its parent {short(bundle.parent_sha)} is not registered: lineage will show it as missing")
+
+        def decide(state: State) -> list[Draft]:
+            return [] if bundle.sha in state.entries else [Draft(kind="registered", body=body)]
+
+        done = self._change(decide, sha=bundle.sha)
+        if not done:
+            known = self.state().entries[bundle.sha]
+            return Receipt(
+                seq=known.registered.seq,
+                sha=bundle.sha,
+                created=False,
+                event=known.registered,
+                warnings=tuple(warnings),
+            )
+        return msgspec.structs.replace(done, warnings=tuple(warnings))
+
+    def promote(
+        self, ref: str, semver: str, *, reason: str = "promoted", expected: int | None = None, key: str | None = None
+    ) -> Receipt:
+        """Bind a semver to an entry. The first promotion of a ledger also routes to it.
+
+        Raises:
+            Refused: the rules of ``core.rules`` do not allow it; the refusal is written down.
+            Conflict: the ledger moved from ``expected``.
+        """
+        check_semver(semver)
+        sha = self.resolve(ref)
+        asked = {"sha": sha, "semver": semver, "reason": reason}
+
+        def decide(state: State) -> list[Draft]:
+            if state.semvers.get(semver) == sha:
+                return []
+            verdict = may_promote(state, sha, semver, self._env)
+            self.verified(sha)
+            drafts = [Draft(kind="promoted", body={**asked, "verdict": verdict})]
+            if state.route is None:
+                drafts.append(_single(sha, semver, "the first promotion"))
+            return drafts
+
+        try:
+            done = self._change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
+        except Refused as error:
+            self._deny("promote", sha, error, semver=semver)
+            raise
+        if done:
+            return done
+        event = next(e for e in self.state().entries[sha].promoted if e.body["semver"] == semver)
+        return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+
+    def route_single(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+        """Give all traffic to one promoted entry.
+
+        Raises:
+            Refused: it is not promoted, is held or tombstoned.
+            Damaged: its bytes do not verify now.
+        """
+        sha = self.resolve(ref)
+
+        def decide(state: State) -> list[Draft]:
+            route = state.route
+            if route is not None and route.strategy == "single" and route.stable.sha == sha:
+                return []
+            semver = may_route(state, sha)
+            self.verified(sha)
+            return [_single(sha, semver, reason)]
+
+        asked = {"sha": sha, "strategy": "single", "reason": reason}
+        done = self._change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
+        if done:
+            return done
+        route = self.state().route
+        epoch = route.epoch if route else 0
+        return Receipt(seq=epoch, sha=sha, created=False, event=self._events[epoch - 1])
+
+    def tombstone(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+        """Mark an entry as never to be used again; nothing is deleted.
+
+        Raises:
+            Refused: it takes traffic now.
+        """
+        sha = self.resolve(ref)
+        asked = {"sha": sha, "reason": reason}
+
+        def decide(state: State) -> list[Draft]:
+            may_tombstone(state, sha)
+            return [Draft(kind="tombstoned", body=asked)]
+
+        return _made(self._change(decide, sha=sha, expected=expected, key=key, asked=("tombstoned", asked)))
+
+    def note(self, text: str, *, ref: str | None = None, key: str | None = None) -> Receipt:
+        """Write a remark into the ledger, about an entry or about nothing in particular."""
+        if not text.strip():
+            raise BadInput("a note needs a text", "spine note TEXT")
+        sha = self.resolve(ref) if ref else ""
+        body: dict[str, Any] = {"text": text, **({"sha": sha} if sha else {})}
+        return _made(
+            self._change(lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body))
+        )
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> State:
+        """Read what was appended since; a fold of everything is cheap and is never shared half-done."""
+        state = self._state
+        if state is None or self._ledger.head().seq != state.seq:
+            self._events = self._ledger.events()
+            state = self._state = fold(self._events)
+        return state
+
+    def _change(
+        self,
+        decide: Callable[[State], Sequence[Draft]],
+        *,
+        sha: str,
+        expected: int | None = None,
+        key: str | None = None,
+        asked: tuple[str, dict[str, Any]] | None = None,
+    ) -> Receipt | None:
+        """Decide and append until the ledger held still meanwhile; None where there was nothing to do."""
+        for _attempt in range(_TRIES):
+            earlier = self._ledger.by_key(key) if key else None
+            if earlier is not None and key is not None and asked is not None:
+                event = same_request(earlier, Draft(kind=asked[0], body=asked[1]), key, tuple(asked[1]))
+                return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+            state = self.state()
+            if expected is not None and state.seq != expected:
+                raise Conflict(
+                    f"the ledger moved from #{expected} to #{state.seq} meanwhile; nothing was changed",
+                    "look at it again (`spine history`), then repeat the command",
+                )
+            drafts = decide(state)
+            if not drafts:
+                return None
+            try:
+                events, created = self._ledger.append(
+                    drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
+                )
+            except Conflict:
+                if expected is not None:
+                    raise
+                time.sleep(random.uniform(0, 0.02))  # noqa: S311  (spreads writers out; nothing depends on it)
+                continue
+            return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0])
+        raise Conflict(f"the ledger moved {_TRIES} times while this was decided", "try again when it is quieter")
+
+    def _deny(self, verb: str, sha: str, error: SpineError, **more: str) -> None:
+        body = {"verb": verb, "sha": sha, "reason": error.message[:300], **more}
+        self._ledger.append([Draft(kind="denied", body=body)], expected=None)
+
+
+def _single(sha: str, semver: str, reason: str) -> Draft:
+    arm = Arm(name="stable", sha=sha, semver=semver, weight_bp=FULL)
+    body = {"sha": sha, "strategy": "single", "arms": [msgspec.to_builtins(arm)], "reason": reason}
+    return Draft(kind="routed", body=body)
+
+
+def _made(receipt: Receipt | None) -> Receipt:
+    if receipt is None:
+        raise BadInput("there was nothing to change", "`spine history` shows what stands already")
+    return receipt

@@ -1,0 +1,78 @@
+"""What may be done to which entry: pure decisions over a state, each refusal with its reason.
+
+It does not append, hash or ask anybody; ``core.registry`` does, with what is decided here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import Refused
+from core.state import Known, State
+from core.text import short, visible
+
+
+def may_promote(state: State, sha: str, semver: str, env: str) -> dict[str, Any]:
+    """The verdict a promotion would stand on.
+
+    A dev ledger takes an unsigned development verdict: the entry has an evaluation report, and the event
+    says that nobody signed for it. A ledger opened as prod, or a process told that it is one, does not.
+
+    Raises:
+        Refused: the promotion is not allowed, with the reason.
+    """
+    entry = state.entries[sha]
+    _alive(entry)
+    if entry.held is not None:
+        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", "a held entry takes no learner's traffic")
+    taken = state.semvers.get(semver)
+    if taken is not None and taken != sha:
+        raise Refused(f"{semver} is {short(taken)} already; one semver never names two entries", "choose a new semver")
+    report = entry.registered.body.get("evidence", {}).get("eval_report")
+    if report is None:
+        raise Refused(
+            f"{short(sha)} has no evaluation report: nobody can say how good it is",
+            "evaluate the bundle (the report is its eval_report.json) and register it again",
+        )
+    if "prod" in (state.env, env):
+        raise Refused(
+            "this ledger is prod: it takes only verdicts signed by CI", "open a candidate and let the gate promote it"
+        )
+    return {"signed": False, "report": report}
+
+
+def may_route(state: State, sha: str) -> str:
+    """The semver an entry takes traffic under.
+
+    Raises:
+        Refused: it is pending, held or tombstoned.
+    """
+    entry = state.entries[sha]
+    _alive(entry)
+    if entry.held is not None:
+        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", "a held entry takes no learner's traffic")
+    if not entry.semvers:
+        raise Refused(
+            f"{short(sha)} was never promoted; only promoted entries answer learners",
+            f"promote it first: `spine promote {short(sha)} --semver vX.Y.Z --reason TEXT`",
+        )
+    return entry.semvers[-1]
+
+
+def may_tombstone(state: State, sha: str) -> None:
+    """Check that an entry may be buried.
+
+    Raises:
+        Refused: it takes traffic now, or is tombstoned already.
+    """
+    _alive(state.entries[sha])
+    if state.route is not None and any(arm.sha == sha for arm in state.route.arms):
+        raise Refused(f"{short(sha)} takes traffic now", "route to another entry first: `spine route single REF`")
+
+
+def _alive(entry: Known) -> None:
+    if entry.tombstoned is not None:
+        raise Refused(
+            f"{short(entry.sha)} is tombstoned: {visible(entry.tombstoned)}",
+            "a tombstone is for good; use another entry",
+        )

@@ -1,0 +1,162 @@
+"""Configuration: ``spine.toml`` (or ``[tool.spine]`` of pyproject.toml), then ``SPINE_*``, then flags.
+
+Every value keeps where it came from, so ``spine info`` can show it. It opens nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core.errors import BadInput
+from core.text import visible
+
+_MARKERS = ("spine.toml", ".spine", ".git")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where everything is, and the few numbers an operator chooses. Paths are absolute."""
+
+    root: Path
+    home: Path
+    ledger: str
+    traces: str
+    mlflow: str
+    artifacts: Path
+    cache: Path
+    drift_reports: Path
+    eval_baseline: Path
+    env: Literal["dev", "prod"] = "dev"
+    actor: str = "unknown"
+    workload: str = "minitutor"
+    text_policy: Literal["full", "hash", "none"] = "full"
+    rate_per_hour: float | None = 0.05
+    """USD for an hour of this machine; None where nobody knows it."""
+    price_version: str = "2026-01"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    origins: dict[str, str] = {}
+    """Setting name → where its value came from."""
+
+
+_NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
+_SECRET = re.compile(r"(://[^:/@]+:)[^@]+@")
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds ``spine.toml``, ``.spine`` or ``.git``; else ``start``."""
+    for folder in (start, *start.parents):
+        if any((folder / marker).exists() for marker in _MARKERS):
+            return folder
+    return start
+
+
+def load(
+    start: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, str | None] | None = None,
+) -> Settings:
+    """Read the settings that hold in a folder.
+
+    Raises:
+        BadInput: an unknown setting, a value of the wrong kind, or a file that is not TOML.
+    """
+    environ = os.environ if environ is None else environ
+    root = Path(environ["SPINE_ROOT"]) if environ.get("SPINE_ROOT") else find_root((start or Path.cwd()).absolute())
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in (_file(root), ("SPINE_*", _environment(environ)), ("flag", dict(flags or {}))):
+        for name, value in layer.items():
+            if value is None:
+                continue
+            if name not in _NAMES:
+                near = difflib.get_close_matches(name, _NAMES, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"settings are: {', '.join(_NAMES)}"
+                raise BadInput(f"{origin} has an unknown setting {visible(name, 40)!r}", hint)
+            values[name] = value
+            origins[name] = f"SPINE_{name.upper()}" if origin == "SPINE_*" else origin
+    return _complete(root, values, origins, environ)
+
+
+def masked(value: str) -> str:
+    """A setting's value with the password of a URL hidden."""
+    return _SECRET.sub(r"\1•••@", value)
+
+
+def _file(root: Path) -> tuple[str, dict[str, Any]]:
+    for name, path in (("spine.toml", ()), ("pyproject.toml", ("tool", "spine"))):
+        file = root / name
+        if not file.is_file():
+            continue
+        try:
+            table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadInput(f"{name} cannot be read: {visible(str(error), 120)}", f"mend {file}") from error
+        for key in path:
+            table = table.get(key, {})
+        if table:
+            return name, table
+    return "spine.toml", {}
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {name: environ.get(f"SPINE_{name.upper()}") for name in _NAMES}
+    return {name: value for name, value in found.items() if value}
+
+
+def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> Settings:
+    home = root / str(values.get("home", ".spine"))
+    defaults: dict[str, Any] = {
+        "home": home,
+        "ledger": f"sqlite:///{home / 'ledger.db'}",
+        "traces": f"sqlite:///{home / 'traces.db'}",
+        "mlflow": f"sqlite:///{home / 'mlflow.db'}",
+        "artifacts": home / "mlartifacts",
+        "cache": home / "cache",
+        "drift_reports": root / "drift_reports",
+        "eval_baseline": root / "eval_baseline.json",
+        "actor": _user(environ),
+    }
+    merged = {**defaults, **values}
+    if merged.get("rate_per_hour") in ("", "unknown", "none"):
+        merged["rate_per_hour"] = None
+    for name in ("home", "artifacts", "cache", "drift_reports", "eval_baseline"):
+        merged[name] = str(root / str(merged[name]))
+    for name in ("ledger", "traces", "mlflow"):
+        merged[name] = _anchored(str(merged[name]), root)
+    try:
+        return msgspec.convert(
+            {**merged, "root": str(root), "origins": origins}, Settings, strict=False, dec_hook=_path
+        )
+    except msgspec.ValidationError as error:
+        raise BadInput(f"a setting is wrong: {visible(str(error), 160)}", "`spine info` shows each setting") from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)
+
+
+def _anchored(url: str, root: Path) -> str:
+    """A SQLite URL with a relative path, read from the root and not from the working directory."""
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        return f"sqlite:///{root / url.removeprefix('sqlite:///')}"
+    return url
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    name = environ.get("SPINE_ACTOR") or environ.get("USER") or environ.get("LOGNAME")
+    if name:
+        return name
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"

@@ -1,0 +1,186 @@
+"""What is true now, or was true at a time: a pure fold of the ledger's events.
+
+Nothing here reads a clock, a file or a database. ``fold`` of a prefix of the events is the state as it
+was then. An event kind this version does not know changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from core.errors import AmbiguousRef, BadInput, UnknownRef
+from core.ledger import Event
+from core.text import short, visible
+from core.traffic import Arm, Route
+
+SEMVER = re.compile(r"v(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9A-Za-z.-]{1,32})?")
+_PREFIX = re.compile(r"[0-9a-f]{4,64}")
+
+
+class Known(msgspec.Struct, kw_only=True):
+    """One entry, as the events so far describe it."""
+
+    sha: str
+    registered: Event
+    semvers: list[str] = []
+    promoted: list[Event] = []
+    held: str | None = None
+    """Why no learner's traffic may reach it, or None."""
+    tombstoned: str | None = None
+    stable_since: list[int] = []
+    """Seqs of the route events that made it the stable arm."""
+
+    @property
+    def status(self) -> str:
+        """Pending | promoted | held | tombstoned."""
+        if self.tombstoned is not None:
+            return "tombstoned"
+        if self.held is not None:
+            return "held"
+        return "promoted" if self.semvers else "pending"
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Everything the events so far add up to. Treat it as frozen: only ``fold`` writes to it."""
+
+    seq: int = 0
+    at: str = ""
+    env: str = "dev"
+    entries: dict[str, Known] = {}
+    semvers: dict[str, str] = {}
+    routes: list[Route] = []
+
+    @property
+    def route(self) -> Route | None:
+        """The route in force, or None before the first promotion."""
+        return self.routes[-1] if self.routes else None
+
+    @property
+    def production(self) -> str | None:
+        """The SHA of the stable arm."""
+        return self.route.stable.sha if self.route else None
+
+    def resolve(self, ref: str) -> str:
+        """The SHA a REF names: a SHA prefix of at least 4 digits, a semver, or ``production``.
+
+        Raises:
+            UnknownRef, AmbiguousRef: none or several entries have that name.
+        """
+        if ref == "production":
+            if self.production is None:
+                raise UnknownRef(
+                    "nothing is in production yet", "promote an entry: `spine promote REF --semver v0.1.0`"
+                )
+            return self.production
+        if ref in self.semvers:
+            return self.semvers[ref]
+        if ref in self.entries:
+            return ref
+        matches = [sha for sha in self.entries if sha.startswith(ref)] if _PREFIX.fullmatch(ref) else []
+        if len(matches) > 1:
+            some = ", ".join(short(sha) for sha in matches[:4])
+            raise AmbiguousRef(f"{ref} fits {len(matches)} entries: {some}", "give more digits of the SHA")
+        if not matches:
+            raise UnknownRef(
+                f"no entry is named {visible(ref, 80)!r}",
+                "a REF is a SHA prefix (4 digits or more), a semver or `production`; `spine list` shows them",
+            )
+        return matches[0]
+
+    def route_at(self, epoch: int) -> Route | None:
+        """The route that was opened by the event ``epoch``."""
+        return next((route for route in self.routes if route.epoch == epoch), None)
+
+
+def fold(events: Iterable[Event], state: State | None = None) -> State:
+    """The state after these events; continues ``state`` in place where one is given."""
+    now = state if state is not None else State()
+    for event in events:
+        _APPLY.get(event.kind, _ignore)(now, event)
+        now.seq, now.at = event.seq, event.at
+    return now
+
+
+def until(events: Sequence[Event], at: str) -> list[Event]:
+    """The events up to the last one with ``at`` not after the given time (RFC 3339 UTC, six digits)."""
+    keep = 0
+    for number, event in enumerate(events, 1):
+        if event.at <= at:
+            keep = number
+    return list(events[:keep])
+
+
+def route_of(event: Event) -> Route:
+    """The route a ``routed`` event opened. Its salt is the seq of its rollout's first event."""
+    rollout = event.body.get("rollout") or event.seq
+    arms = tuple(msgspec.convert(arm, Arm) for arm in event.body["arms"])
+    return Route(strategy=event.body["strategy"], epoch=event.seq, salt=str(rollout), arms=arms)
+
+
+def check_semver(semver: str) -> str:
+    """The semver, where it is one.
+
+    Raises:
+        BadInput: it is not ``vX.Y.Z``.
+    """
+    if SEMVER.fullmatch(semver) is None:
+        raise BadInput(f"{visible(semver, 60)!r} is not a semver", "write it as v1.2.3")
+    return semver
+
+
+def _ignore(_state: State, _event: Event) -> None:
+    """An event that moves no pointer."""
+
+
+def _opened(state: State, event: Event) -> None:
+    state.env = event.body.get("env", "dev")
+
+
+def _registered(state: State, event: Event) -> None:
+    sha: str = event.body["sha"]
+    state.entries.setdefault(sha, Known(sha=sha, registered=event, semvers=[], promoted=[], stable_since=[]))
+
+
+def _promoted(state: State, event: Event) -> None:
+    entry = state.entries[event.body["sha"]]
+    semver: str = event.body["semver"]
+    if semver not in entry.semvers:
+        entry.semvers.append(semver)
+    entry.promoted.append(event)
+    state.semvers[semver] = entry.sha
+
+
+def _routed(state: State, event: Event) -> None:
+    route = route_of(event)
+    state.routes.append(route)
+    entry = state.entries.get(route.stable.sha)
+    if entry is not None:
+        entry.stable_since.append(event.seq)
+
+
+def _held(state: State, event: Event) -> None:
+    state.entries[event.body["sha"]].held = event.body.get("reason", "")
+
+
+def _released(state: State, event: Event) -> None:
+    state.entries[event.body["sha"]].held = None
+
+
+def _tombstoned(state: State, event: Event) -> None:
+    state.entries[event.body["sha"]].tombstoned = event.body.get("reason", "")
+
+
+_APPLY: dict[str, Any] = {
+    "opened": _opened,
+    "registered": _registered,
+    "promoted": _promoted,
+    "routed": _routed,
+    "rolled_back": _routed,
+    "held": _held,
+    "released": _released,
+    "tombstoned": _tombstoned,
+}

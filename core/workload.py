@@ -1,0 +1,110 @@
+"""What a model service must offer so that Spine can serve, evaluate and walk its models.
+
+A workload is a class registered under the entry-point group ``spine.workloads``; it is made without
+arguments and is cheap to make: heavy libraries load inside the methods that need them. Nothing here
+knows what a model computes. A *text* is what a user sends, an *output* what the model gives back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from core.errors import BadInput
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) while something longer than a second runs."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One output of a model, with what it cost in tokens and seconds.
+
+    ``fields`` is what the HTTP reply shows beside the output, in the workload's own words.
+    ``stages`` maps a stage name (tokenize, prefill, decode, format) to this text's share of it, seconds.
+    """
+
+    output: str
+    accepted: bool
+    """True where the model passed the text as already right."""
+    in_scope: bool
+    input_tokens: int
+    output_tokens: int
+    fields: dict[str, Any]
+    features: dict[str, str]
+    stages: dict[str, float]
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What to look for when one answer is walked back to its evidence.
+
+    ``label`` names it for people ("go → went"); ``pattern`` is a Python regular expression a corpus row
+    that could have taught the answer matches; ``expected`` is the oracle's output, where there is one;
+    ``buckets`` are the evaluation buckets that speak about this text, most specific first;
+    ``mark`` is a Python regular expression that a right output matches.
+    """
+
+    label: str
+    pattern: str
+    expected: str | None
+    buckets: tuple[str, ...]
+    mark: str
+
+
+class Model(Protocol):
+    """A loaded, verified bundle, ready to answer. Not thread-safe: one caller at a time."""
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Answer each text; no answer depends on its neighbours in the batch."""
+        ...
+
+
+class Workload(Protocol):
+    """One kind of small-model service."""
+
+    name: str
+    http_path: str
+    """Where the server takes its texts, such as ``/v1/grammar/correct``."""
+    text_field: str
+    """The field of the request's JSON that holds the text."""
+    max_chars: int
+    """Longest text taken, in characters."""
+
+    def load(self, bundle: Path, parent: Path | None) -> Model:
+        """Load a bundle directory (with its parent's directory, for an adapter) for answering."""
+        ...
+
+    def features(self, text: str) -> dict[str, str]:
+        """Name the categorical features of a text, such as its verb; empty where it is out of scope."""
+        ...
+
+    def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
+        """Say what evidence bears on this text, or on its features alone; None where there is none."""
+        ...
+
+    def evaluate(self, bundle: Path, parent: Path | None, eval_set: Path, progress: Progress) -> dict[str, Any]:
+        """Evaluate a bundle over an eval set; returns a ``spine.eval/1`` report without ``entry_sha``."""
+        ...
+
+
+def load_workload(name: str) -> Workload:
+    """The workload registered under ``name``.
+
+    Raises:
+        BadInput: no installed distribution registers one, or it does not import.
+
+    """
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="spine.workloads")
+    for point in found:
+        if point.name == name:
+            workload: Workload = point.load()()
+            return workload
+    known = ", ".join(sorted(point.name for point in found)) or "none"
+    raise BadInput(
+        f"no workload named {name!r} is installed (installed: {known})",
+        "set `workload` in spine.toml, or install the package that registers it under spine.workloads",
+    )

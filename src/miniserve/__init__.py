@@ -1,0 +1,1 @@
+"""The inference server: HTTP, batching and arms; it loads only what the registry verifies."""

@@ -1,0 +1,171 @@
+"""The whole story in one command: corpora, a trained model, a server, its learners, and one false accept.
+
+Every step is a command a person could type, is printed before it runs, and is skipped where the ledger or
+the traces say that it is done already; so an interrupted demo goes on where it stopped. It knows Spine only
+through its command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SEMVER = "v0.1.0"
+WORD = "goed"
+"""What the learner who complains had written."""
+_READY_SECONDS = 30
+
+
+class StepFailed(Exception):
+    """A command of the demo ended badly; it has said why itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit {code}")
+        self.code = code
+
+
+def run(*, headless: bool) -> int:
+    """Run the demo in the working directory; returns the exit code of what it ends with."""
+    headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
+    try:
+        return _story(headless=headless)
+    except StepFailed as failed:
+        return failed.code
+    except KeyboardInterrupt:
+        print("\nstopped; `./run demo` goes on from here", file=sys.stderr)
+        return 130
+
+
+def _story(*, headless: bool) -> int:
+    _step("minitutor", "corpus")
+    _step("spine", "init", quiet=True)
+    base = _promoted()
+    if base is None:
+        base = _train_and_promote()
+    with _server() as url:
+        incident = _incident()
+        if incident is None:
+            _step("minitutor", "replay", "--url", url)
+            incident = _incident()
+        if incident is None:
+            print(f"no learner complained about {WORD!r}: this model answered it right", file=sys.stderr)
+            print("look at what it says: `spine traces list --text goed`", file=sys.stderr)
+            return 1
+        if headless:
+            return _step("spine", "incident", incident, check=False)
+        return _step("spine", "console", "--incident", incident, check=False, quiet=True)
+
+
+def _train_and_promote() -> str:
+    trained = _json("minitutor", "train", "--json", progress=True)
+    sha: str = _json("spine", "register", trained["run_id"], "--json")["sha"]
+    _say_where_it_differs(sha)
+    _step("spine", "promote", sha[:12], "--semver", SEMVER, "--reason", "the first model")
+    return sha
+
+
+def _say_where_it_differs(sha: str) -> None:
+    """Training is pinned to the bit on x86-64; elsewhere the weights differ in their last bits, and that is said."""
+    baseline = Path("eval_baseline.json")
+    expected = json.loads(baseline.read_text(encoding="utf-8")).get("entry_sha") if baseline.is_file() else None
+    if expected and expected != sha:
+        print(
+            f"note: this machine trained {sha[:12]}; the committed baseline is of {expected[:12]}, from another processor",
+            file=sys.stderr,
+        )
+
+
+def _promoted() -> str | None:
+    """The SHA that already has the demo's semver."""
+    for entry in _json("spine", "list", "--json")["entries"]:
+        if SEMVER in entry["semvers"]:
+            return str(entry["sha"])
+    return None
+
+
+def _incident() -> str | None:
+    """The request a learner complained about, where the traces have one."""
+    try:
+        found = _json("spine", "traces", "list", "--text", WORD, "--outcome", "dismissed", "--limit", "1", "--json")
+    except StepFailed:
+        return None
+    traces = found["traces"]
+    return str(traces[0]["request_id"]) if traces else None
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """A server of the promoted entry for as long as the block runs; yields its URL."""
+    home = Path(".spine")
+    log = home / "serve.log"
+    with log.open("w", encoding="utf-8") as stream:
+        server = subprocess.Popen(
+            [*_program("spine"), "serve", "--port", "0", "--allow-replay"],
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        yield _url(server, log)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def _url(server: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        text = log.read_text(encoding="utf-8", errors="replace")
+        start = text.find("http://")
+        if start >= 0 and "\n" in text[start:]:
+            return text[start:].split()[0]
+        time.sleep(0.05)
+    print(log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
+    print(f"the server did not start; its log is {log}", file=sys.stderr)
+    raise StepFailed(3)
+
+
+def _program(name: str) -> list[str]:
+    """The command line that starts ``spine``, or one of this package's commands."""
+    if name == "minitutor":
+        return [sys.executable, "-m", "minitutor"]
+    return [str(Path(sys.executable).with_name(name))]
+
+
+def _step(*words: str, check: bool = True, quiet: bool = False) -> int:
+    """Run one command in the foreground, shown as a person would type it."""
+    if not quiet:
+        _show(words)
+    code = subprocess.run(
+        [*_program(words[0]), *words[1:]], check=False, stdout=subprocess.DEVNULL if quiet and check else None
+    ).returncode
+    if check and code:
+        raise StepFailed(code)
+    return code
+
+
+def _json(*words: str, progress: bool = False) -> Any:
+    """What a command says with ``--json``; its progress, on standard error, is let through."""
+    if progress:
+        _show(words)
+    environment = {**os.environ, **({} if progress else {"SPINE_QUIET": "1"})}
+    done = subprocess.run([*_program(words[0]), *words[1:]], check=False, stdout=subprocess.PIPE, env=environment)
+    if done.returncode:
+        raise StepFailed(done.returncode)
+    return json.loads(done.stdout)
+
+
+def _show(words: Sequence[str]) -> None:
+    prefix = "python -m " if words[0] == "minitutor" else ""
+    print(f"$ {prefix}{' '.join(words)}", flush=True)

@@ -1,0 +1,67 @@
+"""What every test starts from: an isolated home, and small real projects to work on."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles import write_bundle
+from core.settings import load
+from core.spine import Spine, create_ledger, open_spine
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the user's home, git identity, MLflow store or colours."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("MLFLOW_TRACKING_URI", "SPINE_ROOT", "SPINE_ENV", "SPINE_LEDGER", "SPINE_TRACES", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SPINE_ACTOR", "tester")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "tester")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "tester@example.org")
+
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install the second workload, for this process and the ones it starts."""
+    folder = str(FIXTURES / "echo")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", folder)
+    monkeypatch.setenv("SPINE_WORKLOAD", "echo")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A git repository with a dev ledger."""
+    root = tmp_path / "project"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    create_ledger(load(root), "dev")
+    return root
+
+
+@pytest.fixture
+def spine(project: Path) -> Iterator[Spine]:
+    """The project's spine, open for writing."""
+    with open_spine(project) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> Callable[..., Path]:
+    """Make a bundle directory; each number is another model."""
+
+    def make(number: int = 0, *, parent: str | None = None, k: int = 95, n: int = 100, **more: Any) -> Path:
+        return write_bundle(tmp_path / f"bundle-{number}-{parent or ''}"[:60], number, parent=parent, k=k, n=n, **more)
+
+    return make

@@ -1,0 +1,232 @@
+"""The walk over real stores: a corpus under DVC, a run in MLflow, a trace, and a second workload."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bundles import write_bundle
+from core.errors import Damaged, UnknownRef
+from core.lineage import Hop
+from core.settings import load
+from core.spine import Spine, create_ledger, open_spine
+from core.traffic import assign
+from miniobserve.traces import Trace
+from miniobserve.writer import TraceWriter
+
+V1 = [{"id": str(n), "text": f"row {n}"} for n in range(50)]
+V2 = [*V1, {"id": "went", "text": "he WENT"}, {"id": "also", "text": "she WENT"}]
+SAID = "went to school"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two corpora under DVC, a bundle trained on the first logged into an MLflow run, promoted as v0.1.0."""
+    root = tmp_path_factory.mktemp("world")
+    environment = {
+        "HOME": str(root),
+        "PATH": _path(),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(root / ".site"),
+    }
+    environment |= {f"GIT_{r}_{w}": "t@example.org" for r in ("AUTHOR", "COMMITTER") for w in ("NAME", "EMAIL")}
+
+    def sh(*words: str) -> None:
+        subprocess.run(words, cwd=root, env=environment, check=True, capture_output=True)
+
+    sh("git", "init", "-q")
+    sh("dvc", "init", "-q")
+    (root / "data").mkdir()
+    for name, rows in (("v1", V1), ("v2", V2)):
+        (root / "data" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sh("dvc", "add", "-q", "data/v1.jsonl", "data/v2.jsonl")
+    sh("git", "add", "-A")
+    sh("git", "commit", "-qm", "corpora")
+    (root / "spine.toml").write_text('workload = "echo"\n')
+    create_ledger(load(root, environ={}), "dev")
+    return root
+
+
+@pytest.fixture
+def spine(world: Path, echo: None) -> Iterator[Spine]:
+    with open_spine(world) as opened:
+        yield opened
+
+
+def _path() -> str:
+    import os
+    import sys
+
+    return f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
+def md5(rows: list[dict[str, str]]) -> str:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def sha256(rows: list[dict[str, str]]) -> str:
+    return hashlib.sha256("".join(json.dumps(row) + "\n" for row in rows).encode()).hexdigest()
+
+
+def corpus(name: str, rows: list[dict[str, str]]) -> dict[str, object]:
+    return {"path": f"data/{name}.jsonl", "dvc_hash": md5(rows), "sha256": sha256(rows), "rows": len(rows)}
+
+
+@pytest.fixture(scope="module")
+def silent(world: Path) -> str:
+    """The SHA of v0.1.0: it leaves every text alone, and was trained on v1; registered from its MLflow run."""
+    with open_spine(world) as spine:
+        folder = write_bundle(world / ".spine" / "made-1", -1, corpora=[corpus("v1", V1)])
+        run_id = spine.artifacts.put(folder, experiment="echo", name="silent", tags={})
+        receipt = spine.registry.register_pending(run_id)
+        assert spine.registry.get(receipt.sha).entry.run_id == run_id
+        spine.registry.promote(receipt.sha, "v0.1.0")
+        return receipt.sha
+
+
+def answered(spine: Spine, request_id: str, text: str, said: str, **more: object) -> Trace:
+    """Leave the trace a server would have left."""
+    route = spine.registry.route()
+    assert route is not None
+    arm = route.stable
+    trace = Trace(
+        request_id=request_id,
+        trace_id="0" * 32,
+        span_id="0" * 16,
+        started_ns=time.time_ns(),
+        entry_sha=arm.sha,
+        intended_sha=arm.sha,
+        semver=arm.semver,
+        assignment=assign(route, "learner-1", sticky=True),
+        sentence=text,
+        correction=said,
+        is_correct=said == text,
+        features={"length": "3"},
+    )
+    trace = msgspec.structs.replace(trace, **more)
+    writer = TraceWriter(spine.settings.traces)
+    writer.submit(trace).result(5)
+    writer.close()
+    return trace
+
+
+def statuses(spine: Spine, request_id: str) -> dict[int, str]:
+    return {finding.n: finding.status for finding in spine.incident(request_id).answers}
+
+
+def test_the_eight_answers(spine: Spine, silent: str) -> None:
+    answered(spine, "req-00000001", SAID, SAID)
+    walk = spine.incident("req-00000001")
+    got = {finding.n: finding for finding in walk.answers}
+    assert list(got) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert {n: finding.status for n, finding in got.items()} == {
+        1: "verified", 2: "missing", 3: "verified", 4: "verified", 5: "recorded", 6: "verified", 7: "missing", 8: "recorded",
+    }  # fmt: skip
+    assert got[1].evidence["sha"] == silent
+    assert got[1].evidence["answers_now"] == SAID
+    assert got[3].evidence["corpora"][0]["rows"] == 50
+    assert (got[4].evidence["matched"], got[4].evidence["quoted"]) == (0, [])
+    other = got[4].evidence["elsewhere"][0]
+    assert other | {"dvc_hash": ""} == {
+        "path": "data/v2.jsonl",
+        "dvc_hash": "",
+        "matched": 2,
+        "rows": 52,
+    }
+    assert got[5].evidence["buckets"] == {"verb/go": {"k": 47, "n": 50}}
+    assert "nothing else was promoted" in got[8].answer
+    assert spine.traces["req-00000001"].model_sha == silent
+    assert spine.traces["req-00000001"].traffic_assignment.arm == "stable"
+    assert all(finding.command for finding in walk.answers)
+
+
+def test_a_better_entry_is_the_way_out(spine: Spine, world: Path, silent: str) -> None:
+    loud = spine.registry.register(write_bundle(world / ".spine" / "made-2", 7, corpora=[corpus("v2", V2)])).sha
+    spine.registry.promote(loud, "v0.2.0")
+    answered(spine, "req-00000002", SAID, SAID)
+    last = spine.incident("req-00000002").answers[7]
+    assert (last.status, last.evidence["go_to"]) == ("verified", loud)
+    assert last.command == 'spine route single v0.2.0 --reason "req-00000002"'
+    opinions = {opinion["semver"]: opinion["says"] for opinion in last.evidence["entries"]}
+    assert opinions == {"v0.1.0": SAID, "v0.2.0": SAID.upper()}
+    rows = spine.corpora.search(spine.lineage(loud).corpus_dvc_hash or "", "WENT")
+    assert (rows.matched, rows.shown[0].number) == (2, 51)
+
+
+def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:
+    answered(spine, "req-00000003", SAID, "something else")
+    assert statuses(spine, "req-00000003")[1] == "mismatch"
+    trace = answered(spine, "req-00000004", SAID, SAID)
+    lied = msgspec.structs.replace(trace.assignment, bucket=(trace.assignment.bucket + 1) % 10_000)
+    answered(spine, "req-00000005", SAID, SAID, assignment=lied)
+    assert statuses(spine, "req-00000005")[6] == "mismatch"
+
+
+def test_what_was_not_kept_is_recorded(spine: Spine, silent: str) -> None:
+    trace = answered(spine, "req-00000006", SAID, SAID)
+    unit_dropped = msgspec.structs.replace(trace.assignment, unit=None)
+    answered(spine, "req-00000007", SAID, SAID, assignment=unit_dropped, sentence=None)
+    found = statuses(spine, "req-00000007")
+    assert (found[1], found[4], found[6]) == ("verified", "missing", "recorded")
+
+
+def test_unknown_request(spine: Spine, silent: str) -> None:
+    answered(spine, "req-00000008", SAID, SAID)
+    with pytest.raises(UnknownRef, match="req-nothing"):
+        spine.incident("req-nothing")
+
+
+def test_tampered_corpus_is_named_with_both_hashes(spine: Spine, world: Path, silent: str) -> None:
+    """DVC itself checks such a file out and says that all is up to date."""
+    digest = md5(V1)
+    cached = world / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+    before = cached.read_bytes()
+    cached.chmod(0o644)
+    cached.write_bytes(before.replace(b"row 7", b"ROW 7"))
+    try:
+        with pytest.raises(Damaged, match=digest[:12]):
+            spine.corpora.search(digest, "row")
+        answered(spine, "req-00000009", SAID, SAID)
+        found = statuses(spine, "req-00000009")
+        assert (found[3], found[4], found[1]) == ("mismatch", "mismatch", "verified")
+        assert _hop(spine.lineage(silent, verify=True).root, "corpus").status == "mismatch"
+    finally:
+        cached.write_bytes(before)
+
+
+def test_lineage_verifies_every_hop(spine: Spine, silent: str) -> None:
+    quick, checked = spine.lineage(silent), spine.lineage(silent, verify=True)
+    assert [hop.kind for hop in checked.hops] == ["entry", "run", "code", "corpus", "eval_set"]
+    assert _hop(quick.root, "corpus").status == "recorded"
+    assert {hop.kind: hop.status for hop in checked.hops} == {
+        "entry": "verified", "run": "verified", "code": "recorded", "corpus": "verified", "eval_set": "missing",
+    }  # fmt: skip
+
+
+def test_impact_is_the_recall_list(spine: Spine, world: Path, silent: str) -> None:
+    child = spine.registry.register(write_bundle(world / ".spine" / "made-3", 9, parent=silent)).sha
+    answered(spine, "req-00000010", SAID, SAID)
+    touched = {found.sha: found for found in spine.lineage.impact(md5(V1), spine.traces)}
+    assert touched[silent].via == "trained"
+    assert touched[child].via == silent
+    assert sum(count for _, count in touched[silent].days) >= 1
+    with pytest.raises(UnknownRef):
+        spine.lineage.impact("f" * 32, spine.traces)
+
+
+def test_an_old_revision_is_found_in_gits_history(spine: Spine, world: Path) -> None:
+    place = spine.corpora.resolve(md5(V2))
+    assert (place.path, place.at_head) == ("data/v2.jsonl", True)
+    assert len(place.revision) == 40
+
+
+def _hop(root: Hop, kind: str) -> Hop:
+    return next(hop for hop in root.children if hop.kind == kind)
