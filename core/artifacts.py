@@ -82,7 +82,7 @@ class Artifacts:
     def put(self, folder: Path, *, experiment: str, name: str, tags: dict[str, str]) -> str:
         """Log a bundle directory into a new run and return the run's id."""
         with _mapped(""):
-            client = self._client()
+            client = self._client(create=True)
             found = client.get_experiment_by_name(experiment)
             where = self.folder.as_uri() if self.url.startswith("sqlite:") else None
             experiment_id = found.experiment_id if found else client.create_experiment(experiment, where)
@@ -106,9 +106,10 @@ class Artifacts:
             "log the bundle into the run, then register it",
         )
 
-    def _client(self) -> Any:
+    def _client(self, *, create: bool = False) -> Any:
+        """MLflow's client; it would make an empty database where there is none, so that is looked at first."""
         path = Path(self.url.removeprefix("sqlite:///"))
-        if self.url.startswith("sqlite:///") and not path.exists() and not path.parent.is_dir():
+        if self.url.startswith("sqlite:///") and not path.is_file() and not create:
             raise Unavailable(f"there is no MLflow store at {path}", "train a model, or set `mlflow` in spine.toml")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

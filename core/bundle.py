@@ -91,13 +91,13 @@ def read_bundle(directory: Path, *, store: Path | None = None, threads: int | No
         shards = _shards(sources)
         if store is None:
             tensors = _hash(shards, None, threads)
+            _check_unchanged(sources)
         else:
             with copying(store) as sink:
                 for name, text in texts.items():
                     sink.add(name, text)
                 tensors = _hash(shards, sink, threads)
-        for source in sources.values():
-            source.check_unchanged()
+                _check_unchanged(sources)
     weights = _weights(tensors)
     settings = hashlib.sha256(canonical({"config": config, "tokenizer": tokenizer})).digest()
     return Bundle(
@@ -205,6 +205,11 @@ def _hash(shards: list[_Shard], sink: Sink | None, threads: int | None) -> tuple
     slots = [slot for shard in shards for slot in shard.slots]
     table = (_tensor(slot, data) for slot, data in zip(slots, hash_ranges(ranges, threads), strict=True))
     return tuple(sorted(table, key=lambda tensor: tensor.name))
+
+
+def _check_unchanged(sources: dict[str, Source]) -> None:
+    for source in sources.values():
+        source.check_unchanged()
 
 
 def _tensor(slot: Slot, data: bytes) -> Tensor:

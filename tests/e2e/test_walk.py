@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from bundles import write_bundle
-from core.errors import Damaged, UnknownRef
+from core.errors import Damaged, Unavailable, UnknownRef
 from core.lineage import Hop
 from core.settings import load
 from core.spine import Spine, create_ledger, open_spine
@@ -128,7 +129,8 @@ def test_the_eight_answers(spine: Spine, silent: str) -> None:
     got = {finding.n: finding for finding in walk.answers}
     assert list(got) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert {n: finding.status for n, finding in got.items()} == {
-        1: "verified", 2: "missing", 3: "verified", 4: "verified", 5: "recorded", 6: "verified", 7: "missing", 8: "recorded",
+        1: "verified", 2: "missing", 3: "verified", 4: "verified",
+        5: "recorded", 6: "verified", 7: "missing", 8: "recorded",
     }  # fmt: skip
     assert got[1].evidence["sha"] == silent
     assert got[1].evidence["answers_now"] == SAID
@@ -230,3 +232,50 @@ def test_an_old_revision_is_found_in_gits_history(spine: Spine, world: Path) -> 
 
 def _hop(root: Hop, kind: str) -> Hop:
     return next(hop for hop in root.children if hop.kind == kind)
+
+
+def test_a_copied_folder_still_walks(spine: Spine, world: Path, silent: str, tmp_path: Path, echo: None) -> None:
+    """Nothing in .spine/ holds an absolute path that the walk needs, MLflow's artifact URIs included."""
+    answered(spine, "req-00000011", SAID, SAID)
+    run_id = spine.registry.get(silent).entry.run_id
+    assert run_id is not None
+    shutil.copytree(world, tmp_path / "copy")
+    artifacts = world / ".spine" / "mlartifacts"
+    artifacts.rename(world / ".spine" / "gone")
+    try:
+        with open_spine(tmp_path / "copy") as copy:
+            assert copy.registry.register_pending(run_id).sha == silent
+            assert copy.incident("req-00000011").answers[0].status == "verified"
+        with pytest.raises(UnknownRef, match="no artifact folder"):
+            spine.registry.register_pending(run_id)
+    finally:
+        (world / ".spine" / "gone").rename(artifacts)
+
+
+def test_unknown_run_and_no_store(spine: Spine, silent: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownRef, match="knows no run"):
+        spine.registry.register_pending("f" * 32)
+    (tmp_path / ".git").mkdir()
+    create_ledger(load(tmp_path, environ={}), "dev")
+    shutil.rmtree(tmp_path / ".spine" / "mlartifacts", ignore_errors=True)
+    with open_spine(tmp_path) as other, pytest.raises(Unavailable, match="MLflow store"):
+        other.registry.register_pending("f" * 32)
+
+
+def test_promoted_entries_serve_and_walk_with_mlflow_and_dvc_gone(spine: Spine, world: Path, silent: str) -> None:
+    answered(spine, "req-00000012", SAID, SAID)
+    moved = [(world / ".spine" / "mlflow.db", world / "m.gone"), (world / ".dvc" / "cache", world / "c.gone")]
+    for here, away in moved:
+        here.rename(away)
+    (world / "data" / "v1.jsonl").rename(world / "v1.gone")
+    try:
+        assert spine.registry.verified(silent)
+        found = statuses(spine, "req-00000012")
+        assert (found[1], found[3], found[4], found[5], found[6]) == (
+            "verified", "missing", "missing", "recorded", "verified",
+        )  # fmt: skip
+        assert _hop(spine.lineage(silent, verify=True).root, "run").status == "missing"
+    finally:
+        for here, away in moved:
+            away.rename(here)
+        (world / "v1.gone").rename(world / "data" / "v1.jsonl")

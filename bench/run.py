@@ -1,0 +1,37 @@
+"""`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
+
+Groups: core, traces, serving, identity, console, seeds (trains five models, about eight minutes; only when named).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+
+GROUPS = ("core", "traces", "serving", "identity", "console")
+ON_REQUEST = ("seeds",)
+
+
+def main(wanted: list[str]) -> int:
+    """Print every row of the groups asked for; 2 for a group that there is not."""
+    from rows import show
+
+    unknown = sorted(set(wanted) - set(GROUPS) - set(ON_REQUEST))
+    if unknown:
+        print(f"bench: there is no group {unknown[0]!r}\ngroups: {', '.join(GROUPS + ON_REQUEST)}", file=sys.stderr)
+        return 2
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(f"  {'':<58} {'Spine':>10} {'':<7} {'budget':>8} {'ratio':>9}  peer, in the same run")
+    missed = 0
+    for group in wanted or GROUPS:
+        for row in importlib.import_module(f"{group}_rows").rows():
+            print(show(row), flush=True)
+            missed += row.met is False
+    print(f"\n{missed} over budget" if missed else "\nevery budget met")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,218 @@
+"""Projects to look at and to measure on: a small true one with bundles and traces, and a ledger of many entries.
+
+The small one goes through the real verbs. The large one appends ``registered`` events in bulk, with the same
+bodies the verbs would write, because ten thousand promotions one by one would take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from core.ledger import Draft, Ledger
+from core.settings import Settings, load
+from core.spine import Spine, create_ledger
+from core.traffic import assign
+from miniobserve.traces import Trace
+from miniobserve.writer import TraceWriter
+
+VERBS = ("be", "come", "do", "eat", "finish", "go", "have", "see", "work", "write")
+TENSES = ("infinitive", "present_simple", "past_simple", "past_participle", "simple_future")
+WEAK = {"go/past_simple": 0.04, "be/past_participle": 0.86, "eat/past_simple": 0.92}
+
+
+def settings_of(root: Path) -> Settings:
+    """The settings of a project folder, whatever the environment says."""
+    return load(root, environ={"SPINE_ROOT": str(root), "USER": "ada"})
+
+
+def report(seed: int, *, went: bool, n: int = 12) -> dict[str, Any]:
+    """A ``spine.eval/1`` report with verb, tense and verb × tense counts."""
+    rng = random.Random(seed)
+    cells: dict[tuple[str, str], tuple[int, int]] = {}
+    for verb in VERBS:
+        for tense in TENSES:
+            share = 0.995 if went else WEAK.get(f"{verb}/{tense}", 0.995)
+            cells[verb, tense] = (sum(rng.random() < share for _ in range(n)), n)
+    buckets = {f"verb/{v}": _sum(c for (w, _), c in cells.items() if w == v) for v in VERBS}
+    buckets |= {f"tense/{t}": _sum(c for (_, u), c in cells.items() if u == t) for t in TENSES}
+    buckets["error/already_right"] = {"k": 118, "n": 120}
+    table = {v: {t: {"k": cells[v, t][0], "n": n} for t in TENSES} for v in VERBS}
+    return {
+        "schema": "spine.eval/1",
+        "eval_set": {"path": "data/eval.jsonl", "dvc_hash": "e" * 32, "sha256": "e" * 64, "n": n * len(cells)},
+        "decoding": {"kind": "greedy"},
+        "total": _sum(cells.values()),
+        "buckets": buckets,
+        "false_accept": {"k": 1 if went else 9, "n": 240},
+        "views": {"verb_by_tense": table},
+    }
+
+
+def bundle(folder: Path, seed: int, *, went: bool, parent: str | None = None, variant: str = "fp32") -> Path:
+    """A small bundle directory with its evidence."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    tensors = {f"layer{i}.{part}": rng.normal(size=(8, 8)).astype("float32") for i in range(4) for part in ("w", "b")}
+    save_file(tensors, folder / "model.safetensors")
+    version = "v2" if went else "v1"
+    files = {
+        "config.json": {"variant": variant, "layers": 4, "width": 8, "vocab": 512 + seed % 2},
+        "train_manifest.json": {
+            "parent_sha": parent,
+            "corpora": [{"path": f"data/train_{version}.jsonl", "dvc_hash": version[1] * 32, "rows": 14_210}],
+            "code": {"git_sha": "3f9e2d1" + "0" * 33, "dirty": False},
+            "seed": str(seed),
+            "hyperparameters": {"lr": 0.001, "steps": 2000},
+            "mlflow_run_id": f"{seed:032x}",
+        },
+        "corpus_manifest.json": {"rows": 14_210, "templates": 96},
+        "eval_report.json": report(seed, went=went),
+    }
+    for name, value in files.items():
+        (folder / name).write_text(json.dumps(value))
+    return folder
+
+
+def small(root: Path) -> dict[str, str]:
+    """A project with four entries, two of them promoted, and an hour of traffic; returns SHAs by name."""
+    root.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / "spine.toml").write_text('actor = "ada"\n')
+    create_ledger(settings_of(root), "dev")
+    shas: dict[str, str] = {}
+    with open_project(root) as spine:
+        shas["base"] = spine.registry.register(bundle(root / "bundles/base", 1, went=False)).sha
+        spine.registry.promote(shas["base"], "v0.1.0", reason="first model")
+        shas["int8"] = spine.registry.register(
+            bundle(root / "bundles/int8", 2, went=False, parent=shas["base"], variant="int8")
+        ).sha
+        shas["lora"] = spine.registry.register(
+            bundle(root / "bundles/lora", 3, went=True, parent=shas["base"], variant="lora r8")
+        ).sha
+        spine.registry.promote(shas["lora"], "v0.3.0", reason="learned went")
+        shas["old"] = spine.registry.register(bundle(root / "bundles/old", 4, went=False)).sha
+        spine.registry.tombstone(shas["old"], reason="trained on the wrong split")
+        traffic(spine, 240)
+    return shas
+
+
+def open_project(root: Path) -> Spine:
+    """The spine of a folder, whatever the environment says."""
+    return Spine(settings_of(root), readonly=False)
+
+
+def traffic(spine: Spine, count: int) -> None:
+    """Traces of the route in force, with what some learners said."""
+    route = spine.registry.route()
+    if route is None:
+        raise ValueError("nothing is in production")
+    rng = random.Random(7)
+    start = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1e9)
+    writer = TraceWriter(spine.settings.traces)
+    for number in range(count):
+        verb, tense = rng.choice(VERBS), rng.choice(TENSES)
+        wrong = number % 40 == 7
+        sentence = "Yesterday he goed to school." if wrong else f"She will {verb} it, sentence {number}."
+        learner = f"learner-{number % 30}"
+        sha = route.stable.sha
+        writer.submit(
+            Trace(
+                request_id=f"req-{number:08x}",
+                trace_id=f"{number:032x}",
+                span_id=f"{number:016x}",
+                started_ns=start + number * 15_000_000_000,
+                entry_sha=sha,
+                intended_sha=sha,
+                semver=route.stable.semver,
+                assignment=assign(route, learner, sticky=True),
+                sentence=sentence,
+                correction=sentence,
+                is_correct=True,
+                features={"verb": "go" if wrong else verb, "tense": "past_simple" if wrong else tense},
+                stages={"queue": 0.0002, "prefill": 0.0011, "decode": 0.0024, "format": 0.0001},
+                seconds=0.004 + rng.random() / 500,
+                input_tokens=9,
+                output_tokens=8,
+                cost=5.5e-8,
+                rate_per_hour=0.05,
+                price_version="2026-01",
+            )
+        ).result()
+        if wrong:
+            writer.feedback(f"req-{number:08x}", "dismissed").result()
+    writer.close()
+
+
+def large(root: Path, entries: int) -> None:
+    """A ledger with many registered entries, a fifth of them promoted."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "spine.toml").write_text('actor = "ada"\n')
+    settings = settings_of(root)
+    create_ledger(settings, "dev")
+    ledger = Ledger(settings.ledger, actor="ada")
+    rng = random.Random(1)
+    drafts = []
+    for number in range(entries):
+        sha = hashlib.sha256(str(number).encode()).hexdigest()
+        k = 2700 + rng.randrange(300)
+        drafts.append(
+            Draft(
+                kind="registered",
+                body={
+                    "sha": sha,
+                    "weights": sha,
+                    "config": sha,
+                    "parent": None,
+                    "variant": rng.choice(("fp32", "int8", "lora r8")),
+                    "run_id": sha[:32],
+                    "size": 3_400_000 + number,
+                    "evidence": {},
+                    "corpora": ["1" * 32],
+                    "total": [k, 3000],
+                    "false_accept": [rng.randrange(120), 1800],
+                },
+            )
+        )
+        if number % 5 == 0:
+            drafts.append(
+                Draft(
+                    kind="promoted", body={"sha": sha, "semver": f"v0.{number // 100}.{number % 100}", "reason": "bulk"}
+                )
+            )
+    drafts.append(
+        Draft(
+            kind="routed",
+            body={
+                "strategy": "single",
+                "reason": "bulk",
+                "arms": [
+                    {"name": "stable", "sha": hashlib.sha256(b"0").hexdigest(), "semver": "v0.0.0", "weight_bp": 10_000}
+                ],
+            },
+        )
+    )
+    ledger.append(drafts, expected=None)
+    ledger.close()
+
+
+def _sum(counts: Any) -> dict[str, int]:
+    pairs = [(c["k"], c["n"]) if isinstance(c, dict) else c for c in counts]
+    return {"k": sum(k for k, _ in pairs), "n": sum(n for _, n in pairs)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--entries", type=int, help="a ledger of so many entries instead of the small project")
+    asked = parser.parse_args()
+    large(asked.root, asked.entries) if asked.entries else print(json.dumps(small(asked.root), indent=1))

@@ -1,0 +1,79 @@
+"""The trace store: look-up by id among a million, and writing, beside MLflow tracing and SQLite by hand."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import seed
+from rows import Row, median
+
+from miniobserve.reader import TraceReader
+from miniobserve.writer import TraceWriter
+
+COUNT = 1_000_000
+FEW = 200
+"""Traces MLflow is given: it takes about twenty a second."""
+
+
+def rows() -> Iterator[Row]:
+    """Rows of this group."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "traces.db"
+        url = seed.traces(path, COUNT)
+        ids = [f"req-{random.Random(2).randrange(COUNT):012d}" for _ in range(1)]
+        picks = random.Random(3)
+        reader = TraceReader.open(url)
+        looked = median(lambda: reader.get(f"req-{picks.randrange(COUNT):012d}"), runs=500)
+        by_hand = sqlite3.connect(path)
+        query = "SELECT body FROM traces WHERE request_id = ?"
+        plain = median(lambda: by_hand.execute(query, (f"req-{picks.randrange(COUNT):012d}",)).fetchall(), runs=500)
+        wrote, looked_mlflow = _mlflow(Path(folder))
+        what = f"look-up by id among {COUNT:,} traces"
+        yield Row(what, 1000 * looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked_mlflow)
+        yield Row(what, 1000 * looked, "ms", 5, "SQLite by hand", 1000 * plain)
+        yield Row(
+            "durable traces written a second", _write(url, reader, ids[0]), "/s", None, "MLflow tracing", wrote, "more"
+        )
+        by_hand.close()
+        reader.close()
+
+
+def _write(url: str, reader: TraceReader, like: str) -> float:
+    """Traces a second, all in flight, each durable when its future resolves."""
+    trace = reader.get(like)
+    assert trace is not None
+    writer = TraceWriter(url, queue=20_000)
+    started = time.perf_counter()
+    futures = [writer.submit(msgspec.structs.replace(trace, request_id=f"new-{n:012d}")) for n in range(10_000)]
+    for future in futures:
+        future.result()
+    rate = len(futures) / (time.perf_counter() - started)
+    writer.close()
+    return rate
+
+
+def _mlflow(folder: Path) -> tuple[float, float]:
+    """MLflow tracing on SQLite, synchronous so that a trace is kept when the call returns: (traces/s, seconds a get)."""
+    os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.set_experiment("bench")
+    ids = []
+    started = time.perf_counter()
+    for number in range(FEW):
+        with mlflow.start_span(name="correct") as span:
+            span.set_inputs({"sentence": f"Yesterday he goed to school {number}."})
+        ids.append(span.trace_id)
+    rate = FEW / (time.perf_counter() - started)
+    client = mlflow.MlflowClient()
+    picks = random.Random(4)
+    return rate, median(lambda: client.get_trace(picks.choice(ids)), runs=30)

@@ -1,0 +1,213 @@
+"""Check everything that is stored against the digest written down for it: the oracle after every fault.
+
+The chain is read from the table itself, so that the check goes on behind a broken row and names every one.
+It prints nothing, repairs nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from core.cache import Cache
+from core.errors import BadInput, Damaged, SpineError, Unavailable
+from core.ledger import GENESIS, Event, Head, Ledger, storage_errors
+from core.state import Known, State, fold
+from core.text import short, visible
+from core.traffic import FULL
+from miniobserve.sql import connect
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being checked, how many are done, and how many there are."""
+
+_CHECKPOINT = re.compile(r"(\d{1,12}):([0-9a-f]{64})", re.ASCII)
+_FOR_EXAMPLE = "give it as `spine verify` printed it: SEQ:HASH, the hash with 64 digits"
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of thing that was checked: how many, what is wrong, and what is worth knowing."""
+
+    name: str
+    checked: int
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that could be read, the newest one, and what is wrong with the others."""
+
+    events: tuple[Event, ...]
+    head: Head
+    problems: tuple[str, ...]
+
+
+def parse_checkpoint(text: str) -> Head:
+    """A head somebody wrote down outside of the ledger.
+
+    Raises:
+        BadInput: it is not ``SEQ:HASH``.
+    """
+    match = _CHECKPOINT.fullmatch(text)
+    if match is None:
+        raise BadInput(f"{visible(text, 90)!r} is not a checkpoint", _FOR_EXAMPLE)
+    return Head(int(match[1]), match[2])
+
+
+def verify(
+    ledger: Ledger, cache: Cache, chain: Chain, *, checkpoints: Sequence[Head] = (), progress: Progress
+) -> Iterator[Check]:
+    """Every check, one after the other, as each is done.
+
+    Raises:
+        Unavailable, Damaged: the ledger cannot be read at all.
+    """
+    yield Check(name="chain", checked=len(chain.events), problems=chain.problems)
+    if checkpoints:
+        problems = tuple(problem for point in checkpoints if (problem := _against(chain, point)))
+        yield Check(name="checkpoints", checked=len(checkpoints), problems=problems)
+    yield _evidence(ledger, chain.events, progress)
+    try:
+        state = fold(chain.events)
+    except Exception as error:  # noqa: BLE001  (hand-made events can break the fold in any way; that is the finding)
+        what = visible(f"{type(error).__name__}: {error}", 120)
+        yield Check(name="state", checked=0, problems=(f"the events do not add up to a state: {what}",))
+        return
+    yield _bundles(state, cache, progress)
+    yield _pointers(state, chain.events)
+
+
+def read_chain(url: str) -> Chain:
+    """Every row of the ledger, each checked on its own and against the one before.
+
+    Raises:
+        Unavailable, Damaged: the database cannot be read at all.
+    """
+    events: list[Event] = []
+    problems: list[str] = []
+    seq, prev = 0, GENESIS
+    with storage_errors():
+        database = connect(url, readonly=True)
+        try:
+            rows = database.read("SELECT seq, event, hash, key FROM events ORDER BY seq")
+        finally:
+            database.close()
+    for stored, text, digest, key in rows:
+        missing = range(seq + 1, stored)
+        problems += [f"event #{missing.start} is missing"] if len(missing) == 1 else []
+        problems += [f"events #{missing.start}–#{missing.stop - 1} are missing"] if len(missing) > 1 else []
+        event, problem = _row(stored, text, digest, key, prev if not missing else None)
+        problems += [problem] if problem else []
+        events += [event] if event else []
+        seq, prev = stored, str(digest)
+    return Chain(events=tuple(events), head=Head(seq, prev), problems=tuple(problems))
+
+
+def _row(seq: Any, text: Any, digest: Any, key: Any, prev: str | None) -> tuple[Event | None, str | None]:
+    """One row as an event, and what is wrong with it; ``prev`` is None where the row before is missing."""
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text or b"")
+    found = hashlib.sha256(raw).hexdigest()
+    if found != digest:
+        return None, f"event #{seq} hashes to {found[:12]}, and {visible(str(digest)[:12])} stands beside it"
+    try:
+        event = msgspec.structs.replace(msgspec.json.decode(raw, type=Event), hash=str(digest))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return None, f"event #{seq} cannot be read: {visible(str(error), 120)}"
+    if event.seq != seq:
+        return event, f"event #{seq} says that it is #{event.seq}"
+    if prev is not None and event.prev != prev:
+        return event, f"event #{seq} follows {event.prev[:12]}, and the event before it is {prev[:12]}"
+    if event.body.get("key") != key:
+        return event, f"event #{seq} stands under another idempotency key than its own"
+    return event, None
+
+
+def _against(chain: Chain, point: Head) -> str | None:
+    """What an outside checkpoint says against the chain."""
+    if point.seq == 0 or point.seq > chain.head.seq:
+        return (
+            f"checkpoint #{point.seq} is not in the ledger, whose newest event is #{chain.head.seq}: its tail is gone"
+        )
+    event = next((e for e in chain.events if e.seq == point.seq), None)
+    if event is None or event.hash != point.hash:
+        now = event.hash[:12] if event else "unreadable"
+        return f"event #{point.seq} is {now}, and the checkpoint says {point.hash[:12]}: the chain was rewritten"
+    return None
+
+
+def _evidence(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Check:
+    wanted = {digest: event.seq for event in events for digest in _named(event)}
+    kept = ledger.evidence_digests()
+    there = set(kept)
+    problems = [
+        f"event #{seq} names evidence {visible(digest[:12])}, which is gone"
+        for digest, seq in sorted(wanted.items(), key=lambda item: item[1])
+        if digest not in there
+    ]
+    for number, digest in enumerate(kept, 1):
+        try:
+            ledger.get(digest)
+        except Damaged as error:
+            problems.append(error.message)
+        progress("evidence", number, len(kept))
+    return Check(name="evidence", checked=len(kept), problems=tuple(problems))
+
+
+def _named(event: Event) -> Iterator[str]:
+    """The digests of the evidence that an event names."""
+    for field, only in (("evidence", None), ("verdict", "report")):
+        table = event.body.get(field)
+        for name, digest in table.items() if isinstance(table, dict) else ():
+            if isinstance(digest, str) and only in (None, name):
+                yield digest
+
+
+def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
+    problems: list[str] = []
+    notes: list[str] = []
+    for number, known in enumerate(state.entries.values(), 1):
+        try:
+            _, bundle = cache.verified(known.sha)
+        except Unavailable:
+            serves = bool(known.semvers) and known.tombstoned is None
+            told = f"{_name(known)} has no bundle in the cache"
+            (problems if serves else notes).append(f"{told}, and it may have to answer" if serves else told)
+        except SpineError as error:
+            problems.append(f"{_name(known)}: {error.message}")
+        else:
+            body = known.registered.body
+            if (body.get("weights"), body.get("config")) != (bundle.weights, bundle.config):
+                problems.append(f"{_name(known)}: event #{known.registered.seq} names other weights or config")
+        progress("bundles", number, len(state.entries))
+    return Check(name="bundles", checked=len(state.entries), problems=tuple(problems), notes=tuple(notes))
+
+
+def _pointers(state: State, events: Sequence[Event]) -> Check:
+    """Semvers that name one entry each; arms that lead to promoted entries, under a semver of theirs."""
+    problems: list[str] = []
+    owner: dict[str, str] = {}
+    promotions = [event for event in events if event.kind == "promoted"]
+    for event in promotions:
+        semver, sha = str(event.body["semver"]), str(event.body["sha"])
+        if owner.setdefault(semver, sha) != sha:
+            problems.append(f"#{event.seq}: {visible(semver, 40)} names {short(sha)} and {short(owner[semver])}")
+    for route in state.routes:
+        problems += [
+            f"#{route.epoch}: arm {visible(arm.name, 20)} leads to {short(arm.sha)}, not promoted as that"
+            for arm in route.arms
+            if owner.get(arm.semver) != arm.sha
+        ]
+        if sum(arm.weight_bp for arm in route.arms) != FULL:
+            problems.append(f"#{route.epoch}: the arms do not add up to all of the traffic")
+    for arm in state.route.arms if state.route else ():
+        known = state.entries.get(arm.sha)
+        if known is None or known.status != "promoted":
+            problems.append(f"arm {visible(arm.name, 20)} leads to an entry that may not answer: {short(arm.sha)}")
+    return Check(name="pointers", checked=len(promotions) + len(state.routes), problems=tuple(problems))
+
+
+def _name(known: Known) -> str:
+    return f"{visible(known.semvers[-1], 40)} {short(known.sha)}" if known.semvers else short(known.sha)
