@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import seed
+import stores
 from rows import Row, wall
 
 ENTRIES = 10_000
@@ -33,8 +33,8 @@ def rows() -> Iterator[Row]:
     mlflow = wall([python, "-c", "import mlflow.tracking"], runs=3) - bare
     yield Row("import core", 1000 * core, "ms", 150, "import mlflow.tracking", 1000 * mlflow)
     with tempfile.TemporaryDirectory() as folder:
-        root = seed.ledger(Path(folder), ENTRIES)
-        url = seed.mlflow_runs(root / "mlflow.db", ENTRIES)
+        root = stores.ledger(Path(folder), ENTRIES)
+        url = stores.mlflow_runs(root / "mlflow.db", ENTRIES)
         spine = str(Path(python).with_name("spine"))
         listed = wall([spine, "list", "--json"], cwd=root)
         searched = wall([python, "-c", _SEARCH, url], runs=3)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import seed
+import stores
 from rows import Row, median
 
 from miniobserve.reader import TraceReader
@@ -26,16 +26,16 @@ def rows() -> Iterator[Row]:
     """Rows of this group."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traces.db"
-        url = seed.traces(path, COUNT)
+        url = stores.traces(path, COUNT)
         ids = [f"req-{random.Random(2).randrange(COUNT):012d}" for _ in range(1)]
         picks = random.Random(3)
         reader = TraceReader.open(url)
         looked = median(lambda: reader.get(f"req-{picks.randrange(COUNT):012d}"), runs=500)
         by_hand = sqlite3.connect(path)
-        query = "SELECT body FROM traces WHERE request_id = ?"
+        query = "SELECT body FROM bodies WHERE request_id = ?"
         plain = median(lambda: by_hand.execute(query, (f"req-{picks.randrange(COUNT):012d}",)).fetchall(), runs=500)
         wrote, looked_mlflow = _mlflow(Path(folder))
-        what = f"look-up by id among {COUNT:,} traces"
+        what = f"look-up among {COUNT:,} traces"
         yield Row(what, 1000 * looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked_mlflow)
         yield Row(what, 1000 * looked, "ms", 5, "SQLite by hand", 1000 * plain)
         yield Row(
@@ -60,7 +60,7 @@ def _write(url: str, reader: TraceReader, like: str) -> float:
 
 
 def _mlflow(folder: Path) -> tuple[float, float]:
-    """MLflow tracing on SQLite, synchronous so that a trace is kept when the call returns: (traces/s, seconds a get)."""
+    """MLflow tracing on SQLite, each trace kept when its call returns: (traces a second, seconds a look-up)."""
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow

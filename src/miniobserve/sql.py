@@ -101,6 +101,8 @@ class SQLite:
             raise StorageError(
                 "unavailable", f"there is no database at {path}", "run `spine init`, or restore a backup there"
             )
+        if not create and path.is_file() and path.stat().st_size == 0:  # SQLite would take it for a new one
+            raise StorageError("damaged", f"the database at {path} is empty", "restore it from a backup")
         mode = "ro" if readonly else ("rwc" if create else "rw")
         with self._mapped():
             self._connection = sqlite3.connect(
@@ -199,6 +201,12 @@ class SQLite:
             raise StorageError("conflict", str(error), "read the state again and retry") from error
         except sqlite3.OperationalError as error:
             text = str(error)
+            if "no such table" in text or "no such column" in text:
+                raise StorageError(
+                    "damaged",
+                    f"{self.path.name} lacks a table it was made with: {text}",
+                    "it was emptied, or its making was cut short; restore it from a backup",
+                ) from error
             if "locked" in text or "busy" in text:
                 hint = f"another process is writing; `fuser {self.path}` names it; try again when it is done"
             elif "readonly" in text or "unable to open" in text:

@@ -63,9 +63,9 @@ def test_after_kill_9_every_answered_request_has_its_trace(tmp_path: Path) -> No
     root = make_project(tmp_path / "project")
     with open_project(root) as spine:
         add_entry(spine, 1, delay=0.002)
-    kills, answered, lost = kill_under_load(root, "shout_main.py", cycles=4, seed=1)
-    assert kills == 4
-    assert len(answered) > 80
+    kills, answered, lost = kill_under_load(root, "shout_main.py", cycles=3, seed=1)
+    assert kills == 3
+    assert len(answered) > 60
     assert lost == set()
 
 

@@ -1,0 +1,97 @@
+"""Large stores made quickly for the bench: a ledger of entries, a trace store of requests, an MLflow store of runs."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sqlite3
+from pathlib import Path
+
+from core.ledger import Draft, Ledger
+from core.settings import load
+from core.spine import create_ledger
+from core.traffic import Arm, Route, assign
+from miniobserve.schema import INSERT_BODY, INSERT_TRACE, body_row, trace_row
+from miniobserve.traces import Trace
+from miniobserve.writer import TraceWriter
+
+WORDS = ("goed", "went", "plays", "played", "watches", "ated", "was", "were")
+
+
+def ledger(root: Path, entries: int) -> Path:
+    """A project whose ledger holds ``entries`` registered entries, a tenth of them promoted, one in production."""
+    settings = load(root, environ={"SPINE_ROOT": str(root)})
+    create_ledger(settings, "dev")
+    opened = Ledger(settings.ledger, actor="bench")
+    report = opened.put(b'{"bench": true}')
+    drafts = []
+    for number in range(entries):
+        sha = hashlib.sha256(f"entry {number}".encode()).hexdigest()
+        body = {
+            "sha": sha, "weights": sha, "config": sha, "parent": None, "variant": "fp32", "run_id": sha[:32],
+            "size": 3_500_000, "evidence": {"eval_report": report}, "corpora": [sha[:32]],
+            "total": [2_900 + number % 100, 3_000], "false_accept": [number % 40, 1_800],
+        }  # fmt: skip
+        drafts.append(Draft(kind="registered", body=body))
+        if number % 10 == 0:
+            semver = f"v0.{number // 10}.0"
+            drafts.append(Draft(kind="promoted", body={"sha": sha, "semver": semver, "reason": "bench", "verdict": {}}))
+        if number == 0:
+            arm = {"name": "stable", "sha": sha, "semver": "v0.0.0", "weight_bp": 10_000}
+            routed = {"sha": sha, "strategy": "single", "arms": [arm], "reason": "bench"}
+            drafts.append(Draft(kind="routed", body=routed))
+    opened.append(drafts, expected=None)
+    opened.close()
+    return root
+
+
+def traces(path: Path, count: int) -> str:
+    """A trace store of ``count`` requests over thirty days; returns its URL."""
+    url = f"sqlite:///{path}"
+    TraceWriter(url).close()
+    sha = "a" * 64
+    route = Route(
+        strategy="single", epoch=3, salt="3", arms=(Arm(name="stable", sha=sha, semver="v0.1.0", weight_bp=10_000),)
+    )
+    rng = random.Random(1)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("BEGIN")
+    start, step = 1_760_000_000_000_000_000, 30 * 86_400_000_000_000 // max(count, 1)
+    for number in range(count):
+        word = rng.choice(WORDS)
+        trace = Trace(
+            request_id=f"req-{number:012d}", trace_id="0" * 32, span_id="0" * 16, started_ns=start + number * step,
+            entry_sha=sha, intended_sha=sha, semver="v0.1.0", assignment=assign(route, f"l{number % 997}", sticky=True),
+            sentence=f"Yesterday he {word} to school.", correction="Yesterday he went to school.", is_correct=False,
+            features={"verb": "go", "tense": "past_simple", "person": "3sg"}, stages={"decode": 0.004}, seconds=0.005,
+            input_tokens=9, output_tokens=9, cost=1e-8, rate_per_hour=0.05,
+        )  # fmt: skip
+        connection.execute(INSERT_TRACE, trace_row(trace))
+        connection.execute(INSERT_BODY, body_row(trace))
+    connection.execute("COMMIT")
+    connection.close()
+    return url
+
+
+def mlflow_runs(path: Path, count: int) -> str:
+    """An MLflow store of ``count`` runs with one metric each: one made by MLflow, the rest copied in SQL."""
+    from mlflow.tracking import MlflowClient
+
+    url = f"sqlite:///{path}"
+    client = MlflowClient(tracking_uri=url)
+    experiment = client.create_experiment("bench")
+    first = client.create_run(experiment).info.run_id
+    client.log_metric(first, "accuracy", 0.97)
+    connection = sqlite3.connect(path)
+    for table in ("runs", "metrics", "latest_metrics"):
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        row = connection.execute(f"SELECT * FROM {table} WHERE run_uuid = ?", (first,)).fetchone()
+        at = columns.index("run_uuid")
+        copies = [
+            (*row[:at], hashlib.sha256(str(n).encode()).hexdigest()[:32], *row[at + 1 :]) for n in range(count - 1)
+        ]
+        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in columns)})", copies)
+    connection.commit()
+    connection.close()
+    return url

@@ -1,0 +1,25 @@
+"""What a request cost: the seconds it held the machine, at the rate that held then.
+
+The one place where seconds become money. The price is frozen on the trace with its rate and version;
+whoever shows a cost reads that number. It does not measure time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+CURRENCY = "USD"
+
+
+class CostMeter(NamedTuple):
+    """A rate for an hour of this machine; None where nobody knows it, and then nothing has a price."""
+
+    rate_per_hour: float | None
+    price_version: str
+
+    def price(self, stages: Mapping[str, float]) -> float | None:
+        """Price of these stage seconds, in ``CURRENCY``; None, never 0, where the rate is unknown."""
+        if self.rate_per_hour is None:
+            return None
+        return sum(stages.values()) * self.rate_per_hour / 3600.0

@@ -1,0 +1,133 @@
+"""The tables of the trace store, and how a trace becomes a row of each.
+
+``bodies`` keeps the canonical JSON of every trace, by request id; ``traces`` only what one is searched
+by, so that a search reads a fifth of the bytes; ``feedback`` says what a learner thought of one later;
+``minutes`` is the coarse roll-up live panes read. It does not know when rows are written.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from miniobserve.traces import Trace
+
+MINUTE_NS = 60_000_000_000
+BOUNDS: tuple[float, ...] = tuple(0.001 * 2.0**power for power in range(12))
+"""Upper bounds of the latency histogram, seconds (1 ms to about 2 s); one more bucket takes the rest."""
+
+_HISTOGRAM = tuple(f"h{index}" for index in range(len(BOUNDS) + 1))
+_SUMS = ("n", "errors", "seconds", "priced", "cost", "input_tokens", "output_tokens", *_HISTOGRAM)
+_SUM_TYPES = {"seconds": "DOUBLE PRECISION", "cost": "DOUBLE PRECISION"}
+
+MINUTE_COLUMNS = ("minute", "arm", "entry_sha", *_SUMS)
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS traces (
+        request_id TEXT PRIMARY KEY, started_ns BIGINT NOT NULL, arm TEXT NOT NULL, entry_sha TEXT NOT NULL,
+        accepted INTEGER, text TEXT NOT NULL, text_sha256 TEXT, features TEXT NOT NULL)""",
+    "CREATE TABLE IF NOT EXISTS bodies (request_id TEXT PRIMARY KEY, body TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS traces_started ON traces (started_ns)",
+    "CREATE INDEX IF NOT EXISTS traces_entry ON traces (entry_sha, started_ns)",
+    """CREATE TABLE IF NOT EXISTS feedback (
+        request_id TEXT PRIMARY KEY, outcome TEXT NOT NULL, at_ns BIGINT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS feedback_outcome ON feedback (outcome, request_id)",
+    f"""CREATE TABLE IF NOT EXISTS minutes (
+        minute BIGINT NOT NULL, arm TEXT NOT NULL, entry_sha TEXT NOT NULL,
+        {", ".join(f"{name} {_SUM_TYPES.get(name, 'BIGINT')} NOT NULL" for name in _SUMS)},
+        PRIMARY KEY (minute, arm, entry_sha))""",
+    "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+)
+
+INSERT_TRACE = (
+    "INSERT INTO traces (request_id, started_ns, arm, entry_sha, accepted, text, text_sha256, features)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_BODY = "INSERT INTO bodies (request_id, body) VALUES (?, ?)"
+UPSERT_FEEDBACK = (
+    "INSERT INTO feedback (request_id, outcome, at_ns) VALUES (?, ?, ?)"
+    " ON CONFLICT (request_id) DO UPDATE SET outcome = excluded.outcome, at_ns = excluded.at_ns"
+)
+UPSERT_MINUTE = (
+    f"INSERT INTO minutes ({', '.join(MINUTE_COLUMNS)})"  # noqa: S608 -- names from this module
+    f" VALUES ({', '.join('?' for _ in MINUTE_COLUMNS)}) ON CONFLICT (minute, arm, entry_sha) DO UPDATE SET "
+    + ", ".join(f"{name} = minutes.{name} + excluded.{name}" for name in _SUMS)
+)
+UPSERT_STORE = "INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+TraceRow = tuple[str, int, str, str, int | None, str, str | None, str]
+BodyRow = tuple[str, str]
+MinuteRow = tuple[int | float | str, ...]
+
+
+def trace_row(trace: Trace) -> TraceRow:
+    """What one trace is searched by."""
+    return (
+        trace.request_id,
+        trace.started_ns,
+        trace.assignment.arm,
+        trace.entry_sha,
+        None if trace.is_correct is None else int(trace.is_correct),
+        searchable(f"{trace.sentence or ''}\n{trace.correction or ''}"),
+        trace.sentence_sha256,
+        "|" + "".join(f"{feature_term(trace.features, name)}|" for name in sorted(trace.features)),
+    )
+
+
+def body_row(trace: Trace) -> BodyRow:
+    """One trace whole; feedback is left out, it has a table of its own."""
+    kept = trace if trace.feedback is None else msgspec.structs.replace(trace, feedback=None)
+    return trace.request_id, msgspec.json.encode(kept).decode()
+
+
+def searchable(text: str) -> str:
+    """Text as it is searched: without case, and without the NUL that PostgreSQL refuses in a text."""
+    return text.lower().replace("\0", "")
+
+
+def feature_term(features: Mapping[str, str], name: str) -> str:
+    """``name=value`` as the features column holds it; a bar in either would end it early."""
+    return searchable(f"{name}={features[name]}".replace("|", "/"))
+
+
+def minute_rows(traces: Iterable[Trace]) -> list[MinuteRow]:
+    """What these traces add to ``minutes``: one row a minute, arm and entry."""
+    groups: dict[tuple[int, str, str], list[int | float]] = {}
+    for trace in traces:
+        key = (trace.started_ns // MINUTE_NS, trace.assignment.arm, trace.entry_sha)
+        sums = groups.setdefault(key, [0] * len(_SUMS))
+        amounts = (
+            1,
+            int(trace.status >= 500),
+            trace.seconds,
+            int(trace.cost is not None),
+            trace.cost or 0.0,
+            trace.input_tokens,
+            trace.output_tokens,
+        )
+        for index, amount in enumerate(amounts):
+            sums[index] += amount
+        sums[len(amounts) + latency_bucket(trace.seconds)] += 1
+    return [(*key, *sums) for key, sums in groups.items()]
+
+
+def latency_bucket(seconds: float) -> int:
+    """Index of the histogram bucket a latency falls into."""
+    return bisect_left(BOUNDS, seconds)
+
+
+def latency_quantile(counts: Iterable[int], share: float) -> float | None:
+    """Latency in seconds below which ``share`` of the counted requests lie, as its bucket's upper bound.
+
+    None for no requests; infinity where it lies beyond the last bound.
+    """
+    buckets = tuple(counts)
+    rank, seen = share * sum(buckets), 0
+    bounds: tuple[float, ...] = (*BOUNDS, float("inf"))
+    for bound, count in zip(bounds, buckets, strict=True):
+        seen += count
+        if count and seen >= rank:
+            return bound
+    return None

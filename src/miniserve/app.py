@@ -1,0 +1,220 @@
+"""The HTTP contract: routes, what their bodies must say, and how an answer is put.
+
+It does not know models, storage or sockets; ``service`` answers and ``limits`` has let the request in.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.workload import Workload
+from miniobserve.ids import is_request_id
+from miniobserve.writer import OUTCOMES
+from miniserve.limits import Guard, RateLimit, parse_object
+from miniserve.openapi import describe, docs_page
+from miniserve.record import Ask
+from miniserve.replies import JSON, Problem, to_json
+from miniserve.service import Done, Service
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEARNER_CHARS = 128
+
+
+class Contract(NamedTuple):
+    """What this server takes, beside what its workload says."""
+
+    workload: Workload
+    version: str
+    allow_replay: bool = False
+    rate: float | None = None
+    """Requests a second that are answered; None for no limit."""
+
+
+def make_app(service: Service, contract: Contract) -> ASGIApp:
+    """The application of one server."""
+    api = Api(service, contract)
+    router = Router(
+        [
+            Route(contract.workload.http_path, api.answer, methods=["POST"]),
+            Route("/v1/feedback", api.feedback, methods=["POST"]),
+            Route("/v1/route", api.route, methods=["GET"]),
+            Route("/healthz", api.healthz, methods=["GET"]),
+            Route("/readyz", api.readyz, methods=["GET"]),
+            Route("/metrics", api.metrics, methods=["GET"]),
+            Route("/openapi.json", api.openapi, methods=["GET"]),
+            Route("/docs", api.docs, methods=["GET"]),
+        ],
+        redirect_slashes=False,
+    )
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = router  # makes Starlette raise 404 and 405, instead of answering in plain text
+        await router(scope, receive, send)
+
+    return Guard(routed, on_refused=service.metrics.refuse)
+
+
+class Api:
+    """A handler a route."""
+
+    def __init__(self, service: Service, contract: Contract) -> None:
+        self._service = service
+        self._workload = contract.workload
+        self._allow_replay = contract.allow_replay
+        self._rate = RateLimit(contract.rate) if contract.rate else None
+        document = describe(contract.workload, contract.version)
+        self._openapi = to_json(document)
+        self._docs = docs_page(document)
+
+    async def answer(self, request: Request) -> Response:
+        """POST the workload's path: one text, answered."""
+        arrived = time.perf_counter()
+        if self._rate is not None:
+            self._rate.take()
+        source, started_ns = self._when(request)
+        body = parse_object(await request.body())
+        text, learner_id = self._asked(body)
+        ask = Ask(
+            text=text,
+            learner_id=learner_id,
+            request_id=request.scope["request_id"],
+            span=request.scope["span"],
+            started_ns=started_ns,
+            arrived=arrived,
+            source=source,
+        )
+        done = await self._service.answer(ask)
+        if done.id_was_used:
+            request.scope["request_id"] = done.trace.request_id
+            request.scope["id_note"] = "used"
+        return Response(
+            to_json(_answer_body(done, request.scope["id_note"])),
+            media_type=JSON,
+            headers={"X-Model-SHA": done.trace.entry_sha},
+        )
+
+    async def feedback(self, request: Request) -> Response:
+        """POST /v1/feedback: what the learner said of an answer."""
+        body = parse_object(await request.body())
+        _only(body, ("request_id", "outcome"))
+        request_id, outcome = body.get("request_id"), body.get("outcome")
+        if not isinstance(request_id, str) or not is_request_id(request_id):
+            raise Problem(422, "bad_request_id", "request_id must be the id of an answer")
+        if outcome not in OUTCOMES:
+            raise Problem(422, "bad_outcome", f"outcome must be one of {', '.join(OUTCOMES)}")
+        if not await self._service.feedback(request_id, outcome):
+            raise Problem(404, "unknown_request", "no answer has that request_id")
+        return _json({"request_id": request_id, "outcome": outcome})
+
+    async def route(self, _request: Request) -> Response:
+        """GET /v1/route: the route in effect on this server."""
+        return _json(msgspec.to_builtins(self._service.arms.current.route))
+
+    async def healthz(self, _request: Request) -> Response:
+        """GET /healthz: the process answers."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, _request: Request) -> Response:
+        """GET /readyz: whether requests should be sent here, and what is not as the ledger wants it."""
+        reason = self._service.unready()
+        route = self._service.arms.current.route
+        body = {
+            "ready": reason is None,
+            "reason": reason,
+            "route_problem": self._service.arms.problem,
+            "epoch": route.epoch,
+            "model_sha": route.stable.sha,
+            "semver": route.stable.semver,
+        }
+        return _json(body, 200 if reason is None else 503, {} if reason is None else {"Retry-After": "1"})
+
+    async def metrics(self, _request: Request) -> Response:
+        """GET /metrics: for Prometheus."""
+        batcher = self._service.batcher
+        text = self._service.metrics.render(queue_depth=batcher.waiting, slots_used=batcher.busy)
+        return Response(text, media_type=self._service.metrics.content_type)
+
+    async def openapi(self, _request: Request) -> Response:
+        """GET /openapi.json: this contract, for programs."""
+        return Response(self._openapi, media_type=JSON)
+
+    async def docs(self, _request: Request) -> Response:
+        """GET /docs: this contract, for people."""
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        return HTMLResponse(self._docs, headers={"Content-Security-Policy": policy})
+
+    def _asked(self, body: Mapping[str, Any]) -> tuple[str, str | None]:
+        """The text and the learner of a request."""
+        field = self._workload.text_field
+        _only(body, (field, "learner_id"))
+        text, learner_id = body.get(field), body.get("learner_id")
+        if not isinstance(text, str) or not 1 <= len(text) <= self._workload.max_chars:
+            raise Problem(422, f"bad_{field}", f"{field} must be text of 1 to {self._workload.max_chars} characters")
+        if learner_id is not None and not (isinstance(learner_id, str) and 1 <= len(learner_id) <= _LEARNER_CHARS):
+            raise Problem(422, "bad_learner_id", f"learner_id must be text of 1 to {_LEARNER_CHARS} characters")
+        return text, learner_id
+
+    def _when(self, request: Request) -> tuple[str, int]:
+        """Source and time of a request: live and now, unless replay is allowed and says otherwise."""
+        source, at = request.headers.get("x-spine-source"), request.headers.get("x-spine-time")
+        if source is None and at is None:
+            return "live", time.time_ns()
+        if not self._allow_replay:
+            raise Problem(403, "replay_refused", "this server takes no replayed traffic; start it with --allow-replay")
+        if source != "replay":
+            raise Problem(422, "bad_source", "X-Spine-Source must be replay")
+        return "replay", time.time_ns() if at is None else _simulated_ns(at)
+
+
+def _simulated_ns(at: str) -> int:
+    try:
+        if _RFC3339.fullmatch(at) is None:
+            raise ValueError
+        moment = datetime.fromisoformat(at.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Problem(422, "bad_time", "X-Spine-Time must be a time such as 2026-03-02T08:00:00Z") from error
+    if not 1970 <= moment.year <= 2200:
+        raise Problem(422, "bad_time", "X-Spine-Time must lie between 1970 and 2200")
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _only(body: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """A field that is not known is an error: a misspelt learner_id would silently lose the learner."""
+    if not body.keys() <= set(known):
+        raise Problem(422, "unknown_field", f"the fields are {' and '.join(known)}, and no others")
+
+
+def _answer_body(done: Done, id_note: str) -> dict[str, Any]:
+    answer, trace = done.answer, done.trace
+    return {
+        **answer.fields,
+        "correction": answer.output,
+        "is_correct": answer.accepted,
+        "in_scope": answer.in_scope,
+        "request_id": trace.request_id,
+        **({"request_id_replaced": id_note} if id_note else {}),
+        "model_sha": trace.entry_sha,
+        "semver": trace.semver,
+        "arm": trace.assignment.arm,
+        "epoch": trace.assignment.epoch,
+        "usage": {
+            "input_tokens": trace.input_tokens,
+            "output_tokens": trace.output_tokens,
+            "cost_usd": trace.cost,
+        },
+    }
+
+
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(to_json(value), status, headers=headers, media_type=JSON)

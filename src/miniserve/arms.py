@@ -1,0 +1,190 @@
+"""Which models answer now: follows the ledger's route and swaps models under the traffic.
+
+A route takes effect whole or not at all. Before that every bundle it names has been re-hashed, loaded
+and warmed; where one cannot be, the route before stays in force and the reason is shown. A request
+keeps the ``Serving`` it was given, so no answer mixes two routes. It does not know HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from core.errors import BadInput, SpineError, Unavailable
+from core.text import short
+from core.traffic import Arm, Route, assign
+from core.workload import Model, Workload
+from miniobserve.traces import Assignment
+from miniserve.record import Served
+
+POLL_SECONDS = 0.25
+RETRY_SECONDS = 2.0
+"""A route that could not be taken is tried again this often: a damaged bundle may have been replaced."""
+
+_WARM_TEXT = "a"
+_log = logging.getLogger("miniserve")
+
+
+class Heads(Protocol):
+    """What is asked of the ledger: a cheap sign that something was appended."""
+
+    def head(self) -> Any:
+        """The newest event's seq and hash."""
+        ...
+
+
+class Bundles(Protocol):
+    """What is asked of the registry."""
+
+    def route(self) -> Route | None:
+        """The route in force."""
+        ...
+
+    def verified(self, sha: str) -> Path:
+        """The folder of a bundle whose bytes were re-hashed just now."""
+        ...
+
+    def parent_folder(self, sha: str) -> Path | None:
+        """The same for the entry's parent, where it has one."""
+        ...
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """A route in effect here, with a warm model for every entry it names."""
+
+    route: Route
+    wanted: Route
+    """The ledger's route: another one only while that one cannot be taken."""
+    models: Mapping[str, Model]
+
+    def serve(self, unit: str, *, sticky: bool) -> tuple[Served, Model]:
+        """Who answers a unit: its assignment, the entry that serves it, and that entry's model."""
+        assignment, arm = _assigned(self.route, unit, sticky=sticky)
+        intended = arm.sha if self.wanted is self.route else _assigned(self.wanted, unit, sticky=sticky)[1].sha
+        served = Served(assignment=assignment, sha=arm.sha, semver=arm.semver, intended_sha=intended)
+        return served, self.models[arm.sha]
+
+
+def _assigned(route: Route, unit: str, *, sticky: bool) -> tuple[Assignment, Arm]:
+    assignment = assign(route, unit, sticky=sticky)
+    return assignment, next(arm for arm in route.arms if arm.name == assignment.arm)
+
+
+class Arms:
+    """The route in effect, kept up to date by a thread."""
+
+    def __init__(
+        self,
+        ledger: Heads,
+        registry: Bundles,
+        workload: Workload,
+        *,
+        batch: int = 32,
+        on_change: Callable[[Serving], None] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._workload = workload
+        self._batch = batch
+        self._on_change = on_change
+        self._current: Serving | None = None
+        self._problem: str | None = None
+        self._seen: Any = None
+        self._retry_at = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="arms", daemon=True)
+
+    @property
+    def current(self) -> Serving:
+        """What answers now; take it once a request and keep it."""
+        if self._current is None:
+            raise RuntimeError("start() comes first")
+        return self._current
+
+    @property
+    def problem(self) -> str | None:
+        """Why the ledger's route is not in effect here, or could not be read; None where all is well."""
+        return self._problem
+
+    def start(self) -> None:
+        """Take the route in force and follow it from here.
+
+        Raises:
+            BadInput: no entry was ever promoted.
+            Damaged, Unavailable: a bundle of the route cannot be served.
+
+        """
+        self._seen = self._ledger.head()
+        route = self._registry.route()
+        if route is None:
+            raise BadInput(
+                "there is no route yet, so there is nothing to serve",
+                "promote an entry first: `spine promote REF --semver v0.1.0 --reason TEXT`",
+            )
+        self._take(route)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; what answers now stays."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def refresh(self) -> None:
+        """Look once whether the route moved, and take it if it can be taken; never raises."""
+        try:
+            head = self._ledger.head()
+            if head == self._seen and not (self._problem and time.monotonic() >= self._retry_at):
+                return
+            route = self._registry.route()
+            self._seen = head
+            if route is not None and (route != self.current.route or self.current.wanted != route):
+                self._take(route)
+            self._problem = None
+        except SpineError as error:
+            self._put_off(error.message)
+        except Exception as error:  # noqa: BLE001 -- a workload may raise anything; the models in place go on
+            self._put_off(f"{type(error).__name__}: {error}")
+
+    def _follow(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self.refresh()
+
+    def _put_off(self, reason: str) -> None:
+        if reason != self._problem:
+            _log.error("the ledger's route is not in effect", extra={"fields": {"reason": reason}})
+        self._problem = reason
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _take(self, route: Route) -> None:
+        """Load what the route names beyond what is loaded, then swap in one assignment."""
+        loaded = self._current.models if self._current else {}
+        if self._current is not None:
+            self._current = msgspec.structs.replace(self._current, wanted=route)
+        models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.arms}
+        self._current = Serving(route=route, wanted=route, models=models)
+        if self._on_change is not None:
+            self._on_change(self._current)
+        _log.info(
+            "route in effect",
+            extra={"fields": {"epoch": route.epoch, "strategy": route.strategy, "arms": [a.sha for a in route.arms]}},
+        )
+
+    def _load(self, sha: str) -> Model:
+        """Load one entry from bytes that were re-hashed now, and answer once at each end of the batch sizes."""
+        folder = self._registry.verified(sha)
+        try:
+            parent = self._registry.parent_folder(sha)
+        except Unavailable:
+            parent = None  # only an adapter needs it, and its workload says so
+        model = self._workload.load(folder, parent)
+        for size in (1, self._batch):
+            if len(model.answer([_WARM_TEXT] * size)) != size:
+                raise BadInput(f"the model of {short(sha)} does not give one answer a text", "fix the workload")
+        return model

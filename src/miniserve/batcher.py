@@ -1,0 +1,144 @@
+"""Texts in, answers out: a bounded queue, and one thread that answers what waits in batches.
+
+Nothing waits for a batch to fill: an idle worker takes one text at once, a busy one finds more when it
+comes back. A batch holds texts for one model only. It does not know HTTP, routes or traces.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from core.workload import Answer, Model
+
+
+class QueueFull(Exception):
+    """As many texts wait as may."""
+
+
+class ModelFailed(Exception):
+    """The model raised, or gave something that is not one answer a text."""
+
+
+class Answered(NamedTuple):
+    """An answer, and how long its text waited for the worker, seconds."""
+
+    answer: Answer
+    queued: float
+
+
+class _Job(NamedTuple):
+    """A text and the very model it was given to."""
+
+    model: Model
+    text: str
+    future: Future[Answered]
+    since: float
+
+
+class Batcher:
+    """One worker thread over a bounded queue."""
+
+    def __init__(self, *, queue: int = 64, batch: int = 32) -> None:
+        """Start the worker.
+
+        Args:
+            queue: how many texts may wait, besides those being answered.
+            batch: the most texts one call of a model is given.
+
+        """
+        self._limit = queue
+        self._batch = batch
+        self._waiting: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._busy = 0
+        self._busy_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Texts in the queue."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> int:
+        """Texts being answered now."""
+        return self._busy
+
+    def stuck(self, seconds: float) -> bool:
+        """Whether one batch has been under way for longer than this."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > seconds
+
+    def submit(self, model: Model, text: str) -> Future[Answered]:
+        """Queue one text for one model; the future fails with ``ModelFailed`` where the model does.
+
+        Raises:
+            QueueFull: as many texts wait as may, or the batcher is closed.
+
+        """
+        job = _Job(model, text, Future(), time.monotonic())
+        with self._changed:
+            if self._closed or len(self._waiting) >= self._limit:
+                raise QueueFull
+            self._waiting.append(job)
+            self._changed.notify()
+        return job.future
+
+    def close(self, timeout: float | None = None) -> None:
+        """Answer what waits and stop the worker; give up on a hung model after ``timeout`` seconds."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while jobs := self._take():
+            self._busy, self._busy_since = len(jobs), time.monotonic()
+            try:
+                _answer(jobs)
+            finally:
+                self._busy, self._busy_since = 0, None
+
+    def _take(self) -> list[_Job]:
+        """Wait for work; the oldest texts that go to the same model. Empty once closed and drained."""
+        with self._changed:
+            while True:
+                while not self._waiting:
+                    if self._closed:
+                        return []
+                    self._changed.wait()
+                jobs: list[_Job] = []
+                model = self._waiting[0].model
+                while self._waiting and len(jobs) < self._batch and self._waiting[0].model is model:
+                    job = self._waiting.popleft()
+                    if job.future.set_running_or_notify_cancel():
+                        jobs.append(job)
+                if jobs:
+                    return jobs
+
+
+def _answer(jobs: Sequence[_Job]) -> None:
+    """Answer a batch and resolve its futures; never raises."""
+    began = time.monotonic()
+    try:
+        answers = jobs[0].model.answer([job.text for job in jobs])
+        if len(answers) != len(jobs):
+            raise ModelFailed(f"the model gave {len(answers)} answers to {len(jobs)} texts")
+    except Exception as error:  # noqa: BLE001 -- whatever a model raises, its neighbours and the worker go on
+        if len(jobs) > 1:
+            for job in jobs:
+                _answer([job])
+        else:
+            failed = ModelFailed(f"{type(error).__name__}: {error}")
+            failed.__cause__ = error
+            jobs[0].future.set_exception(failed)
+        return
+    for job, answer in zip(jobs, answers, strict=True):
+        job.future.set_result(Answered(answer, began - job.since))

@@ -1,0 +1,216 @@
+"""What a request may be, before anything looks at what it says: how long, how encoded, what kind of JSON.
+
+``Guard`` is the outermost layer of the application: it names the request, reads its body under the
+cap, and turns every failure into a JSON error. Deadlines live in ``protocol``, which sees the socket.
+It does not know the routes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from miniobserve.ids import child_span, fresh_request_id, is_request_id
+from miniserve.replies import JSON, Problem, problem_body
+
+MAX_BODY = 10 * 1024
+"""Bytes of a request body; the longest text allowed is far below."""
+
+_LENGTH = re.compile(rb"[0-9]{1,12}")
+_ROUTING = {
+    404: ("not_found", "there is no such path; /docs lists those there are"),
+    405: ("method_not_allowed", "this path takes another method; the Allow header names it"),
+}
+_log = logging.getLogger("miniserve")
+
+Refused = Callable[[int], None]
+
+
+class Guard:
+    """Gives every request an id, a span and a body within the cap; gives every failure a JSON reply."""
+
+    def __init__(self, app: ASGIApp, *, on_refused: Refused) -> None:
+        self._app = app
+        self._on_refused = on_refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        name_request(scope, headers)
+        started = False
+
+        async def named_send(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", []), *_naming(scope)]
+            await send(message)
+
+        problem = await self._attempt(scope, headers, receive, named_send)
+        if problem is not None and not started:
+            self._on_refused(problem.status)
+            await _reply(problem, scope, named_send)
+
+    async def _attempt(
+        self, scope: Scope, headers: Mapping[bytes, list[bytes]], receive: Receive, send: Send
+    ) -> Problem | None:
+        """Run the application; the problem it ended with, if any."""
+        try:
+            body = await read_body(headers, scope["method"], receive)
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+        except Problem as problem:
+            return problem
+        except HTTPException as error:
+            code, message = _ROUTING.get(error.status_code, ("http_error", str(error.detail)))
+            return Problem(error.status_code, code, message, error.headers)
+        except Exception:  # noqa: BLE001 -- the client gets JSON whatever failed; the log gets the reason
+            _log.exception("a request failed", extra={"fields": {"request_id": scope["request_id"]}})
+            return Problem(500, "internal", "the server failed; the log has the reason under this request id")
+        return None
+
+
+def name_request(scope: Scope, headers: Mapping[bytes, list[bytes]]) -> None:
+    """Put ``request_id``, ``span`` and ``id_note`` into the scope: the caller's where well formed, else fresh."""
+    given = headers.get(b"x-request-id", [])
+    wanted = given[0].decode("latin-1") if len(given) == 1 else ""
+    parents = headers.get(b"traceparent", [])
+    scope["span"] = child_span(parents[0].decode("latin-1") if len(parents) == 1 else None)
+    scope["request_id"] = wanted if is_request_id(wanted) else fresh_request_id()
+    scope["id_note"] = "malformed" if given and scope["request_id"] != wanted else ""
+
+
+async def read_body(headers: Mapping[bytes, list[bytes]], method: str, receive: Receive) -> bytes | None:
+    """The whole body, or None where the client went away.
+
+    Raises:
+        Problem: 411 without a length, 413 over the cap (found before it is read where a length says
+            so), 415 for an encoding.
+
+    """
+    encodings = [value.strip().lower() for value in headers.get(b"content-encoding", [])]
+    if any(value not in (b"", b"identity") for value in encodings):
+        raise Problem(415, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+    lengths = headers.get(b"content-length", [])
+    if any(_LENGTH.fullmatch(value) is None for value in lengths) or len(set(lengths)) > 1:
+        raise Problem(400, "bad_length", "Content-Length must be one whole number")
+    if lengths and int(lengths[0]) > MAX_BODY:
+        raise _too_large()
+    if method in ("POST", "PUT", "PATCH") and not lengths and b"transfer-encoding" not in headers:
+        raise Problem(411, "length_required", "send Content-Length, or the body in chunks")
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body: UTF-8, no repeated key, no NaN, no half of a surrogate pair.
+
+    Raises:
+        Problem: 400.
+
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "malformed", "the body must be one JSON object in UTF-8") from error
+    if not isinstance(value, dict):
+        raise Problem(400, "malformed", "the body must be a JSON object, such as {…}")
+    return value
+
+
+def _too_large() -> Problem:
+    return Problem(413, "too_large", f"a body may have {MAX_BODY} bytes")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _headers(scope: Scope) -> dict[bytes, list[bytes]]:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def _naming(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers that name a request on its reply."""
+    named = [
+        (b"x-request-id", scope["request_id"].encode()),
+        (b"traceparent", scope["span"].traceparent.encode()),
+    ]
+    if scope["id_note"]:
+        named.append((b"x-request-id-replaced", scope["id_note"].encode()))
+    return named
+
+
+def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """A receive that gives the body that was read, then whatever the connection says."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
+
+
+async def _reply(problem: Problem, scope: Scope, send: Send) -> None:
+    body = problem_body(problem.code, problem.message, scope["request_id"])
+    headers = {"Content-Type": JSON, "Content-Length": str(len(body)), **problem.headers}
+    raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+class RateLimit:
+    """A token bucket: ``rate`` requests a second, and a second's worth at once."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._tokens = self._most = max(1.0, rate)
+        self._at = clock()
+
+    def take(self) -> None:
+        """Count one request.
+
+        Raises:
+            Problem: 429 over the rate, with the seconds to wait.
+
+        """
+        now = self._clock()
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            wait = math.ceil((1 - self._tokens) / self._rate)
+            raise Problem(
+                429, "over_rate", "too many requests; wait as long as Retry-After says", {"Retry-After": str(wait)}
+            )
+        self._tokens -= 1

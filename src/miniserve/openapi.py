@@ -1,0 +1,146 @@
+"""The contract as an OpenAPI document, and as one page for people that needs no network.
+
+Both are made from the workload, so they cannot disagree with what the routes take. It does not serve them.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+from core.workload import Workload
+from miniobserve.writer import OUTCOMES
+
+_ERRORS = {
+    "400": "malformed HTTP or JSON",
+    "403": "replayed traffic, and the server was not started for it",
+    "404": "no such path, or no answer has that request_id",
+    "405": "the path takes another method",
+    "408": "the request was not complete within 5 seconds",
+    "411": "no Content-Length and not chunked",
+    "413": "a body over 10 KB",
+    "415": "an encoded body",
+    "422": "a field is missing, unknown or out of range",
+    "429": "over the configured rate; Retry-After says how long to wait",
+    "500": "the model failed on this text",
+    "503": "over the queue, draining, or the trace could not be made durable; Retry-After says how long to wait",
+}
+_STRING = {"type": "string"}
+_NUMBER = {"type": "integer", "minimum": 0}
+_ID = {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"}
+
+
+def describe(workload: Workload, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a server of this workload."""
+    question = {workload.text_field: {"type": "string", "minLength": 1, "maxLength": workload.max_chars}}
+    asked = _object({**question, "learner_id": {"type": ["string", "null"], "minLength": 1, "maxLength": 128}})
+    asked |= {"required": [workload.text_field], "additionalProperties": False}
+    said = _object({"request_id": _ID, "outcome": {"type": "string", "enum": list(OUTCOMES)}})
+    said |= {"required": ["request_id", "outcome"], "additionalProperties": False}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"{workload.name} on Spine", "version": version},
+        "paths": {
+            workload.http_path: {
+                "post": _post("Answer one text. Its trace is durable before the reply.", asked, "Answer")
+            },
+            "/v1/feedback": {"post": _post("Say what the learner did with an answer.", said, "Said")},
+            "/v1/route": _get("The route in effect on this server."),
+            "/healthz": _get("The process answers."),
+            "/readyz": _get("Whether requests should be sent here.", "503"),
+            "/metrics": _get("Prometheus metrics.", kind="text/plain"),
+            "/openapi.json": _get("This document."),
+            "/docs": _get("This document, for people.", kind="text/html"),
+        },
+        "components": {"schemas": {"Answer": _answer(), "Said": said, "Error": _error()}},
+    }
+
+
+def docs_page(document: dict[str, Any]) -> str:
+    """The document as one HTML page without scripts or foreign resources."""
+    info = document["info"]
+    parts = [f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>", _curl(document)]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parts.append(
+                f"<h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2><p>{escape(operation['summary'])}</p>"
+            )
+            if "requestBody" in operation:
+                parts.append(_schema("Body", operation["requestBody"]["content"]["application/json"]["schema"]))
+    for name, schema in document["components"]["schemas"].items():
+        parts.append(_schema(name, schema))
+    rows = "".join(f"<tr><td>{code}</td><td>{escape(text)}</td></tr>" for code, text in _ERRORS.items())
+    parts.append(f"<h2>Errors</h2><table>{rows}</table>")
+    style = (
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
+        "pre{background:#f4f4f4;padding:.8rem;overflow:auto}td{padding:.1rem .8rem .1rem 0}"
+        "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}pre{background:#222}}"
+    )
+    head = f'<meta charset="utf-8"><title>{escape(info["title"])}</title><style>{style}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
+
+
+def _curl(document: dict[str, Any]) -> str:
+    path, methods = next(iter(document["paths"].items()))
+    field = methods["post"]["requestBody"]["content"]["application/json"]["schema"]["required"][0]
+    body = json.dumps({field: "Yesterday he goed home.", "learner_id": "learner-7"})
+    return f"<pre>curl -s http://127.0.0.1:8080{escape(path)} -d '{escape(body, quote=False)}'</pre>"
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    return f"<h3>{escape(name)}</h3><pre>{escape(json.dumps(schema, indent=2, ensure_ascii=False))}</pre>"
+
+
+def _post(summary: str, body: dict[str, Any], reply: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": body}}
+    return {
+        "summary": summary,
+        "parameters": [{"name": "X-Request-ID", "in": "header", "required": False, "schema": _STRING}],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": _reply("done", {"$ref": f"#/components/schemas/{reply}"}), **_failures()},
+    }
+
+
+def _get(summary: str, *more: str, kind: str = "application/json") -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "ok", "content": {kind: {}}}}
+    responses |= {code: {"description": _ERRORS[code]} for code in more}
+    return {"get": {"summary": summary, "responses": {**responses, **_failures("400", "405", "408", "413", "415")}}}
+
+
+def _failures(*codes: str) -> dict[str, Any]:
+    wanted = codes or tuple(_ERRORS)
+    return {code: _reply(_ERRORS[code], {"$ref": "#/components/schemas/Error"}) for code in wanted}
+
+
+def _reply(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def _answer() -> dict[str, Any]:
+    usage = _object({"input_tokens": _NUMBER, "output_tokens": _NUMBER, "cost_usd": {"type": ["number", "null"]}})
+    fields = {
+        "correction": _STRING,
+        "is_correct": {"type": "boolean"},
+        "in_scope": {"type": "boolean"},
+        "request_id": _ID,
+        "model_sha": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "semver": _STRING,
+        "arm": _STRING,
+        "epoch": _NUMBER,
+        "usage": usage,
+    }
+    note = {"request_id_replaced": {"type": "string", "enum": ["malformed", "used"]}}
+    return {**_object({**fields, **note}), "required": list(fields), "additionalProperties": True}
+
+
+def _error() -> dict[str, Any]:
+    error = {
+        **_object({"code": _STRING, "message": _STRING, "request_id": _ID}),
+        "required": ["code", "message", "request_id"],
+    }
+    return {**_object({"error": error}), "required": ["error"]}

@@ -1,0 +1,120 @@
+"""What is kept of a request: the text policy, and the trace made of an answer.
+
+It does not know where traces go, nor how an answer came about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from core.workload import Answer
+from miniobserve.cost import CURRENCY, CostMeter
+from miniobserve.ids import Span
+from miniobserve.traces import Assignment, Trace
+
+TextPolicy = Literal["full", "hash", "none"]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One text to answer, with what names the request."""
+
+    text: str
+    learner_id: str | None
+    request_id: str
+    span: Span
+    started_ns: int
+    """UTC; simulated for replayed traffic."""
+    arrived: float
+    """``time.perf_counter()`` at arrival."""
+    source: str = "live"
+
+    @property
+    def unit(self) -> str:
+        """The unit of randomisation: the learner, or the request itself."""
+        return self.request_id if self.learner_id is None else self.learner_id
+
+    @property
+    def sticky(self) -> bool:
+        """Whether the unit is a learner."""
+        return self.learner_id is not None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trace may keep of a learner and of what they wrote.
+
+    A learner is kept as SHA-256 of ``learner_salt | id``, with the hash of the ledger's first event as
+    the salt: the same on every replica for all of a ledger's life, and of no use beside another one.
+    Under ``full`` the assignment keeps the id itself too, so that a walk can recompute it.
+    """
+
+    text: TextPolicy
+    learner_salt: str
+
+    def learner_hash(self, learner_id: str | None) -> str | None:
+        """The learner as a trace keeps them."""
+        return None if learner_id is None else _sha256(f"{self.learner_salt}|{learner_id}")
+
+    def assignment(self, assignment: Assignment) -> Assignment:
+        """The assignment of a trace, without the learner where the policy does not keep them."""
+        if self.text == "full" or not assignment.sticky:
+            return assignment
+        return msgspec.structs.replace(assignment, unit=None)
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entry answers a request, and which one the ledger's route gives it."""
+
+    assignment: Assignment
+    sha: str
+    semver: str
+    intended_sha: str
+
+
+def make_trace(
+    ask: Ask,
+    served: Served,
+    answer: Answer | None,
+    stages: Mapping[str, float],
+    error: str,
+    meter: CostMeter,
+    policy: Policy,
+) -> Trace:
+    """The trace of an answered request, or of one whose model failed (``answer`` is None)."""
+    full = policy.text == "full"
+    return Trace(
+        request_id=ask.request_id,
+        trace_id=ask.span.trace_id,
+        span_id=ask.span.span_id,
+        started_ns=ask.started_ns,
+        entry_sha=served.sha,
+        intended_sha=served.intended_sha,
+        semver=served.semver,
+        assignment=policy.assignment(served.assignment),
+        learner_hash=policy.learner_hash(ask.learner_id),
+        sentence=ask.text if full else None,
+        sentence_sha256=_sha256(ask.text) if policy.text == "hash" else None,
+        correction=answer.output if answer and full else None,
+        is_correct=answer.accepted if answer else None,
+        in_scope=answer.in_scope if answer else True,
+        features=answer.features if answer else {},
+        stages=dict(stages),
+        seconds=time.perf_counter() - ask.arrived,
+        input_tokens=answer.input_tokens if answer else 0,
+        output_tokens=answer.output_tokens if answer else 0,
+        cost=meter.price(stages),
+        currency=CURRENCY,
+        rate_per_hour=meter.rate_per_hour,
+        price_version=meter.price_version,
+        status=200 if answer else 500,
+        error=error,
+        source=ask.source,
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,133 @@
+"""One serving process: its parts started in order, its signals, and its orderly end.
+
+The first SIGTERM or SIGINT stops accepting, finishes what is in flight and makes its traces durable; the
+second ends at once (every reply already sent has its trace). It does not know the command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import msgspec
+import uvicorn
+
+from core.ledger import storage_errors
+from core.spine import Spine
+from core.workload import Workload
+from miniobserve.cost import CostMeter
+from miniobserve.metrics import Metrics
+from miniobserve.writer import TraceWriter
+from miniserve.app import Contract, make_app
+from miniserve.arms import Arms, Serving
+from miniserve.batcher import Batcher
+from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
+from miniserve.record import Policy
+from miniserve.service import Service
+
+DRAIN_SECONDS = 6
+_SECOND_SIGNAL_EXIT = 130
+_log = logging.getLogger("miniserve")
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How one server is run."""
+
+    version: str
+    queue: int = 64
+    batch: int = 32
+    allow_replay: bool = False
+    rate: float | None = None
+
+
+def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[Serving], None]) -> None:
+    """Serve the project's route on a bound socket until a signal; ``ready`` is called once requests are taken.
+
+    Raises:
+        BadInput: there is no route yet.
+        Damaged, Unavailable: a bundle, the ledger or the trace store cannot be used.
+
+    """
+    # The worker's thread must not hold the event loop for long when a batch is many small steps.
+    sys.setswitchinterval(0.001)
+    workload = spine.workload
+    metrics = Metrics()
+    arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics))
+    salt = spine.ledger.events()[0].hash
+    arms.start()
+    with storage_errors():
+        writer = TraceWriter(spine.settings.traces)
+    batcher = Batcher(queue=options.queue, batch=options.batch)
+    meter = CostMeter(spine.settings.rate_per_hour, spine.settings.price_version)
+    policy = Policy(text=spine.settings.text_policy, learner_salt=salt)
+    service = Service(arms, batcher, writer, metrics, meter, policy)
+    try:
+        _run(service, workload, sock, options, ready)
+    finally:
+        arms.stop()
+        batcher.close(1.0)
+        writer.close()
+
+
+def _run(
+    service: Service, workload: Workload, sock: socket.socket, options: Options, ready: Callable[[Serving], None]
+) -> None:
+    contract = Contract(workload, options.version, options.allow_replay, options.rate)
+    config = uvicorn.Config(
+        make_app(service, contract),
+        http=DeadlineProtocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(RECEIVE_SECONDS),
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=1024,
+    )
+    DrainingServer(config, service, lambda: ready(service.arms.current)).run([sock])
+
+
+def _announce(metrics: Metrics) -> Callable[[Serving], None]:
+    def announce(serving: Serving) -> None:
+        metrics.serving({arm.sha: arm.semver for arm in serving.route.arms})
+
+    return announce
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server with our signals: drain on the first, leave on the second."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._service = service
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests, then say so."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while serving; unlike uvicorn, do not raise them again afterwards: draining is success."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's signature
+        """Begin to drain; a second signal ends the process here and now."""
+        if self.should_exit:
+            os._exit(_SECOND_SIGNAL_EXIT)
+        self._service.draining = True
+        self.should_exit = True

@@ -1,0 +1,176 @@
+"""Group commit: what is acknowledged is kept, what fails says so, and nothing ends the thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+import pytest
+
+from miniobserve.reader import TraceReader
+from miniobserve.sql import SQLite, StorageError
+from miniobserve.traces import Trace
+from miniobserve.writer import Duplicate, TraceWriter
+
+Make = Callable[..., Trace]
+
+
+def test_a_resolved_future_means_another_connection_reads_the_same_trace(
+    writer: TraceWriter, url: str, trace: Make
+) -> None:
+    written = trace("request-1", sentence="naïve \x00 \u202e text", learner_hash="c" * 64)
+    writer.submit(written).result(5)
+    assert TraceReader.open(url).get("request-1") == written
+
+
+def test_a_repeated_request_id_never_overwrites(writer: TraceWriter, url: str, trace: Make) -> None:
+    writer.submit(trace("request-1", correction="first")).result(5)
+    with pytest.raises(Duplicate):
+        writer.submit(trace("request-1", correction="second")).result(5)
+    assert TraceReader.open(url)["request-1"].correction == "first"
+
+
+def test_of_one_id_submitted_by_many_threads_one_is_kept_and_the_others_are_told(
+    writer: TraceWriter, url: str, trace: Make
+) -> None:
+    barrier = threading.Barrier(8)
+    futures: list[Future[None]] = []
+
+    def submit(number: int) -> None:
+        barrier.wait()
+        futures.append(writer.submit(trace("request-1", correction=str(number))))
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait(futures, 5)
+    assert sorted(type(future.exception()).__name__ for future in futures) == ["Duplicate"] * 7 + ["NoneType"]
+    assert TraceReader.open(url).list().matched == 1
+
+
+def test_a_duplicate_is_not_rolled_up_twice(writer: TraceWriter, url: str, trace: Make) -> None:
+    futures = [writer.submit(trace(f"request-{number % 5}")) for number in range(20)]
+    wait(futures, 5)
+    (minute,) = TraceReader.open(url).minutes(0)
+    assert minute.n == 5
+    assert minute.cost == pytest.approx(5 * 4e-8)
+
+
+def test_a_writer_that_was_closed_and_opened_again_knows_what_it_kept(url: str, trace: Make) -> None:
+    first = TraceWriter(url)
+    future = first.submit(trace("request-1"))
+    first.close()
+    assert future.done(), "closing writes what waits"
+    second = TraceWriter(url)
+    with pytest.raises(Duplicate):
+        second.submit(trace("request-1")).result(5)
+    second.submit(trace("request-2")).result(5)
+    second.close()
+    (minute,) = TraceReader.open(url).minutes(0)
+    assert minute.n == 2
+
+
+def test_after_closing_a_submission_fails_and_does_not_hang(url: str, trace: Make) -> None:
+    writer = TraceWriter(url)
+    writer.close()
+    with pytest.raises(StorageError):
+        writer.submit(trace("request-1")).result(5)
+
+
+def test_the_queue_is_bounded(url: str, trace: Make) -> None:
+    writer = TraceWriter(url, queue=3)
+    assert isinstance(writer._database, SQLite)
+    with writer._database._lock:  # the writer's thread cannot commit meanwhile
+        futures = [writer.submit(trace(f"request-{number}")) for number in range(10)]
+        refused = [future for future in futures if future.done()]
+    writer.close()
+    assert 6 <= len(refused) <= 7
+    assert all(isinstance(future.exception(), StorageError) for future in refused)
+    assert TraceReader.open(url).list().matched == 10 - len(refused)
+
+
+def test_whoever_gave_up_waiting_leaves_no_trace(url: str, trace: Make) -> None:
+    writer = TraceWriter(url)
+    assert isinstance(writer._database, SQLite)
+    with writer._database._lock:
+        writer.submit(trace("request-0"))  # taken by the thread at once
+        while writer._waiting:
+            pass
+        given_up = writer.submit(trace("request-1"))
+        assert given_up.cancel()
+    writer.close()
+    assert TraceReader.open(url).get("request-1") is None
+    assert TraceReader.open(url).get("request-0") is not None
+
+
+def test_feedback_stands_beside_the_trace_and_the_last_word_counts(writer: TraceWriter, url: str, trace: Make) -> None:
+    writer.submit(trace("request-1"))
+    assert writer.feedback("request-1", "accepted").result(5) is True
+    assert writer.feedback("request-1", "dismissed").result(5) is True
+    assert writer.feedback("request-unknown", "dismissed").result(5) is False
+    assert TraceReader.open(url)["request-1"].feedback == "dismissed"
+    with pytest.raises(ValueError, match="outcome"):
+        writer.feedback("request-1", "loved")  # type: ignore[arg-type]
+
+
+def test_a_full_disk_fails_its_group_and_the_writer_goes_on(writer: TraceWriter, url: str, trace: Make) -> None:
+    assert isinstance(writer._database, SQLite)
+    connection = writer._database._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    futures = [writer.submit(trace(f"request-{number}", sentence="x" * 3000)) for number in range(40)]
+    wait(futures, 10)
+    failed = [future.exception() for future in futures if future.exception() is not None]
+    assert failed, "the fault did not fire"
+    assert all(isinstance(error, StorageError) and error.kind == "unavailable" for error in failed)
+    connection.execute("PRAGMA max_page_count=1000000")
+    writer.submit(trace("request-after")).result(5)
+    kept = {found.request_id for found in TraceReader.open(url).list(limit=100).traces}
+    assert kept == {"request-after"} | {f"request-{n}" for n, f in enumerate(futures) if f.exception() is None}
+
+
+def test_a_locked_store_fails_the_future_and_heals(writer: TraceWriter, tmp_path: Path, url: str, trace: Make) -> None:
+    assert isinstance(writer._database, SQLite)
+    writer._database._connection.execute("PRAGMA busy_timeout=50")
+    holder = sqlite3.connect(tmp_path / "traces.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match="locked"):
+        writer.submit(trace("request-1")).result(5)
+    with pytest.raises(StorageError):
+        writer.probe().result(5)
+    holder.execute("COMMIT")
+    holder.close()
+    writer.probe().result(5)
+    writer.submit(trace("request-1")).result(5)
+    assert TraceReader.open(url).get("request-1") is not None
+
+
+def test_a_value_the_driver_cannot_bind_fails_alone(writer: TraceWriter, url: str, trace: Make) -> None:
+    assert isinstance(writer._database, SQLite)
+    with writer._database._lock:  # so that they share a group
+        good = [writer.submit(trace(f"request-{number}")) for number in range(5)]
+        bad = writer.submit(trace("request-bad", started_ns=2**70))
+        more = [writer.submit(trace(f"request-{number}")) for number in range(5, 10)]
+    for future in (*good, *more):
+        future.result(5)
+    assert isinstance(bad.exception(5), OverflowError)
+    assert TraceReader.open(url).list().matched == 10
+
+
+def test_a_trace_that_cannot_be_encoded_fails_its_own_future(writer: TraceWriter, trace: Make) -> None:
+    assert isinstance(writer.submit(trace("request-1", sentence="\ud800")).exception(5), ValueError)
+    writer.submit(trace("request-2")).result(5)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "traces.db"
+    path.write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(StorageError) as caught:
+        TraceWriter(f"sqlite:///{path}")
+    assert caught.value.kind == "damaged"
+    assert path.read_bytes().startswith(b"not a database")
