@@ -14,14 +14,14 @@ import msgspec
 
 from core.corpus import Corpora, Search
 from core.entries import Detail, Entry
-from core.errors import Damaged, SpineError, UnknownRef
+from core.errors import Damaged, SpineError, Unavailable, UnknownRef
 from core.ledger import Event
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
 from core.text import short, visible
 from core.times import of_ns
 from core.traffic import FULL, assign
-from core.workload import Probe, Workload
+from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
 
 QUESTIONS = (
@@ -72,7 +72,7 @@ class Investigator:
 
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on."""
-        probe = self._workload().probe(trace.sentence, trace.features)
+        probe = self._probe(trace)
         detail = self._detail(trace.entry_sha)
         steps: tuple[Callable[[], Finding], ...] = (
             lambda: self._model(trace, detail),
@@ -272,8 +272,21 @@ class Investigator:
             return error.message, None
         if trace.sentence is None:
             return None, True
-        model = self._workload().load(folder, parent)
-        return model.answer([trace.sentence])[0].output, True
+        workload = self._workload()
+        try:
+            with workload_errors(workload.name):
+                return workload.load(folder, parent).answer([trace.sentence])[0].output, True
+        except Unavailable as error:
+            return error.message, None
+
+    def _probe(self, trace: Trace) -> Probe | None:
+        """What the workload says to look for; None where it has nothing to say, or fails on this text."""
+        try:
+            workload = self._workload()
+            with workload_errors(workload.name):
+                return workload.probe(trace.sentence, trace.features)
+        except SpineError:
+            return None
 
 
 def _told(event: Event) -> dict[str, Any]:

@@ -7,13 +7,15 @@ knows what a model computes. A *text* is what a user sends, an *output* what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from core.errors import BadInput
+from core.errors import BadInput, SpineError, Unavailable
+from core.text import visible
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while something longer than a second runs."""
@@ -108,3 +110,15 @@ def load_workload(name: str) -> Workload:
         f"no workload named {name!r} is installed (installed: {known})",
         "set `workload` in spine.toml, or install the package that registers it under spine.workloads",
     )
+
+
+@contextmanager
+def workload_errors(name: str) -> Iterator[None]:
+    """Turn whatever a workload's code raises into ``Unavailable``; it is foreign code and may raise anything."""
+    try:
+        yield
+    except SpineError:
+        raise
+    except Exception as error:
+        what = visible(f"{type(error).__name__}: {error}", 160)
+        raise Unavailable(f"the workload {name} failed: {what}", "check that its package fits this bundle") from error
