@@ -6,6 +6,7 @@ It asks the traces, the registry, the corpora and the workload, and guesses noth
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ class Investigator:
             return _finding(
                 4, "the workload names nothing to look for", "missing", {}, f"spine corpus grep {sha} PATTERN"
             )
-        command = f"spine corpus grep {sha} '{probe.pattern}'"
+        command = f"spine corpus grep {sha} {shlex.quote(probe.pattern)}"
         own = [self._search(str(corpus.get("dvc_hash")), probe) for corpus in manifest_corpora(detail)]
         if not own:
             return _finding(4, "there is no corpus to search", "missing", {}, command)
@@ -248,7 +249,7 @@ class Investigator:
         if better is None:
             return self._no_way_out(opinions, trace, probe)
         verb = "route single"
-        command = f'spine {verb} {better["semver"]} --reason "{trace.request_id}"'
+        command = f"spine {verb} {better['semver']} --reason {shlex.quote(trace.request_id)}"
         answer = (
             f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
         )

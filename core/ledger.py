@@ -229,9 +229,12 @@ def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> 
 
 def _event(text: str, digest: str) -> Event:
     try:
-        return msgspec.structs.replace(_decoder.decode(text), hash=digest)
+        event = _decoder.decode(text)
     except msgspec.MsgspecError as error:
         raise _broken(f"an event cannot be read: {error}") from error
+    # The hash stands beside the bytes and not in them; a copy to add it would cost more than the decoding.
+    msgspec.structs.force_setattr(event, "hash", digest)
+    return event
 
 
 def _checked(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:

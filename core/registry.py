@@ -209,7 +209,7 @@ class Registry:
         """Write a remark into the ledger, about an entry or about nothing in particular."""
         if not text.strip():
             raise BadInput("a note needs a text", "spine note TEXT")
-        sha = self.resolve(ref) if ref else ""
+        sha = self.resolve(ref) if ref is not None else ""
         body: dict[str, Any] = {"text": text, **({"sha": sha} if sha else {})}
         return _made(
             self._change(lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body))

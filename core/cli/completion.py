@@ -90,16 +90,11 @@ def _zsh(table: Words) -> Iterator[str]:
 
 def _fish(table: Words) -> Iterator[str]:
     """The same for fish: one line a word, guarded by the verbs typed so far."""
-    verbs = sorted({name for typed in table for name in typed})
     for typed, follow in table.items():
-        deeper = sorted(
-            {longer[len(typed)] for longer in table if len(longer) > len(typed) and longer[: len(typed)] == typed}
-        )
-        seen = " and ".join(f"__fish_seen_subcommand_from {name}" for name in typed)
-        unseen = f"not __fish_seen_subcommand_from {' '.join(deeper or verbs)}" if deeper or not typed else ""
-        guard = _single(
-            " and ".join(filter(None, (seen.replace(" and ", "; and "), unseen))).replace(" and not", "; and not")
-        )
+        deeper = sorted({path[-1] for path in table if path and path[:-1] == typed})
+        guards = [f"__fish_seen_subcommand_from {name}" for name in typed]
+        guards += [f"not __fish_seen_subcommand_from {' '.join(deeper)}"] if deeper else []
+        guard = _single("; and ".join(guards))
         for name, help_ in follow:
             option = f"-l {name[2:]}" if name.startswith("--") else f"-a {name}"
             yield f"complete -c spine -n {guard} {option} -d {_single(_plain(help_))}"

@@ -72,7 +72,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         BadInput: it is not a command line of ``spine``.
         Unavailable: the verb belongs to a package that does not load.
     """
-    verb = _verb(words)
+    verb = verb_of(words)
     grammar = everything() if verb is None else one(verb)
     return grammar.parser.parse_args(list(words) or ["--help"])
 
@@ -132,7 +132,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _verb(words: Sequence[str]) -> str | None:
+def verb_of(words: Sequence[str]) -> str | None:
     """The word that is the verb: the first one that is neither a flag nor the value of ``--root``."""
     skip = False
     for word in words:

@@ -55,8 +55,9 @@ class Progress:
 
     def clear(self) -> None:
         """Take the line away; nothing is shown afterwards."""
+        with self._lock:
+            self._on = False
         self.hide()
-        self._on = False
 
 
 @contextmanager

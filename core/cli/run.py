@@ -6,14 +6,16 @@ It does not know what any verb does.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.cli.failures import as_spine_error, fail, say
-from core.cli.grammar import parse
+from core.cli.grammar import VERBS, parse, verb_of
 from core.cli.render import lost
 from core.errors import BadInput, Exit, SpineError
 from core.settings import load
@@ -53,8 +55,21 @@ def _guarded(words: Sequence[str]) -> int:
 
 def _command(words: Sequence[str]) -> int:
     args = parse(words)
-    with _spine(args) as spine:
+    with _spine(args) as spine, _uncollected(built_in=verb_of(words) in VERBS):
         return int(args.run(args, spine))
+
+
+@contextmanager
+def _uncollected(*, built_in: bool) -> Iterator[None]:
+    """Collect no garbage while a built-in verb runs: it is over before that pays."""
+    was = gc.isenabled()
+    if built_in:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _spine(args: argparse.Namespace) -> Spine:

@@ -156,7 +156,7 @@ def test_a_better_entry_is_the_way_out(spine: Spine, world: Path, silent: str) -
     answered(spine, "req-00000002", SAID, SAID)
     last = spine.incident("req-00000002").answers[7]
     assert (last.status, last.evidence["go_to"]) == ("verified", loud)
-    assert last.command == 'spine route single v0.2.0 --reason "req-00000002"'
+    assert last.command == "spine route single v0.2.0 --reason req-00000002"
     opinions = {opinion["semver"]: opinion["says"] for opinion in last.evidence["entries"]}
     assert opinions == {"v0.1.0": SAID, "v0.2.0": SAID.upper()}
     rows = spine.corpora.search(spine.lineage(loud).corpus_dvc_hash or "", "WENT")

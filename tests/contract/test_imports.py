@@ -1,0 +1,119 @@
+"""Imports run one way, and nothing heavy stands on the way to an answer or a first frame."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLOORS = {
+    "miniobserve": (ROOT / "src" / "miniobserve", set()),
+    "minitutor": (ROOT / "src" / "minitutor", set()),
+    "core": (ROOT / "core", {"miniobserve"}),
+    "miniserve": (ROOT / "src" / "miniserve", {"core", "miniobserve"}),
+    "console": (ROOT / "console", {"core", "miniobserve"}),
+}
+"""Package → its folder, and the packages of this project it may import."""
+CORE_TAKES = {"miniobserve.reader", "miniobserve.traces", "miniobserve.sql"}
+HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
+
+
+def imported(source: str) -> Iterator[str]:
+    """Every module a file imports, wherever in the file it does so."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide which floor they lead to"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _name(node) in ("import_module", "__import__"):
+            first = node.args[0]
+            yield first.value if isinstance(first, ast.Constant) else _start(first)
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _start(value: ast.expr) -> str:
+    """What a computed module name is known to begin with; nothing known is everything forbidden."""
+    if isinstance(value, ast.JoinedStr) and isinstance(value.values[0], ast.Constant):
+        return str(value.values[0].value)
+    return "minitutor.unknown"
+
+
+def forbidden(package: str, allowed: set[str], source: str) -> set[str]:
+    """The modules of other floors a file imports and may not."""
+    others = FLOORS.keys() - allowed - {package}
+    found = {name for name in imported(source) if name.split(".")[0] in others}
+    if package == "core":
+        observed = {name for name in imported(source) if name.split(".")[0] == "miniobserve"}
+        found |= {name for name in observed if not any(f"{name}.".startswith(f"{own}.") for own in CORE_TAKES)}
+    return found
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_run_one_way(package: str) -> None:
+    folder, allowed = FLOORS[package]
+    files = sorted(folder.rglob("*.py"))
+    assert files
+    for file in files:
+        assert forbidden(package, allowed, file.read_text(encoding="utf-8")) == set(), file
+
+
+@pytest.mark.parametrize(
+    ("package", "source"),
+    [
+        ("core", "import console"),
+        ("core", "def f():\n    from miniserve.app import x"),
+        ("core", "from miniobserve.writer import TraceWriter"),
+        ("core", "from miniobserve import metrics"),
+        ("minitutor", "from core.workload import Answer"),
+        ("miniobserve", "import core.errors"),
+        ("console", "import minitutor"),
+        ("miniserve", "import importlib\nimportlib.import_module('minitutor.engine')"),
+        ("console", "import_module(name)"),
+    ],
+)
+def test_the_walk_sees_a_forbidden_import(package: str, source: str) -> None:
+    assert forbidden(package, FLOORS[package][1], source)
+
+
+def loaded_by(module: str) -> set[str]:
+    """The top-level modules a fresh process holds after importing one."""
+    code = f"import sys, json, {module}; print(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    "module", ["core", "core.spine", "core.cli", "core.cli.entries, core.cli.incident, core.cli.reference"]
+)
+def test_core_loads_nothing_heavy(module: str) -> None:
+    loaded = loaded_by(module)
+    assert "core" in loaded
+    assert loaded & (HEAVY | {"console", "miniserve", "minitutor"}) == set()
+
+
+def test_the_console_loads_no_model_library() -> None:
+    if find_spec("console.app") is None:
+        pytest.skip("console.app is not built yet")
+    assert loaded_by("console.app") & {"mlflow", "dvc", "torch"} == set()
+
+
+def test_a_command_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, json; from core.cli import main\n"
+        "for words in (['init'], ['list'], ['verify'], ['history'], ['info'], ['help'], ['completion', 'bash']):\n"
+        f"    assert main([*words, '--root', {str(tmp_path)!r}]) == 0, words\n"
+        "print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout.splitlines()[-1])) & HEAVY == set()
