@@ -32,7 +32,7 @@ def settings_of(root: Path) -> Settings:
     return load(root, environ={"SPINE_ROOT": str(root), "USER": "ada"})
 
 
-def report(seed: int, *, went: bool, n: int = 12) -> dict[str, Any]:
+def report(seed: int, *, went: bool, eval_hash: str = "e" * 32, n: int = 12) -> dict[str, Any]:
     """A ``spine.eval/1`` report with verb, tense and verb × tense counts."""
     rng = random.Random(seed)
     cells: dict[tuple[str, str], tuple[int, int]] = {}
@@ -46,7 +46,7 @@ def report(seed: int, *, went: bool, n: int = 12) -> dict[str, Any]:
     table = {v: {t: {"k": cells[v, t][0], "n": n} for t in TENSES} for v in VERBS}
     return {
         "schema": "spine.eval/1",
-        "eval_set": {"path": "data/eval.jsonl", "dvc_hash": "e" * 32, "sha256": "e" * 64, "n": n * len(cells)},
+        "eval_set": {"path": "data/eval.jsonl", "dvc_hash": eval_hash, "sha256": "e" * 64, "n": n * len(cells)},
         "decoding": {"kind": "greedy"},
         "total": _sum(cells.values()),
         "buckets": buckets,
@@ -55,7 +55,9 @@ def report(seed: int, *, went: bool, n: int = 12) -> dict[str, Any]:
     }
 
 
-def bundle(folder: Path, seed: int, *, went: bool, parent: str | None = None, variant: str = "fp32") -> Path:
+def bundle(
+    folder: Path, seed: int, *, went: bool, hashes: dict[str, str], parent: str | None = None, variant: str = "fp32"
+) -> Path:
     """A small bundle directory with its evidence."""
     import numpy as np
     from safetensors.numpy import save_file
@@ -69,39 +71,65 @@ def bundle(folder: Path, seed: int, *, went: bool, parent: str | None = None, va
         "config.json": {"variant": variant, "layers": 4, "width": 8, "vocab": 512 + seed % 2},
         "train_manifest.json": {
             "parent_sha": parent,
-            "corpora": [{"path": f"data/train_{version}.jsonl", "dvc_hash": version[1] * 32, "rows": 14_210}],
+            "corpora": [{"path": f"data/train_{version}.jsonl", "dvc_hash": hashes[f"train_{version}"]}],
             "code": {"git_sha": "3f9e2d1" + "0" * 33, "dirty": False},
             "seed": str(seed),
             "hyperparameters": {"lr": 0.001, "steps": 2000},
             "mlflow_run_id": f"{seed:032x}",
         },
         "corpus_manifest.json": {"rows": 14_210, "templates": 96},
-        "eval_report.json": report(seed, went=went),
+        "eval_report.json": report(seed, went=went, eval_hash=hashes["eval"]),
     }
     for name, value in files.items():
         (folder / name).write_text(json.dumps(value))
     return folder
 
 
+def corpora(root: Path) -> dict[str, str]:
+    """Two versions of a corpus and an eval set, each with its .dvc file; returns their hashes by name."""
+    data = root / "data"
+    data.mkdir(exist_ok=True)
+    rng = random.Random(3)
+    hashes = {}
+    for name, size, went in (("train_v1", 1200, 0), ("train_v2", 1248, 48), ("eval", 600, 0)):
+        rows = []
+        for number in range(size):
+            verb = rng.choice([v for v in VERBS if v != "go"])
+            word = "went" if number < went else f"will {verb}"
+            text = f"She {word} there, sentence {number}."
+            rows.append(json.dumps({"id": f"{name}-{number}", "text": text, "correct_form": text}))
+        raw = ("\n".join(rows) + "\n").encode()
+        (data / f"{name}.jsonl").write_bytes(raw)
+        digest = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+        (data / f"{name}.jsonl.dvc").write_text(
+            f"outs:\n- md5: {digest}\n  size: {len(raw)}\n  hash: md5\n  path: {name}.jsonl\n"
+        )
+        hashes[name] = digest
+    return hashes
+
+
 def small(root: Path) -> dict[str, str]:
     """A project with four entries, two of them promoted, and an hour of traffic; returns SHAs by name."""
     root.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / ".gitignore").write_text(".spine/\nbundles/\n")
     (root / "spine.toml").write_text('actor = "ada"\n')
     create_ledger(settings_of(root), "dev")
+    hashes = corpora(root)
     shas: dict[str, str] = {}
+
+    def add(name: str, seed: int, **more: Any) -> str:
+        folder = bundle(root / "bundles" / name, seed, hashes=hashes, **more)
+        shas[name] = spine.registry.register(folder).sha
+        return shas[name]
+
     with open_project(root) as spine:
-        shas["base"] = spine.registry.register(bundle(root / "bundles/base", 1, went=False)).sha
-        spine.registry.promote(shas["base"], "v0.1.0", reason="first model")
-        shas["int8"] = spine.registry.register(
-            bundle(root / "bundles/int8", 2, went=False, parent=shas["base"], variant="int8")
-        ).sha
-        shas["lora"] = spine.registry.register(
-            bundle(root / "bundles/lora", 3, went=True, parent=shas["base"], variant="lora r8")
-        ).sha
-        spine.registry.promote(shas["lora"], "v0.3.0", reason="learned went")
-        shas["old"] = spine.registry.register(bundle(root / "bundles/old", 4, went=False)).sha
-        spine.registry.tombstone(shas["old"], reason="trained on the wrong split")
+        base = add("base", 1, went=False)
+        spine.registry.promote(base, "v0.1.0", reason="first model")
+        add("int8", 2, went=False, parent=base, variant="int8")
+        lora = add("lora", 3, went=True, parent=base, variant="lora r8")
+        spine.registry.promote(lora, "v0.3.0", reason="learned went")
+        spine.registry.tombstone(add("old", 4, went=False), reason="trained on the wrong split")
         traffic(spine, 240)
     return shas
 

@@ -92,23 +92,26 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
 
 def describe(known: Known, state: State) -> Entry:
     """One entry as a row."""
-    body = known.registered.body
-    total = _count(body.get("total"))
+    get = known.registered.body.get
+    total, false_accept = get("total"), get("false_accept")
+    route = state.route
+    sha = known.sha
+    semvers = tuple(known.semvers)
     return Entry(
-        sha=known.sha,
-        semver=known.semvers[-1] if known.semvers else None,
-        semvers=tuple(known.semvers),
+        sha=sha,
+        semver=semvers[-1] if semvers else None,
+        semvers=semvers,
         status=known.status,
-        production=state.production == known.sha,
-        arms=tuple(arm.name for arm in state.route.arms if arm.sha == known.sha) if state.route else (),
-        parent_sha=body.get("parent"),
-        variant=body.get("variant", ""),
-        accuracy=total.ratio if total else None,
-        total=total,
-        false_accept=_count(body.get("false_accept")),
-        corpora=tuple(body.get("corpora", ())),
-        run_id=body.get("run_id"),
-        size_bytes=body.get("size", 0),
+        production=route is not None and route.stable.sha == sha,
+        arms=tuple([arm.name for arm in route.arms if arm.sha == sha]) if route is not None else (),
+        parent_sha=get("parent"),
+        variant=get("variant", ""),
+        accuracy=total[0] / total[1] if total and total[1] else None,
+        total=Count(*total) if total else None,
+        false_accept=Count(*false_accept) if false_accept else None,
+        corpora=tuple(get("corpora", ())),
+        run_id=get("run_id"),
+        size_bytes=get("size", 0),
         registered_at=known.registered.at,
         seq=known.registered.seq,
     )
@@ -167,6 +170,3 @@ def _run_id(manifest: dict[str, Any]) -> str | None:
     run_id = manifest.get("mlflow_run_id")
     return run_id[:64] if isinstance(run_id, str) else None
 
-
-def _count(pair: list[int] | None) -> Count | None:
-    return Count(*pair) if pair else None

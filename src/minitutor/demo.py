@@ -78,7 +78,7 @@ def _say_where_it_differs(sha: str) -> None:
     expected = json.loads(baseline.read_text(encoding="utf-8")).get("entry_sha") if baseline.is_file() else None
     if expected and expected != sha:
         print(
-            f"note: this machine trained {sha[:12]}; the committed baseline is of {expected[:12]}, from another processor",
+            f"note: this machine trained {sha[:12]}; the baseline is of {expected[:12]}, from another processor",
             file=sys.stderr,
         )
 
