@@ -30,6 +30,10 @@ corpus *args:
 train *args: corpus
     python -m minitutor train "$@"
 
+# go back to an entry that was stable before, and hold the one that is left
+rollback ref reason="rolled back by hand":
+    spine rollback "$1" --reason "$2"
+
 # every budget beside what one would use instead, measured in the same run
 bench *args:
     python bench/run.py "$@"

@@ -169,4 +169,3 @@ def _corpora(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 def _run_id(manifest: dict[str, Any]) -> str | None:
     run_id = manifest.get("mlflow_run_id")
     return run_id[:64] if isinstance(run_id, str) else None
-

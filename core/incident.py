@@ -248,7 +248,7 @@ class Investigator:
         better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
         if better is None:
             return self._no_way_out(opinions, trace, probe)
-        verb = "route single"
+        verb = "rollback" if state.entries[better["sha"]].stable_since else "route single"
         command = f"spine {verb} {better['semver']} --reason {shlex.quote(trace.request_id)}"
         answer = (
             f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"

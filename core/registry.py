@@ -1,15 +1,11 @@
 """The verbs: what may be done to entries, and what each is refused for.
 
-Every change is decided on a state and appended right after the event that state ends with; if the ledger
-moved, it is decided again (or refused, where the caller named the seq). It does not know how events or
-bundles are stored, nor what a model computes.
+What is allowed is decided by ``core.rules`` on a state, and appended by ``core.history`` to that very state.
+It does not know how events or bundles are stored, nor what a model computes.
 """
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +14,13 @@ import msgspec
 from core.artifacts import Artifacts
 from core.cache import Cache
 from core.entries import Detail, Entry, describe, detail, registered_body
-from core.errors import BadInput, Conflict, Refused, SpineError
-from core.ledger import Draft, Event, Ledger, same_request
-from core.rules import may_promote, may_route, may_tombstone
-from core.state import State, check_semver, fold, until
+from core.errors import BadInput, Refused, SpineError
+from core.history import History, Receipt
+from core.ledger import Draft, Event, Ledger
+from core.rules import may_promote, may_release, may_roll_back, may_route, may_tombstone
+from core.state import State, check_semver
 from core.text import short
 from core.traffic import FULL, Arm, Route
-
-_TRIES = 200
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change left in the ledger. ``created`` is False where it had been done before."""
-
-    seq: int
-    sha: str
-    created: bool
-    event: Event
-    warnings: tuple[str, ...] = ()
 
 
 class Registry:
@@ -43,23 +28,20 @@ class Registry:
 
     def __init__(self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev") -> None:
         self._ledger = ledger
+        self._history = History(ledger)
         self._cache = cache
         self._artifacts = artifacts
         self._env = env
-        self._events: list[Event] = []
-        self._state: State | None = None
 
-    # reading ---------------------------------------------------------------------------------------
+    # reading
 
     def events(self, at: str | None = None) -> list[Event]:
         """Every event, in order, its chain checked; up to a moment where one is given."""
-        self._refresh()
-        return until(self._events, at) if at else list(self._events)
+        return self._history.events(at)
 
     def state(self, at: str | None = None) -> State:
         """What is true now, or was true at a moment (RFC 3339 UTC, six digits)."""
-        now = self._refresh()
-        return fold(until(self._events, at)) if at else now
+        return self._history.state(at)
 
     def list(self, at: str | None = None) -> list[Entry]:
         """Every entry, in the order they were registered."""
@@ -98,7 +80,7 @@ class Registry:
         parent = self.state().entries[sha].registered.body.get("parent")
         return self.verified(parent) if parent else None
 
-    # changing --------------------------------------------------------------------------------------
+    # changing
 
     def register_pending(self, run_id: str) -> Receipt:
         """Register the bundle an MLflow run logged; the entry is pending until it is promoted."""
@@ -120,7 +102,7 @@ class Registry:
         def decide(state: State) -> list[Draft]:
             return [] if bundle.sha in state.entries else [Draft(kind="registered", body=body)]
 
-        done = self._change(decide, sha=bundle.sha)
+        done = self._history.change(decide, sha=bundle.sha)
         if not done:
             known = self.state().entries[bundle.sha]
             return Receipt(
@@ -156,7 +138,7 @@ class Registry:
             return drafts
 
         try:
-            done = self._change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
+            done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
         except Refused as error:
             self._deny("promote", sha, error, semver=semver)
             raise
@@ -183,12 +165,49 @@ class Registry:
             return [_single(sha, semver, reason)]
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self._change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
-        if done:
-            return done
-        route = self.state().route
-        epoch = route.epoch if route else 0
-        return Receipt(seq=epoch, sha=sha, created=False, event=self._events[epoch - 1])
+        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
+        return done or self._in_force(sha)
+
+    def rollback(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+        """Give all traffic back to an entry that was stable before, and hold the ones it leaves.
+
+        It reads the local cache alone: MLflow, DVC and the network may be gone. Going to what is stable
+        already changes nothing.
+
+        Raises:
+            Refused: the entry never was stable, is held or tombstoned.
+            Damaged, Unavailable: its bytes do not verify now.
+        """
+        sha = self.resolve(ref)
+
+        def decide(state: State) -> list[Draft]:
+            route = state.route
+            if route is not None and route.strategy == "single" and route.stable.sha == sha:
+                return []
+            semver = may_roll_back(state, sha)
+            self.verified(sha)
+            left = dict.fromkeys(arm.sha for arm in route.arms if arm.sha != sha) if route else {}
+            holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in left]
+            return [_single(sha, semver, reason, kind="rolled_back"), *holds]
+
+        asked = {"sha": sha, "strategy": "single", "reason": reason}
+        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
+        return done or self._in_force(sha)
+
+    def release(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+        """Let a held entry take learners' traffic again; nothing is routed to it by this.
+
+        Raises:
+            Refused: it is not held.
+        """
+        sha = self.resolve(ref)
+        asked = {"sha": sha, "reason": reason}
+
+        def decide(state: State) -> list[Draft]:
+            may_release(state, sha)
+            return [Draft(kind="released", body=asked)]
+
+        return _made(self._history.change(decide, sha=sha, expected=expected, key=key, asked=("released", asked)))
 
     def tombstone(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Mark an entry as never to be used again; nothing is deleted.
@@ -203,7 +222,7 @@ class Registry:
             may_tombstone(state, sha)
             return [Draft(kind="tombstoned", body=asked)]
 
-        return _made(self._change(decide, sha=sha, expected=expected, key=key, asked=("tombstoned", asked)))
+        return _made(self._history.change(decide, sha=sha, expected=expected, key=key, asked=("tombstoned", asked)))
 
     def note(self, text: str, *, ref: str | None = None, key: str | None = None) -> Receipt:
         """Write a remark into the ledger, about an entry or about nothing in particular."""
@@ -212,64 +231,26 @@ class Registry:
         sha = self.resolve(ref) if ref is not None else ""
         body: dict[str, Any] = {"text": text, **({"sha": sha} if sha else {})}
         return _made(
-            self._change(lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body))
+            self._history.change(
+                lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body)
+            )
         )
 
-    # ------------------------------------------------------------------------------------------------
-
-    def _refresh(self) -> State:
-        """Read what was appended since; a fold of everything is cheap and is never shared half-done."""
-        state = self._state
-        if state is None or self._ledger.head().seq != state.seq:
-            self._events = self._ledger.events()
-            state = self._state = fold(self._events)
-        return state
-
-    def _change(
-        self,
-        decide: Callable[[State], Sequence[Draft]],
-        *,
-        sha: str,
-        expected: int | None = None,
-        key: str | None = None,
-        asked: tuple[str, dict[str, Any]] | None = None,
-    ) -> Receipt | None:
-        """Decide and append until the ledger held still meanwhile; None where there was nothing to do."""
-        for _attempt in range(_TRIES):
-            earlier = self._ledger.by_key(key) if key else None
-            if earlier is not None and key is not None and asked is not None:
-                event = same_request(earlier, Draft(kind=asked[0], body=asked[1]), key, tuple(asked[1]))
-                return Receipt(seq=event.seq, sha=sha, created=False, event=event)
-            state = self.state()
-            if expected is not None and state.seq != expected:
-                raise Conflict(
-                    f"the ledger moved from #{expected} to #{state.seq} meanwhile; nothing was changed",
-                    "look at it again (`spine history`), then repeat the command",
-                )
-            drafts = decide(state)
-            if not drafts:
-                return None
-            try:
-                events, created = self._ledger.append(
-                    drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
-                )
-            except Conflict:
-                if expected is not None:
-                    raise
-                time.sleep(random.uniform(0, 0.02))  # noqa: S311  (spreads writers out; nothing depends on it)
-                continue
-            return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0])
-        raise Conflict(f"the ledger moved {_TRIES} times while this was decided", "try again when it is quieter")
+    def _in_force(self, sha: str) -> Receipt:
+        """The event that routed to what is in force already."""
+        route = self.state().route
+        epoch = route.epoch if route else 0
+        return Receipt(seq=epoch, sha=sha, created=False, event=self.events()[epoch - 1])
 
     def _deny(self, verb: str, sha: str, error: SpineError, **more: str) -> None:
         body = {"verb": verb, "sha": sha, "reason": error.message[:300], **more}
         self._ledger.append([Draft(kind="denied", body=body)], expected=None)
 
 
-def _single(sha: str, semver: str, reason: str) -> Draft:
+def _single(sha: str, semver: str, reason: str, *, kind: str = "routed") -> Draft:
     arm = Arm(name="stable", sha=sha, semver=semver, weight_bp=FULL)
     body = {"sha": sha, "strategy": "single", "arms": [msgspec.to_builtins(arm)], "reason": reason}
-    return Draft(kind="routed", body=body)
+    return Draft(kind=kind, body=body)
 
 
 def _made(receipt: Receipt | None) -> Receipt:

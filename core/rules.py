@@ -24,7 +24,7 @@ def may_promote(state: State, sha: str, semver: str, env: str) -> dict[str, Any]
     entry = state.entries[sha]
     _alive(entry)
     if entry.held is not None:
-        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", "a held entry takes no learner's traffic")
+        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", _RELEASE)
     taken = state.semvers.get(semver)
     if taken is not None and taken != sha:
         raise Refused(f"{semver} is {short(taken)} already; one semver never names two entries", "choose a new semver")
@@ -50,13 +50,43 @@ def may_route(state: State, sha: str) -> str:
     entry = state.entries[sha]
     _alive(entry)
     if entry.held is not None:
-        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", "a held entry takes no learner's traffic")
+        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", _RELEASE)
     if not entry.semvers:
         raise Refused(
             f"{short(sha)} was never promoted; only promoted entries answer learners",
             f"promote it first: `spine promote {short(sha)} --semver vX.Y.Z --reason TEXT`",
         )
     return entry.semvers[-1]
+
+
+def may_roll_back(state: State, sha: str) -> str:
+    """The semver an entry takes traffic under again.
+
+    A rollback goes to what was the stable arm before, and to nothing else; it asks for no verdict, because
+    that entry had one when it was promoted.
+
+    Raises:
+        Refused: it never was stable, is held or tombstoned.
+    """
+    semver = may_route(state, sha)
+    if not state.entries[sha].stable_since:
+        raise Refused(
+            f"{semver} {short(sha)} never was the stable arm; going to it is going forward",
+            f"route to it instead: `spine route single {semver} --reason TEXT`",
+        )
+    return semver
+
+
+def may_release(state: State, sha: str) -> None:
+    """Check that an entry is held, and may take learners' traffic again.
+
+    Raises:
+        Refused: it is not held, or is tombstoned.
+    """
+    entry = state.entries[sha]
+    _alive(entry)
+    if entry.held is None:
+        raise Refused(f"{short(sha)} is not held", "`spine list` shows which entries are")
 
 
 def may_tombstone(state: State, sha: str) -> None:
@@ -76,3 +106,6 @@ def _alive(entry: Known) -> None:
             f"{short(entry.sha)} is tombstoned: {visible(entry.tombstoned)}",
             "a tombstone is for good; use another entry",
         )
+
+
+_RELEASE = "it takes no learner's traffic until `spine release REF --reason TEXT`"

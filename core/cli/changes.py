@@ -1,4 +1,4 @@
-"""The verbs that change entries: ``register``, ``promote``, ``tombstone``, ``note``."""
+"""The verbs that change entries: ``register``, ``promote``, ``rollback``, ``release``, ``tombstone``, ``note``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.cli.progress import working
 from core.cli.render import Out
 from core.cli.words import name_of, told
 from core.errors import BadInput, Exit, Unavailable
-from core.registry import Receipt
+from core.history import Receipt
 from core.spine import Spine
 from core.text import visible
 
@@ -30,6 +30,18 @@ def command(verbs: Verbs) -> None:
     promote.add_argument("ref", metavar="REF")
     promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="never names another entry again")
     change_flags(promote)
+    rollback = verbs.add(
+        "rollback", "give all traffic back to an entry that was stable before; holds the one it leaves", run_rollback,
+        example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
+    )  # fmt: skip
+    rollback.add_argument("ref", metavar="REF")
+    change_flags(rollback)
+    release = verbs.add(
+        "release", "let a held entry take learners' traffic again", run_release,
+        example='spine release v0.2.0 --reason "the report was about another model"', writes=True,
+    )  # fmt: skip
+    release.add_argument("ref", metavar="REF")
+    change_flags(release)
     tombstone = verbs.add(
         "tombstone", "mark an entry as never to be used again; nothing is deleted", run_tombstone,
         example='spine tombstone 1d0b --reason "trained on the wrong corpus"', writes=True,
@@ -69,6 +81,19 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
     if not out.json and receipt.created and route is not None and route.epoch == receipt.seq + 1:
         out.line(f"#{route.epoch} routed {name_of(receipt.sha, args.semver)} all traffic: the first promotion")
     return code
+
+
+def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
+    """Go back to an entry."""
+    with working("hashing the bundle"):
+        receipt = spine.registry.rollback(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_release(args: argparse.Namespace, spine: Spine) -> int:
+    """Release an entry."""
+    receipt = spine.registry.release(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
 
 
 def run_tombstone(args: argparse.Namespace, spine: Spine) -> int:

@@ -27,6 +27,8 @@ VERBS = {
     "info": "info",
     "register": "changes",
     "promote": "changes",
+    "rollback": "changes",
+    "release": "changes",
     "tombstone": "changes",
     "note": "changes",
     "route": "route",

@@ -218,3 +218,54 @@ def test_a_readonly_spine_changes_nothing(project: Path, make_bundle: Make) -> N
         with pytest.raises(Unavailable):
             spine.registry.register(make_bundle(1))
         assert kinds(spine) == ["opened"]
+
+
+@pytest.fixture
+def three(spine: Spine, make_bundle: Make) -> list[str]:
+    """v1 was stable, v2 is stable, v3 is promoted and never took traffic."""
+    shas = [spine.registry.register(make_bundle(n)).sha for n in (1, 2, 3)]
+    for number, sha in enumerate(shas, 1):
+        spine.registry.promote(sha, f"v{number}.0.0")
+    spine.registry.route_single(shas[1], reason="newer")
+    return shas
+
+
+def test_rollback_goes_back_and_holds_what_it_leaves(spine: Spine, three: list[str]) -> None:
+    receipt = spine.registry.rollback("v1.0.0", reason="accepts goed")
+    state = spine.registry.state()
+    assert state.production == three[0]
+    assert (state.entries[three[1]].status, state.entries[three[1]].held) == ("held", "accepts goed")
+    assert [event.kind for event in spine.registry.events()[-2:]] == ["rolled_back", "held"]
+    again = spine.registry.rollback("v1.0.0", reason="again")
+    assert (again.seq, again.created) == (receipt.seq, False)
+
+
+def test_what_is_held_takes_no_traffic_until_it_is_released(spine: Spine, three: list[str]) -> None:
+    spine.registry.rollback(three[0], reason="bad")
+    for move in (spine.registry.route_single, spine.registry.rollback):
+        with pytest.raises(Refused, match="is held: bad"):
+            move(three[1], reason="x")
+    with pytest.raises(Refused, match="is held"):
+        spine.registry.promote(three[1], "v9.0.0")
+    spine.registry.release(three[1], reason="it was the corpus")
+    spine.registry.route_single(three[1], reason="back")
+    assert spine.registry.state().production == three[1]
+    with pytest.raises(Refused, match="is not held"):
+        spine.registry.release(three[1], reason="x")
+
+
+def test_rollback_refuses_what_never_was_stable_or_does_not_verify(
+    spine: Spine, three: list[str], make_bundle: Make
+) -> None:
+    with pytest.raises(Refused, match="never was the stable arm"):
+        spine.registry.rollback(three[2], reason="x")
+    pending = spine.registry.register(make_bundle(4)).sha
+    with pytest.raises(Refused, match="never promoted"):
+        spine.registry.rollback(pending, reason="x")
+    weights = spine.cache.path(three[0]) / "model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(Damaged):
+        spine.registry.rollback(three[0], reason="x")
+    assert spine.registry.state().production == three[1]
+    assert spine.registry.state().entries[three[1]].held is None

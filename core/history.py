@@ -1,0 +1,94 @@
+"""The ledger as a sequence of states, and changes decided on one of them.
+
+A change is decided on a state and appended right after the event that state ends with; if the ledger moved
+meanwhile it is decided again, or refused where the caller named the seq. It does not know which changes
+there are.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from core.errors import Conflict
+from core.ledger import Draft, Event, Ledger, same_request
+from core.state import State, fold, until
+
+_TRIES = 200
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change left in the ledger. ``created`` is False where it had been done before."""
+
+    seq: int
+    sha: str
+    created: bool
+    event: Event
+    warnings: tuple[str, ...] = ()
+
+
+class History:
+    """The events of one ledger and what they add up to, kept up to date."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._events: list[Event] = []
+        self._state: State | None = None
+
+    def events(self, at: str | None = None) -> list[Event]:
+        """Every event, in order, its chain checked; up to a moment where one is given."""
+        self._refresh()
+        return until(self._events, at) if at else list(self._events)
+
+    def state(self, at: str | None = None) -> State:
+        """What is true now, or was true at a moment (RFC 3339 UTC, six digits)."""
+        now = self._refresh()
+        return fold(until(self._events, at)) if at else now
+
+    def change(
+        self,
+        decide: Callable[[State], Sequence[Draft]],
+        *,
+        sha: str,
+        expected: int | None = None,
+        key: str | None = None,
+        asked: tuple[str, dict[str, Any]] | None = None,
+    ) -> Receipt | None:
+        """Decide and append until the ledger held still meanwhile; None where there was nothing to do."""
+        for _attempt in range(_TRIES):
+            earlier = self._ledger.by_key(key) if key else None
+            if earlier is not None and key is not None and asked is not None:
+                event = same_request(earlier, Draft(kind=asked[0], body=asked[1]), key, tuple(asked[1]))
+                return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+            state = self.state()
+            if expected is not None and state.seq != expected:
+                raise Conflict(
+                    f"the ledger moved from #{expected} to #{state.seq} meanwhile; nothing was changed",
+                    "look at it again (`spine history`), then repeat the command",
+                )
+            drafts = decide(state)
+            if not drafts:
+                return None
+            try:
+                events, created = self._ledger.append(
+                    drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
+                )
+            except Conflict:
+                if expected is not None:
+                    raise
+                time.sleep(random.uniform(0, 0.02))  # noqa: S311  (spreads writers out; nothing depends on it)
+                continue
+            return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0])
+        raise Conflict(f"the ledger moved {_TRIES} times while this was decided", "try again when it is quieter")
+
+    def _refresh(self) -> State:
+        """Read what was appended since; a fold of everything is cheap and is never shared half-done."""
+        state = self._state
+        if state is None or self._ledger.head().seq != state.seq:
+            self._events = self._ledger.events()
+            state = self._state = fold(self._events)
+        return state
