@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from typing import Any
 SEMVER = "v0.1.0"
 WORD = "goed"
 """What the learner who complains had written."""
+BUNDLE = Path(".spine/bundles/base")
+"""Where the trained model stands; it is complete or not there."""
 _READY_SECONDS = 30
 
 
@@ -45,31 +47,36 @@ def run(*, headless: bool) -> int:
 
 
 def _story(*, headless: bool) -> int:
-    _step("minitutor", "corpus")
-    _step("spine", "init", quiet=True)
-    base = _promoted()
-    if base is None:
-        base = _train_and_promote()
+    if not Path(".spine/ledger.db").is_file():
+        _step("spine", "init")
+    if _promoted() is None:
+        _train_and_promote()
+    incident = _incident()
+    if incident is not None and headless:
+        return _step("spine", "incident", incident, check=False)
     with _server() as url:
-        incident = _incident()
         if incident is None:
-            _step("minitutor", "replay", "--url", url)
+            _step("minitutor", "replay", "--url", url())
             incident = _incident()
         if incident is None:
             print(f"no learner complained about {WORD!r}: this model answered it right", file=sys.stderr)
-            print("look at what it says: `spine traces list --text goed`", file=sys.stderr)
+            print(f"look at what it says: `spine traces list --text {WORD}`", file=sys.stderr)
             return 1
         if headless:
             return _step("spine", "incident", incident, check=False)
         return _step("spine", "console", "--incident", incident, check=False, quiet=True)
 
 
-def _train_and_promote() -> str:
-    trained = _json("minitutor", "train", "--json", progress=True)
-    sha: str = _json("spine", "register", trained["run_id"], "--json")["sha"]
+def _train_and_promote() -> None:
+    _step("minitutor", "corpus")
+    if not BUNDLE.is_dir():
+        _step("minitutor", "train", "--out", str(BUNDLE))
+    manifest = json.loads((BUNDLE / "train_manifest.json").read_text(encoding="utf-8"))
+    words = ("spine", "register", str(manifest["mlflow_run_id"]))
+    _show(words)
+    sha: str = _json(*words, "--json")["sha"]
     _say_where_it_differs(sha)
     _step("spine", "promote", sha[:12], "--semver", SEMVER, "--reason", "the first model")
-    return sha
 
 
 def _say_where_it_differs(sha: str) -> None:
@@ -93,17 +100,16 @@ def _promoted() -> str | None:
 
 def _incident() -> str | None:
     """The request a learner complained about, where the traces have one."""
-    try:
-        found = _json("spine", "traces", "list", "--text", WORD, "--outcome", "dismissed", "--limit", "1", "--json")
-    except StepFailed:
+    if not Path(".spine/traces.db").is_file():
         return None
+    found = _json("spine", "traces", "list", "--text", WORD, "--outcome", "dismissed", "--limit", "1", "--json")
     traces = found["traces"]
     return str(traces[0]["request_id"]) if traces else None
 
 
 @contextmanager
-def _server() -> Iterator[str]:
-    """A server of the promoted entry for as long as the block runs; yields its URL."""
+def _server() -> Iterator[Callable[[], str]]:
+    """A server of the promoted entry for as long as the block runs; yields what waits for its URL."""
     home = Path(".spine")
     log = home / "serve.log"
     with log.open("w", encoding="utf-8") as stream:
@@ -114,7 +120,7 @@ def _server() -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        yield _url(server, log)
+        yield lambda: _url(server, log)
     finally:
         server.send_signal(signal.SIGTERM)
         try:
@@ -155,11 +161,9 @@ def _step(*words: str, check: bool = True, quiet: bool = False) -> int:
     return code
 
 
-def _json(*words: str, progress: bool = False) -> Any:
-    """What a command says with ``--json``; its progress, on standard error, is let through."""
-    if progress:
-        _show(words)
-    environment = {**os.environ, **({} if progress else {"SPINE_QUIET": "1"})}
+def _json(*words: str) -> Any:
+    """What a command says with ``--json``."""
+    environment = {**os.environ, "SPINE_QUIET": "1"}
     done = subprocess.run([*_program(words[0]), *words[1:]], check=False, stdout=subprocess.PIPE, env=environment)
     if done.returncode:
         raise StepFailed(done.returncode)
