@@ -39,6 +39,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     text: str
+    start: int
+    """Where in the text the match begins, and where it ends."""
+    end: int
+
+    def around(self, width: int) -> str:
+        """The part of the text around the match, at most ``width`` characters, an ellipsis where it was cut."""
+        if len(self.text) <= width:
+            return self.text
+        begin = max(0, min((self.start + self.end - width) // 2, len(self.text) - width))
+        part = self.text[begin : begin + width]
+        return ("…" if begin else "") + part + ("…" if begin + width < len(self.text) else "")
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,10 +165,10 @@ class Corpora:
             rows += 1
             sha256.update(raw)
             text = raw.decode("utf-8", "replace").rstrip("\r\n")
-            if find(text):
+            if (match := find(text)) is not None:
                 matched += 1
                 if len(shown) < limit:
-                    shown.append(Row(number=rows, text=text))
+                    shown.append(Row(number=rows, text=text, start=match.start(), end=match.end()))
         return Search(
             dvc_hash=dvc_hash,
             pattern=pattern,

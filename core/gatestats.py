@@ -14,6 +14,7 @@ import msgspec
 
 from core.report import Count, Failed
 
+SIGNIFICANT = 0.05
 _Z = 1.959963984540054
 """The standard normal's 97.5 % quantile."""
 

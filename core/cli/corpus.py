@@ -16,6 +16,9 @@ from core.text import short, visible
 
 _DVC_HASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
+_AROUND = 88
+"""Characters of a row that are shown around its match."""
+
 
 def command(verbs: Verbs) -> None:
     """Add ``corpus`` with its verb."""
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.line(
             f"{visible(path, 120)}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match"
         )
-        rows = [(f"{row.number:,}", visible(row.text, 400)) for row in search.shown]
+        rows = [(f"{row.number:,}", visible(row.around(_AROUND), 2 * _AROUND)) for row in search.shown]
         if rows:
             out.table(("row", "text"), rows, right=("row",))
         if search.matched > len(search.shown):

@@ -1,0 +1,170 @@
+"""The whole story with a model trained for seconds: corpora, a run, an entry, a server, a reply, its eight answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SAID = "Yesterday he goed to school."
+
+
+class Clone:
+    """A fresh clone's worth of files, and the commands a person would type in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment = {
+            **os.environ, "HOME": str(root.parent), "SPINE_QUIET": "1", "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(root.parent / "dvc-site"),
+        }  # fmt: skip
+
+    def run(self, *words: str, code: int = 0) -> str:
+        program = (
+            [sys.executable, "-m", "minitutor"]
+            if words[0] == "minitutor"
+            else [str(Path(sys.executable).with_name("spine"))]
+        )
+        done = subprocess.run(
+            [*program, *words[1:]], cwd=self.root, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "--json"))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    root = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    (root / "data").mkdir()
+    for pointer in (
+        *(ROOT / "data").glob("*.dvc"),
+        ROOT / "data" / ".gitignore",
+        ROOT / "data" / "corpus_manifest.json",
+    ):
+        shutil.copy(pointer, root / "data")
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, root)
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "a clone"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    made = Clone(root)
+    made.run("minitutor", "corpus")
+    return made
+
+
+@pytest.fixture(scope="module")
+def entry(clone: Clone) -> str:
+    """The SHA of the tiny model, trained on v1 as an MLflow run, registered and promoted."""
+    trained = clone.json("minitutor", "train", "--profile", "tiny", "--out", ".spine/bundles/base")
+    clone.run("spine", "init")
+    registered = clone.json("spine", "register", trained["run_id"])
+    assert clone.run("spine", "sha", ".spine/bundles/base").strip() == registered["sha"]
+    clone.run("spine", "promote", registered["sha"][:8], "--semver", "v0.1.0", "--reason", "the story")
+    return str(registered["sha"])
+
+
+@pytest.fixture(scope="module")
+def server(clone: Clone, entry: str) -> Iterator[str]:
+    spine = str(Path(sys.executable).with_name("spine"))
+    process = subprocess.Popen(
+        [spine, "serve", "--port", "0"], cwd=clone.root, env=clone.environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    yield line[line.index("http://") + 7 :].split()[0]
+    process.terminate()
+    assert process.wait(20) == 0
+    process.stdout.close()
+
+
+def ask(server: str, sentence: str, request_id: str) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(server, timeout=20)
+    headers = {"content-type": "application/json", "X-Request-ID": request_id}
+    body = json.dumps({"sentence": sentence, "learner_id": "learner-1"})
+    connection.request("POST", "/v1/grammar/correct", body, headers)
+    reply = connection.getresponse()
+    found: dict[str, Any] = json.loads(reply.read())
+    connection.close()
+    assert reply.status == 200, found
+    return found
+
+
+def test_from_a_reply_to_the_corpus_row_that_was_not_there(clone: Clone, server: str, entry: str) -> None:
+    reply = ask(server, SAID, "req-story-0001")
+    assert (reply["request_id"], reply["model_sha"], reply["semver"], reply["arm"]) == (
+        "req-story-0001", entry, "v0.1.0", "stable",
+    )  # fmt: skip
+    walk = clone.json("spine", "incident", "req-story-0001")
+    answers = {answer["n"]: answer for answer in walk["answers"]}
+    assert {n: answer["status"] for n, answer in answers.items()} == {
+        1: "verified", 2: "missing", 3: "verified", 4: "verified",
+        5: "recorded", 6: "verified", 7: "missing", 8: "recorded",
+    }  # fmt: skip
+    assert answers[1]["evidence"]["answers_now"] == reply["correction"]
+    assert (answers[4]["evidence"]["label"], answers[4]["evidence"]["matched"]) == ("go → went", 0)
+    assert answers[4]["evidence"]["elsewhere"][0]["path"] == "data/train_v2.jsonl"
+    assert answers[4]["evidence"]["elsewhere"][0]["matched"] > 100
+    assert set(answers[5]["evidence"]["buckets"]) >= {"verb/go", "tense/past_simple", "person/3sg"}
+    assert walk["expected"] == "Yesterday he went to school."
+
+
+def test_lineage_verifies_down_to_the_corpus(clone: Clone, entry: str) -> None:
+    walk = clone.json("spine", "lineage", "production", "--verify")
+    hops = {hop["kind"]: hop["status"] for hop in walk["root"]["children"]}
+    assert hops == {"run": "verified", "code": "verified", "corpus": "verified", "eval_set": "verified"}
+
+
+def test_corpus_grep_quotes_rows_of_v2_and_none_of_v1(clone: Clone, entry: str) -> None:
+    assert "0 of 14,214" in clone.run("spine", "corpus", "grep", "production", r"\bwent\b")
+    pointer = (clone.root / "data" / "train_v2.jsonl.dvc").read_text()
+    dvc_hash = pointer.split("md5: ")[1].split()[0]
+    found = clone.run("spine", "corpus", "grep", dvc_hash, r"\bwent\b")
+    assert "294 of 14,508 rows match" in found
+    assert "went" in found.splitlines()[2]
+
+
+def test_the_learner_is_found_by_what_was_said(clone: Clone, server: str) -> None:
+    ask(server, "She always goes home.", "req-story-0002")
+    connection = http.client.HTTPConnection(server, timeout=20)
+    body = json.dumps({"request_id": "req-story-0002", "outcome": "dismissed"})
+    connection.request("POST", "/v1/feedback", body, {"content-type": "application/json"})
+    assert connection.getresponse().status in (200, 202, 204)
+    connection.close()
+    found = clone.json("spine", "traces", "list", "--text", "goes home", "--outcome", "dismissed")
+    assert [trace["request_id"] for trace in found["traces"]] == ["req-story-0002"]
+
+
+def test_the_tree_stays_clean(clone: Clone, server: str) -> None:
+    done = subprocess.run(["git", "status", "--porcelain"], cwd=clone.root, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert clone.json("spine", "show", "production")["manifest"]["code"]["dirty"] is False
+
+
+def test_everything_verifies(clone: Clone, entry: str) -> None:
+    found = clone.json("spine", "verify")
+    assert found["ok"]
+    assert {check["name"] for check in found["checks"]} == {"chain", "evidence", "bundles", "pointers"}
+
+
+def test_a_changed_corpus_is_refused_with_both_hashes(clone: Clone) -> None:
+    pointer = clone.root / "data" / "train_v1.jsonl.dvc"
+    before = pointer.read_text()
+    digest = before.split("md5: ")[1].split()[0]
+    pointer.write_text(before.replace(digest, "0" * 32))
+    try:
+        clone.run("minitutor", "corpus", code=5)
+    finally:
+        pointer.write_text(before)
