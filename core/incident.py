@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from core.asking import ask
 from core.corpus import Corpora, Search
-from core.entries import Detail, Entry
-from core.errors import Damaged, SpineError, Unavailable, UnknownRef
+from core.entries import Detail
+from core.errors import Damaged, SpineError, UnknownRef
 from core.ledger import Event
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
@@ -108,14 +109,15 @@ class Investigator:
         entry = detail.entry
         name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
         evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
-        said, spoke = self._ask(entry, trace)
-        if spoke is None:
-            return _finding(1, f"{name} — its bytes do not verify: {said}", "mismatch", evidence, command)
+        said = ask(self._registry, self._workload, entry.sha, trace.sentence)
+        if said.problem is not None:
+            status: Status = "mismatch" if said.damaged else "missing"
+            return _finding(1, f"{name} — it cannot be asked: {said.problem}", status, evidence, command)
         evidence["rehashed"] = "equal"
         if trace.sentence is None:
             return _finding(1, f"{name}, re-hashed now; the sentence was not kept", "verified", evidence, command)
-        evidence |= {"answered": trace.correction, "answers_now": said}
-        if said != trace.correction:
+        evidence |= {"answered": trace.correction, "answers_now": said.output}
+        if said.output != trace.correction:
             return _finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
         return _finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)
 
@@ -238,12 +240,14 @@ class Investigator:
         state = self._registry.state()
         promoted = [e for e in self._registry.list() if e.semvers and e.status == "promoted"]
         newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
+        expected = probe.expected if probe else None
         opinions: list[dict[str, Any]] = []
         for entry in newest[:_ASKED_AGAIN]:
-            said, spoke = self._ask(entry, trace)
-            right = spoke is not None and probe is not None and probe.expected is not None and said == probe.expected
+            said = ask(self._registry, self._workload, entry.sha, trace.sentence)
+            right = said.problem is None and expected is not None and said.output == expected
+            verifies = said.problem is None
             opinions.append(
-                {"sha": entry.sha, "semver": entry.semver, "says": said, "verifies": spoke is not None, "right": right}
+                {"sha": entry.sha, "semver": entry.semver, "says": said.output, "verifies": verifies, "right": right}
             )
         better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
         if better is None:
@@ -263,22 +267,6 @@ class Investigator:
         suggestion = f"train and promote a model{missing}"
         evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
         return _finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
-
-    def _ask(self, entry: Entry, trace: Trace) -> tuple[str | None, bool | None]:
-        """What an entry says to the sentence, from bytes hashed now; (reason, None) where they do not verify."""
-        try:
-            folder = self._registry.verified(entry.sha)
-            parent = self._registry.parent_folder(entry.sha)
-        except SpineError as error:
-            return error.message, None
-        if trace.sentence is None:
-            return None, True
-        workload = self._workload()
-        try:
-            with workload_errors(workload.name):
-                return workload.load(folder, parent).answer([trace.sentence])[0].output, True
-        except Unavailable as error:
-            return error.message, None
 
     def _probe(self, trace: Trace) -> Probe | None:
         """What the workload says to look for; None where it has nothing to say, or fails on this text."""
