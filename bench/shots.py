@@ -1,0 +1,83 @@
+"""Pictures of the console for the README, taken from the real app on the demo's data.
+
+Beside them it writes ``SOURCES``, the digest of the console it drew: a test compares it with the console there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+from pathlib import Path
+
+from console.app import Console
+from console.source import Source
+from core.spine import open_spine
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = (120, 34)
+SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "registry": ("registry", ("j", "right_square_bracket")),
+    "lineage": ("lineage", ("l", "j", "j", "j")),
+    "ledger": ("ledger", ("j",)),
+}
+"""Name of a picture → the screen, and the keys pressed before it is taken."""
+
+
+async def settled(app: Console, pause: float = 0.1) -> None:
+    """Wait until every background look-up is done and drawn."""
+    for _ in range(600):
+        await asyncio.sleep(pause)
+        if app.jobs.idle and app.pulse is not None:
+            break
+    await asyncio.sleep(pause)
+
+
+async def shoot(project: Path, screen: str, argument: str, keys: tuple[str, ...]) -> str:
+    """One picture as SVG."""
+    with open_spine(project, readonly=True) as spine:
+        app = Console(Source(spine), screen=screen, argument=argument)
+        async with app.run_test(size=SIZE) as pilot:
+            await settled(app)
+            for key in keys:
+                await pilot.press(key)
+            await settled(app)
+            return app.export_screenshot(title="spine console", simplify=True)
+
+
+def complained(project: Path) -> str:
+    """The newest request a learner complained about."""
+    with open_spine(project, readonly=True) as spine:
+        found = spine.traces.list(outcome="dismissed", limit=1).traces
+    if not found:
+        raise SystemExit("no learner complained in this project; make the demo's: ./run demo --headless")
+    return found[0].request_id
+
+
+def digest() -> str:
+    """SHA-256 over the console's sources, by name."""
+    found = hashlib.sha256()
+    for file in sorted((ROOT / "console").glob("*.py")):
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("project", type=Path, nargs="?", default=ROOT)
+    parser.add_argument("--incident", help="the request the incident picture walks")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    shots = {name: (screen, "", keys) for name, (screen, keys) in SHOTS.items()}
+    incident = args.incident or complained(args.project)
+    shots["incident"] = ("incident", incident, ("j", "j", "j"))
+    for name, (screen, argument, keys) in shots.items():
+        file = args.out / f"{name}.svg"
+        file.write_text(await shoot(args.project, screen, argument, keys), encoding="utf-8")
+        print(file)
+    (args.out / "SOURCES").write_text(digest() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

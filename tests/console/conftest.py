@@ -1,0 +1,163 @@
+"""A small true project, made once, and a console over a copy of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from console.app import Console
+from console.source import Source
+from core.spine import Spine
+
+HERE = Path(__file__).parent
+
+
+def by_path(path: Path) -> ModuleType:
+    """A module that belongs to no package."""
+    name = f"console_tests_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+_seed = by_path(HERE.parents[1] / "bench" / "seed.py")
+tiny = by_path(HERE / "tiny.py")
+STRINGS: list[str] = by_path(HERE / "hostile.py").STRINGS
+
+
+@pytest.fixture(autouse=True)
+def _quiet_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("SPINE_ROOT", "SPINE_LEDGER", "SPINE_TRACES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    root = tmp_path_factory.mktemp("made") / "project"
+    return root, _seed.small(root)
+
+
+@pytest.fixture
+def shas(_made: tuple[Path, dict[str, str]]) -> dict[str, str]:
+    """SHAs of the project's entries by name."""
+    return _made[1]
+
+
+@pytest.fixture
+def project(_made: tuple[Path, dict[str, str]], tmp_path: Path) -> Path:
+    """A copy of the project."""
+    return Path(shutil.copytree(_made[0], tmp_path / "project"))
+
+
+@pytest.fixture
+def spine(project: Path) -> Iterator[Spine]:
+    """The project's spine, read-only, with the workload of one word."""
+    with Spine(_seed.settings_of(project), readonly=True) as opened:
+        opened.__dict__["_workload"] = tiny.Tiny()
+        yield opened
+
+
+class Desk:
+    """A running console, and how to look at it."""
+
+    def __init__(self, app: Console, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def settle(self, seconds: float = 8.0) -> None:
+        """Wait until nothing is being fetched and everything is drawn."""
+        for _ in range(int(seconds / 0.01)):
+            await asyncio.sleep(0.01)
+            if self.app.jobs.idle:
+                await self.pilot.pause()
+                if self.app.jobs.idle:
+                    return
+        raise AssertionError("the console never came to rest")
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, then wait."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
+
+    async def type(self, text: str) -> None:
+        """Type a text into the prompt."""
+        self.app.screen.focused.type(text)  # type: ignore[union-attr]
+        await self.settle()
+
+    def lines(self) -> list[str]:
+        """The screen as lines of text."""
+        screen = self.app.screen
+        strips = screen._compositor.render_strips()
+        return [strip.text.rstrip() for strip in strips]
+
+    def text(self) -> str:
+        """The screen as text."""
+        return "\n".join(self.lines())
+
+    def segments(self) -> str:
+        """Every character that would be written to the terminal."""
+        return "".join(segment.text for strip in self.app.screen._compositor.render_strips() for segment in strip)
+
+
+@asynccontextmanager
+async def running(source: Any, *, size: tuple[int, int] = (120, 36), **options: Any) -> AsyncIterator[Desk]:
+    """A console in a terminal of this size."""
+    app = Console(source, **options)
+    async with app.run_test(size=size) as pilot:
+        desk = Desk(app, pilot)
+        await pilot.pause()
+        await desk.settle()
+        yield desk
+    app.jobs.close()
+    await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="session")
+def seed() -> ModuleType:
+    """The maker of projects."""
+    return _seed
+
+
+@pytest.fixture(scope="session")
+def strings() -> list[str]:
+    """Hostile strings."""
+    return STRINGS
+
+
+@pytest.fixture(scope="session")
+def run_console() -> Any:
+    """Opens a console on any source."""
+    return running
+
+
+Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def console(spine: Spine) -> Opener:
+    """Opens a console on the project: ``async with console(screen=…) as desk``."""
+
+    def open_(**options: Any) -> Any:
+        options.setdefault("clock", lambda: datetime.now(UTC))
+        return running(Source(spine), **options)
+
+    return open_

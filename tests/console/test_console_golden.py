@@ -1,0 +1,57 @@
+"""Each screen at 80×24, compared with its kept picture. ``SPINE_GOLDEN=write`` writes them anew."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "registry": ("registry", "", ()),
+    "registry-summary": ("registry", "", ("G", "enter")),
+    "registry-buckets": ("registry", "", ("G", "enter", "right_square_bracket")),
+    "registry-none": ("registry", "", ("slash",)),
+    "lineage": ("lineage", "", ("l",)),
+    "lineage-hop": ("lineage", "", ("l", "j", "j", "j", "d")),
+    "incident": ("incident", "", ()),
+    "incident-walk": ("incident", "req-000000a7", ("j", "j", "j")),
+    "ledger": ("ledger", "", ()),
+    "ledger-chain": ("ledger", "", ("j", "d", "right_square_bracket")),
+    "help": ("registry", "", ("question_mark",)),
+}
+_NORMAL = (
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d"), "<day>"),
+    (re.compile(r"\d\d:\d\d:\d\d UTC"), "<clock>"),
+    (re.compile(r"(live|stale) \d+s"), r"\1 <age>"),
+    (re.compile(r" +\d+ (s|min|h|d)\b"), " <age>"),
+    (re.compile(r" +\d\.\d$"), " <ms>"),
+    (re.compile(r"\b[0-9a-f]{7,}(…|\b)"), "<hex>"),
+)
+
+
+def normal(line: str) -> str:
+    """A line without what differs from run to run."""
+    for pattern, mark in _NORMAL:
+        line = pattern.sub(mark, line)
+    return line.rstrip()
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_screen_is_as_kept(console: Any, name: str) -> None:
+    screen, argument, keys = SCREENS[name]
+    async with console(screen=screen, argument=argument, size=(80, 24)) as desk:
+        await desk.press(*keys)
+        if name == "registry-none":
+            await desk.type("nobody status:held")
+        lines = [normal(line) for line in desk.lines()]
+    assert len(lines) == 24
+    file = GOLDEN / f"{name}.txt"
+    if os.environ.get("SPINE_GOLDEN") == "write":
+        GOLDEN.mkdir(exist_ok=True)
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert file.read_text(encoding="utf-8").splitlines() == lines

@@ -1,0 +1,260 @@
+"""Hostile text in every field of every screen, dialog, toast and prompt: nothing crashes, moves or fires."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from console.jobs import Outcome
+from console.lines import Doc
+from console.safe import strip
+from console.source import Checked, Entries, Pulse, Source
+from core.bundle import Tensor
+from core.corpus import Row, Search
+from core.entries import Detail, Entry
+from core.incident import Finding, Walk
+from core.ledger import Event
+from core.lineage import Hop, Lineage
+from core.report import Count, EvalReport, EvalSet
+from core.spine import Spine
+from miniobserve.traces import Assignment, Found, Trace
+
+SIZE = (150, 40)
+
+
+def entry(s: str, n: int) -> Entry:
+    return Entry(
+        sha=s or "0", semver=s, semvers=(s,), status=s, production=False, arms=(s,) if n % 2 else (), parent_sha=s,
+        variant=s, accuracy=0.5, total=Count(1, 2), false_accept=Count(1, 0), corpora=(s,), run_id=s, size_bytes=n,
+        registered_at=s, seq=n,
+    )  # fmt: skip
+
+
+def event(s: str, n: int) -> Event:
+    body = {
+        "sha": s,
+        "semver": s,
+        "reason": s,
+        s or "k": [s, {s: s}],
+        "arms": [{"semver": s, "sha": s, "weight_bp": 1}],
+    }
+    return Event(seq=n, at=s, actor=s, host=s, kind=s, body=body, prev=s, hash=s)
+
+
+def detail(s: str, n: int) -> Detail:
+    report = EvalReport(
+        schema=s, eval_set=EvalSet(path=s, dvc_hash=s, sha256=s, n=1), decoding=s, total=Count(1, 2),
+        buckets={s: Count(1, 2), f"{s}/x": Count(0, 0), f"g/{s}/{s}c": Count(1, 3)}, views={s: {s: {s: 0.5}}, "l": [s]},
+    )  # fmt: skip
+    tensor = Tensor(name=s, dtype=s, shape=(1,), size=1, data_sha256=s, digest=s)
+    return Detail(
+        entry=entry(s, n), manifest={s: s, "corpora": [{"path": s, "dvc_hash": s, "rows": s}]},
+        corpus_manifest={s: [s]},
+        eval_report=report, weights=s, config_digest=s, config={s: s}, tensors=(tensor,), history=(event(s, 1),),
+    )  # fmt: skip
+
+
+def trace(s: str, n: int) -> Trace:
+    spot = Assignment(strategy=s, epoch=1, salt=s, arm=s, bucket=1, sticky=True, u=s, unit=s)
+    return Trace(
+        request_id=f"{s}{n}", trace_id=s, span_id=s, started_ns=n, entry_sha=s, intended_sha=s, semver=s,
+        assignment=spot, sentence=s, correction=f"{s}x", features={s: s}, stages={s: 0.1}, error=s, feedback=s,
+        source=s, currency=s, cost=0.1,
+    )  # fmt: skip
+
+
+def walk(s: str) -> Walk:
+    findings = tuple(
+        Finding(n=n, question=s, answer=s, status=s, evidence={s: s, "l": [{s: s}]}, command=s)
+        for n in range(1, 9)  # type: ignore[arg-type]
+    )
+    return Walk(request_id=f"{s}1", found=True, answers=findings, suggestion=s, trace=trace(s, 1), expected=s)
+
+
+def lineage(s: str) -> Lineage:
+    leaf = Hop(kind="corpus", label=s, status=s, evidence={s: s, "dvc_hash": s}, command=s)  # type: ignore[arg-type]
+    root = Hop(kind=s, label=s, status=s, evidence={s: s}, command=s, children=(leaf,))  # type: ignore[arg-type]
+    return Lineage(sha=s, root=root, corpora=(s,))
+
+
+class Hostile(Source):
+    """A source whose every string is one of the hostile ones; which one, the test turns."""
+
+    def __init__(self, spine: Spine, strings: list[str]) -> None:
+        super().__init__(spine)
+        self.strings = strings
+        self.s = strings[0]
+
+    def pulse(self) -> Pulse:
+        return Pulse(seq=1, hash=self.s, env=self.s)
+
+    def entries(self) -> Entries:
+        return Entries(rows=tuple(entry(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
+
+    def detail(self, sha: str) -> Detail:
+        return detail(sha, 1)
+
+    def events(self) -> Entries:
+        return Entries(rows=tuple(event(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
+
+    def check(self) -> Checked:
+        return Checked(events=1, evidence=1, head=self.s)
+
+    def lineage(self, ref: str, *, verify: bool) -> Lineage:
+        return lineage(self.s)
+
+    def rows(self, dvc_hash: str, pattern: str) -> Search:
+        shown = tuple(Row(number=n, text=s, start=0, end=len(s)) for n, s in enumerate(self.strings))
+        return Search(dvc_hash=self.s, pattern=self.s, rows=9, matched=9, shown=shown, md5=self.s, sha256=self.s)
+
+    def traces(self, asked: Any) -> Found:
+        return Found(traces=tuple(trace(s, n) for n, s in enumerate(self.strings)), matched=9)
+
+    def walk(self, request_id: str) -> Walk:
+        return walk(self.s)
+
+
+def harmless(segments: Any) -> None:
+    """Text and nothing else."""
+    for segment in segments:
+        assert not segment.control
+        text = segment.text
+        if not (text.isascii() and text.isprintable()):
+            bad = [char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}]
+            assert not bad, repr(text)
+        if segment.style is not None:
+            assert not segment.style._meta or "@click" not in segment.style.meta
+            assert segment.style.link is None
+
+
+def drawn(desk: Any, *only: Any) -> None:
+    """Every line of every pane, as its widget would draw it, in sight or not."""
+    app = desk.app
+    for widget in only or app.screen.query("Doc, Lines, Table, Prompt"):
+        height = len(widget.lines) if isinstance(widget, Doc) else max(1, widget.size.height)
+        for y in range(min(height, 60)):
+            if isinstance(widget, Doc):
+                harmless(strip(widget.lines[y], max(20, widget.size.width), app.palette))
+            elif widget.size.width:
+                harmless(widget.render_line(y))
+
+
+async def check(desk: Any) -> None:
+    """What is on the screen now is text and nothing else, and the console still runs."""
+    await desk.pilot.pause()
+    for line in desk.app.screen._compositor.render_strips():
+        harmless(line)
+    assert desk.app.return_value is None
+    assert desk.app._exception is None
+
+
+@pytest.fixture
+def hostile(spine: Spine, strings: list[str]) -> Hostile:
+    return Hostile(spine, strings)
+
+
+async def test_registry(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE) as desk:
+        view = desk.app.view
+        for n, s in enumerate(hostile.strings):
+            view.table.go(n)
+            view._detailed(Outcome(detail(s, n)))
+            for _ in range(4):
+                view.turn_tab(1)
+                drawn(desk, view.about.body)
+            view._compared(Outcome((detail(s, 1), detail(hostile.strings[n - 1], 1))))
+            view.set_filter(s)
+            drawn(desk)
+            view.set_filter("")
+            if n % 10 == 0:
+                await check(desk)
+
+
+async def test_ledger_and_lineage(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE, screen="ledger") as desk:
+        ledger = desk.app.view
+        for n, s in enumerate(hostile.strings):
+            hostile.s = s
+            ledger.table.go(n)
+            ledger.turn_tab(1)
+            ledger._verified(Outcome(error=s or "x", hint=s))
+            drawn(desk, ledger.about.body)
+            if n % 10 == 0:
+                await check(desk)
+        desk.app.open_view("lineage", "x")
+        await desk.settle()
+        view = desk.app.view
+        for n, s in enumerate(hostile.strings):
+            hostile.s = s
+            view._walked(Outcome(lineage(s)))
+            view.table.move(1)
+            view.select()
+            if n % 10 == 0:
+                view._found(Outcome(hostile.rows("", "")))
+                drawn(desk)
+            view.lost(Outcome(error=s or "x", hint=s))
+            drawn(desk, view.hop_pane.body, view.list._blank)
+            if n % 10 == 0:
+                await check(desk)
+
+
+async def test_incident(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE, screen="incident") as desk:
+        view = desk.app.view
+        await desk.press("d")
+        for n, s in enumerate(hostile.strings):
+            view.table.go(n)
+            view._walked(Outcome(walk(s)))
+            view.answers.move(1)
+            view.walk_pane.turn("error" if n % 3 == 0 else "ready", s, s)
+            drawn(desk, view._about, view.answers, view._evidence, view.trace_pane.body, view.walk_pane._blank)
+            if n % 10 == 0:
+                await check(desk)
+
+
+async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: Any) -> None:
+    from console.dialogs import Choice, Reader
+    from console.safe import safe, toast
+
+    async with run_console(hostile, size=SIZE) as desk:
+        for n, s in enumerate(hostile.strings):
+            hostile.s = s
+            toast(desk.app, s, title=s)
+            desk.app.failed(Outcome(error=s or "x", hint=s))
+            desk.app.jump(f"{s} {s}") if not s.strip().startswith(("q", "e")) else None
+            desk.app.prompt.open(":", s, "")
+            desk.app.prompt.type(s)
+            if n % 10 == 0:
+                dialog: Any = Choice("x", [(s, s)]) if n % 20 else Reader("x", lambda _w, s=s: [safe(s)], copied=s)
+                desk.app.push_screen(dialog)
+                await check(desk)
+                dialog.dismiss(None)
+                await check(desk)
+            drawn(desk, desk.app.prompt, desk.app.header, desk.app.crumb_line)
+            desk.app.clear_notifications()
+
+
+async def test_a_click_on_data_moves_the_cursor_and_runs_nothing(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE) as desk:
+        place = next(n for n, s in enumerate(hostile.strings) if s.startswith("[@click"))
+        desk.app.view.table.go(place)
+        y = place - desk.app.view.table.scroll_offset.y + 1
+        for x in range(3, 60, 4):
+            await desk.pilot.click(desk.app.view.table, offset=(x, y))
+        assert desk.app.view.table.cursor == place
+        await check(desk)
+
+
+async def test_an_export_keeps_raw_data_and_a_tame_name(hostile: Hostile, project: Path, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE) as desk:
+        desk.app.view.table.go(5)
+        await desk.press("e")
+        files = list((project / ".spine/exports").iterdir())
+        if files:
+            assert all(file.name.startswith("registry-") for file in files)
+            msgspec.json.decode(files[0].read_bytes())
+        await check(desk)

@@ -1,0 +1,198 @@
+"""The parts by themselves: table, filter, jobs, jumps, charts, safe text."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from textual.app import App, ComposeResult
+
+from console import filter as filters
+from console.charts import heat, tables
+from console.jobs import Jobs, Outcome
+from console.jump import Jump, parse
+from console.safe import cut, folded, row, safe, strip
+from console.table import Column, Table
+from console.theme import Palette
+from core.report import Count
+
+
+class Bench(App[None]):
+    """A table and nothing else."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self.palette = Palette("dusk")
+        self.table = table
+
+    def compose(self) -> ComposeResult:
+        """The table."""
+        yield self.table
+
+
+def number_table() -> Table:
+    columns = (
+        Column(title="n", width=9, cell=lambda n: safe(f"{n:,}"), sort=lambda n: n, right=True),
+        Column(title="odd", width=5, cell=lambda n: safe("odd" if n % 2 else "even"), rank=1, grow=True),
+    )
+    return Table(columns, lambda n: n)
+
+
+async def test_a_million_rows_open_move_and_sort() -> None:
+    table = number_table()
+    async with Bench(table).run_test(size=(40, 20)) as pilot:
+        table.load(range(1_000_000))
+        await pilot.pause()
+        table.jump(end=True)
+        await pilot.pause()
+        assert table.current == 999_999
+        assert "999,999" in "".join(s.text for s in table.render_line(19))
+        table.move(-5)
+        assert table.current == 999_994
+        table.jump(end=False)
+        assert table.current == 0
+
+
+async def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
+    table = number_table()
+    async with Bench(table).run_test(size=(40, 20)) as pilot:
+        table.load(tuple(range(100)))
+        table.go(50)
+        table.load(tuple(range(20, 100)))
+        assert table.current == 50
+        table.load(tuple(range(20, 100)), lambda index: index % 2 == 0)
+        assert table.current == 50
+        table.load(tuple(range(51, 60)))
+        assert table.current in range(51, 60)
+        table.load(())
+        assert table.current is None
+        await pilot.pause()
+        table.move(1)
+        table.mark()
+        assert not table.marks
+
+
+async def test_columns_that_do_not_fit_are_left_out_and_numbers_stand_right() -> None:
+    table = number_table()
+    async with Bench(table).run_test(size=(14, 6)) as pilot:
+        table.load((7,))
+        await pilot.pause()
+        line = "".join(s.text for s in table.render_line(1))
+        assert line == "▌         7   "
+        head = "".join(s.text for s in table.render_line(0))
+        assert "odd" not in head
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("", True),
+        ("abc", True),
+        ("ABC", True),
+        ("xyz", False),
+        ("!xyz", True),
+        ("!abc", False),
+        ("kind:x", True),
+        ("kind:y", False),
+        ("!kind:y", True),
+        ("kind:", False),
+        ("nofield:x", False),
+        ("abc kind:x", True),
+        ("abc kind:y", False),
+        ("!", True),
+    ],
+)
+def test_filter(text: str, passes: bool) -> None:
+    found = filters.parse(text, frozenset({"kind"}))
+    assert found.matches("abc def", {"kind": "X"}.get) == passes
+
+
+def test_jobs_keep_only_the_newest_waiting_request() -> None:
+    jobs = Jobs()
+    gate = threading.Event()
+    ran: list[int] = []
+    done: list[Any] = []
+
+    def work(number: int) -> int:
+        gate.wait(5)
+        ran.append(number)
+        return number
+
+    for number in range(100):
+        jobs.submit("slot", lambda number=number: work(number), lambda outcome: done.append(outcome.value))
+    gate.set()
+    for _ in range(500):
+        if jobs.idle:
+            break
+        time.sleep(0.01)
+    assert ran in ([0, 99], [99])
+    assert done == ran
+
+
+def test_jobs_turn_every_exception_into_an_outcome() -> None:
+    jobs = Jobs()
+    done: list[Outcome[Any]] = []
+    jobs.submit("slot", lambda: 1 // 0, done.append)
+    for _ in range(500):
+        if done:
+            break
+        time.sleep(0.01)
+    assert "ZeroDivisionError" in done[0].error
+    jobs.close()
+    jobs.submit("slot", lambda: 1, done.append)
+    assert jobs.idle
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("registry", Jump("registry")),
+        ("lin v1.0.0", Jump("lineage", "v1.0.0")),
+        ("history", Jump("ledger")),
+        ("q", Jump("leave")),
+        ("at 2026-11-22", Jump("at", "2026-11-22")),
+        ("", None),
+        ("nowhere", None),
+        ("e", None),
+    ],
+)
+def test_jump(text: str, place: Jump | None) -> None:
+    assert parse(text) == place
+
+
+def test_folding_keeps_every_word_and_fits() -> None:
+    text = " name    " + "word " * 40
+    lines = folded(safe(text), 40)
+    assert all(line.cell_length <= 40 for line in lines)
+    assert " ".join("".join(line.plain + " " for line in lines).split()) == " ".join(text.split())
+    assert lines[1].plain.startswith(" " * 9)
+    wide = folded(safe("漢字" * 60), 31)
+    assert all(line.cell_length <= 31 for line in wide)
+    assert "".join(line.plain for line in wide).replace(" ", "") == "漢字" * 60
+
+
+@pytest.mark.parametrize("text", ["abc", "", "漢字漢字", "x" * 90, "e\u0301" * 5, "👩‍👩‍👧‍👦 family"])
+@pytest.mark.parametrize("width", [1, 2, 5, 10, 33])
+def test_a_strip_is_as_wide_as_it_must_be(text: str, width: int) -> None:
+    for right in (False, True):
+        assert cut(safe(text), width, right=right).cell_length == width
+    drawn = strip(row(safe(text, "bad"), safe("z", "good")), width, Palette("dusk"), "cursor")
+    assert sum(segment.cell_length for segment in drawn) == width
+
+
+def test_two_way_tables_are_found_whatever_they_are_called() -> None:
+    buckets = {"verb×tense/go/past": Count(1, 4), "verb×tense/be/past": Count(4, 4), "verb/go": Count(1, 4)}
+    views = {
+        "by_age_and_size": {"old": {"big": 0.5, "small": {"k": 1, "n": 2}}},
+        "flat": {"a": 0.5},
+        "kn": {"a": {"k": 1, "n": 2}},
+    }
+    grids, used = tables(buckets, views)
+    assert [grid.title for grid in grids] == ["verb×tense", "by age and size"]
+    assert used == {"verb×tense"}
+    text = "\n".join(line.plain for line in heat(grids[0], 60))
+    assert "25.0" in text
+    assert "100.0" in text
+    assert "n = 4 a cell" in text

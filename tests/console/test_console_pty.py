@@ -1,0 +1,186 @@
+"""The real command in a real terminal: opened, used, left, and killed; and what hostile data writes to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.spine import Spine
+
+SPINE = Path(sys.executable).with_name("spine")
+REFUSED = re.compile("[\u200b-\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\u0080-\u009f\U000e0000-\U000e007f]")
+
+
+class Terminal:
+    """One process on a pseudo terminal."""
+
+    def __init__(self, *words: str, root: Path, columns: int = 120, rows: int = 36, **environ: str) -> None:
+        self.leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.follower = follower
+        self.before = termios.tcgetattr(follower)
+        env = {**os.environ, "SPINE_ROOT": str(root), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
+        self.process = subprocess.Popen(
+            [SPINE, "console", *words],
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            env=env,
+            start_new_session=True,
+        )
+        self.output = b""
+
+    def read(self, seconds: float) -> None:
+        """Take what is written within some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.leader], [], [], left)
+            if not ready:
+                return
+            self.output += os.read(self.leader, 65536)
+
+    def until(self, text: str, seconds: float = 15.0) -> None:
+        """Wait until a text was written."""
+        end = time.monotonic() + seconds
+        while text.encode() not in self.output:
+            assert time.monotonic() < end, f"{text!r} never came: {self.output[-600:]!r}"
+            self.read(0.05)
+
+    def press(self, keys: str) -> None:
+        """Write keys as a keyboard would."""
+        os.write(self.leader, keys.encode())
+
+    def ended(self, seconds: float = 10.0) -> int:
+        """The exit code, once it has ended."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.05)
+        self.read(0.1)
+        return self.process.wait(timeout=1)
+
+    def given_back(self) -> bool:
+        """True where the terminal is as it was: screen, cursor, mouse and line discipline."""
+        tail = self.output[-4000:]
+        return (
+            termios.tcgetattr(self.follower)[:4] == self.before[:4]
+            and b"\x1b[?1049l" in tail
+            and b"\x1b[?25h" in tail
+            and b"\x1b[?1000l" in tail
+        )
+
+    def close(self) -> None:
+        """End it in any case."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.leader)
+        os.close(self.follower)
+
+
+@pytest.fixture
+def terminal(project: Path) -> Iterator[Any]:
+    """Starts the console in a terminal."""
+    opened: list[Terminal] = []
+
+    def start(*words: str, **environ: str) -> Terminal:
+        opened.append(Terminal(*words, root=project, **environ))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_open_press_keys_and_quit(terminal: Any) -> None:
+    console = terminal()
+    console.until("production")
+    console.press("7")
+    console.until("tombstoned")
+    console.press("?")
+    console.until("open the Ledger screen")
+    console.press("\x1b")
+    console.read(0.3)
+    console.press("q")
+    assert console.ended() == 0
+    assert console.given_back()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_gives_the_terminal_back_and_is_told(terminal: Any, number: signal.Signals, code: int) -> None:
+    console = terminal("--screen", "ledger")
+    console.until("tombstoned")
+    console.process.send_signal(number)
+    assert console.ended() == code
+    assert console.given_back()
+
+
+def test_without_a_terminal_it_says_so(project: Path) -> None:
+    done = subprocess.run(
+        [SPINE, "console"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "SPINE_ROOT": str(project)},
+    )
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_color_writes_no_colour(terminal: Any) -> None:
+    console = terminal(NO_COLOR="1")
+    console.until("production")
+    console.press("q")
+    assert console.ended() == 0
+    codes = {code for found in re.findall(rb"\x1b\[([0-9;]*)m", console.output) for code in found.split(b";")}
+    assert not codes & {b"38", b"48"}
+    assert not codes & {str(n).encode() for n in (*range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108))}
+
+
+def test_hostile_data_writes_nothing_of_its_own(terminal: Any, project: Path, seed: Any, strings: list[str]) -> None:
+    with Spine(seed.settings_of(project), readonly=False) as spine:
+        for text in strings:
+            if text.strip() and not any("\ud800" <= c <= "\udfff" for c in text):
+                spine.registry.note(text[:120])
+    console = terminal("--screen", "ledger")
+    console.until("noted")
+    for key in ("d", "j", "\t", *"jjjjjjjjjj", "G", *("\x15" * 8)):
+        console.press(key)
+        console.read(0.06)
+    console.press("/")
+    console.press("\x1b[200~\x07evil\x1b[201~")
+    console.read(0.2)
+    console.press("\x1b")
+    console.read(0.2)
+    console.press("q")
+    console.press("q")
+    console.ended()
+    told = console.output
+    for sign in (
+        b"\x1b]52",
+        b"\x1b]0;",
+        b"\x1b]8;",
+        b"\x1b[5;31m",
+        b"\x1bc",
+        b"\x1bP",
+        b"\x1b_",
+        b"\x1b(0",
+        b"\x1b[9999",
+    ):
+        assert sign not in told, sign
+    assert not REFUSED.search(told.decode("utf-8", "replace"))
+    assert "PWNED" in told.decode("utf-8", "replace"), "the text itself is shown"

@@ -1,0 +1,65 @@
+"""A workload of one word: it knows that "goed" is wrong only where its corpus was the second version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.workload import Answer, Probe
+
+
+class TinyModel:
+    """Replaces "goed" where it was taught to."""
+
+    def __init__(self, *, taught: bool) -> None:
+        self._taught = taught
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Answer each text."""
+        outputs = [text.replace("goed", "went") if self._taught else text for text in texts]
+        return [
+            Answer(
+                output=output,
+                accepted=output == text,
+                in_scope=True,
+                input_tokens=len(text.split()),
+                output_tokens=len(output.split()),
+                fields={},
+                features={},
+                stages={},
+            )
+            for text, output in zip(texts, outputs, strict=True)
+        ]
+
+
+class Tiny:
+    """The workload."""
+
+    name = "tiny"
+    http_path = "/v1/tiny"
+    text_field = "text"
+    max_chars = 500
+
+    def load(self, bundle: Path, parent: Path | None) -> TinyModel:
+        """Load a bundle: what it was taught stands in its manifest."""
+        del parent
+        manifest = json.loads((bundle / "train_manifest.json").read_text())
+        return TinyModel(taught="v2" in manifest["corpora"][0]["path"])
+
+    def features(self, text: str) -> dict[str, str]:
+        """Name the verb."""
+        return {"verb": "go"} if "go" in text else {}
+
+    def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
+        """Say what would have taught it."""
+        del features
+        if text is None or "goed" not in text:
+            return None
+        right = text.replace("goed", "went")
+        return Probe(label="go → went", pattern=r"\bwent\b", expected=right, buckets=("verb/go",), mark=r"\bwent\b")
+
+    def evaluate(self, *_: Any) -> dict[str, Any]:
+        """Not asked for here."""
+        raise NotImplementedError
