@@ -14,7 +14,7 @@ demo *args:
 
 # run the whole test suite
 test *args:
-    pytest "$@"
+    pytest -n auto --dist loadfile "$@"
 
 # types, style and format
 lint:
