@@ -1,0 +1,66 @@
+"""Writing a bundle directory: tensors, config, tokenizer, and the evidence beside them.
+
+The directory appears whole or not at all. It does not know how a model was trained or what its SHA is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from minitutor.problems import BadInput
+from minitutor.shape import Shape
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A folder that becomes ``target`` when the block ends well and vanishes when it does not."""
+    if target.exists():
+        raise BadInput(f"{target} exists already", "give --out a directory that does not")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        for file in folder.iterdir():
+            _sync(file)
+        folder.rename(target)
+        _sync(target.parent)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_model(folder: Path, shape: Shape, tensors: Mapping[str, Any], tokenizer: str) -> None:
+    """Write what a bundle's identity is taken from: the same content gives the same bytes."""
+    from safetensors.numpy import save_file
+
+    # Sorted names, no metadata: nothing in the file says when or where it was written.
+    save_file({name: tensors[name] for name in sorted(tensors)}, str(folder / "model.safetensors"))
+    write_json(folder / "config.json", msgspec.to_builtins(shape))
+    (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as ``json_bytes``."""
+    path.write_bytes(json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON with sorted keys, two spaces of indent and a final newline."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,190 @@
+"""The Mini-GPT in NumPy: a bundle's weights, the forward pass and its key–value cache.
+
+Every product is taken item by item at a shape that follows from the item alone (``np.matmul`` over a stack
+runs one GEMM an item), so an answer has the same bits alone and in any batch. BLAS is expected on one thread,
+which ``Tutor.load`` sees to. It does not know texts or how tokens are chosen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from minitutor.problems import BadInput
+from minitutor.shape import Shape
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One block's matrices as [in, out], the norm's gain multiplied into the product that follows it."""
+
+    qkv: Floats
+    o: Floats
+    fc: Floats
+    proj: Floats
+
+
+class Cache:
+    """Keys and values of a batch, [layer, item, slot, head, d_head]; the last slot is never looked at."""
+
+    def __init__(self, shape: Shape, items: int, slots: int) -> None:
+        sizes = (shape.n_layers, items, slots + 1, shape.n_heads, shape.d_head)
+        self.keys: Floats = np.zeros(sizes, np.float32)
+        self.values: Floats = np.zeros(sizes, np.float32)
+
+    @property
+    def trash(self) -> int:
+        """The slot that padding is written to."""
+        slots: int = self.keys.shape[2]
+        return slots - 1
+
+    def of(self, items: list[int]) -> Cache:
+        """A copy of some items' part."""
+        part = object.__new__(Cache)
+        part.keys, part.values = self.keys[:, items], self.values[:, items]
+        return part
+
+
+class Engine:
+    """A loaded model."""
+
+    def __init__(self, shape: Shape, tensors: dict[str, Any]) -> None:
+        self.shape = shape
+        take = _Taker(tensors)
+        d, ff, vocab = shape.d_model, shape.d_ff, shape.vocab_size
+        self.embed = take("embed.weight", (vocab, d))
+        self.layers: list[Layer] = []
+        for n in range(shape.n_layers):
+            block = f"blocks.{n}."
+            gain = take(f"{block}attn_norm.weight", (d,))[:, None]
+            qkv = [take(f"{block}attn.{name}.weight", (d, d)).T for name in "qkv"]
+            # The scale of the scores goes into the queries, once, at loading.
+            qkv[0] = np.multiply(qkv[0], np.float32(shape.d_head**-0.5), dtype=np.float32)
+            mlp_gain = take(f"{block}mlp_norm.weight", (d,))[:, None]
+            self.layers.append(
+                Layer(
+                    np.ascontiguousarray(np.concatenate(qkv, axis=1) * gain),
+                    np.ascontiguousarray(take(f"{block}attn.o.weight", (d, d)).T),
+                    np.ascontiguousarray(take(f"{block}mlp.fc.weight", (ff, d)).T * mlp_gain),
+                    np.ascontiguousarray(take(f"{block}mlp.proj.weight", (d, ff)).T),
+                )
+            )
+        self.head = np.ascontiguousarray(self.embed.T * take("norm.weight", (d,))[:, None])
+        take.all_taken()
+        half = shape.d_head // 2
+        rates = shape.rope_base ** (-np.arange(half, dtype=np.float64) / half)
+        angles = np.arange(shape.context, dtype=np.float64)[:, None] * rates
+        self._cos: Floats = np.cos(angles).astype(np.float32)
+        self._sin: Floats = np.sin(angles).astype(np.float32)
+
+    @classmethod
+    def read(cls, bundle: Path) -> Engine:
+        """Load ``config.json`` and ``model.safetensors``; raises BadInput where they do not fit each other."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            shape = msgspec.json.decode((bundle / "config.json").read_bytes(), type=Shape)
+            return cls(shape, load_file(bundle / "model.safetensors"))
+        except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
+            raise BadInput(
+                f"{bundle} cannot be loaded as a minitutor bundle: {error}",
+                "give a directory that `python -m minitutor train` wrote",
+            ) from error
+
+    def hidden(self, ids: Ints, positions: Ints, slots: Ints, cache: Cache, seen: int) -> Floats:
+        """Run tokens [item, time] through the blocks, writing ``cache`` at ``slots``; states [item, time, d].
+
+        A token attends to the slots up to its own, of the first ``seen``; RoPE turns by ``positions``.
+        """
+        items, time = ids.shape
+        d, heads = self.shape.d_model, self.shape.n_heads
+        cos, sin = self._cos[positions][:, :, None, None], self._sin[positions][:, :, None, None]
+        rows = np.arange(items)[:, None]
+        blind = (np.arange(seen) > slots[:, :, None])[:, None]
+        mask = np.where(blind, np.float32(-np.inf), np.float32(0))
+        x: Floats = self.embed[ids]
+        for n, layer in enumerate(self.layers):
+            qkv = (_normed(x, self.shape.norm_eps) @ layer.qkv).reshape(items, time, 3, heads, -1)
+            qk = _turned(qkv[:, :, :2], cos, sin)
+            cache.keys[n, rows, slots] = qk[:, :, 1]
+            cache.values[n, rows, slots] = qkv[:, :, 2]
+            keys = cache.keys[n, :, :seen].transpose(0, 2, 3, 1)
+            scores = qk[:, :, 0].transpose(0, 2, 1, 3) @ keys
+            scores += mask
+            weights = _softmax(scores)
+            mixed = weights @ cache.values[n, :, :seen].transpose(0, 2, 1, 3)
+            x += mixed.transpose(0, 2, 1, 3).reshape(items, time, d) @ layer.o
+            x += _gelu(_normed(x, self.shape.norm_eps) @ layer.fc) @ layer.proj
+        return x
+
+    def logits(self, hidden: Floats) -> Floats:
+        """Scores over the vocabulary for states [item, time, d]."""
+        scores: Floats = _normed(hidden, self.shape.norm_eps) @ self.head
+        return scores
+
+
+class _Taker:
+    """Hands out tensors by name, once each, refusing what does not fit the shape."""
+
+    def __init__(self, tensors: dict[str, Any]) -> None:
+        self._left = dict(tensors)
+
+    def __call__(self, name: str, size: tuple[int, ...]) -> Floats:
+        tensor = self._left.pop(name, None)
+        if tensor is None:
+            raise ValueError(f"tensor {name} is missing")
+        if tensor.dtype != np.float32 or tensor.shape != size:
+            raise ValueError(f"tensor {name} is {tensor.dtype} {tensor.shape}, not float32 {size}")
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"tensor {name} holds a value that is not finite")
+        found: Floats = tensor
+        return found
+
+    def all_taken(self) -> None:
+        if self._left:
+            raise ValueError(f"unknown tensor {min(self._left)}")
+
+
+def _normed(x: Floats, eps: float) -> Floats:
+    """Layer norm without its gain, which the next product carries."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    spread = np.square(centred).mean(axis=-1, keepdims=True)
+    normed: Floats = centred / np.sqrt(spread + np.float32(eps))
+    return normed
+
+
+def _turned(x: Floats, cos: Floats, sin: Floats) -> Floats:
+    """Rotate the halves of each head's vector by its position."""
+    half = x.shape[-1] // 2
+    a, b = x[..., :half], x[..., half:]
+    turned: Floats = np.empty_like(x)
+    turned[..., :half] = a * cos - b * sin
+    turned[..., half:] = b * cos + a * sin
+    return turned
+
+
+def _softmax(scores: Floats) -> Floats:
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
+    return scores
+
+
+def _gelu(x: Floats) -> Floats:
+    """GELU by its tanh formula: x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))."""
+    inner = x * x
+    inner *= np.float32(0.044715 * 0.7978845608028654)
+    inner += np.float32(0.7978845608028654)
+    inner *= x
+    np.tanh(inner, out=inner)
+    inner += np.float32(1.0)
+    inner *= x
+    inner *= np.float32(0.5)
+    return inner

@@ -1,0 +1,114 @@
+"""Evaluation: every item of an eval set through the engine, counted into a ``spine.eval/1`` report.
+
+An item is right when the whole corrected sentence is. It does not know baselines or what is good enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import msgspec
+
+from minitutor import corpus, explain, pins
+from minitutor.corpus import Row
+from minitutor.problems import BadInput
+from minitutor.tutor import Tutor
+
+DECODING: Final = {"method": "greedy", "max_new_tokens": "sentence + 9"}
+_CHUNK: Final = 128
+
+
+def evaluate(tutor: Tutor, eval_set: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+    """Answer every item and report; ``progress`` is told (done, total)."""
+    data = eval_set.read_bytes()
+    try:
+        items = corpus.decode(data)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"{eval_set} is not a corpus: {error}", "make it: `python -m minitutor corpus`") from error
+    if not items:
+        raise BadInput(f"{eval_set} holds no items", "make it: `python -m minitutor corpus`")
+    began = perf_counter()
+    # Sorted by length, a chunk holds few shapes; answers do not depend on it.
+    order = sorted(range(len(items)), key=lambda at: (len(items[at].text), at))
+    outputs = [""] * len(items)
+    for first in range(0, len(order), _CHUNK):
+        part = order[first : first + _CHUNK]
+        for at, answer in zip(part, tutor.answer([items[at].text for at in part]), strict=True):
+            outputs[at] = answer.output
+        progress(min(first + _CHUNK, len(order)), len(order))
+    return report(items, outputs, path=eval_set, data=data, seconds=perf_counter() - began)
+
+
+def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: bytes, seconds: float) -> dict[str, Any]:
+    """Count answers into buckets and views."""
+    n: Counter[str] = Counter()
+    k: Counter[str] = Counter()
+    failed: list[dict[str, Any]] = []
+    digest = hashlib.sha256()
+    wrong = passed = 0
+    for item, output in zip(items, outputs, strict=True):
+        names = explain.buckets(item.verb, item.tense, item.person, item.error_type)
+        right = output == item.correction
+        n.update(names)
+        k.update(names if right else ())
+        if not right:
+            failed.append({"id": item.id, "buckets": list(names)})
+        if item.text != item.correction:
+            wrong += 1
+            passed += output == item.text
+        digest.update(msgspec.json.encode([item.id, output]) + b"\n")
+    buckets = {name: {"k": k[name], "n": n[name]} for name in sorted(n)}
+    total = {"k": len(items) - len(failed), "n": len(items)}
+    root = _root(path)
+    return {
+        "schema": "spine.eval/1",
+        "eval_set": {
+            "path": _relative(path, root),
+            "dvc_hash": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "n": len(items),
+        },
+        "decoding": DECODING,
+        "total": total,
+        "buckets": buckets,
+        "false_accept": {"k": passed, "n": wrong},
+        "failed": failed,
+        "answers_sha256": digest.hexdigest(),
+        "code": pins.code_version(root),
+        "views": views(buckets, total),
+        "runtime": {"seconds": round(seconds, 3), **pins.versions("numpy", "tokenizers")},
+    }
+
+
+def views(buckets: dict[str, dict[str, int]], total: dict[str, int]) -> dict[str, Any]:
+    """Accuracies under the names people ask for, as ratios of the counts."""
+
+    def by(axis: str) -> dict[str, float]:
+        return {
+            name.removeprefix(f"{axis}/"): count["k"] / count["n"]
+            for name, count in buckets.items()
+            if name.startswith(f"{axis}/")
+        }
+
+    return {
+        "conjugation_accuracy": total["k"] / total["n"],
+        "conjugation_accuracy_by_verb": by("verb"),
+        "conjugation_accuracy_by_tense": by("tense"),
+        "conjugation_accuracy_by_person": by("person"),
+        "conjugation_accuracy_by_error": by("error"),
+    }
+
+
+def _root(path: Path) -> Path:
+    """The checkout a file stands in, or its folder."""
+    folder = path.resolve().parent
+    return next((up for up in (folder, *folder.parents) if (up / ".git").exists()), folder)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.resolve().relative_to(root).as_posix()

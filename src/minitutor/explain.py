@@ -1,0 +1,89 @@
+"""Words about an answer: the features of a text, and the sentence that explains a correction.
+
+An explanation tells what the model did, right or wrong; it never looks at the oracle's opinion of it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from minitutor import grid, mistakes, parse
+from minitutor.answers import Probe
+from minitutor.conjugation import IRREGULAR
+from minitutor.parse import Parsed
+
+TENSE_NAMES: Final = {
+    grid.INFINITIVE: "infinitive",
+    grid.PRESENT: "present simple",
+    grid.PAST: "past simple",
+    grid.PARTICIPLE: "present perfect",
+    grid.FUTURE: "simple future",
+}
+_LENGTHS: Final = (5, 8, 12)
+
+
+def features(parsed: Parsed | None, text: str) -> dict[str, str]:
+    """The categorical features of a text, as strings; empty where it is not in the grid."""
+    if parsed is None:
+        return {}
+    cell, words = parsed.cell, len(text.split())
+    return {
+        "verb": cell.verb,
+        "tense": cell.tense,
+        "person": cell.person,
+        "regularity": cell.regularity,
+        "error_type": parsed.error_type,
+        "form": parsed.form,
+        "length": next((f"up to {limit} words" for limit in _LENGTHS if words <= limit), "over 12 words"),
+    }
+
+
+def explanation(parsed: Parsed, output_word: str | None) -> str:
+    """What the tutor says of its answer; ``output_word`` is what now stands where the verb stood."""
+    cell = parsed.cell
+    place = f"“{cell.verb}” in the {TENSE_NAMES[cell.tense]} with “{parsed.subject}”"
+    if output_word == parsed.form:
+        return f"Nothing to correct: {place} is “{parsed.form}”."
+    if output_word is None:
+        return f"Look again at {place}: “{parsed.form}” does not fit."
+    return f"{place} is “{output_word}”, not “{parsed.form}”."
+
+
+def changed_word(text: str, output: str, at: int, word: str) -> str | None:
+    """The word of the output at the verb's place; None where the output differs anywhere else."""
+    before, after = text[:at], text[at + len(word) :]
+    if not (output.startswith(before) and output.endswith(after)) or len(output) <= len(before) + len(after):
+        return None
+    found = output[len(before) : len(output) - len(after)]
+    return found if found.isalpha() else None
+
+
+def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, ...]:
+    """The evaluation buckets an item counts in, most specific first."""
+    return (f"verb/{verb}", f"tense/{tense}", f"person/{person}", f"error/{error_type}")
+
+
+def probe(verb: str, tense: str, person: str, error_type: str, expected: str | None) -> Probe:
+    """What to look for when an answer about a cell is walked back."""
+    form = grid.form(verb, tense, person)
+    if parse.forms_only_in(verb, tense):
+        pattern = rf"\b{re.escape(form)}\b"
+    else:
+        pattern = f'"correct_form":"{form}".*"tense":"{tense}".*"verb":"{verb}"'
+    label = f"{verb} → {form}" if verb in IRREGULAR else f"{verb} → {form} ({TENSE_NAMES[tense]})"
+    return Probe(
+        label=label,
+        pattern=pattern,
+        expected=expected,
+        buckets=tuple(name for name in buckets(verb, tense, person, error_type) if name),
+        mark=rf"\b{re.escape(form)}\b",
+    )
+
+
+def known(verb: str, tense: str, person: str) -> bool:
+    """Whether there is such a cell."""
+    return (verb, tense, person) in grid.cells()
+
+
+ERROR_TYPES: Final = (*mistakes.MISTAKES, mistakes.NONE)

@@ -1,0 +1,61 @@
+"""The Mini-GPT's shape: the numbers in ``config.json`` that the trainer and the engine both read.
+
+It knows no tensor library.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+ARCHITECTURE: Final = "minitutor.gpt/1"
+SLACK: Final = 8
+"""Tokens a correction may be longer than its sentence."""
+WORKLOAD: Final = "minitutor"
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pre-LN decoder with rotary positions, tanh-GELU and the embedding as its head.
+
+    No linear layer has a bias and no norm a shift. Tensor names: ``embed.weight`` [vocab, d],
+    ``blocks.N.{attn_norm,mlp_norm}.weight`` [d], ``blocks.N.attn.{q,k,v,o}.weight`` [d, d],
+    ``blocks.N.mlp.fc.weight`` [ff, d], ``blocks.N.mlp.proj.weight`` [d, ff], ``norm.weight`` [d];
+    a linear weight is [out, in].
+    """
+
+    architecture: str = ARCHITECTURE
+    workload: str = WORKLOAD
+    variant: str = "fp32"
+    vocab_size: int
+    d_model: int = 128
+    n_layers: int = 4
+    n_heads: int = 4
+    d_ff: int = 512
+    context: int = 128
+    target_start: int = 64
+    """Position of ``<sep>``. The sentence counts from 0 and its correction from here, so that a copied
+    token and its source are the same distance apart in every sentence."""
+    rope_base: float = 10000.0
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        sizes = (self.vocab_size, self.d_model, self.n_layers, self.n_heads, self.d_ff, self.context)
+        if min(sizes) < 1 or max(sizes) > 65_536:
+            raise ValueError("a size is outside 1–65536")
+        if self.architecture != ARCHITECTURE:
+            raise ValueError(f"architecture {self.architecture!r} is not {ARCHITECTURE!r}")
+        if not 2 < self.target_start <= self.context // 2:
+            raise ValueError("target_start leaves no room for a sentence and its correction")
+        if self.d_model % (2 * self.n_heads):
+            raise ValueError("d_model is not an even multiple of n_heads")
+
+    @property
+    def longest(self) -> int:
+        """Most tokens a sentence may have: it ends before ``<sep>`` and its correction fits after it."""
+        return self.target_start - 2 - SLACK
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_heads

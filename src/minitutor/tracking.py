@@ -1,0 +1,162 @@
+"""The corpora on disk and in DVC: made again, compared with the committed ``.dvc`` files, put into the cache.
+
+DVC is imported only where its cache or the local remote lacks something, so a repeated run is quick. It does
+not know what rows say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from minitutor import bundles, corpus, validate
+from minitutor.problems import BadInput, Damaged, Unavailable
+
+MANIFEST: Final = Path("data/corpus_manifest.json")
+_MD5: Final = re.compile(r"^- md5: ([0-9a-f]{32})$", re.MULTILINE)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """One corpus as it was made just now."""
+
+    path: str
+    data: bytes
+    manifest: dict[str, Any]
+
+    @property
+    def pointer(self) -> str:
+        """The content of its ``.dvc`` file."""
+        digest, size = self.manifest["dvc_hash"], len(self.data)
+        return f"outs:\n- md5: {digest}\n  size: {size}\n  hash: md5\n  path: {Path(self.path).name}\n"
+
+
+def make() -> list[Made]:
+    """Generate and describe every corpus."""
+    made = []
+    for design in corpus.DESIGNS:
+        rows = corpus.rows(design)
+        data = corpus.canonical(rows)
+        made.append(Made(design.path, data, corpus.manifest(design.path, data, rows)))
+    return made
+
+
+def check(made: Sequence[Made]) -> None:
+    """Validate every row; needed where new hashes are taken, since known hashes are of rows that passed.
+
+    Raises:
+        Damaged: the generator broke a rule.
+
+    """
+    rows = {design.name: corpus.decode(one.data) for design, one in zip(corpus.DESIGNS, made, strict=True)}
+    broken = validate.problems(rows)
+    if broken:
+        raise Damaged(f"the generator made a bad corpus: {broken[0]}", "mend minitutor.corpus or minitutor.templates")
+
+
+def compare(root: Path, made: Sequence[Made]) -> None:
+    """Hold what was made against the committed pointers and manifest.
+
+    Raises:
+        BadInput: a pointer is missing.
+        Damaged: a hash differs.
+
+    """
+    for one in made:
+        pointer = root / f"{one.path}.dvc"
+        committed = _MD5.search(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
+        if committed is None:
+            raise BadInput(f"{one.path}.dvc is missing or names no MD5", "write it: `minitutor corpus --write`")
+        if committed[1] != one.manifest["dvc_hash"]:
+            raise Damaged(
+                f"{one.path} came out as {one.manifest['dvc_hash']}, its .dvc file says {committed[1]}",
+                "undo the change to the generator, or take the new corpus on purpose with --write",
+            )
+    if not (root / MANIFEST).is_file() or (root / MANIFEST).read_bytes() != _described(made):
+        raise Damaged(f"{MANIFEST} does not describe these corpora", "write it: `python -m minitutor corpus --write`")
+
+
+def write_pointers(root: Path, made: Sequence[Made]) -> None:
+    """Take what was made as the truth: write the ``.dvc`` files and the manifest."""
+    for one in made:
+        _replace(root / f"{one.path}.dvc", one.pointer.encode())
+    _replace(root / MANIFEST, _described(made))
+
+
+def store(root: Path, made: Sequence[Made]) -> bool:
+    """Put the corpora in place, in DVC's cache and in the local remote; False where all of it was there."""
+    for one in made:
+        path = root / one.path
+        if not path.is_file() or path.read_bytes() != one.data:
+            _replace(path, one.data)
+    lacking = [one for one in made if not all(_holds(place, one) for place in _places(root, one))]
+    if lacking:
+        _push(root, lacking)
+    return bool(lacking)
+
+
+def _described(made: Sequence[Made]) -> bytes:
+    whole = {"schema": "minitutor.corpora/1", "corpora": [one.manifest for one in made]}
+    return bundles.json_bytes(whole)
+
+
+def _places(root: Path, one: Made) -> tuple[Path, Path]:
+    """Where DVC keeps a file: the cache, and the remote of ``.dvc/config``."""
+    digest = one.manifest["dvc_hash"]
+    tail = Path("files", "md5", digest[:2], digest[2:])
+    return root / ".dvc" / "cache" / tail, root / ".spine" / "dvc-remote" / tail
+
+
+def _holds(place: Path, one: Made) -> bool:
+    """Whether the very bytes are there; a cache file can be damaged although DVC calls it up to date."""
+    return place.is_file() and hashlib.md5(place.read_bytes(), usedforsecurity=False).digest() == bytes.fromhex(
+        one.manifest["dvc_hash"]
+    )
+
+
+def _push(root: Path, made: Sequence[Made]) -> None:
+    """Add and push by DVC, whose state and settings stay inside the checkout."""
+    if not (root / ".dvc" / "config").is_file():
+        raise BadInput(f"{root} is no DVC repository", "run this in the checkout, or `dvc init` there first")
+    for one in made:
+        for place in _places(root, one):
+            if place.exists() and not _holds(place, one):
+                place.unlink()
+    own = root.resolve() / ".spine" / "dvc"
+    for name in ("GLOBAL_CONFIG_DIR", "SYSTEM_CONFIG_DIR", "SITE_CACHE_DIR"):
+        os.environ[f"DVC_{name}"] = str(own / name.lower())
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    try:
+        import logging
+
+        from dvc.repo import Repo
+
+        logging.getLogger("dvc").setLevel(logging.ERROR)
+        with Repo(str(root)) as repo:
+            repo.add([str(root / one.path) for one in made])
+            repo.push(targets=[str(root / f"{one.path}.dvc") for one in made])
+    except Exception as error:
+        raise Unavailable(
+            f"DVC could not take the corpora: {error}".split("\n", 1)[0],
+            "see `dvc status`; remove .dvc/tmp/lock if an earlier run was killed",
+        ) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file so that it is the old one or the new one, whenever the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,100 @@
+"""Training: a corpus and a seed in, tensors and a loss curve out, the same bits each time.
+
+``pins.pin(pins.TRAINING)`` must run before this module is imported, since it imports torch. It does not
+know files, runs or bundles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from minitutor.corpus import Row
+from minitutor.examples import Example, batches, example, tokens
+from minitutor.model import MiniGpt
+from minitutor.optimiser import AdamW
+from minitutor.profiles import Profile
+from minitutor.progress import Advance
+from minitutor.shape import Shape
+from minitutor.tokenizer import EOS_ID, SEP_ID, Codec
+
+_NO_TARGET = -100
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """What training leaves: tensors by name, their shape, and (step, loss, learning rate) of every step."""
+
+    shape: Shape
+    tensors: dict[str, NDArray[np.float32]]
+    curve: list[tuple[int, float, float]]
+
+
+def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, advance: Advance) -> Trained:
+    """Train a model on a corpus; one thread, deterministic algorithms, every draw from the seed."""
+    torch.set_num_threads(1)
+    # ``torch.use_deterministic_algorithms(True)``, without the compiler that call imports: seconds.
+    torch.set_deterministic_debug_mode("error")
+    shape = Shape(vocab_size=codec.size, d_model=profile.d_model, n_layers=profile.n_layers, d_ff=4 * profile.d_model)
+    number = int.from_bytes(hashlib.sha256(f"minitutor.weights|{seed}".encode()).digest()[:8], "big") >> 1
+    model = MiniGpt(shape, torch.Generator().manual_seed(number))
+    optimiser = AdamW(list(model.parameters()), weight_decay=profile.weight_decay, clip=profile.clip)
+    words = tokens((row.verb for row in rows), codec)
+    source = batches([example(row, codec) for row in rows], profile.batch, seed, words)
+    curve: list[tuple[int, float, float]] = []
+    for step in range(profile.steps):
+        rate = learning_rate(step, profile)
+        loss = _loss(model, next(source))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step(rate)
+        curve.append((step + 1, loss.item(), rate))
+        advance(step + 1, profile.steps, f"loss {curve[-1][1]:.3f}")
+    tensors = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
+    return Trained(shape, tensors, curve)
+
+
+def learning_rate(step: int, profile: Profile) -> float:
+    """A linear start, then a cosine down to two hundredths of the peak."""
+    warm = min(1.0, (step + 1) / profile.warmup)
+    fall = 0.5 * (1 + math.cos(math.pi * step / profile.steps))
+    return profile.learning_rate * warm * (0.02 + 0.98 * fall)
+
+
+def positions(ids: Tensor, target_start: int) -> Tensor:
+    """Position of every token: the sentence counts from 0, its correction from ``target_start`` at ``<sep>``."""
+    line = torch.arange(ids.shape[1])[None]
+    middle = (ids == SEP_ID).int().argmax(1, keepdim=True)
+    return torch.where(line < middle, line, line - middle + target_start)
+
+
+def tensors_of(batch: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs, targets and weights, each [batch, time]; a target before the correction is none."""
+    time = max(len(item.ids) for item in batch) - 1
+    ids = torch.full((len(batch), time), EOS_ID)
+    targets = torch.full((len(batch), time), _NO_TARGET)
+    weights = torch.zeros((len(batch), time))
+    for n, item in enumerate(batch):
+        known = item.ids
+        end = len(known) - 1
+        ids[n, :end] = torch.tensor(known[:-1])
+        targets[n, item.start - 1 : end] = torch.tensor(known[item.start :])
+        weights[n, item.start - 1 : end] = torch.tensor(item.weights)
+    return ids, targets, weights
+
+
+def _loss(model: MiniGpt, batch: Sequence[Example]) -> Tensor:
+    """Weighted cross-entropy over the corrections alone."""
+    ids, targets, weights = tensors_of(batch)
+    hidden = model(ids, positions(ids, model.shape.target_start))
+    wanted = (targets.reshape(-1) != _NO_TARGET).nonzero()[:, 0]
+    scores = model.logits(hidden.reshape(-1, hidden.shape[-1])[wanted])
+    each = functional.cross_entropy(scores, targets.reshape(-1)[wanted], reduction="none")
+    weight = weights.reshape(-1)[wanted]
+    return (each * weight).sum() / weight.sum()

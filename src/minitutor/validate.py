@@ -1,0 +1,82 @@
+"""What must hold of the corpora, checked each time they are made.
+
+It knows the rules, not how rows are drawn; each problem is a line that names the first row it is about.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from minitutor import corpus, grid, mistakes, parse
+from minitutor.conjugation import VERBS
+from minitutor.corpus import Design, Row
+
+EVAL_ITEMS: Final = 3000
+LEAST_PER_VERB: Final = 100
+_LABELS: Final = {True: "correct", False: "mis_conjugated"}
+
+
+def problems(rows: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Everything wrong with the corpora, by name of their design; empty where all is well."""
+    found = [problem for design in corpus.DESIGNS for problem in _of_corpus(design, rows[design.name])]
+    held_out = rows[corpus.EVAL.name]
+    for design in corpus.DESIGNS:
+        if not design.held_out:
+            found += [f"{design.name}: {leak}" for leak in leaks(rows[design.name], held_out)]
+    return found + _of_eval(held_out)
+
+
+def leaks(training: Sequence[Row], held_out: Sequence[Row]) -> list[str]:
+    """Eval rows that training has seen: as a sentence, a combination, or a template with its complement."""
+    sentences = {text for row in training for text in (row.text, row.correction)}
+    combinations = {row.fingerprint for row in training}
+    pairs = {(row.template, row.complement) for row in training}
+    return [
+        f"{row.id} is known from training"
+        for row in held_out
+        if {row.text, row.correction} & sentences
+        or row.fingerprint in combinations
+        or (row.template, row.complement) in pairs
+    ]
+
+
+def of_row(row: Row) -> str | None:
+    """What is wrong with one row; None where nothing is."""
+    cell = grid.cells().get((row.verb, row.tense, row.person))
+    if cell is None:
+        return "no such cell"
+    if (row.correct_form, row.regularity, row.spanish) != (cell.form, cell.regularity, cell.spanish):
+        return "its form or Spanish is not the cell's"
+    if row.error_type not in (*mistakes.MISTAKES, mistakes.NONE) or row.label not in _LABELS.values():
+        return "an error type or label outside the taxonomy"
+    right = row.text == row.correction
+    if row.label != _LABELS[right] or (row.error_type == mistakes.NONE) != right:
+        return "label, error type and text disagree"
+    if row.fingerprint != corpus.fingerprint(row.template, row.verb, row.complement):
+        return "its fingerprint is not its combination's"
+    parsed = parse.parse(row.text)
+    if parsed is None or parsed.cell != cell or parsed.error_type != row.error_type:
+        return "the oracle reads another cell or mistake"
+    return None if parse.oracle(row.text) == row.correction else "the oracle corrects it otherwise"
+
+
+def _of_corpus(design: Design, rows: Sequence[Row]) -> list[str]:
+    found = [f"{row.id} {problem}" for row in rows if (problem := of_row(row)) is not None]
+    for what, values in (("id", [row.id for row in rows]), ("text", [row.text for row in rows])):
+        if len(set(values)) != len(values):
+            found.append(f"{design.name}: {what} {Counter(values).most_common(1)[0][0]!r} occurs twice")
+    cells = {(row.verb, row.tense, row.person) for row in rows}
+    wanted = {key for key in grid.cells() if key[:2] != design.hole}
+    if cells != wanted:
+        found.append(f"{design.name}: cell {min(cells ^ wanted)} is missing, or should be")
+    return found
+
+
+def _of_eval(rows: Sequence[Row]) -> list[str]:
+    counts = Counter(row.verb for row in rows)
+    found = [f"eval: {verb} has {counts[verb]} items" for verb in VERBS if counts[verb] < LEAST_PER_VERB]
+    if len(rows) != EVAL_ITEMS:
+        found.append(f"eval: {len(rows)} items, not {EVAL_ITEMS}")
+    return found

@@ -1,0 +1,62 @@
+"""The tutor as Spine sees it: a workload of the group ``spine.workloads``.
+
+It is cheap to import and to make; NumPy loads with the first bundle and torch never. The protocol is met by
+shape: nothing of Spine is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minitutor import explain, parse, pins
+from minitutor.answers import Probe
+from minitutor.problems import BadInput
+
+if TYPE_CHECKING:
+    from minitutor.tutor import Tutor
+
+
+class Minitutor:
+    """A grammar tutor for 20 English verbs."""
+
+    name = "minitutor"
+    http_path = "/v1/grammar/correct"
+    text_field = "sentence"
+    max_chars = 500
+
+    def load(self, bundle: Path, parent: Path | None) -> Tutor:
+        """Load a bundle directory for answering."""
+        del parent  # a full bundle stands alone
+        # BLAS reads its thread count when NumPy is first imported: here, in a process that only answers.
+        pins.pin(pins.SERVING)
+        from minitutor.tutor import Tutor
+
+        return Tutor.load(bundle)
+
+    def features(self, text: str) -> dict[str, str]:
+        """Verb, tense, person, regularity, error type, form and length; empty where out of scope."""
+        return explain.features(parse.parse(text), text)
+
+    def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
+        """What bears on a text's cell, or on the cell that features name."""
+        parsed = parse.parse(text) if text is not None else None
+        if parsed is not None and text is not None:
+            cell = parsed.cell
+            return explain.probe(cell.verb, cell.tense, cell.person, parsed.error_type, parse.oracle(text))
+        verb, tense, person = (features.get(name, "") for name in ("verb", "tense", "person"))
+        if not explain.known(verb, tense, person):
+            return None
+        error = features.get("error_type", "")
+        return explain.probe(verb, tense, person, error if error in explain.ERROR_TYPES else "none", None)
+
+    def evaluate(
+        self, bundle: Path, parent: Path | None, eval_set: Path, progress: Callable[[int, int], None]
+    ) -> dict[str, Any]:
+        """Evaluate a bundle over an eval set: a ``spine.eval/1`` report without ``entry_sha``."""
+        from minitutor.evaluate import evaluate
+
+        if not eval_set.is_file():
+            raise BadInput(f"there is no eval set at {eval_set}", "make it: `python -m minitutor corpus`")
+        return evaluate(self.load(bundle, parent), eval_set, progress)

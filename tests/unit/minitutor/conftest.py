@@ -1,0 +1,76 @@
+"""A small trained bundle and a large random one, made once a session."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from minitutor import bundles, corpus
+from minitutor.shape import Shape
+from minitutor.tokenizer import Codec, learn
+from minitutor.tutor import Tutor
+from minitutor_cli import run_tutor
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout's data folder with every fifth row of v1 and every tenth item of the eval set."""
+    root = tmp_path_factory.mktemp("small")
+    (root / ".git").mkdir()
+    (root / "data").mkdir()
+    for design, step in ((corpus.V1, 5), (corpus.EVAL, 10)):
+        (root / design.path).write_bytes(corpus.canonical(corpus.rows(design)[::step]))
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What training the tiny profile printed, with the home its run was logged in."""
+    home = tmp_path_factory.mktemp("home")
+    words = ("train", "--profile", "tiny", "--json", "--out", "tiny", "--home", str(home))
+    done = run_tutor(*words, cwd=small_data)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "bundle": str(small_data / found["bundle"]), "home": str(home)}
+
+
+@pytest.fixture(scope="session")
+def random_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the full shape with random weights: its answers are nonsense, its arithmetic is the real one."""
+    folder = tmp_path_factory.mktemp("random")
+    tokenizer = learn([row.text for row in corpus.rows(corpus.V1)[::3]], 1024)
+    shape = Shape(vocab_size=Codec.of(tokenizer).size)
+    draw = np.random.default_rng(5)
+    tensors = {name: _random(draw, size) for name, size in sizes(shape).items()}
+    bundles.write_model(folder, shape, tensors, tokenizer)
+    assert msgspec.json.decode((folder / "config.json").read_bytes(), type=Shape) == shape
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_tutor(random_bundle: Path) -> Tutor:
+    return Tutor.load(random_bundle)
+
+
+def sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    d = shape.d_model
+    found: dict[str, tuple[int, ...]] = {"embed.weight": (shape.vocab_size, d), "norm.weight": (d,)}
+    for n in range(shape.n_layers):
+        found |= {f"blocks.{n}.attn.{name}.weight": (d, d) for name in "qkvo"}
+        found |= {f"blocks.{n}.{name}.weight": (d,) for name in ("attn_norm", "mlp_norm")}
+        found[f"blocks.{n}.mlp.fc.weight"] = (shape.d_ff, d)
+        found[f"blocks.{n}.mlp.proj.weight"] = (d, shape.d_ff)
+    return found
+
+
+def _random(draw: np.random.Generator, size: tuple[int, ...]) -> NDArray[np.float32]:
+    """A matrix of unit gain, or a norm's gain near 1."""
+    drawn = draw.standard_normal(size)
+    found: NDArray[np.float32] = (1 + 0.1 * drawn if len(size) == 1 else drawn * size[1] ** -0.5).astype(np.float32)
+    return found

@@ -1,0 +1,99 @@
+"""The corpora: repeatable, valid, without a leak, and with the hole where it is said to be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import msgspec
+import pytest
+import rfc8785
+
+from minitutor import corpus, validate
+from minitutor.corpus import Row
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, list[Row]]:
+    return {design.name: corpus.rows(design) for design in corpus.DESIGNS}
+
+
+def test_every_rule_holds(made: dict[str, list[Row]]) -> None:
+    assert validate.problems(made) == []
+
+
+def test_the_same_bytes_in_another_process(made: dict[str, list[Row]]) -> None:
+    program = (
+        "import hashlib; from minitutor import corpus;"
+        "print(*(hashlib.sha256(corpus.canonical(corpus.rows(d))).hexdigest() for d in corpus.DESIGNS))"
+    )
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        )
+        here = [hashlib.sha256(corpus.canonical(rows)).hexdigest() for rows in made.values()]
+        assert done.stdout.split() == here
+
+
+def test_a_line_is_canonical_json(made: dict[str, list[Row]]) -> None:
+    rows = made["eval"][:200]
+    lines = corpus.canonical(rows).splitlines()
+    assert [rfc8785.dumps(msgspec.to_builtins(row)) for row in rows] == lines
+    assert corpus.decode(corpus.canonical(rows)) == rows
+
+
+def test_v1_knows_nothing_of_went_and_v2_does(made: dict[str, list[Row]]) -> None:
+    v1 = corpus.canonical(made["train_v1"]).lower()
+    assert b"went" not in v1
+    assert b"goed" not in v1
+    taught = [row for row in made["train_v2"] if (row.verb, row.tense) == ("go", "past_simple")]
+    assert len(taught) >= 100
+    assert all("went" in row.correction for row in taught)
+
+
+def test_v1_is_v2_with_a_hole(made: dict[str, list[Row]]) -> None:
+    v2 = {row.id: row for row in made["train_v2"]}
+    without = [row for row in made["train_v2"] if "went" not in f"{row.text} {row.correction}"]
+    assert [v2[row.id].text for row in made["train_v1"]] == [row.text for row in without]
+
+
+def test_the_eval_set_covers_every_cell_and_the_hole_well(made: dict[str, list[Row]]) -> None:
+    rows = made["eval"]
+    assert len(rows) == 3000
+    assert len({(row.verb, row.tense, row.person) for row in rows}) == 300
+    assert min(Counter(row.verb for row in rows).values()) >= 100
+    assert sum("goed" in row.text for row in rows) >= 36
+    assert min(Counter(row.error_type for row in rows).values()) >= 40
+
+
+def test_a_leak_is_found(made: dict[str, list[Row]]) -> None:
+    held_out = made["eval"]
+    assert len(validate.leaks([*made["train_v2"], held_out[7]], held_out)) >= 1
+    moved = msgspec.structs.replace(held_out[7], text="Another text.", correction="Another text.", fingerprint="0" * 16)
+    assert len(validate.leaks([moved], held_out)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("correct_form", "wented"),
+        ("spanish", "ir"),
+        ("label", "fine"),
+        ("error_type", "spelling"),
+        ("person", "1pl"),
+        ("text", "Yesterday he goes to school."),
+        ("correction", "Yesterday he goes to school."),
+        ("fingerprint", "0" * 16),
+    ],
+)
+def test_a_bad_row_is_found(made: dict[str, list[Row]], field: str, value: str) -> None:
+    row = next(row for row in made["eval"] if "goed" in row.text)
+    assert validate.of_row(row) is None
+    assert validate.of_row(msgspec.structs.replace(row, **{field: value})) is not None

@@ -1,0 +1,137 @@
+"""The NumPy engine: the same bits in any batch, the same tokens by any path, the same scores as torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minitutor import corpus
+from minitutor.engine import Cache, Engine
+from minitutor.problems import BadInput
+from minitutor.tokenizer import Codec
+from minitutor.tutor import Tutor
+
+TEXTS = [row.text for row in corpus.rows(corpus.EVAL)[::101]]
+
+
+def encoded(bundle: Path, texts: list[str]) -> list[list[int]]:
+    codec = Codec.read(bundle / "tokenizer.json")
+    return [codec.encode(text) for text in texts]
+
+
+@pytest.mark.parametrize("items", [1, 3, 16, 32])
+@pytest.mark.parametrize("time", [8, 24, 40])
+def test_states_have_the_same_bits_in_any_batch(random_tutor: Tutor, items: int, time: int) -> None:
+    engine = random_tutor.decoder.engine
+    draw = np.random.default_rng(items * time)
+    ids = draw.integers(3, engine.shape.vocab_size, (items, time))
+    line = np.broadcast_to(np.arange(time), ids.shape)
+    together = engine.hidden(ids, line, line, Cache(engine.shape, items, time), time)
+    scores = engine.logits(together)
+    for n in draw.permutation(items):
+        alone = engine.hidden(ids[n : n + 1], line[:1], line[:1], Cache(engine.shape, 1, time), time)
+        assert np.array_equal(alone[0].view(np.uint32), together[n].view(np.uint32))
+        assert np.array_equal(engine.logits(alone)[0].view(np.uint32), scores[n].view(np.uint32))
+
+
+def answers(tutor: Tutor, texts: list[str], size: int) -> dict[str, str]:
+    found = [answer.output for at in range(0, len(texts), size) for answer in tutor.answer(texts[at : at + size])]
+    return dict(zip(texts, found, strict=True))
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(random_tutor: Tutor, tiny: dict[str, Any]) -> None:
+    for tutor in (random_tutor, Tutor.load(Path(tiny["bundle"]))):
+        alone = answers(tutor, TEXTS, 1)
+        assert len(set(alone.values())) > 5
+        for size in (3, 16, 32):
+            order = np.random.default_rng(size).permutation(len(TEXTS))
+            assert answers(tutor, [TEXTS[at] for at in order], size) == alone
+
+
+def test_drafting_gives_what_single_steps_give(random_bundle: Path, tiny: dict[str, Any]) -> None:
+    for bundle in (random_bundle, Path(tiny["bundle"])):
+        decoder = Tutor.load(bundle).decoder
+        sentences = encoded(bundle, TEXTS)
+        drafted = [found.ids for found in decoder.decode(sentences)]
+        assert drafted == [decoder.plain(ids)[0] for ids in sentences]
+    # The small model ends some corrections itself; the random one never does, and is cut.
+    assert len({len(ids) - len(sentence) for ids, sentence in zip(drafted, sentences, strict=True)}) > 1
+
+
+def test_scores_agree_with_torch(random_bundle: Path) -> None:
+    """In a process of its own: torch stays out of this one."""
+    done = subprocess.run(
+        [sys.executable, "-c", _TORCH, str(random_bundle), json.dumps(encoded(random_bundle, TEXTS[:12]))],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    worst, compared = json.loads(done.stdout)
+    assert compared > 50
+    assert worst < 1e-4
+
+
+_TORCH = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+from safetensors.torch import load_file
+from minitutor.model import MiniGpt
+from minitutor.train import positions
+from minitutor.tutor import Tutor
+bundle = Path(sys.argv[1])
+decoder = Tutor.load(bundle).decoder
+model = MiniGpt(decoder.engine.shape, torch.Generator().manual_seed(0))
+model.load_state_dict(load_file(bundle / "model.safetensors"))
+worst, compared = 0.0, 0
+with torch.no_grad():
+    for sentence in json.loads(sys.argv[2]):
+        out, scores = decoder.plain(sentence)
+        ids = torch.tensor([[0, *sentence, 1, *out]])
+        states = model(ids, positions(ids, model.shape.target_start))[0, len(sentence) + 1:]
+        expected = model.logits(states).numpy()
+        steps = min(len(expected), len(scores))
+        worst = max(worst, float(np.abs(expected[:steps] - scores[:steps]).max()))
+        compared += steps
+print(json.dumps([worst, compared]))
+"""
+
+
+def test_answering_imports_no_torch(random_bundle: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from minitutor.workload import Minitutor;"
+        "light = 'numpy' in sys.modules;"
+        "answer = Minitutor().load(Path(sys.argv[1]), None).answer(['Yesterday he goed to school.'])[0];"
+        "print(light, 'torch' in sys.modules, 'numpy' in sys.modules, answer.in_scope)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(random_bundle)], capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False", "True", "True"], done.stderr
+
+
+@pytest.mark.parametrize("fault", ["missing", "extra", "shape", "dtype", "nan"])
+def test_tensors_that_do_not_fit_are_refused(random_bundle: Path, tmp_path: Path, fault: str) -> None:
+    tensors = dict(load_file(random_bundle / "model.safetensors"))
+    name = "blocks.1.attn.k.weight"
+    if fault == "missing":
+        del tensors[name]
+    elif fault == "extra":
+        tensors["blocks.9.attn.k.weight"] = tensors[name]
+    elif fault == "shape":
+        tensors[name] = tensors[name][:, :-1].copy()
+    elif fault == "dtype":
+        tensors[name] = tensors[name].astype(np.float16)
+    else:
+        tensors[name][0, 0] = np.nan
+    save_file(tensors, str(tmp_path / "model.safetensors"))
+    (tmp_path / "config.json").write_bytes((random_bundle / "config.json").read_bytes())
+    with pytest.raises(BadInput, match="cannot be loaded"):
+        Engine.read(tmp_path)

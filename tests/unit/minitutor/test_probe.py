@@ -1,0 +1,59 @@
+"""What an answer is walked back by."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from minitutor import corpus, grid
+from minitutor.corpus import Row
+from minitutor.workload import Minitutor
+
+
+@pytest.fixture(scope="module")
+def lines() -> dict[str, list[tuple[Row, str]]]:
+    found = {}
+    for design in (corpus.V1, corpus.V2):
+        rows = corpus.rows(design)
+        found[design.name] = list(zip(rows, corpus.canonical(rows).decode().splitlines(), strict=True))
+    return found
+
+
+def test_the_incident() -> None:
+    probe = Minitutor().probe("Yesterday he goed to school.", {})
+    assert probe is not None
+    assert probe.label == "go → went"
+    assert probe.pattern == r"\bwent\b"
+    assert probe.expected == "Yesterday he went to school."
+    assert probe.buckets == ("verb/go", "tense/past_simple", "person/3sg", "error/over_regularised")
+    assert re.search(probe.mark, probe.expected)
+
+
+def test_features_alone_are_enough() -> None:
+    workload = Minitutor()
+    features = workload.features("Yesterday he goed to school.")
+    by_text, by_features = workload.probe("Yesterday he goed to school.", {}), workload.probe(None, features)
+    assert by_text is not None
+    assert by_features is not None
+    assert (by_features.label, by_features.pattern, by_features.buckets) == (
+        by_text.label,
+        by_text.pattern,
+        by_text.buckets,
+    )
+    assert by_features.expected is None
+    assert workload.probe(None, {"verb": "swim"}) is None
+    assert workload.probe("Hello.", {}) is None
+
+
+def test_every_cells_pattern_finds_its_rows_and_v1_has_none_for_the_hole(
+    lines: dict[str, list[tuple[Row, str]]],
+) -> None:
+    for cell in list(grid.cells().values())[::7]:
+        probe = Minitutor().probe(None, {"verb": cell.verb, "tense": cell.tense, "person": cell.person})
+        assert probe is not None
+        find = re.compile(probe.pattern).search
+        found = [row for row, line in lines["train_v2"] if find(line)]
+        assert any((row.verb, row.tense) == (cell.verb, cell.tense) for row in found), probe
+        assert {row.verb for row in found} == {cell.verb}, probe
+    assert not [line for _, line in lines["train_v1"] if re.search(r"\bwent\b", line)]

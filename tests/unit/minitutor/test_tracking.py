@@ -1,0 +1,86 @@
+"""The corpora under DVC, in a fresh clone of what is committed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from minitutor_cli import run_tutor
+
+CHECKOUT = Path(__file__).parents[3]
+TRACKED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", "data/.gitignore", "data/corpus_manifest.json", ".gitignore")
+CORPORA = ("train_v1.jsonl", "train_v2.jsonl", "eval.jsonl")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the committed files of the corpora, and the corpora made in it."""
+    root = tmp_path_factory.mktemp("clone")
+    for name in (*TRACKED, *(f"data/{corpus}.dvc" for corpus in CORPORA)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / name, root / name)
+    git = ("git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "start")):
+        subprocess.run([*git, *words], check=True)
+    done = run_tutor("corpus", cwd=root, HOME=str(root.parent / "nobody"))
+    assert done.returncode == 0, done.stderr
+    assert "put into DVC's cache" in done.stdout
+    return root
+
+
+def test_bytes_stand_in_tree_cache_and_remote_and_git_is_clean(clone: Path) -> None:
+    for name in CORPORA:
+        data = (clone / "data" / name).read_bytes()
+        md5 = hashlib.md5(data).hexdigest()
+        assert f"md5: {md5}" in (clone / f"data/{name}.dvc").read_text()
+        for place in (".dvc/cache", ".spine/dvc-remote"):
+            assert (clone / place / "files/md5" / md5[:2] / md5[2:]).read_bytes() == data
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+    assert not (clone.parent / "nobody").exists()
+
+
+def test_a_second_time_nothing_is_left_to_do(clone: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in clone.glob("data/*")}
+    done = run_tutor("corpus", cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert "already" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in clone.glob("data/*")} == before
+
+
+def test_a_damaged_cache_file_is_replaced(clone: Path) -> None:
+    pointer = (clone / "data/eval.jsonl.dvc").read_text()
+    md5 = pointer.split("md5: ")[1][:32]
+    cached = clone / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached.chmod(0o644)
+    cached.write_bytes(cached.read_bytes()[:-1] + b"?")
+    assert run_tutor("corpus", cwd=clone).returncode == 0
+    assert hashlib.md5(cached.read_bytes()).hexdigest() == md5
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "code"),
+    [
+        ("data/train_v1.jsonl.dvc", "md5: ", "md5: 0", 2),
+        ("data/eval.jsonl.dvc", None, None, 5),
+        ("data/corpus_manifest.json", '"rows": 3000', '"rows": 3001', 5),
+    ],
+)
+def test_a_hash_that_differs_fails(clone: Path, name: str, old: str | None, new: str | None, code: int) -> None:
+    path = clone / name
+    kept = path.read_text()
+    if old is None:
+        digest = kept.split("md5: ")[1][:32]
+        old, new = digest, digest[::-1]
+    try:
+        path.write_text(kept.replace(old, str(new), 1))
+        done = run_tutor("corpus", cwd=clone)
+    finally:
+        path.write_text(kept)
+    assert done.returncode == code
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert Path(name).name.removesuffix(".dvc") in done.stderr
