@@ -31,6 +31,7 @@ LIFETIME = timedelta(hours=24)
 MAX_LIFETIME = timedelta(days=7)
 CODE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 SHA = re.compile(r"[0-9a-f]{64}")
+_HINT = "mend that and evaluate again; only a comparison that could be made is signed"
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,18 +125,12 @@ def statement(
     Raises:
         BadInput: the gate answers with an error, a report is about another entry, or an argument is malformed.
     """
-    hint = "mend that and evaluate again; only a comparison that could be made is signed"
+    _well_formed(sha, code, head, lifetime)
     decision = judge(
         candidate, baseline=baseline, stable=stable.report if stable else None, never_regress=never_regress
     )
     if decision.result == "error":
-        raise BadInput(f"there is no verdict to sign: {decision.reasons[0]}", hint)
-    if SHA.fullmatch(sha) is None or CODE.fullmatch(code) is None:
-        raise BadInput("a verdict names its entry by 64 hex digits and its code by a whole git SHA", hint)
-    if head.seq < 1 or SHA.fullmatch(head.hash) is None:
-        raise BadInput("a verdict names the ledger event it was decided on", "make the ledger first: `spine init`")
-    if not timedelta(0) < lifetime <= MAX_LIFETIME:
-        raise BadInput(f"a verdict lives at most {MAX_LIFETIME.days} days", "give a shorter time")
+        raise BadInput(f"there is no verdict to sign: {decision.reasons[0]}", _HINT)
     base = read_baseline(baseline)
     predicate = Predicate(
         result=decision.result,
@@ -157,6 +152,15 @@ def statement(
     return Statement(type=TYPE, subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=predicate)
 
 
+def _well_formed(sha: str, code: str, head: Head, lifetime: timedelta) -> None:
+    if SHA.fullmatch(sha) is None or CODE.fullmatch(code) is None:
+        raise BadInput("a verdict names its entry by 64 hex digits and its code by a whole git SHA", _HINT)
+    if head.seq < 1 or SHA.fullmatch(head.hash) is None:
+        raise BadInput("a verdict names the ledger event it was decided on", "make the ledger first: `spine init`")
+    if not timedelta(0) < lifetime <= MAX_LIFETIME:
+        raise BadInput(f"a verdict lives at most {MAX_LIFETIME.days} days", "give a shorter time")
+
+
 def policy(baseline: Baseline) -> dict[str, Any]:
     """Everything beside the counts that the result depends on."""
     return {
@@ -164,7 +168,7 @@ def policy(baseline: Baseline) -> dict[str, Any]:
         "tolerance_pp": baseline.tolerance_pp,
         "anchor": msgspec.to_builtins(baseline.anchor),
         "anchor_budget_pp": baseline.anchor_budget_pp,
-        "never_regress": msgspec.to_builtins(baseline.never_regress),
+        "never_regress": [msgspec.to_builtins(item) for item in baseline.never_regress],
     }
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +48,15 @@ def write_model(folder: Path, shape: Shape, tensors: Mapping[str, Any], tokenize
     save_file({name: tensors[name] for name in sorted(tensors)}, str(folder / "model.safetensors"))
     write_json(folder / "config.json", msgspec.to_builtins(shape))
     (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+
+
+def entry_sha(folder: Path) -> str | None:
+    """The canonical SHA of a bundle, as ``spine sha`` says; None where that command is not installed."""
+    program = Path(sys.executable).with_name("spine")
+    if not program.exists():
+        return None
+    done = subprocess.run([str(program), "sha", str(folder)], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def write_json(path: Path, value: Any) -> None:

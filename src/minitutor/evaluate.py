@@ -50,12 +50,16 @@ def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: by
     k: Counter[str] = Counter()
     failed: list[dict[str, Any]] = []
     digest = hashlib.sha256()
+    cells: dict[str, dict[str, dict[str, int]]] = {}
     wrong = passed = 0
     for item, output in zip(items, outputs, strict=True):
         names = explain.buckets(item.verb, item.tense, item.person, item.error_type)
         right = output == item.correction
         n.update(names)
         k.update(names if right else ())
+        cell = cells.setdefault(item.verb, {}).setdefault(item.tense, {"k": 0, "n": 0})
+        cell["k"] += right
+        cell["n"] += 1
         if not right:
             failed.append({"id": item.id, "buckets": list(names)})
         if item.text != item.correction:
@@ -80,7 +84,7 @@ def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: by
         "failed": failed,
         "answers_sha256": digest.hexdigest(),
         "code": pins.code_version(root),
-        "views": views(buckets, total),
+        "views": views(buckets, total) | {"verb_by_tense": cells},
         "runtime": {"seconds": round(seconds, 3), **pins.versions("numpy", "tokenizers")},
     }
 

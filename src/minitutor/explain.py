@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from minitutor import grid, mistakes, parse
+from minitutor import grid, mistakes
 from minitutor.answers import Probe
 from minitutor.conjugation import IRREGULAR
 from minitutor.parse import Parsed
@@ -67,10 +67,7 @@ def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, .
 def probe(verb: str, tense: str, person: str, error_type: str, expected: str | None) -> Probe:
     """What to look for when an answer about a cell is walked back."""
     form = grid.form(verb, tense, person)
-    if parse.forms_only_in(verb, tense):
-        pattern = rf"\b{re.escape(form)}\b"
-    else:
-        pattern = f'"correct_form":"{form}".*"tense":"{tense}".*"verb":"{verb}"'
+    pattern = f'"correct_form":"{form}".*"tense":"{tense}".*"verb":"{verb}"'
     label = f"{verb} → {form}" if verb in IRREGULAR else f"{verb} → {form} ({TENSE_NAMES[tense]})"
     return Probe(
         label=label,

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 BASE_SEED: Final = 1
-"""The seed, of 1 to 5, whose model knows least of *go* where the corpus says nothing: the hole shows clearly."""
+"""Of the seeds 1 to 5, all lowest on *go* (96 of 150), the one whose model passes every *goed* as right."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

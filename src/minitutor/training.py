@@ -90,6 +90,7 @@ def _evaluated(job: Job, folder: Path) -> dict[str, Any] | None:
 
     with progress("evaluating") as advance:
         report = Minitutor().evaluate(folder, None, job.eval_set, advance)
+    report["entry_sha"] = bundles.entry_sha(folder)
     bundles.write_json(folder / "eval_report.json", report)
     return report
 

@@ -24,7 +24,7 @@ def test_the_incident() -> None:
     probe = Minitutor().probe("Yesterday he goed to school.", {})
     assert probe is not None
     assert probe.label == "go → went"
-    assert probe.pattern == r"\bwent\b"
+    assert re.search(probe.pattern, '{"correct_form":"went","tense":"past_simple","verb":"go"}')
     assert probe.expected == "Yesterday he went to school."
     assert probe.buckets == ("verb/go", "tense/past_simple", "person/3sg", "error/over_regularised")
     assert re.search(probe.mark, probe.expected)
@@ -55,5 +55,5 @@ def test_every_cells_pattern_finds_its_rows_and_v1_has_none_for_the_hole(
         find = re.compile(probe.pattern).search
         found = [row for row, line in lines["train_v2"] if find(line)]
         assert any((row.verb, row.tense) == (cell.verb, cell.tense) for row in found), probe
-        assert {row.verb for row in found} == {cell.verb}, probe
+        assert {(row.verb, row.tense, row.correct_form) for row in found} == {(cell.verb, cell.tense, cell.form)}, probe
     assert not [line for _, line in lines["train_v1"] if re.search(r"\bwent\b", line)]
