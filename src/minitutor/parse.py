@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from minitutor import conjugation, grid, mistakes
+from minitutor import grid, mistakes
 from minitutor.conjugation import VERBS
 from minitutor.grid import Cell
 
@@ -133,10 +133,3 @@ def _participles() -> frozenset[str]:
     """Every word that may stand after *have* or *has* as a verb, right or wrong."""
     verbs = (_words(verb, grid.PARTICIPLE, "3sg") for verb in VERBS)
     return frozenset(word for words in verbs for word in words)
-
-
-def forms_only_in(verb: str, tense: str) -> bool:
-    """Whether the right forms of a verb in a tense are no other word of the grid."""
-    own = {grid.form(verb, tense, person) for person in conjugation.PERSONS}
-    others = {cell.form for cell in grid.cells().values() if (cell.verb, cell.tense) != (verb, tense)}
-    return not own & others

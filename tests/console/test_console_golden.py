@@ -29,6 +29,7 @@ _NORMAL = (
     (re.compile(r"\d\d:\d\d:\d\d UTC"), "<clock>"),
     (re.compile(r"(live|stale) \d+s"), r"\1 <age>"),
     (re.compile(r" +\d+ (s|min|h|d)\b"), " <age>"),
+    (re.compile(r" +[snhd]$"), ""),  # the end of an age that a dialog covers
     (re.compile(r" +\d\.\d$"), " <ms>"),
     (re.compile(r"\b[0-9a-f]{7,}(…|\b)"), "<hex>"),
 )
