@@ -74,8 +74,8 @@ def unmoved(said: Predicate, baseline: bytes, stable: Stable | None) -> None:
             f"the baseline moved: the verdict names {visible(short(said.baseline.sha256))}, here it is {short(digest)}",
             AGAIN,
         )
-    if said.eval_set != base.eval_set or canonical(said.decoding) != canonical(base.decoding):
-        raise Refused("the verdict was made on another eval set, or with another decoding, than the baseline's", AGAIN)
+    if said.eval_set != base.eval_set:
+        raise Refused("the verdict was made on another eval set than the baseline's", AGAIN)
     expected = canonical(policy(base))
     if canonical(said.policy) != expected or said.policy_sha256 != hashlib.sha256(expected).hexdigest():
         raise Refused("the verdict was decided under another policy than the baseline's", AGAIN)
