@@ -7,13 +7,10 @@ import and is loaded here only when it is asked for something. It does not know 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import msgspec
 
@@ -71,6 +68,9 @@ class Artifacts:
         if local is not None:
             yield local
             return
+        import shutil
+        import tempfile
+
         self._scratch.mkdir(parents=True, exist_ok=True)
         target = Path(tempfile.mkdtemp(dir=self._scratch))
         try:
@@ -93,6 +93,8 @@ class Artifacts:
 
     def _local(self, run: Run) -> Path | None:
         """The blobs of a run on this disk: where MLflow wrote them, or beside its database if that was moved."""
+        from urllib.parse import unquote, urlparse
+
         written = urlparse(run.artifact_uri)
         if written.scheme not in ("", "file"):
             return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 from core.bundle import Bundle, read_bundle
@@ -33,7 +32,7 @@ class Cache:
             BundleRefused: the directory is not a bundle/1.
             Unavailable: the cache cannot be written.
         """
-        staging = self.folder / f".new-{uuid.uuid4().hex}"
+        staging = self.folder / f".new-{os.urandom(8).hex()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             bundle = read_bundle(source, store=staging)
@@ -74,7 +73,7 @@ class Cache:
             try:
                 self.verified(sha)
             except Damaged:
-                final.rename(self.folder / f".damaged-{uuid.uuid4().hex}")
+                final.rename(self.folder / f".damaged-{os.urandom(8).hex()}")
             else:
                 return
         try:

@@ -5,7 +5,7 @@ It does not decide anything and does not know where evidence is kept; it is hand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -117,7 +117,7 @@ def describe(known: Known, state: State) -> Entry:
     )
 
 
-def detail(known: Known, state: State, events: Sequence[Event], get: Callable[[str], bytes]) -> Detail:
+def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:
     """One entry with its evidence, each piece re-hashed as it is read."""
     body = known.registered.body
     kept = {name: get(digest) for name, digest in body.get("evidence", {}).items()}
@@ -131,13 +131,8 @@ def detail(known: Known, state: State, events: Sequence[Event], get: Callable[[s
         config_digest=body.get("config", ""),
         config=table.get("config", {}),
         tensors=tuple(msgspec.convert(t, Tensor) for t in table.get("tensors", ())),
-        history=tuple(event for event in events if names(event, known.sha)),
+        history=tuple(known.history),
     )
-
-
-def names(event: Event, sha: str) -> bool:
-    """True where an event is about an entry."""
-    return event.body.get("sha") == sha or any(arm.get("sha") == sha for arm in event.body.get("arms", ()))
 
 
 def _report(bundle: Bundle) -> EvalReport | None:

@@ -61,7 +61,7 @@ class Registry:
         """
         state = self.state(at)
         sha = state.resolve(ref)
-        return detail(state.entries[sha], state, self.events(at), self._ledger.get)
+        return detail(state.entries[sha], state, self._ledger.get)
 
     def route(self, at: str | None = None) -> Route | None:
         """The route in force, or None before the first promotion."""

@@ -5,8 +5,6 @@ Every value keeps where it came from, so ``spine info`` can show it. It opens no
 
 from __future__ import annotations
 
-import difflib
-import getpass
 import os
 import re
 import tomllib
@@ -79,6 +77,8 @@ def load(
             if value is None:
                 continue
             if name not in _NAMES:
+                import difflib
+
                 near = difflib.get_close_matches(name, _NAMES, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"settings are: {', '.join(_NAMES)}"
                 raise BadInput(f"{origin} has an unknown setting {visible(name, 40)!r}", hint)
@@ -156,6 +156,8 @@ def _user(environ: Mapping[str, str]) -> str:
     name = environ.get("SPINE_ACTOR") or environ.get("USER") or environ.get("LOGNAME")
     if name:
         return name
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -15,21 +15,23 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from core.artifacts import Artifacts
 from core.cache import Cache
-from core.corpus import Corpora
 from core.errors import BadInput, UnknownRef
-from core.incident import Investigator, Walk
 from core.ledger import Draft, Event, Ledger, storage_errors
-from core.lineage import Walker
 from core.registry import Registry
 from core.settings import Settings, load
 from core.text import visible
 from core.workload import Workload, load_workload
 from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
+
+if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
+    from core.corpus import Corpora
+    from core.incident import Walk
+    from core.lineage import Walker
 
 
 class Spine:
@@ -63,11 +65,15 @@ class Spine:
     @cached_property
     def corpora(self) -> Corpora:
         """The corpora under DVC."""
+        from core.corpus import Corpora
+
         return Corpora(self.settings.root)
 
     @cached_property
     def lineage(self) -> Walker:
         """Walks: ``lineage(ref)`` up, ``lineage.impact(corpus_hash, traces)`` down."""
+        from core.lineage import Walker
+
         return Walker(self.registry, self.artifacts, self.corpora, self.settings.root)
 
     @cached_property
@@ -107,6 +113,8 @@ class Spine:
         Raises:
             UnknownRef: no trace has that id.
         """
+        from core.incident import Investigator
+
         trace = self.trace(request_id)
         walk = Investigator(self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports)
         return walk(trace)

@@ -33,6 +33,8 @@ class Known(msgspec.Struct, kw_only=True):
     tombstoned: str | None = None
     stable_since: list[int] = []
     """Seqs of the route events that made it the stable arm."""
+    history: list[Event] = []
+    """Every event that names it."""
 
     @property
     def status(self) -> str:
@@ -101,6 +103,9 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
     now = state if state is not None else State()
     for event in events:
         _APPLY.get(event.kind, _ignore)(now, event)
+        for sha in named(event):
+            if sha in now.entries:
+                now.entries[sha].history.append(event)
         now.seq, now.at = event.seq, event.at
     return now
 
@@ -112,6 +117,15 @@ def until(events: Sequence[Event], at: str) -> list[Event]:
         if event.at <= at:
             keep = number
     return list(events[:keep])
+
+
+def named(event: Event) -> set[str]:
+    """The SHAs of the entries an event is about."""
+    body = event.body
+    shas = {arm["sha"] for arm in body["arms"]} if "arms" in body else set()
+    if "sha" in body:
+        shas.add(body["sha"])
+    return shas
 
 
 def route_of(event: Event) -> Route:
@@ -142,7 +156,7 @@ def _opened(state: State, event: Event) -> None:
 
 def _registered(state: State, event: Event) -> None:
     sha: str = event.body["sha"]
-    state.entries.setdefault(sha, Known(sha=sha, registered=event, semvers=[], promoted=[], stable_since=[]))
+    state.entries.setdefault(sha, Known(sha=sha, registered=event))
 
 
 def _promoted(state: State, event: Event) -> None:

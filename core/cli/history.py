@@ -7,9 +7,9 @@ import argparse
 from core.cli.parser import Verbs, count
 from core.cli.render import Out
 from core.cli.words import told
-from core.entries import names
 from core.errors import Exit
 from core.spine import Spine
+from core.state import named
 from core.text import visible
 from core.times import moment
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     events = spine.registry.events(args.at)
     if args.ref is not None:
         sha = spine.registry.resolve(args.ref, args.at)
-        events = [event for event in events if names(event, sha)]
+        events = [event for event in events if sha in named(event)]
     if args.limit is not None:
         events = events[max(len(events) - args.limit, 0) :]
     if out.json:

@@ -9,7 +9,6 @@ import argparse
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +47,8 @@ def _guarded(words: Sequence[str]) -> int:
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001  (the last line of defence: it becomes two lines and a code)
         if os.environ.get("SPINE_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         known = as_spine_error(error)
         return fail(known, as_json="--json" in words)
