@@ -31,7 +31,8 @@ ON_A_REF = [
 ON_A_LEDGER = [
     ["list"], ["show", "production"], ["whois", "abcdef"], ["diff", "v0.1.0", "v0.2.0"], ["register", "made/1"],
     ["promote", "v0.1.0", "--semver", "v9.9.9", *WHY], ["route", "show"], ["route", "single", "v0.2.0", *WHY],
-    ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY], ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
+    ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
+    ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
 ]  # fmt: skip
 ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST]]
