@@ -17,7 +17,6 @@ from core.asking import ask
 from core.corpus import Corpora, Search
 from core.entries import Detail
 from core.errors import Damaged, SpineError, UnknownRef
-from core.ledger import Event
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
 from core.text import short, visible
@@ -232,9 +231,16 @@ class Investigator:
         promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
         if promoted is None:
             return _finding(7, "no promotion is recorded", "missing", {}, command)
-        evidence = {"promoted": _told(promoted), "verdict": promoted.body.get("verdict")}
-        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
-        return _finding(7, answer, "missing", evidence, command)
+        told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
+        evidence = {"promoted": told, "verdict": promoted.body.get("verdict")}
+        run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
+        if run is None:
+            answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
+            return _finding(7, answer, "missing", evidence, command)
+        evidence |= {"gate": {"seq": run.seq, "at": run.at, **run.body}}
+        against = short(str(run.body.get("baseline") or "")) or "none"
+        answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
+        return _finding(7, visible(answer), "recorded", evidence, command)
 
     def _way_out(self, trace: Trace, probe: Probe | None) -> Finding:
         state = self._registry.state()
@@ -276,10 +282,6 @@ class Investigator:
                 return workload.probe(trace.sentence, trace.features)
         except SpineError:
             return None
-
-
-def _told(event: Event) -> dict[str, Any]:
-    return {"seq": event.seq, "at": event.at, "actor": event.actor, "reason": event.body.get("reason")}
 
 
 def _guarded(number: int, step: Callable[[], Finding]) -> Finding:

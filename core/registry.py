@@ -114,6 +114,12 @@ class Registry:
             )
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
+    def gated(self, sha: str, *, result: str, report: str, baseline: str | None, stable: str | None) -> Receipt:
+        """Write down what a gate run decided on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA."""
+        body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
+        drafts = [Draft(kind="gated", body=body)]
+        return _made(self._history.change(lambda _state: drafts, sha=sha))
+
     def promote(
         self, ref: str, semver: str, *, reason: str = "promoted", expected: int | None = None, key: str | None = None
     ) -> Receipt:

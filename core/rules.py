@@ -34,11 +34,16 @@ def may_promote(state: State, sha: str, semver: str, env: str) -> dict[str, Any]
             f"{short(sha)} has no evaluation report: nobody can say how good it is",
             "evaluate the bundle (the report is its eval_report.json) and register it again",
         )
+    if entry.gated is not None and entry.gated.body.get("result") != "pass":
+        raise Refused(
+            f"the gate refused {short(sha)} at #{entry.gated.seq}: a model that regresses is not promoted",
+            f"`spine gate {short(sha)}` shows why; train a better one",
+        )
     if "prod" in (state.env, env):
         raise Refused(
             "this ledger is prod: it takes only verdicts signed by CI", "open a candidate and let the gate promote it"
         )
-    return {"signed": False, "report": report}
+    return {"signed": False, "report": report, "gated": entry.gated.seq if entry.gated else None}
 
 
 def may_route(state: State, sha: str) -> str:

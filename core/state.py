@@ -33,6 +33,8 @@ class Known(msgspec.Struct, kw_only=True):
     tombstoned: str | None = None
     stable_since: list[int] = []
     """Seqs of the route events that made it the stable arm."""
+    gated: Event | None = None
+    """Its newest gate run."""
     history: list[Event] = []
     """Every event that names it."""
 
@@ -176,6 +178,10 @@ def _routed(state: State, event: Event) -> None:
         entry.stable_since.append(event.seq)
 
 
+def _gated(state: State, event: Event) -> None:
+    state.entries[event.body["sha"]].gated = event
+
+
 def _held(state: State, event: Event) -> None:
     state.entries[event.body["sha"]].held = event.body.get("reason", "")
 
@@ -191,6 +197,7 @@ def _tombstoned(state: State, event: Event) -> None:
 _APPLY: dict[str, Any] = {
     "opened": _opened,
     "registered": _registered,
+    "gated": _gated,
     "promoted": _promoted,
     "routed": _routed,
     "rolled_back": _routed,

@@ -26,6 +26,7 @@ VERBS = {
     "init": "setup",
     "info": "info",
     "register": "changes",
+    "gate": "gate",
     "promote": "changes",
     "rollback": "changes",
     "release": "changes",

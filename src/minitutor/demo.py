@@ -76,6 +76,7 @@ def _train_and_promote() -> None:
     _show(words)
     sha: str = _json(*words, "--json")["sha"]
     _say_where_it_differs(sha)
+    _step("spine", "gate", sha[:12])
     _step("spine", "promote", sha[:12], "--semver", SEMVER, "--reason", "the first model")
 
 

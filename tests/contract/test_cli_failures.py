@@ -22,6 +22,7 @@ WHY = ("--reason", "because")
 ON_A_REF = [
     ["show", "REF"], ["show", "REF", "--at", "2026-11-22"], ["diff", "REF", "production"],
     ["diff", "production", "REF"],
+    ["gate", "REF"],
     ["promote", "REF", "--semver", "v9.9.9", *WHY], ["route", "single", "REF", *WHY], ["tombstone", "REF", *WHY],
     ["rollback", "REF", *WHY], ["release", "REF", *WHY],
     ["note", "text", "--ref", "REF"], ["lineage", "REF"], ["lineage", "REF", "--verify"],
@@ -31,7 +32,7 @@ ON_A_REF = [
 ON_A_LEDGER = [
     ["list"], ["show", "production"], ["whois", "abcdef"], ["diff", "v0.1.0", "v0.2.0"], ["register", "made/1"],
     ["promote", "v0.1.0", "--semver", "v9.9.9", *WHY], ["route", "show"], ["route", "single", "v0.2.0", *WHY],
-    ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
+    ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
 ]  # fmt: skip

@@ -1,0 +1,56 @@
+"""``spine gate``: a report against the baseline and the entry in production."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from core.cli.parser import Verbs, count
+from core.cli.progress import working
+from core.cli.render import Out
+from core.errors import Exit
+from core.spine import Spine
+from core.text import short
+
+_CODES = {"pass": Exit.OK, "fail": Exit.REFUSED, "error": Exit.BAD_INPUT}
+
+
+def command(verbs: Verbs) -> None:
+    """Add the verb."""
+    gate = verbs.add(
+        "gate", "compare a report with the baseline and the entry in production; exit 1 where it regressed", run,
+        example="spine gate 4be1 --md summary.md", writes=True,
+    )  # fmt: skip
+    gate.add_argument("subject", metavar="REF|REPORT", help="an entry, or the file of a spine.eval/1 report")
+    gate.add_argument("--baseline", type=Path, metavar="F", help="instead of the one the settings name")
+    gate.add_argument(
+        "--tolerance-pp", type=count, metavar="N", help="percentage points a bucket may lose (default: the baseline's)"
+    )
+    gate.add_argument("--md", type=Path, metavar="F", help="also append the table as Markdown, for a job summary")
+
+
+def run(args: argparse.Namespace, spine: Spine) -> int:
+    """Gate an entry or a report."""
+    from core.gatetable import lines, markdown
+    from core.gating import gate_entry, gate_report
+    from core.judge import as_json
+
+    out = Out.of(args)
+    baseline: Path = args.baseline or spine.settings.eval_baseline
+    report = Path(args.subject)
+    with working("comparing"):
+        if report.is_file():
+            gated = gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
+        else:
+            gated = gate_entry(spine, args.subject, baseline=baseline, tolerance_pp=args.tolerance_pp)
+    if args.md is not None:
+        with args.md.open("a", encoding="utf-8") as stream:
+            stream.write(markdown(gated.decision))
+    if out.json:
+        out.object(as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable})
+    else:
+        for line in lines(gated.decision):
+            out.line(line)
+        if gated.seq is not None:
+            out.line(f"\n#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
+    return _CODES[gated.decision.result]

@@ -1,0 +1,105 @@
+"""A gate run: gathers the files the gate compares, lets it decide, and writes down what it decided on an entry.
+
+A report that belongs to no entry is compared and nothing is written. What a report or a baseline holds is
+decided by ``core.judge``; this only knows where they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from core.baseline import read_baseline
+from core.comparison import Decision
+from core.errors import BadInput, Refused
+from core.judge import judge
+from core.spine import Spine
+from core.text import short, visible
+from core.workload import workload_errors
+
+
+class Gated(msgspec.Struct, frozen=True, kw_only=True):
+    """One gate run. ``sha`` and ``seq`` are None where the report belongs to no entry."""
+
+    sha: str | None
+    seq: int | None
+    decision: Decision
+    stable: str | None
+    """The entry whose report was compared as well: the one in production."""
+
+
+def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
+    """Gate a registered entry against a baseline and against the entry in production; writes a ``gated`` event.
+
+    Raises:
+        UnknownRef, AmbiguousRef: no or several entries have that name.
+        Refused: it has no evaluation report.
+    """
+    registry = spine.registry
+    sha = registry.resolve(ref)
+    report = _report(spine, sha)
+    if report is None:
+        raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+    raw = _read(baseline)
+    stable = registry.state().production
+    decision = judge(
+        spine.ledger.get(report),
+        baseline=raw,
+        stable=_stable_report(spine, stable),
+        tolerance_pp=tolerance_pp,
+        never_regress=_kept(spine, sha, raw),
+    )
+    kept = spine.ledger.put(raw) if raw is not None and decision.result != "error" else None
+    receipt = registry.gated(sha, result=decision.result, report=report, baseline=kept, stable=stable)
+    return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable)
+
+
+def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
+    """Gate a report file the same way; it belongs to no entry, so nothing is written.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    raw = _read(report)
+    if raw is None:
+        raise BadInput(f"there is no report at {visible(str(report), 120)}", "give a REF or a report's file")
+    has_ledger = Path(spine.settings.ledger.removeprefix("sqlite:///")).is_file()
+    stable = spine.registry.state().production if has_ledger else None
+    decision = judge(raw, baseline=_read(baseline), stable=_stable_report(spine, stable), tolerance_pp=tolerance_pp)
+    return Gated(sha=None, seq=None, decision=decision, stable=stable)
+
+
+def _report(spine: Spine, sha: str) -> str | None:
+    """The digest of an entry's evaluation report."""
+    found = spine.registry.state().entries[sha].registered.body.get("evidence", {}).get("eval_report")
+    return str(found) if found is not None else None
+
+
+def _stable_report(spine: Spine, stable: str | None) -> bytes | None:
+    digest = _report(spine, stable) if stable is not None else None
+    return spine.ledger.get(digest) if digest is not None else None
+
+
+def _kept(spine: Spine, sha: str, baseline: bytes | None) -> dict[str, bool] | None:
+    """Put every never-regress sentence to the entry's verified bytes: item id → still right."""
+    try:
+        items = read_baseline(baseline).never_regress if baseline is not None else ()
+    except BadInput:
+        return None  # the gate says what is wrong with it
+    if not items:
+        return None
+    folder, parent = spine.registry.verified(sha), spine.registry.parent_folder(sha)
+    workload = spine.workload
+    with workload_errors(workload.name):
+        answers = workload.load(folder, parent).answer([item.text for item in items])
+    return {item.id: item.kept(answer.output) for item, answer in zip(items, answers, strict=True)}
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"{visible(str(file), 120)}: {error.strerror}", "check the path and your permissions") from error
