@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import shutil
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,29 +14,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+import console_seed as _seed
+import console_tiny as tiny
 from console.app import Console
 from console.source import Source
 from core.spine import Spine
-
-HERE = Path(__file__).parent
-
-
-def by_path(path: Path) -> ModuleType:
-    """A module that belongs to no package."""
-    name = f"console_tests_{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-_seed = by_path(HERE.parents[1] / "bench" / "seed.py")
-tiny = by_path(HERE / "tiny.py")
-STRINGS: list[str] = by_path(HERE / "hostile.py").STRINGS
+from hostile import STRINGS
 
 
 @pytest.fixture(autouse=True)

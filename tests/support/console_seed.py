@@ -1,12 +1,7 @@
-"""Projects to look at and to measure on: a small true one with bundles and traces, and a ledger of many entries.
-
-The small one goes through the real verbs. The large one appends ``registered`` events in bulk, with the same
-bodies the verbs would write, because ten thousand promotions one by one would take minutes.
-"""
+"""A small true project for the console's tests: bundles, corpora, promotions and traffic, made by the real verbs."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import random
@@ -15,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from core.ledger import Draft, Ledger
 from core.settings import Settings, load
 from core.spine import Spine, create_ledger
 from core.traffic import assign
@@ -181,66 +175,6 @@ def traffic(spine: Spine, count: int) -> None:
     writer.close()
 
 
-def large(root: Path, entries: int) -> None:
-    """A ledger with many registered entries, a fifth of them promoted."""
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "spine.toml").write_text('actor = "ada"\n')
-    settings = settings_of(root)
-    create_ledger(settings, "dev")
-    ledger = Ledger(settings.ledger, actor="ada")
-    rng = random.Random(1)
-    drafts = []
-    for number in range(entries):
-        sha = hashlib.sha256(str(number).encode()).hexdigest()
-        k = 2700 + rng.randrange(300)
-        drafts.append(
-            Draft(
-                kind="registered",
-                body={
-                    "sha": sha,
-                    "weights": sha,
-                    "config": sha,
-                    "parent": None,
-                    "variant": rng.choice(("fp32", "int8", "lora r8")),
-                    "run_id": sha[:32],
-                    "size": 3_400_000 + number,
-                    "evidence": {},
-                    "corpora": ["1" * 32],
-                    "total": [k, 3000],
-                    "false_accept": [rng.randrange(120), 1800],
-                },
-            )
-        )
-        if number % 5 == 0:
-            drafts.append(
-                Draft(
-                    kind="promoted", body={"sha": sha, "semver": f"v0.{number // 100}.{number % 100}", "reason": "bulk"}
-                )
-            )
-    drafts.append(
-        Draft(
-            kind="routed",
-            body={
-                "strategy": "single",
-                "reason": "bulk",
-                "arms": [
-                    {"name": "stable", "sha": hashlib.sha256(b"0").hexdigest(), "semver": "v0.0.0", "weight_bp": 10_000}
-                ],
-            },
-        )
-    )
-    ledger.append(drafts, expected=None)
-    ledger.close()
-
-
 def _sum(counts: Any) -> dict[str, int]:
     pairs = [(c["k"], c["n"]) if isinstance(c, dict) else c for c in counts]
     return {"k": sum(k for k, _ in pairs), "n": sum(n for _, n in pairs)}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--entries", type=int, help="a ledger of so many entries instead of the small project")
-    asked = parser.parse_args()
-    large(asked.root, asked.entries) if asked.entries else print(json.dumps(small(asked.root), indent=1))
