@@ -22,7 +22,8 @@ from console.words import age, builtins, dash, milliseconds, status
 from core.times import of_ns
 
 if TYPE_CHECKING:
-    from core.incident import Finding, Walk
+    from core.finding import Finding
+    from core.incident import Walk
     from miniobserve.traces import Found, Trace
 
 _KEPT = 20

@@ -14,7 +14,8 @@ from core.text import short
 from core.times import of_ns
 
 if TYPE_CHECKING:
-    from core.incident import Finding, Walk
+    from core.finding import Finding
+    from core.incident import Walk
     from miniobserve.traces import Trace
 
 NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")

@@ -14,6 +14,8 @@ from core.baseline import read_baseline
 from core.comparison import Decision
 from core.errors import BadInput, Refused
 from core.judge import judge
+from core.keys import SigningKey
+from core.promotion import committed, signed
 from core.spine import Spine
 from core.text import short, visible
 from core.workload import workload_errors
@@ -53,6 +55,20 @@ def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | No
     kept = spine.ledger.put(raw) if raw is not None and decision.result != "error" else None
     receipt = registry.gated(sha, result=decision.result, report=report, baseline=kept, stable=stable)
     return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable)
+
+
+def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
+    """The signed verdict of a gate run on an entry: decided again, on the committed baseline alone.
+
+    Raises:
+        Refused, BadInput: there is no entry or no committed baseline, or nothing that can be compared.
+    """
+    if gated.sha is None:
+        raise BadInput("a report of no entry is not signed", "register its bundle, then gate the entry")
+    baseline, _ = committed(spine)
+    report = _report(spine, gated.sha)
+    spine.registry.verified(gated.sha)
+    return signed(spine, gated.sha, spine.ledger.get(str(report)), _kept(spine, gated.sha, baseline), key)
 
 
 def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:

@@ -17,6 +17,8 @@ from core.asking import ask
 from core.corpus import Corpora, Search
 from core.entries import Detail
 from core.errors import Damaged, SpineError, UnknownRef
+from core.finding import Finding, finding
+from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
 from core.text import short, visible
@@ -25,29 +27,8 @@ from core.traffic import FULL, assign
 from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
 
-QUESTIONS = (
-    "Which checkpoint answered?",
-    "What did that day's inputs look like?",
-    "Which corpus was it trained on?",
-    "Did that corpus hold what would have taught it?",
-    "What did it score on this before it was deployed?",
-    "Which arm answered, and why that one?",
-    "Did it pass the gate, in which run?",
-    "What do we go back to, and does that one know better?",
-)
 _ASKED_AGAIN = 12
 """Most promoted entries the sentence is put to; each one is loaded and hashed first."""
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the eight answers."""
-
-    n: int
-    question: str
-    answer: str
-    status: Status
-    evidence: dict[str, Any]
-    command: str
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +46,19 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 class Investigator:
     """Walks incidents over one registry, its corpora and its workload."""
 
-    def __init__(self, registry: Registry, corpora: Corpora, workload: Callable[[], Workload], drift: Path) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        corpora: Corpora,
+        workload: Callable[[], Workload],
+        drift: Path,
+        verdict: Verdicts,
+    ) -> None:
         self._registry = registry
         self._corpora = corpora
         self._workload = workload
         self._drift = drift
+        self._verdict = verdict
 
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on."""
@@ -82,7 +71,7 @@ class Investigator:
             lambda: self._rows(trace, detail, probe),
             lambda: self._score(trace, detail, probe),
             lambda: self._arm(trace),
-            lambda: self._gate(trace, detail),
+            lambda: gate_answer(trace, detail, self._verdict),
             lambda: self._way_out(trace, probe),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
@@ -104,39 +93,39 @@ class Investigator:
     def _model(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
         if detail is None:
-            return _finding(1, f"{short(trace.entry_sha)} is not in the registry", "missing", {}, command)
+            return finding(1, f"{short(trace.entry_sha)} is not in the registry", "missing", {}, command)
         entry = detail.entry
         name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
         evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
         said = ask(self._registry, self._workload, entry.sha, trace.sentence)
         if said.problem is not None:
             status: Status = "mismatch" if said.damaged else "missing"
-            return _finding(1, f"{name} — it cannot be asked: {said.problem}", status, evidence, command)
+            return finding(1, f"{name} — it cannot be asked: {said.problem}", status, evidence, command)
         evidence["rehashed"] = "equal"
         if trace.sentence is None:
-            return _finding(1, f"{name}, re-hashed now; the sentence was not kept", "verified", evidence, command)
+            return finding(1, f"{name}, re-hashed now; the sentence was not kept", "verified", evidence, command)
         evidence |= {"answered": trace.correction, "answers_now": said.output}
         if said.output != trace.correction:
-            return _finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
-        return _finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)
+            return finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
+        return finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)
 
     def _inputs(self, trace: Trace) -> Finding:
         day = of_ns(trace.started_ns)[:10]
         file = self._drift / f"{day}.json"
         command = f"spine drift report --day {day}"
         if not file.is_file():
-            return _finding(2, f"there is no drift report for {day}", "missing", {"day": day}, command)
+            return finding(2, f"there is no drift report for {day}", "missing", {"day": day}, command)
         report = msgspec.json.decode(file.read_bytes())
         features = report.get("features", {})
         worst: tuple[str, Any] = max(features.items(), key=lambda item: item[1].get("psi") or 0, default=("?", {}))
         answer = f"{day}  {worst[1].get('status', '?')}, worst {worst[0]} PSI {worst[1].get('psi')}"
-        return _finding(2, visible(answer), "recorded", {"day": day, "features": features}, command)
+        return finding(2, visible(answer), "recorded", {"day": day, "features": features}, command)
 
     def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine lineage {short(trace.entry_sha)} --verify"
         corpora = manifest_corpora(detail) if detail else []
         if not corpora:
-            return _finding(3, "its manifest names no corpus", "missing", {}, command)
+            return finding(3, "its manifest names no corpus", "missing", {}, command)
         checked: list[dict[str, Any]] = []
         for corpus in corpora:
             place = self._corpora.resolve(str(corpus.get("dvc_hash")))
@@ -145,18 +134,18 @@ class Investigator:
                 {"path": place.path, "dvc_hash": place.dvc_hash, "revision": place.revision, "rows": read.rows}
             )
         names = "; ".join(f"{c['path']}  md5 {c['dvc_hash'][:12]}…  {c['rows']:,} rows" for c in checked)
-        return _finding(3, visible(names), "verified", {"corpora": checked}, command)
+        return finding(3, visible(names), "verified", {"corpora": checked}, command)
 
     def _rows(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
         sha = short(trace.entry_sha)
         if probe is None or detail is None:
-            return _finding(
+            return finding(
                 4, "the workload names nothing to look for", "missing", {}, f"spine corpus grep {sha} PATTERN"
             )
         command = f"spine corpus grep {sha} {shlex.quote(probe.pattern)}"
         own = [self._search(str(corpus.get("dvc_hash")), probe) for corpus in manifest_corpora(detail)]
         if not own:
-            return _finding(4, "there is no corpus to search", "missing", {}, command)
+            return finding(4, "there is no corpus to search", "missing", {}, command)
         matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
         elsewhere = self._elsewhere({s.dvc_hash for s in own}, detail, probe)
         answer = f"{matched} of {rows:,} rows hold {probe.label}"
@@ -170,7 +159,7 @@ class Investigator:
             "quoted": [{"row": row.number, "text": row.text} for s in own for row in s.shown],
             "elsewhere": elsewhere,
         }
-        return _finding(4, visible(answer), "verified", evidence, command)
+        return finding(4, visible(answer), "verified", evidence, command)
 
     def _elsewhere(self, own: set[str], detail: Detail, probe: Probe) -> list[dict[str, Any]]:
         """The other training corpora of this repository that hold what was looked for."""
@@ -194,7 +183,7 @@ class Investigator:
         command = f"spine show {short(trace.entry_sha)} --json"
         report = detail.eval_report if detail else None
         if detail is None or report is None:
-            return _finding(5, "it was never evaluated", "missing", {}, command)
+            return finding(5, "it was never evaluated", "missing", {}, command)
         wanted = [name for name in (probe.buckets if probe else ()) if name in report.buckets]
         counts = {name: report.buckets[name] for name in wanted} or {"total": report.total}
         answer = "  ".join(f"{name} {c.k}/{c.n} = {100 * c.k / c.n:.1f} %" for name, c in counts.items() if c.n)
@@ -205,7 +194,7 @@ class Investigator:
             "reported_at": f"#{detail.entry.seq}",
             "deployed_at": f"#{deployed}" if deployed else None,
         }
-        return _finding(5, answer, "recorded", evidence, command)
+        return finding(5, answer, "recorded", evidence, command)
 
     def _arm(self, trace: Trace) -> Finding:
         stored = trace.assignment
@@ -213,34 +202,17 @@ class Investigator:
         command = f"spine route show --at {of_ns(trace.started_ns)}"
         evidence = msgspec.to_builtins(stored)
         if route is None:
-            return _finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
+            return finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
         arm = next((arm for arm in route.arms if arm.name == stored.arm), None)
         share = f"{100 * arm.weight_bp / FULL:g} %" if arm else "not in that route"
         answer = f"{stored.arm}, {share}, epoch {stored.epoch}, bucket {stored.bucket:,}"
         if arm is None or trace.entry_sha != arm.sha:
-            return _finding(6, f"{answer} — another entry answered", "mismatch", evidence, command)
+            return finding(6, f"{answer} — another entry answered", "mismatch", evidence, command)
         if stored.unit is None:
-            return _finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
+            return finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
         again = assign(route, stored.unit, sticky=stored.sticky)
         status: Status = "verified" if again == stored else "mismatch"
-        return _finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
-
-    def _gate(self, trace: Trace, detail: Detail | None) -> Finding:
-        command = f"spine show {short(trace.entry_sha)} --json"
-        events = detail.history if detail else ()
-        promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
-        if promoted is None:
-            return _finding(7, "no promotion is recorded", "missing", {}, command)
-        told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
-        evidence = {"promoted": told, "verdict": promoted.body.get("verdict")}
-        run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
-        if run is None:
-            answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
-            return _finding(7, answer, "missing", evidence, command)
-        evidence |= {"gate": {"seq": run.seq, "at": run.at, **run.body}}
-        against = short(str(run.body.get("baseline") or "")) or "none"
-        answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
-        return _finding(7, visible(answer), "recorded", evidence, command)
+        return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
 
     def _way_out(self, trace: Trace, probe: Probe | None) -> Finding:
         state = self._registry.state()
@@ -264,7 +236,7 @@ class Investigator:
             f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
         )
         evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb, "suggestion": command}
-        return _finding(8, answer, "verified", evidence, command)
+        return finding(8, answer, "verified", evidence, command)
 
     def _no_way_out(self, opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
         others = [o for o in opinions if o["sha"] != trace.entry_sha]
@@ -272,7 +244,7 @@ class Investigator:
         missing = f" whose corpus holds {probe.label}" if probe else ""
         suggestion = f"train and promote a model{missing}"
         evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
-        return _finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
+        return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
 
     def _probe(self, trace: Trace) -> Probe | None:
         """What the workload says to look for; None where it has nothing to say, or fails on this text."""
@@ -289,12 +261,6 @@ def _guarded(number: int, step: Callable[[], Finding]) -> Finding:
     try:
         return step()
     except Damaged as error:
-        return _finding(number, error.message, "mismatch", {"hint": error.hint}, "spine verify")
+        return finding(number, error.message, "mismatch", {"hint": error.hint}, "spine verify")
     except SpineError as error:
-        return _finding(number, error.message, "missing", {"hint": error.hint}, "spine info")
-
-
-def _finding(number: int, answer: str, status: Status, evidence: dict[str, Any], command: str) -> Finding:
-    return Finding(
-        n=number, question=QUESTIONS[number - 1], answer=answer, status=status, evidence=evidence, command=command
-    )
+        return finding(number, error.message, "missing", {"hint": error.hint}, "spine info")

@@ -6,8 +6,9 @@ It does not know how events or bundles are stored, nor what a model computes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,6 +22,13 @@ from core.rules import may_promote, may_release, may_roll_back, may_route, may_t
 from core.state import State, check_semver
 from core.text import short
 from core.traffic import FULL, Arm, Route
+
+if TYPE_CHECKING:
+    from core.verdict import VerifiedVerdict
+
+
+Verifier = Callable[[str, State], "VerifiedVerdict"]
+"""Checks a signed verdict for an entry on a state; only ``core.verdict.verify`` can make what it returns."""
 
 
 class Registry:
@@ -121,9 +129,19 @@ class Registry:
         return _made(self._history.change(lambda _state: drafts, sha=sha))
 
     def promote(
-        self, ref: str, semver: str, *, reason: str = "promoted", expected: int | None = None, key: str | None = None
+        self,
+        ref: str,
+        semver: str,
+        *,
+        reason: str = "promoted",
+        verdict: Verifier | None = None,
+        expected: int | None = None,
+        key: str | None = None,
     ) -> Receipt:
         """Bind a semver to an entry. The first promotion of a ledger also routes to it.
+
+        ``verdict`` checks a signed verdict against the very state that is decided on; without one a dev ledger
+        takes an unsigned development verdict, and a prod ledger refuses.
 
         Raises:
             Refused: the rules of ``core.rules`` do not allow it; the refusal is written down.
@@ -136,9 +154,11 @@ class Registry:
         def decide(state: State) -> list[Draft]:
             if state.semvers.get(semver) == sha:
                 return []
-            verdict = may_promote(state, sha, semver, self._env)
+            stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None)
             self.verified(sha)
-            drafts = [Draft(kind="promoted", body={**asked, "verdict": verdict})]
+            if verdict is not None:
+                stands_on = self._signed(verdict(sha, state), sha, state)
+            drafts = [Draft(kind="promoted", body={**asked, "verdict": stands_on})]
             if state.route is None:
                 drafts.append(_single(sha, semver, "the first promotion"))
             return drafts
@@ -241,6 +261,15 @@ class Registry:
                 lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body)
             )
         )
+
+    def _signed(self, verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, Any]:
+        """What the event says of a signed verdict, which is checked against the state once more."""
+        from core.verdict import VerifiedVerdict
+
+        if type(verdict) is not VerifiedVerdict:
+            raise Refused("only a verified verdict promotes", "give the signed file: `spine promote REF --verdict F`")
+        verdict.check(sha, state.production)
+        return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id}
 
     def _in_force(self, sha: str) -> Receipt:
         """The event that routed to what is in force already."""

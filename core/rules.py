@@ -12,8 +12,8 @@ from core.state import Known, State
 from core.text import short, visible
 
 
-def may_promote(state: State, sha: str, semver: str, env: str) -> dict[str, Any]:
-    """The verdict a promotion would stand on.
+def may_promote(state: State, sha: str, semver: str, env: str, *, signed: bool) -> dict[str, Any]:
+    """What a promotion without a signed verdict would stand on; with one, only that nothing else forbids it.
 
     A dev ledger takes an unsigned development verdict: the entry has an evaluation report, and the event
     says that nobody signed for it. A ledger opened as prod, or a process told that it is one, does not.
@@ -39,9 +39,9 @@ def may_promote(state: State, sha: str, semver: str, env: str) -> dict[str, Any]
             f"the gate refused {short(sha)} at #{entry.gated.seq}: a model that regresses is not promoted",
             f"`spine gate {short(sha)}` shows why; train a better one",
         )
-    if "prod" in (state.env, env):
+    if not signed and "prod" in (state.env, env):
         raise Refused(
-            "this ledger is prod: it takes only verdicts signed by CI", "open a candidate and let the gate promote it"
+            "this ledger is prod: it takes only verdicts signed by CI", "give one: `spine promote REF --verdict F`"
         )
     return {"signed": False, "report": report, "gated": entry.gated.seq if entry.gated else None}
 

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
     drift_reports: Path
     eval_baseline: Path
+    trust: Path
+    """The committed list of keys whose verdicts count."""
     env: Literal["dev", "prod"] = "dev"
     actor: str = "unknown"
     workload: str = "minitutor"
@@ -124,12 +126,13 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "cache": home / "cache",
         "drift_reports": root / "drift_reports",
         "eval_baseline": root / "eval_baseline.json",
+        "trust": root / "spine.trust.json",
         "actor": _user(environ),
     }
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
         merged["rate_per_hour"] = None
-    for name in ("home", "artifacts", "cache", "drift_reports", "eval_baseline"):
+    for name in ("home", "artifacts", "cache", "drift_reports", "eval_baseline", "trust"):
         merged[name] = str(root / str(merged[name]))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = _anchored(str(merged[name]), root)

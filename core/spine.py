@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing shou
     from core.corpus import Corpora
     from core.incident import Walk
     from core.lineage import Walker
+    from core.verdict import SignedVerdict
 
 
 class Spine:
@@ -116,8 +117,22 @@ class Spine:
         from core.incident import Investigator
 
         trace = self.trace(request_id)
-        walk = Investigator(self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports)
+        walk = Investigator(
+            self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports, self.verdict
+        )
         return walk(trace)
+
+    def verdict(self, digest: str) -> SignedVerdict:
+        """A signed verdict that was promoted on, its signature checked now.
+
+        Raises:
+            Refused: no trusted key signed it.
+            Damaged: its bytes are not those it was promoted on.
+        """
+        from core.promotion import trust_of
+        from core.verdict import read_verdict
+
+        return read_verdict(self.ledger.get(digest), trust_of(self))
 
     def close(self) -> None:
         """Close what was opened."""

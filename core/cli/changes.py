@@ -29,6 +29,7 @@ def command(verbs: Verbs) -> None:
     )  # fmt: skip
     promote.add_argument("ref", metavar="REF")
     promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="never names another entry again")
+    promote.add_argument("--verdict", type=Path, metavar="F", help="a signed verdict, as `spine gate --sign` wrote it")
     change_flags(promote)
     rollback = verbs.add(
         "rollback", "give all traffic back to an entry that was stable before; holds the one it leaves", run_rollback,
@@ -73,14 +74,29 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_promote(args: argparse.Namespace, spine: Spine) -> int:
     """Promote an entry."""
+    verdict = _verdict(args.verdict, spine) if args.verdict is not None else None
     with working("hashing the bundle"):
-        receipt = spine.registry.promote(args.ref, args.semver, reason=args.reason, expected=args.expect, key=args.key)
+        receipt = spine.registry.promote(
+            args.ref, args.semver, reason=args.reason, verdict=verdict, expected=args.expect, key=args.key
+        )
     out = Out.of(args)
     code = receipt_told(out, receipt)
     route = spine.registry.route()
     if not out.json and receipt.created and route is not None and route.epoch == receipt.seq + 1:
         out.line(f"#{route.epoch} routed {name_of(receipt.sha, args.semver)} all traffic: the first promotion")
     return code
+
+
+def _verdict(file: Path, spine: Spine) -> Any:
+    """What checks the signed verdict of a file, which is kept as evidence."""
+    from core.promotion import verifier
+
+    try:
+        envelope = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
+    spine.ledger.put(envelope)
+    return verifier(spine, envelope)
 
 
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:

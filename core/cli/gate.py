@@ -8,9 +8,9 @@ from pathlib import Path
 from core.cli.parser import Verbs, count
 from core.cli.progress import working
 from core.cli.render import Out
-from core.errors import Exit
+from core.errors import BadInput, Exit
 from core.spine import Spine
-from core.text import short
+from core.text import short, visible
 
 _CODES = {"pass": Exit.OK, "fail": Exit.REFUSED, "error": Exit.BAD_INPUT}
 
@@ -26,16 +26,23 @@ def command(verbs: Verbs) -> None:
     gate.add_argument(
         "--tolerance-pp", type=count, metavar="N", help="percentage points a bucket may lose (default: the baseline's)"
     )
+    gate.add_argument("--sign", action="store_true", help="also sign the verdict; only the committed baseline counts")
+    gate.add_argument("--key", type=Path, metavar="F", help="the signing key (default: SPINE_SIGNING_KEY, its text)")
+    gate.add_argument("--out", type=Path, metavar="F", help="where the signed verdict goes (default: verdict.json)")
     gate.add_argument("--md", type=Path, metavar="F", help="also append the table as Markdown, for a job summary")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Gate an entry or a report."""
     from core.gatetable import lines, markdown
-    from core.gating import gate_entry, gate_report
+    from core.gating import gate_entry, gate_report, signed_verdict
     from core.judge import as_json
+    from core.promotion import key_from
 
     out = Out.of(args)
+    if args.sign and (args.baseline is not None or args.tolerance_pp is not None):
+        raise BadInput("--sign takes no --baseline and no --tolerance-pp", "the committed ones count")
+    key = key_from(args.key) if args.sign else None
     baseline: Path = args.baseline or spine.settings.eval_baseline
     report = Path(args.subject)
     with working("comparing"):
@@ -43,6 +50,9 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             gated = gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
         else:
             gated = gate_entry(spine, args.subject, baseline=baseline, tolerance_pp=args.tolerance_pp)
+    target: Path = args.out or Path("verdict.json")
+    if key is not None and gated.decision.result != "error":
+        target.write_bytes(signed_verdict(spine, gated, key))
     if args.md is not None:
         with args.md.open("a", encoding="utf-8") as stream:
             stream.write(markdown(gated.decision))
@@ -52,5 +62,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         for line in lines(gated.decision):
             out.line(line)
         if gated.seq is not None:
+            if key is not None and target.is_file():
+                out.line(f"\nsigned by {key.id}: {visible(str(target), 200)}")
             out.line(f"\n#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
     return _CODES[gated.decision.result]

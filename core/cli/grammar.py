@@ -27,6 +27,7 @@ VERBS = {
     "info": "info",
     "register": "changes",
     "gate": "gate",
+    "keys": "keys",
     "promote": "changes",
     "rollback": "changes",
     "release": "changes",

@@ -14,7 +14,8 @@ from core.cli.progress import working
 from core.cli.render import Out
 from core.cli.words import hop_status
 from core.errors import Exit, UnknownRef
-from core.incident import Finding, Walk
+from core.finding import Finding
+from core.incident import Walk
 from core.spine import Spine
 from core.text import visible
 from core.times import of_ns

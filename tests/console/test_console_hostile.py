@@ -16,7 +16,8 @@ from console.source import Checked, Entries, Pulse, Source
 from core.bundle import Tensor
 from core.corpus import Row, Search
 from core.entries import Detail, Entry
-from core.incident import Finding, Walk
+from core.finding import Finding
+from core.incident import Walk
 from core.ledger import Event
 from core.lineage import Hop, Lineage
 from core.report import Count, EvalReport, EvalSet

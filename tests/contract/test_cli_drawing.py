@@ -18,7 +18,8 @@ from core.cli import progress
 from core.cli.incident import markdown
 from core.cli.render import Cell, Out, cell_width, harmless, percent, size
 from core.cli.tree import lines, mermaid
-from core.incident import QUESTIONS, Finding, Walk
+from core.finding import QUESTIONS, Finding
+from core.incident import Walk
 from core.lineage import Hop
 from miniobserve.traces import Assignment, Trace
 

@@ -420,4 +420,15 @@ def test_a_database_nobody_can_drive(world: World, capsys: Capture, monkeypatch:
 
 def test_every_reading_verb_has_a_case_here() -> None:
     tried = {words[0] for words in [*ON_A_LEDGER, *ON_A_REF, *ON_TRACES]}
-    assert set(VERBS) - tried == {"init", "info", "sha", "completion", "help"}
+    assert set(VERBS) - tried == {"init", "info", "keys", "sha", "completion", "help"}
+
+
+def test_keys_new_overwrites_nothing(world: World, capsys: Capture) -> None:
+    made = run(capsys, "keys", "new", "--out", "mine.pem")
+    assert made.code == 0
+    before = (world.root / "mine.pem").read_bytes()
+    check_refused(run(capsys, "keys", "new", "--out", "mine.pem"), 2)
+    assert (world.root / "mine.pem").read_bytes() == before
+    (world.root / "spine.trust.json").write_text("[]")
+    check_refused(run(capsys, "keys", "new"), 1)
+    assert (world.root / "spine.trust.json").read_text() == "[]"

@@ -1,0 +1,62 @@
+"""Answer 7 of a walk: the gate run that let an entry in, and whose signature stands under it.
+
+It does not know how a verdict is checked: it is handed the function that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from core.entries import Detail
+from core.errors import Refused
+from core.finding import Finding, finding
+from core.ledger import Event
+from core.text import short, visible
+from miniobserve.traces import Trace
+
+if TYPE_CHECKING:
+    from core.verdict import SignedVerdict
+
+Verdicts = Callable[[str], "SignedVerdict"]
+"""The signed verdict of a digest, its signature checked now against the trust file."""
+
+
+def gate_answer(trace: Trace, detail: Detail | None, verdicts: Verdicts) -> Finding:
+    """What stands behind the promotion under which the request was answered."""
+    command = f"spine show {short(trace.entry_sha)} --json"
+    events = detail.history if detail else ()
+    promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
+    if promoted is None:
+        return finding(7, "no promotion is recorded", "missing", {}, command)
+    told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
+    verdict = promoted.body.get("verdict") or {}
+    evidence = {"promoted": told, "verdict": verdict}
+    if verdict.get("signed"):
+        return _signed(promoted, str(verdict.get("digest")), verdicts, evidence, command)
+    return _unsigned(promoted, events, evidence, command)
+
+
+def _signed(promoted: Event, digest: str, verdicts: Verdicts, evidence: dict[str, Any], command: str) -> Finding:
+    try:
+        signed = verdicts(digest)
+    except Refused as error:
+        return finding(7, f"its verdict does not hold: {error.message}", "mismatch", evidence, command)
+    said = signed.statement.predicate
+    evidence["run"] = {"id": said.run.id, "url": said.run.url, "code": said.code, "issued": said.issued}
+    evidence["key"] = {"id": signed.key.id, "name": signed.key.name}
+    evidence["ledger_head"] = {"seq": said.ledger.seq, "hash": said.ledger.hash}
+    where = f"run {said.run.id}, decided on ledger #{said.ledger.seq}, promoted at #{promoted.seq}"
+    answer = f"{said.result}, signed by {signed.key.name}, {where}"
+    return finding(7, visible(answer), "verified", evidence, command)
+
+
+def _unsigned(promoted: Event, events: tuple[Event, ...], evidence: dict[str, Any], command: str) -> Finding:
+    run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
+    if run is None:
+        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
+        return finding(7, answer, "missing", evidence, command)
+    evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
+    against = short(str(run.body.get("baseline") or "")) or "none"
+    answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
+    return finding(7, visible(answer), "recorded", evidence, command)

@@ -1,0 +1,151 @@
+"""Signed verdicts on their way: made from a gate run on the committed baseline, and checked for a promotion.
+
+It knows where the trust file, the baseline and the commit are; what a verdict must hold is ``core.verdict``'s.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.errors import BadInput, Refused
+from core.keys import SigningKey, Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
+from core.spine import Spine
+from core.state import State
+from core.statement import Run, Stable, statement
+from core.text import visible
+from core.verdict import VerifiedVerdict, sign, verify
+
+
+def committed(spine: Spine) -> tuple[bytes, str]:
+    """The baseline as it stands in git, and the commit it stands in.
+
+    Raises:
+        Refused: it is not committed, or the file on disk is another one.
+    """
+    settings = spine.settings
+    name = os.path.relpath(settings.eval_baseline, settings.root)
+    head = _git(settings.root, "rev-parse", "--verify", "HEAD").decode().strip()
+    raw = _git(settings.root, "show", f"HEAD:{name}")
+    if not head or not raw:
+        raise Refused(f"{visible(name, 80)} is not committed", "only a reviewed, committed baseline is signed against")
+    if not settings.eval_baseline.is_file() or settings.eval_baseline.read_bytes() != raw:
+        raise Refused(f"{visible(name, 80)} differs from the committed one", f"git checkout {visible(name, 80)}")
+    return raw, head
+
+
+def signed(spine: Spine, sha: str, report: bytes, never_regress: dict[str, bool] | None, key: SigningKey) -> bytes:
+    """The envelope of a verdict on an entry, decided and signed now.
+
+    Raises:
+        Refused, BadInput: there is no committed baseline, or nothing that can be compared.
+    """
+    baseline, code = committed(spine)
+    state = spine.registry.state()
+    run = Run(id=os.environ.get("GITHUB_RUN_ID", "local"), url=_run_url())
+    stated = statement(
+        sha=sha,
+        candidate=report,
+        baseline=baseline,
+        stable=stable_of(spine, state),
+        never_regress=never_regress,
+        code=code,
+        head=spine.ledger.head(),
+        run=run,
+        issued=datetime.now(UTC),
+    )
+    return sign(stated, key)
+
+
+def verifier(spine: Spine, envelope: bytes) -> Callable[[str, State], VerifiedVerdict]:
+    """What checks a verdict for the entry and the state a promotion is being decided on."""
+
+    def check(sha: str, state: State) -> VerifiedVerdict:
+        events = spine.registry.events()
+        promoted = [event for event in events if event.kind == "promoted"]
+        baseline = spine.settings.eval_baseline
+        if not baseline.is_file():
+            raise Refused("there is no baseline to check the verdict against", f"restore {visible(str(baseline), 120)}")
+        return verify(
+            envelope,
+            trust_of(spine),
+            sha=sha,
+            baseline=baseline.read_bytes(),
+            stable=stable_of(spine, state),
+            hash_at=lambda seq: events[seq - 1].hash if 0 < seq <= len(events) else None,
+            now=datetime.now(UTC),
+            used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
+        )
+
+    return check
+
+
+def stable_of(spine: Spine, state: State) -> Stable | None:
+    """The entry in production with its report, None where there is none."""
+    sha = state.production
+    digest = state.entries[sha].registered.body.get("evidence", {}).get("eval_report") if sha in state.entries else None
+    return Stable(entry_sha=sha, report=spine.ledger.get(str(digest))) if sha and digest else None
+
+
+def trust_of(spine: Spine) -> Trust:
+    """The committed list of keys whose verdicts count.
+
+    Raises:
+        Refused: there is none, or it is malformed.
+    """
+    file = spine.settings.trust
+    if not file.is_file():
+        raise Refused(
+            f"there is no trust file at {visible(str(file), 120)}", "make a key and its line: `spine keys new`"
+        )
+    return read_trust(file.read_bytes())
+
+
+def make_key(spine: Spine, name: str, out: Path | None) -> tuple[SigningKey, Path]:
+    """Make a signing key: the private half in a file only its owner reads, the public one in the trust file."""
+    trust = trust_of(spine) if spine.settings.trust.is_file() else Trust(keys=())
+    key = new_key()
+    target = out or spine.settings.home / "keys" / f"{key.id}.pem"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise BadInput(f"{visible(str(target), 120)} exists already", "give --out a file that does not") from error
+    with os.fdopen(handle, "w", encoding="ascii") as stream:
+        stream.write(key.pem())
+    added = datetime.now(UTC).strftime("%Y-%m-%d")
+    spine.settings.trust.write_bytes(trust_bytes(with_key(trust, trusted(key, name=name, added=added))))
+    return key, target
+
+
+def key_from(file: Path | None) -> SigningKey:
+    """The signing key of a file, or of ``SPINE_SIGNING_KEY``, which holds the PEM text itself.
+
+    Raises:
+        BadInput, Refused: there is none, or it is not a key.
+    """
+    text = os.environ.get("SPINE_SIGNING_KEY", "")
+    if file is not None:
+        try:
+            text = file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"the key {visible(str(file), 120)} cannot be read", "give --key the .pem file") from error
+    if not text:
+        raise BadInput("there is no key to sign with", "give --key F, or set SPINE_SIGNING_KEY to the PEM text")
+    return read_key(text)
+
+
+def _run_url() -> str:
+    parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+    return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
+
+
+def _git(root: Path, *words: str) -> bytes:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout if done.returncode == 0 else b""

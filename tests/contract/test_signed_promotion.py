@@ -1,0 +1,178 @@
+"""A prod ledger is promoted on signed verdicts and on nothing else; every refusal leaves the pointer and says why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundles import eval_report
+from core.baseline import baseline_bytes, baseline_of
+from core.cli import main
+from core.report import read_report
+from core.settings import load
+from core.spine import create_ledger, open_spine
+from core.traffic import assign
+from miniobserve.traces import Trace
+from miniobserve.writer import TraceWriter
+
+Make = Callable[..., Path]
+Capture = pytest.CaptureFixture[str]
+PROMOTE = ("--semver", "v1.0.0", "--reason", "the gate passed")
+
+
+@pytest.fixture
+def prod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with a prod ledger, a committed baseline of 95 in 100, a key and a trust file."""
+    root = tmp_path / "prod"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    create_ledger(load(root, environ={"SPINE_ROOT": str(root)}), "prod")
+    report = read_report(json.dumps(eval_report(95, 100)).encode())
+    raw = baseline_bytes(baseline_of(report, reason="the first", approved_in="v0.1.0", entry_sha="a" * 64))
+    (root / "eval_baseline.json").write_bytes(raw)
+    (root / ".gitignore").write_text(".spine/\nverdict*.json\n")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "baseline"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    assert main(["keys", "new", "--name", "ci", "--out", str(tmp_path / "ci.pem")]) == 0
+    return root
+
+
+def registered(root: Path, bundle: Path) -> str:
+    with open_spine(root) as spine:
+        return spine.registry.register(bundle).sha
+
+
+def signed(root: Path, sha: str, name: str = "verdict.json", *, code: int = 0) -> Path:
+    key = root.parent / "ci.pem"
+    assert main(["gate", sha, "--sign", "--key", str(key), "--out", str(root / name)]) == code
+    return root / name
+
+
+def semvers(root: Path) -> dict[str, str]:
+    with open_spine(root, readonly=True) as spine:
+        return dict(spine.registry.state().semvers)
+
+
+def refused(root: Path, sha: str, verdict: Path, why: str, capsys: Capture) -> None:
+    """Promoting is refused for that reason, the refusal is written, and no pointer moved."""
+    before = semvers(root)
+    capsys.readouterr()
+    assert main(["promote", sha, *PROMOTE, "--verdict", str(verdict)]) == 1
+    assert why in capsys.readouterr().err
+    assert semvers(root) == before
+    with open_spine(root, readonly=True) as spine:
+        assert spine.registry.events()[-1].kind == "denied"
+
+
+def test_a_signed_pass_promotes_and_the_walk_verifies_it(
+    prod: Path, make_bundle: Make, echo: None, capsys: Capture
+) -> None:
+    sha = registered(prod, make_bundle(1))
+    assert main(["promote", sha, "--verdict", str(signed(prod, sha)), *PROMOTE]) == 0
+    assert semvers(prod) == {"v1.0.0": sha}
+    with open_spine(prod) as spine:
+        route = spine.registry.route()
+        assert route is not None
+        trace = Trace(
+            request_id="req-signed-1", trace_id="0" * 32, span_id="0" * 16, started_ns=1, entry_sha=sha,
+            intended_sha=sha, semver="v1.0.0", assignment=assign(route, "l", sticky=True),
+            sentence="go", correction="GO",
+        )  # fmt: skip
+        writer = TraceWriter(spine.settings.traces)
+        writer.submit(trace).result(5)
+        writer.close()
+        seventh = spine.incident("req-signed-1").answers[6]
+        assert (seventh.status, seventh.evidence["key"]["name"]) == ("verified", "ci")
+        (prod / "spine.trust.json").write_text('{"schema": "spine.trust/1", "keys": []}')
+        assert spine.incident("req-signed-1").answers[6].status == "mismatch"
+
+
+def test_the_private_key_is_its_owners_alone(prod: Path) -> None:
+    assert (prod.parent / "ci.pem").stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE" not in (prod / "spine.trust.json").read_bytes()
+
+
+def test_without_a_verdict_prod_refuses(prod: Path, make_bundle: Make, capsys: Capture) -> None:
+    sha = registered(prod, make_bundle(1))
+    assert main(["promote", sha, *PROMOTE]) == 1
+    assert "signed" in capsys.readouterr().err
+    assert semvers(prod) == {}
+
+
+def test_a_signed_fail_another_entrys_or_a_spent_verdict_is_refused(
+    prod: Path, make_bundle: Make, capsys: Capture
+) -> None:
+    good, bad, other = (registered(prod, make_bundle(n, k=k)) for n, k in ((1, 95), (2, 80), (3, 95)))
+    verdict = signed(prod, good)
+    refused(prod, bad, signed(prod, bad, "verdict-bad.json", code=1), "the gate refused", capsys)
+    refused(prod, other, verdict, "the verdict is about", capsys)
+    assert main(["promote", good, *PROMOTE, "--verdict", str(verdict)]) == 0
+    capsys.readouterr()
+    assert main(["promote", good, "--semver", "v1.1.0", "--reason", "x", "--verdict", str(verdict)]) == 1
+    assert semvers(prod) == {"v1.0.0": good}
+
+
+def test_a_changed_baseline_trust_file_or_envelope_is_refused(prod: Path, make_bundle: Make, capsys: Capture) -> None:
+    sha = registered(prod, make_bundle(1))
+    verdict = signed(prod, sha)
+    baseline, trust = prod / "eval_baseline.json", prod / "spine.trust.json"
+    for file, change in (
+        (baseline, baseline.read_bytes().replace(b'"tolerance_pp": 2', b'"tolerance_pp": 9')),
+        (trust, b'{"schema": "spine.trust/1", "keys": []}'),
+        (verdict, verdict.read_bytes().replace(b'"payload":"e', b'"payload":"f')),
+    ):
+        before = file.read_bytes()
+        assert before != change
+        file.write_bytes(change)
+        refused(prod, sha, verdict, "", capsys)
+        file.write_bytes(before)
+    assert main(["promote", sha, *PROMOTE, "--verdict", str(verdict)]) == 0
+
+
+def test_production_that_moved_since_is_refused(prod: Path, make_bundle: Make, capsys: Capture) -> None:
+    first, second = (registered(prod, make_bundle(n)) for n in (1, 2))
+    late = signed(prod, second, "verdict-late.json")
+    assert main(["promote", first, *PROMOTE, "--verdict", str(signed(prod, first))]) == 0
+    capsys.readouterr()
+    assert main(["promote", second, "--semver", "v2.0.0", "--reason", "x", "--verdict", str(late)]) == 1
+    assert semvers(prod) == {"v1.0.0": first}
+    again = signed(prod, second, "verdict-again.json")
+    assert main(["promote", second, "--semver", "v2.0.0", "--reason", "x", "--verdict", str(again)]) == 0
+
+
+def test_corrupt_bytes_are_not_promoted_on_any_verdict(prod: Path, make_bundle: Make) -> None:
+    sha = registered(prod, make_bundle(1))
+    verdict = signed(prod, sha)
+    weights = prod / ".spine" / "cache" / sha / "model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x07")
+    assert main(["promote", sha, *PROMOTE, "--verdict", str(verdict)]) == 5
+    assert semvers(prod) == {}
+
+
+def test_only_the_committed_baseline_is_signed_against(prod: Path, make_bundle: Make, capsys: Capture) -> None:
+    sha = registered(prod, make_bundle(1))
+    key = ("--sign", "--key", str(prod.parent / "ci.pem"))
+    assert main(["gate", sha, *key, "--tolerance-pp", "9"]) == 2
+    assert main(["gate", sha, *key, "--baseline", "eval_baseline.json"]) == 2
+    baseline = prod / "eval_baseline.json"
+    baseline.write_bytes(baseline.read_bytes() + b"\n")
+    assert main(["gate", sha, *key]) == 1
+    assert "differs from the committed one" in capsys.readouterr().err
+    shutil.rmtree(prod / ".git")
+    assert main(["gate", sha, *key]) == 1
+    assert not (prod / "verdict.json").exists()
+
+
+def test_a_callable_that_is_no_verifier_promotes_nothing(prod: Path, make_bundle: Make) -> None:
+    from core.errors import Refused
+
+    sha = registered(prod, make_bundle(1))
+    with open_spine(prod) as spine, pytest.raises(Refused, match="only a verified verdict"):
+        spine.registry.promote(sha, "v1.0.0", verdict=lambda _sha, _state: object())  # type: ignore[arg-type,return-value]
+    assert semvers(prod) == {}
