@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.screen import Screen
 
 from console import shell
@@ -24,6 +24,7 @@ from console.lines import Lines
 from console.moving import Moving
 from console.prompt import Prompt
 from console.safe import toast
+from console.screens import make_view
 from console.source import Clock, Pulse, Source, utc_now
 from console.theme import NAMES, Palette, theme
 from console.travel import Travel
@@ -246,7 +247,7 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
             del self.trail[:-20]
         view = self.views.get(name)
         if view is None:
-            view = self.views[name] = _make(name)
+            view = self.views[name] = make_view(name)
             width = self.size.width
             view.room = ONE if width < _NARROW else THREE if width >= _WIDE else TWO
             self.body.mount(view)
@@ -268,28 +269,15 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
         """Why an action cannot be done now; None where it can."""
         return self.view.reason(action.id) if self.view is not None else None
 
+    def on_key(self, event: Key) -> None:
+        """Hand the prompt the keys that were on their way elsewhere when it opened."""
+        if self.prompt.display:
+            event.prevent_default()  # Textual would run its own handler, which looks for a binding, as well
+            self.prompt.on_key(event)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the table says, where it says so."""
         known = BY_ID.get(action)
         if known is None:
             return super().check_action(action, parameters)
         return self.holds(known)
-
-
-def _make(name: str) -> View:
-    """A screen by its name; its module is imported when it is first opened."""
-    if name == "registry":
-        from console.registry import RegistryView
-
-        return RegistryView()
-    if name == "lineage":
-        from console.lineage import LineageView
-
-        return LineageView()
-    if name == "incident":
-        from console.incident import IncidentView
-
-        return IncidentView()
-    from console.ledger import LedgerView
-
-    return LedgerView()

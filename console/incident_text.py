@@ -67,7 +67,8 @@ def about(trace: Trace | None, walk: Walk | None, width: int) -> list[Line]:
     time = of_ns(trace.started_ns)
     right = row(safe(f"{said}{replay} · ", "muted"), when(time), safe(" "))
     sentence = safe(f"“{trace.sentence}”") if trace.sentence is not None else safe("text not kept", "muted")
-    first = row(safe(" "), sentence, safe("  →  ", "faint"), safe(f"“{trace.correction or ''}”", "strong"))
+    reply = safe(f"“{trace.correction}”", "strong") if trace.correction is not None else safe("not kept", "muted")
+    first = row(safe(" "), sentence, safe("  →  ", "faint"), reply)
     if first.cell_length + right.cell_length > width:
         return [first, row(safe(" "), _judged(trace, walk)), row(safe(" "), right)]
     return [fill(first, right, width), row(safe(" "), _judged(trace, walk))]

@@ -220,7 +220,7 @@ def _sha(event: Any) -> str:
     return str(first.get("sha", "")) if isinstance(first, dict) else ""
 
 
-_NONE = "the ledger holds no events yet\n`spine init` writes the first"
+_NONE = "no events at this moment\n`spine init` writes the first"
 _FIELDS: dict[str, Callable[[Any], str]] = {
     "kind": lambda e: e.kind,
     "actor": lambda e: e.actor,

@@ -47,7 +47,8 @@ class Prompt(Widget, can_focus=True):
         self.text = visible(text, _LONGEST)
         self._at = len(self.text)
         self.display = True
-        self.focus()
+        # focus() would take effect after the keys that are waiting already, and those belong to the prompt.
+        self.screen.set_focus(self)
         self.refresh()
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ class RegistryView(View):
             Column(title="variant", width=10, cell=lambda e: dash(e.variant), sort=lambda e: e.variant, rank=3),
             Column(
                 title="accuracy",
-                width=18,
+                width=19,
                 cell=lambda e: count(e.total),
                 sort=lambda e: -(e.accuracy or 0.0),
                 right=True,
@@ -233,7 +233,7 @@ def _false_accepts(entry: Any) -> float:
     return entry.false_accept.ratio or 0.0 if entry.false_accept else 2.0
 
 
-_NONE = "no entries yet\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
+_NONE = "no entries at this moment\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
 _FIELDS: dict[str, Callable[[Any], str]] = {
     "status": lambda e: f"{'production ' if e.production else ''}{e.status}",
     "semver": lambda e: " ".join(e.semvers),

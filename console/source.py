@@ -123,7 +123,7 @@ class Source:
 
     def lineage(self, ref: str, *, verify: bool) -> Lineage:
         """The walk up from an entry."""
-        return self._spine.lineage(ref, verify=verify)
+        return self._spine.lineage(self.resolve(ref), verify=verify)
 
     def rows(self, dvc_hash: str, pattern: str) -> Search:
         """Corpus rows that match a pattern."""

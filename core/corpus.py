@@ -220,6 +220,9 @@ class Corpora:
         """DVC's repository here, or None where this is none."""
         if not (self.root / ".dvc").is_dir():
             return None
+        import logging
+
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what it would say is raised as one of our errors
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 

@@ -5,13 +5,13 @@ It does not know how a verdict is checked: it is handed the function that does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.entries import Detail
 from core.errors import Refused
 from core.finding import Finding, finding
 from core.ledger import Event
+from core.state import Known
 from core.text import short, visible
 from miniobserve.traces import Trace
 
@@ -22,10 +22,10 @@ Verdicts = Callable[[str], "SignedVerdict"]
 """The signed verdict of a digest, its signature checked now against the trust file."""
 
 
-def gate_answer(trace: Trace, detail: Detail | None, verdicts: Verdicts) -> Finding:
+def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts) -> Finding:
     """What stands behind the promotion under which the request was answered."""
     command = f"spine show {short(trace.entry_sha)} --json"
-    events = detail.history if detail else ()
+    events = known.history if known is not None else []
     promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
     if promoted is None:
         return finding(7, "no promotion is recorded", "missing", {}, command)
@@ -51,7 +51,7 @@ def _signed(promoted: Event, digest: str, verdicts: Verdicts, evidence: dict[str
     return finding(7, visible(answer), "verified", evidence, command)
 
 
-def _unsigned(promoted: Event, events: tuple[Event, ...], evidence: dict[str, Any], command: str) -> Finding:
+def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:
     run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
     if run is None:
         answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"

@@ -1,7 +1,7 @@
 """A gate run: gathers the files the gate compares, lets it decide, and writes down what it decided on an entry.
 
-A report that belongs to no entry is compared and nothing is written. What a report or a baseline holds is
-decided by ``core.judge``; this only knows where they are.
+A report that belongs to no entry is compared and nothing is written; nor is a run that could not compare
+anything. What a report or a baseline holds is decided by ``core.judge``; this only knows where they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.workload import workload_errors
 
 
 class Gated(msgspec.Struct, frozen=True, kw_only=True):
-    """One gate run. ``sha`` and ``seq`` are None where the report belongs to no entry."""
+    """One gate run. ``sha`` is None where the report belongs to no entry, ``seq`` where nothing was written."""
 
     sha: str | None
     seq: int | None
@@ -52,7 +52,9 @@ def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | No
         tolerance_pp=tolerance_pp,
         never_regress=_kept(spine, sha, raw),
     )
-    kept = spine.ledger.put(raw) if raw is not None and decision.result != "error" else None
+    if decision.result == "error" or raw is None:
+        return Gated(sha=sha, seq=None, decision=decision, stable=stable)  # nothing was compared, nothing is known
+    kept = spine.ledger.put(raw)
     receipt = registry.gated(sha, result=decision.result, report=report, baseline=kept, stable=stable)
     return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable)
 

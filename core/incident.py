@@ -15,20 +15,31 @@ import msgspec
 
 from core.asking import ask
 from core.corpus import Corpora, Search
-from core.entries import Detail
+from core.entries import Detail, describe
 from core.errors import Damaged, SpineError, UnknownRef
 from core.finding import Finding, finding
 from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
+from core.state import Known
 from core.text import short, visible
 from core.times import of_ns
 from core.traffic import FULL, assign
 from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
 
-_ASKED_AGAIN = 12
-"""Most promoted entries the sentence is put to; each one is loaded and hashed first."""
+
+class _Feature(msgspec.Struct, frozen=True):
+    """What a drift report says of one feature, as far as a walk quotes it."""
+
+    psi: float | None = None
+    status: str = "?"
+
+
+class _Drift(msgspec.Struct, frozen=True):
+    """A day's drift report, as far as a walk quotes it."""
+
+    features: dict[str, _Feature] = {}
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,15 +74,15 @@ class Investigator:
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on."""
         probe = self._probe(trace)
-        detail = self._detail(trace.entry_sha)
+        sha = trace.entry_sha
         steps: tuple[Callable[[], Finding], ...] = (
-            lambda: self._model(trace, detail),
+            lambda: self._model(trace),
             lambda: self._inputs(trace),
-            lambda: self._corpus(trace, detail),
-            lambda: self._rows(trace, detail, probe),
-            lambda: self._score(trace, detail, probe),
+            lambda: self._corpus(trace, self._detail(sha)),
+            lambda: self._rows(trace, self._detail(sha), probe),
+            lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
-            lambda: gate_answer(trace, detail, self._verdict),
+            lambda: gate_answer(trace, self._known(sha), self._verdict),
             lambda: self._way_out(trace, probe),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
@@ -90,11 +101,16 @@ class Investigator:
         except UnknownRef:
             return None
 
-    def _model(self, trace: Trace, detail: Detail | None) -> Finding:
+    def _known(self, sha: str) -> Known | None:
+        """What the ledger's events say of an entry, without its evidence."""
+        return self._registry.state().entries.get(sha)
+
+    def _model(self, trace: Trace) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
-        if detail is None:
+        known = self._known(trace.entry_sha)
+        if known is None:
             return finding(1, f"{short(trace.entry_sha)} is not in the registry", "missing", {}, command)
-        entry = detail.entry
+        entry = describe(known, self._registry.state())
         name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
         evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
         said = ask(self._registry, self._workload, entry.sha, trace.sentence)
@@ -112,14 +128,17 @@ class Investigator:
     def _inputs(self, trace: Trace) -> Finding:
         day = of_ns(trace.started_ns)[:10]
         file = self._drift / f"{day}.json"
-        command = f"spine drift report --day {day}"
+        command = f"spine traces list --day {day}"
         if not file.is_file():
             return finding(2, f"there is no drift report for {day}", "missing", {"day": day}, command)
-        report = msgspec.json.decode(file.read_bytes())
-        features = report.get("features", {})
-        worst: tuple[str, Any] = max(features.items(), key=lambda item: item[1].get("psi") or 0, default=("?", {}))
-        answer = f"{day}  {worst[1].get('status', '?')}, worst {worst[0]} PSI {worst[1].get('psi')}"
-        return finding(2, visible(answer), "recorded", {"day": day, "features": features}, command)
+        try:
+            features = msgspec.json.decode(file.read_bytes(), type=_Drift).features
+        except (OSError, msgspec.MsgspecError) as error:
+            what = f"the drift report of {day} cannot be read: {visible(str(error), 120)}"
+            return finding(2, what, "mismatch", {"day": day, "file": str(file)}, command)
+        name, worst = max(features.items(), key=lambda item: item[1].psi or 0.0, default=("?", _Feature()))
+        answer = f"{day}  {worst.status}, worst {name} PSI {worst.psi}"
+        return finding(2, visible(answer), "recorded", {"day": day, "features": msgspec.to_builtins(features)}, command)
 
     def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine lineage {short(trace.entry_sha)} --verify"
@@ -173,7 +192,9 @@ class Investigator:
                 search = self._search(dvc_hash, probe)
             except SpineError:
                 continue  # another corpus that is not on this machine says nothing about this one
-            found.append({"path": path, "dvc_hash": dvc_hash, "matched": search.matched, "rows": search.rows})
+            quoted = [{"row": row.number, "text": row.text} for row in search.shown]
+            counts = {"matched": search.matched, "rows": search.rows}
+            found.append({"path": path, "dvc_hash": dvc_hash, **counts, "quoted": quoted})
         return found
 
     def _search(self, dvc_hash: str, probe: Probe) -> Search:
@@ -220,7 +241,7 @@ class Investigator:
         newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
         expected = probe.expected if probe else None
         opinions: list[dict[str, Any]] = []
-        for entry in newest[:_ASKED_AGAIN]:
+        for entry in newest:
             said = ask(self._registry, self._workload, entry.sha, trace.sentence)
             right = said.problem is None and expected is not None and said.output == expected
             verifies = said.problem is None
@@ -241,8 +262,8 @@ class Investigator:
     def _no_way_out(self, opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
         others = [o for o in opinions if o["sha"] != trace.entry_sha]
         answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
-        missing = f" whose corpus holds {probe.label}" if probe else ""
-        suggestion = f"train and promote a model{missing}"
+        expected = f" that answers “{visible(probe.expected, 80)}”" if probe and probe.expected else ""
+        suggestion = f"train and promote a model{expected}"
         evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
         return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
 

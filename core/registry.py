@@ -19,7 +19,7 @@ from core.errors import BadInput, Refused, SpineError
 from core.history import History, Receipt
 from core.ledger import Draft, Event, Ledger
 from core.rules import may_promote, may_release, may_roll_back, may_route, may_tombstone
-from core.state import State, check_semver
+from core.state import State, check_reason, check_semver
 from core.text import short
 from core.traffic import FULL, Arm, Route
 
@@ -122,7 +122,7 @@ class Registry:
             )
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
-    def gated(self, sha: str, *, result: str, report: str, baseline: str | None, stable: str | None) -> Receipt:
+    def gated(self, sha: str, *, result: str, report: str, baseline: str, stable: str | None) -> Receipt:
         """Write down what a gate run decided on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA."""
         body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
         drafts = [Draft(kind="gated", body=body)]
@@ -148,6 +148,7 @@ class Registry:
             Conflict: the ledger moved from ``expected``.
         """
         check_semver(semver)
+        check_reason(reason)
         sha = self.resolve(ref)
         asked = {"sha": sha, "semver": semver, "reason": reason}
 
@@ -180,6 +181,7 @@ class Registry:
             Refused: it is not promoted, is held or tombstoned.
             Damaged: its bytes do not verify now.
         """
+        check_reason(reason)
         sha = self.resolve(ref)
 
         def decide(state: State) -> list[Draft]:
@@ -204,6 +206,7 @@ class Registry:
             Refused: the entry never was stable, is held or tombstoned.
             Damaged, Unavailable: its bytes do not verify now.
         """
+        check_reason(reason)
         sha = self.resolve(ref)
 
         def decide(state: State) -> list[Draft]:
@@ -226,6 +229,7 @@ class Registry:
         Raises:
             Refused: it is not held.
         """
+        check_reason(reason)
         sha = self.resolve(ref)
         asked = {"sha": sha, "reason": reason}
 
@@ -241,6 +245,7 @@ class Registry:
         Raises:
             Refused: it takes traffic now.
         """
+        check_reason(reason)
         sha = self.resolve(ref)
         asked = {"sha": sha, "reason": reason}
 

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -38,11 +38,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = "unknown"
     workload: str = "minitutor"
     text_policy: Literal["full", "hash", "none"] = "full"
-    rate_per_hour: float | None = 0.05
+    rate_per_hour: Annotated[float, msgspec.Meta(ge=0, lt=1e9)] | None = 0.05
     """USD for an hour of this machine; None where nobody knows it."""
     price_version: str = "2026-01"
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}
     """Setting name → where its value came from."""
 
@@ -141,7 +141,9 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
             {**merged, "root": str(root), "origins": origins}, Settings, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
-        raise BadInput(f"a setting is wrong: {visible(str(error), 160)}", "`spine info` shows each setting") from error
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        where = origins.get(name, "its default")
+        raise BadInput(f"{visible(name, 40)} is wrong: {visible(str(error), 160)}", f"mend it in {where}") from error
 
 
 def _path(kind: type, value: Any) -> Any:

@@ -148,6 +148,16 @@ def check_semver(semver: str) -> str:
     return semver
 
 
+def check_reason(reason: str) -> None:
+    """Refuse to change anything for no reason.
+
+    Raises:
+        BadInput: the reason is blank.
+    """
+    if not reason.strip():
+        raise BadInput("a change needs a reason; it stands in the ledger for good", "give --reason TEXT")
+
+
 def _ignore(_state: State, _event: Event) -> None:
     """An event that moves no pointer."""
 

@@ -18,15 +18,15 @@ def moment(text: str) -> str:
     """
     try:
         when = datetime.fromisoformat(text)
-    except ValueError as error:
+        if len(text) <= len("2026-11-22"):
+            when += timedelta(days=1, microseconds=-1)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return when.astimezone(UTC).strftime(FORMAT)
+    except (ValueError, OverflowError) as error:
         raise BadInput(
             f"{visible(text, 60)!r} is not a time", "write it as 2026-11-22, 2026-11-22T14:03 or 2026-11-22T14:03:11Z"
         ) from error
-    if len(text) <= len("2026-11-22"):
-        when += timedelta(days=1, microseconds=-1)
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return when.astimezone(UTC).strftime(FORMAT)
 
 
 def of_ns(nanoseconds: int) -> str:

@@ -22,6 +22,8 @@ from minitutor.tokenizer import Codec
 
 BATCH = 32
 
+_OUTSIDE = "This sentence is outside what the lesson covers."
+
 
 class _Piece(msgspec.Struct, frozen=True):
     """One sentence for the model: where it stands in its text, and its tokens."""
@@ -100,7 +102,7 @@ class Tutor:
         output = text
         for piece, result in reversed(list(zip(pieces, decoded, strict=True))):
             output = output[: piece.begin] + self._codec.decode(result.ids) + output[piece.end :]
-        fields: dict[str, str | None] = {"explanation": "No verb of the lesson was found here.", "spanish": None}
+        fields: dict[str, str | None] = {"explanation": _OUTSIDE, "spanish": None}
         if parsed is not None:
             word = explain.changed_word(text, output, parsed.at, parsed.form)
             fields = {"explanation": explain.explanation(parsed, word), "spanish": parsed.cell.spanish}

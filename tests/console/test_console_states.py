@@ -62,7 +62,7 @@ async def test_empty_project_says_what_to_do(tmp_path: Path, run_console: Any) -
     create_ledger(settings, "prod")
     with Spine(settings, readonly=True) as spine:
         async with run_console(Source(spine)) as desk:
-            assert "no entries yet" in desk.text()
+            assert "no entries" in desk.text()
             assert "spine register" in desk.text()
             assert desk.lines()[0].startswith(" prod ▸ ledger.db ▸ READ-ONLY")
             await desk.press("2")

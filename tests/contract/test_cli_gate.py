@@ -107,11 +107,13 @@ def test_what_cannot_be_compared_is_an_error_and_no_failure(
     assert found["reasons"]
 
 
-def test_without_a_baseline_nothing_passes(gated: Path, make_bundle: Make, capsys: Capture) -> None:
+def test_without_a_baseline_nothing_passes_and_nothing_is_written(
+    gated: Path, make_bundle: Make, capsys: Capture
+) -> None:
     (gated / "eval_baseline.json").unlink()
     sha = register(gated, make_bundle(1))
     assert gate(capsys, sha)[0] == 2
-    assert main(["promote", sha, "--semver", "v0.1.0", "--reason", "x"]) == 1
+    assert kinds(gated)[-1] == "registered", "a run that compared nothing says nothing about the entry"
 
 
 def test_the_committed_baseline_reads() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from core.errors import Damaged, Unavailable, UnknownRef
 from core.lineage import Hop
 from core.settings import load
 from core.spine import Spine, create_ledger, open_spine
+from core.times import of_ns
 from core.traffic import assign
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
@@ -137,6 +139,8 @@ def test_the_eight_answers(spine: Spine, silent: str) -> None:
     assert got[3].evidence["corpora"][0]["rows"] == 50
     assert (got[4].evidence["matched"], got[4].evidence["quoted"]) == (0, [])
     other = got[4].evidence["elsewhere"][0]
+    quoted = other.pop("quoted")
+    assert [row["row"] for row in quoted] == [51, 52]
     assert other | {"dvc_hash": ""} == {
         "path": "data/v2.jsonl",
         "dvc_hash": "",
@@ -279,3 +283,31 @@ def test_promoted_entries_serve_and_walk_with_mlflow_and_dvc_gone(spine: Spine, 
         for here, away in moved:
             away.rename(here)
         (world / "v1.gone").rename(world / "data" / "v1.jsonl")
+
+
+def test_one_broken_piece_of_evidence_hides_nothing_else(
+    spine: Spine, world: Path, silent: str, tmp_path: Path
+) -> None:
+    answered(spine, "req-00000013", SAID, SAID)
+    shutil.copytree(world, tmp_path / "copy")
+    connection = sqlite3.connect(tmp_path / "copy" / ".spine" / "ledger.db")
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("UPDATE evidence SET body = body || ' '")
+    connection.commit()
+    connection.close()
+    with open_spine(tmp_path / "copy") as copy:
+        found = statuses(copy, "req-00000013")
+    assert (found[1], found[3], found[5], found[6]) == ("verified", "mismatch", "mismatch", "verified")
+
+
+@pytest.mark.parametrize("text", ["{", '{"features": null}', '{"features": {"a": {"psi": "x"}}}', "[]"])
+def test_a_drift_report_that_cannot_be_read_is_said(spine: Spine, silent: str, text: str) -> None:
+    trace = answered(spine, f"req-drift-{abs(hash(text)) % 10**6:06d}", SAID, SAID)
+    file = spine.settings.drift_reports / f"{of_ns(trace.started_ns)[:10]}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    try:
+        assert statuses(spine, trace.request_id)[2] == "mismatch"
+    finally:
+        file.unlink()

@@ -269,3 +269,14 @@ def test_rollback_refuses_what_never_was_stable_or_does_not_verify(
         spine.registry.rollback(three[0], reason="x")
     assert spine.registry.state().production == three[1]
     assert spine.registry.state().entries[three[1]].held is None
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_nothing_changes_for_no_reason(spine: Spine, three: list[str], blank: str) -> None:
+    before = spine.registry.state().seq
+    for change in (spine.registry.route_single, spine.registry.rollback, spine.registry.tombstone):
+        with pytest.raises(BadInput, match="needs a reason"):
+            change(three[0], reason=blank)
+    with pytest.raises(BadInput, match="needs a reason"):
+        spine.registry.promote(three[2], "v9.0.0", reason=blank)
+    assert spine.registry.state().seq == before

@@ -23,7 +23,7 @@ def test_moment(typed: str, meant: str) -> None:
     assert moment(typed) == meant
 
 
-@pytest.mark.parametrize("bad", ["", "yesterday", "2026-13-01", "\x1b[2J", "9" * 400])
+@pytest.mark.parametrize("bad", ["", "yesterday", "2026-13-01", "\x1b[2J", "9" * 400, "0001-01-01T00:00:00+14:00"])
 def test_not_a_moment(bad: str) -> None:
     with pytest.raises(BadInput):
         moment(bad)
