@@ -74,6 +74,7 @@ class Investigator:
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on."""
         probe = self._probe(trace)
+        self._registry.state()  # a broken chain is no finding: nothing could be said at all
         sha = trace.entry_sha
         steps: tuple[Callable[[], Finding], ...] = (
             lambda: self._model(trace),

@@ -119,17 +119,6 @@ def test_open_press_keys_and_quit(terminal: Any) -> None:
     assert console.given_back()
 
 
-def test_keys_that_arrive_together_go_to_the_prompt(terminal: Any) -> None:
-    """A slow line, or a paste, sends a whole command at once; none of its letters may act on the screen."""
-    console = terminal()
-    console.until("production")
-    console.press(":history\r")
-    console.until("body")
-    console.read(0.5)
-    console.press(":q\r")
-    assert console.ended() == 0
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_gives_the_terminal_back_and_is_told(terminal: Any, number: signal.Signals, code: int) -> None:
     console = terminal("--screen", "ledger")
