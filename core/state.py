@@ -163,7 +163,9 @@ def _ignore(_state: State, _event: Event) -> None:
 
 
 def _opened(state: State, event: Event) -> None:
-    state.env = event.body.get("env", "dev")
+    """A ledger's environment is its first event; no later one makes it another."""
+    if event.seq == 1:
+        state.env = str(event.body.get("env", "dev"))
 
 
 def _registered(state: State, event: Event) -> None:
