@@ -250,6 +250,9 @@ def test_verify(world: World, capsys: Capture) -> None:
         "evidence": 8,
         "bundles": 3,
         "pointers": 3,
+        "verdicts": 2,
+        "corpora": 2,
+        "traces": 1,
     }
     done = run(capsys, "verify", "--checkpoint", report["checkpoint"])
     assert (done.code, done.err) == (0, "")
