@@ -49,7 +49,7 @@ def on_verdict(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, An
     """
     from core.verdict import VerifiedVerdict
 
-    if type(verdict) is not VerifiedVerdict:
+    if type(verdict) is not VerifiedVerdict or not hasattr(verdict, "decision"):
         raise Refused("only a verified verdict promotes", "give the signed file: `spine promote REF --verdict F`")
     verdict.check(sha, state.production)
     return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id}

@@ -22,8 +22,8 @@ from core import dsse
 from core.canonical import canonical
 from core.comparison import Decision
 from core.errors import Refused
-from core.keys import TrustedKey, new_key, trust_bytes
 from core.keys import Trust as TrustFile
+from core.keys import TrustedKey, new_key, trust_bytes
 from core.verify import read_chain
 from core.verify import verify as verify_all
 from gating import at, changed, leaves
