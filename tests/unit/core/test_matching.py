@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def running(process: str) -> bool:
 def test_an_interrupt_ends_the_search_and_its_process(rows: Path) -> None:
     code = f"""
 import sys
+import time
 from pathlib import Path
 from core.matching import matching
 print("ready", flush=True)
@@ -108,4 +110,7 @@ except KeyboardInterrupt:
             pass
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(20) == 130
+    deadline = time.monotonic() + 20
+    while any(map(running, children)) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not [child for child in children if running(child)]
