@@ -19,6 +19,7 @@ from console.source import PAGE
 from console.table import Column, Table
 from console.view import View, document
 from console.words import age, builtins, dash, milliseconds, status
+from core.text import argument
 from core.times import of_ns
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class IncidentView(View):
             found.append(("check command", finding.command))
         if self.request in self.walks and self.walks[self.request].suggestion:
             found.append(("way out", self.walks[self.request].suggestion))
-        return [*found, ("command", f"spine incident {self.request} --json")] if found else []
+        return [*found, ("command", f"spine incident --json {argument(self.request)}")] if found else []
 
     def export(self) -> tuple[str, Any] | None:
         """The walk where there is one, else the traces that are shown."""

@@ -6,6 +6,7 @@ hashed again first: a folder whose bytes are not its name is refused. It does no
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -50,7 +51,7 @@ class Cache:
         """An entry's folder, its bytes hashed again just now.
 
         Raises:
-            Unavailable: it is not in the cache.
+            Unavailable: it is not in the cache, or this machine cannot read it now.
             Damaged: its bytes are not what the SHA says.
         """
         folder = self.path(sha)
@@ -61,6 +62,11 @@ class Cache:
         try:
             bundle = read_bundle(folder)
         except BundleRefused as error:
+            if (failed := _of_the_machine(error)) is not None:
+                raise Unavailable(
+                    f"the bundle of {short(sha)} cannot be read now: {failed.strerror or failed}",
+                    "that says nothing about its bytes: mend the machine, then repeat the command",
+                ) from error
             raise Damaged(f"the cached bundle of {short(sha)} is damaged: {error.message}", _WAY_OUT) from error
         if bundle.sha != sha:
             raise Damaged(f"the cached bundle of {short(sha)} hashes to {short(bundle.sha)} now", _WAY_OUT)
@@ -89,4 +95,15 @@ class Cache:
             os.close(handle)
 
 
+def _of_the_machine(error: BaseException) -> OSError | None:
+    """The failure of the machine, and not of the bytes, that a refusal comes from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _MACHINE:
+            return cause
+        cause = cause.__cause__
+    return None
+
+
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 _WAY_OUT = "it was left as it is and serves nothing; register the same bundle again to replace it"

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from core.errors import BadInput, Damaged, Unavailable, UnknownRef
+from core.matching import PATIENCE, TooSlowError, matching
 from core.text import visible
 
 _HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -138,45 +139,48 @@ class Corpora:
             Damaged: one of the hashes does not hold.
         """
         self.file(dvc_hash, pull=pull)
-        found = self.search(dvc_hash, r"(?!)", limit=0)
-        if sha256 is not None and found.sha256 != sha256:
-            raise Damaged(
-                f"corpus {dvc_hash[:12]} has SHA-256 {found.sha256[:12]}, its manifest says {sha256[:12]}", _WAY_OUT
-            )
-        return found
+        digest = hashlib.sha256()
+        rows = 0
+        for rows, raw in enumerate(self.read(dvc_hash), 1):  # noqa: B007  (the last number is how many there are)
+            digest.update(raw)
+        found = digest.hexdigest()
+        if sha256 is not None and found != sha256:
+            raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {sha256[:12]}", _WAY_OUT)
+        return Search(dvc_hash=dvc_hash, pattern="", rows=rows, matched=0, shown=(), md5=dvc_hash, sha256=found)
 
-    def search(self, dvc_hash: str, pattern: str, *, limit: int = 20) -> Search:
+    def search(self, dvc_hash: str, pattern: str, *, limit: int = 20, patience: float = PATIENCE) -> Search:
         """The rows whose text matches a Python regular expression, hashing every byte on the way.
 
+        The search runs in a process of its own, which is killed when it takes ``patience`` seconds longer than
+        its bytes take to read, or when this one is interrupted.
+
         Raises:
-            BadInput: the pattern is not a regular expression.
+            BadInput: the pattern is not a regular expression, or takes too long.
             Damaged: the bytes do not have the hash.
         """
         try:
-            find = re.compile(pattern[: _LONGEST_PATTERN + 1]).search
+            re.compile(pattern[: _LONGEST_PATTERN + 1])
         except (re.error, RecursionError, OverflowError) as error:
             raise BadInput(f"{visible(pattern, 60)!r} is not a regular expression: {error}", "escape it") from error
         if len(pattern) > _LONGEST_PATTERN:
             raise BadInput(f"the pattern has over {_LONGEST_PATTERN} characters", "shorten it")
-        sha256 = hashlib.sha256()
-        shown: list[Row] = []
-        rows = matched = 0
-        for raw in self.read(dvc_hash):
-            rows += 1
-            sha256.update(raw)
-            text = raw.decode("utf-8", "replace").rstrip("\r\n")
-            if (match := find(text)) is not None:
-                matched += 1
-                if len(shown) < limit:
-                    shown.append(Row(number=rows, text=text, start=match.start(), end=match.end()))
+        path = self.file(dvc_hash)
+        try:
+            found = matching(path, pattern, limit, patience=patience)
+        except TooSlowError as error:
+            raise BadInput(
+                f"{visible(pattern, 60)!r} was stopped after {error.seconds:.0f} s: it backtracks without end",
+                "make it plainer: a repeat inside a repeat, such as (a+)+, is what takes for ever",
+            ) from error
+        self._check(dvc_hash, str(found["md5"]), path)
         return Search(
             dvc_hash=dvc_hash,
             pattern=pattern,
-            rows=rows,
-            matched=matched,
-            shown=tuple(shown),
+            rows=found["rows"],
+            matched=found["matched"],
+            shown=tuple(Row(number=n, text=text, start=start, end=end) for n, text, start, end in found["shown"]),
             md5=dvc_hash,
-            sha256=sha256.hexdigest(),
+            sha256=found["sha256"],
         )
 
     # ------------------------------------------------------------------------------------------------

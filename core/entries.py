@@ -15,6 +15,7 @@ from core.canonical import parse_json
 from core.errors import BundleRefused
 from core.ledger import Event
 from core.report import Count, EvalReport, read_report
+from core.standing import Standing, standing
 from core.state import Known, State
 from core.text import short
 
@@ -44,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     registered_at: str
     seq: int
+    verdict: Standing | None = None
+    """What its newest promotion stands on: signed | unsigned | overridden; None where it has none."""
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +117,7 @@ def describe(known: Known, state: State) -> Entry:
         size_bytes=get("size", 0),
         registered_at=known.registered.at,
         seq=known.registered.seq,
+        verdict=standing(known.promoted[-1]) if known.promoted else None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import Refused
 from core.finding import Finding, finding
 from core.ledger import Event
+from core.standing import WORDS, standing
 from core.state import Known
 from core.text import short, visible
 from miniobserve.traces import Trace
@@ -22,7 +23,11 @@ Verdicts = Callable[[str], "SignedVerdict"]
 """The signed verdict of a digest, its signature checked now against the trust file."""
 
 
-def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts) -> Finding:
+Hashes = Callable[[int], str | None]
+"""The hash of the ledger's event of a seq, None where there is none."""
+
+
+def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: Hashes) -> Finding:
     """What stands behind the promotion under which the request was answered."""
     command = f"spine show {short(trace.entry_sha)} --json"
     events = known.history if known is not None else []
@@ -31,24 +36,43 @@ def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts) -> Findin
         return finding(7, "no promotion is recorded", "missing", {}, command)
     told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
     verdict = promoted.body.get("verdict") or {}
-    evidence = {"promoted": told, "verdict": verdict}
-    if verdict.get("signed"):
-        return _signed(promoted, str(verdict.get("digest")), verdicts, evidence, command)
+    evidence = {"promoted": told, "verdict": verdict, "standing": standing(promoted)}
+    if standing(promoted) == "signed":
+        return _signed(promoted, verdicts, hash_at, evidence, command)
     return _unsigned(promoted, events, evidence, command)
 
 
-def _signed(promoted: Event, digest: str, verdicts: Verdicts, evidence: dict[str, Any], command: str) -> Finding:
+def _signed(promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict[str, Any], command: str) -> Finding:
     try:
-        signed = verdicts(digest)
+        signed = verdicts(str(promoted.body["verdict"].get("digest")))
+        problem = disagreement(signed, promoted, hash_at)
     except Refused as error:
         return finding(7, f"its verdict does not hold: {error.message}", "mismatch", evidence, command)
     said = signed.statement.predicate
     evidence["run"] = {"id": said.run.id, "url": said.run.url, "code": said.code, "issued": said.issued}
     evidence["key"] = {"id": signed.key.id, "name": signed.key.name}
     evidence["ledger_head"] = {"seq": said.ledger.seq, "hash": said.ledger.hash}
-    where = f"run {said.run.id}, decided on ledger #{said.ledger.seq}, promoted at #{promoted.seq}"
-    answer = f"{said.result}, signed by {signed.key.name}, {where}"
-    return finding(7, visible(answer), "verified", evidence, command)
+    if problem is not None:
+        return finding(7, f"its verdict does not hold: {problem}", "mismatch", evidence, command)
+    where = f"run {said.run.id} {said.run.url}".rstrip()
+    answer = (
+        f"{said.result}, signed by {signed.key.name} ({signed.key.id}), {where}, "
+        f"decided on ledger #{said.ledger.seq} {short(said.ledger.hash)}, promoted at #{promoted.seq}"
+    )
+    return finding(7, visible(answer, 600), "verified", evidence, command)
+
+
+def disagreement(signed: SignedVerdict, promoted: Event, hash_at: Hashes) -> str | None:
+    """What a verdict whose signature holds says against the promotion that names it; None where nothing."""
+    said = signed.statement.predicate
+    about = signed.statement.subject[0].digest.get("sha256", "")
+    if about != promoted.body.get("sha"):
+        return f"it is about {visible(short(about))}"
+    if said.result != "pass":
+        return f"it says {visible(said.result, 20)}"
+    if said.ledger.seq >= promoted.seq or hash_at(said.ledger.seq) != said.ledger.hash:
+        return f"it was decided on another ledger than this one's #{said.ledger.seq}"
+    return None
 
 
 def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:
@@ -59,4 +83,6 @@ def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any]
     evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
     against = short(str(run.body.get("baseline") or "")) or "none"
     answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
+    if standing(promoted) == "overridden":
+        answer += f", {WORDS['overridden']} at #{promoted.seq}"
     return finding(7, visible(answer), "recorded", evidence, command)

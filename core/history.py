@@ -16,7 +16,7 @@ import msgspec
 
 from core.errors import Conflict
 from core.ledger import Draft, Event, Ledger, same_request
-from core.state import State, fold, until
+from core.state import State, check_key, fold, until
 
 _TRIES = 200
 
@@ -59,6 +59,8 @@ class History:
         asked: tuple[str, dict[str, Any]] | None = None,
     ) -> Receipt | None:
         """Decide and append until the ledger held still meanwhile; None where there was nothing to do."""
+        if key is not None:
+            check_key(key)
         for _attempt in range(_TRIES):
             earlier = self._ledger.by_key(key) if key else None
             if earlier is not None and key is not None and asked is not None:

@@ -6,7 +6,6 @@ It asks the traces, the registry, the corpora and the workload, and guesses noth
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
 from core.state import Known
-from core.text import short, visible
+from core.text import argument, short, visible
 from core.times import of_ns
 from core.traffic import FULL, assign
 from core.workload import Probe, Workload, workload_errors
@@ -83,7 +82,7 @@ class Investigator:
             lambda: self._rows(trace, self._detail(sha), probe),
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
-            lambda: gate_answer(trace, self._known(sha), self._verdict),
+            lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at),
             lambda: self._way_out(trace, probe),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
@@ -105,6 +104,11 @@ class Investigator:
     def _known(self, sha: str) -> Known | None:
         """What the ledger's events say of an entry, without its evidence."""
         return self._registry.state().entries.get(sha)
+
+    def _hash_at(self, seq: int) -> str | None:
+        """The hash of the ledger's event of a seq."""
+        events = self._registry.events()
+        return events[seq - 1].hash if 0 < seq <= len(events) else None
 
     def _model(self, trace: Trace) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
@@ -162,7 +166,7 @@ class Investigator:
             return finding(
                 4, "the workload names nothing to look for", "missing", {}, f"spine corpus grep {sha} PATTERN"
             )
-        command = f"spine corpus grep {sha} {shlex.quote(probe.pattern)}"
+        command = f"spine corpus grep {sha} {argument(probe.pattern)}"
         own = [self._search(str(corpus.get("dvc_hash")), probe) for corpus in manifest_corpora(detail)]
         if not own:
             return finding(4, "there is no corpus to search", "missing", {}, command)
@@ -253,7 +257,7 @@ class Investigator:
         if better is None:
             return self._no_way_out(opinions, trace, probe)
         verb = "rollback" if state.entries[better["sha"]].stable_since else "route single"
-        command = f"spine {verb} {better['semver']} --reason {shlex.quote(trace.request_id)}"
+        command = f"spine {verb} {better['semver']} {argument(trace.request_id, '--reason')}"
         answer = (
             f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
         )

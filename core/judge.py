@@ -17,7 +17,7 @@ from core.canonical import parse_json
 from core.comparison import Decision
 from core.errors import BadInput
 from core.gate import combine, failed_closed, gate
-from core.report import SCHEMA, EvalReport
+from core.report import SCHEMA, EvalReport, convert_report
 from core.text import visible
 
 _HINT = "evaluate the entry again to make a new one"
@@ -42,10 +42,8 @@ def read_submission(raw: bytes, *, what: str = "the report") -> Submission:
         BadInput: it is not strict JSON, repeats a key, lacks a field, has one of the wrong kind or another schema.
     """
     data = parse_json(raw, what=what)
-    if isinstance(data, dict) and data.get("schema") != SCHEMA:
-        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {SCHEMA!r}", _HINT)
+    report = convert_report(data, what=what)
     try:
-        report = msgspec.convert(data, EvalReport)
         carried = msgspec.convert(data, _Carried)
     except msgspec.ValidationError as error:
         raise BadInput(f"{what} is not a {SCHEMA} report: {visible(str(error), 160)}", _HINT) from error

@@ -5,19 +5,26 @@ It knows where the trust file, the baseline and the commit are; what a verdict m
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.canonical import parse_json
 from core.errors import BadInput, Refused
 from core.keys import SigningKey, Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
 from core.spine import Spine
+from core.standing import signer
 from core.state import State
 from core.statement import Run, Stable, statement
 from core.text import visible
 from core.verdict import VerifiedVerdict, sign, verify
+
+_ELSEWHERE = frozenset(
+    f"GIT_{name}"
+    for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES")
+)
 
 
 def committed(spine: Spine) -> tuple[bytes, str]:
@@ -27,14 +34,19 @@ def committed(spine: Spine) -> tuple[bytes, str]:
         Refused: it is not committed, or the file on disk is another one.
     """
     settings = spine.settings
-    name = os.path.relpath(settings.eval_baseline, settings.root)
     head = _git(settings.root, "rev-parse", "--verify", "HEAD").decode().strip()
-    raw = _git(settings.root, "show", f"HEAD:{name}")
-    if not head or not raw:
-        raise Refused(f"{visible(name, 80)} is not committed", "only a reviewed, committed baseline is signed against")
-    if not settings.eval_baseline.is_file() or settings.eval_baseline.read_bytes() != raw:
+    return _as_committed(settings.root, settings.eval_baseline, "only a reviewed, committed baseline counts"), head
+
+
+def _as_committed(root: Path, file: Path, hint: str) -> bytes:
+    """A file's bytes, where they are those of the commit that is checked out."""
+    name = os.path.relpath(file, root)
+    raw = _git(root, "show", f"HEAD:{name}")
+    if not raw:
+        raise Refused(f"{visible(name, 80)} is not committed", hint)
+    if not file.is_file() or file.read_bytes() != raw:
         raise Refused(f"{visible(name, 80)} differs from the committed one", f"git checkout {visible(name, 80)}")
-    return raw, head
+    return raw
 
 
 def signed(spine: Spine, sha: str, report: bytes, never_regress: dict[str, bool] | None, key: SigningKey) -> bytes:
@@ -60,17 +72,41 @@ def signed(spine: Spine, sha: str, report: bytes, never_regress: dict[str, bool]
     return sign(stated, key)
 
 
-def verifier(spine: Spine, envelope: bytes) -> Callable[[str, State], VerifiedVerdict]:
-    """What checks a verdict for the entry and the state a promotion is being decided on."""
+class Attempt:
+    """An envelope handed in for a promotion. Calling it checks it for an entry and the state that is decided on.
 
-    def check(sha: str, state: State) -> VerifiedVerdict:
+    ``claims`` is what it says of itself before anything is checked: its digest, and the key that is to have
+    signed it. They are written down where the promotion is refused.
+    """
+
+    def __init__(self, spine: Spine, envelope: bytes) -> None:
+        self._spine = spine
+        self._envelope = envelope
+        self.claims = {"verdict": hashlib.sha256(envelope).hexdigest()}
+        try:
+            claimed = signer(parse_json(envelope, what="the envelope"))
+        except BadInput:
+            claimed = None
+        if claimed is not None:
+            self.claims["signer"] = claimed
+
+    def __call__(self, sha: str, state: State) -> VerifiedVerdict:
+        """Check it; one that holds is kept as evidence.
+
+        Raises:
+            Refused: it does not hold.
+        """
+        spine = self._spine
+        settings = spine.settings
         events = spine.registry.events()
         promoted = [event for event in events if event.kind == "promoted"]
-        baseline = spine.settings.eval_baseline
+        baseline = settings.eval_baseline
         if not baseline.is_file():
             raise Refused("there is no baseline to check the verdict against", f"restore {visible(str(baseline), 120)}")
-        return verify(
-            envelope,
+        if (state.env, settings.env) != ("dev", "dev") and settings.trust.is_file():
+            _as_committed(settings.root, settings.trust, "a key counts once a reviewed commit adds it")
+        verified = verify(
+            self._envelope,
             trust_of(spine),
             sha=sha,
             baseline=baseline.read_bytes(),
@@ -79,8 +115,8 @@ def verifier(spine: Spine, envelope: bytes) -> Callable[[str, State], VerifiedVe
             now=datetime.now(UTC),
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
         )
-
-    return check
+        spine.ledger.put(self._envelope)
+        return verified
 
 
 def stable_of(spine: Spine, state: State) -> Stable | None:
@@ -144,8 +180,13 @@ def _run_url() -> str:
 
 
 def _git(root: Path, *words: str) -> bytes:
+    # A variable that points git at another repository, or at replaced objects, must not choose what is committed.
+    environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, timeout=30, check=False)
+        done = subprocess.run(
+            ["git", "--no-replace-objects", "-C", str(root), *words],
+            capture_output=True, timeout=30, check=False, env=environ,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return b""
     return done.stdout if done.returncode == 0 else b""

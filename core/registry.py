@@ -15,10 +15,11 @@ import msgspec
 from core.artifacts import Artifacts
 from core.cache import Cache
 from core.entries import Detail, Entry, describe, detail, registered_body
-from core.errors import BadInput, Refused, SpineError
+from core.errors import BadInput, Damaged, Refused
 from core.history import History, Receipt
 from core.ledger import Draft, Event, Ledger
 from core.rules import may_promote, may_release, may_roll_back, may_route, may_tombstone
+from core.standing import denied, on_verdict
 from core.state import State, check_reason, check_semver
 from core.text import short
 from core.traffic import FULL, Arm, Route
@@ -135,16 +136,18 @@ class Registry:
         *,
         reason: str = "promoted",
         verdict: Verifier | None = None,
+        override: bool = False,
         expected: int | None = None,
         key: str | None = None,
     ) -> Receipt:
         """Bind a semver to an entry. The first promotion of a ledger also routes to it.
 
         ``verdict`` checks a signed verdict against the very state that is decided on; without one a dev ledger
-        takes an unsigned development verdict, and a prod ledger refuses.
+        takes an unsigned development verdict, and a prod ledger refuses. ``override`` passes over a failed gate
+        in a dev ledger and marks the event for good. A refusal is no result: the same key is decided again.
 
         Raises:
-            Refused: the rules of ``core.rules`` do not allow it; the refusal is written down.
+            Refused, Damaged: the rules of ``core.rules`` or the bytes do not allow it; that is written down.
             Conflict: the ledger moved from ``expected``.
         """
         check_semver(semver)
@@ -155,19 +158,20 @@ class Registry:
         def decide(state: State) -> list[Draft]:
             if state.semvers.get(semver) == sha:
                 return []
-            stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None)
+            stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
             self.verified(sha)
             if verdict is not None:
-                stands_on = self._signed(verdict(sha, state), sha, state)
-            drafts = [Draft(kind="promoted", body={**asked, "verdict": stands_on})]
+                stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state)}
+            drafts = [Draft(kind="promoted", body={**asked, **stands_on})]
             if state.route is None:
                 drafts.append(_single(sha, semver, "the first promotion"))
             return drafts
 
         try:
             done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
-        except Refused as error:
-            self._deny("promote", sha, error, semver=semver)
+        except (Refused, Damaged) as error:
+            refusal = denied("promote", sha, error, verdict, semver=semver, idempotency_key=key)
+            self._ledger.append([refusal], expected=None)
             raise
         if done:
             return done
@@ -267,24 +271,11 @@ class Registry:
             )
         )
 
-    def _signed(self, verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, Any]:
-        """What the event says of a signed verdict, which is checked against the state once more."""
-        from core.verdict import VerifiedVerdict
-
-        if type(verdict) is not VerifiedVerdict:
-            raise Refused("only a verified verdict promotes", "give the signed file: `spine promote REF --verdict F`")
-        verdict.check(sha, state.production)
-        return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id}
-
     def _in_force(self, sha: str) -> Receipt:
         """The event that routed to what is in force already."""
         route = self.state().route
         epoch = route.epoch if route else 0
         return Receipt(seq=epoch, sha=sha, created=False, event=self.events()[epoch - 1])
-
-    def _deny(self, verb: str, sha: str, error: SpineError, **more: str) -> None:
-        body = {"verb": verb, "sha": sha, "reason": error.message[:300], **more}
-        self._ledger.append([Draft(kind="denied", body=body)], expected=None)
 
 
 def _single(sha: str, semver: str, reason: str, *, kind: str = "routed") -> Draft:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from core.canonical import parse_json
 from core.errors import BadInput
 from core.text import visible
 
@@ -73,23 +74,27 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.total.ratio
 
 
-_decoder = msgspec.json.Decoder(EvalReport)
-
-
-def read_report(raw: bytes) -> EvalReport:
-    """Decode a report strictly.
+def read_report(raw: bytes, *, what: str = "the report") -> EvalReport:
+    """Decode a report strictly; ``what`` names it in messages.
 
     Raises:
-        BadInput: it is not JSON, lacks a field, has one of the wrong kind, or another schema.
+        BadInput: it is not strict JSON, repeats a key, lacks a field, has one of the wrong kind or another schema.
     """
+    return convert_report(parse_json(raw, what=what), what=what)
+
+
+def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
+    """A report from JSON that was parsed already.
+
+    Raises:
+        BadInput: see ``read_report``.
+    """
+    if isinstance(data, dict) and data.get("schema") != SCHEMA:
+        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {SCHEMA!r}", _HINT)
     try:
-        report = _decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"this is not a {SCHEMA} report: {visible(str(error), 160)}", "evaluate the entry again to make a new one"
-        ) from error
-    if report.schema != SCHEMA:
-        raise BadInput(
-            f"the report's schema is {visible(report.schema, 40)!r}, not {SCHEMA}", "evaluate the entry again"
-        )
-    return report
+        return msgspec.convert(data, EvalReport)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadInput(f"{what} is not a {SCHEMA} report: {visible(str(error), 160)}", _HINT) from error
+
+
+_HINT = "evaluate the entry again to make a new one"

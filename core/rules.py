@@ -12,11 +12,14 @@ from core.state import Known, State
 from core.text import short, visible
 
 
-def may_promote(state: State, sha: str, semver: str, env: str, *, signed: bool) -> dict[str, Any]:
+def may_promote(
+    state: State, sha: str, semver: str, env: str, *, signed: bool, override: bool = False
+) -> dict[str, Any]:
     """What a promotion without a signed verdict would stand on; with one, only that nothing else forbids it.
 
     A dev ledger takes an unsigned development verdict: the entry has an evaluation report, and the event
-    says that nobody signed for it. A ledger opened as prod, or a process told that it is one, does not.
+    says that nobody signed for it. Only there may a failed gate be passed over, and the event says that too.
+    A ledger that was not opened as dev, or a process told that it is prod, does neither.
 
     Raises:
         Refused: the promotion is not allowed, with the reason.
@@ -34,16 +37,24 @@ def may_promote(state: State, sha: str, semver: str, env: str, *, signed: bool) 
             f"{short(sha)} has no evaluation report: nobody can say how good it is",
             "evaluate the bundle (the report is its eval_report.json) and register it again",
         )
-    if entry.gated is not None and entry.gated.body.get("result") != "pass":
+    dev = (state.env, env) == ("dev", "dev")
+    if override and (signed or not dev):
+        raise Refused(
+            "only a dev ledger passes over a failed gate, and never beside a signed verdict",
+            "train a better one; a prod ledger takes what CI signed: `spine promote REF --verdict F`",
+        )
+    failed = entry.gated is not None and entry.gated.body.get("result") != "pass"
+    if entry.gated is not None and failed and not override:
         raise Refused(
             f"the gate refused {short(sha)} at #{entry.gated.seq}: a model that regresses is not promoted",
             f"`spine gate {short(sha)}` shows why; train a better one",
         )
-    if not signed and "prod" in (state.env, env):
+    if not signed and not dev:
         raise Refused(
             "this ledger is prod: it takes only verdicts signed by CI", "give one: `spine promote REF --verdict F`"
         )
-    return {"signed": False, "report": report, "gated": entry.gated.seq if entry.gated else None}
+    verdict = {"signed": False, "report": report, "gated": entry.gated.seq if entry.gated else None}
+    return {"verdict": verdict, **({"override": True} if failed else {})}
 
 
 def may_route(state: State, sha: str) -> str:

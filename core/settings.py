@@ -48,7 +48,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
-_SECRET = re.compile(r"(://[^:/@]+:)[^@]+@")
+_PASSWORD = re.compile(r"(://[^:/?#@\s]*:)\S*@")
+_USER = re.compile(r"(://)[^:/?#@]+@")
+_QUERY = re.compile(
+    r"([?&;#\s][^=&;#\s]*(?:token|secret|pass|pwd|key|sig|cred|auth)[^=&;#\s]*=)[^&;#\s]+", re.IGNORECASE
+)
 
 
 def find_root(start: Path) -> Path:
@@ -90,8 +94,8 @@ def load(
 
 
 def masked(value: str) -> str:
-    """A setting's value with the password of a URL hidden."""
-    return _SECRET.sub(r"\1•••@", value)
+    """A setting's value with what may be secret in a URL hidden: a password, a user without one, a query's token."""
+    return _QUERY.sub(r"\1•••", _USER.sub(r"\1•••@", _PASSWORD.sub(r"\1•••@", value)))
 
 
 def _file(root: Path) -> tuple[str, dict[str, Any]]:

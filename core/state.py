@@ -158,12 +158,24 @@ def check_reason(reason: str) -> None:
         raise BadInput("a change needs a reason; it stands in the ledger for good", "give --reason TEXT")
 
 
+def check_key(key: str) -> None:
+    """Refuse an idempotency key that no ledger can keep.
+
+    Raises:
+        BadInput: it is blank, or no UTF-8 holds it.
+    """
+    if not key.strip() or key != key.encode("utf-8", "replace").decode():
+        raise BadInput(f"{visible(key, 60)!r} cannot be an idempotency key", "give --key plain text, such as a run id")
+
+
 def _ignore(_state: State, _event: Event) -> None:
     """An event that moves no pointer."""
 
 
 def _opened(state: State, event: Event) -> None:
-    state.env = event.body.get("env", "dev")
+    """A ledger's environment is its first event; no later one makes it another."""
+    if event.seq == 1:
+        state.env = str(event.body.get("env", "dev"))
 
 
 def _registered(state: State, event: Event) -> None:

@@ -45,6 +45,19 @@ def short(sha: str) -> str:
     return visible(sha[:12], 12)
 
 
+def argument(text: str, flag: str = "") -> str:
+    """A text as the end of a command line that somebody pastes: quoted, and no flag though it starts with ``-``.
+
+    With ``flag`` it is that flag's value.
+    """
+    import shlex
+
+    dash = text.startswith("-")
+    if flag:
+        return f"{flag}{'=' if dash else ' '}{shlex.quote(text)}"
+    return f"-- {shlex.quote(text)}" if dash else shlex.quote(text)
+
+
 def _is_hidden(char: str) -> bool:
     return unicodedata.category(char) in _HIDDEN or ord(char) in _BLANK
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 
+from core.bundle import Bundle
 from core.cache import Cache
+from core.entries import EVIDENCE
 from core.errors import BadInput, Damaged, SpineError, Unavailable
 from core.ledger import GENESIS, Event, Head, Ledger, storage_errors
 from core.state import Known, State, fold
@@ -58,9 +60,15 @@ def parse_checkpoint(text: str) -> Head:
 
 
 def verify(
-    ledger: Ledger, cache: Cache, chain: Chain, *, checkpoints: Sequence[Head] = (), progress: Progress
+    ledger: Ledger,
+    cache: Cache,
+    chain: Chain,
+    *,
+    checkpoints: Sequence[Head] = (),
+    more: Sequence[Callable[[State, Progress], Check]] = (),
+    progress: Progress,
 ) -> Iterator[Check]:
-    """Every check, one after the other, as each is done.
+    """Every check, one after the other, as each is done; ``more`` are those of what stands beside the ledger.
 
     Raises:
         Unavailable, Damaged: the ledger cannot be read at all.
@@ -78,6 +86,8 @@ def verify(
         return
     yield _bundles(state, cache, progress)
     yield _pointers(state, chain.events)
+    for step in () if chain.problems else more:  # they ask the registry, which answers on a sound chain alone
+        yield step(state, progress)
 
 
 def read_chain(url: str) -> Chain:
@@ -158,11 +168,13 @@ def _evidence(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Ch
 
 def _named(event: Event) -> Iterator[str]:
     """The digests of the evidence that an event names."""
-    for field, only in (("evidence", None), ("verdict", "report")):
+    for field, only in (("evidence", None), ("verdict", ("report", "digest"))):
         table = event.body.get(field)
         for name, digest in table.items() if isinstance(table, dict) else ():
-            if isinstance(digest, str) and only in (None, name):
+            if isinstance(digest, str) and (only is None or name in only):
                 yield digest
+    if event.kind == "gated":
+        yield from (digest for name in ("report", "baseline") if isinstance(digest := event.body.get(name), str))
 
 
 def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
@@ -181,8 +193,18 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
             body = known.registered.body
             if (body.get("weights"), body.get("config")) != (bundle.weights, bundle.config):
                 problems.append(f"{_name(known)}: event #{known.registered.seq} names other weights or config")
+            problems += [f"{_name(known)}: {problem}" for problem in _beside(known, bundle)]
         progress("bundles", number, len(state.entries))
     return Check(name="bundles", checked=len(state.entries), problems=tuple(problems), notes=tuple(notes))
+
+
+def _beside(known: Known, bundle: Bundle) -> Iterator[str]:
+    """What is wrong with the evidence files beside an entry's cached weights."""
+    recorded = known.registered.body.get("evidence", {})
+    for name in EVIDENCE:
+        raw = bundle.evidence.get(f"{name}.json")
+        if raw is not None and hashlib.sha256(raw).hexdigest() != recorded.get(name):
+            yield f"{name}.json beside its weights is not the one of event #{known.registered.seq}"
 
 
 def _pointers(state: State, events: Sequence[Event]) -> Check:

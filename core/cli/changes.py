@@ -30,6 +30,9 @@ def command(verbs: Verbs) -> None:
     promote.add_argument("ref", metavar="REF")
     promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="never names another entry again")
     promote.add_argument("--verdict", type=Path, metavar="F", help="a signed verdict, as `spine gate --sign` wrote it")
+    promote.add_argument(
+        "--override-gate", action="store_true", help="dev ledgers only: pass over a failed gate; the event says so"
+    )
     change_flags(promote)
     rollback = verbs.add(
         "rollback", "give all traffic back to an entry that was stable before; holds the one it leaves", run_rollback,
@@ -75,10 +78,9 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
 def run_promote(args: argparse.Namespace, spine: Spine) -> int:
     """Promote an entry."""
     verdict = _verdict(args.verdict, spine) if args.verdict is not None else None
+    asked = {"override": args.override_gate, "expected": args.expect, "key": args.key}
     with working("hashing the bundle"):
-        receipt = spine.registry.promote(
-            args.ref, args.semver, reason=args.reason, verdict=verdict, expected=args.expect, key=args.key
-        )
+        receipt = spine.registry.promote(args.ref, args.semver, reason=args.reason, verdict=verdict, **asked)
     out = Out.of(args)
     code = receipt_told(out, receipt)
     route = spine.registry.route()
@@ -88,15 +90,14 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def _verdict(file: Path, spine: Spine) -> Any:
-    """What checks the signed verdict of a file, which is kept as evidence."""
-    from core.promotion import verifier
+    """What checks the signed verdict of a file."""
+    from core.promotion import Attempt
 
     try:
         envelope = file.read_bytes()
     except OSError as error:
         raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
-    spine.ledger.put(envelope)
-    return verifier(spine, envelope)
+    return Attempt(spine, envelope)
 
 
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:

@@ -15,7 +15,7 @@ from core.verify import Chain, Check, parse_checkpoint, read_chain, verify
 def command(verbs: Verbs) -> None:
     """Add ``verify``."""
     parser = verbs.add(
-        "verify", "check the chain, all evidence, every bundle and every pointer; exit 5 names what is wrong", run,
+        "verify", "check the chain and everything it names, to the last hash; exit 5 names what is wrong", run,
         example="spine verify --checkpoint 12:9f2c…",
     )  # fmt: skip
     parser.add_argument(
@@ -26,12 +26,17 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Check everything."""
+    from core.soundness import steps
+
     out = Out.of(args)
     chain = read_chain(spine.settings.ledger)
     checks: list[Check] = []
     with working("verifying") as progress:
-        steps = verify(spine.ledger, spine.cache, chain, checkpoints=args.checkpoint, progress=progress.step)
-        for check in steps:
+        found = verify(
+            spine.ledger, spine.cache, chain,
+            checkpoints=args.checkpoint, more=steps(spine), progress=progress.step,
+        )  # fmt: skip
+        for check in found:
             checks.append(check)
             if not out.json:
                 progress.hide()

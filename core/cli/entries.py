@@ -10,7 +10,7 @@ import msgspec
 
 from core.cli.parser import Verbs
 from core.cli.render import Cell, Out, percent, size
-from core.cli.words import entry_status, told
+from core.cli.words import entry_status, entry_verdict, told
 from core.entries import Detail, Entry
 from core.errors import Exit
 from core.report import Count, EvalReport
@@ -18,7 +18,7 @@ from core.spine import Spine
 from core.text import short, visible
 from core.times import age, moment
 
-_HEAD = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age")
+_HEAD = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
 
 
 def command(verbs: Verbs) -> None:
@@ -86,6 +86,7 @@ def _row(entry: Entry, now: datetime) -> tuple[Cell | str, ...]:
         f"{entry.false_accept.k:,}/{entry.false_accept.n:,}" if entry.false_accept else "–",
         short(entry.parent_sha) if entry.parent_sha else "–",
         age(entry.registered_at, now),
+        entry_verdict(entry),
     )
 
 
@@ -115,6 +116,7 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
     return [
         ("sha", entry.sha),
         ("semvers", visible(", ".join(entry.semvers)) or "–"),
+        ("verdict", entry_verdict(entry).text),
         ("variant", visible(entry.variant) or "–"),
         ("parent", entry.parent_sha or "–"),
         ("accuracy", _count(entry.total)),

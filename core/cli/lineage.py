@@ -6,7 +6,7 @@ import argparse
 
 import msgspec
 
-from core.cli.failures import fail
+from core.cli.failures import error_object, fail
 from core.cli.parser import Verbs
 from core.cli.progress import working
 from core.cli.render import Out
@@ -41,12 +41,13 @@ def run_lineage(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     with working("walking up" + (", checking every hop" if args.verify else "")):
         walk = spine.lineage(args.ref, verify=args.verify)
+    wrong = unsound(walk, checked=args.verify)
     if out.json:
-        out.object(msgspec.to_builtins(walk) | {"corpus_dvc_hash": walk.corpus_dvc_hash})
+        said = {"error": error_object(wrong)} if wrong is not None else {}
+        out.object(msgspec.to_builtins(walk) | {"corpus_dvc_hash": walk.corpus_dvc_hash} | said)
     else:
         for line in mermaid(walk.root) if args.mermaid else lines(out, walk.root):
             out.line(line)
-    wrong = unsound(walk, checked=args.verify)
     return Exit.OK if wrong is None else fail(wrong, as_json=False)
 
 

@@ -10,7 +10,7 @@ from core.cli.render import Out
 from core.errors import BadInput, Exit
 from core.ledger import storage_errors
 from core.spine import Spine
-from core.text import short, visible
+from core.text import argument, short, visible
 from core.times import of_ns
 from miniobserve.traces import Trace
 
@@ -125,5 +125,5 @@ def _pairs(trace: Trace) -> list[tuple[str, str]]:
         ("cost", cost),
         ("status", f"{trace.status} {trace.error}".rstrip()),
         ("source", trace.source),
-        ("walk", f"spine incident {trace.request_id}"),
+        ("walk", f"spine incident {argument(trace.request_id)}"),
     ]

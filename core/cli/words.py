@@ -10,6 +10,7 @@ from typing import Any
 from core.cli.render import Cell, Colour
 from core.entries import Entry
 from core.ledger import Event
+from core.standing import WORDS, standing
 from core.text import visible
 from core.traffic import FULL
 
@@ -40,6 +41,13 @@ def entry_status(entry: Entry) -> Cell:
     return Cell(f"{sign} {word}", colour)
 
 
+def entry_verdict(entry: Entry) -> Cell:
+    """What an entry's promotion stands on; all but a signature stands out."""
+    if entry.verdict is None:
+        return Cell("–", "dim")
+    return Cell(WORDS[entry.verdict], "" if entry.verdict == "signed" else "warn")
+
+
 def hop_status(status: str) -> Cell:
     """How sure a hop or an answer is, as sign and word."""
     sign, colour = _HOP[status]
@@ -55,6 +63,8 @@ def told(event: Event) -> str:
     """An event in a few words, without its seq and time."""
     body = event.body
     text = _TELL.get(event.kind, _plain)(body)
+    if event.kind == "promoted":
+        text += f", {WORDS[standing(event)]}"
     reason = body.get("reason")
     return f"{text} — {visible(str(reason), 160)}" if reason else text
 
@@ -90,6 +100,10 @@ def _denied(body: dict[str, Any]) -> str:
     return f"{visible(asked, 60)} {name_of(str(body.get('sha', '')))}"
 
 
+def _gated(body: dict[str, Any]) -> str:
+    return f"{name_of(str(body.get('sha')))} {visible(str(body.get('result')), 20)}"
+
+
 def _noted(body: dict[str, Any]) -> str:
     about = f"{name_of(str(body['sha']))}: " if body.get("sha") else ""
     return f"{about}{visible(str(body.get('text')), 300)}"
@@ -102,5 +116,6 @@ _TELL = {
     "routed": _routed,
     "rolled_back": _routed,
     "denied": _denied,
+    "gated": _gated,
     "noted": _noted,
 }

@@ -106,7 +106,7 @@ def test_an_unknown_parent_is_a_warning(world: World, capsys: Capture) -> None:
 
 def test_promote_prints_the_event(world: World, capsys: Capture) -> None:
     done = run(capsys, "promote", world.loud[:8], "--semver", "v0.3.0", "--reason", "again")
-    assert done.out == f"#8 promoted v0.3.0 {world.loud[:12]} — again\n"
+    assert done.out == f"#8 promoted v0.3.0 {world.loud[:12]}, unsigned (dev) — again\n"
     again = run(capsys, "promote", "v0.2.0", "--semver", "v0.3.0", "--reason", "again", "--json").json
     assert (again["seq"], again["created"], again["sha"]) == (8, False, world.loud)
     assert run(capsys, "show", "v0.3.0", "--json").json["semvers"] == ["v0.2.0", "v0.3.0"]

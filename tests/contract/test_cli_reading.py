@@ -250,6 +250,9 @@ def test_verify(world: World, capsys: Capture) -> None:
         "evidence": 8,
         "bundles": 3,
         "pointers": 3,
+        "verdicts": 2,
+        "corpora": 2,
+        "traces": 1,
     }
     done = run(capsys, "verify", "--checkpoint", report["checkpoint"])
     assert (done.code, done.err) == (0, "")
@@ -308,3 +311,17 @@ def test_reading_verbs_write_nothing(world: World, capsys: Capture) -> None:
         assert main(words) == 0
     with open_spine(world.root, readonly=True) as spine:
         assert spine.ledger.head() == before
+
+
+def test_a_walk_that_found_something_wrong_says_so_in_json_too(world: World, capsys: Capture) -> None:
+    assert "error" not in run(capsys, "lineage", world.loud, "--json").json
+    rows = world.root / "data" / "v2.jsonl"
+    whole = rows.read_bytes()
+    try:
+        for raw, code, kind in ((whole, 3, "unavailable"), (whole + b"{}\n", 5, "damaged")):
+            rows.write_bytes(raw)
+            done = run(capsys, "lineage", world.loud, "--verify", "--json")
+            assert (done.code, done.json["error"]["code"], done.json["error"]["kind"]) == (code, code, kind)
+            assert done.json["root"]
+    finally:
+        rows.write_bytes(whole)

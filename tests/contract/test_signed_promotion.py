@@ -36,9 +36,9 @@ def prod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     raw = baseline_bytes(baseline_of(report, reason="the first", approved_in="v0.1.0", entry_sha="a" * 64))
     (root / "eval_baseline.json").write_bytes(raw)
     (root / ".gitignore").write_text(".spine/\nverdict*.json\n")
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "baseline"]):
-        subprocess.run(["git", *words], cwd=root, check=True)
     assert main(["keys", "new", "--name", "ci", "--out", str(tmp_path / "ci.pem")]) == 0
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "baseline and key"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
     return root
 
 

@@ -65,6 +65,24 @@ def test_a_bad_file_is_named(tmp_path: Path, toml: str, what: str) -> None:
 def test_passwords_are_masked() -> None:
     assert masked("postgresql://ada:s3cret@db:5432/x") == "postgresql://ada:•••@db:5432/x"
     assert masked("sqlite:////a/b") == "sqlite:////a/b"
+    assert masked("sqlite:////a/b@c/d?mode=ro") == "sqlite:////a/b@c/d?mode=ro"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ghp_t0ken@host/x", "https://•••@host/x"),
+        ("postgresql://ada:p@ss/w0rd@db/x", "postgresql://ada:•••@db/x"),
+        ("postgresql://:s3cret@db/x", "postgresql://:•••@db/x"),
+        ("http://h/?token=s3cret&page=1", "http://h/?token=•••&page=1"),
+        ("http://h/x?page=1&X-Amz-Signature=s3cret#a", "http://h/x?page=1&X-Amz-Signature=•••#a"),
+        ("postgresql://db/x?user=ada&password=s3cret&sslpassword=s3cret",
+         "postgresql://db/x?user=ada&password=•••&sslpassword=•••"),
+        ("http://h:5000/x", "http://h:5000/x"),
+    ],
+)  # fmt: skip
+def test_tokens_and_users_without_a_password_are_masked(url: str, shown: str) -> None:
+    assert masked(url) == shown
 
 
 def test_without_any_marker_the_folder_itself_is_the_root(tmp_path: Path) -> None:
