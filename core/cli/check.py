@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
 
 from core.cli.parser import Verbs
 from core.cli.progress import working
 from core.cli.render import Out
 from core.errors import Exit
+from core.ledger import Head
 from core.spine import Spine
 from core.verify import Chain, Check, parse_checkpoint, read_chain, verify
 
@@ -26,11 +29,15 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Check everything."""
-    out = Out.of(args)
+    return checked(Out.of(args), spine, args.checkpoint, {})
+
+
+def checked(out: Out, spine: Spine, checkpoints: Sequence[Head], more: dict[str, Any]) -> int:
+    """Check everything and tell it; ``more`` stands before it in the JSON object."""
     chain = read_chain(spine.settings.ledger)
     checks: list[Check] = []
     with working("verifying") as progress:
-        steps = verify(spine.ledger, spine.cache, chain, checkpoints=args.checkpoint, progress=progress.step)
+        steps = verify(spine.ledger, spine.cache, chain, checkpoints=checkpoints, progress=progress.step)
         for check in steps:
             checks.append(check)
             if not out.json:
@@ -39,7 +46,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     sound = not any(check.problems for check in checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
     if out.json:
-        out.object({"ok": sound, "checkpoint": head, "checks": checks})
+        out.object(more | {"ok": sound, "checkpoint": head, "checks": checks})
     else:
         _verdict(out, checks, chain, head, sound=sound)
     return Exit.OK if sound else Exit.DAMAGED
