@@ -58,7 +58,9 @@ def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[R
         Unavailable: there is no room.
     """
     _must_be_empty(settings)
-    settings.home.parent.mkdir(parents=True, exist_ok=True)
+    root = settings.home.parent
+    was_there = root.is_dir()
+    root.mkdir(parents=True, exist_ok=True)
     staging = settings.home.with_name(f".{settings.home.name}.restoring-{os.urandom(6).hex()}")
     try:
         with opened(archive) as reader:
@@ -72,6 +74,8 @@ def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[R
         sync_folder(settings.home)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        if not was_there and next(root.iterdir(), None) is None:
+            root.rmdir()
     done = Restored(
         into=str(settings.root),
         ledger=manifest.ledger,

@@ -114,9 +114,12 @@ class Spine:
         Raises:
             UnknownRef: no trace has that id.
         """
+        return self.walk(self.trace(request_id))
+
+    def walk(self, trace: Trace) -> Walk:
+        """Walk a trace back to its evidence."""
         from core.incident import Investigator
 
-        trace = self.trace(request_id)
         walk = Investigator(
             self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports, self.verdict
         )
