@@ -145,13 +145,19 @@ class Reader:
             Damaged: it is cut short, or a header's checksum does not hold.
         """
         name = ""
-        while (block := self._take(BLOCK)) != bytes(BLOCK):
+        try:
+            block = self._take(BLOCK)
+            tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except (Damaged, tarfile.HeaderError):
+            _refuse("the file is no archive")
+        while block != bytes(BLOCK):
             try:
                 info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
             except tarfile.HeaderError as error:
                 raise Damaged(f"a header of the archive cannot be read: {visible(str(error), 80)}", _WAY_OUT) from error
             if info.type == tarfile.GNUTYPE_LONGNAME and not name and 0 < info.size <= MAX_NAME + 1:
                 name = self.read(info.size).rstrip(b"\0").decode("utf-8", "surrogateescape")
+                block = self._take(BLOCK)
                 continue
             name = name or info.name
             if info.type != tarfile.REGTYPE or info.size < 0:
@@ -162,7 +168,7 @@ class Reader:
                 _refuse(f"the archive holds “{visible(name, 120)}” twice")
             self._names.add(name)
             yield name, info.size
-            name = ""
+            name, block = "", self._take(BLOCK)
         while data := self._some(CHUNK):
             if data.strip(b"\0"):
                 _refuse("something stands behind the end of the archive")

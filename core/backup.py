@@ -158,6 +158,8 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
     Raises:
         Unavailable, Damaged: it cannot be read, or is not a sound database.
     """
+    if not source.is_file():
+        raise Unavailable(f"there is no database at {source}", "run `spine init`, or restore a backup there")
     try:
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as live,

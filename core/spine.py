@@ -61,7 +61,12 @@ class Spine:
     @cached_property
     def registry(self) -> Registry:
         """The entries, and what may be done to them."""
-        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env)
+        after = None
+        if self.settings.mirror is not None:
+            from core.mirror import Mirror
+
+            after = Mirror(self.settings.mirror, self.settings.mlflow, self.settings.cache)
+        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env, after=after)
 
     @cached_property
     def corpora(self) -> Corpora:
