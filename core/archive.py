@@ -105,7 +105,9 @@ def created(path: Path) -> Iterator[Writer]:
         raise BadInput(f"{visible(str(path), 160)} is there already", "give a new name; a backup replaces nothing")
     partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
-        with partial.open("xb") as raw:
+        # It holds what learners wrote: nobody but its owner reads it.
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as raw:
             packed = path.name.endswith((".gz", ".tgz"))
             stream: IO[bytes] = gzip.GzipFile("", "wb", _FAST, raw, 0) if packed else raw  # type: ignore[assignment]
             writer = Writer(stream)

@@ -8,6 +8,7 @@ file, baseline, .dvc files) and private keys are not in it. It does not know how
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -36,6 +37,8 @@ FOLDERS = ("cache", "mlartifacts", "drift_reports", "days")
 OPTIONAL = ("traces", "mlflow", "drift_reports")
 """Parts that a backup may leave to others."""
 _PAGES = 4096
+_NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
+"""What opening says of a file that is gone, of a link, and of a socket."""
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 Progress = Callable[[str, int, int], None]
@@ -172,7 +175,8 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
             live.execute("ROLLBACK")
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.OperationalError as error:
-        raise Unavailable(f"{source}: {visible(str(error), 120)}", "check that it is there and may be read") from error
+        hint = "another process writes; try again" if "locked" in str(error) else "check that it may be read"
+        raise Unavailable(f"{source}: {visible(str(error), 120)}", hint) from error
     except sqlite3.DatabaseError as error:
         raise Damaged(
             f"{source} is not a sound database: {visible(str(error), 120)}", "restore it from an earlier backup"
@@ -208,10 +212,8 @@ def _add(archive: Writer, part: str, folder: Path, warnings: list[str], progress
             continue
         try:
             kept = archive.file(full, folder / name)
-        except FileNotFoundError:
-            kept = None
         except OSError as error:
-            if not (folder / name).is_symlink():
+            if error.errno not in _NO_FILE:
                 raise Unavailable(f"{visible(full, 120)}: {error.strerror}", "mend that, then repeat") from error
             kept = None
         if kept is None:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from core.dsse import Envelope, pae
-from core.errors import Refused, SpineError, UnknownRef
+from core.errors import BadInput, Refused, SpineError, UnknownRef
 from core.finding import Finding
 from core.incident import Walk
 from core.keys import SCHEMA as TRUST
@@ -124,7 +124,8 @@ def _lines(spine: Spine, walk: Walk, events: list[Event], entries: list[str]) ->
     if len(events) > WHOLE:
         named = [e.seq for e in events if e.seq == walk.trace.assignment.epoch or e.body.get("sha") in entries]
         first = min(named, default=1)
-    return b"".join(line + b"\n" for line in spine.ledger.lines(first)), first
+    lines = spine.ledger.lines(first)[: len(events) - first + 1]  # what was appended meanwhile is not in
+    return b"".join(line + b"\n" for line in lines), first
 
 
 def _evidence(spine: Spine, state: State, entries: list[str]) -> dict[str, bytes]:
@@ -191,10 +192,11 @@ def _json(value: Any) -> bytes:
 def _zip(files: Mapping[str, bytes], path: Path) -> int:
     """Write the files into a zip whose bytes follow from theirs alone; returns its size."""
     if not path.absolute().parent.is_dir():
-        raise UnknownRef(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
+        raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
     partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
-        with partial.open("xb") as stream:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, body in sorted(files.items()):
                     info = zipfile.ZipInfo(name, _TIME)

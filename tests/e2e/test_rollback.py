@@ -57,7 +57,7 @@ class Load:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> tuple[Path, str, str]:
+def project(tmp_path: Path) -> tuple[Path, str, str, str]:
     """A DVC repository with v0.1.0 and, from an MLflow run, v0.2.0, which is stable after it."""
     root = make_project(tmp_path / "project")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"]):
@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> tuple[Path, str, str]:
         assert spine.registry.register_pending(run_id).sha == two
         spine.registry.promote(two, "v0.2.0", reason="better")
         spine.registry.route_single(two, reason="better")
-    return root, one, two
+    return root, one, two, run_id
 
 
 def move_away(root: Path) -> list[Path]:
@@ -94,12 +94,14 @@ def just_rollback(root: Path, sha: str) -> None:
 
 
 def test_going_back_under_load_with_mlflow_and_dvc_moved_away(
-    project: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+    project: tuple[Path, str, str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root, one, two = project
+    root, one, two, run_id = project
     with open_project(root) as spine, Server(root) as server:
         with Load(server.url) as load:
             load.until(two)
+            early = server.ask("kept").json()["request_id"]
+            assert run(capsys, "backup", str(root.parent / "kept.tar"), root=root).code == 0
             gone = move_away(root)
             just_rollback(root, one)
             load.until(one)
@@ -112,9 +114,22 @@ def test_going_back_under_load_with_mlflow_and_dvc_moved_away(
         assert server.stop() == 0
         assert [path for path in gone if path.exists()] == []
         assert run(capsys, "verify", root=root).code == 0
+    _kept(root.parent / "kept.tar", root.parent / "back", early, run_id, capsys)
     assert {status for status, _, _ in load.seen} == {200}
     assert {(sha, said) for _, sha, said in load.seen} == {(one, "1:X"), (two, "2:X")}
     assert after == {one}
+
+
+def _kept(archive: Path, back: Path, early: str, run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The backup taken under load holds together: it verifies, and every trace in it names a route it has."""
+    assert run(capsys, "restore", str(archive), "--into", str(back)).code == 0
+    with open_project(back) as spine:
+        state = spine.registry.state()
+        traces = spine.traces.list(limit=10_000).traces
+        assert early in {trace.request_id for trace in traces}
+        assert all(state.route_at(trace.assignment.epoch) for trace in traces)
+        with spine.artifacts.fetched(run_id) as folder:
+            assert folder.is_relative_to(back)
 
 
 def _held(spine: Spine, root: Path, one: str, two: str, capsys: pytest.CaptureFixture[str]) -> None:

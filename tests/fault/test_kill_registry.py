@@ -104,7 +104,7 @@ def test_killed_while_a_pointer_moves(project: Path, two: tuple[str, str], verb:
             old = pointers(spine)
         ref, key = two[1] if old[0] == two[0] else two[0], str(number + 7)
         new = after(verb, old, ref, key)
-        acknowledged, hit = cycle(project, verb, ref, key, rng.uniform(0.0, 0.012))
+        acknowledged, hit = cycle(project, verb, ref, key, rng.uniform(0.0, 0.004))
         killed += hit and not acknowledged
         with open_spine(project) as spine:
             now = pointers(spine)

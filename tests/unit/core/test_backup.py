@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import os
+import random
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tarfile
@@ -87,6 +89,7 @@ def test_any_tar_and_sha256sum_read_it(archive: Path, tmp_path: Path) -> None:
     listed = names(archive)
     assert listed[:2] == ["traces.db", "ledger.db"]
     assert listed[-2:] == ["SHA256SUMS", "MANIFEST.json"]
+    assert archive.stat().st_mode & 0o777 == 0o600
     assert not [name for name in listed if "key" in name or name.endswith((".toml", "-wal", "-shm"))]
 
 
@@ -202,12 +205,14 @@ def test_what_is_not_kept_is_said(made: World, tmp_path: Path) -> None:
     (artifacts / "1" / "real").write_text("x")
     (artifacts / "1" / "link").symlink_to("/etc/passwd")
     os.mkfifo(artifacts / "1" / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(artifacts / "1" / "socket"))
     (artifacts / "1" / "odd\nname").write_text("x")
     taken = backup(settings_of(root), tmp_path / "kept.tar", progress=Quiet)
     told = "\n".join(taken.warnings)
-    for part in (made.loud[:12], "1/link", "1/pipe", "1/odd␊name"):
+    for part in (made.loud[:12], "1/link", "1/pipe", "1/socket", "1/odd␊name"):
         assert part in told
-    assert len(taken.warnings) == 4
+    assert len(taken.warnings) == 5
     assert "mlartifacts/1/real" in names(tmp_path / "kept.tar")
     assert main(["restore", str(tmp_path / "kept.tar"), "--into", str(tmp_path / "back")]) == 5
 
@@ -360,6 +365,25 @@ def test_cut_at_any_block_or_with_something_behind_it_is_refused(archive: Path, 
         assert not (tmp_path / "new" / ".spine").exists(), number
     with pytest.raises(BadInput, match="no archive"):
         restore(tmp_path / "nosuch.tar", settings_of(tmp_path / "new"), progress=Quiet)
+
+
+def test_flipped_bits_are_found_or_change_nothing(archive: Path, tmp_path: Path) -> None:
+    raw = archive.read_bytes()
+    rng = random.Random(7)
+    refused = 0
+    for number in range(60):
+        at, place = rng.randrange(len(raw)), tmp_path / f"{number}"
+        (tmp_path / "a.tar").write_bytes(raw[:at] + bytes([raw[at] ^ 1 << rng.randrange(8)]) + raw[at + 1 :])
+        try:
+            restore(tmp_path / "a.tar", settings_of(place), progress=Quiet)
+        except SpineError:
+            refused += 1
+            assert not place.exists()
+        else:
+            backup(settings_of(place), tmp_path / f"{number}.tar", progress=Quiet)
+            with tarfile.open(tmp_path / f"{number}.tar") as again, tarfile.open(archive) as first:
+                assert again.extractfile("SHA256SUMS").read() == first.extractfile("SHA256SUMS").read()  # type: ignore[union-attr]
+    assert refused > 20
 
 
 def test_a_member_larger_than_the_disk_is_not_begun(tmp_path: Path) -> None:
