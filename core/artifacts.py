@@ -49,7 +49,7 @@ class Artifacts:
             Unavailable: MLflow's store cannot be reached.
         """
         with _mapped(run_id):
-            found = self._client().get_run(run_id)
+            found = self.client().get_run(run_id)
         return Run(
             run_id=run_id,
             experiment_id=str(found.info.experiment_id),
@@ -75,14 +75,14 @@ class Artifacts:
         target = Path(tempfile.mkdtemp(dir=self._scratch))
         try:
             with _mapped(run_id):
-                yield Path(self._client().download_artifacts(run_id, FOLDER, str(target)))
+                yield Path(self.client().download_artifacts(run_id, FOLDER, str(target)))
         finally:
             shutil.rmtree(target, ignore_errors=True)
 
     def put(self, folder: Path, *, experiment: str, name: str, tags: dict[str, str]) -> str:
         """Log a bundle directory into a new run and return the run's id."""
         with _mapped(""):
-            client = self._client(create=True)
+            client = self.client(create=True)
             found = client.get_experiment_by_name(experiment)
             where = self.folder.as_uri() if self.url.startswith("sqlite:") else None
             experiment_id = found.experiment_id if found else client.create_experiment(experiment, where)
@@ -108,7 +108,7 @@ class Artifacts:
             "log the bundle into the run, then register it",
         )
 
-    def _client(self, *, create: bool = False) -> Any:
+    def client(self, *, create: bool = False) -> Any:
         """MLflow's client; it would make an empty database where there is none, so that is looked at first."""
         path = Path(self.url.removeprefix("sqlite:///"))
         if self.url.startswith("sqlite:///") and not path.is_file() and not create:

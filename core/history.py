@@ -31,11 +31,16 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+After = Callable[[list[Event], State], tuple[str, ...]]
+"""Called with what was just appended and the state after it; returns warnings, and never raises."""
+
+
 class History:
     """The events of one ledger and what they add up to, kept up to date."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, after: After | None = None) -> None:
         self._ledger = ledger
+        self._after = after
         self._events: list[Event] = []
         self._state: State | None = None
 
@@ -84,7 +89,8 @@ class History:
                     raise
                 time.sleep(os.urandom(1)[0] / 12_800)  # up to 20 ms: writers that met once should not meet again
                 continue
-            return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0])
+            warnings = self._after(events, self.state()) if created and self._after is not None else ()
+            return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0], warnings=warnings)
         raise Conflict(f"the ledger moved {_TRIES} times while this was decided", "try again when it is quieter")
 
     def _refresh(self) -> State:

@@ -106,6 +106,12 @@ class Ledger:
             rows = self._db.read("SELECT seq, event, hash FROM events WHERE seq > ? ORDER BY seq", (start.seq,))
         return list(_checked(rows, start))
 
+    def lines(self, first: int = 1) -> list[bytes]:
+        """The stored bytes of each event from a seq on, in order and unchecked: what its hash is over."""
+        with storage_errors():
+            rows = self._db.read("SELECT event FROM events WHERE seq >= ? ORDER BY seq", (first,))
+        return [row[0].encode() if isinstance(row[0], str) else bytes(row[0]) for row in rows]
+
     def append(
         self, drafts: Sequence[Draft], *, expected: int | None, key: str | None = None, asked: Sequence[str] = ()
     ) -> tuple[list[Event], bool]:

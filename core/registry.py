@@ -16,7 +16,7 @@ from core.artifacts import Artifacts
 from core.cache import Cache
 from core.entries import Detail, Entry, describe, detail, registered_body
 from core.errors import BadInput, Damaged, Refused
-from core.history import History, Receipt
+from core.history import After, History, Receipt
 from core.ledger import Draft, Event, Ledger
 from core.rules import may_promote, may_release, may_roll_back, may_route, may_tombstone
 from core.standing import denied, on_verdict
@@ -35,9 +35,11 @@ Verifier = Callable[[str, State], "VerifiedVerdict"]
 class Registry:
     """The entries of one ledger, and what may be done to them."""
 
-    def __init__(self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev") -> None:
+    def __init__(
+        self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", after: After | None = None
+    ) -> None:
         self._ledger = ledger
-        self._history = History(ledger)
+        self._history = History(ledger, after)
         self._cache = cache
         self._artifacts = artifacts
         self._env = env

@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_hour: Annotated[float, msgspec.Meta(ge=0, lt=1e9)] | None = 0.05
     """USD for an hour of this machine; None where nobody knows it."""
     price_version: str = "2026-01"
+    mirror: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$")] | None = None
+    """An MLflow registered model that shows what is promoted and routed; None for no mirror."""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}

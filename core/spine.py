@@ -61,7 +61,12 @@ class Spine:
     @cached_property
     def registry(self) -> Registry:
         """The entries, and what may be done to them."""
-        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env)
+        after = None
+        if self.settings.mirror is not None:
+            from core.mirror import Mirror
+
+            after = Mirror(self.settings.mirror, self.settings.mlflow, self.settings.cache)
+        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env, after=after)
 
     @cached_property
     def corpora(self) -> Corpora:
@@ -114,9 +119,12 @@ class Spine:
         Raises:
             UnknownRef: no trace has that id.
         """
+        return self.walk(self.trace(request_id))
+
+    def walk(self, trace: Trace) -> Walk:
+        """Walk a trace back to its evidence."""
         from core.incident import Investigator
 
-        trace = self.trace(request_id)
         walk = Investigator(
             self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports, self.verdict
         )

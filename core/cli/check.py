@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
 
 from core.cli.parser import Verbs
 from core.cli.progress import working
 from core.cli.render import Out
 from core.errors import Exit
+from core.ledger import Head
 from core.spine import Spine
 from core.verify import Chain, Check, parse_checkpoint, read_chain, verify
 
@@ -26,15 +29,19 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Check everything."""
+    return checked(Out.of(args), spine, args.checkpoint, {})
+
+
+def checked(out: Out, spine: Spine, checkpoints: Sequence[Head], extra: dict[str, Any]) -> int:
+    """Check everything and tell it; ``extra`` stands before it in the JSON object."""
     from core.soundness import steps
 
-    out = Out.of(args)
     chain = read_chain(spine.settings.ledger)
     checks: list[Check] = []
     with working("verifying") as progress:
         found = verify(
             spine.ledger, spine.cache, chain,
-            checkpoints=args.checkpoint, more=steps(spine), progress=progress.step,
+            checkpoints=checkpoints, more=steps(spine), progress=progress.step,
         )  # fmt: skip
         for check in found:
             checks.append(check)
@@ -44,7 +51,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     sound = not any(check.problems for check in checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
     if out.json:
-        out.object({"ok": sound, "checkpoint": head, "checks": checks})
+        out.object(extra | {"ok": sound, "checkpoint": head, "checks": checks})
     else:
         _verdict(out, checks, chain, head, sound=sound)
     return Exit.OK if sound else Exit.DAMAGED

@@ -46,6 +46,8 @@ VERBS = {
     "traces": "traces",
     "incident": "incident",
     "verify": "check",
+    "backup": "backup",
+    "restore": "backup",
     "completion": "completion",
     "help": "reference",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from core.spine import Spine
 from core.text import visible
 from core.times import of_ns
 
+if TYPE_CHECKING:
+    from core.pack import Packed
+
 _NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
 _LONG = 600
 
@@ -34,6 +37,9 @@ def command(verbs: Verbs) -> None:
     )
     parser.add_argument("request_id", metavar="REQUEST_ID")
     parser.add_argument("--md", metavar="F", help="also write it to this file, as Markdown")
+    parser.add_argument(
+        "--pack", type=Path, metavar="F", help="also write it to this zip, with its evidence and a verifier"
+    )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show each question and the command that checks it"
     )
@@ -52,11 +58,26 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return fail(error, as_json=False)
     if args.md is not None:
         Path(args.md).write_text("\n".join(markdown(walk)) + "\n", encoding="utf-8")
+    packed = _packed(spine, walk, args.pack) if args.pack is not None else None
     if out.json:
-        out.object(msgspec.to_builtins(walk))
-    else:
-        _human(out, walk, verbose=args.verbose)
+        out.object(msgspec.to_builtins(walk) | ({"pack": packed} if packed else {}))
+        return Exit.OK
+    _human(out, walk, verbose=args.verbose)
+    if packed is not None:
+        out.line()
+        out.line(f"{packed.files} files in {visible(packed.path, 200)}; SHA256SUMS is {packed.sums_sha256}")
+        out.line(f"check it anywhere: unzip it, then `python3 -I -S verify.py {packed.ledger}` in it")
     return Exit.OK
+
+
+def _packed(spine: Spine, walk: Walk, path: Path) -> Packed:
+    """The pack of a walk; of a walk without the learner's words where the settings keep none."""
+    from core.pack import pack, without_text
+
+    with working("packing it"):
+        if spine.settings.text_policy != "full":
+            walk = spine.walk(without_text(walk.trace))
+        return pack(spine, walk, "\n".join(markdown(walk)) + "\n", path)
 
 
 def asked_and_answered(walk: Walk) -> str:

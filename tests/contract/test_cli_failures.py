@@ -35,6 +35,7 @@ ON_A_LEDGER = [
     ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
+    ["backup", "kept.tar"],
 ]  # fmt: skip
 ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST]]
 
@@ -100,6 +101,8 @@ BAD_INPUT = [
     ["note", " "], ["sha", "nosuch"], ["sha", "spine.toml"], ["sha", "."], ["whois", "spine.toml"],
     ["register", "no/such/folder"], ["register", "."], ["impact", "nosuch"], ["incident", "req-nobody"],
     ["traces", "show", "nobody"], ["init", "--env", "test"], ["init", "--env", "prod"], ["list", "--root", "nosuch"],
+    ["backup"], ["backup", "no/such/kept.tar"], ["backup", "spine.toml"], ["backup", "x", "--without", "ledger"],
+    ["restore", "nosuch.tar"], ["restore", "nosuch.tar", "--into", "new"], ["restore", "spine.toml", "--into", "new"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],
 ]  # fmt: skip
 
@@ -420,7 +423,7 @@ def test_a_database_nobody_can_drive(world: World, capsys: Capture, monkeypatch:
 
 def test_every_reading_verb_has_a_case_here() -> None:
     tried = {words[0] for words in [*ON_A_LEDGER, *ON_A_REF, *ON_TRACES]}
-    assert set(VERBS) - tried == {"init", "info", "keys", "sha", "completion", "help"}
+    assert set(VERBS) - tried == {"init", "info", "keys", "sha", "restore", "completion", "help"}
 
 
 def test_keys_new_overwrites_nothing(world: World, capsys: Capture) -> None:
