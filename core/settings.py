@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
-_SECRET = re.compile(r"(://[^:/@]+:)[^@]+@")
+_SECRET = re.compile(r"(://[^:/@?]*:)\S*@|([?&](?:password|sslpassword)=)[^&\s]*", re.IGNORECASE)
 
 
 def find_root(start: Path) -> Path:
@@ -91,7 +91,7 @@ def load(
 
 def masked(value: str) -> str:
     """A setting's value with the password of a URL hidden."""
-    return _SECRET.sub(r"\1•••@", value)
+    return _SECRET.sub(lambda found: f"{found[1]}•••@" if found[1] else f"{found[2]}•••", value)
 
 
 def _file(root: Path) -> tuple[str, dict[str, Any]]:

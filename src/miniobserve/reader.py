@@ -168,7 +168,7 @@ class TraceReader:
     def _count(self, where: Conditions, params: Conditions) -> int | None:
         """How many traces match, or None beyond ``COUNTED``."""
         inner = f"SELECT 1 AS one {_JOINED} {_where(where)} LIMIT {COUNTED + 1}"
-        rows = self._database.read(f"SELECT COUNT(*) FROM ({inner}) AS some", params)  # noqa: S608
+        rows = self._database.read(f"SELECT COUNT(*) FROM ({inner}) AS counted", params)  # noqa: S608
         count = int(rows[0][0])
         return count if count <= COUNTED else None
 
@@ -213,8 +213,8 @@ def _conditions(
 
 
 def _bindable(value: Any) -> Any:
-    """A parameter a driver takes: an argument of a command may hold halves of surrogate pairs."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    """A parameter every driver takes: an argument of a command may hold halves of surrogate pairs, or a NUL."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _where(conditions: Conditions) -> str:

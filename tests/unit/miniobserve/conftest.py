@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,11 +42,6 @@ def make_trace(request_id: str, **more: Any) -> Trace:
 @pytest.fixture
 def trace() -> Callable[..., Trace]:
     return make_trace
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'traces.db'}"
 
 
 @pytest.fixture
