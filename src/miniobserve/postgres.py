@@ -88,9 +88,8 @@ class Postgres:
         lost by the commit itself, and then nobody can tell before asking again.
         """
         with self._lock:
-            self.read("SELECT 1")  # a connection that was lost while idle is made again before anything is begun
             try:
-                self.execute("BEGIN")
+                self._begin()
                 self._inside = True
                 yield self
                 if self._status("COMMIT") != "COMMIT":
@@ -188,7 +187,7 @@ class Postgres:
             for name, value in wanted.items():
                 made.execute("SELECT set_config($1, $2, false)", (name, value))
         except psycopg.Error as error:
-            raise _unreachable(self.name, error) from error
+            raise _mapped(self.name, error, lost=bool(made.closed)) from error
         if encoding != "UTF8":
             raise StorageError(
                 "unavailable",
@@ -196,9 +195,18 @@ class Postgres:
                 "make a database with `createdb --encoding=UTF8 --template=template0`",
             )
 
+    def _begin(self) -> None:
+        """Begin; on a new connection where the old one was lost while it was idle."""
+        try:
+            self._status("BEGIN")
+        except StorageError as error:
+            if error.kind != "lost":
+                raise
+            self._status("BEGIN")
+
     def _status(self, statement: LiteralString) -> str | None:
         with self._mapped() as connection:
-            return connection.execute(statement).statusmessage
+            return connection.execute(statement, prepare=False).statusmessage
 
     def _abandon(self) -> None:
         """Roll back what is open; a connection that cannot is let go, and the server rolls back."""

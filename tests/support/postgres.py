@@ -99,6 +99,12 @@ class Cut:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Refuse new connections."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -113,7 +119,7 @@ class Cut:
             threading.Thread(target=self._back, args=(upstream, client, cut), daemon=True).start()
             with contextlib.suppress(OSError):
                 while data := client.recv(65536):
-                    if self.armed and b"COMMIT\0" in data:
+                    if self.armed and b"Q\x00\x00\x00\x0bCOMMIT\0" in data:
                         self.armed -= 1
                         self.fired += 1
                         if self._when == "before":
