@@ -29,7 +29,6 @@ from console.source import Clock, Pulse, Source, utc_now
 from console.theme import NAMES, Palette, theme
 from console.travel import Travel
 from console.view import ONE, THREE, TWO, View
-from core.settings import masked
 
 INTERVAL = 2.0
 """Seconds between two looks at the stores; data older than three of them is stale."""
@@ -150,7 +149,7 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
         """What the header says."""
         now = self.clock()
         age = None if self._answered is None else max(0.0, now.timestamp() - self._answered)
-        ledger = masked(str(self.source.settings.ledger)).rsplit("/", 1)[-1]
+        ledger = str(self.source.settings.ledger).rsplit("/", 1)[-1]
         return shell.Context(
             env=self.pulse.env if self.pulse else "",
             ledger=ledger,

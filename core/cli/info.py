@@ -19,6 +19,7 @@ from core.errors import Exit
 from core.settings import Settings, masked
 from core.spine import Spine
 from core.text import visible
+from miniobserve.sql import StorageError
 
 _PACKAGES = (
     "modelspine",
@@ -31,6 +32,8 @@ _PACKAGES = (
     "numpy",
     "safetensors",
     "tokenizers",
+    "psycopg",
+    "duckdb",
 )
 Table = dict[str, dict[str, Any]]
 
@@ -112,6 +115,9 @@ def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
     try:
         return answer | {"holds": ask()}
     except Exception as error:  # noqa: BLE001  (whatever a store does, the others are shown)
+        cause = error if isinstance(error, StorageError) else error.__cause__
+        if isinstance(cause, StorageError) and cause.kind == "absent":
+            return answer | {"state": "missing"}
         return answer | {"state": "unusable", "holds": as_spine_error(error).message}
 
 
