@@ -81,3 +81,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's ledger on either driver, also in the processes a test starts."""
+    if request.param == "postgres":
+        monkeypatch.setenv("SPINE_LEDGER", str(request.getfixturevalue("postgres_url")))
