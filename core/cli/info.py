@@ -96,6 +96,7 @@ def _stores(spine: Spine) -> Table:
         "mlflow": _store(settings.mlflow, lambda: ""),
         "cache": _folder(settings.cache, "bundle"),
         "artifacts": _folder(settings.artifacts, "folder"),
+        "parquet": _folder(settings.parquet, "day"),
     }
 
 
