@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import sqlite3
 from pathlib import Path
@@ -72,6 +73,46 @@ def traces(path: Path, count: int) -> str:
     connection.execute("COMMIT")
     connection.close()
     return url
+
+
+def postgres() -> str | None:
+    """The URL of a fresh schema on a PostgreSQL that answers (``SPINE_TEST_POSTGRES`` names it), or None."""
+    import psycopg
+
+    url = os.environ.get("SPINE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/test")
+    name = f"spine_bench_{os.getpid()}"
+    try:
+        with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
+            connection.execute(f'CREATE SCHEMA "{name}"')
+    except psycopg.Error:
+        return None
+    return f"{url}?schema={name}"
+
+
+def copied(path: Path, url: str) -> None:
+    """Every trace of a SQLite store, on PostgreSQL too."""
+    import psycopg
+
+    TraceWriter(url).close()
+    bare, _, schema = url.partition("?schema=")
+    source = sqlite3.connect(path)
+    with psycopg.connect(bare, autocommit=True) as target:
+        target.execute(f'SET search_path = "{schema}"')
+        for table in ("traces", "bodies"):
+            with target.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                for row in source.execute(f"SELECT * FROM {table}"):
+                    copy.write_row(row)
+            target.execute(f"ANALYZE {table}")
+    source.close()
+
+
+def dropped(url: str) -> None:
+    """Take the schema away again."""
+    import psycopg
+
+    bare, _, schema = url.partition("?schema=")
+    with psycopg.connect(bare, autocommit=True) as connection:
+        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
 
 
 def mlflow_runs(path: Path, count: int) -> str:

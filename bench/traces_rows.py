@@ -1,4 +1,4 @@
-"""The trace store: look-up by id among a million, and writing, beside MLflow tracing and SQLite by hand."""
+"""The trace store: look-up by id among a million, and writing, beside MLflow tracing, SQLite by hand, PostgreSQL."""
 
 from __future__ import annotations
 
@@ -38,20 +38,40 @@ def rows() -> Iterator[Row]:
         what = f"look-up among {COUNT:,} traces"
         yield Row(what, 1000 * looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked_mlflow)
         yield Row(what, 1000 * looked, "ms", 5, "SQLite by hand", 1000 * plain)
-        yield Row(
-            "durable traces written a second", _write(url, reader, ids[0]), "/s", None, "MLflow tracing", wrote, "more"
-        )
+        mine = _write(url, reader, ids[0])
+        yield Row("durable traces written a second", mine, "/s", None, "MLflow tracing", wrote, "more")
+        yield from _postgres(path, looked, mine)
         by_hand.close()
         reader.close()
 
 
-def _write(url: str, reader: TraceReader, like: str) -> float:
+def _postgres(path: Path, looked: float, wrote: float) -> Iterator[Row]:
+    """The same store on PostgreSQL, where one answers, beside SQLite."""
+    url = stores.postgres()
+    if url is None:
+        return
+    try:
+        stores.copied(path, url)
+        reader, picks = TraceReader.open(url), random.Random(5)
+        mine = median(lambda: reader.get(f"req-{picks.randrange(COUNT):012d}"), runs=500)
+        yield Row(
+            f"look-up among {COUNT:,} traces on PostgreSQL", 1000 * mine, "ms", 5, "ours on SQLite", 1000 * looked
+        )
+        written = _write(url, reader, f"req-{0:012d}", "more")
+        what = "durable traces written a second on PostgreSQL"
+        yield Row(what, written, "/s", None, "ours on SQLite", wrote, "more")
+        reader.close()
+    finally:
+        stores.dropped(url)
+
+
+def _write(url: str, reader: TraceReader, like: str, name: str = "new") -> float:
     """Traces a second, all in flight, each durable when its future resolves."""
     trace = reader.get(like)
     assert trace is not None
     writer = TraceWriter(url, queue=20_000)
     started = time.perf_counter()
-    futures = [writer.submit(msgspec.structs.replace(trace, request_id=f"new-{n:012d}")) for n in range(10_000)]
+    futures = [writer.submit(msgspec.structs.replace(trace, request_id=f"{name}-{n:012d}")) for n in range(10_000)]
     for future in futures:
         future.result()
     rate = len(futures) / (time.perf_counter() - started)

@@ -82,7 +82,8 @@ def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int
     raw = _read(report)
     if raw is None:
         raise BadInput(f"there is no report at {visible(str(report), 120)}", "give a REF or a report's file")
-    has_ledger = Path(spine.settings.ledger.removeprefix("sqlite:///")).is_file()
+    url = spine.settings.ledger
+    has_ledger = not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
     stable = spine.registry.state().production if has_ledger else None
     decision = judge(raw, baseline=_read(baseline), stable=_stable_report(spine, stable), tolerance_pp=tolerance_pp)
     return Gated(sha=None, seq=None, decision=decision, stable=stable)

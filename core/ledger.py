@@ -10,57 +10,45 @@ It does not know what a model is, nor what the events mean (``core.state`` folds
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import rfc8785
 
 from core.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
+from core.event import GENESIS, Draft, Event, Head, checked, event_of, require, same_request
 from miniobserve.sql import StorageError, Transaction, connect
 
-GENESIS = "0" * 64
 MAX_BODY = 1024
 """Longest canonical body of an event, bytes; what is longer goes in as evidence, by digest."""
 
 _EVENTS = """CREATE TABLE IF NOT EXISTS events
-    (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, key TEXT UNIQUE)"""
-_EVIDENCE = "CREATE TABLE IF NOT EXISTS evidence (digest TEXT PRIMARY KEY, body TEXT NOT NULL)"
+    (seq INTEGER PRIMARY KEY, event {bytes} NOT NULL, hash TEXT NOT NULL UNIQUE, key TEXT UNIQUE)"""
+_EVIDENCE = "CREATE TABLE IF NOT EXISTS evidence (digest TEXT PRIMARY KEY, body {bytes} NOT NULL)"
+_TRIES = 200
+"""How often an append is made again where other writers were faster or the connection broke."""
+_LOST = 3
+"""How often a write that cannot be done twice is made again where the connection broke."""
 
 Clock = Callable[[], datetime]
 
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened. ``seq`` orders; ``at`` (RFC 3339, UTC, six digits) only tells."""
-
-    seq: int
-    at: str
-    actor: str
-    host: str
-    kind: str
-    body: dict[str, Any]
-    prev: str
-    hash: str = ""
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that has been decided and not yet appended."""
-
-    kind: str
-    body: dict[str, Any]
-
-
-class Head(msgspec.Struct, frozen=True):
-    """The newest event: its seq and hash; (0, 64 zeros) before the first."""
-
-    seq: int
-    hash: str
-
-
-_decoder = msgspec.json.Decoder(Event)
+__all__ = [
+    "GENESIS",
+    "MAX_BODY",
+    "Clock",
+    "Draft",
+    "Event",
+    "Head",
+    "Ledger",
+    "require",
+    "same_request",
+    "storage_errors",
+]
 
 
 @contextmanager
@@ -69,8 +57,11 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        leaf = {"unavailable": Unavailable, "damaged": Damaged, "conflict": Conflict}[error.kind]
-        raise leaf(error.message, error.hint) from error
+        raise _mapped(error) from error
+
+
+def _mapped(error: StorageError) -> SpineError:
+    return {"damaged": Damaged, "conflict": Conflict}.get(error.kind, Unavailable)(error.message, error.hint)
 
 
 class Ledger:
@@ -85,7 +76,7 @@ class Ledger:
         with storage_errors():
             self._db = connect(url, create=create, readonly=readonly)
             if create:
-                self._db.script((_EVENTS, _EVIDENCE))
+                self._db.script([table.format(bytes=self._db.bytes_column) for table in (_EVENTS, _EVIDENCE)])
                 self._db.append_only("events")
                 self._db.append_only("evidence")
 
@@ -104,7 +95,7 @@ class Ledger:
         start = after or Head(0, GENESIS)
         with storage_errors():
             rows = self._db.read("SELECT seq, event, hash FROM events WHERE seq > ? ORDER BY seq", (start.seq,))
-        return list(_checked(rows, start))
+        return list(checked(rows, start))
 
     def lines(self, first: int = 1) -> list[bytes]:
         """The stored bytes of each event from a seq on, in order and unchecked: what its hash is over."""
@@ -130,42 +121,49 @@ class Ledger:
         Raises:
             Conflict: the ledger moved since ``expected``, or the key stands for something else.
         """
-        with storage_errors(), self._db.transaction() as tx:
-            rows = tx.execute("SELECT seq, hash, event FROM events ORDER BY seq DESC LIMIT 1")
-            if key is not None:
-                earlier = tx.execute("SELECT event, hash FROM events WHERE key = ?", (key,))
-                if earlier:
-                    return [same_request(_event(*earlier[0]), drafts[0], key, asked)], False
-            seq, prev = (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
-            at = _event(rows[0][2], rows[0][1]).at if rows else ""
-            if expected is not None and seq != expected:
-                raise Conflict(
-                    f"the ledger moved from #{expected} to #{seq} meanwhile; nothing was changed",
-                    "look at it again (`spine history`), then repeat the command",
-                )
-            appended = []
-            for number, draft in enumerate(drafts):
-                event = self._seal(draft, seq, at, prev, key if number == 0 else None, tx)
-                appended.append(event)
-                seq, at, prev = event.seq, event.at, event.hash
-        return appended, True
+        doubtful: list[list[Event]] = []
+        for attempt in range(_TRIES):
+            sealed: list[Event] = []
+            try:
+                with self._db.transaction() as tx:
+                    # A commit whose connection broke may have been kept all the same: its hash says so.
+                    for events in doubtful:
+                        if tx.execute("SELECT 1 FROM events WHERE hash = ?", (events[0].hash,)):
+                            return events, True
+                    earlier = self._append(tx, drafts, expected, key, asked, sealed)
+                return ([earlier], False) if earlier else (sealed, True)
+            except StorageError as error:
+                if error.kind == "lost":
+                    doubtful += [sealed] if sealed else []
+                elif error.kind != "conflict":
+                    raise _told(error, doubtful) from error
+                time.sleep(os.urandom(1)[0] / 25_600 if attempt else 0)  # writers that met should not meet again
+        raise Conflict(f"others appended {_TRIES} times meanwhile; nothing was changed", "try again when it is quieter")
 
     def by_key(self, key: str) -> Event | None:
         """The event that was appended under an idempotency key."""
         with storage_errors():
             rows = self._db.read("SELECT event, hash FROM events WHERE key = ?", (key,))
-        return _event(*rows[0]) if rows else None
+        return event_of(*rows[0]) if rows else None
 
     def put(self, body: bytes) -> str:
         """Keep a piece of evidence (UTF-8 text) and return its SHA-256; the same bytes are kept once."""
         digest = hashlib.sha256(body).hexdigest()
         try:
-            text = body.decode()
+            body.decode()
         except UnicodeDecodeError as error:
             raise BadInput("evidence that is not UTF-8 text cannot be kept", "write the file as UTF-8 JSON") from error
-        with storage_errors(), self._db.transaction() as tx:
-            if not tx.execute("SELECT 1 FROM evidence WHERE digest = ?", (digest,)):
-                tx.execute("INSERT INTO evidence (digest, body) VALUES (?, ?)", (digest, text))
+        row = (digest, self._db.as_kept(body))
+        statement = "INSERT INTO evidence (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
+        with storage_errors():
+            for attempt in range(_LOST + 1):
+                try:
+                    with self._db.transaction() as tx:
+                        tx.execute(statement, row)
+                    break
+                except StorageError as error:
+                    if error.kind != "lost" or attempt == _LOST:
+                        raise
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -193,6 +191,34 @@ class Ledger:
         """Close the database."""
         self._db.close()
 
+    def _append(
+        self,
+        tx: Transaction,
+        drafts: Sequence[Draft],
+        expected: int | None,
+        key: str | None,
+        asked: Sequence[str],
+        sealed: list[Event],
+    ) -> Event | None:
+        """One attempt: fills ``sealed``, or gives the event an earlier request had left under the key."""
+        rows = tx.execute("SELECT seq, hash, event FROM events ORDER BY seq DESC LIMIT 1")
+        if key is not None:
+            earlier = tx.execute("SELECT event, hash FROM events WHERE key = ?", (key,))
+            if earlier:
+                return same_request(event_of(*earlier[0]), drafts[0], key, asked)
+        seq, prev = (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
+        at = event_of(rows[0][2], rows[0][1]).at if rows else ""
+        if expected is not None and seq != expected:
+            raise Conflict(
+                f"the ledger moved from #{expected} to #{seq} meanwhile; nothing was changed",
+                "look at it again (`spine history`), then repeat the command",
+            )
+        for number, draft in enumerate(drafts):
+            event = self._seal(draft, seq, at, prev, key if number == 0 else None, tx)
+            sealed.append(event)
+            seq, at, prev = event.seq, event.at, event.hash
+        return None
+
     def _seal(self, draft: Draft, seq: int, at: str, prev: str, key: str | None, tx: Transaction) -> Event:
         body = {**draft.body, **({"key": key} if key is not None else {})}
         now = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -206,7 +232,7 @@ class Ledger:
             "prev": prev,
         }
         try:
-            text = rfc8785.dumps(fields).decode()
+            raw = rfc8785.dumps(fields)
             size = len(rfc8785.dumps(body))
         except (rfc8785.CanonicalizationError, UnicodeError) as error:
             raise BadInput(f"this cannot be written into the ledger: {error}", "use plain text") from error
@@ -214,59 +240,17 @@ class Ledger:
             raise BadInput(
                 f"an event's body is at most {MAX_BODY} bytes and this one has {size}", "shorten the reason or note"
             )
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", (fields["seq"], text, digest, key))
-        return _event(text, digest)
+        digest = hashlib.sha256(raw).hexdigest()
+        row = (fields["seq"], self._db.as_kept(raw), digest, key)
+        tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", row)
+        return event_of(raw, digest)
 
 
-def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> Event:
-    """The earlier event of a key, where it is the result of the same request.
-
-    Raises:
-        Conflict: the key was used for something else.
-    """
-    names: Sequence[str] = asked or tuple(draft.body)
-    if event.kind == draft.kind and all(event.body.get(name) == draft.body.get(name) for name in names):
-        return event
-    raise Conflict(
-        f"the key {key[:64]!r} already stands for event #{event.seq} ({event.kind})", "use a new key for a new request"
+def _told(error: StorageError, doubtful: Sequence[Sequence[Event]]) -> SpineError:
+    """A failed append; where its commit may have been kept, that is said."""
+    if not doubtful:
+        return _mapped(error)
+    return Unavailable(
+        f"the connection broke while #{doubtful[-1][0].seq} was committed, and it cannot be asked now: {error.message}",
+        "it may have been kept: look with `spine history`, or repeat the command with the same --key",
     )
-
-
-def _event(text: str, digest: str) -> Event:
-    try:
-        event = _decoder.decode(text)
-    except msgspec.MsgspecError as error:
-        raise _broken(f"an event cannot be read: {error}") from error
-    # The hash stands beside the bytes and not in them; a copy to add it would cost more than the decoding.
-    msgspec.structs.force_setattr(event, "hash", digest)
-    return event
-
-
-def _checked(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:
-    seq, prev = start.seq, start.hash
-    for stored, text, digest in rows:
-        seq += 1
-        if stored != seq:
-            raise _broken(f"event #{seq} is missing")
-        if hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest() != digest:
-            raise _broken(f"event #{seq} does not have the hash stored beside it")
-        event = _event(text, digest)
-        if event.seq != seq or event.prev != prev:
-            raise _broken(f"event #{seq} does not follow event #{seq - 1}")
-        prev = digest
-        yield event
-
-
-def _broken(what: str) -> SpineError:
-    return Damaged(
-        f"the ledger's chain is broken: {what}", "restore the ledger from a backup; `spine verify` lists all"
-    )
-
-
-def require(body: Mapping[str, Any], name: str) -> str:
-    """A text field of an event's body that must be there."""
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise _broken(f"an event lacks {name!r}")
-    return value

@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mlflow: str
     artifacts: Path
     cache: Path
+    parquet: Path
+    """Where closed days of traces are exported to, and looked for."""
     drift_reports: Path
     eval_baseline: Path
     trust: Path
@@ -130,6 +132,7 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "mlflow": f"sqlite:///{home / 'mlflow.db'}",
         "artifacts": home / "mlartifacts",
         "cache": home / "cache",
+        "parquet": home / "parquet",
         "drift_reports": root / "drift_reports",
         "eval_baseline": root / "eval_baseline.json",
         "trust": root / "spine.trust.json",
@@ -138,7 +141,7 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
         merged["rate_per_hour"] = None
-    for name in ("home", "artifacts", "cache", "drift_reports", "eval_baseline", "trust"):
+    for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust"):
         merged[name] = str(root / str(merged[name]))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = _anchored(str(merged[name]), root)

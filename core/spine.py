@@ -86,7 +86,7 @@ class Spine:
     def traces(self) -> TraceReader:
         """The traces of the server; there must have been one."""
         with storage_errors():
-            return TraceReader.open(self.settings.traces)
+            return TraceReader.open(self.settings.traces, self.settings.parquet)
 
     @property
     def workload(self) -> Workload:

@@ -12,6 +12,7 @@ import pytest
 from bundles import write_bundle
 from core.settings import load
 from core.spine import Spine, create_ledger, open_spine
+from postgres import fresh_schema
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +66,25 @@ def make_bundle(tmp_path: Path) -> Callable[..., Path]:
         return write_bundle(tmp_path / f"bundle-{number}-{parent or ''}"[:60], number, parent=parent, k=k, n=n, **more)
 
     return make
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A schema of its own on a real PostgreSQL; skipped where none answers."""
+    with fresh_schema() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty place for a ledger or a trace store, on either driver."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's ledger on either driver, also in the processes a test starts."""
+    if request.param == "postgres":
+        monkeypatch.setenv("SPINE_LEDGER", str(request.getfixturevalue("postgres_url")))

@@ -19,6 +19,7 @@ from core.errors import Exit
 from core.settings import Settings, masked
 from core.spine import Spine
 from core.text import visible
+from miniobserve.sql import StorageError
 
 _PACKAGES = (
     "modelspine",
@@ -31,6 +32,8 @@ _PACKAGES = (
     "numpy",
     "safetensors",
     "tokenizers",
+    "psycopg",
+    "duckdb",
 )
 Table = dict[str, dict[str, Any]]
 
@@ -93,6 +96,7 @@ def _stores(spine: Spine) -> Table:
         "mlflow": _store(settings.mlflow, lambda: ""),
         "cache": _folder(settings.cache, "bundle"),
         "artifacts": _folder(settings.artifacts, "folder"),
+        "parquet": _folder(settings.parquet, "day"),
     }
 
 
@@ -112,6 +116,9 @@ def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
     try:
         return answer | {"holds": ask()}
     except Exception as error:  # noqa: BLE001  (whatever a store does, the others are shown)
+        cause = error if isinstance(error, StorageError) else error.__cause__
+        if isinstance(cause, StorageError) and cause.kind == "absent":
+            return answer | {"state": "missing"}
         return answer | {"state": "unusable", "holds": as_spine_error(error).message}
 
 

@@ -14,6 +14,7 @@ from core.ledger import Ledger
 from core.settings import Settings, masked
 from core.spine import Spine, create_ledger
 from core.text import visible
+from miniobserve.sql import StorageError
 
 
 def command(verbs: Verbs) -> None:
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     answer: dict[str, Any] = {
         "root": str(settings.root),
         "home": str(settings.home),
-        "ledger": settings.ledger,
+        "ledger": masked(settings.ledger),
         "env": env,
         "seq": event.seq,
         "created": created,
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(answer)
         return Exit.OK
-    where = visible(str(file or settings.root), 200)
+    where = visible(str(file or masked(settings.ledger)), 200)
     out.line(f"#{event.seq} opened {where} as {env}" if created else f"{where} was there already, opened as {env}")
     if ignored:
         out.line(f"   added {settings.home.name}/ to {visible(str(ignored), 200)}")
@@ -73,8 +74,9 @@ def _env_before(settings: Settings, file: Path | None) -> str | None:
             ledger.close()
     except Damaged:
         events = []
-    except Unavailable:
-        if file is None or file.exists():
+    except Unavailable as error:
+        absent = isinstance(error.__cause__, StorageError) and error.__cause__.kind == "absent"
+        if not absent and (file is None or file.exists()):
             raise
         events = []
     if events:

@@ -1,12 +1,17 @@
-"""``spine traces list`` and ``spine traces show``: what was asked and answered."""
+"""``spine traces list``, ``show`` and ``export``: what was asked and answered, and its closed days as Parquet."""
 
 from __future__ import annotations
 
 import argparse
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
 
 from core.cli.parser import Verbs, count
-from core.cli.render import Out
+from core.cli.progress import working
+from core.cli.render import Out, size
+from core.closing import export_days
 from core.errors import BadInput, Exit
 from core.ledger import storage_errors
 from core.spine import Spine
@@ -40,6 +45,16 @@ def command(verbs: Verbs) -> None:
     listing.add_argument("--limit", type=count, default=20, metavar="N", help="most that are shown (default: 20)")
     show = nested.add("show", "show one request", run_show, example="spine traces show req-7f3a91c2")
     show.add_argument("request_id", metavar="ID")
+    export = nested.add(
+        "export", "write closed days to Parquet, each read back; look-ups go on there", run_export,
+        example="spine traces export --before 2026-11-01 --prune",
+    )  # fmt: skip
+    export.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="this day only, UTC")
+    export.add_argument("--before", type=day, metavar="YYYY-MM-DD", help="the days before this one (default: today)")
+    export.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the setting `parquet`)")
+    export.add_argument(
+        "--prune", action="store_true", help="then delete from the live store what was read back as it is there"
+    )
 
 
 def day(text: str) -> str:
@@ -96,6 +111,28 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
         return Exit.OK
     out.line(f"{out.paint(visible(trace.request_id), 'bold')}  {of_ns(trace.started_ns)}")
     out.pairs((name, visible(value, 600)) for name, value in _pairs(trace))
+    return Exit.OK
+
+
+def run_export(args: argparse.Namespace, spine: Spine) -> int:
+    """Export closed days."""
+    out, today = Out.of(args), datetime.now(UTC).date()
+    with working("exporting") as progress:
+        asked = {"day": args.day, "before": args.before, "out": args.out, "prune": args.prune}
+        done = list(export_days(spine, **asked, today=today, progress=progress.step))
+    if out.json:
+        out.object({"days": [msgspec.to_builtins(one, enc_hook=str) for one in done]})
+        return Exit.OK
+    if not done:
+        out.line("there is nothing to export")
+        return Exit.OK
+    rows = [
+        (one.day, f"{one.rows:,}", size(one.bytes), "written" if one.written else "as it was", f"{one.pruned:,}",
+         one.sha256[:12], visible(str(one.file), 200))
+        for one in done
+    ]  # fmt: skip
+    head = ("day", "rows", "size", "file", "pruned", "sha256", "where")
+    out.table(head, rows, right=("rows", "size", "pruned"))
     return Exit.OK
 
 

@@ -6,20 +6,21 @@ request starts here. It does not know how traces got there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import starmap
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from miniobserve.archive import Archive, Kept
+from miniobserve.conditions import DAY_NS, EPOCH, Conditions, bindable, conditions, day_range, where_clause
 from miniobserve.schema import (
     BOUNDS,
     MINUTE_COLUMNS,
     MINUTE_NS,
-    feature_term,
     latency_quantile,
-    searchable,
 )
 from miniobserve.sql import Database, StorageError, connect
 from miniobserve.traces import Found, Trace
@@ -29,12 +30,10 @@ COUNTED = 10_000
 
 _BODY = "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)"
 _JOINED = "FROM traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
-_DAY_NS = 1440 * MINUTE_NS
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-Conditions = list[Any]
 Rows = list[tuple[Any, ...]]
 Usage = list[tuple[str, int]]
+Days = list[str]
+_PAGE = 5_000
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,30 +57,33 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TraceReader:
-    """A read-only view of one trace store; safe to use from any thread."""
+    """A read-only view of one trace store and of the days exported from it; safe to use from any thread."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, archive: Archive | None = None) -> None:
         self._database = database
+        self._archive = archive
         self._decode = msgspec.json.Decoder(Trace).decode
 
     @classmethod
-    def open(cls, url: str) -> TraceReader:
-        """Open the store at ``url``.
+    def open(cls, url: str, archive: Path | None = None) -> TraceReader:
+        """Open the store at ``url``; look-ups go on in the days exported to the folder ``archive``.
 
         Raises:
             StorageError: there is none (kind ``unavailable``), or it is not a sound database.
 
         """
-        return cls(connect(url, readonly=True))
+        exported = archive is not None and archive.is_dir()
+        return cls(connect(url, readonly=True), Archive(archive) if exported and archive else None)
 
     def get(self, request_id: str) -> Trace | None:
         """The trace of one request, with its feedback; None where there is none."""
         rows = self._database.read(
             "SELECT body, outcome FROM bodies LEFT JOIN feedback ON feedback.request_id = bodies.request_id"
             " WHERE bodies.request_id = ?",
-            (_bindable(request_id),),
+            (bindable(request_id),),
         )
-        return self._trace(*rows[0]) if rows else None
+        found = rows[0] if rows else self._archive.get(bindable(request_id)) if self._archive else None
+        return self._trace(*found) if found else None
 
     def __getitem__(self, request_id: str) -> Trace:
         trace = self.get(request_id)
@@ -123,17 +125,49 @@ class TraceReader:
             ValueError: ``day`` is not a day.
 
         """
-        where, params = _conditions(text, day, arm, outcome, sha, features, is_correct)
+        where, params = conditions(text, day, arm, outcome, sha, features, is_correct)
         page_where, page_params = list(where), list(params)
         if before_ns is not None:
             page_where.append("traces.started_ns < ?")
             page_params.append(before_ns)
         rows = self._page(page_where, page_params, limit)
-        if before_ns is None and len(rows) < limit:
-            matched: int | None = len(rows)
-        else:
-            matched = self._count(where, params)
-        return Found(traces=tuple(self._trace(body, said) for body, said, _ in rows), matched=matched)
+        matched = len(rows) if before_ns is None and len(rows) < limit else self._count(where, params)
+        if self._archive is not None and (days := self._archive.days(pruned=True)):
+            days = [one for one in days if day in (None, one)]
+            without = self._live(days)
+            if days and matched <= COUNTED:
+                matched += self._archive.count(days, where, params, COUNTED + 1, without)
+            if days:
+                rows = _newest(rows, self._archive.page(days, page_where, page_params, limit, without), limit)
+        return Found(
+            traces=tuple(self._trace(body, said) for body, said, *_ in rows),
+            matched=matched if matched <= COUNTED else None,
+        )
+
+    def day_rows(self, day: str) -> Iterator[Kept]:
+        """Every trace of a day: started_ns, request id, canonical JSON, feedback; by time and id."""
+        first, end = day_range(day)
+        columns = f"SELECT traces.started_ns, traces.request_id, {_BODY}, feedback.outcome {_JOINED}"
+        while True:
+            page = (
+                f"{columns} WHERE traces.started_ns >= ? AND traces.started_ns < ? ORDER BY traces.started_ns LIMIT ?"
+            )
+            rows = self._database.read(page, (first, end, _PAGE))
+            if not rows:
+                return
+            first = rows[-1][0] + 1
+            if len(rows) == _PAGE:  # the last nanosecond may go on behind the page
+                rows = [row for row in rows if row[0] < first - 1]
+                rows += self._database.read(f"{columns} WHERE traces.started_ns = ?", (first - 1,))
+            yield from sorted((int(ns), str(name), str(body), said) for ns, name, body, said in rows)
+
+    def days(self, before: str) -> Days:
+        """The days (UTC) before another one that the live store has traces of, oldest first."""
+        rows = self._database.read(
+            f"SELECT DISTINCT started_ns / {DAY_NS} FROM traces WHERE started_ns < ? ORDER BY 1",  # noqa: S608
+            (day_range(before)[0],),
+        )
+        return [_dated(row[0], 0)[0] for row in rows]
 
     def usage(self, sha: str) -> Usage:
         """The days (UTC) on which an entry answered learners, and how many requests each, oldest first."""
@@ -154,23 +188,30 @@ class TraceReader:
     def close(self) -> None:
         """Give the connection back."""
         self._database.close()
+        if self._archive is not None:
+            self._archive.close()
+
+    def _live(self, days: Days) -> Days:
+        """The request ids of these days that the live store holds: it has the last word on them."""
+        query = "SELECT request_id FROM traces WHERE started_ns >= ? AND started_ns < ?"
+        return [row[0] for day in days for row in self._database.read(query, day_range(day))]
 
     def _page(self, where: Conditions, params: Conditions, limit: int) -> Rows:
         """The newest ``limit`` rows, and those that share the last one's nanosecond."""
         columns = f"SELECT {_BODY}, feedback.outcome, traces.started_ns, traces.request_id"
         order = "ORDER BY traces.started_ns DESC, traces.request_id"
-        rows = self._database.read(f"{columns} {_JOINED} {_where(where)} {order} LIMIT ?", (*params, limit))
+        rows = self._database.read(f"{columns} {_JOINED} {where_clause(where)} {order} LIMIT ?", (*params, limit))
         if len(rows) == limit and rows:
-            ties = f"{columns} {_JOINED} {_where([*where, 'traces.started_ns = ?', 'traces.request_id > ?'])} {order}"
+            tied = where_clause([*where, "traces.started_ns = ?", "traces.request_id > ?"])
+            ties = f"{columns} {_JOINED} {tied} {order}"
             rows += self._database.read(ties, (*params, rows[-1][2], rows[-1][3]))
-        return [row[:3] for row in rows]
+        return rows
 
-    def _count(self, where: Conditions, params: Conditions) -> int | None:
-        """How many traces match, or None beyond ``COUNTED``."""
-        inner = f"SELECT 1 AS one {_JOINED} {_where(where)} LIMIT {COUNTED + 1}"
-        rows = self._database.read(f"SELECT COUNT(*) FROM ({inner}) AS some", params)  # noqa: S608
-        count = int(rows[0][0])
-        return count if count <= COUNTED else None
+    def _count(self, where: Conditions, params: Conditions) -> int:
+        """How many traces match, counted up to one more than ``COUNTED``."""
+        inner = f"SELECT 1 AS one {_JOINED} {where_clause(where)} LIMIT {COUNTED + 1}"
+        rows = self._database.read(f"SELECT COUNT(*) FROM ({inner}) AS counted", params)  # noqa: S608
+        return int(rows[0][0])
 
     def _trace(self, body: str, outcome: str | None) -> Trace:
         try:
@@ -182,61 +223,16 @@ class TraceReader:
         return trace if outcome is None else msgspec.structs.replace(trace, feedback=outcome)
 
 
-def _conditions(
-    text: str | None,
-    day: str | None,
-    arm: str | None,
-    outcome: str | None,
-    sha: str | None,
-    features: Mapping[str, str],
-    is_correct: bool | None,
-) -> tuple[Conditions, Conditions]:
-    """The conditions of a WHERE clause, and the parameters they take."""
-    found: list[tuple[str, tuple[Any, ...]]] = []
-    if text is not None:
-        import hashlib  # loads OpenSSL, which a look-up by id does without
-
-        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-        found.append(("(traces.text LIKE ? ESCAPE '!' OR traces.text_sha256 = ?)", (_part(searchable(text)), digest)))
-    if day is not None:
-        found.append(("traces.started_ns >= ? AND traces.started_ns < ?", _day_range(day)))
-    if arm is not None:
-        found.append(("traces.arm = ?", (arm,)))
-    if outcome is not None:
-        found.append(("feedback.outcome = ?", (outcome,)))
-    if sha is not None:
-        found.append(("traces.entry_sha = ?", (sha,)))
-    found += [("traces.features LIKE ? ESCAPE '!'", (_part(f"|{feature_term(features, name)}|"),)) for name in features]
-    if is_correct is not None:
-        found.append(("traces.accepted = ?", (int(is_correct),)))
-    return [condition for condition, _ in found], [_bindable(value) for _, values in found for value in values]
-
-
-def _bindable(value: Any) -> Any:
-    """A parameter a driver takes: an argument of a command may hold halves of surrogate pairs."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _where(conditions: Conditions) -> str:
-    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-def _part(text: str) -> str:
-    """A LIKE pattern for text that stands anywhere, whatever signs it holds."""
-    for sign in "!%_":
-        text = text.replace(sign, f"!{sign}")
-    return f"%{text}%"
-
-
-def _day_range(day: str) -> tuple[int, int]:
-    """First nanosecond of a day (UTC), and of the next."""
-    start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
-    first = (start - _EPOCH) // timedelta(microseconds=1) * 1000
-    return first, first + _DAY_NS
+def _newest(live: Rows, archived: Rows, limit: int) -> Rows:
+    """Two pages as one: the newest ``limit`` rows, and those that share the last one's nanosecond."""
+    one_each = {row[3]: row for row in (*archived, *live)}
+    rows = sorted(one_each.values(), key=lambda row: (-row[2], row[3]))
+    last = rows[limit - 1][2] if len(rows) > limit > 0 else None
+    return rows if last is None else [row for number, row in enumerate(rows) if number < limit or row[2] == last]
 
 
 def _dated(day: int, count: int) -> tuple[str, int]:
-    return (_EPOCH + timedelta(days=day)).date().isoformat(), int(count)
+    return (EPOCH + timedelta(days=day)).date().isoformat(), int(count)
 
 
 def _minute(row: tuple[Any, ...]) -> Minute:

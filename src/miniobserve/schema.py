@@ -93,7 +93,9 @@ def feature_term(features: Mapping[str, str], name: str) -> str:
 
 
 def minute_rows(traces: Iterable[Trace]) -> list[MinuteRow]:
-    """What these traces add to ``minutes``: one row a minute, arm and entry."""
+    """What these traces add to ``minutes``: one row a minute, arm and entry; in one order, so that two servers
+    that add to the same rows wait for each other and never both.
+    """
     groups: dict[tuple[int, str, str], list[int | float]] = {}
     for trace in traces:
         key = (trace.started_ns // MINUTE_NS, trace.assignment.arm, trace.entry_sha)
@@ -110,7 +112,7 @@ def minute_rows(traces: Iterable[Trace]) -> list[MinuteRow]:
         for index, amount in enumerate(amounts):
             sums[index] += amount
         sums[len(amounts) + latency_bucket(trace.seconds)] += 1
-    return [(*key, *sums) for key, sums in groups.items()]
+    return [(*key, *sums) for key, sums in sorted(groups.items())]
 
 
 def latency_bucket(seconds: float) -> int:

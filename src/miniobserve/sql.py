@@ -1,8 +1,8 @@
 """The storage protocol: what a SQL database must do to keep traces or a ledger, and the SQLite driver.
 
 SQL is written with ``?`` for parameters and in the dialect SQLite and PostgreSQL share. Callers see
-rows as tuples and three failures as one exception with a kind; which database it is stays in here.
-It does not know any table.
+rows as tuples and every failure as one exception with a kind; which database it is stays in here and in
+``miniobserve.postgres``. It does not know any table.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ BUSY_SECONDS = 5.0
 """How long a writer waits for another one before it says that the database is locked."""
 
 Params = Sequence[Any]
-Kind = Literal["unavailable", "damaged", "conflict"]
+Kind = Literal["unavailable", "damaged", "conflict", "absent", "lost"]
 
 
 class StorageError(Exception):
     """A database failed: it could not be reached or written (unavailable), is not a sound database
-    any more (damaged), or a unique value was already taken (conflict).
+    any more (damaged), a unique value was already taken (conflict), it never held these tables (absent),
+    or its connection broke on the way, after which a commit may or may not have been kept (lost).
     """
 
     def __init__(self, kind: Kind, message: str, hint: str) -> None:
@@ -48,12 +49,18 @@ class Transaction(Protocol):
 class Database(Protocol):
     """One open database; its methods may be called from any thread."""
 
+    bytes_column: str
+    """The type of a column that gives text back byte by byte as it was written."""
+
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one query; never writes."""
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin a write that no other writer can interleave with; durable when the block ends well."""
+        """Begin a write that takes effect whole or not at all; durable when the block ends well.
+
+        Another writer waits (SQLite), or finds a unique value taken: kind ``conflict``, to be tried again.
+        """
         ...
 
     def script(self, statements: Sequence[str]) -> None:
@@ -64,13 +71,18 @@ class Database(Protocol):
         """Make the database itself refuse UPDATE and DELETE on a table."""
         ...
 
+    def as_kept(self, text: bytes) -> str | bytes:
+        """UTF-8 text as it is written into a ``bytes_column``."""
+        ...
+
     def close(self) -> None:
         """Give the connection back."""
         ...
 
 
 def connect(url: str, *, create: bool = False, readonly: bool = False) -> Database:
-    """Open the database at ``url`` (``sqlite:///relative``, ``sqlite:////absolute``).
+    """Open the database at ``url``: ``sqlite:///relative``, ``sqlite:////absolute``, or
+    ``postgresql://user@host/database?schema=name``.
 
     Args:
         url: where it is.
@@ -81,18 +93,28 @@ def connect(url: str, *, create: bool = False, readonly: bool = False) -> Databa
         StorageError: missing, unreadable, not a database, or a URL of another kind.
 
     """
+    if url.startswith(("postgresql://", "postgres://")):
+        try:
+            from miniobserve.postgres import Postgres  # psycopg takes 0.1 s to load
+        except ImportError as error:
+            raise StorageError(
+                "unavailable", f"the PostgreSQL driver does not load: {error}", "install psycopg[binary]"
+            ) from error
+        return Postgres(url, create=create, readonly=readonly)
     if url.startswith("sqlite:///"):
         return SQLite(Path(url.removeprefix("sqlite:///")), create=create, readonly=readonly)
     scheme = url.split(":", 1)[0]
     raise StorageError(
         "unavailable",
         f"no driver for a database URL that starts with {scheme[:20]!r}",
-        "use sqlite:///path/to/file.db",
+        "use sqlite:///path/to/file.db or postgresql://user@host/database",
     )
 
 
 class SQLite:
     """SQLite in WAL mode with synchronous FULL: a commit that returned survives a power cut."""
+
+    bytes_column = "TEXT"
 
     def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
         self.path = path
@@ -177,6 +199,10 @@ class SQLite:
                 for verb in ("UPDATE", "DELETE")
             ]
         )
+
+    def as_kept(self, text: bytes) -> str:
+        """What is written into a ``bytes_column``: SQLite keeps text as the UTF-8 it was given."""
+        return text.decode()
 
     def close(self) -> None:
         """Close the connection; the last one folds the write-ahead log into the file."""

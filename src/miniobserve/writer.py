@@ -34,6 +34,10 @@ Outcome = Literal["accepted", "dismissed", "revised"]
 OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
 
 
+_AGAIN = 2
+"""How often a group is written again after its connection broke or another server was faster."""
+
+
 class Duplicate(Exception):
     """A trace with this request id is already kept; it was left as it is."""
 
@@ -164,14 +168,18 @@ class TraceWriter:
                 if group := [job for job in taken if job.future.set_running_or_notify_cancel()]:
                     return group
 
-    def _write(self, group: Sequence[_Job]) -> None:
-        """Commit a group and resolve its futures; never raises."""
+    def _write(self, group: Sequence[_Job], *, again: int = _AGAIN, doubtful: bool = False) -> None:
+        """Commit a group and resolve its futures; never raises. ``doubtful``: it may have been committed before."""
         try:
             with self._database.transaction() as tx:
-                results = _apply(tx, group)
+                ours = _bodies(tx, group) if doubtful else set()
+                results = _apply(tx, group, ours)
         except StorageError as error:
             if error.kind == "conflict" and len(group) > 1:
                 self._write_singly(group)
+                return
+            if error.kind in ("conflict", "lost") and again:  # another server was faster, or the connection broke
+                self._write(group, again=again - 1, doubtful=doubtful or error.kind == "lost")
                 return
             results = [error] * len(group)
         except Exception as error:  # noqa: BLE001 -- a value the driver cannot bind must not end the thread
@@ -188,14 +196,19 @@ class TraceWriter:
             self._write([job])
 
 
-def _apply(tx: Transaction, group: Sequence[_Job]) -> list[_Result]:
-    """Write a group inside a transaction; a result for each job, to be told after the commit."""
+def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_Result]:
+    """Write a group inside a transaction; a result for each job, to be told after the commit.
+
+    ``ours`` are the traces an earlier attempt of this very group did keep, which nobody was told.
+    """
     taken = _already_kept(tx, [job.trace.request_id for job in group if isinstance(job, _Write)])
     results: list[_Result] = [None] * len(group)
     fresh: list[_Write] = []
     for index, job in enumerate(group):
         if isinstance(job, _Write):
-            if job.trace.request_id in taken:
+            if job.body in ours:
+                ours.discard(job.body)
+            elif job.trace.request_id in taken:
                 results[index] = Duplicate(job.trace.request_id)
             else:
                 taken.add(job.trace.request_id)
@@ -222,6 +235,17 @@ def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
     marks = ", ".join("?" for _ in ids)
     rows = tx.execute(f"SELECT request_id FROM traces WHERE request_id IN ({marks})", ids)  # noqa: S608 -- marks only
     return {row[0] for row in rows}
+
+
+def _bodies(tx: Transaction, group: Sequence[_Job]) -> set[BodyRow]:
+    """The traces of a group that the store holds, byte for byte."""
+    wanted = {job.body for job in group if isinstance(job, _Write)}
+    if not wanted:
+        return set()
+    marks = ", ".join("?" for _ in wanted)
+    ids = [request_id for request_id, _ in wanted]
+    rows = tx.execute(f"SELECT request_id, body FROM bodies WHERE request_id IN ({marks})", ids)  # noqa: S608
+    return wanted & {(row[0], row[1]) for row in rows}
 
 
 def _resolve(job: _Job, result: _Result) -> None:

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from core.spine import open_spine
+
+pytestmark = pytest.mark.usefixtures("either_ledger")
 
 PREFACE = (
     "import sys; from pathlib import Path; from core.errors import SpineError; from core.spine import open_spine\n"

@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,16 +15,26 @@ import pytest
 
 from core.errors import BadInput, Conflict, Damaged, Unavailable
 from core.ledger import GENESIS, Draft, Head, Ledger
+from miniobserve.sql import StorageError, connect
+from postgres import admin
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+def ledger(url: str) -> Iterator[Ledger]:
+    opened = Ledger(url, actor="ada", create=True)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def ledger(url: str) -> Ledger:
-    return Ledger(url, actor="ada", create=True)
+def file(tmp_path: Path) -> Path:
+    """Where the fixture ``url`` keeps a SQLite ledger."""
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def sqlite_ledger(file: Path) -> Ledger:
+    return Ledger(f"sqlite:///{file}", actor="ada", create=True)
 
 
 def note(text: str) -> list[Draft]:
@@ -90,19 +101,27 @@ def test_time_never_runs_backwards(url: str) -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET hash = 'x'", "DELETE FROM events", "DELETE FROM evidence"])
-def test_database_refuses_edits(ledger: Ledger, tmp_path: Path, statement: str) -> None:
+def test_database_refuses_edits(ledger: Ledger, url: str, statement: str) -> None:
     ledger.append(note("x"), expected=0)
     ledger.put(b"{}")
-    connection = sqlite3.connect(tmp_path / "ledger.db")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement)
-    connection.close()
+    database = connect(url)
+    with pytest.raises(StorageError, match="append-only"), database.transaction() as tx:
+        tx.execute(statement)
+    database.close()
+    assert ledger.events()
 
 
-def tampered(tmp_path: Path, *statements: str) -> Ledger:
-    """A copy of the ledger edited behind its back, triggers dropped first."""
-    path = tmp_path / "tampered.db"
-    shutil.copy(tmp_path / "ledger.db", path)
+def tampered(url: str, *statements: str) -> Ledger:
+    """The ledger edited behind its back: a copy with its triggers dropped, or past them as a superuser may."""
+    if url.startswith("postgresql"):
+        columns = (("events", "event"), ("evidence", "body"))
+        to_text = [f"ALTER TABLE {t} ALTER {c} TYPE TEXT USING convert_from({c}, 'UTF8')" for t, c in columns]
+        to_bytes = [f"ALTER TABLE {t} ALTER {c} TYPE BYTEA USING convert_to({c}, 'UTF8')" for t, c in columns]
+        admin(url, *to_text, *statements, *to_bytes)
+        return Ledger(url, actor="eve", readonly=True)
+    original = Path(url.removeprefix("sqlite:///"))
+    path = original.with_name("tampered.db")
+    shutil.copy(original, path)
     connection = sqlite3.connect(path)
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f"DROP TRIGGER {name}")
@@ -123,16 +142,16 @@ def tampered(tmp_path: Path, *statements: str) -> Ledger:
         ("UPDATE events SET event = 'not json' WHERE seq = 1", "#1"),
     ],
 )
-def test_tampering_is_found(ledger: Ledger, tmp_path: Path, statement: str, what: str) -> None:
+def test_tampering_is_found(ledger: Ledger, url: str, statement: str, what: str) -> None:
     for number in range(5):
         ledger.append(note(str(number)), expected=number)
     ledger.close()
-    assert len(tampered(tmp_path).events()) == 5
+    assert len(tampered(url).events()) == 5
     with pytest.raises(Damaged, match=what):
-        tampered(tmp_path, statement).events()
+        tampered(url, statement).events()
 
 
-def test_swapped_rows_are_found(ledger: Ledger, tmp_path: Path) -> None:
+def test_swapped_rows_are_found(ledger: Ledger, url: str) -> None:
     for number in range(4):
         ledger.append(note(str(number)), expected=number)
     ledger.close()
@@ -142,19 +161,19 @@ def test_swapped_rows_are_found(ledger: Ledger, tmp_path: Path) -> None:
         "UPDATE events SET seq = 3 WHERE seq = 99",
     )
     with pytest.raises(Damaged, match="#2"):
-        tampered(tmp_path, *swap).events()
+        tampered(url, *swap).events()
 
 
-def test_evidence_is_kept_once_and_rehashed(ledger: Ledger, tmp_path: Path) -> None:
+def test_evidence_is_kept_once_and_rehashed(ledger: Ledger, url: str) -> None:
     digest = ledger.put(b'{"a": "\xc3\xa9"}')
     assert ledger.put(b'{"a": "\xc3\xa9"}') == digest
     assert ledger.get(digest) == b'{"a": "\xc3\xa9"}'
     assert ledger.evidence_digests() == [digest]
     ledger.close()
     with pytest.raises(Damaged, match=digest[:12]):
-        tampered(tmp_path, "UPDATE evidence SET body = '{}'").get(digest)
+        tampered(url, "UPDATE evidence SET body = '{}'").get(digest)
     with pytest.raises(Damaged, match="is not in"):
-        tampered(tmp_path).get("0" * 64)
+        tampered(url).get("0" * 64)
 
 
 def test_eight_writers_of_fifty_lose_nothing(ledger: Ledger, url: str) -> None:
@@ -190,19 +209,19 @@ def test_missing_zeroed_and_directory(tmp_path: Path) -> None:
         Ledger("mysql://x", actor="a")
 
 
-def test_deleted_while_open_is_said_and_not_recreated(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.append(note("x"), expected=0)
-    (tmp_path / "ledger.db").unlink()
+def test_deleted_while_open_is_said_and_not_recreated(sqlite_ledger: Ledger, file: Path) -> None:
+    sqlite_ledger.append(note("x"), expected=0)
+    file.unlink()
     with pytest.raises(Unavailable, match="deleted while it was open"):
-        ledger.append(note("y"), expected=1)
-    assert not (tmp_path / "ledger.db").exists()
+        sqlite_ledger.append(note("y"), expected=1)
+    assert not file.exists()
 
 
-def test_locked_database_names_the_way_out(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Ledger(url, actor="a", create=True).close()
+def test_locked_database_names_the_way_out(sqlite_ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sqlite_ledger.close()
     monkeypatch.setattr("miniobserve.sql.BUSY_SECONDS", 0.05)
-    ledger = Ledger(url, actor="a")
-    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    ledger = Ledger(f"sqlite:///{file}", actor="a")
+    other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked") as caught:
         ledger.append(note("x"), expected=0)

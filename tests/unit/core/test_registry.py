@@ -13,6 +13,8 @@ from core.errors import BadInput, BundleRefused, Conflict, Damaged, Refused, Una
 from core.settings import load
 from core.spine import Spine, create_ledger, open_spine
 
+pytestmark = pytest.mark.usefixtures("either_ledger")
+
 Make = Callable[..., Path]
 
 

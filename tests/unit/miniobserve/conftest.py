@@ -3,51 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from miniobserve.traces import Assignment, Trace
+from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-
-ASSIGNMENT = Assignment(
-    strategy="single", epoch=3, salt="3", arm="stable", bucket=42, sticky=True, u="0" * 16, unit="learner-7"
-)
-DAY_NS = 86_400_000_000_000
-MONDAY_NS = 1_772_409_600_000_000_000
-"""2026-03-02T00:00:00Z."""
-
-
-def make_trace(request_id: str, **more: Any) -> Trace:
-    values: dict[str, Any] = {
-        "trace_id": "a" * 32,
-        "span_id": "b" * 16,
-        "started_ns": MONDAY_NS,
-        "entry_sha": "e" * 64,
-        "intended_sha": "e" * 64,
-        "semver": "v0.1.0",
-        "assignment": ASSIGNMENT,
-        "sentence": "Yesterday he goed home.",
-        "correction": "Yesterday he went home.",
-        "is_correct": False,
-        "features": {"verb": "go", "tense": "past_simple"},
-        "stages": {"queue": 0.001, "decode": 0.002},
-        "seconds": 0.003,
-        "cost": 4e-8,
-        **more,
-    }
-    return Trace(request_id=request_id, **values)
+from observed import make_trace
 
 
 @pytest.fixture
 def trace() -> Callable[..., Trace]:
     return make_trace
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'traces.db'}"
 
 
 @pytest.fixture

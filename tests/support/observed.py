@@ -1,0 +1,36 @@
+"""Traces to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from miniobserve.traces import Assignment, Trace
+
+ASSIGNMENT = Assignment(
+    strategy="single", epoch=3, salt="3", arm="stable", bucket=42, sticky=True, u="0" * 16, unit="learner-7"
+)
+DAY_NS = 86_400_000_000_000
+MONDAY_NS = 1_772_409_600_000_000_000
+"""2026-03-02T00:00:00Z."""
+
+
+def make_trace(request_id: str, **more: Any) -> Trace:
+    """One trace of a Monday, with some fields said otherwise."""
+    values: dict[str, Any] = {
+        "trace_id": "a" * 32,
+        "span_id": "b" * 16,
+        "started_ns": MONDAY_NS,
+        "entry_sha": "e" * 64,
+        "intended_sha": "e" * 64,
+        "semver": "v0.1.0",
+        "assignment": ASSIGNMENT,
+        "sentence": "Yesterday he goed home.",
+        "correction": "Yesterday he went home.",
+        "is_correct": False,
+        "features": {"verb": "go", "tense": "past_simple"},
+        "stages": {"queue": 0.001, "decode": 0.002},
+        "seconds": 0.003,
+        "cost": 4e-8,
+        **more,
+    }
+    return Trace(request_id=request_id, **values)
