@@ -60,6 +60,18 @@ class Artifacts:
             artifact_uri=str(found.info.artifact_uri),
         )
 
+    def reach(self) -> None:
+        """Ask the store for anything at all.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        # MLflow would try a server that is gone for minutes; whoever asks this wants to know now.
+        for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "10")):
+            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+        with _mapped(""):
+            self._client().search_experiments(max_results=1)
+
     @contextmanager
     def fetched(self, run_id: str) -> Iterator[Path]:
         """A folder with the bundle a run logged, for as long as the block runs."""

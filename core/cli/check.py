@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from core.cli.parser import Verbs
 from core.cli.progress import working
 from core.cli.render import Out
-from core.errors import Exit
+from core.errors import BadInput, Exit
 from core.spine import Spine
-from core.verify import Chain, Check, parse_checkpoint, read_chain, verify
+from core.verify import Chain, Check, parse_checkpoint, read_chain, read_witness, verify
 
 
 def command(verbs: Verbs) -> None:
@@ -22,15 +23,23 @@ def command(verbs: Verbs) -> None:
         "--checkpoint", type=parse_checkpoint, action="append", default=[], metavar="SEQ:HASH",
         help="a head that was written down outside, as `spine verify` prints it; repeat for more",
     )  # fmt: skip
+    parser.add_argument("--witness", type=Path, metavar="F", help="a file of such heads, one a line; all must stand")
+    parser.add_argument(
+        "--keep", action="store_true", help="also add the newest head to the witness, where all is sound"
+    )
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Check everything."""
     out = Out.of(args)
+    witness: Path | None = args.witness
+    if args.keep and witness is None:
+        raise BadInput("--keep needs a file to keep the head in", "name it: `spine verify --witness F --keep`")
+    known = read_witness(witness, absent=args.keep) if witness is not None else []
     chain = read_chain(spine.settings.ledger)
     checks: list[Check] = []
     with working("verifying") as progress:
-        steps = verify(spine.ledger, spine.cache, chain, checkpoints=args.checkpoint, progress=progress.step)
+        steps = verify(spine.ledger, spine.cache, chain, checkpoints=[*args.checkpoint, *known], progress=progress.step)
         for check in steps:
             checks.append(check)
             if not out.json:
@@ -38,6 +47,9 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
                 _line(out, check)
     sound = not any(check.problems for check in checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
+    if witness is not None and args.keep and sound and chain.head not in known:
+        with witness.open("a", encoding="ascii") as stream:
+            stream.write(f"{head}\n")
     if out.json:
         out.object({"ok": sound, "checkpoint": head, "checks": checks})
     else:
