@@ -249,7 +249,7 @@ class Corpora:
             raise Unavailable(f"{visible(str(self.root), 120)} is no DVC repository", "run this in the checkout")
         try:
             with repo:
-                remote = repo.cloud.get_remote_odb()
+                remote = repo.cloud.get_remote()
                 remote.fs.ls(remote.path)
         except Exception as error:
             text = visible(f"{type(error).__name__}: {error}".split("\n", 1)[0], 120)

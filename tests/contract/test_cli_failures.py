@@ -101,6 +101,9 @@ BAD_INPUT = [
     ["register", "no/such/folder"], ["register", "."], ["impact", "nosuch"], ["incident", "req-nobody"],
     ["traces", "show", "nobody"], ["init", "--env", "test"], ["init", "--env", "prod"], ["list", "--root", "nosuch"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],
+    ["evaluate"], ["evaluate", "v0.1.0"], ["evaluate", "--twice"], ["candidate"], ["candidate", "--fetch"],
+    ["candidate", "v0.1.0"], ["verify", "--keep"], ["verify", "--witness", "nosuch"],
+    ["gate", "v0.1.0", "--report", "x"],
 ]  # fmt: skip
 
 
@@ -420,7 +423,7 @@ def test_a_database_nobody_can_drive(world: World, capsys: Capture, monkeypatch:
 
 def test_every_reading_verb_has_a_case_here() -> None:
     tried = {words[0] for words in [*ON_A_LEDGER, *ON_A_REF, *ON_TRACES]}
-    assert set(VERBS) - tried == {"init", "info", "keys", "sha", "completion", "help"}
+    assert set(VERBS) - tried == {"init", "info", "keys", "sha", "completion", "help", "candidate", "evaluate"}
 
 
 def test_keys_new_overwrites_nothing(world: World, capsys: Capture) -> None:
