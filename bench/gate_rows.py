@@ -1,6 +1,7 @@
 """The gate: comparing reports of many buckets, beside the same sums in a data frame that decides nothing else.
 
-As in the command, no garbage is collected meanwhile. The peer's ratios are floats and its answer a column: no flips, no intervals, no checks that the two fit, no reasons.
+As in the command, no garbage is collected meanwhile. The peer's ratios are floats and its answer one word: no
+flips, no intervals, no checks that the two fit, no reasons.
 """
 
 from __future__ import annotations
