@@ -36,7 +36,7 @@ rollback ref reason="rolled back by hand":
 
 # evaluate an entry twice over the eval set of the baseline, and gate the fresh report
 gate ref *args:
-    spine evaluate "$1" --twice --out .spine/report.json
+    spine evaluate "$1" --fetch --twice --out .spine/report.json
     spine gate "$1" --report .spine/report.json "${@:2}"
 
 # check every head on the witness branch against the ledger, then add the newest one and push it

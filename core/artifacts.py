@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from core.errors import SpineError, Unavailable, UnknownRef
+from core.settings import masked
 from core.text import visible
 
 FOLDER = "bundle"
@@ -143,7 +144,7 @@ def _mapped(run_id: str) -> Iterator[None]:
     except ImportError as error:
         raise Unavailable(f"mlflow does not import: {visible(str(error))}", "install it, then repeat") from error
     except Exception as error:
-        text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 160)
+        text = visible(masked(str(error).splitlines()[0]) if str(error) else type(error).__name__, 160)
         if getattr(error, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise UnknownRef(
                 f"MLflow knows no run {visible(run_id, 64)!r}",

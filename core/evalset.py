@@ -16,7 +16,7 @@ from core.errors import BadInput, Damaged, Unavailable
 from core.report import EvalSet
 from core.text import visible
 
-_FETCH = "fetch it: `spine evaluate --fetch`, or make it again: `just corpus`"
+_FETCH = "fetch it through DVC: `spine evaluate --fetch`; or make it again, where this project can"
 _CHANGED = "take the committed file again; a new eval set needs a new, reviewed baseline"
 
 

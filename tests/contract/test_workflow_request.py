@@ -88,18 +88,29 @@ def test_what_does_not_answer_is_named(here: Path, capsys: Capture, monkeypatch:
     done = run(capsys, "info", "--reach")
     check_refused(done, 3)
     assert "MLflow" in done.err
-    monkeypatch.setattr(Artifacts, "reach", lambda _self: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Artifacts, "reach", lambda _self: None)
+        done = run(capsys, "info", "--reach")
+        check_refused(done, 3)
+        assert "DVC" in done.err
+        (here / ".dvc").mkdir()
+        (here / ".dvc" / "config").write_text("")
+        patch.setenv("SPINE_DVC_REMOTE", str(here / "gone"))
+        check_refused(run(capsys, "info", "--reach"), 3)
+        (here / "gone").mkdir()
+        assert run(capsys, "info", "--reach", "--json").json == {"reached": ["ledger", "mlflow", "dvc"]}
+        patch.setenv("SPINE_LEDGER", f"sqlite:///{here}/nowhere.db")
+        check_refused(run(capsys, "info", "--reach"), 3)
+
+
+def test_a_server_that_is_gone_is_told_without_its_password(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_MLFLOW", "http://ci:hunter2@127.0.0.1:9")
     done = run(capsys, "info", "--reach")
     check_refused(done, 3)
-    assert "DVC" in done.err
-    (here / ".dvc").mkdir()
-    (here / ".dvc" / "config").write_text("")
-    monkeypatch.setenv("SPINE_DVC_REMOTE", str(here / "gone"))
-    check_refused(run(capsys, "info", "--reach"), 3)
-    (here / "gone").mkdir()
-    assert run(capsys, "info", "--reach", "--json").json == {"reached": ["ledger", "mlflow", "dvc"]}
-    monkeypatch.setenv("SPINE_LEDGER", f"sqlite:///{here}/nowhere.db")
-    check_refused(run(capsys, "info", "--reach"), 3)
+    assert "MLflow did not answer" in done.err
+    assert "hunter2" not in done.err
 
 
 def test_the_witness_keeps_each_head_and_finds_a_ledger_that_forgot_one(here: Path, capsys: Capture) -> None:

@@ -223,7 +223,9 @@ def test_a_good_candidate_ends_promoted_signed_and_witnessed(project: Project, t
             "routed",
         ]
         seventh = answer_seven(opened, sha)
-        gated = opened.registry.events()[2]
+        gated, promoted = opened.registry.events()[2:4]
+        signed = opened.verdict(str(promoted.body["verdict"]["digest"])).statement.predicate
+        assert signed.candidate.sha256 == gated.body["report"], "what was signed is what was found here"
         fresh = json.loads(opened.ledger.get(str(gated.body["report"])))
         assert (fresh["entry_sha"], fresh["code"]) == (sha, {"git_sha": commit, "dirty": False})
     assert seventh.status == "verified"
