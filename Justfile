@@ -34,6 +34,18 @@ train *args: corpus
 rollback ref reason="rolled back by hand":
     spine rollback "$1" --reason "$2"
 
+# evaluate an entry twice over the eval set of the baseline, and gate the fresh report
+gate ref *args:
+    spine evaluate "$1" --fetch --twice --out .spine/report.json
+    spine gate "$1" --report .spine/report.json "${@:2}"
+
+# check every head on the witness branch against the ledger, then add the newest one and push it
+witness folder=".spine/witness":
+    spine verify --witness "$1/ledger.txt" --keep
+    git -C "$1" add ledger.txt
+    git -C "$1" diff --cached --quiet || git -C "$1" commit --message "Witness the ledger" --only ledger.txt
+    git -C "$1" push origin HEAD:witness
+
 # every budget beside what one would use instead, measured in the same run
 bench *args:
     python bench/run.py "$@"

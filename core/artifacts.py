@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from core.errors import SpineError, Unavailable, UnknownRef
+from core.settings import masked
 from core.text import visible
 
 FOLDER = "bundle"
@@ -59,6 +60,18 @@ class Artifacts:
             tags={name: value for name, value in found.data.tags.items() if not name.startswith("mlflow.log")},
             artifact_uri=str(found.info.artifact_uri),
         )
+
+    def reach(self) -> None:
+        """Ask the store for anything at all.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        # MLflow would try a server that is gone for minutes; whoever asks this wants to know now.
+        for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "10")):
+            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+        with _mapped(""):
+            self.client().search_experiments(max_results=1)
 
     @contextmanager
     def fetched(self, run_id: str) -> Iterator[Path]:
@@ -131,7 +144,7 @@ def _mapped(run_id: str) -> Iterator[None]:
     except ImportError as error:
         raise Unavailable(f"mlflow does not import: {visible(str(error))}", "install it, then repeat") from error
     except Exception as error:
-        text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 160)
+        text = visible(masked(str(error).splitlines()[0]) if str(error) else type(error).__name__, 160)
         if getattr(error, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise UnknownRef(
                 f"MLflow knows no run {visible(run_id, 64)!r}",

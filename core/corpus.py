@@ -68,8 +68,9 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 class Corpora:
     """The corpora of one DVC repository."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, remote: str = "") -> None:
         self.root = root
+        self._remote = remote
 
     def resolve(self, dvc_hash: str) -> Place:
         """The file and revision a hash belongs to: the work tree's .dvc files first, then git's history.
@@ -226,14 +227,39 @@ class Corpora:
             return None
         import logging
 
-        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what it would say is raised as one of our errors
+        for name in ("dvc", "dvc_data", "dvc_objects"):  # what they would say is raised as one of our errors
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
         try:
-            return Repo(str(self.root))
+            return Repo(str(self.root), config=self._config())
         except DvcException as error:
             raise Unavailable(f"DVC cannot open this: {visible(str(error), 120)}", "run `dvc doctor`") from error
+
+    def _config(self) -> dict[str, Any] | None:
+        """DVC's settings on top of the repository's own: the remote that was named by URL, as the default one."""
+        name = "spine"
+        return {"core": {"remote": name}, "remote": {name: {"url": self._remote}}} if self._remote else None
+
+    def reach(self) -> None:
+        """Ask the remote that corpora are fetched from.
+
+        Raises:
+            Unavailable: there is no DVC repository or no remote, or the remote does not answer.
+        """
+        repo = self._repo()
+        if repo is None:
+            raise Unavailable(f"{visible(str(self.root), 120)} is no DVC repository", "run this in the checkout")
+        try:
+            with repo:
+                remote = repo.cloud.get_remote()
+                remote.fs.ls(remote.path)
+        except Exception as error:
+            text = visible(f"{type(error).__name__}: {error}".split("\n", 1)[0], 120)
+            raise Unavailable(
+                f"DVC's remote does not answer: {text}", "set SPINE_DVC_REMOTE to its URL, or see `dvc remote list`"
+            ) from error
 
     def _git(self, *arguments: str) -> str:
         try:

@@ -13,7 +13,7 @@ import msgspec
 from core.baseline import read_baseline
 from core.comparison import Decision
 from core.errors import BadInput, Refused
-from core.judge import judge
+from core.judge import judge, read_submission
 from core.keys import SigningKey
 from core.promotion import committed, signed
 from core.spine import Spine
@@ -29,24 +29,32 @@ class Gated(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     stable: str | None
     """The entry whose report was compared as well: the one in production."""
+    report: str | None = None
+    """Digest of the report that was compared, where it was written down."""
 
 
-def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
+def gate_entry(
+    spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
+) -> Gated:
     """Gate a registered entry against a baseline and against the entry in production; writes a ``gated`` event.
+
+    ``report`` is a fresh report of that entry, to be gated instead of the one it was registered with.
 
     Raises:
         UnknownRef, AmbiguousRef: no or several entries have that name.
         Refused: it has no evaluation report.
+        BadInput: the fresh one is of another entry, or cannot be read.
     """
     registry = spine.registry
     sha = registry.resolve(ref)
-    report = _report(spine, sha)
-    if report is None:
+    fresh = _fresh(spine, sha, report) if report is not None else None
+    found = fresh or _report(spine, sha)
+    if found is None:
         raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
     raw = _read(baseline)
     stable = registry.state().production
     decision = judge(
-        spine.ledger.get(report),
+        spine.ledger.get(found),
         baseline=raw,
         stable=_stable_report(spine, stable),
         tolerance_pp=tolerance_pp,
@@ -55,8 +63,8 @@ def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | No
     if decision.result == "error" or raw is None:
         return Gated(sha=sha, seq=None, decision=decision, stable=stable)  # nothing was compared, nothing is known
     kept = spine.ledger.put(raw)
-    receipt = registry.gated(sha, result=decision.result, report=report, baseline=kept, stable=stable)
-    return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable)
+    receipt = registry.gated(sha, result=decision.result, report=found, baseline=kept, stable=stable)
+    return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable, report=found)
 
 
 def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
@@ -68,7 +76,7 @@ def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
     if gated.sha is None:
         raise BadInput("a report of no entry is not signed", "register its bundle, then gate the entry")
     baseline, _ = committed(spine)
-    report = _report(spine, gated.sha)
+    report = gated.report or _report(spine, gated.sha)
     spine.registry.verified(gated.sha)
     return signed(spine, gated.sha, spine.ledger.get(str(report)), _kept(spine, gated.sha, baseline), key)
 
@@ -87,6 +95,18 @@ def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int
     stable = spine.registry.state().production if has_ledger else None
     decision = judge(raw, baseline=_read(baseline), stable=_stable_report(spine, stable), tolerance_pp=tolerance_pp)
     return Gated(sha=None, seq=None, decision=decision, stable=stable)
+
+
+def _fresh(spine: Spine, sha: str, file: Path) -> str:
+    """The digest of a fresh report, kept as evidence: it has to say that it is about this entry's bytes."""
+    raw = _read(file)
+    if raw is None:
+        raise BadInput(f"there is no report at {visible(str(file), 120)}", "make it: `spine evaluate REF --out F`")
+    named = read_submission(raw).report.entry_sha
+    if named != sha:
+        about = visible(short(named), 12) if named else "no entry at all"
+        raise BadInput(f"the report is about {about}, and the entry is {short(sha)}", "evaluate this entry")
+    return spine.ledger.put(raw)
 
 
 def _report(spine: Spine, sha: str) -> str | None:

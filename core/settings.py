@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     eval_baseline: Path
     trust: Path
     """The committed list of keys whose verdicts count."""
+    dvc_remote: str = ""
+    """URL to fetch corpora from, instead of the default remote of .dvc/config."""
     env: Literal["dev", "prod"] = "dev"
     actor: str = "unknown"
     workload: str = "minitutor"

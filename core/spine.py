@@ -73,7 +73,7 @@ class Spine:
         """The corpora under DVC."""
         from core.corpus import Corpora
 
-        return Corpora(self.settings.root)
+        return Corpora(self.settings.root, self.settings.dvc_remote)
 
     @cached_property
     def lineage(self) -> Walker:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -57,6 +58,25 @@ def parse_checkpoint(text: str) -> Head:
     if match is None:
         raise BadInput(f"{visible(text, 90)!r} is not a checkpoint", _FOR_EXAMPLE)
     return Head(int(match[1]), match[2])
+
+
+def read_witness(file: Path, *, absent: bool = False) -> list[Head]:
+    """The heads of a witness file, one a line; ``absent`` allows that there is no file yet.
+
+    Raises:
+        BadInput: it cannot be read, or a line is no ``SEQ:HASH``.
+    """
+    try:
+        text = file.read_text(encoding="ascii")
+    except FileNotFoundError as error:
+        if absent:
+            return []
+        raise BadInput(
+            f"there is no witness at {visible(str(file), 120)}", "begin one: `spine verify --witness F --keep`"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the witness {visible(str(file), 120)} cannot be read", "take the committed file") from error
+    return [parse_checkpoint(line) for line in text.split()]
 
 
 def verify(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from core.cli.parser import Verbs
 from core.cli.progress import working
 from core.cli.render import Out
-from core.errors import Exit
+from core.errors import BadInput, Exit
 from core.ledger import Head
 from core.spine import Spine
-from core.verify import Chain, Check, parse_checkpoint, read_chain, verify
+from core.verify import Chain, Check, parse_checkpoint, read_chain, read_witness, verify
 
 
 def command(verbs: Verbs) -> None:
@@ -25,15 +26,26 @@ def command(verbs: Verbs) -> None:
         "--checkpoint", type=parse_checkpoint, action="append", default=[], metavar="SEQ:HASH",
         help="a head that was written down outside, as `spine verify` prints it; repeat for more",
     )  # fmt: skip
+    parser.add_argument("--witness", type=Path, metavar="F", help="a file of such heads, one a line; all must stand")
+    parser.add_argument(
+        "--keep", action="store_true", help="also add the newest head to the witness, where all is sound"
+    )
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Check everything."""
-    return checked(Out.of(args), spine, args.checkpoint, {})
+    witness: Path | None = args.witness
+    if args.keep and witness is None:
+        raise BadInput("--keep needs a file to keep the head in", "name it: `spine verify --witness F --keep`")
+    known = read_witness(witness, absent=args.keep) if witness is not None else []
+    keep = witness if args.keep else None
+    return checked(Out.of(args), spine, [*args.checkpoint, *known], {}, keep=keep)
 
 
-def checked(out: Out, spine: Spine, checkpoints: Sequence[Head], extra: dict[str, Any]) -> int:
-    """Check everything and tell it; ``extra`` stands before it in the JSON object."""
+def checked(
+    out: Out, spine: Spine, checkpoints: Sequence[Head], extra: dict[str, Any], *, keep: Path | None = None
+) -> int:
+    """Check everything and tell it; ``extra`` stands before it in the JSON object, ``keep`` takes a new head."""
     from core.soundness import steps
 
     chain = read_chain(spine.settings.ledger)
@@ -50,6 +62,9 @@ def checked(out: Out, spine: Spine, checkpoints: Sequence[Head], extra: dict[str
                 _line(out, check)
     sound = not any(check.problems for check in checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
+    if keep is not None and sound and chain.head not in checkpoints:
+        with keep.open("a", encoding="ascii") as stream:
+            stream.write(f"{head}\n")
     if out.json:
         out.object(extra | {"ok": sound, "checkpoint": head, "checks": checks})
     else:

@@ -22,6 +22,7 @@ def command(verbs: Verbs) -> None:
         example="spine gate 4be1 --md summary.md", writes=True,
     )  # fmt: skip
     gate.add_argument("subject", metavar="REF|REPORT", help="an entry, or the file of a spine.eval/1 report")
+    gate.add_argument("--report", type=Path, metavar="F", help="a fresh report of REF, instead of its registered one")
     gate.add_argument("--baseline", type=Path, metavar="F", help="instead of the one the settings name")
     gate.add_argument(
         "--tolerance-pp", type=count, metavar="N", help="percentage points a bucket may lose (default: the baseline's)"
@@ -47,9 +48,12 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     report = Path(args.subject)
     with working("comparing"):
         if report.is_file():
+            if args.report is not None:
+                raise BadInput("--report goes with a REF, and this is a report itself", "give one of the two")
             gated = gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
         else:
-            gated = gate_entry(spine, args.subject, baseline=baseline, tolerance_pp=args.tolerance_pp)
+            given = {"tolerance_pp": args.tolerance_pp, "report": args.report}
+            gated = gate_entry(spine, args.subject, baseline=baseline, **given)
     target: Path = args.out or Path("verdict.json")
     if key is not None and gated.decision.result != "error":
         target.write_bytes(signed_verdict(spine, gated, key))

@@ -26,6 +26,8 @@ VERBS = {
     "init": "setup",
     "info": "info",
     "register": "changes",
+    "candidate": "candidate",
+    "evaluate": "evaluate",
     "gate": "gate",
     "keys": "keys",
     "promote": "changes",

@@ -14,6 +14,7 @@ from typing import Any
 
 from core.cli.failures import as_spine_error
 from core.cli.parser import Verbs
+from core.cli.progress import working
 from core.cli.render import Cell, Out, size
 from core.errors import Exit
 from core.settings import Settings, masked
@@ -40,17 +41,20 @@ Table = dict[str, dict[str, Any]]
 
 def command(verbs: Verbs) -> None:
     """Add ``info``."""
-    verbs.add(
+    info = verbs.add(
         "info",
         "show each setting with its origin, the state of each store, the versions in use",
         run,
         example="spine info",
     )
+    info.add_argument("--reach", action="store_true", help="only ask the ledger, MLflow and DVC's remote; exit 3")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Show it all."""
     out = Out.of(args)
+    if args.reach:
+        return _reach(out, spine)
     root, settings, stores, versions = str(spine.settings.root), _settings(spine.settings), _stores(spine), _versions()
     if out.json:
         out.object({"root": root, "settings": settings, "stores": stores, "versions": versions})
@@ -63,6 +67,19 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     out.table(("store", "state", "size", "holds", "where"), [_row(*item) for item in stores.items()], right=("size",))
     out.line()
     out.pairs((name, visible(value)) for name, value in versions.items())
+    return Exit.OK
+
+
+def _reach(out: Out, spine: Spine) -> int:
+    """Ask what a deployment needs, each in turn; the first that does not answer is the error."""
+    asked = {"ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach}
+    with working("asking the stores"):
+        for ask in asked.values():
+            ask()
+    if out.json:
+        out.object({"reached": list(asked)})
+    else:
+        out.line(f"✔ {', '.join(asked)} answer")
     return Exit.OK
 
 

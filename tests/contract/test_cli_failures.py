@@ -104,6 +104,9 @@ BAD_INPUT = [
     ["backup"], ["backup", "no/such/kept.tar"], ["backup", "spine.toml"], ["backup", "x", "--without", "ledger"],
     ["restore", "nosuch.tar"], ["restore", "nosuch.tar", "--into", "new"], ["restore", "spine.toml", "--into", "new"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],
+    ["evaluate"], ["evaluate", "v0.1.0"], ["evaluate", "--twice"], ["candidate"], ["candidate", "--fetch"],
+    ["candidate", "v0.1.0"], ["verify", "--keep"], ["verify", "--witness", "nosuch"],
+    ["gate", "v0.1.0", "--report", "x"],
 ]  # fmt: skip
 
 
@@ -423,7 +426,8 @@ def test_a_database_nobody_can_drive(world: World, capsys: Capture, monkeypatch:
 
 def test_every_reading_verb_has_a_case_here() -> None:
     tried = {words[0] for words in [*ON_A_LEDGER, *ON_A_REF, *ON_TRACES]}
-    assert set(VERBS) - tried == {"init", "info", "keys", "sha", "restore", "completion", "help"}
+    untried = {"init", "info", "keys", "sha", "restore", "completion", "help", "candidate", "evaluate"}
+    assert set(VERBS) - tried == untried
 
 
 def test_keys_new_overwrites_nothing(world: World, capsys: Capture) -> None:

@@ -1,0 +1,85 @@
+"""The request to deploy a model: ``candidate.toml``, a small committed file that people review.
+
+It names the bytes by their canonical SHA; the run is only where to get them. What a run holds is hashed on
+the way in, and another model than the reviewed one goes no further.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from core.bundle import read_bundle
+from core.errors import BadInput, Damaged
+from core.spine import Spine
+from core.state import check_reason, check_semver
+from core.text import short, visible
+
+FILE = "candidate.toml"
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{64}")
+_LONGEST = 300
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be deployed, as what, and why. Every value is one line of plain text."""
+
+    run_id: str
+    """The MLflow run that logged the bundle."""
+    sha: str
+    """The canonical SHA of the bundle."""
+    semver: str
+    reason: str
+
+
+def read_candidate(file: Path) -> Candidate:
+    """Read a request strictly.
+
+    Raises:
+        BadInput: there is none, or a value is not what it has to be.
+    """
+    name = visible(str(file), 120)
+    try:
+        made = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Candidate)
+    except FileNotFoundError as error:
+        raise BadInput(f"there is no request at {name}", "write one with run_id, sha, semver and reason") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadInput(
+            f"{name} cannot be used: {visible(str(error), 160)}", "it has run_id, sha, semver and reason, as text"
+        ) from error
+    if _RUN.fullmatch(made.run_id) is None or made.run_id.startswith("-"):
+        raise BadInput(f"{name} has the run_id {visible(made.run_id, 60)!r}, which is none", "give an MLflow run's id")
+    if _SHA.fullmatch(made.sha) is None:
+        raise BadInput(f"{name} has the sha {visible(made.sha, 60)!r}, which is none", "give what `spine sha` prints")
+    check_semver(made.semver)
+    check_reason(made.reason)
+    if visible(made.reason, _LONGEST) != made.reason:
+        raise BadInput(f"{name}'s reason is not one plain line", f"write at most {_LONGEST} visible characters")
+    return made
+
+
+def fetch(spine: Spine, candidate: Candidate, target: Path) -> None:
+    """Put the bundle that the run logged into a new folder, where it is the one that was asked for.
+
+    Raises:
+        UnknownRef, Unavailable: MLflow does not know the run, or does not answer.
+        BundleRefused: what it logged is no bundle/1.
+        Damaged: the run holds another model than the one asked for.
+        BadInput: the folder exists.
+    """
+    if target.exists():
+        raise BadInput(f"{visible(str(target), 120)} is there already", "name a folder that is not")
+    with spine.artifacts.fetched(candidate.run_id) as folder:
+        found = read_bundle(folder).sha
+        if found != candidate.sha:
+            raise Damaged(
+                f"run {candidate.run_id} holds {short(found)}, and {short(candidate.sha)} was asked for",
+                "correct the request and have it reviewed again, or find out who wrote into the run",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        kept = read_bundle(folder, store=target).sha
+    if kept != candidate.sha:
+        raise Damaged(f"run {candidate.run_id} changed while it was read", "find out who writes into it")

@@ -1,0 +1,132 @@
+"""A stand-in for the machine that runs a workflow: its steps in order, for real, in a clone of a bare remote.
+
+Of GitHub it plays the variables, the output and summary files, the checkout and the expressions a workflow uses.
+An action or an expression it does not know fails the test. What a shell line does is not played: it is run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+_EXPRESSION = re.compile(r"\$\{\{ *([a-z]+)\.([A-Za-z_.]+) *\}\}")
+_LATER = time.time() + 86_400
+
+
+class Ran(NamedTuple):
+    """One step that ran."""
+
+    name: str
+    code: int
+    said: str
+
+
+class Machine:
+    """A runner with a workspace of its own, on which one workflow runs."""
+
+    def __init__(
+        self, workflow: Path, folder: Path, remote: Path, *, secrets: dict[str, str], variables: dict[str, str]
+    ):
+        self.jobs: dict[str, dict[str, Any]] = yaml.safe_load(workflow.read_text())["jobs"]
+        self.folder = folder
+        self._remote = remote
+        self._known = {"secrets": secrets, "vars": variables}
+        self.summary = folder / "summary.md"
+
+    def run(self, job: str, *, commit: str, event: str = "push") -> list[Ran]:
+        """Run a job's steps on a fresh workspace until one fails; what ran, in order."""
+        self.workspace = self.folder / job
+        self.workspace.mkdir(parents=True)
+        self.summary.write_text("")
+        ran: list[Ran] = []
+        outputs: dict[str, str] = {}
+        for step in self.jobs[job]["steps"]:
+            if "uses" in step:
+                ran.append(self._uses(step, commit))
+            else:
+                ran.append(self._line(step, self.jobs[job], commit, event, outputs))
+            if ran[-1].code:
+                break
+        return ran
+
+    def _uses(self, step: dict[str, Any], commit: str) -> Ran:
+        action, given = step["uses"].split("@")[0], step.get("with", {})
+        if action == "actions/setup-python":
+            return Ran(step["name"], 0, "this interpreter")
+        assert action == "actions/checkout", f"the rehearsal does not know {action}"
+        target = self.workspace / given.get("path", ".")
+        wanted = given.get("ref", commit)
+        said = git("clone", "--quiet", "--no-checkout", str(self._remote), str(target), cwd=self.folder)
+        said += git("checkout", "--quiet", wanted, cwd=target)
+        if target == self.workspace:
+            self._installed()
+        return Ran(step["name"], 0, said)
+
+    def _installed(self) -> None:
+        """What `./run` finds where everything was installed before: these very packages."""
+        programs = self.workspace / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        for name in ("spine", "python"):
+            (programs / name).symlink_to(Path(sys.executable).with_name(name))
+        just = shutil.which("just", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        assert just is not None
+        (programs / "just").symlink_to(just)
+        packages = subprocess.run(
+            "cat requirements.lock run | cksum", shell=True, cwd=self.workspace, capture_output=True
+        )
+        (programs.parent / ".packages").write_bytes(packages.stdout)
+        (programs.parent / ".project").touch()
+        os.utime(programs.parent / ".project", (_LATER, _LATER))
+
+    def _line(self, step: dict[str, Any], job: dict[str, Any], commit: str, event: str, outputs: dict[str, str]) -> Ran:
+        output, script = self.folder / "output", self.folder / "line.sh"
+        output.write_text("")
+        script.write_text(step["run"])
+        given = {**job.get("env", {}), **step.get("env", {})}
+        environment = {
+            **self._github(commit, event), "GITHUB_OUTPUT": str(output),
+            **{name: self._filled(str(value), outputs) for name, value in given.items()},
+        }  # fmt: skip
+        words = ["bash", "-e", str(script)]
+        done = subprocess.run(words, cwd=self.workspace, env=environment, capture_output=True, text=True)
+        if "id" in step:
+            lines = output.read_text().splitlines()
+            outputs.update({f"{step['id']}.outputs.{line.partition('=')[0]}": line.partition("=")[2] for line in lines})
+        return Ran(step["name"], done.returncode, done.stdout + done.stderr)
+
+    def _github(self, commit: str, event: str) -> dict[str, str]:
+        """The whole environment of a step but its own variables; nothing of this process is handed on."""
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "CI": "true", "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.folder / "dvc-site"), "OMP_NUM_THREADS": "1",
+            "GITHUB_SERVER_URL": "https://github.example.org", "GITHUB_REPOSITORY": "modelspine/tutor",
+            "GITHUB_RUN_ID": "8841", "GITHUB_SHA": commit, "GITHUB_EVENT_NAME": event,
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+        }  # fmt: skip
+
+    def _filled(self, value: str, outputs: dict[str, str]) -> str:
+        def fill(match: re.Match[str]) -> str:
+            table = {**self._known, "steps": outputs}.get(match[1])
+            assert table is not None, f"the rehearsal does not know {match[0]}"
+            assert match[2] in table, f"{match[0]} is not set"
+            return table[match[2]]
+
+        filled = _EXPRESSION.sub(fill, value)
+        assert "${{" not in filled, f"the rehearsal does not know {filled}"
+        return filled
+
+
+def git(*words: str, cwd: Path) -> str:
+    """Run git as somebody, and return what it said."""
+    somebody = ["-c", "user.name=author", "-c", "user.email=author@example.org"]
+    done = subprocess.run(["git", *somebody, *words], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
