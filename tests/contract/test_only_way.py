@@ -12,9 +12,10 @@ import contextlib
 import copy
 import functools
 import inspect
+import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def makers() -> dict[str, set[str]]:
             if called(call) == "Draft":
                 kind = keyword(call, "kind")
                 said = kind.value if isinstance(kind, ast.Constant) else "?"
-                found.setdefault(f"{file.relative_to(ROOT)}:{name}", set()).add(str(said))
+                found.setdefault(f"{os.path.relpath(file, ROOT)}:{name}", set()).add(str(said))
     return found
 
 
@@ -100,12 +101,12 @@ def test_every_draft_that_may_move_traffic_stands_behind_a_rule() -> None:
             inside for function, call, inside in calls(ROOT / module) if called(call) == name or function == name
         ]
         asked = {called(call) for inside in guarded for call in ast.walk(inside) if isinstance(call, ast.Call)}
-        assert asked & {"may_promote", "may_route", "may_roll_back"}, where
+        assert [rule for rule in asked if rule.startswith("may_")], where
 
 
 def test_the_ledger_is_appended_to_in_three_places() -> None:
     found = {
-        f"{file.relative_to(ROOT)}:{name}"
+        f"{os.path.relpath(file, ROOT)}:{name}"
         for file in SOURCES
         for name, call, _ in calls(file)
         if called(call) == "append" and keyword(call, "expected") is not None
@@ -140,6 +141,41 @@ def test_the_promotion_asks_rule_bytes_and_verdict_before_it_drafts() -> None:
         text.index(piece) for piece in ("may_promote(", "self.verified(", "on_verdict(verdict(", 'kind="promoted"')
     ]
     assert order == sorted(order)
+
+
+ROGUES: dict[str, tuple[str, Callable[[], None]]] = {
+    "a second promotion": (
+        "def slip(ledger):\n    return Draft(kind='promoted', body={})", test_one_function_drafts_a_promotion,
+    ),
+    "a route behind no rule": (
+        "def slip(sha):\n    return Draft(kind='routed', body={'sha': sha})",
+        test_every_draft_that_may_move_traffic_stands_behind_a_rule,
+    ),
+    "a kind made up on the way": (
+        "def slip(kind):\n    return Draft(kind='pro' + kind, body={})",
+        test_every_draft_that_may_move_traffic_stands_behind_a_rule,
+    ),
+    "an append of its own": (
+        "def slip(spine, drafts):\n    spine.ledger.append(drafts, expected=None)",
+        test_the_ledger_is_appended_to_in_three_places,
+    ),
+    "a row of its own": ("SQL = 'INSERT INTO events VALUES (?)'", test_nobody_else_writes_the_events_table),
+    "a verdict of its own": (
+        "def slip(core):\n    return VerifiedVerdict(1, 2, token=core.verdict._TOKEN)",
+        test_the_one_token_stays_in_its_module,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROGUES)
+def test_a_source_with_another_way_is_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, check = ROGUES[name]
+    rogue = tmp_path / "rogue.py"
+    rogue.write_text(text)
+    check()
+    monkeypatch.setitem(globals(), "SOURCES", [*SOURCES, rogue])
+    with pytest.raises(AssertionError):
+        check()
 
 
 # what is handed to the registry ---------------------------------------------------------------------------------
