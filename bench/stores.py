@@ -11,7 +11,7 @@ from core.ledger import Draft, Ledger
 from core.settings import load
 from core.spine import create_ledger
 from core.traffic import Arm, Route, assign
-from miniobserve.schema import INSERT_BODY, INSERT_TRACE, body_row, trace_row
+from miniobserve.schema import INSERT_ANSWER, INSERT_BODY, INSERT_TRACE, answer_row, body_row, trace_row
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 
@@ -69,6 +69,7 @@ def traces(path: Path, count: int) -> str:
         )  # fmt: skip
         connection.execute(INSERT_TRACE, trace_row(trace))
         connection.execute(INSERT_BODY, body_row(trace))
+        connection.execute(INSERT_ANSWER, answer_row(trace))
     connection.execute("COMMIT")
     connection.close()
     return url

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from miniobserve.evidence import Evidence
 from miniobserve.schema import (
     BOUNDS,
     MINUTE_COLUMNS,
@@ -141,6 +142,11 @@ class TraceReader:
             "SELECT minute / 1440, SUM(n - errors) FROM minutes WHERE entry_sha = ? GROUP BY 1 ORDER BY 1", (sha,)
         )
         return [*starmap(_dated, rows)]
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the arms of an epoch did."""
+        return Evidence(self._database)
 
     def minutes(self, since_ns: int) -> tuple[Minute, ...]:
         """The roll-up of each minute that began at ``since_ns`` or later, oldest first."""

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
+from miniobserve.backfill import backfill
 from miniobserve.schema import (
+    INSERT_ANSWER,
     INSERT_BODY,
     INSERT_TRACE,
     SCHEMA,
@@ -23,6 +25,7 @@ from miniobserve.schema import (
     UPSERT_STORE,
     BodyRow,
     TraceRow,
+    answer_row,
     body_row,
     minute_rows,
     trace_row,
@@ -87,6 +90,7 @@ class TraceWriter:
         self._database = connect(url, create=True)
         try:
             self._database.script(SCHEMA)
+            backfill(self._database)
         except StorageError:
             self._database.close()
             raise
@@ -203,6 +207,7 @@ def _apply(tx: Transaction, group: Sequence[_Job]) -> list[_Result]:
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
+        tx.executemany(INSERT_ANSWER, [answer_row(job.trace) for job in fresh])
         tx.executemany(UPSERT_MINUTE, minute_rows(job.trace for job in fresh if not job.trace.shadow_of))
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):
