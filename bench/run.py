@@ -1,6 +1,6 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, serving, identity, console, seeds (trains five models, about eight minutes; only when named).
+Groups: core, traces, traffic, serving, identity, console; seeds (trains five models in about eight minutes) only by name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 
-GROUPS = ("core", "traces", "serving", "identity", "console")
+GROUPS = ("core", "traces", "traffic", "serving", "identity", "console")
 ON_REQUEST = ("seeds",)
 
 

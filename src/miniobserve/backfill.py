@@ -1,4 +1,4 @@
-"""Stores written before ``answers`` was there get its rows from the traces they keep.
+"""Stores written before ``answers`` and ``units`` were there get their rows from the traces they keep.
 
 It does nothing, at the price of one indexed read, where there is nothing to do.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from miniobserve.schema import INSERT_ANSWER, answer_row
+from miniobserve.schema import INSERT_ANSWER, UPSERT_UNIT, answer_row, unit_rows
 from miniobserve.sql import Database
 from miniobserve.traces import Trace
 
@@ -38,6 +38,7 @@ def backfill(database: Database) -> int:
                 except msgspec.MsgspecError:
                     continue
             tx.executemany(INSERT_ANSWER, fresh)
+            tx.executemany(UPSERT_UNIT, unit_rows(fresh))
         written += len(fresh)
         if len(page) < _PAGE:
             return written

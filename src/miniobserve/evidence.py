@@ -64,13 +64,29 @@ class Evidence:
         return None if first is None or last is None else (int(first), int(last))
 
     def units(self, epoch: int, before_ns: int = _EVER, *, copies: bool = False) -> list[Unit]:
-        """Sums by arm and unit, of the requests that started before a moment; of their copies instead."""
+        """Sums by arm and unit, of the requests that started before a moment; of their copies instead.
+
+        They are the roll-up's less what started since, so a moment of late costs little, however long the epoch is.
+        """
         rows = self._database.read(
-            "SELECT arm, u, COUNT(*), SUM(failed), SUM(seconds), COUNT(graded), SUM(COALESCE(graded, 0)) FROM answers"
-            " WHERE epoch = ? AND started_ns < ? AND (shadow_of IS NOT NULL) = ? GROUP BY arm, u",
-            (epoch, before_ns, copies),
+            "SELECT arm, u, n, failed, seconds, graded, correct FROM units WHERE epoch = ? AND copies = ?",
+            (epoch, int(copies)),
         )
-        return [Unit(r[0], r[1], int(r[2]), int(r[3]), float(r[4]), int(r[5]), int(r[6])) for r in rows]
+        later = self._database.read(
+            "SELECT arm, u, COUNT(*), SUM(failed), SUM(seconds), COUNT(graded), SUM(COALESCE(graded, 0)) FROM answers"
+            " WHERE epoch = ? AND started_ns >= ? AND CASE WHEN shadow_of IS NULL THEN 0 ELSE 1 END = ?"
+            " GROUP BY arm, u",
+            (epoch, before_ns, int(copies)),
+        )
+        since = {(row[0], row[1]): row[2:] for row in later}
+        found = []
+        for arm, u, *whole in rows:
+            n, failed, seconds, graded, right = (
+                value - less for value, less in zip(whole, since.get((arm, u), (0,) * 5), strict=True)
+            )
+            if n > 0:
+                found.append(Unit(arm, u, int(n), int(failed), max(float(seconds), 0.0), int(graded), int(right)))
+        return found
 
     def said(self, epoch: int, before_ns: int = _EVER) -> list[Said]:
         """Feedback by arm, unit and outcome, on requests that started before a moment."""

@@ -2,8 +2,8 @@
 
 ``bodies`` keeps the canonical JSON of every trace, by request id; ``traces`` only what one is searched
 by, so that a search reads a fifth of the bytes; ``feedback`` says what a learner thought of one later;
-``minutes`` is the coarse roll-up live panes read; ``answers`` is what arms are compared by, an epoch in one
-place. It does not know when rows are written.
+``minutes`` is the coarse roll-up live panes read; ``answers`` is what arms are compared by, and ``units`` its
+roll-up by unit. It does not know when rows are written.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ SCHEMA = (
         u TEXT NOT NULL, failed INTEGER NOT NULL, graded INTEGER, seconds DOUBLE PRECISION NOT NULL,
         slot INTEGER NOT NULL, shadow_of TEXT)""",
     "CREATE INDEX IF NOT EXISTS answers_epoch ON answers (epoch, started_ns)",
+    """CREATE TABLE IF NOT EXISTS units (
+        epoch BIGINT NOT NULL, copies INTEGER NOT NULL, arm TEXT NOT NULL, u TEXT NOT NULL, n BIGINT NOT NULL,
+        failed BIGINT NOT NULL, seconds DOUBLE PRECISION NOT NULL, graded BIGINT NOT NULL, correct BIGINT NOT NULL,
+        PRIMARY KEY (epoch, copies, arm, u))""",
     "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
@@ -66,11 +70,18 @@ UPSERT_MINUTE = (
     f" VALUES ({', '.join('?' for _ in MINUTE_COLUMNS)}) ON CONFLICT (minute, arm, entry_sha) DO UPDATE SET "
     + ", ".join(f"{name} = minutes.{name} + excluded.{name}" for name in _SUMS)
 )
+UPSERT_UNIT = (
+    "INSERT INTO units (epoch, copies, arm, u, n, failed, seconds, graded, correct) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (epoch, copies, arm, u) DO UPDATE SET "
+    "n = units.n + excluded.n, failed = units.failed + excluded.failed, seconds = units.seconds + excluded.seconds,"
+    " graded = units.graded + excluded.graded, correct = units.correct + excluded.correct"
+)
 UPSERT_STORE = "INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 TraceRow = tuple[str, int, str, str, int | None, str, str | None, str]
 BodyRow = tuple[str, str]
 AnswerRow = tuple[str, int, int, str, str, int, int | None, float, int, str | None]
+UnitRow = tuple[int | float | str, ...]
 MinuteRow = tuple[int | float | str, ...]
 
 
@@ -109,6 +120,16 @@ def answer_row(trace: Trace) -> AnswerRow:
         latency_slot(trace.seconds),
         trace.shadow_of,
     )
+
+
+def unit_rows(answers: Iterable[AnswerRow]) -> list[UnitRow]:
+    """What these answers add to ``units``: one row an epoch, arm and unit; those of copies apart."""
+    groups: dict[tuple[int, int, str, str], list[int | float]] = {}
+    for _, epoch, _, arm, u, failed, graded, seconds, _, shadow_of in answers:
+        sums = groups.setdefault((epoch, int(shadow_of is not None), arm, u), [0, 0, 0.0, 0, 0])
+        for index, amount in enumerate((1, failed, seconds, int(graded is not None), graded or 0)):
+            sums[index] += amount
+    return [(*key, *groups[key]) for key in sorted(groups)]
 
 
 def searchable(text: str) -> str:

@@ -23,12 +23,14 @@ from miniobserve.schema import (
     UPSERT_FEEDBACK,
     UPSERT_MINUTE,
     UPSERT_STORE,
+    UPSERT_UNIT,
     BodyRow,
     TraceRow,
     answer_row,
     body_row,
     minute_rows,
     trace_row,
+    unit_rows,
 )
 from miniobserve.sql import StorageError, Transaction, connect
 from miniobserve.traces import Trace
@@ -207,7 +209,9 @@ def _apply(tx: Transaction, group: Sequence[_Job]) -> list[_Result]:
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
-        tx.executemany(INSERT_ANSWER, [answer_row(job.trace) for job in fresh])
+        answers = [answer_row(job.trace) for job in fresh]
+        tx.executemany(INSERT_ANSWER, answers)
+        tx.executemany(UPSERT_UNIT, unit_rows(answers))
         tx.executemany(UPSERT_MINUTE, minute_rows(job.trace for job in fresh if not job.trace.shadow_of))
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from miniobserve.evidence import quantile
+from miniobserve.evidence import Unit, quantile
 from miniobserve.reader import TraceReader
-from miniobserve.schema import latency_slot, slot_seconds
+from miniobserve.schema import latency_slot, slot_seconds, unit_rows
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
 
@@ -63,6 +63,11 @@ def kept(writer: TraceWriter, trace: Make) -> list[Trace]:
     for future in futures:
         future.result()
     return traces
+
+
+def rounded(units: list[Unit]) -> list[Unit]:
+    """In order, their sums of seconds without what the order of adding leaves."""
+    return sorted(unit._replace(seconds=round(unit.seconds, 9)) for unit in units)
 
 
 def test_units(kept: list[Trace], url: str) -> None:
@@ -123,17 +128,42 @@ def test_quantiles() -> None:
 
 def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceWriter, url: str) -> None:
     before = TraceReader.open(url).evidence
-    expected = sorted(before.units(9)), sorted(before.units(9, copies=True)), before.latencies(9)
+    expected = rounded(before.units(9)), rounded(before.units(9, copies=True)), before.latencies(9)
     writer.close()
     by_hand = sqlite3.connect(url.removeprefix("sqlite:///"))
     by_hand.execute("DROP TABLE answers")
+    by_hand.execute("DROP TABLE units")
     by_hand.commit()
     TraceWriter(url).close()
     after = TraceReader.open(url).evidence
-    assert (sorted(after.units(9)), sorted(after.units(9, copies=True)), after.latencies(9)) == expected
-    by_hand.execute("DELETE FROM answers WHERE request_id < 'request-050'")  # as one that was cut short leaves it
-    by_hand.commit()
+    assert (rounded(after.units(9)), rounded(after.units(9, copies=True)), after.latencies(9)) == expected
     TraceWriter(url).close()
-    assert sorted(TraceReader.open(url).evidence.units(9)) == expected[0]
+    assert rounded(TraceReader.open(url).evidence.units(9)) == expected[0]
     assert by_hand.execute("SELECT COUNT(*) FROM answers").fetchone() == (len(kept),)
     by_hand.close()
+
+
+def test_a_fill_that_was_cut_short_goes_on(
+    kept: list[Trace], writer: TraceWriter, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = rounded(TraceReader.open(url).evidence.units(9))
+    writer.close()
+    by_hand = sqlite3.connect(url.removeprefix("sqlite:///"))
+    by_hand.executescript("DROP TABLE answers; DROP TABLE units")
+    by_hand.close()
+    monkeypatch.setattr("miniobserve.backfill._PAGE", 40)
+    pages = []
+
+    def third_page(answers: Any) -> Any:
+        pages.append(1)
+        if len(pages) == 3:
+            raise RuntimeError("pulled the plug")
+        return unit_rows(answers)
+
+    monkeypatch.setattr("miniobserve.backfill.unit_rows", third_page)
+    with pytest.raises(RuntimeError):
+        TraceWriter(url)
+    assert 0 < sum(unit.n for unit in TraceReader.open(url).evidence.units(9)) < sum(unit.n for unit in expected)
+    monkeypatch.setattr("miniobserve.backfill.unit_rows", unit_rows)
+    TraceWriter(url).close()
+    assert rounded(TraceReader.open(url).evidence.units(9)) == expected
