@@ -1,6 +1,6 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, traffic, serving, identity, console; seeds (trains five models in about eight minutes) only by name.
+Groups: core, traces, traffic, serving, identity, console; seeds trains five models (eight minutes): by name only.
 """
 
 from __future__ import annotations
