@@ -62,7 +62,7 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How traffic is divided since the ledger event ``epoch``. The first arm is the stable one."""
 
     strategy: str

@@ -52,7 +52,7 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     decision, problem = (None, None) if args.at else _considered(spine, route, since)
     if out.json:
         more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem}
-        out.object(msgspec.to_builtins(route) | more)
+        out.object({"ladder": None} | msgspec.to_builtins(route) | more)
         return Exit.OK
     out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {visible(route.salt, 60)}")
     rows = [(visible(a.name), visible(a.semver), short(a.sha), f"{100 * a.weight_bp / FULL:.2f}") for a in route.arms]

@@ -6,10 +6,10 @@ know what an arm or a unit means, and judges nothing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from miniobserve.schema import slot_seconds
-from miniobserve.sql import Database
+from miniobserve.sql import Database, Params, StorageError
 
 _EVER = 2**63 - 1
 
@@ -53,9 +53,26 @@ class Evidence:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def _read(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
+        """Run one query; a sound store that lacks the tables is one from before they were there."""
+        try:
+            return self._database.read(sql, params)
+        except StorageError as error:
+            if error.kind == "damaged":
+                self._database.read("SELECT 1 FROM bodies LIMIT 1")  # fails as well where it really is
+                try:
+                    self._database.read("SELECT 1 FROM units LIMIT 1")
+                except StorageError:
+                    raise StorageError(
+                        "unavailable",
+                        "these traces are from before arms were compared",
+                        "start the server once (`spine serve`): it fills in what is missing",
+                    ) from error
+            raise
+
     def span(self, epoch: int, before_ns: int = _EVER) -> tuple[int, int] | None:
         """When the first and the last request of an epoch started (before a moment), UTC ns; None for none."""
-        rows = self._database.read(
+        rows = self._read(
             "SELECT (SELECT MIN(started_ns) FROM answers WHERE epoch = ?),"
             " (SELECT MAX(started_ns) FROM answers WHERE epoch = ? AND started_ns < ?)",
             (epoch, epoch, before_ns),
@@ -68,11 +85,11 @@ class Evidence:
 
         They are the roll-up's less what started since, so a moment of late costs little, however long the epoch is.
         """
-        rows = self._database.read(
+        rows = self._read(
             "SELECT arm, u, n, failed, seconds, graded, correct FROM units WHERE epoch = ? AND copies = ?",
             (epoch, int(copies)),
         )
-        later = self._database.read(
+        later = self._read(
             "SELECT arm, u, COUNT(*), SUM(failed), SUM(seconds), COUNT(graded), SUM(COALESCE(graded, 0)) FROM answers"
             " WHERE epoch = ? AND started_ns >= ? AND CASE WHEN shadow_of IS NULL THEN 0 ELSE 1 END = ?"
             " GROUP BY arm, u",
@@ -90,7 +107,7 @@ class Evidence:
 
     def said(self, epoch: int, before_ns: int = _EVER) -> list[Said]:
         """Feedback by arm, unit and outcome, on requests that started before a moment."""
-        rows = self._database.read(
+        rows = self._read(
             "SELECT a.arm, a.u, feedback.outcome, COUNT(*) FROM answers a"
             " JOIN feedback ON feedback.request_id = a.request_id"
             " WHERE a.epoch = ? AND a.started_ns < ? AND a.shadow_of IS NULL GROUP BY a.arm, a.u, feedback.outcome",
@@ -100,7 +117,7 @@ class Evidence:
 
     def latencies(self, epoch: int) -> dict[str, list[tuple[float, int]]]:
         """Arm → (seconds, count), ascending; seconds are right to within 2.2 %."""
-        rows = self._database.read(
+        rows = self._read(
             "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? GROUP BY arm, slot ORDER BY arm, slot", (epoch,)
         )
         found: dict[str, list[tuple[float, int]]] = {}
@@ -110,7 +127,7 @@ class Evidence:
 
     def pairs(self, epoch: int) -> list[Pair]:
         """Graded pairs of a live answer and its copy's."""
-        rows = self._database.read(
+        rows = self._read(
             "SELECT live.u, traces.features, live.graded, copy.graded, COUNT(*) FROM answers copy"
             " JOIN answers live ON live.request_id = copy.shadow_of"
             " JOIN traces ON traces.request_id = live.request_id"

@@ -14,6 +14,7 @@ import pytest
 from miniobserve.evidence import Unit, quantile
 from miniobserve.reader import TraceReader
 from miniobserve.schema import latency_slot, slot_seconds, unit_rows
+from miniobserve.sql import StorageError
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
 
@@ -134,6 +135,9 @@ def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceW
     by_hand.execute("DROP TABLE answers")
     by_hand.execute("DROP TABLE units")
     by_hand.commit()
+    with pytest.raises(StorageError, match="from before arms were compared") as told:
+        TraceReader.open(url).evidence.units(9)
+    assert told.value.kind == "unavailable"
     TraceWriter(url).close()
     after = TraceReader.open(url).evidence
     assert (rounded(after.units(9)), rounded(after.units(9, copies=True)), after.latencies(9)) == expected
