@@ -1,6 +1,6 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, serving, identity, gate, promotion, console. On request: seeds (five trainings, eight minutes).
+Groups: core, traces, traffic, serving, identity, gate, promotion, console. On request: seeds (five trainings, 8 min).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 
-GROUPS = ("core", "traces", "serving", "identity", "gate", "promotion", "console")
+GROUPS = ("core", "traces", "traffic", "serving", "identity", "gate", "promotion", "console")
 ON_REQUEST = ("seeds",)
 
 

@@ -12,7 +12,16 @@ from core.ledger import Draft, Ledger
 from core.settings import load
 from core.spine import create_ledger
 from core.traffic import Arm, Route, assign
-from miniobserve.schema import INSERT_BODY, INSERT_TRACE, body_row, trace_row
+from miniobserve.schema import (
+    INSERT_ANSWER,
+    INSERT_BODY,
+    INSERT_TRACE,
+    UPSERT_UNIT,
+    answer_row,
+    body_row,
+    trace_row,
+    unit_rows,
+)
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 
@@ -66,10 +75,12 @@ def traces(path: Path, count: int) -> str:
             entry_sha=sha, intended_sha=sha, semver="v0.1.0", assignment=assign(route, f"l{number % 997}", sticky=True),
             sentence=f"Yesterday he {word} to school.", correction="Yesterday he went to school.", is_correct=False,
             features={"verb": "go", "tense": "past_simple", "person": "3sg"}, stages={"decode": 0.004}, seconds=0.005,
-            input_tokens=9, output_tokens=9, cost=1e-8, rate_per_hour=0.05,
+            input_tokens=9, output_tokens=9, cost=1e-8, rate_per_hour=0.05, graded=True,
         )  # fmt: skip
         connection.execute(INSERT_TRACE, trace_row(trace))
         connection.execute(INSERT_BODY, body_row(trace))
+        connection.execute(INSERT_ANSWER, answer_row(trace))
+        connection.executemany(UPSERT_UNIT, unit_rows([answer_row(trace)]))
     connection.execute("COMMIT")
     connection.close()
     return url

@@ -23,7 +23,7 @@ from core.registry import Registry
 from core.state import Known
 from core.text import argument, short, visible
 from core.times import of_ns
-from core.traffic import FULL, assign
+from core.traffic import FULL, reassigned
 from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
 
@@ -231,12 +231,13 @@ class Investigator:
             return finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
         arm = next((arm for arm in route.arms if arm.name == stored.arm), None)
         share = f"{100 * arm.weight_bp / FULL:g} %" if arm else "not in that route"
+        share += " copied, no learner saw it" if trace.shadow_of else ""
         answer = f"{stored.arm}, {share}, epoch {stored.epoch}, bucket {stored.bucket:,}"
         if arm is None or trace.entry_sha != arm.sha:
             return finding(6, f"{answer} — another entry answered", "mismatch", evidence, command)
         if stored.unit is None:
             return finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
-        again = assign(route, stored.unit, sticky=stored.sticky)
+        again = reassigned(route, stored, stored.unit)
         status: Status = "verified" if again == stored else "mismatch"
         return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
 

@@ -1,4 +1,4 @@
-"""The verbs: what may be done to entries, and what each is refused for.
+"""The verbs: what may be done to entries, and what each is refused for; ``core.routing`` adds those that move traffic.
 
 What is allowed is decided by ``core.rules`` on a state, and appended by ``core.history`` to that very state.
 It does not know how events or bundles are stored, nor what a model computes.
@@ -18,11 +18,13 @@ from core.entries import Detail, Entry, describe, detail, registered_body
 from core.errors import BadInput, Damaged, Refused
 from core.history import After, History, Receipt
 from core.ledger import Draft, Event, Ledger
-from core.rules import may_promote, may_release, may_roll_back, may_route, may_tombstone
+from core.rollout import single
+from core.routing import Routing
+from core.rules import may_promote, may_release, may_tombstone
 from core.standing import denied, on_verdict
 from core.state import State, check_reason, check_semver
 from core.text import short
-from core.traffic import FULL, Arm, Route
+from core.traffic import Route
 
 if TYPE_CHECKING:
     from core.verdict import VerifiedVerdict
@@ -32,7 +34,7 @@ Verifier = Callable[[str, State], "VerifiedVerdict"]
 """Checks a signed verdict for an entry on a state; only ``core.verdict.verify`` can make what it returns."""
 
 
-class Registry:
+class Registry(Routing):
     """The entries of one ledger, and what may be done to them."""
 
     def __init__(
@@ -166,7 +168,7 @@ class Registry:
                 stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state)}
             drafts = [Draft(kind="promoted", body={**asked, **stands_on})]
             if state.route is None:
-                drafts.append(_single(sha, semver, "the first promotion"))
+                drafts.append(single(sha, semver, "the first promotion"))
             return drafts
 
         try:
@@ -179,55 +181,6 @@ class Registry:
             return done
         event = next(e for e in self.state().entries[sha].promoted if e.body["semver"] == semver)
         return Receipt(seq=event.seq, sha=sha, created=False, event=event)
-
-    def route_single(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Give all traffic to one promoted entry.
-
-        Raises:
-            Refused: it is not promoted, is held or tombstoned.
-            Damaged: its bytes do not verify now.
-        """
-        check_reason(reason)
-        sha = self.resolve(ref)
-
-        def decide(state: State) -> list[Draft]:
-            route = state.route
-            if route is not None and route.strategy == "single" and route.stable.sha == sha:
-                return []
-            semver = may_route(state, sha)
-            self.verified(sha)
-            return [_single(sha, semver, reason)]
-
-        asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
-        return done or self._in_force(sha)
-
-    def rollback(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Give all traffic back to an entry that was stable before, and hold the ones it leaves.
-
-        It reads the local cache alone: MLflow, DVC and the network may be gone. Going to what is stable
-        already changes nothing.
-
-        Raises:
-            Refused: the entry never was stable, is held or tombstoned.
-            Damaged, Unavailable: its bytes do not verify now.
-        """
-        check_reason(reason)
-        sha = self.resolve(ref)
-
-        def decide(state: State) -> list[Draft]:
-            route = state.route
-            if route is not None and route.strategy == "single" and route.stable.sha == sha:
-                return []
-            semver = may_roll_back(state, sha)
-            self.verified(sha)
-            left = dict.fromkeys(arm.sha for arm in route.arms if arm.sha != sha) if route else {}
-            holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in left]
-            return [_single(sha, semver, reason, kind="rolled_back"), *holds]
-
-        asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
-        return done or self._in_force(sha)
 
     def release(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Let a held entry take learners' traffic again; nothing is routed to it by this.
@@ -272,18 +225,6 @@ class Registry:
                 lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body)
             )
         )
-
-    def _in_force(self, sha: str) -> Receipt:
-        """The event that routed to what is in force already."""
-        route = self.state().route
-        epoch = route.epoch if route else 0
-        return Receipt(seq=epoch, sha=sha, created=False, event=self.events()[epoch - 1])
-
-
-def _single(sha: str, semver: str, reason: str, *, kind: str = "routed") -> Draft:
-    arm = Arm(name="stable", sha=sha, semver=semver, weight_bp=FULL)
-    body = {"sha": sha, "strategy": "single", "arms": [msgspec.to_builtins(arm)], "reason": reason}
-    return Draft(kind=kind, body=body)
 
 
 def _made(receipt: Receipt | None) -> Receipt:

@@ -75,6 +75,19 @@ def may_route(state: State, sha: str) -> str:
     return entry.semvers[-1]
 
 
+def may_shadow(state: State, sha: str) -> str:
+    """The semver an entry gets copies under; empty where it has none.
+
+    No learner sees what a shadow answers, so it need not be promoted and may be held.
+
+    Raises:
+        Refused: it is tombstoned.
+    """
+    entry = state.entries[sha]
+    _alive(entry)
+    return entry.semvers[-1] if entry.semvers else ""
+
+
 def may_roll_back(state: State, sha: str) -> str:
     """The semver an entry takes traffic under again.
 

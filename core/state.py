@@ -15,7 +15,7 @@ import msgspec
 from core.errors import AmbiguousRef, BadInput, UnknownRef
 from core.ledger import Event
 from core.text import short, visible
-from core.traffic import Arm, Route
+from core.traffic import Arm, Route, ladder_of
 
 SEMVER = re.compile(r"v(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9A-Za-z.-]{1,32})?")
 _PREFIX = re.compile(r"[0-9a-f]{4,64}")
@@ -95,6 +95,12 @@ class State(msgspec.Struct, kw_only=True):
             )
         return matches[0]
 
+    @property
+    def before_rollout(self) -> Route | None:
+        """The route that the rollout under way began from."""
+        start = int(self.route.salt) if self.route else 0
+        return next((route for route in reversed(self.routes) if route.epoch < start), None)
+
     def route_at(self, epoch: int) -> Route | None:
         """The route that was opened by the event ``epoch``."""
         return next((route for route in self.routes if route.epoch == epoch), None)
@@ -134,7 +140,8 @@ def route_of(event: Event) -> Route:
     """The route a ``routed`` event opened. Its salt is the seq of its rollout's first event."""
     rollout = event.body.get("rollout") or event.seq
     arms = tuple(msgspec.convert(arm, Arm) for arm in event.body["arms"])
-    return Route(strategy=event.body["strategy"], epoch=event.seq, salt=str(rollout), arms=arms)
+    ladder = ladder_of(event.body["ladder"]) if "ladder" in event.body else None
+    return Route(strategy=event.body["strategy"], epoch=event.seq, salt=str(rollout), arms=arms, ladder=ladder)
 
 
 def check_semver(semver: str) -> str:

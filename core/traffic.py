@@ -7,6 +7,7 @@ It does not know HTTP, the ledger, or what a model is.
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
@@ -14,29 +15,83 @@ from miniobserve.traces import Assignment
 
 FULL = 10_000
 """All of the traffic, in basis points."""
+SHADOW = "shadow"
+"""The strategy whose second arm gets copies, and that arm's name."""
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry's place in a route."""
+    """One entry's place in a route. A shadow arm's weight is the share of traffic that is copied to it."""
 
     name: str
     sha: str
     semver: str
+    """Empty for a shadow that was never promoted."""
     weight_bp: int
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One rung of a canary's ladder, and what must have been seen on it before the next."""
+
+    weight_bp: int
+    min_seconds: int
+    min_samples: int
+    """Judged answers of the canary: graded by the workload or, where it grades none, by learners."""
+
+
+class Guard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a canary may lose against the stable arm beside it, and how often that is looked at."""
+
+    margin_bp: int = 200
+    """Right answers it may lose, in basis points of the answers: the gate's 2 pp."""
+    error_bp: int = 100
+    latency_pct: int = 50
+    """How much longer than the stable arm it may take on average, percent."""
+    window_seconds: int = 30
+    horizon: int = 200
+    """Units (both arms) at which the confidence sequence is narrowest; it holds at every other number too."""
+
+
+class Ladder(msgspec.Struct, frozen=True, kw_only=True):
+    """How a canary grows."""
+
+    steps: tuple[Step, ...]
+    at: int
+    """Index of the step in force."""
+    auto: bool
+    """Whether it advances by itself; a weight set by hand stays until somebody advances it."""
+    guard: Guard
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How traffic is divided since the ledger event ``epoch``. The first arm is the stable one."""
 
     strategy: str
     epoch: int
     salt: str
+    """The rollout's id: the seq of its first event."""
     arms: tuple[Arm, ...]
+    ladder: Ladder | None = None
+    """Of a canary."""
 
     @property
     def stable(self) -> Arm:
         """The arm that counts as production."""
         return self.arms[0]
+
+    @property
+    def candidate(self) -> Arm | None:
+        """The arm beside the stable one: what is tried out."""
+        return self.arms[1] if len(self.arms) > 1 else None
+
+    @property
+    def learners(self) -> tuple[Arm, ...]:
+        """The arms whose answers learners see."""
+        return self.arms[:1] if self.strategy == SHADOW else self.arms
+
+    @property
+    def shadow(self) -> Arm | None:
+        """The arm that gets copies and answers nobody."""
+        return self.candidate if self.strategy == SHADOW else None
 
 
 def place(salt: str, unit: str) -> int:
@@ -46,7 +101,7 @@ def place(salt: str, unit: str) -> int:
 
 
 def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
-    """Assign a unit to an arm.
+    """Assign a unit to an arm whose answers learners see.
 
     The arms after the first take the low buckets in their order, the stable arm the rest, so raising
     a weight only adds units to it. ``sticky`` says whether the unit is a learner or the request itself.
@@ -55,7 +110,7 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
     bucket = u * FULL >> 64
     edge = 0
     chosen = route.stable
-    for arm in route.arms[1:]:
+    for arm in route.learners[1:]:
         edge += arm.weight_bp
         if bucket < edge:
             chosen = arm
@@ -70,3 +125,34 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
         u=f"{u:016x}",
         unit=unit,
     )
+
+
+def copied(route: Route, assignment: Assignment) -> Arm | None:
+    """The shadow arm, where this request is copied to it: the low buckets are, as a canary's would be."""
+    arm = route.shadow
+    return arm if arm is not None and assignment.bucket < arm.weight_bp else None
+
+
+def of_copy(assignment: Assignment, arm: Arm) -> Assignment:
+    """The assignment a copy's own trace carries: its request's, at the shadow arm."""
+    return msgspec.structs.replace(assignment, arm=arm.name)
+
+
+def reassigned(route: Route, stored: Assignment, unit: str) -> Assignment:
+    """What ``assign`` says of a stored assignment's unit; of a copy's, where the stored one is of a copy."""
+    again = assign(route, unit, sticky=stored.sticky)
+    arm = copied(route, again)
+    return of_copy(again, arm) if arm is not None and stored.arm == arm.name else again
+
+
+def ladder_body(ladder: Ladder) -> dict[str, Any]:
+    """A ladder as an event's body keeps it: every number in force then, its steps as short lists."""
+    steps = [[step.weight_bp, step.min_seconds, step.min_samples] for step in ladder.steps]
+    return {"steps": steps, "at": ladder.at, "auto": ladder.auto, "guard": msgspec.to_builtins(ladder.guard)}
+
+
+def ladder_of(body: dict[str, Any]) -> Ladder:
+    """The ladder of an event's body."""
+    steps = tuple(Step(weight_bp=w, min_seconds=seconds, min_samples=n) for w, seconds, n in body["steps"])
+    guard = msgspec.convert(body["guard"], Guard)
+    return Ladder(steps=steps, at=body["at"], auto=body["auto"], guard=guard)

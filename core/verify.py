@@ -239,12 +239,12 @@ def _pointers(state: State, events: Sequence[Event]) -> Check:
     for route in state.routes:
         problems += [
             f"#{route.epoch}: arm {visible(arm.name, 20)} leads to {short(arm.sha)}, not promoted as that"
-            for arm in route.arms
+            for arm in (route.arms if route.shadow is None or route.shadow.semver else route.learners)
             if owner.get(arm.semver) != arm.sha
         ]
-        if sum(arm.weight_bp for arm in route.arms) != FULL:
+        if sum(arm.weight_bp for arm in route.learners) != FULL:
             problems.append(f"#{route.epoch}: the arms do not add up to all of the traffic")
-    for arm in state.route.arms if state.route else ():
+    for arm in state.route.learners if state.route else ():
         known = state.entries.get(arm.sha)
         if known is None or known.status != "promoted":
             problems.append(f"arm {visible(arm.name, 20)} leads to an entry that may not answer: {short(arm.sha)}")

@@ -91,6 +91,21 @@ class Workload(Protocol):
         ...
 
 
+def grade(workload: Workload, text: str, output: str) -> bool | None:
+    """Whether an output is right, where the workload has an oracle: an optional method ``grade(text, output)``.
+
+    None where it has none or cannot tell; one that fails grades nothing, because no answer may depend on it.
+    """
+    own = getattr(workload, "grade", None)
+    if own is None:
+        return None
+    try:
+        graded = own(text, output)
+    except Exception:  # noqa: BLE001 -- foreign code; the answer goes out all the same
+        return None
+    return None if graded is None else bool(graded)
+
+
 def load_workload(name: str) -> Workload:
     """The workload registered under ``name``.
 

@@ -16,6 +16,7 @@ import msgspec
 
 from miniobserve.archive import Archive, Kept
 from miniobserve.conditions import DAY_NS, EPOCH, Conditions, bindable, conditions, day_range, where_clause
+from miniobserve.evidence import Evidence
 from miniobserve.schema import (
     BOUNDS,
     MINUTE_COLUMNS,
@@ -175,6 +176,11 @@ class TraceReader:
             "SELECT minute / 1440, SUM(n - errors) FROM minutes WHERE entry_sha = ? GROUP BY 1 ORDER BY 1", (sha,)
         )
         return [*starmap(_dated, rows)]
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the arms of an epoch did."""
+        return Evidence(self._database)
 
     def minutes(self, since_ns: int) -> tuple[Minute, ...]:
         """The roll-up of each minute that began at ``since_ns`` or later, oldest first."""

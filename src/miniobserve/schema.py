@@ -2,11 +2,13 @@
 
 ``bodies`` keeps the canonical JSON of every trace, by request id; ``traces`` only what one is searched
 by, so that a search reads a fifth of the bytes; ``feedback`` says what a learner thought of one later;
-``minutes`` is the coarse roll-up live panes read. It does not know when rows are written.
+``minutes`` is the coarse roll-up live panes read; ``answers`` is what arms are compared by, and ``units`` its
+roll-up by unit. It does not know when rows are written.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
@@ -38,6 +40,15 @@ SCHEMA = (
         minute BIGINT NOT NULL, arm TEXT NOT NULL, entry_sha TEXT NOT NULL,
         {", ".join(f"{name} {_SUM_TYPES.get(name, 'BIGINT')} NOT NULL" for name in _SUMS)},
         PRIMARY KEY (minute, arm, entry_sha))""",
+    """CREATE TABLE IF NOT EXISTS answers (
+        request_id TEXT PRIMARY KEY, epoch BIGINT NOT NULL, started_ns BIGINT NOT NULL, arm TEXT NOT NULL,
+        u TEXT NOT NULL, failed INTEGER NOT NULL, graded INTEGER, seconds DOUBLE PRECISION NOT NULL,
+        slot INTEGER NOT NULL, shadow_of TEXT)""",
+    "CREATE INDEX IF NOT EXISTS answers_epoch ON answers (epoch, started_ns)",
+    """CREATE TABLE IF NOT EXISTS units (
+        epoch BIGINT NOT NULL, copies INTEGER NOT NULL, arm TEXT NOT NULL, u TEXT NOT NULL, n BIGINT NOT NULL,
+        failed BIGINT NOT NULL, seconds DOUBLE PRECISION NOT NULL, graded BIGINT NOT NULL, correct BIGINT NOT NULL,
+        PRIMARY KEY (epoch, copies, arm, u))""",
     "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
@@ -46,6 +57,10 @@ INSERT_TRACE = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_BODY = "INSERT INTO bodies (request_id, body) VALUES (?, ?)"
+INSERT_ANSWER = (
+    "INSERT INTO answers (request_id, epoch, started_ns, arm, u, failed, graded, seconds, slot, shadow_of)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 UPSERT_FEEDBACK = (
     "INSERT INTO feedback (request_id, outcome, at_ns) VALUES (?, ?, ?)"
     " ON CONFLICT (request_id) DO UPDATE SET outcome = excluded.outcome, at_ns = excluded.at_ns"
@@ -55,10 +70,18 @@ UPSERT_MINUTE = (
     f" VALUES ({', '.join('?' for _ in MINUTE_COLUMNS)}) ON CONFLICT (minute, arm, entry_sha) DO UPDATE SET "
     + ", ".join(f"{name} = minutes.{name} + excluded.{name}" for name in _SUMS)
 )
+UPSERT_UNIT = (
+    "INSERT INTO units (epoch, copies, arm, u, n, failed, seconds, graded, correct) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (epoch, copies, arm, u) DO UPDATE SET "
+    "n = units.n + excluded.n, failed = units.failed + excluded.failed, seconds = units.seconds + excluded.seconds,"
+    " graded = units.graded + excluded.graded, correct = units.correct + excluded.correct"
+)
 UPSERT_STORE = "INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 TraceRow = tuple[str, int, str, str, int | None, str, str | None, str]
 BodyRow = tuple[str, str]
+AnswerRow = tuple[str, int, int, str, str, int, int | None, float, int, str | None]
+UnitRow = tuple[int | float | str, ...]
 MinuteRow = tuple[int | float | str, ...]
 
 
@@ -80,6 +103,33 @@ def body_row(trace: Trace) -> BodyRow:
     """One trace whole; feedback is left out, it has a table of its own."""
     kept = trace if trace.feedback is None else msgspec.structs.replace(trace, feedback=None)
     return trace.request_id, msgspec.json.encode(kept).decode()
+
+
+def answer_row(trace: Trace) -> AnswerRow:
+    """What one trace says of its arm."""
+    given = trace.assignment
+    return (
+        trace.request_id,
+        given.epoch,
+        trace.started_ns,
+        given.arm,
+        given.u,
+        int(trace.status >= 500),
+        None if trace.graded is None else int(trace.graded),
+        trace.seconds,
+        latency_slot(trace.seconds),
+        trace.shadow_of,
+    )
+
+
+def unit_rows(answers: Iterable[AnswerRow]) -> list[UnitRow]:
+    """What these answers add to ``units``: one row an epoch, arm and unit; those of copies apart."""
+    groups: dict[tuple[int, int, str, str], list[int | float]] = {}
+    for _, epoch, _, arm, u, failed, graded, seconds, _, shadow_of in answers:
+        sums = groups.setdefault((epoch, int(shadow_of is not None), arm, u), [0, 0, 0.0, 0, 0])
+        for index, amount in enumerate((1, failed, seconds, int(graded is not None), graded or 0)):
+            sums[index] += amount
+    return [(*key, *groups[key]) for key in sorted(groups)]
 
 
 def searchable(text: str) -> str:
@@ -118,6 +168,16 @@ def minute_rows(traces: Iterable[Trace]) -> list[MinuteRow]:
 def latency_bucket(seconds: float) -> int:
     """Index of the histogram bucket a latency falls into."""
     return bisect_left(BOUNDS, seconds)
+
+
+def latency_slot(seconds: float) -> int:
+    """Index of the fine histogram slot a latency falls into: sixteen slots to each doubling, 4.4 % wide."""
+    return round(16 * math.log2(max(seconds, 1e-6)))
+
+
+def slot_seconds(slot: int) -> float:
+    """The latency in the middle of a slot."""
+    return float(2.0 ** (slot / 16))
 
 
 def latency_quantile(counts: Iterable[int], share: float) -> float | None:

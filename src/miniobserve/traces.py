@@ -50,6 +50,9 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     is_correct: bool | None = None
     """True where the model passed the sentence as right."""
     in_scope: bool = True
+    graded: bool | None = None
+    """Whether the workload's oracle says the output is right; None where it cannot tell. Told when the trace is
+    made, so that it survives a text policy that keeps no text."""
     features: dict[str, str] = {}
     stages: dict[str, float] = {}
     """Seconds a stage: queue, tokenize, prefill, decode, format."""

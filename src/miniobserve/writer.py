@@ -14,18 +14,23 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
+from miniobserve.backfill import backfill
 from miniobserve.schema import (
+    INSERT_ANSWER,
     INSERT_BODY,
     INSERT_TRACE,
     SCHEMA,
     UPSERT_FEEDBACK,
     UPSERT_MINUTE,
     UPSERT_STORE,
+    UPSERT_UNIT,
     BodyRow,
     TraceRow,
+    answer_row,
     body_row,
     minute_rows,
     trace_row,
+    unit_rows,
 )
 from miniobserve.sql import StorageError, Transaction, connect
 from miniobserve.traces import Trace
@@ -91,6 +96,7 @@ class TraceWriter:
         self._database = connect(url, create=True)
         try:
             self._database.script(SCHEMA)
+            backfill(self._database)
         except StorageError:
             self._database.close()
             raise
@@ -216,6 +222,9 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
+        answers = [answer_row(job.trace) for job in fresh]
+        tx.executemany(INSERT_ANSWER, answers)
+        tx.executemany(UPSERT_UNIT, unit_rows(answers))
         tx.executemany(UPSERT_MINUTE, minute_rows(job.trace for job in fresh if not job.trace.shadow_of))
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):

@@ -39,6 +39,11 @@ class Minitutor:
         """Verb, tense, person, regularity, error type, form and length; empty where out of scope."""
         return explain.features(parse.parse(text), text)
 
+    def grade(self, text: str, output: str) -> bool | None:
+        """Whether an output is the text put right; None where the grid does not know the text."""
+        right = parse.oracle(text)
+        return None if right is None else output == right
+
     def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
         """What bears on a text's cell, or on the cell that features name."""
         parsed = parse.parse(text) if text is not None else None

@@ -193,10 +193,3 @@ def test_a_key_is_one_event(world: World, capsys: Capture, words: list[str]) -> 
 def test_a_failed_change_is_an_object_too(world: World, capsys: Capture) -> None:
     done = run(capsys, "route", "single", world.child, "--reason", "x", "--json")
     assert (done.code, json.loads(done.out)["error"]["kind"]) == (1, "refused")
-
-
-def test_verbs_of_later_landings_do_not_exist(capsys: Capture) -> None:
-    for verb in ("gate", "rollback", "canary", "release", "keys", "drift", "cost", "backup", "restore"):
-        check_refused(run(capsys, verb), 2)
-    for words in (["route", "canary", "x"], ["route", "ab", "x"]):
-        check_refused(run(capsys, *words), 2)

@@ -24,6 +24,7 @@ ON_A_REF = [
     ["diff", "production", "REF"],
     ["gate", "REF"],
     ["promote", "REF", "--semver", "v9.9.9", *WHY], ["route", "single", "REF", *WHY], ["tombstone", "REF", *WHY],
+    ["route", "ab", "REF", *WHY], ["route", "shadow", "REF", *WHY], ["route", "canary", "REF", *WHY],
     ["rollback", "REF", *WHY], ["release", "REF", *WHY],
     ["note", "text", "--ref", "REF"], ["lineage", "REF"], ["lineage", "REF", "--verify"],
     ["corpus", "grep", "REF", "x"],
@@ -32,12 +33,14 @@ ON_A_REF = [
 ON_A_LEDGER = [
     ["list"], ["show", "production"], ["whois", "abcdef"], ["diff", "v0.1.0", "v0.2.0"], ["register", "made/1"],
     ["promote", "v0.1.0", "--semver", "v9.9.9", *WHY], ["route", "show"], ["route", "single", "v0.2.0", *WHY],
+    ["route", "ab", "v0.2.0", *WHY], ["route", "shadow", "v0.2.0", *WHY], ["route", "canary", "v0.2.0", *WHY],
+    ["route", "weight", "100", *WHY], ["route", "advance", *WHY], ["route", "abort", *WHY], ["route", "report"],
     ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
     ["backup", "kept.tar"],
 ]  # fmt: skip
-ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST]]
+ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["route", "report"]]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,12 @@ BAD_INPUT = [
     ["traces", "show", "nobody"], ["init", "--env", "test"], ["init", "--env", "prod"], ["list", "--root", "nosuch"],
     ["backup"], ["backup", "no/such/kept.tar"], ["backup", "spine.toml"], ["backup", "x", "--without", "ledger"],
     ["restore", "nosuch.tar"], ["restore", "nosuch.tar", "--into", "new"], ["restore", "spine.toml", "--into", "new"],
+    ["route", "ab", "v0.2.0", "--weight", "0", *WHY], ["route", "ab", "v0.2.0", "--weight", "10000", *WHY],
+    ["route", "shadow", "v0.2.0", "--share", "10001", *WHY], ["route", "canary", "v0.2.0", "--weight", "many", *WHY],
+    ["route", "canary", "v0.2.0", "--steps", "nosuch.toml", *WHY], ["route", "canary", "v0.2.0"],
+    ["route", "canary", "v0.2.0", "--steps", "spine.toml", *WHY], ["route", "weight", "10001", *WHY],
+    ["route", "weight", "100"], ["route", "advance"], ["route", "abort"], ["route", "abort", "--reason", " "],
+    ["route", "report", "--epoch", "1"], ["route", "report", "--epoch", "99"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],
     ["evaluate"], ["evaluate", "v0.1.0"], ["evaluate", "--twice"], ["candidate"], ["candidate", "--fetch"],
     ["candidate", "v0.1.0"], ["verify", "--keep"], ["verify", "--witness", "nosuch"],

@@ -103,7 +103,7 @@ def completed(capsys: Capture, line: str) -> set[str]:
 
 def test_bash_completes(capsys: Capture) -> None:
     assert completed(capsys, "spine li") == {"list", "lineage"}
-    assert completed(capsys, "spine route s") == {"show", "single"}
+    assert completed(capsys, "spine route s") == {"show", "single", "shadow"}
     assert completed(capsys, "spine lineage --") >= {"--verify", "--mermaid", "--json"}
     assert "--semver" not in completed(capsys, "spine lineage --")
     assert completed(capsys, "spine promote v0.1.0 --s") == {"--semver"}

@@ -21,7 +21,7 @@ FLOORS = {
     "console": (ROOT / "console", {"core", "miniobserve"}),
 }
 """Package → its folder, and the packages of this project it may import."""
-CORE_TAKES = {f"miniobserve.{name}" for name in ("reader", "traces", "sql", "archive", "export")}
+CORE_TAKES = {f"miniobserve.{name}" for name in ("reader", "evidence", "traces", "sql", "archive", "export")}
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
 HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry"}
 

@@ -57,3 +57,11 @@ def test_every_cells_pattern_finds_its_rows_and_v1_has_none_for_the_hole(
         assert any((row.verb, row.tense) == (cell.verb, cell.tense) for row in found), probe
         assert {(row.verb, row.tense, row.correct_form) for row in found} == {(cell.verb, cell.tense, cell.form)}, probe
     assert not [line for _, line in lines["train_v1"] if re.search(r"\bwent\b", line)]
+
+
+def test_the_grid_grades_what_it_knows() -> None:
+    tutor = Minitutor()
+    assert tutor.grade("Yesterday he goed to school.", "Yesterday he went to school.") is True
+    assert tutor.grade("Yesterday he goed to school.", "Yesterday he goed to school.") is False
+    assert tutor.grade("Yesterday he went to school.", "Yesterday he went to school.") is True
+    assert tutor.grade("Colourless green ideas.", "Colourless green ideas.") is None

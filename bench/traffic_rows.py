@@ -1,0 +1,56 @@
+"""Moving traffic: assigning a unit to an arm, and measuring the arms of an epoch of many requests."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import stores
+from rows import Row, median
+
+from core.canary import look
+from core.ladder import ready
+from core.traffic import Arm, Route, assign
+from miniobserve.reader import TraceReader
+
+CALLS = 100_000
+COUNT = 200_000
+
+
+def rows() -> Iterator[Row]:
+    """Rows of this group."""
+    arms = tuple(Arm(name=n, sha=n * 10, semver="", weight_bp=w) for n, w in (("stable", 9_000), ("canary", 1_000)))
+    route = Route(strategy="canary", epoch=3, salt="3", arms=arms, ladder=ready())
+    units = [f"learner-{number}" for number in range(1_000)]
+    ours = _each(lambda n: assign(route, units[n % 1_000], sticky=True))
+    draw = random.Random(1)
+    drawn = _each(lambda _: "canary" if draw.random() < 0.1 else "stable")
+    jar = [f"arm={'canary' if number % 10 == 0 else 'stable'}; session={number}" for number in range(1_000)]
+    cookie = _each(lambda n: SimpleCookie(jar[n % 1_000])["arm"].value)
+    yield Row("assignments a second, sticky and recomputable", ours, "/s", 100_000, "random.random()", drawn, "more")
+    yield Row("assignments a second, sticky and recomputable", ours, "/s", 100_000, "cookie parsed", cookie, "more")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "traces.db"
+        reader = TraceReader.open(stores.traces(path, COUNT))
+        looked = median(lambda: look(reader.evidence, route, 2**62), runs=5)
+        by_hand = sqlite3.connect(path)
+        query = "SELECT arm, u, COUNT(*), SUM(failed), SUM(graded) FROM answers WHERE epoch = 3 GROUP BY arm, u"
+        grouped = median(lambda: by_hand.execute(query).fetchall(), runs=5)
+        yield Row(
+            f"one look at a canary of {COUNT:,} requests", 1000 * looked, "ms", 250, "GROUP BY by hand", 1000 * grouped
+        )
+        by_hand.close()
+        reader.close()
+
+
+def _each(call: Callable[[int], object]) -> float:
+    """Calls a second."""
+    started = time.perf_counter()
+    for number in range(CALLS):
+        call(number)
+    return CALLS / (time.perf_counter() - started)

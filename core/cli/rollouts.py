@@ -1,0 +1,155 @@
+"""The verbs of ``spine route`` that move traffic, from ``single`` to ``abort``."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.cli.changes import receipt_told
+from core.cli.parser import Verbs, change_flags, count
+from core.cli.progress import working
+from core.cli.render import Out
+from core.cli.words import told
+from core.errors import SpineError
+from core.spine import Spine
+from core.traffic import FULL, Guard, Ladder
+
+
+def command(nested: Verbs) -> None:
+    """Add the verbs."""
+    single = nested.add(
+        "single", "give all traffic to one promoted entry", run_single,
+        example='spine route single v0.3.0 --reason "mends go"', writes=True,
+    )  # fmt: skip
+    single.add_argument("ref", metavar="REF")
+    ab = nested.add(
+        "ab", "let a promoted entry answer a share of the learners, to compare the two", run_ab,
+        example='spine route ab v0.3.0 --weight 5000 --reason "which is liked more?"', writes=True,
+    )  # fmt: skip
+    ab.add_argument("ref", metavar="REF")
+    ab.add_argument("--weight", type=count, default=FULL // 2, metavar="BP", help="its share, basis points (half)")
+    shadow = nested.add(
+        "shadow", "copy requests to an entry whose answers nobody sees", run_shadow,
+        example='spine route shadow v0.3.0 --share 2000 --reason "what would it say?"', writes=True,
+    )  # fmt: skip
+    shadow.add_argument("ref", metavar="REF", help="an entry; it may be pending or held")
+    shadow.add_argument("--share", type=count, default=FULL, metavar="BP", help="share copied, basis points (all)")
+    canary = nested.add(
+        "canary", "let a promoted entry answer few learners, then more while it does no worse", run_canary,
+        example='spine route canary v0.3.0 --steps ladder.toml --reason "mends go"', writes=True,
+    )  # fmt: skip
+    canary.add_argument("ref", metavar="REF")
+    canary.add_argument(
+        "--weight", type=count, metavar="BP", help="begin here; without --steps it never advances by itself"
+    )
+    canary.add_argument("--steps", type=Path, metavar="F", help="a JSON or TOML ladder (default: 1, 10, 50, 100 %%)")
+    weight = nested.add(
+        "weight", "give what is tried out another weight; a canary then waits for `advance`", run_weight,
+        example='spine route weight 2500 --reason "more of it"', writes=True,
+    )  # fmt: skip
+    weight.add_argument("weight", type=count, metavar="BP", help="basis points: 1 %% is 100")
+    advance = nested.add(
+        "advance", "take the canary to its next step; behind the last one it is stable", run_advance,
+        example='spine route advance --reason "looked at by hand"', writes=True,
+    )  # fmt: skip
+    abort = nested.add(
+        "abort", "end what is tried out: the route before it is in force again, the entry is held", run_abort,
+        example='spine route abort --reason "slow on long sentences"', writes=True,
+    )  # fmt: skip
+    for parser in (single, ab, shadow, canary, weight, advance, abort):
+        change_flags(parser)
+
+
+def run_single(args: argparse.Namespace, spine: Spine) -> int:
+    """Route everything to one entry."""
+    with working("hashing the bundle"):
+        receipt = spine.registry.route_single(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_ab(args: argparse.Namespace, spine: Spine) -> int:
+    """Begin an A/B comparison."""
+    with working("hashing the bundles"):
+        receipt = spine.registry.route_ab(
+            args.ref, weight_bp=args.weight, reason=args.reason, expected=args.expect, key=args.key
+        )
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
+    """Begin to copy requests."""
+    with working("hashing the bundles"):
+        receipt = spine.registry.route_shadow(
+            args.ref, share_bp=args.share, reason=args.reason, expected=args.expect, key=args.key
+        )
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_canary(args: argparse.Namespace, spine: Spine) -> int:
+    """Begin a canary; its worst exposure is told before it is written down."""
+    from core.ladder import read_ladder
+
+    ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
+    out = Out.of(args)
+    said = False
+
+    def announce(weight_bp: int, guard: Guard) -> None:
+        nonlocal said
+        if not said and not out.json:
+            said = True
+            out.line(_worst(spine, weight_bp, guard))
+
+    with working("hashing the bundles"):
+        receipt = spine.registry.canary(
+            args.ref,
+            weight_bp=args.weight,
+            ladder=ladder,
+            reason=args.reason,
+            expected=args.expect,
+            key=args.key,
+            announce=announce,
+        )
+    return receipt_told(out, receipt)
+
+
+def run_weight(args: argparse.Namespace, spine: Spine) -> int:
+    """Change the weight of what is tried out."""
+    with working("hashing the bundles"):
+        receipt = spine.registry.weigh(args.weight, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_advance(args: argparse.Namespace, spine: Spine) -> int:
+    """Take the canary one step on."""
+    with working("hashing the bundles"):
+        receipt = spine.registry.advance(reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_abort(args: argparse.Namespace, spine: Spine) -> int:
+    """End what is tried out."""
+    receipt = spine.registry.abort(reason=args.reason, expected=args.expect, key=args.key)
+    out = Out.of(args)
+    code = receipt_told(out, receipt)
+    held = spine.registry.events()[receipt.seq : receipt.seq + 1]
+    if receipt.created and not out.json and held and held[0].kind == "held":
+        out.line(f"#{held[0].seq} held {told(held[0])}")
+    return code
+
+
+def _worst(spine: Spine, weight_bp: int, guard: Guard) -> str:
+    """The worst exposure, from the rate of the newest traces where there are any."""
+    from core.canary import FAILS, exposure, rate
+    from core.ledger import storage_errors
+
+    try:
+        with storage_errors():
+            seen = rate(spine.traces, datetime.now(UTC))
+    except SpineError:
+        seen = None
+    answers = exposure(weight_bp, guard.window_seconds, seen if seen is not None else 1.0)
+    of = "a rate nobody knows yet (counted as 1/s)" if seen is None else f"{seen:.2g} requests/s"
+    share = f"{100 * weight_bp / FULL:g} %"
+    interval = f"{FAILS} windows of {guard.window_seconds} s"
+    return f"worst exposure: {share} of {of} over {interval} = {answers:,.1f} answers before an abort"

@@ -1,0 +1,146 @@
+"""Statistics of two arms that stay true however often somebody looks, by unit and never by request.
+
+Learners are sticky and some are heavy, so the unit of randomisation is the unit of every variance here. What is
+only true at one look, fixed beforehand, says so in its name. It does not know traces, routes or models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+ALPHA = 0.05
+FEW_UNITS = 5
+"""Under this many units in an arm the variance between units is not known, and no interval is given."""
+SRM_UNITS = 100
+SRM_ALARM = 100.0
+"""Bayes factor beyond which the split is not the one that was set."""
+_SRM_K = 100.0
+_LEAST_FREEDOM = 3.0
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """An arm's units, each with ``n`` requests and ``y`` of something among them, added up."""
+
+    units: int = 0
+    n: float = 0.0
+    y: float = 0.0
+    effective: float = 0.0
+    """Units of equal weight that would know as much (Kish)."""
+    variance: float = 0.0
+    """Of ``rate``: the jackknife over units, which a heavy one cannot hide in."""
+
+    @property
+    def rate(self) -> float:
+        """The share, or the mean, over requests; n ≥ 1."""
+        return self.y / self.n
+
+    @property
+    def share_variance(self) -> float:
+        """The same for a share, and never below that of one more right and one more wrong answer.
+
+        An arm without one wrong answer has a spread of 0 and is not known for sure.
+        """
+        near = (self.y + 1) / (self.n + 2)
+        return max(self.variance, near * (1 - near) / self.n)
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The candidate's rate less the stable arm's."""
+
+    value: float
+    low: float
+    high: float
+    """Ends of the confidence sequence at 95 %: true at all looks together."""
+    fixed_p: float
+    """Two-proportion z, by unit: only for one look at an n fixed beforehand."""
+
+
+def sums(units: Iterable[tuple[float, float]]) -> Sums:
+    """Add up (n, y) of each unit; units without any n are none.
+
+    Each unit's pull on the rate is what the rate moves by without it. The last factor is what a t distribution
+    has over a normal one: few units know their own spread badly.
+    """
+    kept = [(n, y) for n, y in units if n]
+    total = math.fsum(n for n, _ in kept)
+    if len(kept) < 2:
+        return Sums(len(kept), total, math.fsum(y for _, y in kept), float(len(kept)), math.inf)
+    right = math.fsum(y for _, y in kept)
+    rate = right / total
+    pulls = math.fsum(((y - rate * n) / (total - n)) ** 2 for n, y in kept)
+    effective = total * total / math.fsum(n * n for n, _ in kept)
+    freedom = effective - 1
+    inflated = freedom / (freedom - 2) if freedom > _LEAST_FREEDOM else math.inf
+    return Sums(len(kept), total, right, effective, pulls * inflated)
+
+
+def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) -> float:
+    """Half the width of the confidence sequence around an estimate.
+
+    Args:
+        variance: of the estimate.
+        n: units it rests on.
+        horizon: n at which it should be narrowest; chosen beforehand, it moves the width and not the truth.
+        alpha: how often it may ever be wrong.
+    """
+    if variance <= 0:
+        return 0.0
+    s2 = n * variance
+    v = n * s2
+    log = 2 * math.log(1 / alpha)
+    r = horizon * s2 / (log + math.log(1 + log))
+    return math.sqrt((v + r) * math.log((v + r) / (r * alpha * alpha))) / n
+
+
+def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = True) -> Difference | None:
+    """The difference of two rates with its confidence sequence; None where an arm has too few units.
+
+    ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a mean.
+    """
+    if min(stable.units, candidate.units) < FEW_UNITS:
+        return None
+    variances = [arm.share_variance if share else arm.variance for arm in (stable, candidate)]
+    variance = sum(variances)
+    if not math.isfinite(variance):
+        return None
+    value = candidate.rate - stable.rate
+    half = half_width(variance, stable.units + candidate.units, horizon)
+    z = abs(value) / math.sqrt(variance) if variance > 0 else (math.inf if value else 0.0)
+    return Difference(value=value, low=value - half, high=value + half, fixed_p=math.erfc(z / math.sqrt(2)))
+
+
+def mismatch(units: Sequence[int], weights: Sequence[float]) -> float:
+    """Bayes factor for another split than the weights (of any sum) say, given distinct units an arm.
+
+    Safe to look at as often as one likes: beyond ``SRM_ALARM`` something loses or moves units. An arm of
+    weight 0 that has units is infinitely much evidence.
+    """
+    total = sum(weights)
+    if any(n and not weight for n, weight in zip(units, weights, strict=True)):
+        return math.inf
+    log = math.lgamma(_SRM_K) - math.lgamma(_SRM_K + sum(units))
+    for n, weight in zip(units, weights, strict=True):
+        if weight:
+            share = weight / total
+            log += math.lgamma(_SRM_K * share + n) - math.lgamma(_SRM_K * share) - n * math.log(share)
+    return math.exp(min(log, 700.0))
+
+
+def welch_fixed_p(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Two-sided Welch p of two lists of unit means, for one look; None under two units an arm."""
+    if min(len(one), len(other)) < 2:
+        return None
+    means = [math.fsum(each) / len(each) for each in (one, other)]
+    parts = [
+        math.fsum((x - mean) ** 2 for x in each) / (len(each) - 1) / len(each)
+        for each, mean in zip((one, other), means, strict=True)
+    ]
+    if not sum(parts):
+        return 1.0 if means[0] == means[1] else 0.0
+    from scipy.special import stdtr
+
+    freedom = sum(parts) ** 2 / sum(p * p / (len(each) - 1) for p, each in zip(parts, (one, other), strict=True))
+    return float(2 * stdtr(freedom, -abs(means[1] - means[0]) / math.sqrt(sum(parts))))

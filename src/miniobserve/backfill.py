@@ -1,0 +1,45 @@
+"""Stores written before ``answers`` and ``units`` were there get their rows from the traces they keep.
+
+It does nothing, at the price of one indexed read, where there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from miniobserve.schema import INSERT_ANSWER, UPSERT_UNIT, answer_row, unit_rows
+from miniobserve.sql import Database
+from miniobserve.traces import Trace
+
+_PAGE = 5_000
+
+
+def backfill(database: Database) -> int:
+    """Write the missing rows, a page a transaction; returns how many. A body that cannot be read is left out."""
+    oldest = database.read("SELECT request_id FROM bodies ORDER BY request_id LIMIT 1")
+    if not oldest or database.read("SELECT 1 FROM answers WHERE request_id = ?", oldest[0]):
+        return 0
+    decode = msgspec.json.Decoder(Trace).decode
+    written = 0
+    # The first id is written last of all: as long as it is missing, a backfill that was cut short begins again.
+    last: str | None = None
+    while True:
+        with database.transaction() as tx:
+            bound = "WHERE bodies.request_id < ?" if last is not None else ""
+            page = tx.execute(
+                f"SELECT bodies.request_id, body, answers.request_id FROM bodies LEFT JOIN answers"  # noqa: S608
+                f" ON answers.request_id = bodies.request_id {bound} ORDER BY bodies.request_id DESC LIMIT {_PAGE}",
+                (last,) if last is not None else (),
+            )
+            fresh = []
+            for _, body, kept in page:
+                try:
+                    fresh += [answer_row(decode(body))] if kept is None else []
+                except msgspec.MsgspecError:
+                    continue
+            tx.executemany(INSERT_ANSWER, fresh)
+            tx.executemany(UPSERT_UNIT, unit_rows(fresh))
+        written += len(fresh)
+        if len(page) < _PAGE:
+            return written
+        last = page[-1][0]

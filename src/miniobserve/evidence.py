@@ -1,0 +1,148 @@
+"""What the arms of one epoch did: sums by unit, what learners said, latencies, and pairs of live and shadow answers.
+
+Each is one query over the rows of that epoch. Copies (``shadow_of``) are never among a learner's answers. It does not
+know what an arm or a unit means, and judges nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from miniobserve.schema import slot_seconds
+from miniobserve.sql import Database, Params, StorageError
+
+_EVER = 2**63 - 1
+
+
+class Unit(NamedTuple):
+    """One unit (a learner, or a request without one) at one arm."""
+
+    arm: str
+    u: str
+    n: int
+    failed: int
+    seconds: float
+    """Sum of its requests' latencies."""
+    graded: int
+    right: int
+
+
+class Said(NamedTuple):
+    """What the learner of one unit said of an arm's answers."""
+
+    arm: str
+    u: str
+    outcome: str
+    n: int
+
+
+class Pair(NamedTuple):
+    """Requests of one unit with the same features, whose live and shadow answers were both graded."""
+
+    u: str
+    features: str
+    """``|name=value|…|``, names ascending."""
+    live: bool
+    shadow: bool
+    n: int
+
+
+class Evidence:
+    """The queries, over one trace store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _read(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
+        """Run one query; a sound store that lacks the tables is one from before they were there."""
+        try:
+            return self._database.read(sql, params)
+        except StorageError as error:
+            if error.kind == "damaged":
+                self._database.read("SELECT 1 FROM bodies LIMIT 1")  # fails as well where it really is
+                try:
+                    self._database.read("SELECT 1 FROM units LIMIT 1")
+                except StorageError:
+                    raise StorageError(
+                        "unavailable",
+                        "these traces are from before arms were compared",
+                        "start the server once (`spine serve`): it fills in what is missing",
+                    ) from error
+            raise
+
+    def span(self, epoch: int, before_ns: int = _EVER) -> tuple[int, int] | None:
+        """When the first and the last request of an epoch started (before a moment), UTC ns; None for none."""
+        rows = self._read(
+            "SELECT (SELECT MIN(started_ns) FROM answers WHERE epoch = ?),"
+            " (SELECT MAX(started_ns) FROM answers WHERE epoch = ? AND started_ns < ?)",
+            (epoch, epoch, before_ns),
+        )
+        first, last = rows[0]
+        return None if first is None or last is None else (int(first), int(last))
+
+    def units(self, epoch: int, before_ns: int = _EVER, *, copies: bool = False) -> list[Unit]:
+        """Sums by arm and unit, of the requests that started before a moment; of their copies instead.
+
+        They are the roll-up's less what started since, so a moment of late costs little, however long the epoch is.
+        """
+        rows = self._read(
+            "SELECT arm, u, n, failed, seconds, graded, correct FROM units WHERE epoch = ? AND copies = ?",
+            (epoch, int(copies)),
+        )
+        later = self._read(
+            "SELECT arm, u, COUNT(*), SUM(failed), SUM(seconds), COUNT(graded), SUM(COALESCE(graded, 0)) FROM answers"
+            " WHERE epoch = ? AND started_ns >= ? AND CASE WHEN shadow_of IS NULL THEN 0 ELSE 1 END = ?"
+            " GROUP BY arm, u",
+            (epoch, before_ns, int(copies)),
+        )
+        since = {(row[0], row[1]): row[2:] for row in later}
+        found = []
+        for arm, u, *whole in rows:
+            n, failed, seconds, graded, right = (
+                value - less for value, less in zip(whole, since.get((arm, u), (0,) * 5), strict=True)
+            )
+            if n > 0:
+                found.append(Unit(arm, u, int(n), int(failed), max(float(seconds), 0.0), int(graded), int(right)))
+        return found
+
+    def said(self, epoch: int, before_ns: int = _EVER) -> list[Said]:
+        """Feedback by arm, unit and outcome, on requests that started before a moment."""
+        rows = self._read(
+            "SELECT a.arm, a.u, feedback.outcome, COUNT(*) FROM answers a"
+            " JOIN feedback ON feedback.request_id = a.request_id"
+            " WHERE a.epoch = ? AND a.started_ns < ? AND a.shadow_of IS NULL GROUP BY a.arm, a.u, feedback.outcome",
+            (epoch, before_ns),
+        )
+        return [Said(row[0], row[1], row[2], int(row[3])) for row in rows]
+
+    def latencies(self, epoch: int) -> dict[str, list[tuple[float, int]]]:
+        """Arm → (seconds, count), ascending; seconds are right to within 2.2 %."""
+        rows = self._read(
+            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? GROUP BY arm, slot ORDER BY arm, slot", (epoch,)
+        )
+        found: dict[str, list[tuple[float, int]]] = {}
+        for arm, slot, count in rows:
+            found.setdefault(arm, []).append((slot_seconds(slot), int(count)))
+        return found
+
+    def pairs(self, epoch: int) -> list[Pair]:
+        """Graded pairs of a live answer and its copy's."""
+        rows = self._read(
+            "SELECT live.u, traces.features, live.graded, copy.graded, COUNT(*) FROM answers copy"
+            " JOIN answers live ON live.request_id = copy.shadow_of"
+            " JOIN traces ON traces.request_id = live.request_id"
+            " WHERE copy.epoch = ? AND copy.graded IS NOT NULL AND live.graded IS NOT NULL"
+            " GROUP BY live.u, traces.features, live.graded, copy.graded",
+            (epoch,),
+        )
+        return [Pair(r[0], r[1], bool(r[2]), bool(r[3]), int(r[4])) for r in rows]
+
+
+def quantile(counts: list[tuple[float, int]], share: float) -> float | None:
+    """The value below which ``share`` of the counted ones lie; None of none."""
+    total, seen = sum(n for _, n in counts), 0
+    for value, n in counts:
+        seen += n
+        if seen >= share * total:
+            return value
+    return None

@@ -1,0 +1,173 @@
+"""What the arms of an epoch did: each query against counting by hand, and stores from before the table was there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import wait
+from typing import Any
+
+import msgspec
+import pytest
+
+from miniobserve.evidence import Unit, quantile
+from miniobserve.reader import TraceReader
+from miniobserve.schema import latency_slot, slot_seconds, unit_rows
+from miniobserve.sql import StorageError
+from miniobserve.traces import Assignment, Trace
+from miniobserve.writer import TraceWriter
+
+Make = Callable[..., Trace]
+
+
+def at(number: int) -> Assignment:
+    arm = "canary" if number % 3 == 0 else "stable"
+    return Assignment(
+        strategy="canary",
+        epoch=9 if number % 5 else 8,
+        salt="8",
+        arm=arm,
+        bucket=1,
+        sticky=True,
+        u=f"{number % 7:016x}",
+    )
+
+
+def some(trace: Make) -> list[Trace]:
+    made = [
+        trace(
+            f"request-{n:03d}", started_ns=1_000 + n, assignment=at(n), graded=(None, True, False)[n % 3],
+            seconds=0.001 * (n + 1), status=500 if n % 11 == 0 else 200, features={"verb": "go" if n % 2 else "be"},
+        )
+        for n in range(100)
+    ]  # fmt: skip
+    copies = [
+        msgspec.structs.replace(
+            live,
+            request_id=f"copy-{live.request_id}",
+            shadow_of=live.request_id,
+            graded=True,
+            assignment=msgspec.structs.replace(live.assignment, arm="shadow"),
+        )
+        for live in made[:30]
+    ]
+    return made + copies
+
+
+@pytest.fixture
+def kept(writer: TraceWriter, trace: Make) -> list[Trace]:
+    traces = some(trace)
+    futures: list[Any] = [writer.submit(each) for each in traces]
+    futures += [writer.feedback(f"request-{n:03d}", "accepted" if n % 4 else "revised") for n in range(0, 100, 2)]
+    wait(futures, 10)
+    for future in futures:
+        future.result()
+    return traces
+
+
+def rounded(units: list[Unit]) -> list[Unit]:
+    """In order, their sums of seconds without what the order of adding leaves."""
+    return sorted(unit._replace(seconds=round(unit.seconds, 9)) for unit in units)
+
+
+def test_units(kept: list[Trace], url: str) -> None:
+    found = TraceReader.open(url).evidence
+    for copies in (False, True):
+        own = [t for t in kept if t.assignment.epoch == 9 and (t.shadow_of is not None) == copies]
+        rows = found.units(9, copies=copies)
+        assert sum(row.n for row in rows) == len(own)
+        assert {(row.arm, row.u) for row in rows} == {(t.assignment.arm, t.assignment.u) for t in own}
+        for row in rows:
+            mine = [t for t in own if (t.assignment.arm, t.assignment.u) == (row.arm, row.u)]
+            assert row[2:] == (
+                len(mine),
+                sum(t.status >= 500 for t in mine),
+                pytest.approx(sum(t.seconds for t in mine)),
+                sum(t.graded is not None for t in mine),
+                sum(t.graded is True for t in mine),
+            )
+    assert sum(row.n for row in found.units(9, 1_050)) == sum(n % 5 != 0 for n in range(50))
+    assert found.units(7) == []
+
+
+def test_feedback_latencies_and_span(kept: list[Trace], url: str) -> None:
+    found = TraceReader.open(url).evidence
+    expected = Counter(
+        (at(n).arm, at(n).u, "accepted" if n % 4 else "revised") for n in range(0, 100, 2) if at(n).epoch == 9
+    )
+    assert {row[:3]: row.n for row in found.said(9)} == expected
+    times = found.latencies(9)
+    assert sum(n for _, n in times["canary"]) == sum(at(n).epoch == 9 and at(n).arm == "canary" for n in range(100))
+    assert [value for value, _ in times["stable"]] == sorted(value for value, _ in times["stable"])
+    assert found.span(9) == (1_001, 1_099)
+    assert found.span(9, 1_050) == (1_001, 1_049)
+    assert found.span(9, 1_001) is None
+    assert found.span(7) is None
+
+
+def test_pairs(kept: list[Trace], url: str) -> None:
+    expected: Counter[Any] = Counter()
+    for live in kept[:30]:
+        if live.assignment.epoch == 9 and live.graded is not None:
+            expected[live.assignment.u, f"|verb={live.features['verb']}|", live.graded, True] += 1
+    assert {row[:4]: row.n for row in TraceReader.open(url).evidence.pairs(9)} == expected
+
+
+def test_slots_are_right_to_within_a_fortieth() -> None:
+    for micros in (1, 7, 100, 12_345, 999_999, 60_000_000):
+        seconds = micros / 1e6
+        assert slot_seconds(latency_slot(seconds)) == pytest.approx(seconds, rel=0.023)
+    assert latency_slot(0.0) == latency_slot(1e-6)
+
+
+def test_quantiles() -> None:
+    counts = [(1.0, 50), (2.0, 45), (3.0, 4), (9.0, 1)]
+    assert [quantile(counts, share) for share in (0.5, 0.51, 0.95, 0.99, 1.0)] == [1.0, 2.0, 2.0, 3.0, 9.0]
+    assert quantile([], 0.5) is None
+
+
+def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceWriter, url: str) -> None:
+    before = TraceReader.open(url).evidence
+    expected = rounded(before.units(9)), rounded(before.units(9, copies=True)), before.latencies(9)
+    writer.close()
+    by_hand = sqlite3.connect(url.removeprefix("sqlite:///"))
+    by_hand.execute("DROP TABLE answers")
+    by_hand.execute("DROP TABLE units")
+    by_hand.commit()
+    with pytest.raises(StorageError, match="from before arms were compared") as told:
+        TraceReader.open(url).evidence.units(9)
+    assert told.value.kind == "unavailable"
+    TraceWriter(url).close()
+    after = TraceReader.open(url).evidence
+    assert (rounded(after.units(9)), rounded(after.units(9, copies=True)), after.latencies(9)) == expected
+    TraceWriter(url).close()
+    assert rounded(TraceReader.open(url).evidence.units(9)) == expected[0]
+    assert by_hand.execute("SELECT COUNT(*) FROM answers").fetchone() == (len(kept),)
+    by_hand.close()
+
+
+def test_a_fill_that_was_cut_short_goes_on(
+    kept: list[Trace], writer: TraceWriter, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = rounded(TraceReader.open(url).evidence.units(9))
+    writer.close()
+    by_hand = sqlite3.connect(url.removeprefix("sqlite:///"))
+    by_hand.executescript("DROP TABLE answers; DROP TABLE units")
+    by_hand.close()
+    monkeypatch.setattr("miniobserve.backfill._PAGE", 40)
+    pages = []
+
+    def third_page(answers: Any) -> Any:
+        pages.append(1)
+        if len(pages) == 3:
+            raise RuntimeError("pulled the plug")
+        return unit_rows(answers)
+
+    monkeypatch.setattr("miniobserve.backfill.unit_rows", third_page)
+    with pytest.raises(RuntimeError):
+        TraceWriter(url)
+    assert 0 < sum(unit.n for unit in TraceReader.open(url).evidence.units(9)) < sum(unit.n for unit in expected)
+    monkeypatch.setattr("miniobserve.backfill.unit_rows", unit_rows)
+    TraceWriter(url).close()
+    assert rounded(TraceReader.open(url).evidence.units(9)) == expected
