@@ -38,6 +38,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         """The arm that counts as production."""
         return self.arms[0]
 
+    @property
+    def shadow(self) -> Arm | None:
+        """The arm that gets copies and answers no learner; its weight is the share copied."""
+        return self.arms[1] if self.strategy == "shadow" else None
+
+    @property
+    def answering(self) -> tuple[Arm, ...]:
+        """The arms whose answers learners see."""
+        return self.arms[:1] if self.strategy == "shadow" else self.arms
+
 
 def place(salt: str, unit: str) -> int:
     """A unit's place on the line 0 … 2^64 - 1, uniform over units and independent between salts."""
@@ -55,7 +65,7 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
     bucket = u * FULL >> 64
     edge = 0
     chosen = route.stable
-    for arm in route.arms[1:]:
+    for arm in route.answering[1:]:
         edge += arm.weight_bp
         if bucket < edge:
             chosen = arm
@@ -70,3 +80,9 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
         u=f"{u:016x}",
         unit=unit,
     )
+
+
+def copied(route: Route, assignment: Assignment) -> Arm | None:
+    """The shadow arm where this request is copied to it: units of the low buckets are."""
+    shadow = route.shadow
+    return shadow if shadow is not None and assignment.bucket < shadow.weight_bp else None
