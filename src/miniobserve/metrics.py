@@ -60,6 +60,10 @@ class Metrics:
         """Count one request that was answered with an error before a model saw it."""
         self._requests.labels("none", str(status)).inc()
 
+    def shadow_dropped(self, count: int) -> None:
+        """Count copies that the shadow was not given."""
+        self._dropped.inc(count)
+
     def serving(self, aliases: Mapping[str, str]) -> None:
         """Say which entries answer now: SHA → semver."""
         self._model.clear()

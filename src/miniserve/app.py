@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
@@ -25,6 +26,7 @@ from miniserve.openapi import describe, docs_page
 from miniserve.record import Ask
 from miniserve.replies import JSON, Problem, to_json
 from miniserve.service import Done, Service
+from miniserve.shadow import Shadow
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +41,8 @@ class Contract(NamedTuple):
     allow_replay: bool = False
     rate: float | None = None
     """Requests a second that are answered; None for no limit."""
+    shadow: Shadow | None = None
+    """Where copies of answered texts go."""
 
 
 def make_app(service: Service, contract: Contract) -> ASGIApp:
@@ -70,6 +74,7 @@ class Api:
 
     def __init__(self, service: Service, contract: Contract) -> None:
         self._service = service
+        self._contract = contract
         self._workload = contract.workload
         self._allow_replay = contract.allow_replay
         self._rate = RateLimit(contract.rate) if contract.rate else None
@@ -102,7 +107,18 @@ class Api:
             to_json(_answer_body(done, request.scope["id_note"])),
             media_type=JSON,
             headers={"X-Model-SHA": done.trace.entry_sha},
+            background=self._copied(done),  # after the reply is sent
         )
+
+    def _copied(self, done: Done) -> BackgroundTask | None:
+        copy, shadow = done.copy, self._contract.shadow
+        if copy is None or shadow is None:
+            return None
+
+        async def offer() -> None:  # a coroutine, so that no thread is started for it
+            shadow.offer(copy)
+
+        return BackgroundTask(offer)
 
     async def feedback(self, request: Request) -> Response:
         """POST /v1/feedback: what the learner said of an answer."""
@@ -133,6 +149,7 @@ class Api:
             "ready": reason is None,
             "reason": reason,
             "route_problem": self._service.arms.problem,
+            "shadow_problem": self._contract.shadow.problem if self._contract.shadow else None,
             "epoch": route.epoch,
             "model_sha": route.stable.sha,
             "semver": route.stable.semver,

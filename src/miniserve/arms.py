@@ -2,7 +2,8 @@
 
 A route takes effect whole or not at all. Before that every bundle it names has been re-hashed, loaded
 and warmed; where one cannot be, the route before stays in force and the reason is shown. A request
-keeps the ``Serving`` it was given, so no answer mixes two routes. It does not know HTTP.
+keeps the ``Serving`` it was given, so no answer mixes two routes. A shadow arm is not loaded here: what is
+wrong with it must not keep a route from taking effect. It does not know HTTP.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 
 from core.errors import BadInput, SpineError, Unavailable
 from core.text import short
-from core.traffic import Arm, Route, assign
+from core.traffic import Arm, Route, assign, copied
 from core.workload import Model, Workload
 from miniobserve.traces import Assignment
 from miniserve.record import Served
@@ -56,7 +57,7 @@ class Bundles(Protocol):
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """A route in effect here, with a warm model for every entry it names."""
+    """A route in effect here, with a warm model for every entry that answers learners."""
 
     route: Route
     wanted: Route
@@ -67,7 +68,13 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
         """Who answers a unit: its assignment, the entry that serves it, and that entry's model."""
         assignment, arm = _assigned(self.route, unit, sticky=sticky)
         intended = arm.sha if self.wanted is self.route else _assigned(self.wanted, unit, sticky=sticky)[1].sha
-        served = Served(assignment=assignment, sha=arm.sha, semver=arm.semver, intended_sha=intended)
+        served = Served(
+            assignment=assignment,
+            sha=arm.sha,
+            semver=arm.semver,
+            intended_sha=intended,
+            copy_to=copied(self.route, assignment),
+        )
         return served, self.models[arm.sha]
 
 
@@ -167,7 +174,7 @@ class Arms:
         loaded = self._current.models if self._current else {}
         if self._current is not None:
             self._current = msgspec.structs.replace(self._current, wanted=route)
-        models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.arms}
+        models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.learners}
         self._current = Serving(route=route, wanted=route, models=models)
         if self._on_change is not None:
             self._on_change(self._current)

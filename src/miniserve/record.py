@@ -6,15 +6,17 @@ It does not know where traces go, nor how an answer came about.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from core.traffic import Arm, of_copy
 from core.workload import Answer
 from miniobserve.cost import CURRENCY, CostMeter
-from miniobserve.ids import Span
+from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import Assignment, Trace
 
 TextPolicy = Literal["full", "hash", "none"]
@@ -73,6 +75,50 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     sha: str
     semver: str
     intended_sha: str
+    copy_to: Arm | None = None
+    """The shadow arm that gets a copy, where there is one for this request."""
+
+
+class Copy(NamedTuple):
+    """A text that was answered, to be answered once more by an arm that no learner sees."""
+
+    ask: Ask
+    of: str
+    """The request id it was answered under."""
+    assignment: Assignment
+    """The primary's."""
+    arm: Arm
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self.ask.text
+
+
+def shadow_trace(
+    copy: Copy, answer: Answer | None, began: float, error: str, meter: CostMeter, policy: Policy
+) -> Trace:
+    """The trace of a copy: under an id of its own, linked to the primary's.
+
+    Args:
+        copy: what was answered.
+        answer: the shadow's, or None where it gave none.
+        began: when its batch was sent (``time.perf_counter()``).
+        error: why there is no answer.
+        meter: prices it.
+        policy: what may be kept of the text.
+    """
+    arm = copy.arm
+    served = Served(
+        assignment=of_copy(copy.assignment, arm),
+        sha=arm.sha,
+        semver=arm.semver,
+        intended_sha=arm.sha,
+    )
+    span = copy.ask.span._replace(span_id=secrets.token_hex(8))
+    ask = msgspec.structs.replace(copy.ask, request_id=fresh_request_id(), arrived=began, span=span)
+    trace = make_trace(ask, served, answer, answer.stages if answer else {}, error, meter, policy)
+    return msgspec.structs.replace(trace, shadow_of=copy.of)
 
 
 def make_trace(

@@ -20,7 +20,7 @@ import uvicorn
 
 from core.ledger import storage_errors
 from core.spine import Spine
-from core.workload import Workload
+from core.workload import Answer
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
 from miniobserve.writer import TraceWriter
@@ -28,8 +28,9 @@ from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
 from miniserve.batcher import Batcher
 from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
-from miniserve.record import Policy
+from miniserve.record import Copy, Policy, shadow_trace
 from miniserve.service import Service
+from miniserve.shadow import Shadow
 
 DRAIN_SECONDS = 6
 _SECOND_SIGNAL_EXIT = 130
@@ -58,27 +59,32 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     sys.setswitchinterval(0.001)
     workload = spine.workload
     metrics = Metrics()
-    arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics))
     salt = spine.ledger.events()[0].hash
-    arms.start()
-    with storage_errors():
-        writer = TraceWriter(spine.settings.traces)
-    batcher = Batcher(queue=options.queue, batch=options.batch)
     meter = CostMeter(spine.settings.rate_per_hour, spine.settings.price_version)
     policy = Policy(text=spine.settings.text_policy, learner_salt=salt)
+    with storage_errors():
+        writer = TraceWriter(spine.settings.traces)
+
+    def record(copy: Copy, answer: Answer | None, began: float, error: str) -> None:
+        # Nobody waits for it: a copy whose trace is lost is a copy fewer.
+        writer.submit(shadow_trace(copy, answer, began, error, meter, policy))
+
+    shadow = Shadow(spine.settings.workload, spine.registry, record, on_dropped=metrics.shadow_dropped)
+    arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics, shadow))
+    batcher = Batcher(queue=options.queue, batch=options.batch)
     service = Service(arms, batcher, writer, metrics, meter, policy)
+    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
     try:
-        _run(service, workload, sock, options, ready)
+        arms.start()
+        _run(service, contract, sock, ready)
     finally:
         arms.stop()
+        shadow.close()
         batcher.close(1.0)
         writer.close()
 
 
-def _run(
-    service: Service, workload: Workload, sock: socket.socket, options: Options, ready: Callable[[Serving], None]
-) -> None:
-    contract = Contract(workload, options.version, options.allow_replay, options.rate)
+def _run(service: Service, contract: Contract, sock: socket.socket, ready: Callable[[Serving], None]) -> None:
     config = uvicorn.Config(
         make_app(service, contract),
         http=DeadlineProtocol,
@@ -95,9 +101,10 @@ def _run(
     DrainingServer(config, service, lambda: ready(service.arms.current)).run([sock])
 
 
-def _announce(metrics: Metrics) -> Callable[[Serving], None]:
+def _announce(metrics: Metrics, shadow: Shadow) -> Callable[[Serving], None]:
     def announce(serving: Serving) -> None:
-        metrics.serving({arm.sha: arm.semver for arm in serving.route.arms})
+        metrics.serving({arm.sha: arm.semver for arm in serving.route.learners})
+        shadow.follow(serving.route.shadow.sha if serving.route.shadow else None)
 
     return announce
 

@@ -21,7 +21,7 @@ from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms
 from miniserve.batcher import Answered, Batcher, ModelFailed, QueueFull
-from miniserve.record import Ask, Policy, make_trace
+from miniserve.record import Ask, Copy, Policy, make_trace
 from miniserve.replies import Problem, busy
 
 DURABLE_SECONDS = 1.0
@@ -40,6 +40,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     trace: Trace
     id_was_used: bool
     """True where the request's own id was taken and the trace has a fresh one."""
+    copy: Copy | None = None
+    """What the shadow is given once the reply is sent."""
 
 
 class Service:
@@ -92,7 +94,9 @@ class Service:
         self.metrics.observe(trace)
         if answer is None:
             raise Problem(500, "model_failed", "the model failed on this text; the trace has the reason")
-        return Done(answer=answer, trace=trace, id_was_used=id_was_used)
+        arm = served.copy_to
+        copy = None if arm is None else Copy(ask, ask.request_id, served.assignment, arm)
+        return Done(answer=answer, trace=trace, id_was_used=id_was_used, copy=copy)
 
     async def _answered(self, model: Model, ask: Ask) -> tuple[Answered | None, str]:
         """What the model says, or None and why it failed."""

@@ -259,7 +259,8 @@ async def test_health_readiness_and_route(clients: Clients, make_service: Make, 
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     ready = (await client.get("/readyz")).json()
     assert ready == {
-        "ready": True, "reason": None, "route_problem": None, "epoch": 3, "model_sha": SHA, "semver": "v0.1.0"
+        "ready": True, "reason": None, "route_problem": None, "shadow_problem": None, "epoch": 3,
+        "model_sha": SHA, "semver": "v0.1.0"
     }  # fmt: skip
     assert (await client.get("/v1/route")).json() == {
         "strategy": "single",
