@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -68,6 +68,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(assignment, unit=None)
 
 
+class Keep(NamedTuple):
+    """What a server's traces keep beside what was said."""
+
+    meter: CostMeter
+    policy: Policy
+    grade: Callable[[str, str], bool | None] = lambda _text, _output: None
+    """Whether an output is right, where the workload can tell; kept so that no report needs the text."""
+
+
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """Which entry answers a request, and which one the ledger's route gives it."""
 
@@ -95,9 +104,7 @@ class Copy(NamedTuple):
         return self.ask.text
 
 
-def shadow_trace(
-    copy: Copy, answer: Answer | None, began: float, error: str, meter: CostMeter, policy: Policy
-) -> Trace:
+def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, keep: Keep) -> Trace:
     """The trace of a copy: under an id of its own, linked to the primary's.
 
     Args:
@@ -105,8 +112,7 @@ def shadow_trace(
         answer: the shadow's, or None where it gave none.
         began: when its batch was sent (``time.perf_counter()``).
         error: why there is no answer.
-        meter: prices it.
-        policy: what may be kept of the text.
+        keep: what a trace keeps.
     """
     arm = copy.arm
     served = Served(
@@ -117,7 +123,7 @@ def shadow_trace(
     )
     span = copy.ask.span._replace(span_id=secrets.token_hex(8))
     ask = msgspec.structs.replace(copy.ask, request_id=fresh_request_id(), arrived=began, span=span)
-    trace = make_trace(ask, served, answer, answer.stages if answer else {}, error, meter, policy)
+    trace = make_trace(ask, served, answer, answer.stages if answer else {}, error, keep)
     return msgspec.structs.replace(trace, shadow_of=copy.of)
 
 
@@ -127,10 +133,10 @@ def make_trace(
     answer: Answer | None,
     stages: Mapping[str, float],
     error: str,
-    meter: CostMeter,
-    policy: Policy,
+    keep: Keep,
 ) -> Trace:
     """The trace of an answered request, or of one whose model failed (``answer`` is None)."""
+    meter, policy = keep.meter, keep.policy
     full = policy.text == "full"
     return Trace(
         request_id=ask.request_id,
@@ -148,6 +154,7 @@ def make_trace(
         is_correct=answer.accepted if answer else None,
         in_scope=answer.in_scope if answer else True,
         features=answer.features if answer else {},
+        graded=keep.grade(ask.text, answer.output) if answer else None,
         stages=dict(stages),
         seconds=time.perf_counter() - ask.arrived,
         input_tokens=answer.input_tokens if answer else 0,

@@ -20,7 +20,7 @@ import uvicorn
 
 from core.ledger import storage_errors
 from core.spine import Spine
-from core.workload import Answer
+from core.workload import Answer, Workload, grade
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
 from miniobserve.writer import TraceWriter
@@ -28,9 +28,10 @@ from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
 from miniserve.batcher import Batcher
 from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
-from miniserve.record import Copy, Policy, shadow_trace
+from miniserve.record import Copy, Keep, Policy, shadow_trace
 from miniserve.service import Service
 from miniserve.shadow import Shadow
+from miniserve.watch import Watch
 
 DRAIN_SECONDS = 6
 _SECOND_SIGNAL_EXIT = 130
@@ -59,29 +60,39 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     sys.setswitchinterval(0.001)
     workload = spine.workload
     metrics = Metrics()
-    salt = spine.ledger.events()[0].hash
-    meter = CostMeter(spine.settings.rate_per_hour, spine.settings.price_version)
-    policy = Policy(text=spine.settings.text_policy, learner_salt=salt)
+    keep = _kept(spine, workload)
     with storage_errors():
         writer = TraceWriter(spine.settings.traces)
 
     def record(copy: Copy, answer: Answer | None, began: float, error: str) -> None:
         # Nobody waits for it: a copy whose trace is lost is a copy fewer.
-        writer.submit(shadow_trace(copy, answer, began, error, meter, policy))
+        writer.submit(shadow_trace(copy, answer, began, error, keep))
 
     shadow = Shadow(spine.settings.workload, spine.registry, record, on_dropped=metrics.shadow_dropped)
     arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics, shadow))
     batcher = Batcher(queue=options.queue, batch=options.batch)
-    service = Service(arms, batcher, writer, metrics, meter, policy)
+    service = Service(arms, batcher, writer, metrics, keep)
     contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
+    watch = None
     try:
         arms.start()
+        watch = Watch(Spine(spine.settings, readonly=False), lambda: arms.current.route)
         _run(service, contract, sock, ready)
     finally:
+        if watch is not None:
+            watch.stop()
         arms.stop()
         shadow.close()
         batcher.close(1.0)
         writer.close()
+
+
+def _kept(spine: Spine, workload: Workload) -> Keep:
+    """What the traces of this server keep; the learners' salt is the ledger's, the same on every replica."""
+    settings = spine.settings
+    policy = Policy(text=settings.text_policy, learner_salt=spine.ledger.events()[0].hash)
+    meter = CostMeter(settings.rate_per_hour, settings.price_version)
+    return Keep(meter, policy, lambda text, output: grade(workload, text, output))
 
 
 def _run(service: Service, contract: Contract, sock: socket.socket, ready: Callable[[Serving], None]) -> None:

@@ -13,7 +13,6 @@ from typing import TypeVar
 import msgspec
 
 from core.workload import Answer, Model
-from miniobserve.cost import CostMeter
 from miniobserve.ids import fresh_request_id
 from miniobserve.metrics import Metrics
 from miniobserve.sql import StorageError
@@ -21,7 +20,7 @@ from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms
 from miniserve.batcher import Answered, Batcher, ModelFailed, QueueFull
-from miniserve.record import Ask, Copy, Policy, make_trace
+from miniserve.record import Ask, Copy, Keep, make_trace
 from miniserve.replies import Problem, busy
 
 DURABLE_SECONDS = 1.0
@@ -48,15 +47,14 @@ class Service:
     """Answers texts; a server has one, and calls it from one event loop."""
 
     def __init__(
-        self, arms: Arms, batcher: Batcher, writer: TraceWriter, metrics: Metrics, meter: CostMeter, policy: Policy
+        self, arms: Arms, batcher: Batcher, writer: TraceWriter, metrics: Metrics, keep: Keep
     ) -> None:
         self.arms = arms
         self.batcher = batcher
         self.metrics = metrics
         self.draining = False
         self._writer = writer
-        self._meter = meter
-        self._policy = policy
+        self._keep = keep
         self._lost: str | None = None
         self._probing: asyncio.Task[None] | None = None
 
@@ -89,7 +87,7 @@ class Service:
         answered, error = await self._answered(model, ask)
         answer = answered.answer if answered else None
         stages = {"queue": answered.queued, **answered.answer.stages} if answered else {}
-        trace = make_trace(ask, served, answer, stages, error, self._meter, self._policy)
+        trace = make_trace(ask, served, answer, stages, error, self._keep)
         await self._durable(self._writer.submit(trace))
         self.metrics.observe(trace)
         if answer is None:
@@ -109,7 +107,7 @@ class Service:
             raise busy("too_late", "the model did not answer in time", 5) from error
         except ModelFailed as error:
             # What a model raises may quote the text, and goes no further than the text itself may.
-            full = self._policy.text == "full"
+            full = self._keep.policy.text == "full"
             reason = str(error)[:200] if full else type(error.__cause__ or error).__name__
             fields = {"request_id": ask.request_id, "reason": reason}
             _log.error("the model failed", exc_info=error if full else None, extra={"fields": fields})

@@ -1,0 +1,65 @@
+"""The thread that looks after a canary: asks ``core.canary`` what follows from the traces, until it is over.
+
+Every replica has one and there is no leader; what they decide is the same, and one append wins. It does not
+know what a decision is made of.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from core.errors import SpineError
+from core.spine import Spine
+from core.traffic import Route
+
+EVERY_SECONDS = 0.5
+_log = logging.getLogger("miniserve")
+
+
+class Watch:
+    """Follows the canaries of one ledger for as long as this server runs."""
+
+    def __init__(self, spine: Spine, route: Callable[[], Route]) -> None:
+        """Start the thread.
+
+        Args:
+            spine: connections of its own: a look at many traces must not keep requests waiting.
+            route: the route in effect here; a canary is looked at only while it is one.
+        """
+        self._spine = spine
+        self._route = route
+        self._stop = threading.Event()
+        self._errors = 0
+        self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking; a canary stays as it is."""
+        self._stop.set()
+        self._thread.join(5)
+        self._spine.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY_SECONDS):
+            if self._route().strategy == "canary":
+                self._look()
+
+    def _look(self) -> None:
+        from core.canary import tick  # statistics load with the first canary
+
+        try:
+            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), errors=self._errors)
+            self._errors = 0
+        except SpineError as error:
+            self._errors += 1
+            _log.warning("the canary cannot be looked at", extra={"fields": {"reason": error.message}})
+            return
+        except Exception as error:  # noqa: BLE001 -- the thread must be there for the next look
+            _log.error("the canary's watch failed", exc_info=error)
+            return
+        if decision is not None and decision.seq is not None:
+            fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
+            _log.info("the canary moved", extra={"fields": {**fields, "seq": decision.seq}})
