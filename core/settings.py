@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_hour: Annotated[float, msgspec.Meta(ge=0, lt=1e9)] | None = 0.05
     """USD for an hour of this machine; None where nobody knows it."""
     price_version: str = "2026-01"
+    otlp: str = ""
+    """Base URL of an OpenTelemetry collector; empty for what ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or none."""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}

@@ -23,6 +23,7 @@ from core.spine import Spine
 from core.workload import Workload
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
+from miniobserve.spans import SpanExporter, wanted
 from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
@@ -66,13 +67,16 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     batcher = Batcher(queue=options.queue, batch=options.batch)
     meter = CostMeter(spine.settings.rate_per_hour, spine.settings.price_version)
     policy = Policy(text=spine.settings.text_policy, learner_salt=salt)
-    service = Service(arms, batcher, writer, metrics, meter, policy)
+    spans = _spans(spine.settings.otlp, metrics)
+    service = Service(arms, batcher, writer, metrics, meter, policy, spans.submit if spans else None)
     try:
         _run(service, workload, sock, options, ready)
     finally:
         arms.stop()
         batcher.close(1.0)
         writer.close()
+        if spans:
+            spans.close()
 
 
 def _run(
@@ -93,6 +97,20 @@ def _run(
         backlog=1024,
     )
     DrainingServer(config, service, lambda: ready(service.arms.current)).run([sock])
+
+
+def _spans(endpoint: str, metrics: Metrics) -> SpanExporter | None:
+    """What sends traces to a collector, where one is set."""
+    if not wanted(endpoint, os.environ):
+        return None
+
+    def told(reason: str | None) -> None:
+        if reason is None:
+            _log.info("traces are exported again")
+        else:
+            _log.warning("traces are not exported; replies are not affected", extra={"fields": {"reason": reason}})
+
+    return SpanExporter(endpoint or None, count=metrics.spans, told=told)
 
 
 def _announce(metrics: Metrics) -> Callable[[Serving], None]:

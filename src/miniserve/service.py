@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import msgspec
 
 from core.workload import Answer, Model
 from miniobserve.cost import CostMeter
-from miniobserve.ids import fresh_request_id
+from miniobserve.ids import Span, fresh_request_id
 from miniobserve.metrics import Metrics
 from miniobserve.sql import StorageError
 from miniobserve.traces import Trace
@@ -28,6 +29,9 @@ DURABLE_SECONDS = 1.0
 """A trace that is not durable by then turns its reply into 503 and the server unready."""
 ANSWER_SECONDS = 10.0
 PROBE_SECONDS = 0.25
+
+Emit = Callable[[Trace, Span], None]
+"""Takes a durable trace on its way to a collector; never waits."""
 
 _log = logging.getLogger("miniserve")
 _T = TypeVar("_T")
@@ -46,7 +50,14 @@ class Service:
     """Answers texts; a server has one, and calls it from one event loop."""
 
     def __init__(
-        self, arms: Arms, batcher: Batcher, writer: TraceWriter, metrics: Metrics, meter: CostMeter, policy: Policy
+        self,
+        arms: Arms,
+        batcher: Batcher,
+        writer: TraceWriter,
+        metrics: Metrics,
+        meter: CostMeter,
+        policy: Policy,
+        emit: Emit | None = None,
     ) -> None:
         self.arms = arms
         self.batcher = batcher
@@ -55,6 +66,7 @@ class Service:
         self._writer = writer
         self._meter = meter
         self._policy = policy
+        self._emit = emit
         self._lost: str | None = None
         self._probing: asyncio.Task[None] | None = None
 
@@ -90,6 +102,8 @@ class Service:
         trace = make_trace(ask, served, answer, stages, error, self._meter, self._policy)
         await self._durable(self._writer.submit(trace))
         self.metrics.observe(trace)
+        if self._emit is not None:
+            self._emit(trace, ask.span)
         if answer is None:
             raise Problem(500, "model_failed", "the model failed on this text; the trace has the reason")
         return Done(answer=answer, trace=trace, id_was_used=id_was_used)
