@@ -2,7 +2,8 @@
 
 ``bodies`` keeps the canonical JSON of every trace, by request id; ``traces`` only what one is searched
 by, so that a search reads a fifth of the bytes; ``feedback`` says what a learner thought of one later;
-``minutes`` is the coarse roll-up live panes read. It does not know when rows are written.
+``minutes`` is the coarse roll-up live panes read; ``exported`` keeps the ids of pruned days, so that an id
+stays taken and can still be spoken of. It does not know when rows are written.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ SCHEMA = (
         minute BIGINT NOT NULL, arm TEXT NOT NULL, entry_sha TEXT NOT NULL,
         {", ".join(f"{name} {_SUM_TYPES.get(name, 'BIGINT')} NOT NULL" for name in _SUMS)},
         PRIMARY KEY (minute, arm, entry_sha))""",
+    "CREATE TABLE IF NOT EXISTS exported (request_id TEXT PRIMARY KEY, day TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
@@ -55,6 +57,7 @@ UPSERT_MINUTE = (
     f" VALUES ({', '.join('?' for _ in MINUTE_COLUMNS)}) ON CONFLICT (minute, arm, entry_sha) DO UPDATE SET "
     + ", ".join(f"{name} = minutes.{name} + excluded.{name}" for name in _SUMS)
 )
+INSERT_EXPORTED = "INSERT INTO exported (request_id, day) VALUES (?, ?) ON CONFLICT (request_id) DO NOTHING"
 UPSERT_STORE = "INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 TraceRow = tuple[str, int, str, str, int | None, str, str | None, str]
