@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     price_version: str = "2026-01"
     mirror: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$")] | None = None
     """An MLflow registered model that shows what is promoted and routed; None for no mirror."""
+    otlp: str = ""
+    """Base URL of an OpenTelemetry collector; empty for what ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or none."""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}

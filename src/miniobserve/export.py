@@ -21,7 +21,7 @@ import msgspec
 
 from miniobserve.archive import PRUNED, Archive, Kept, connected, digest
 from miniobserve.reader import TraceReader
-from miniobserve.schema import trace_row
+from miniobserve.schema import INSERT_EXPORTED, SCHEMA, trace_row
 from miniobserve.sql import StorageError, Transaction, connect
 from miniobserve.traces import Trace
 
@@ -87,7 +87,7 @@ def _written(reader: TraceReader, archive: Archive, day: str) -> Exported | None
         with temporary.open("wb") as stream:
             encode = msgspec.json.Encoder().encode
             decode = msgspec.json.Decoder(Trace).decode
-            rows = _merged(reader.day_rows(day), archive.kept(file) if there else iter(()))
+            rows = _merged(reader.day_rows(day), _spoken_of(reader, archive.kept(file)) if there else iter(()))
             count, sha = digest(rows, lambda row: _line(stream.write, encode, decode, row))
         if not count:
             return None
@@ -111,6 +111,13 @@ def _merged(live: Iterator[Kept], kept: Iterator[Kept]) -> Iterator[Kept]:
         if row[:2] != last:
             last = row[:2]
             yield row
+
+
+def _spoken_of(reader: TraceReader, kept: Iterator[Kept]) -> Iterator[Kept]:
+    """A file's rows with what learners said of them since."""
+    while chunk := [row for _, row in zip(range(_CHUNK), kept, strict=False)]:
+        said = reader.outcomes([row[1] for row in chunk])
+        yield from ((*row[:3], said.get(row[1], row[3])) for row in chunk)
 
 
 def _line(write: Any, encode: Any, decode: Any, row: Kept) -> None:
@@ -173,16 +180,17 @@ def _prune(url: str, archive: Archive, day: str) -> int:
     database = connect(url)
     gone = 0
     try:
+        database.script(SCHEMA)  # a store made before there were exports lacks a table
         rows = archive.kept(archive.file(day))
         while chunk := [row for _, row in zip(range(_CHUNK), rows, strict=False)]:
             with database.transaction() as tx:
-                gone += _delete(tx, chunk)
+                gone += _delete(tx, chunk, day)
     finally:
         database.close()
     return gone
 
 
-def _delete(tx: Transaction, chunk: list[Kept]) -> int:
+def _delete(tx: Transaction, chunk: list[Kept], day: str) -> int:
     """Delete these rows where they still are what the file holds: feedback that came since keeps a row."""
     marks = ", ".join("?" for _ in chunk)
     live = tx.execute(
@@ -192,6 +200,8 @@ def _delete(tx: Transaction, chunk: list[Kept]) -> int:
     )
     held = {row[1:] for row in chunk}
     ids = [row[0] for row in live if tuple(row) in held]
+    if ids:
+        tx.executemany(INSERT_EXPORTED, [(one, day) for one in ids])
     for table in ("traces", "bodies", "feedback") if ids else ():
         some = ", ".join("?" for _ in ids)
         tx.execute(f"DELETE FROM {table} WHERE request_id IN ({some})", ids)  # noqa: S608 -- our tables

@@ -21,6 +21,8 @@ class Span(NamedTuple):
     trace_id: str
     span_id: str
     flags: str
+    parent_id: str | None = None
+    """The caller's span; None where this one begins a trace."""
 
     @property
     def traceparent(self) -> str:
@@ -51,4 +53,4 @@ def child_span(traceparent: str | None) -> Span:
     version, trace_id, parent, flags, more = match.groups()
     if version == "ff" or (version == "00" and more) or not int(trace_id, 16) or not int(parent, 16):
         return fresh_span()
-    return Span(trace_id, secrets.token_hex(8), flags)
+    return Span(trace_id, secrets.token_hex(8), flags, parent)

@@ -43,6 +43,10 @@ class Metrics:
             registry=registry,
         )
         self._dropped = Counter("shadow_dropped", "Shadow copies dropped on a full queue.", registry=registry)
+        self._spans = {
+            what: Counter(f"otlp_traces_{what}", f"Traces {what} on the way to a collector.", registry=registry)
+            for what in ("exported", "dropped")
+        }
         self._model = Gauge("model_info", "1 for each entry that answers here.", ("sha", "alias"), registry=registry)
 
     def observe(self, trace: Trace) -> None:
@@ -63,6 +67,10 @@ class Metrics:
     def shadow_dropped(self, count: int) -> None:
         """Count copies that the shadow was not given."""
         self._dropped.inc(count)
+
+    def spans(self, what: str, traces: int) -> None:
+        """Count traces that a collector took (``exported``) or that nobody did (``dropped``)."""
+        self._spans[what].inc(traces)
 
     def serving(self, aliases: Mapping[str, str]) -> None:
         """Say which entries answer now: SHA → semver."""

@@ -6,7 +6,7 @@ request starts here. It does not know how traces got there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import starmap
 from pathlib import Path
@@ -73,8 +73,7 @@ class TraceReader:
             StorageError: there is none (kind ``unavailable``), or it is not a sound database.
 
         """
-        exported = archive is not None and archive.is_dir()
-        return cls(connect(url, readonly=True), Archive(archive) if exported and archive else None)
+        return cls(connect(url, readonly=True), None if archive is None else Archive(archive))
 
     def get(self, request_id: str) -> Trace | None:
         """The trace of one request, with its feedback; None where there is none."""
@@ -83,8 +82,10 @@ class TraceReader:
             " WHERE bodies.request_id = ?",
             (bindable(request_id),),
         )
-        found = rows[0] if rows else self._archive.get(bindable(request_id)) if self._archive else None
-        return self._trace(*found) if found else None
+        if rows:
+            return self._trace(*rows[0])
+        found = self._archive.get(bindable(request_id)) if self._archive is not None else None
+        return self._trace(found[0], self.outcomes([request_id]).get(request_id, found[1])) if found else None
 
     def __getitem__(self, request_id: str) -> Trace:
         trace = self.get(request_id)
@@ -139,11 +140,23 @@ class TraceReader:
             if days and matched <= COUNTED:
                 matched += self._archive.count(days, where, params, COUNTED + 1, without)
             if days:
-                rows = _newest(rows, self._archive.page(days, page_where, page_params, limit, without), limit)
+                archived = self._archive.page(days, page_where, page_params, limit, without)
+                said = self.outcomes([row[3] for row in archived])
+                rows = _newest(rows, [(row[0], said.get(row[3], row[1]), *row[2:]) for row in archived], limit)
         return Found(
             traces=tuple(self._trace(body, said) for body, said, *_ in rows),
             matched=matched if matched <= COUNTED else None,
         )
+
+    def outcomes(self, ids: Sequence[str]) -> dict[str, str]:
+        """What learners said of these requests, as far as the live store keeps it."""
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), _PAGE):
+            some = ids[start : start + _PAGE]
+            marks = ", ".join("?" for _ in some)
+            query = f"SELECT request_id, outcome FROM feedback WHERE request_id IN ({marks})"  # noqa: S608 -- marks
+            found |= dict(self._database.read(query, some))
+        return found
 
     def day_rows(self, day: str) -> Iterator[Kept]:
         """Every trace of a day: started_ns, request id, canonical JSON, feedback; by time and id."""

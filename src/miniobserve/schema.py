@@ -3,7 +3,8 @@
 ``bodies`` keeps the canonical JSON of every trace, by request id; ``traces`` only what one is searched
 by, so that a search reads a fifth of the bytes; ``feedback`` says what a learner thought of one later;
 ``minutes`` is the coarse roll-up live panes read; ``answers`` is what arms are compared by, and ``units`` its
-roll-up by unit. It does not know when rows are written.
+roll-up by unit; ``exported`` keeps the ids of pruned days, so that an id stays taken and can still be spoken
+of. It does not know when rows are written.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ SCHEMA = (
         epoch BIGINT NOT NULL, copies INTEGER NOT NULL, arm TEXT NOT NULL, u TEXT NOT NULL, n BIGINT NOT NULL,
         failed BIGINT NOT NULL, seconds DOUBLE PRECISION NOT NULL, graded BIGINT NOT NULL, correct BIGINT NOT NULL,
         PRIMARY KEY (epoch, copies, arm, u))""",
+    "CREATE TABLE IF NOT EXISTS exported (request_id TEXT PRIMARY KEY, day TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
@@ -76,6 +78,7 @@ UPSERT_UNIT = (
     "n = units.n + excluded.n, failed = units.failed + excluded.failed, seconds = units.seconds + excluded.seconds,"
     " graded = units.graded + excluded.graded, correct = units.correct + excluded.correct"
 )
+INSERT_EXPORTED = "INSERT INTO exported (request_id, day) VALUES (?, ?) ON CONFLICT (request_id) DO NOTHING"
 UPSERT_STORE = "INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 TraceRow = tuple[str, int, str, str, int | None, str, str | None, str]

@@ -228,7 +228,7 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
         tx.executemany(UPSERT_MINUTE, minute_rows(job.trace for job in fresh if not job.trace.shadow_of))
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):
-            known = bool(tx.execute("SELECT 1 FROM traces WHERE request_id = ?", (job.request_id,)))
+            known = bool(_already_kept(tx, (job.request_id,)))
             if known:
                 tx.execute(UPSERT_FEEDBACK, (job.request_id, job.outcome, time.time_ns()))
             results[index] = known
@@ -238,11 +238,11 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
 
 
 def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
-    """Which of these request ids the store holds."""
+    """Which of these request ids the store holds, or held until their day was exported."""
     if not ids:
         return set()
-    marks = ", ".join("?" for _ in ids)
-    rows = tx.execute(f"SELECT request_id FROM traces WHERE request_id IN ({marks})", ids)  # noqa: S608 -- marks only
+    one = f"SELECT request_id FROM {{}} WHERE request_id IN ({', '.join('?' for _ in ids)})"  # noqa: S608 -- marks only
+    rows = tx.execute(f"{one.format('traces')} UNION ALL {one.format('exported')}", (*ids, *ids))
     return {row[0] for row in rows}
 
 

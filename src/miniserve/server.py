@@ -71,7 +71,8 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     shadow = Shadow(spine.settings.workload, spine.registry, record, on_dropped=metrics.shadow_dropped)
     arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics, shadow))
     batcher = Batcher(queue=options.queue, batch=options.batch)
-    service = Service(arms, batcher, writer, metrics, keep)
+    spans = _spans(spine.settings.otlp, metrics)
+    service = Service(arms, batcher, writer, metrics, keep, spans.submit if spans else None)
     contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
     watch = None
     try:
@@ -85,6 +86,8 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
         shadow.close()
         batcher.close(1.0)
         writer.close()
+        if spans:
+            spans.close()
 
 
 def _kept(spine: Spine, workload: Workload) -> Keep:
@@ -111,8 +114,11 @@ def _run(service: Service, contract: Contract, sock: socket.socket, ready: Calla
     )
     DrainingServer(config, service, lambda: ready(service.arms.current)).run([sock])
 
+    spans = _spans(spine.settings.otlp, metrics)
+    service = Service(arms, batcher, writer, metrics, keep, spans.submit if spans else None)
+    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
+    watch = None
 
-def _announce(metrics: Metrics, shadow: Shadow) -> Callable[[Serving], None]:
     def announce(serving: Serving) -> None:
         metrics.serving({arm.sha: arm.semver for arm in serving.route.learners})
         shadow.follow(serving.route.shadow.sha if serving.route.shadow else None)

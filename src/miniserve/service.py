@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
 import msgspec
 
 from core.workload import Answer, Model
-from miniobserve.ids import fresh_request_id
+from miniobserve.ids import Span, fresh_request_id
 from miniobserve.metrics import Metrics
 from miniobserve.sql import StorageError
 from miniobserve.traces import Trace
@@ -27,6 +28,9 @@ DURABLE_SECONDS = 1.0
 """A trace that is not durable by then turns its reply into 503 and the server unready."""
 ANSWER_SECONDS = 10.0
 PROBE_SECONDS = 0.25
+
+Emit = Callable[[Trace, Span], None]
+"""Takes a durable trace on its way to a collector; never waits."""
 
 _log = logging.getLogger("miniserve")
 _T = TypeVar("_T")
@@ -47,7 +51,13 @@ class Service:
     """Answers texts; a server has one, and calls it from one event loop."""
 
     def __init__(
-        self, arms: Arms, batcher: Batcher, writer: TraceWriter, metrics: Metrics, keep: Keep
+        self,
+        arms: Arms,
+        batcher: Batcher,
+        writer: TraceWriter,
+        metrics: Metrics,
+        keep: Keep,
+        emit: Emit | None = None,
     ) -> None:
         self.arms = arms
         self.batcher = batcher
@@ -55,6 +65,7 @@ class Service:
         self.draining = False
         self._writer = writer
         self._keep = keep
+        self._emit = emit
         self._lost: str | None = None
         self._probing: asyncio.Task[None] | None = None
 
@@ -90,6 +101,8 @@ class Service:
         trace = make_trace(ask, served, answer, stages, error, self._keep)
         await self._durable(self._writer.submit(trace))
         self.metrics.observe(trace)
+        if self._emit is not None:
+            self._emit(trace, ask.span)
         if answer is None:
             raise Problem(500, "model_failed", "the model failed on this text; the trace has the reason")
         arm = served.copy_to

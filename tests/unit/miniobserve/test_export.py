@@ -20,7 +20,7 @@ from miniobserve.export import export_day
 from miniobserve.reader import TraceReader
 from miniobserve.sql import StorageError
 from miniobserve.traces import Trace
-from miniobserve.writer import TraceWriter
+from miniobserve.writer import Duplicate, TraceWriter
 from observed import DAY_NS, MONDAY_NS
 
 Make = Callable[..., Trace]
@@ -142,11 +142,11 @@ def test_a_prune_that_is_cut_short_hides_nothing(
     live = everything(url, archive, week)
     delete, calls = export._delete, []
 
-    def dies(tx: Any, chunk: Any) -> int:
+    def dies(tx: Any, chunk: Any, day: str) -> int:
         calls.append(len(chunk))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return delete(tx, chunk)
+        return delete(tx, chunk, day)
 
     monkeypatch.setattr(export, "_CHUNK", 2)
     monkeypatch.setattr(export, "_delete", dies)
@@ -264,4 +264,23 @@ def test_a_day_of_many_pages_comes_whole(
     assert (done.rows, done.pruned) == (95, 95)
     reader = TraceReader.open(url, archive.folder)
     assert [one.request_id for one in reader.list(limit=95).traces][-10:] == [f"request-{n:03}" for n in range(10)]
+    reader.close()
+
+
+def test_an_exported_id_stays_taken_and_can_be_spoken_of(
+    url: str, archive: Archive, week: list[str], writer: TraceWriter, trace: Make
+) -> None:
+    reader = TraceReader.open(url, archive.folder)  # opened before there was anything to find
+    first = export_day(url, archive, MONDAY, prune=True)
+    assert first is not None
+    with pytest.raises(Duplicate):
+        writer.submit(trace("request-01", sentence="another")).result(5)
+    assert writer.feedback("request-02", "revised").result(5) is True
+    assert writer.feedback("request-99", "revised").result(5) is False
+    assert reader["request-02"].feedback == "revised"
+    assert {one.request_id: one.feedback for one in reader.list(day=MONDAY).traces}["request-02"] == "revised"
+    again = export_day(url, archive, MONDAY)
+    assert again is not None
+    assert (again.rows, again.written) == (6, True)
+    assert [one.request_id for one in reader.list(outcome="revised").traces] == ["request-02"]
     reader.close()

@@ -18,7 +18,7 @@ from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms
 from miniserve.batcher import Batcher
-from miniserve.record import Policy
+from miniserve.record import Keep, Policy
 from miniserve.service import Service
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures" / "shout"))
@@ -118,7 +118,7 @@ def make_service(arms: Arms, writer: TraceWriter) -> Iterator[Callable[..., Serv
             arms.start()
         batchers.append(Batcher(queue=queue, batch=4))
         policy = Policy(text=text, learner_salt="5a17")  # type: ignore[arg-type]
-        return Service(arms, batchers[-1], writer, Metrics(), CostMeter(rate, "p1"), policy)
+        return Service(arms, batchers[-1], writer, Metrics(), Keep(CostMeter(rate, "p1"), policy))
 
     yield make
     for batcher in batchers:

@@ -1,0 +1,233 @@
+"""A trace as OpenTelemetry spans, and the thread that sends them to a collector over OTLP.
+
+``http.handler`` holds ``tokenize.input → llm.prefill → llm.decode → format.output``. A text, a learner or a
+hash of either is never sent. Sending is beside the service: a queue with an end, and what does not fit or is
+not taken is dropped and counted. OpenTelemetry is loaded by the first ``SpanExporter``. It does not know
+whether anybody listens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miniobserve.ids import Span
+from miniobserve.traces import Trace
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""The standard's own variables; headers, timeout, certificates and compression have theirs beside them."""
+
+ATTRIBUTES: Mapping[str, str] = {
+    "request_id": "gen_ai.response.id",
+    "semver": "gen_ai.request.model",
+    "entry_sha": "gen_ai.response.model",
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "operation": "gen_ai.operation.name",
+    "provider": "gen_ai.provider.name",
+    "status": "http.response.status_code",
+    "error": "error.type",
+    "arm": "spine.arm",
+    "strategy": "spine.strategy",
+    "epoch": "spine.epoch",
+    "bucket": "spine.bucket",
+    "intended_sha": "spine.intended_sha",
+    "cost": "spine.cost",
+    "currency": "spine.currency",
+    "source": "spine.source",
+    "shadow_of": "spine.shadow_of",
+}
+"""Every name an attribute is sent under: the semantic conventions for generative models still move."""
+
+_STAGES = (
+    ("tokenize", "tokenize.input"), ("prefill", "llm.prefill"), ("decode", "llm.decode"), ("format", "format.output"),
+)  # fmt: skip
+_LLM = ("operation", "provider", "semver", "entry_sha")
+_MORE = {"llm.prefill": (*_LLM, "input_tokens"), "llm.decode": (*_LLM, "output_tokens")}
+_BATCH = 128
+
+Counted = Callable[[str, int], None]
+"""Told ``exported`` or ``dropped``, and how many traces."""
+
+
+class Piece(NamedTuple):
+    """One span: ids in hexadecimal, times in UTC nanoseconds, attributes under the names they are sent by."""
+
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, str | int | float]
+    failed: bool
+
+
+def pieces(trace: Trace, span: Span) -> Iterator[Piece]:
+    """The spans of one trace, the handler's first.
+
+    A stage's length is its measured share of the batch; the stages lie end to end after the time in the queue.
+    """
+    known = _known(trace)
+    failed = trace.status >= 500
+    end = trace.started_ns + _ns(trace.seconds)
+    root = {ATTRIBUTES[name]: value for name, value in known.items()}
+    yield Piece("http.handler", trace.trace_id, trace.span_id, span.parent_id, trace.started_ns, end, root, failed)
+    at = trace.started_ns + _ns(trace.stages.get("queue", 0.0))
+    for stage, name in _STAGES:
+        if stage not in trace.stages:
+            continue
+        after = min(at + _ns(trace.stages[stage]), end)
+        own = {ATTRIBUTES[field]: known[field] for field in _MORE.get(name, ()) if field in known}
+        yield Piece(
+            name, trace.trace_id, _child_id(trace.span_id, name), trace.span_id, min(at, end), after, own, False
+        )
+        at = after
+
+
+def _known(trace: Trace) -> dict[str, str | int | float]:
+    """What is told of a trace, by our names; what is not known is left out."""
+    given = trace.assignment
+    fields = {
+        **{name: getattr(trace, name) for name in ATTRIBUTES if hasattr(trace, name)},
+        **{name: getattr(given, name) for name in ("arm", "strategy", "epoch", "bucket")},
+        "operation": "text_completion",
+        "provider": "spine",
+        "error": "model_failed" if trace.status >= 500 else None,  # what a model raises may quote the text
+    }
+    return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+class SpanExporter:
+    """Sends traces in the background; ``submit`` never waits and never raises."""
+
+    def __init__(
+        self,
+        endpoint: str | None,
+        *,
+        count: Counted,
+        told: Callable[[str | None], None] = lambda _reason: None,
+        queue: int = 2048,
+    ) -> None:
+        """Load OpenTelemetry and start the thread.
+
+        Args:
+            endpoint: the collector's base URL, such as ``http://127.0.0.1:4318``; None for the standard's variables.
+            count: told how many traces were exported or dropped.
+            told: told why traces are not taken, and None once they are again.
+            queue: how many traces may wait; the next one is dropped.
+
+        """
+        import logging
+
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # ``told`` says it, once
+        url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+        self._otlp = OTLPSpanExporter(endpoint=url)
+        named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "miniserve"}
+        self._resource = Resource.create(named)
+        self._count = count
+        self._told = told
+        self._limit = queue
+        self._waiting: deque[tuple[Trace, Span]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._refused = False
+        self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
+        self._thread.start()
+
+    def submit(self, trace: Trace, span: Span) -> None:
+        """Queue one trace, unless its caller asked for it not to be sampled."""
+        if not int(span.flags, 16) & 1:
+            return
+        with self._changed:
+            if not self._closed and len(self._waiting) < self._limit:
+                self._waiting.append((trace, span))
+                self._changed.notify()
+                return
+        self._count("dropped", 1)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Send what waits for at most this long, then give up; the process does not wait for a collector."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._otlp.shutdown()  # type: ignore[no-untyped-call]  # ends its waiting between attempts
+        with self._changed:
+            left = len(self._waiting)
+            self._waiting.clear()
+        if left:
+            self._count("dropped", left)
+
+    def _run(self) -> None:
+        while group := self._take():
+            try:
+                reason = self._send(group)
+            except Exception as error:  # noqa: BLE001 -- a collector or a value must not end the thread
+                reason = type(error).__name__
+            self._count("dropped" if reason else "exported", len(group))
+            if bool(reason) != self._refused:
+                self._refused = bool(reason)
+                self._told(reason)
+
+    def _take(self) -> list[tuple[Trace, Span]]:
+        """Wait for traces and take some; empty once closed and drained."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
+
+    def _send(self, group: list[tuple[Trace, Span]]) -> str | None:
+        """Send a group; why it was not taken, or None."""
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        spans = [self._readable(piece) for trace, span in group for piece in pieces(trace, span)]
+        taken = self._otlp.export(spans) is SpanExportResult.SUCCESS
+        return None if taken else "the collector did not take them"
+
+    def _readable(self, piece: Piece) -> ReadableSpan:
+        from opentelemetry.sdk.trace import ReadableSpan
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+        from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+        def context(span_id: str, *, remote: bool) -> SpanContext:
+            return SpanContext(int(piece.trace_id, 16), int(span_id, 16), remote, TraceFlags(1))
+
+        server = piece.name == "http.handler"
+        return ReadableSpan(
+            piece.name,
+            context=context(piece.span_id, remote=False),
+            parent=context(piece.parent_id, remote=server) if piece.parent_id else None,
+            resource=self._resource,
+            attributes=piece.attributes,
+            kind=SpanKind.SERVER if server else SpanKind.INTERNAL,
+            status=Status(StatusCode.ERROR if piece.failed else StatusCode.UNSET),
+            start_time=piece.start_ns,
+            end_time=piece.end_ns,
+            instrumentation_scope=InstrumentationScope("miniobserve"),
+        )
+
+
+def _child_id(span_id: str, name: str) -> str:
+    """A span id that follows from its parent's: nothing of it has to be stored."""
+    return hashlib.sha256(f"{span_id}|{name}".encode()).hexdigest()[:16]
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def wanted(endpoint: str, environ: Mapping[str, Any]) -> bool:
+    """Whether an endpoint is set, by ours or by one of the standard's variables."""
+    return bool(endpoint) or any(environ.get(name) for name in ENDPOINTS)
