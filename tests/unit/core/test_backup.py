@@ -24,6 +24,7 @@ from core.archive import created, safe_name
 from core.backup import backup, place_of
 from core.cli import main
 from core.errors import BadInput, Damaged, SpineError
+from core.ledger import Head
 from core.restore import restore
 from core.settings import Settings, load
 from core.spine import open_spine
@@ -352,6 +353,19 @@ def test_a_manifest_of_another_kind_or_none(archive: Path, tmp_path: Path) -> No
         assert not (tmp_path / "new").exists() or not list((tmp_path / "new").iterdir())
 
 
+def test_an_mlflow_store_that_is_no_database_is_refused(archive: Path, tmp_path: Path) -> None:
+    from core.backup import _seal
+
+    settings = settings_of(tmp_path / "new")
+    with created(tmp_path / "a.tar") as writer:
+        for name, body in (("ledger.db", dict(parsed(archive))["ledger.db"]), ("mlflow.db", b"no database" * 999)):
+            writer.text(name, body)
+        _seal(writer, settings, Head(1, "0" * 64), "dev")
+    with pytest.raises(Damaged, match=r"mlflow\.db is not a sound database"):
+        restore(tmp_path / "a.tar", settings, progress=Quiet)
+    assert not (tmp_path / "new").exists()
+
+
 def test_cut_at_any_block_or_with_something_behind_it_is_refused(archive: Path, tmp_path: Path) -> None:
     raw = archive.read_bytes()
     packed = gzip.compress(raw, 1)
@@ -371,7 +385,7 @@ def test_flipped_bits_are_found_or_change_nothing(archive: Path, tmp_path: Path)
     raw = archive.read_bytes()
     rng = random.Random(7)
     refused = 0
-    for number in range(60):
+    for number in range(24):
         at, place = rng.randrange(len(raw)), tmp_path / f"{number}"
         (tmp_path / "a.tar").write_bytes(raw[:at] + bytes([raw[at] ^ 1 << rng.randrange(8)]) + raw[at + 1 :])
         try:
@@ -383,7 +397,7 @@ def test_flipped_bits_are_found_or_change_nothing(archive: Path, tmp_path: Path)
             backup(settings_of(place), tmp_path / f"{number}.tar", progress=Quiet)
             with tarfile.open(tmp_path / f"{number}.tar") as again, tarfile.open(archive) as first:
                 assert again.extractfile("SHA256SUMS").read() == first.extractfile("SHA256SUMS").read()  # type: ignore[union-attr]
-    assert refused > 20
+    assert refused > 8
 
 
 def test_a_member_larger_than_the_disk_is_not_begun(tmp_path: Path) -> None:
