@@ -250,21 +250,36 @@ def test_a_server_keeps_its_own(made: World, tmp_path: Path, name: str, url: str
 # restoring --------------------------------------------------------------------------------------------
 
 
-def test_mlflows_addresses_come_along(tmp_path: Path, make_bundle: Callable[..., Path], project: Path) -> None:
-    """The run's bundle is fetched from the new place, though the old one still holds another one."""
-    with open_spine(project) as spine:
-        run_id = spine.artifacts.put(make_bundle(1), experiment="kept", name="base", tags={})
-        sha = spine.registry.register_pending(run_id).sha
-    backup(settings_of(project), tmp_path / "kept.tar", progress=Quiet)
-    new, _ = restore(tmp_path / "kept.tar", settings_of(tmp_path / "new"), progress=Quiet)
-    assert new.into == str(tmp_path / "new")
-    with open_spine(tmp_path / "new") as spine:
-        assert spine.artifacts.run(run_id).artifact_uri.startswith((tmp_path / "new").as_uri())
-        with spine.artifacts.fetched(run_id) as folder:
-            assert folder.is_relative_to(tmp_path / "new")
-            assert spine.registry.register(folder, run_id=run_id).sha == sha
-        again = spine.artifacts.put(make_bundle(2), experiment="kept", name="next", tags={})
-        assert spine.artifacts.run(again).artifact_uri.startswith((tmp_path / "new").as_uri())
+def test_mlflows_addresses_come_along(made: World, tmp_path: Path) -> None:
+    """Every spelling of the old place, also of one that the folder had been copied from before; others stay."""
+    root = tmp_path / "old place"
+    shutil.copytree(made.root, root)
+    old, first = root / ".spine" / "mlartifacts", tmp_path / "where it began" / "mlartifacts"
+    for name in "abcdef":
+        (old / name / "artifacts" / "bundle").mkdir(parents=True)
+        (old / name / "artifacts" / "bundle" / "config.json").write_text(name)
+    addresses = [
+        f"{old.as_uri()}/a/artifacts", f"{old}/b/artifacts", f"file:{old}/c/artifacts", f"{first.as_uri()}/d/artifacts",
+        f"{first}/e/artifacts", "s3://bucket/mlartifacts/f/artifacts", f"{old.as_uri()}-other/z/artifacts",
+    ]  # fmt: skip
+    with sqlite3.connect(root / ".spine" / "mlflow.db") as store:
+        store.execute("CREATE TABLE experiments (artifact_location TEXT)")
+        store.execute("CREATE TABLE runs (artifact_uri TEXT)")
+        store.executemany("INSERT INTO runs VALUES (?)", [(address,) for address in addresses])
+        store.executemany("INSERT INTO experiments VALUES (?)", [(old.as_uri(),), (first.as_uri(),)])
+    store.close()
+    backup(settings_of(root), tmp_path / "kept.tar", progress=Quiet)
+    restore(tmp_path / "kept.tar", settings_of(tmp_path / "new place"), progress=Quiet)
+    new = tmp_path / "new place" / ".spine" / "mlartifacts"
+    with sqlite3.connect(new.parent / "mlflow.db") as store:
+        runs = [row[0] for row in store.execute("SELECT artifact_uri FROM runs")]
+        experiments = {row[0] for row in store.execute("SELECT artifact_location FROM experiments")}
+    store.close()
+    assert runs == [
+        f"{new.as_uri()}/a/artifacts", f"{new}/b/artifacts", f"file:{new}/c/artifacts", f"{new.as_uri()}/d/artifacts",
+        f"{new}/e/artifacts", *addresses[5:],
+    ]  # fmt: skip
+    assert experiments == {new.as_uri()}
 
 
 def test_a_place_that_is_not_empty_is_left_alone(made: World, archive: Path, tmp_path: Path, capsys: Capture) -> None:
