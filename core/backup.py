@@ -3,7 +3,7 @@
 The order makes what one part names be in the next: a trace names an event, so traces are read before the ledger;
 the ledger names bundles and runs, which stand before their event is written, so those are read after it. Databases
 are copied by SQLite's own backup inside one read transaction, never as files. What git keeps (spine.toml, trust
-file, baseline, .dvc files) and private keys are not in it. It does not know how an archive is unpacked.
+file, baseline), what DVC keeps, and private keys are not in it. It does not know how an archive is unpacked.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
     for name in set(DATABASES) - set(without):
         database(settings, name)
     warnings: list[str] = []
-    path = path.absolute()
+    path = path.parent.resolve() / path.name
     if not path.parent.is_dir():
         raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
     with created(path) as archive, tempfile.TemporaryDirectory(prefix=".spine-", dir=path.parent) as scratch:

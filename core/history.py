@@ -31,14 +31,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-After = Callable[[list[Event], State], tuple[str, ...]]
+After = Callable[[list[Event], State], tuple[str, ...]] | None
 """Called with what was just appended and the state after it; returns warnings, and never raises."""
 
 
 class History:
     """The events of one ledger and what they add up to, kept up to date."""
 
-    def __init__(self, ledger: Ledger, after: After | None = None) -> None:
+    def __init__(self, ledger: Ledger, after: After = None) -> None:
         self._ledger = ledger
         self._after = after
         self._events: list[Event] = []

@@ -29,7 +29,6 @@ from core.traffic import Route
 if TYPE_CHECKING:
     from core.verdict import VerifiedVerdict
 
-
 Verifier = Callable[[str, State], "VerifiedVerdict"]
 """Checks a signed verdict for an entry on a state; only ``core.verdict.verify`` can make what it returns."""
 
@@ -38,7 +37,7 @@ class Registry(Routing):
     """The entries of one ledger, and what may be done to them."""
 
     def __init__(
-        self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", after: After | None = None
+        self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", after: After = None
     ) -> None:
         self._ledger = ledger
         self._history = History(ledger, after)

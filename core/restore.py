@@ -187,9 +187,19 @@ def _relocated(staging: Path, old: Path, new: Path) -> None:
     file = staging / "mlflow.db"
     if not file.is_file():
         return
+    try:
+        _rewritten(file, staging / "mlartifacts", old, new)
+    except sqlite3.DatabaseError as error:
+        raise Damaged(
+            f"the archive's mlflow.db is not a sound database: {visible(str(error), 120)}",
+            "nothing was restored; take a backup again, with `--without mlflow` where it cannot be mended",
+        ) from error
+
+
+def _rewritten(file: Path, artifacts: Path, old: Path, new: Path) -> None:
     with closing(sqlite3.connect(file)) as store, store:
         there = {(t, c) for t, c in _URIS if c in {row[1] for row in store.execute(f"PRAGMA table_info({t})")}}
-        for place in sorted(_places(store, there, staging / "mlartifacts", str(old))):
+        for place in sorted(_places(store, there, artifacts, str(old))):
             for before, after in (
                 (Path(place).as_uri(), new.as_uri()),
                 (place, str(new)),

@@ -35,7 +35,7 @@ def command(verbs: Verbs) -> None:
         "restore", "put a backup back into an empty place, then verify it", run_restore,
         example="spine restore spine-2026-11-22.tar.gz --into /srv/spine",
     )  # fmt: skip
-    back.add_argument("file", metavar="F", type=Path)
+    back.add_argument("file", metavar="F", type=Path, help="what `spine backup` wrote")
     back.add_argument(
         "--into", metavar="DIR", type=Path, help="an empty folder that becomes the project (default: this project)"
     )

@@ -128,6 +128,7 @@ def _kept(archive: Path, back: Path, early: str, run_id: str, capsys: pytest.Cap
         traces = spine.traces.list(limit=10_000).traces
         assert early in {trace.request_id for trace in traces}
         assert all(state.route_at(trace.assignment.epoch) for trace in traces)
+        assert spine.artifacts.run(run_id).artifact_uri.startswith(back.as_uri())
         with spine.artifacts.fetched(run_id) as folder:
             assert folder.is_relative_to(back)
 
