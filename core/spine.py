@@ -30,6 +30,7 @@ from miniobserve.traces import Trace
 
 if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
     from core.corpus import Corpora
+    from core.finding import Finding
     from core.incident import Walk
     from core.lineage import Walker
     from core.verdict import SignedVerdict
@@ -114,13 +115,14 @@ class Spine:
         Raises:
             UnknownRef: no trace has that id.
         """
+        from core.driftanswer import inputs_answer
         from core.incident import Investigator
 
+        def inputs(trace: Trace) -> Finding:
+            return inputs_answer(trace, self.registry.events(), self.ledger.get, self.settings.drift_reports)
+
         trace = self.trace(request_id)
-        walk = Investigator(
-            self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports, self.verdict
-        )
-        return walk(trace)
+        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict)(trace)
 
     def verdict(self, digest: str) -> SignedVerdict:
         """A signed verdict that was promoted on, its signature checked now.

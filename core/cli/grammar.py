@@ -44,6 +44,7 @@ VERBS = {
     "impact": "lineage",
     "corpus": "corpus",
     "traces": "traces",
+    "drift": "drift",
     "incident": "incident",
     "verify": "check",
     "completion": "completion",

@@ -95,6 +95,11 @@ def _noted(body: dict[str, Any]) -> str:
     return f"{about}{visible(str(body.get('text')), 300)}"
 
 
+def _drift(body: dict[str, Any]) -> str:
+    day, status = visible(str(body.get("day")), 20), visible(str(body.get("status")), 20)
+    return f"{day} {status}, n {visible(str(body.get('n')), 12)}, against {name_of(str(body.get('entry', '')))}"
+
+
 _TELL = {
     "opened": _opened,
     "registered": _registered,
@@ -103,4 +108,5 @@ _TELL = {
     "rolled_back": _routed,
     "denied": _denied,
     "noted": _noted,
+    "drift_reported": _drift,
 }

@@ -26,7 +26,7 @@ ON_A_REF = [
     ["promote", "REF", "--semver", "v9.9.9", *WHY], ["route", "single", "REF", *WHY], ["tombstone", "REF", *WHY],
     ["rollback", "REF", *WHY], ["release", "REF", *WHY],
     ["note", "text", "--ref", "REF"], ["lineage", "REF"], ["lineage", "REF", "--verify"],
-    ["corpus", "grep", "REF", "x"],
+    ["corpus", "grep", "REF", "x"], ["drift", "report", "--against", "REF"],
     ["history", "--ref", "REF"], ["traces", "list", "--ref", "REF"], ["whois", "REF"],
 ]  # fmt: skip
 ON_A_LEDGER = [
@@ -35,8 +35,9 @@ ON_A_LEDGER = [
     ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
+    ["drift", "report"], ["drift", "show"],
 ]  # fmt: skip
-ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST]]
+ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["drift", "report"]]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,8 @@ BAD_INPUT = [
     ["note", " "], ["sha", "nosuch"], ["sha", "spine.toml"], ["sha", "."], ["whois", "spine.toml"],
     ["register", "no/such/folder"], ["register", "."], ["impact", "nosuch"], ["incident", "req-nobody"],
     ["traces", "show", "nobody"], ["init", "--env", "test"], ["init", "--env", "prod"], ["list", "--root", "nosuch"],
+    ["drift"], ["drift", "report", "--day", "2026-13-01"], ["drift", "report", "--day", "2001-01-01"],
+    ["drift", "show", "--day", "2001-01-01"], ["drift", "show", "--weeks", "-1"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],
 ]  # fmt: skip
 

@@ -21,7 +21,7 @@ FLOORS = {
     "console": (ROOT / "console", {"core", "miniobserve"}),
 }
 """Package → its folder, and the packages of this project it may import."""
-CORE_TAKES = {"miniobserve.reader", "miniobserve.traces", "miniobserve.sql"}
+CORE_TAKES = {"miniobserve.cost", "miniobserve.daily", "miniobserve.reader", "miniobserve.traces", "miniobserve.sql"}
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
 
 
