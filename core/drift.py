@@ -93,6 +93,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"}
     """Answered requests of learners; shadow copies and failed requests are none."""
     replayed: int = 0
     """How many of them carry simulated time."""
+    learners: int = 0
+    heaviest: int = 0
+    """Requests of the learner who sent most."""
     entries: dict[str, int] = {}
     """Entry → requests it answered."""
 

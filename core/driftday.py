@@ -23,15 +23,15 @@ from core.ledger import Draft, Event, storage_errors
 from core.state import State
 from core.text import short, visible
 from core.times import of_ns
-from miniobserve.daily import Request, bounds, last_day, pages
+from miniobserve.daily import Request, bounds, count, last_day, pages
 from miniobserve.sql import connect
 
 if TYPE_CHECKING:
     from core.spine import Spine
 
 KIND = "drift_reported"
-Step = Callable[[int], None]
-"""Called with how many requests were read so far."""
+Step = Callable[[int, int], None]
+"""Called with how many requests were read so far, of how many."""
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,9 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """False where the same report had been recorded before."""
 
 
-def measure(spine: Spine, day: str, *, against: str | None = None, step: Step = lambda _n: None) -> DriftReport:
+def measure(
+    spine: Spine, day: str, *, against: str | None = None, step: Step = lambda _done, _total: None
+) -> DriftReport:
     """Count a day's requests and compare them with a reference; changes nothing.
 
     Args:
@@ -152,20 +154,22 @@ def newest_day(spine: Spine) -> str:
 
 def _count(spine: Spine, day: str, values: Values, step: Step) -> tuple[Live, Window, str]:
     """What came on a day, the window it came in, and the entry that answered most of it."""
-    live, entries, replayed, seen = Live(Tally(), Counter()), Counter[str](), 0, 0
+    live, entries, learners, replayed, seen = Live(Tally(), Counter()), Counter[str](), Counter[str](), 0, 0
     since, until = bounds(day)
     with storage_errors():
         database = connect(spine.settings.traces, readonly=True)
         try:
+            total = count(database, since, until)
             for page in pages(database, since, until, Request):
                 seen += len(page)
                 answered = [r for r in page if r.shadow_of is None and r.status < 500 and r.entry_sha]
                 entries.update(request.entry_sha for request in answered)
+                learners.update(request.learner_hash for request in answered if request.learner_hash)
                 replayed += sum(request.source == "replay" for request in answered)
                 live.tally.add([dict(values.of_request(r.sentence, r.features, r.is_correct)) for r in answered])
                 for request in answered:
                     live.buckets.update(values.buckets(request.features))
-                step(seen)
+                step(seen, total)
         finally:
             database.close()
     window = Window(
@@ -173,6 +177,8 @@ def _count(spine: Spine, day: str, values: Values, step: Step) -> tuple[Live, Wi
         to=of_ns(until),
         n=entries.total(),
         replayed=replayed,
+        learners=len(learners),
+        heaviest=max(learners.values(), default=0),
         entries=dict(sorted(entries.items(), key=lambda pair: (-pair[1], pair[0]))),
     )
     return live, window, next(iter(window.entries), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,12 +53,8 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
 
     out = Out.of(args)
     with working("counting requests") as progress:
-        report = measure(
-            spine,
-            args.day or newest_day(spine),
-            against=args.against,
-            step=lambda done: progress.step("request", done, done),
-        )
+        step = partial(progress.step, "request")
+        report = measure(spine, args.day or newest_day(spine), against=args.against, step=step)
     made = record(spine, report)
     if out.json:
         out.object(_object(made) | {"created": made.created})
@@ -137,7 +134,7 @@ def _full(out: Out, made: Reported) -> None:
     replayed = f", {report.window.replayed:,} of them replayed" if report.window.replayed else ""
     hashes = ", ".join(visible(h[:12], 12) for h in against.corpora)
     pairs = [
-        ("requests", f"{report.window.n:,} answered{replayed}"),
+        ("requests", f"{report.window.n:,} answered{replayed}{_learners(report)}"),
         ("reference", f"{short(report.entry_sha)}: {against.n:,} rows of {hashes}"),
     ]
     if report.expected_accuracy is not None:
@@ -150,6 +147,14 @@ def _full(out: Out, made: Reported) -> None:
         if feature.status in ("watch", "act"):
             out.line()
             _bins(out, name, feature)
+
+
+def _learners(report: DriftReport) -> str:
+    window = report.window
+    if not window.learners:
+        return ""
+    heaviest = f"{100 * window.heaviest / window.n:.0f} %"
+    return f"; {window.learners:,} learners, the busiest sent {heaviest}"
 
 
 def _row(name: str, feature: Feature) -> tuple[Cell | str, ...]:

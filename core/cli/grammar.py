@@ -45,6 +45,7 @@ VERBS = {
     "corpus": "corpus",
     "traces": "traces",
     "drift": "drift",
+    "cost": "cost",
     "incident": "incident",
     "verify": "check",
     "completion": "completion",

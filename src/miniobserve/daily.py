@@ -40,6 +40,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     source: str = "live"
     shadow_of: str | None = None
+    learner_hash: str | None = None
 
 
 def bounds(day: str) -> tuple[int, int]:
@@ -74,6 +75,14 @@ def pages(database: Database, since_ns: int, until_ns: int, kind: type[T], *, si
                 "damaged", f"a trace cannot be read: {error}", "restore the trace store from a backup"
             ) from error
         begin, after = rows[-1][0], rows[-1][1]
+
+
+def count(database: Database, since_ns: int, until_ns: int) -> int:
+    """How many requests started within a span."""
+    found: int = database.read(
+        "SELECT COUNT(*) FROM traces WHERE started_ns >= ? AND started_ns < ?", (since_ns, until_ns)
+    )[0][0]
+    return found
 
 
 def last_day(database: Database) -> str | None:

@@ -196,7 +196,7 @@ def test_a_failed_change_is_an_object_too(world: World, capsys: Capture) -> None
 
 
 def test_verbs_of_later_landings_do_not_exist(capsys: Capture) -> None:
-    for verb in ("gate", "rollback", "canary", "release", "keys", "cost", "backup", "restore"):
+    for verb in ("gate", "rollback", "canary", "release", "keys", "backup", "restore"):
         check_refused(run(capsys, verb), 2)
     for words in (["route", "canary", "x"], ["route", "ab", "x"], ["traces", "export"]):
         check_refused(run(capsys, *words), 2)

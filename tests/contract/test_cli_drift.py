@@ -24,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
     for number in range(60):
         leave_trace(
             world.root, f"req-old-{number:05d}", "row 1", "row 1", started_ns=OLD_NS + number, source="replay",
-            features={"length": "2" if number < 40 else "9"},
+            features={"length": "2" if number < 40 else "9"}, learner_hash="heavy" if number % 4 else str(number),
         )  # fmt: skip
     return world
 
@@ -60,7 +60,12 @@ def test_a_report_is_a_file_and_an_event(world: World, capsys: Capture) -> None:
     file = world.root / "drift_reports" / f"{OLD}.json"
     assert '"psi"' in file.read_text()
     human = run(capsys, "drift", "show", "--day", OLD).out
-    for part in ("✖ act", "60 answered, 60 of them replayed", "(unseen)", "50 rows"):
+    for part in (
+        "✖ act",
+        "60 answered, 60 of them replayed; 16 learners, the busiest sent 75 %",
+        "(unseen)",
+        "50 rows",
+    ):
         assert part in human
 
 

@@ -35,9 +35,9 @@ ON_A_LEDGER = [
     ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
-    ["drift", "report"], ["drift", "show"],
+    ["drift", "report"], ["drift", "show"], ["cost"],
 ]  # fmt: skip
-ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["drift", "report"]]
+ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["drift", "report"], ["cost"]]
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,7 @@ BAD_INPUT = [
     ["note", " "], ["sha", "nosuch"], ["sha", "spine.toml"], ["sha", "."], ["whois", "spine.toml"],
     ["register", "no/such/folder"], ["register", "."], ["impact", "nosuch"], ["incident", "req-nobody"],
     ["traces", "show", "nobody"], ["init", "--env", "test"], ["init", "--env", "prod"], ["list", "--root", "nosuch"],
+    ["cost", "--day", "yesterday"], ["cost", "--traces", "nosuch"], ["cost", "--traces", "spine.toml"],
     ["drift"], ["drift", "report", "--day", "2026-13-01"], ["drift", "report", "--day", "2001-01-01"],
     ["drift", "show", "--day", "2001-01-01"], ["drift", "show", "--weeks", "-1"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],

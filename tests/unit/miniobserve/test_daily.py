@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from miniobserve.daily import Request, bounds, last_day, pages
+from miniobserve.daily import Request, bounds, count, last_day, pages
 from miniobserve.sql import StorageError, connect
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
@@ -27,6 +27,7 @@ def test_pages_hold_every_request_of_the_span_once(
     assert [sentence for page in found for sentence in page] == ["1", "2", "3", "4", "5"]
     assert max(len(page) for page in found) <= size
     assert last_day(database) == "2026-03-03"
+    assert count(database, *bounds("2026-03-02")) == 5
     database.close()
 
 
