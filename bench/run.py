@@ -1,6 +1,7 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, traffic, serving, identity, gate, promotion, console. On request: seeds (five trainings, 8 min).
+Groups: core, traces, traffic, serving, identity, gate, promotion, drift, console. On request: seeds (five trainings,
+8 min) and drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a minute).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import os
 import platform
 import sys
 
-GROUPS = ("core", "traces", "traffic", "serving", "identity", "gate", "promotion", "console")
-ON_REQUEST = ("seeds",)
+GROUPS = ("core", "traces", "traffic", "serving", "identity", "gate", "promotion", "drift", "console")
+ON_REQUEST = ("seeds", "drift-study")
 
 
 def main(wanted: list[str]) -> int:
@@ -26,7 +27,7 @@ def main(wanted: list[str]) -> int:
     print(f"  {'':<58} {'Spine':>10} {'':<7} {'budget':>8} {'ratio':>9}  peer, in the same run")
     missed = 0
     for group in wanted or GROUPS:
-        for row in importlib.import_module(f"{group}_rows").rows():
+        for row in importlib.import_module(f"{group.replace('-', '_')}_rows").rows():
             print(show(row), flush=True)
             missed += row.met is False
     print(f"\n{missed} over budget" if missed else "\nevery budget met")

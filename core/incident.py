@@ -7,7 +7,6 @@ It asks the traces, the registry, the corpora and the workload, and guesses noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,19 +25,6 @@ from core.times import of_ns
 from core.traffic import FULL, reassigned
 from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
-
-
-class _Feature(msgspec.Struct, frozen=True):
-    """What a drift report says of one feature, as far as a walk quotes it."""
-
-    psi: float | None = None
-    status: str = "?"
-
-
-class _Drift(msgspec.Struct, frozen=True):
-    """A day's drift report, as far as a walk quotes it."""
-
-    features: dict[str, _Feature] = {}
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,13 +47,13 @@ class Investigator:
         registry: Registry,
         corpora: Corpora,
         workload: Callable[[], Workload],
-        drift: Path,
+        inputs: Callable[[Trace], Finding],
         verdict: Verdicts,
     ) -> None:
         self._registry = registry
         self._corpora = corpora
         self._workload = workload
-        self._drift = drift
+        self._inputs = inputs
         self._verdict = verdict
 
     def __call__(self, trace: Trace) -> Walk:
@@ -129,21 +115,6 @@ class Investigator:
         if said.output != trace.correction:
             return finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
         return finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)
-
-    def _inputs(self, trace: Trace) -> Finding:
-        day = of_ns(trace.started_ns)[:10]
-        file = self._drift / f"{day}.json"
-        command = f"spine traces list --day {day}"
-        if not file.is_file():
-            return finding(2, f"there is no drift report for {day}", "missing", {"day": day}, command)
-        try:
-            features = msgspec.json.decode(file.read_bytes(), type=_Drift).features
-        except (OSError, msgspec.MsgspecError) as error:
-            what = f"the drift report of {day} cannot be read: {visible(str(error), 120)}"
-            return finding(2, what, "mismatch", {"day": day, "file": str(file)}, command)
-        name, worst = max(features.items(), key=lambda item: item[1].psi or 0.0, default=("?", _Feature()))
-        answer = f"{day}  {worst.status}, worst {name} PSI {worst.psi}"
-        return finding(2, visible(answer), "recorded", {"day": day, "features": msgspec.to_builtins(features)}, command)
 
     def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine lineage {short(trace.entry_sha)} --verify"

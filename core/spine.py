@@ -30,6 +30,7 @@ from miniobserve.traces import Trace
 
 if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
     from core.corpus import Corpora
+    from core.finding import Finding
     from core.incident import Walk
     from core.lineage import Walker
     from core.verdict import SignedVerdict
@@ -123,12 +124,13 @@ class Spine:
 
     def walk(self, trace: Trace) -> Walk:
         """Walk a trace back to its evidence."""
+        from core.driftanswer import inputs_answer
         from core.incident import Investigator
 
-        walk = Investigator(
-            self.registry, self.corpora, lambda: self.workload, self.settings.drift_reports, self.verdict
-        )
-        return walk(trace)
+        def inputs(trace: Trace) -> Finding:
+            return inputs_answer(trace, self.registry.events(), self.ledger.get, self.settings.drift_reports)
+
+        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict)(trace)
 
     def verdict(self, digest: str) -> SignedVerdict:
         """A signed verdict that was promoted on, its signature checked now.

@@ -46,6 +46,8 @@ VERBS = {
     "impact": "lineage",
     "corpus": "corpus",
     "traces": "traces",
+    "drift": "drift",
+    "cost": "cost",
     "incident": "incident",
     "verify": "check",
     "backup": "backup",

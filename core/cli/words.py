@@ -109,6 +109,11 @@ def _noted(body: dict[str, Any]) -> str:
     return f"{about}{visible(str(body.get('text')), 300)}"
 
 
+def _drift(body: dict[str, Any]) -> str:
+    day, status = visible(str(body.get("day")), 20), visible(str(body.get("status")), 20)
+    return f"{day} {status}, n {visible(str(body.get('n')), 12)}, against {name_of(str(body.get('entry', '')))}"
+
+
 _TELL = {
     "opened": _opened,
     "registered": _registered,
@@ -118,4 +123,5 @@ _TELL = {
     "denied": _denied,
     "gated": _gated,
     "noted": _noted,
+    "drift_reported": _drift,
 }

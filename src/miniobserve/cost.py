@@ -23,3 +23,11 @@ class CostMeter(NamedTuple):
         if self.rate_per_hour is None:
             return None
         return sum(stages.values()) * self.rate_per_hour / 3600.0
+
+
+def by_stage(cost: float | None, stages: Mapping[str, float]) -> dict[str, float]:
+    """A frozen price parted over its stages by their seconds; empty where there is no price or no second."""
+    seconds = sum(stages.values())
+    if cost is None or not seconds:
+        return {}
+    return {stage: cost * spent / seconds for stage, spent in stages.items()}

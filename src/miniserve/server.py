@@ -23,6 +23,7 @@ from core.spine import Spine
 from core.workload import Answer, Workload, grade
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
+from miniobserve.spans import SpanExporter, wanted
 from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
@@ -114,11 +115,22 @@ def _run(service: Service, contract: Contract, sock: socket.socket, ready: Calla
     )
     DrainingServer(config, service, lambda: ready(service.arms.current)).run([sock])
 
-    spans = _spans(spine.settings.otlp, metrics)
-    service = Service(arms, batcher, writer, metrics, keep, spans.submit if spans else None)
-    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
-    watch = None
 
+def _spans(endpoint: str, metrics: Metrics) -> SpanExporter | None:
+    """What sends traces to a collector, where one is set."""
+    if not wanted(endpoint, os.environ):
+        return None
+
+    def told(reason: str | None) -> None:
+        if reason is None:
+            _log.info("traces are exported again")
+        else:
+            _log.warning("traces are not exported; replies are not affected", extra={"fields": {"reason": reason}})
+
+    return SpanExporter(endpoint or None, count=metrics.spans, told=told)
+
+
+def _announce(metrics: Metrics, shadow: Shadow) -> Callable[[Serving], None]:
     def announce(serving: Serving) -> None:
         metrics.serving({arm.sha: arm.semver for arm in serving.route.learners})
         shadow.follow(serving.route.shadow.sha if serving.route.shadow else None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitutor import explain, parse, pins
+from minitutor import drift, explain, parse, pins
 from minitutor.answers import Probe
 from minitutor.problems import BadInput
 
@@ -43,6 +43,17 @@ class Minitutor:
         """Whether an output is the text put right; None where the grid does not know the text."""
         right = parse.oracle(text)
         return None if right is None else output == right
+
+    def drift_values(
+        self, text: str | None, features: Mapping[str, str], accepted: bool | None
+    ) -> dict[str, str | float | tuple[str, ...]]:
+        """What the day's drift is looked for in; nothing where out of scope."""
+        return drift.values(text, features, accepted)
+
+    def drift_row(self, row: Mapping[str, Any]) -> dict[str, str | float | tuple[str, ...]]:
+        """The same of a row of a corpus."""
+        text = str(row.get("text", ""))
+        return drift.values(text, self.features(text), row.get("correction") == text)
 
     def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
         """What bears on a text's cell, or on the cell that features name."""

@@ -27,7 +27,7 @@ ON_A_REF = [
     ["route", "ab", "REF", *WHY], ["route", "shadow", "REF", *WHY], ["route", "canary", "REF", *WHY],
     ["rollback", "REF", *WHY], ["release", "REF", *WHY],
     ["note", "text", "--ref", "REF"], ["lineage", "REF"], ["lineage", "REF", "--verify"],
-    ["corpus", "grep", "REF", "x"],
+    ["corpus", "grep", "REF", "x"], ["drift", "report", "--against", "REF"],
     ["history", "--ref", "REF"], ["traces", "list", "--ref", "REF"], ["whois", "REF"],
 ]  # fmt: skip
 ON_A_LEDGER = [
@@ -38,9 +38,12 @@ ON_A_LEDGER = [
     ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
-    ["backup", "kept.tar"],
+    ["backup", "kept.tar"], ["drift", "report"], ["drift", "show"], ["cost"],
 ]  # fmt: skip
-ON_TRACES = [["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["route", "report"]]
+ON_TRACES = [
+    ["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["route", "report"],
+    ["drift", "report"], ["cost"],
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +115,9 @@ BAD_INPUT = [
     ["route", "canary", "v0.2.0", "--steps", "spine.toml", *WHY], ["route", "weight", "10001", *WHY],
     ["route", "weight", "100"], ["route", "advance"], ["route", "abort"], ["route", "abort", "--reason", " "],
     ["route", "report", "--epoch", "1"], ["route", "report", "--epoch", "99"],
+    ["cost", "--day", "yesterday"], ["cost", "--traces", "nosuch"], ["cost", "--traces", "spine.toml"],
+    ["drift"], ["drift", "report", "--day", "2026-13-01"], ["drift", "report", "--day", "2001-01-01"],
+    ["drift", "show", "--day", "2001-01-01"], ["drift", "show", "--weeks", "-1"],
     ["completion", "tcsh"], ["help", "nosuch"], ["help", "route", "nosuch"], ["list", "--js"], ["--no-color"],
     ["evaluate"], ["evaluate", "v0.1.0"], ["evaluate", "--twice"], ["candidate"], ["candidate", "--fetch"],
     ["candidate", "v0.1.0"], ["verify", "--keep"], ["verify", "--witness", "nosuch"],

@@ -21,7 +21,9 @@ FLOORS = {
     "console": (ROOT / "console", {"core", "miniobserve"}),
 }
 """Package → its folder, and the packages of this project it may import."""
-CORE_TAKES = {f"miniobserve.{name}" for name in ("reader", "evidence", "traces", "sql", "archive", "export")}
+CORE_TAKES = {
+    f"miniobserve.{name}" for name in ("reader", "evidence", "daily", "traces", "sql", "cost", "archive", "export")
+}
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
 HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry"}
 

@@ -1,0 +1,43 @@
+"""Write docs/COSTS.md from the committed sample, or take a new sample from this clone's traces first.
+
+python bench/costs.py                  docs/COSTS.md from data/samples/costs.jsonl
+python bench/costs.py sample "WHERE"   the sample anew, from the oldest requests in the store; then the page
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "data" / "samples" / "costs.jsonl"
+PAGE = ROOT / "docs" / "COSTS.md"
+REQUESTS = 400
+
+
+def page() -> str:
+    """The page, from the committed sample and the time in it."""
+    from core.cli.cost import markdown
+    from core.costday import sampled
+
+    return "\n".join(markdown(sampled(SAMPLE))) + "\n"
+
+
+def main(words: list[str]) -> int:
+    from core.costday import sample
+    from core.spine import open_spine
+
+    if words and (words[0] != "sample" or len(words) != 2):
+        print(__doc__, file=sys.stderr)
+        return 2
+    if words:
+        with open_spine(ROOT, readonly=True) as spine:
+            lines = list(sample(spine, words[1], REQUESTS))
+        SAMPLE.parent.mkdir(parents=True, exist_ok=True)
+        SAMPLE.write_bytes(b"".join(lines))
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

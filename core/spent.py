@@ -1,0 +1,79 @@
+"""What each entry spent: frozen prices added up, request by request.
+
+Nothing is priced here; a request without a price is counted and adds no money. It does not know entries.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from miniobserve.cost import by_stage
+
+DAY = 86_400
+"""Seconds."""
+_NS = 10**9
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """A trace, as far as money is concerned."""
+
+    started_ns: int
+    entry_sha: str = ""
+    stages: dict[str, float] = {}
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    currency: str = "USD"
+    rate_per_hour: float | None = None
+    price_version: str = ""
+    status: int = 200
+    shadow_of: str | None = None
+
+
+class Meter:
+    """Adds up what one entry spent."""
+
+    def __init__(self) -> None:
+        self.requests = self.shadow = self.priced = self.tokens = 0
+        self.busy = self.cost = self.explained = 0.0
+        self.moments = [0.0, 0.0, 0.0]
+        """Σ cost², Σ cost × tokens, Σ tokens², for the interval of a ratio."""
+        self.currencies: set[str] = set()
+        self.rates: set[float | None] = set()
+        self.versions: set[str] = set()
+        self.stages: Counter[str] = Counter()
+        self.days: Counter[int] = Counter()
+
+    def add(self, spent: Spent) -> None:
+        """Count one request."""
+        seconds = sum(spent.stages.values())
+        self.requests += 1
+        self.shadow += spent.shadow_of is not None
+        if spent.cost is None:
+            return
+        tokens = spent.input_tokens + spent.output_tokens
+        self.priced += 1
+        self.tokens += tokens
+        self.busy += seconds
+        self.cost += spent.cost
+        self.explained += seconds * (spent.rate_per_hour or 0.0) / 3600
+        for index, product in enumerate((spent.cost**2, spent.cost * tokens, tokens**2)):
+            self.moments[index] += product
+        self.currencies.add(spent.currency)
+        self.rates.add(spent.rate_per_hour)
+        self.versions.add(spent.price_version)
+        for stage, part in by_stage(spent.cost, spent.stages).items():
+            self.stages[stage] += part  # type: ignore[assignment]  # a Counter adds up floats as well
+        self.days[spent.started_ns // (DAY * _NS)] += seconds  # type: ignore[assignment]
+
+
+def metered(requests: Iterable[Spent], meters: dict[str, Meter] | None = None) -> dict[str, Meter]:
+    """What each entry spent; adds to ``meters`` where they are given."""
+    found = {} if meters is None else meters
+    for spent in requests:
+        if spent.entry_sha:
+            found.setdefault(spent.entry_sha, Meter()).add(spent)
+    return found
