@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from core.artifacts import Artifacts
 from core.baseline import baseline_bytes, baseline_of
 from core.bundle import read_bundle
 from core.gateanswer import gate_answer
+from core.ledger import Head
 from core.report import read_report
 from core.settings import load
 from core.spine import Spine, create_ledger
@@ -35,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy-grammar-tutor.yml"
 VERBS = {"eat", "play", "write", "want"}
 WORST = "tense/past_participle"
+pytestmark = pytest.mark.timeout(300)  # about thirty processes, a third of which load MLflow
 
 
 class Project(NamedTuple):
@@ -184,24 +187,46 @@ def names(machine: Machine, job: str) -> list[str]:
     return [step["name"] for step in machine.jobs[job]["steps"]]
 
 
-def test_a_disturbed_candidate_stops_at_the_gate(project: Project, tmp_path: Path) -> None:
+class Stopped(NamedTuple):
+    """What the two jobs did with the disturbed candidate."""
+
+    sha: str
+    commit: str
+    machines: dict[str, Machine]
+    ran: dict[str, list[Ran]]
+    before: Head
+    after: Head
+
+
+@pytest.fixture(scope="module")
+def stopped(project: Project) -> Stopped:
     bad = disturbed(project.bundle, project.folder, project.clone)
     commit = project.ask(bad, project.log(bad), semver="v0.0.9")
     with project.spine() as opened:
         before = opened.ledger.head()
-    machine = project.machine(tmp_path / "machine")
-    for job, event in (("gate", "pull_request"), ("promote", "push")):
-        ran = machine.run(job, commit=commit, event=event)
-        assert (ran[-1].name, ran[-1].code) == ("gate", 1), told(ran)
-        assert [step.name for step in ran] == names(machine, job)[: len(ran)]
-        summary = machine.summary.read_text()
-        assert "Gate: fail" in summary
-        assert f"| ✖ | `{WORST}` |" in summary
-        assert not (machine.workspace / ".spine" / "verdict.json").exists()
+    machines = {job: project.machine(project.folder / f"stopped-{job}") for job in ("gate", "promote")}
+    machines["promote"].run_id = "8840"
+    with ThreadPoolExecutor() as pool:
+        events = ("pull_request", "push")
+        done = list(pool.map(lambda job, event: machines[job].run(job, commit=commit, event=event), machines, events))
+    with project.spine() as opened:
+        after = opened.ledger.head()
+    ran = dict(zip(machines, done, strict=True))
+    return Stopped(read_bundle(bad).sha, commit, machines, ran, before, after)
+
+
+@pytest.mark.parametrize("job", ["gate", "promote"])
+def test_a_disturbed_candidate_stops_at_the_gate(stopped: Stopped, job: str) -> None:
+    machine, ran = stopped.machines[job], stopped.ran[job]
+    assert (ran[-1].name, ran[-1].code) == ("gate", 1), told(ran)
+    assert [step.name for step in ran] == names(machine, job)[: len(ran)]
+    summary = machine.summary.read_text()
+    assert "Gate: fail" in summary
+    assert f"| ✖ | `{WORST}` |" in summary
+    assert not (machine.workspace / ".spine" / "verdict.json").exists()
     said = next(step.said for step in ran if step.name == "evaluate in full, twice")
     assert "registered     differs" in said, "it brought the good one's report"
-    with project.spine() as opened:
-        assert opened.ledger.head() == before, "the ledger did not move"
+    assert stopped.after == stopped.before, "the ledger did not move"
 
 
 def test_a_good_candidate_ends_promoted_signed_and_witnessed(project: Project, tmp_path: Path) -> None:
@@ -272,3 +297,16 @@ def test_a_machine_that_cannot_reach_a_store_stops_first(project: Project, tmp_p
     machine._known["secrets"] = {**project.secrets, "SPINE_LEDGER": f"sqlite:///{tmp_path / 'gone.db'}"}
     ran = machine.run("promote", commit=commit)
     assert (ran[-1].name, ran[-1].code) == ("reach the ledger, MLflow and DVC", 3), told(ran)
+
+
+def test_a_workflow_that_passes_failures_over_still_promotes_nothing(project: Project, stopped: Stopped) -> None:
+    """The gate's exit code is the first fence; behind it promoting looks at the verdict itself."""
+    machine = stopped.machines["promote"]
+    rest = machine.heedless("promote", stopped.ran["promote"], commit=stopped.commit)
+    assert [step.code for step in rest] == [0, 1, 1], told(rest)
+    assert "the gate refused" in rest[-1].said
+    with project.spine() as opened:
+        state = opened.registry.state()
+        assert stopped.sha in state.entries
+        assert stopped.sha not in state.semvers.values()
+        assert [event.kind for event in opened.registry.events()][-3:] == ["registered", "gated", "denied"]
