@@ -40,22 +40,27 @@ class Machine:
         self._remote = remote
         self._known = {"secrets": secrets, "vars": variables}
         self.summary = folder / "summary.md"
+        self.run_id = "8841"
 
     def run(self, job: str, *, commit: str, event: str = "push") -> list[Ran]:
         """Run a job's steps on a fresh workspace until one fails; what ran, in order."""
         self.workspace = self.folder / job
         self.workspace.mkdir(parents=True)
         self.summary.write_text("")
+        self._outputs: dict[str, str] = {}
         ran: list[Ran] = []
-        outputs: dict[str, str] = {}
         for step in self.jobs[job]["steps"]:
-            if "uses" in step:
-                ran.append(self._uses(step, commit))
-            else:
-                ran.append(self._line(step, self.jobs[job], commit, event, outputs))
+            ran.append(self._step(step, self.jobs[job], commit, event))
             if ran[-1].code:
                 break
         return ran
+
+    def heedless(self, job: str, ran: list[Ran], *, commit: str) -> list[Ran]:
+        """Run the steps behind those that ran, whatever fails: what a workflow would do that passes failures over."""
+        return [self._step(step, self.jobs[job], commit, "push") for step in self.jobs[job]["steps"][len(ran) :]]
+
+    def _step(self, step: dict[str, Any], job: dict[str, Any], commit: str, event: str) -> Ran:
+        return self._uses(step, commit) if "uses" in step else self._line(step, job, commit, event)
 
     def _uses(self, step: dict[str, Any], commit: str) -> Ran:
         action, given = step["uses"].split("@")[0], step.get("with", {})
@@ -86,20 +91,22 @@ class Machine:
         (programs.parent / ".project").touch()
         os.utime(programs.parent / ".project", (_LATER, _LATER))
 
-    def _line(self, step: dict[str, Any], job: dict[str, Any], commit: str, event: str, outputs: dict[str, str]) -> Ran:
+    def _line(self, step: dict[str, Any], job: dict[str, Any], commit: str, event: str) -> Ran:
         output, script = self.folder / "output", self.folder / "line.sh"
         output.write_text("")
         script.write_text(step["run"])
         given = {**job.get("env", {}), **step.get("env", {})}
         environment = {
             **self._github(commit, event), "GITHUB_OUTPUT": str(output),
-            **{name: self._filled(str(value), outputs) for name, value in given.items()},
+            **{name: self._filled(str(value)) for name, value in given.items()},
         }  # fmt: skip
         words = ["bash", "-e", str(script)]
         done = subprocess.run(words, cwd=self.workspace, env=environment, capture_output=True, text=True)
         if "id" in step:
             lines = output.read_text().splitlines()
-            outputs.update({f"{step['id']}.outputs.{line.partition('=')[0]}": line.partition("=")[2] for line in lines})
+            self._outputs.update(
+                {f"{step['id']}.outputs.{line.partition('=')[0]}": line.partition("=")[2] for line in lines}
+            )
         return Ran(step["name"], done.returncode, done.stdout + done.stderr)
 
     def _github(self, commit: str, event: str) -> dict[str, str]:
@@ -108,13 +115,13 @@ class Machine:
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "CI": "true", "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(self.folder / "dvc-site"), "OMP_NUM_THREADS": "1",
             "GITHUB_SERVER_URL": "https://github.example.org", "GITHUB_REPOSITORY": "modelspine/tutor",
-            "GITHUB_RUN_ID": "8841", "GITHUB_SHA": commit, "GITHUB_EVENT_NAME": event,
+            "GITHUB_RUN_ID": self.run_id, "GITHUB_SHA": commit, "GITHUB_EVENT_NAME": event,
             "GITHUB_STEP_SUMMARY": str(self.summary),
         }  # fmt: skip
 
-    def _filled(self, value: str, outputs: dict[str, str]) -> str:
+    def _filled(self, value: str) -> str:
         def fill(match: re.Match[str]) -> str:
-            table = {**self._known, "steps": outputs}.get(match[1])
+            table = {**self._known, "steps": self._outputs}.get(match[1])
             assert table is not None, f"the rehearsal does not know {match[0]}"
             assert match[2] in table, f"{match[0]} is not set"
             return table[match[2]]
