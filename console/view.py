@@ -135,6 +135,14 @@ class View(Horizontal):
         """SHA of the entry this is about, or nothing."""
         return ""
 
+    def goal(self, _verb: str) -> tuple[str, str]:
+        """SHA of the entry a change here would be about, and the reason to suggest for it."""
+        return self.target(), ""
+
+    def walked(self) -> Any:
+        """The walk that is shown, where one is."""
+        return None
+
     def reason(self, _action: str) -> str | None:
         """Why an action of this screen cannot be done now; None where it can."""
         return None

@@ -31,32 +31,32 @@ class Gated(msgspec.Struct, frozen=True, kw_only=True):
     """The entry whose report was compared as well: the one in production."""
 
 
-def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
-    """Gate a registered entry against a baseline and against the entry in production; writes a ``gated`` event.
+def compare_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
+    """Gate a registered entry against a baseline and against the entry in production, and write nothing.
 
     Raises:
         UnknownRef, AmbiguousRef: no or several entries have that name.
         Refused: it has no evaluation report.
     """
-    registry = spine.registry
-    sha = registry.resolve(ref)
-    report = _report(spine, sha)
-    if report is None:
-        raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+    return _compared(spine, ref, _read(baseline), tolerance_pp)[0]
+
+
+def gate_entry(spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
+    """Gate a registered entry as ``compare_entry`` does, and write the decision down as a ``gated`` event.
+
+    Raises:
+        UnknownRef, AmbiguousRef: no or several entries have that name.
+        Refused: it has no evaluation report.
+    """
     raw = _read(baseline)
-    stable = registry.state().production
-    decision = judge(
-        spine.ledger.get(report),
-        baseline=raw,
-        stable=_stable_report(spine, stable),
-        tolerance_pp=tolerance_pp,
-        never_regress=_kept(spine, sha, raw),
-    )
-    if decision.result == "error" or raw is None:
-        return Gated(sha=sha, seq=None, decision=decision, stable=stable)  # nothing was compared, nothing is known
+    gated, report = _compared(spine, ref, raw, tolerance_pp)
+    if gated.decision.result == "error" or raw is None or gated.sha is None:
+        return gated  # nothing was compared, nothing is known
     kept = spine.ledger.put(raw)
-    receipt = registry.gated(sha, result=decision.result, report=report, baseline=kept, stable=stable)
-    return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable)
+    receipt = spine.registry.gated(
+        gated.sha, result=gated.decision.result, report=report, baseline=kept, stable=gated.stable
+    )
+    return msgspec.structs.replace(gated, seq=receipt.seq)
 
 
 def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
@@ -86,6 +86,24 @@ def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int
     stable = spine.registry.state().production if has_ledger else None
     decision = judge(raw, baseline=_read(baseline), stable=_stable_report(spine, stable), tolerance_pp=tolerance_pp)
     return Gated(sha=None, seq=None, decision=decision, stable=stable)
+
+
+def _compared(spine: Spine, ref: str, raw: bytes | None, tolerance_pp: int | None) -> tuple[Gated, str]:
+    """The comparison of an entry, and the digest of its report."""
+    registry = spine.registry
+    sha = registry.resolve(ref)
+    report = _report(spine, sha)
+    if report is None:
+        raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+    stable = registry.state().production
+    decision = judge(
+        spine.ledger.get(report),
+        baseline=raw,
+        stable=_stable_report(spine, stable),
+        tolerance_pp=tolerance_pp,
+        never_regress=_kept(spine, sha, raw),
+    )
+    return Gated(sha=sha, seq=None, decision=decision, stable=stable), report
 
 
 def _report(spine: Spine, sha: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +19,9 @@ from core.incident import Walk
 from core.spine import Spine
 from core.text import visible
 from core.times import of_ns
+
+if TYPE_CHECKING:
+    from core.neverregress import Added
 
 _NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
 _LONG = 600
@@ -37,6 +40,11 @@ def command(verbs: Verbs) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show each question and the command that checks it"
     )
+    parser.add_argument(
+        "--never-regress",
+        action="store_true",
+        help="also add the sentence to what the baseline never lets regress; commit the file to make it count",
+    )
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
@@ -52,11 +60,29 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return fail(error, as_json=False)
     if args.md is not None:
         Path(args.md).write_text("\n".join(markdown(walk)) + "\n", encoding="utf-8")
+    added = _kept(spine, walk) if args.never_regress else None
     if out.json:
-        out.object(msgspec.to_builtins(walk))
+        out.object(msgspec.to_builtins(walk) | ({"never_regress": msgspec.to_builtins(added)} if added else {}))
     else:
         _human(out, walk, verbose=args.verbose)
+        if added is not None:
+            out.line()
+            out.line(said(added))
     return Exit.OK
+
+
+def _kept(spine: Spine, walk: Walk) -> Added:
+    from core.neverregress import add, item_of
+
+    return add(spine.settings.eval_baseline, item_of(walk))
+
+
+def said(added: Added) -> str:
+    """What became of the baseline, in a sentence."""
+    if not added.changed:
+        return f"{visible(added.file, 120)} holds it already; nothing was changed"
+    form = visible(added.item.correct_form, _LONG)
+    return f"added to {visible(added.file, 120)}: “{form}”  (not committed: review it, then commit)"
 
 
 def asked_and_answered(walk: Walk) -> str:
