@@ -208,7 +208,7 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
             other.display = other is view
         if argument:
             view.go(argument)
-        self.call_after_refresh(view.activate, view.active)
+        self.call_after_refresh(lambda: view.activate(view.active))
 
     # actions ------------------------------------------------------------------------------------------
 

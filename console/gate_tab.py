@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.standing import Standing
 
 _ROLES: dict[str, Role] = {"blocked": "bad", "warn": "warn", "ok": "good"}
-_LAST = ("95 % of now", "gained", "p", "against", "lost", "may lose", "before")
+_LAST = ("95 % of now", "p", "before", "gained", "lost", "against", "may lose")
 """Columns that are left out where there is no room, the first of them first."""
 _NAME = 14
 """Fewest cells of a bucket's name."""
@@ -43,7 +43,15 @@ def _run(standing: Standing, now: datetime) -> list[Line]:
     stable = body.get("stable")
     lines = pairs(
         [
-            ("result", row(gate_word(str(body.get("result"))), safe(f"  #{gated.seq}  ", "muted"), age(gated.at, now))),
+            (
+                "result",
+                row(
+                    gate_word(str(body.get("result"))),
+                    safe(f"  #{gated.seq}  ", "muted"),
+                    age(gated.at, now),
+                    safe(" ago", "muted"),
+                ),
+            ),
             ("baseline", safe(short(str(body.get("baseline") or "–")))),
             ("production then", safe(short(str(stable)) if stable else "none")),
         ]
@@ -56,7 +64,7 @@ def _signatures(standing: Standing, now: datetime) -> list[Line]:
         return [safe(" it was never promoted, so no verdict stands under it", "muted")]
     return pairs(
         [
-            (each.semver, row(status(each.status), safe("  "), age(each.at, now), safe(f"  {each.told}")))
+            (each.semver, row(status(each.status), safe("  "), age(each.at, now), safe(f" ago  {each.told}")))
             for each in standing.signatures
         ]
     )
@@ -75,6 +83,8 @@ def _comparison(compared: Gated, width: int) -> list[Line]:
     cut_to = _columns([line.cells for line in listed], width)
     lines += [safe(""), _cells(HEAD, cut_to, "head")]
     lines += [_cells(line.cells, cut_to, _ROLES[line.state] if line.state != "ok" else "") for line in listed]
+    if len(cut_to) < len(HEAD):
+        lines.append(safe(f" {len(HEAD) - len(cut_to)} more columns: zoom (z) or widen the window", "faint"))
     return lines
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil
 from typing import Literal
 
 import msgspec
@@ -43,7 +44,7 @@ def header(context: Context, width: int) -> Line:
     if context.writing is None:
         left = row(left, edge, safe("READ-ONLY", "muted"))
     else:
-        left = row(left, edge, safe(f"WRITE {_span(context.writing)}", "warn"))
+        left = row(left, edge, safe(f"WRITE {_left(context.writing)}", "warn"))
     if context.at is not None:
         left = row(left, safe("   "), safe(f"AT {context.at[:19]}Z", "warn"))
     old = "" if context.age is None else f" {_span(context.age)}"
@@ -100,3 +101,8 @@ def too_small(width: int, height: int) -> list[Line]:
 def _span(seconds: float) -> str:
     whole = int(seconds)
     return f"{whole}s" if whole < 120 else f"{whole // 60}min"
+
+
+def _left(seconds: float) -> str:
+    """How long something still lasts, rounded up."""
+    return f"{ceil(seconds)}s" if seconds <= 60 else f"{ceil(seconds / 60)}min"

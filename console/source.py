@@ -160,7 +160,7 @@ class Source:
         """
         known = {name: value for name, value in asked.items() if name in ("arm", "outcome", "day", "sha", "text")}
         features = {name: value for name, value in asked.items() if name not in known}
-        before = None if self.at is None else _ns(self.at) + 1
+        before = None if self.at is None else _ns(self.at) + 1000
         with storage_errors():
             return self._spine.traces.list(features=features, limit=PAGE, before_ns=before, **known)  # type: ignore[arg-type]
 

@@ -219,6 +219,8 @@ class View(Horizontal):
     def activate(self, number: int) -> None:
         """Give a pane the keys."""
         self.active = number % len(self.panes)
+        if not self.is_mounted:  # a key of a burst that also opened this screen
+            return
         self.lay_out()
         body = self.panes[self.active].body
         self.screen.set_focus(body if body.display else None)

@@ -150,11 +150,16 @@ class Writing:
 
     def recheck(self) -> None:
         """Stop the open dialog where what it shows does not hold any more."""
-        dialog = self._app.screen
-        if isinstance(dialog, Confirm):
-            why = self._outdated(dialog.plan)
-            if why is not None:
-                dialog.stop(why)
+        dialog = self._dialog
+        why = self._outdated(dialog.plan) if dialog is not None else None
+        if dialog is not None and why is not None:
+            dialog.stop(why)
+
+    @property
+    def _dialog(self) -> Confirm | None:
+        """The dialog that is open; there is no screen at all while the console ends."""
+        stack = self._app.screen_stack
+        return stack[-1] if stack and isinstance(stack[-1], Confirm) else None
 
     def _outdated(self, plan: Plan) -> str | None:
         pulse = self._app.pulse
@@ -181,8 +186,8 @@ class Writing:
 
         app = self._app
         sent, app.sending = app.sending, None
-        if isinstance(app.screen, Confirm):
-            app.screen.dismiss(None)
+        if self._dialog is not None:
+            self._dialog.dismiss(None)
         if outcome.value is not None:
             toast(app, outcome.value, title="done", lasting=True)
         elif sent is not None:

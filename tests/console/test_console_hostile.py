@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from console.changes import Changes
+from console.confirm import Confirm
 from console.jobs import Outcome
 from console.lines import Doc
+from console.plan import Ask, Plan, Touched
 from console.safe import strip
 from console.source import Checked, Entries, Pulse, Source
 from core.bundle import Tensor
@@ -270,6 +273,41 @@ async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: An
                 dialog.dismiss(None)
                 await check(desk)
             drawn(desk, desk.app.prompt, desk.app.header, desk.app.crumb_line)
+            desk.app.clear_notifications()
+
+
+def plan(s: str, verb: str) -> Plan:
+    run = Event(seq=1, at=s, actor=s, host=s, kind=s, body={"result": s}, prev=s, hash=s)
+    asks = tuple(Ask(id=name, label=s, text=s, hint=s) for name in ("semver", "reason", "verdict"))
+    return Plan(
+        verb=verb, sha=s, name=s, env=s, seq=1, key=s, names=(s,), before=s, after=f"{s}SEMVER", gated=run, signed=True,
+        touches=Touched(arms=(s,), share_bp=1, an_hour=2), asks=asks, taken={s: s},
+    )  # fmt: skip
+
+
+async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
+    changes = Changes(hostile._spine)
+    async with run_console(hostile, size=SIZE, changes=changes, write=True) as desk:
+        for n, s in enumerate(hostile.strings):
+            dialog = Confirm(
+                plan(s, ("promote", "rollback", "route", "tombstone")[n % 4]), desk.app.clock(), confirmed=str
+            )
+            for editor in dialog.form.editors.values():
+                editor.paste(s)
+            dialog.form.at = dialog.form.stops[n % len(dialog.form.stops)]
+            dialog.stop(s)
+            for line in (*dialog.draw(100), dialog._title()):
+                harmless(strip(line, 140, desk.app.palette))
+            if n % 10 == 0:
+                desk.app.push_screen(dialog)
+                await desk.pilot.pause()
+                await check(desk)
+                await desk.pilot.press("ctrl+y", "tab", "up")
+                await check(desk)
+                drawn(desk, desk.app.screen.query_one("Doc"))
+                dialog.dismiss(None)
+                await check(desk)
+            desk.app.changed(Outcome(f"#{n} {s}"))
             desk.app.clear_notifications()
 
 
