@@ -66,7 +66,8 @@ def crumbs(parts: Sequence[str], width: int) -> Line:
 def hints(actions: Sequence[tuple[Action, str | None]], screens: Sequence[tuple[str, str, bool]], width: int) -> Line:
     """The screens, then the keys that hold now, those that change something apart; what cannot be done is grey."""
     names = sum(cells(key) + cells(title) + 3 for key, title, _ in screens)
-    brief = names > width // 2 + 8  # the keys need room too: then only the open screen is named in full
+    changes = any(action.mutates for action, _ in actions)
+    brief = names > width // 2 + 8 * (not changes)  # the keys need room too: then only the open screen is named
     pieces = [_screen(*screen, brief=brief) for screen in screens]
     used = 1 + sum(piece.cell_length + 2 for piece in pieces)
     for number, (action, reason) in enumerate(actions):
