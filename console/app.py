@@ -246,6 +246,8 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
     async def _press(self, event: Key, typist: Any) -> None:
         if event.key in BY_ID["leave"].keys:
             self.leave()
+        elif self.planning is not None:
+            self.hold(event.key, event.character)
         elif typist is not None and (typist.key(event.key, event.character) or typist is self.prompt):
             return
         else:

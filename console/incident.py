@@ -103,7 +103,7 @@ class IncidentView(View):
         if self.found is None:
             return
         rows = self.found.traces
-        self.show_rows(rows, tuple(texts.haystack(trace) for trace in rows), texts.FIELDS, texts.NONE)
+        self.show_rows(rows, tuple(texts.haystack(trace) for trace in rows), texts.FIELDS, texts.none(self._asked))
         matched = self.found.matched
         if self.desk.source.at is not None:
             self.list.describe(f"{self.list.aside}  up to that moment")

@@ -5,7 +5,7 @@ Pure drawing of core's values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from console.safe import Line, fill, row, safe
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
 NONE = "no requests yet\nstart the server with `spine serve`; each answer leaves a trace here"
+
+
+def none(asked: Mapping[str, str]) -> str:
+    """Why there is no request to show: nothing matches what the store was asked for, or nothing was traced."""
+    words = "  ".join(f"{name}:{value}" for name, value in asked.items())
+    return f"no request matches {words}\nesc clears the filter" if asked else NONE
 
 
 def answer_columns() -> tuple[Column, ...]:

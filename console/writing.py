@@ -33,6 +33,8 @@ class Writing:
     """When a key was last pressed in write mode; None in read-only mode."""
     planning: View | None = None
     """The screen on which a change was asked for, until its plan is there."""
+    held: tuple[tuple[str, str | None], ...] = ()
+    """Keys that were pressed until then: they are meant for the dialog."""
     sending: tuple[Plan, dict[str, str]] | None = None
     """The change that is under way, with what was typed."""
 
@@ -118,7 +120,7 @@ class Writing:
         if reason is not None:
             toast(app, reason, severity="warning")
             return
-        app.planning = view
+        app.planning, app.held = view, ()
         app.jobs.submit("plan", self._planner(verb, view), self._posted("plan"))
 
     def _planner(self, verb: str, view: View) -> Fetch:
@@ -133,17 +135,31 @@ class Writing:
     def _posted(self, slot: str) -> Any:
         return lambda outcome: self._app.post_message(Answer(slot, 0, outcome))
 
-    def planned(self, outcome: Outcome[Plan]) -> None:
-        """Show a plan, where the operator still is where it was asked for."""
+    def hold(self, key: str, character: str | None) -> None:
+        """Keep a key for the dialog that is on its way; escape calls it off."""
         app = self._app
-        if app.planning is not app.view or len(app.screen_stack) > 1:
+        if key == "escape":
+            app.planning = None
+        else:
+            app.held += ((key, character),)
+
+    def planned(self, outcome: Outcome[Plan]) -> None:
+        """Show a plan, where it was not called off and the operator still is where it was asked for."""
+        app = self._app
+        wanted = app.planning is not None and app.planning is app.view and len(app.screen_stack) == 1
+        held, app.planning, app.held = app.held, None, ()
+        if not wanted:
             return
-        app.planning = None
         if outcome.value is None:
             app.failed(outcome, again=True)
             return
         plan = outcome.value
-        app.push_screen(Confirm(plan, app.clock(), confirmed=lambda values: self.send(plan, values)))
+        dialog = Confirm(plan, app.clock(), confirmed=lambda values: self.send(plan, values))
+        app.push_screen(dialog)
+        for key, character in held:
+            if key == "enter":  # nobody has seen yet what it would confirm
+                break
+            dialog.form.key(key, character)
         self.recheck()
 
     # sending ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key
 
 import console_seed
 import console_world as world
@@ -198,6 +199,26 @@ async def test_the_dialog_says_everything_and_enter_is_dead_until_the_name_is_ty
         assert f"#{before + 1} promoted v0.4.0" in toasts(desk)
     with Spine(console_seed.settings_of(project), readonly=True) as spine:
         assert spine.registry.state().semvers["v0.4.0"] == shas["int8"]
+
+
+async def test_keys_that_come_before_the_dialog_are_typed_into_it_and_confirm_nothing(
+    writable: Any, project: Path, shas: dict[str, str]
+) -> None:
+    async with writable() as desk:
+        await desk.press("j", "j")
+        before = seq(project)
+        for char in f"Pquit X\tnope\r{shas['int8'][:12]}\r":
+            key = {"\t": "tab", "\r": "enter", " ": "space"}.get(char, char)
+            desk.app.post_message(Key(key, char if char.isprintable() else None))
+        await desk.settle()
+        assert confirming(desk)
+        assert desk.app.screen.form.values["reason"] == "quit X"
+        assert seq(project) == before
+        await desk.press("escape")
+        desk.app.post_message(Key("P", "P"))
+        desk.app.post_message(Key("escape", None))
+        await desk.settle()
+        assert not confirming(desk), "escape called it off"
 
 
 async def test_a_semver_that_is_taken_or_none_keeps_enter_dead(writable: Any, project: Path) -> None:
