@@ -27,6 +27,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     where: frozenset[str] = frozenset()
     """Names of the screens it holds on; none named means all."""
+    mutates: bool = False
+    """True where it changes something; such an action exists in write mode alone, and its key is a capital."""
 
     @property
     def shown(self) -> str:
@@ -68,8 +70,12 @@ def _a(id: str, keys: str, title: str, text: str, group: str, *, where: str = ""
         help=text,
         group=group,
         where=frozenset(where.split()),
+        mutates=group == CHANGE,
     )
 
+
+CHANGE = "change (write mode)"
+"""The group of what changes something."""
 
 _SCREEN_ACTIONS = tuple(
     _a(f"screen_{name}", key, title, f"open the {title} screen", "go to") for key, name, title in SCREENS
@@ -77,7 +83,7 @@ _SCREEN_ACTIONS = tuple(
 
 ACTIONS: tuple[Action, ...] = (
     *_SCREEN_ACTIONS,
-    _a("jump", "colon", "jump", ":registry :lineage REF :incident ID :history :at TIME :info :q", "go to"),
+    _a("jump", "colon", "jump", ":registry :lineage REF :incident ID :history :at TIME :rw :ro :info :q", "go to"),
     _a("palette", "ctrl+p", "palette", "everything that can be done now, found by name", "go to"),
     _a("last", "minus", "last screen", "go to the screen before this one", "go to"),
     _a("go_back", "escape", "back", "clear the filter, close the dialog, go back: in that order", "go to"),
@@ -102,7 +108,8 @@ ACTIONS: tuple[Action, ...] = (
     _a("sort_back", "S", "reverse", "sort the other way round", "look"),
     _a("mark", "space", "mark", "mark the row, or take its mark away", "look"),
     _a("compare", "equals_sign", "compare", "compare the two marked entries", "look", where="registry"),
-    _a("verify", "v", "verify", "hash the bytes behind this again, now", "look", where="lineage ledger"),
+    _a("verify", "v", "verify", "check this again, now: hash the bytes behind it, or run the gate's comparison", "look",
+       where="registry lineage ledger"),
     _a("zoom", "z", "zoom", "this pane alone, or all of them", "look"),
     _a("refresh", "r", "refresh", "read everything again", "look"),
     _a("pause", "p", "pause", "stop reading, or go on", "look"),
@@ -110,6 +117,14 @@ ACTIONS: tuple[Action, ...] = (
     _a("copy_menu", "Y", "copy…", "choose what to copy: ids, JSON, the command that does the same", "take"),
     _a("export", "e", "export", "write what is shown to a JSON file", "take"),
     _a("error", "exclamation_mark", "last error", "show the last error in full, to copy", "take"),
+    _a("promote", "P", "promote", "bind a semver to the entry", CHANGE, where="registry"),
+    _a("rollback", "B", "roll back", "give all traffic back to the entry, and hold the one it leaves", CHANGE,
+       where="registry incident"),
+    _a("route", "F", "route to", "give all traffic to the entry", CHANGE, where="registry incident"),
+    _a("release", "L", "release", "let the held entry take traffic again", CHANGE, where="registry"),
+    _a("tombstone", "X", "tombstone", "mark the entry as never to be used again", CHANGE, where="registry"),
+    _a("never_regress", "R", "never regress", "add the sentence to what the baseline never lets regress", CHANGE,
+       where="incident"),
     _a("theme", "T", "theme", "light or dark", "console"),
     _a("help", "question_mark", "help", "the keys that hold now", "console"),
     _a("step_out", "q", "quit", "go back, or leave", "console"),
@@ -117,9 +132,10 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 FOOTER = ("help", "filter", "jump", "drill", "verify", "lineage", "incident", "export", "step_out")
-"""Ids of what the last line names where it holds, the most wanted first."""
+"""Ids of what the last line names where it holds, the most wanted first; behind what changes something."""
 BY_ID = {action.id: action for action in ACTIONS}
-GROUPS = ("go to", "move", "look", "take", "console")
+GROUPS = ("go to", "move", "look", "take", CHANGE, "console")
+CHANGES = tuple(action for action in ACTIONS if action.mutates)
 
 
 def key_table() -> str:

@@ -7,28 +7,31 @@ no store (``console.source`` does, in threads) and adds no rule to what core say
 from __future__ import annotations
 
 import signal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
-from textual.events import Key, Resize
+from textual.events import Event, Key, Paste, Resize
 from textual.screen import Screen
 
 from console import shell
-from console.actions import ACTIONS, BY_ID, FOOTER, SCREENS, Action
-from console.desk import Answer
+from console.actions import ACTIONS, BY_ID, CHANGES, FOOTER, SCREENS, Action
+from console.freshness import Freshness
 from console.handlers import Handlers
-from console.jobs import Jobs, Outcome
+from console.jobs import Jobs
 from console.lines import Lines
 from console.moving import Moving
 from console.prompt import Prompt
-from console.safe import toast
 from console.screens import make_view
-from console.source import Clock, Pulse, Source, utc_now
+from console.source import Clock, Source, utc_now
 from console.theme import NAMES, Palette, theme
 from console.travel import Travel
 from console.view import ONE, THREE, TWO, View
+from console.writing import Writing
+
+if TYPE_CHECKING:
+    from console.changes import Changes
 
 INTERVAL = 2.0
 """Seconds between two looks at the stores; data older than three of them is stale."""
@@ -40,7 +43,7 @@ class Frame(Screen[None], inherit_bindings=False):
     """The one screen below all dialogs; its keys are the console's alone."""
 
 
-class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
+class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bindings=False):
     """The operator's console over one project."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -63,6 +66,8 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
         self,
         source: Source,
         *,
+        changes: Changes | None = None,
+        write: bool = False,
         screen: str = "registry",
         argument: str = "",
         clock: Clock = utc_now,
@@ -72,23 +77,19 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
     ) -> None:
         super().__init__(ansi_color=True if plain else None)
         self.source = source
+        self.changes = changes
         self.clock = clock
+        self.stirred = clock() if write else None
         self.interval = interval
         self.jobs = Jobs()
-        self.pulse: Pulse | None = None
         self.palette = Palette(NAMES[0], plain=plain)
         self.header, self.crumb_line = Lines(base="bar"), Lines()
         self.hint_line, self.small = Lines(base="bar"), Lines(id="small")
-        self.body, self.prompt = Container(id="body"), Prompt()
+        self.body, self.prompt = Container(id="body"), Prompt(changed=self.prompt_changed, done=self.prompt_done)
         self.views: dict[str, View] = {}
         self.trail: list[str] = []
-        self.link: shell.Link = "connecting"
-        self.paused = False
-        self.last_error: Outcome[Any] | None = None
-        self._answered: float | None = None
         self._first = (screen, argument)
         self._quit_after = quit_after
-        self.reread = False
         self._said: tuple[Any, ...] = ()
         for name in NAMES:
             self.register_theme(theme(name))
@@ -148,12 +149,12 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
     def context(self) -> shell.Context:
         """What the header says."""
         now = self.clock()
-        age = None if self._answered is None else max(0.0, now.timestamp() - self._answered)
+        age = None if self.answered is None else max(0.0, now.timestamp() - self.answered)
         ledger = str(self.source.settings.ledger).rsplit("/", 1)[-1]
         return shell.Context(
             env=self.pulse.env if self.pulse else "",
             ledger=ledger,
-            readonly=True,
+            writing=self.writing,
             link=self.link,
             age=age,
             now=now,
@@ -171,7 +172,7 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
 
     def offered(self) -> list[tuple[Action, str | None]]:
         """The actions the footer names, with the reason where one cannot be done now."""
-        wanted = [BY_ID[name] for name in FOOTER]
+        wanted = [*CHANGES, *(BY_ID[name] for name in FOOTER)]
         return [(action, self.reason(action)) for action in wanted if self.holds(action)]
 
     def moved(self) -> None:
@@ -181,56 +182,6 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
             self._said = said
             self.crumb_line.refresh()
             self.hint_line.refresh()
-
-    # freshness ----------------------------------------------------------------------------------------
-
-    def look(self) -> None:
-        """Ask the ledger for a sign of life."""
-        if not self.paused:
-            self.jobs.submit("pulse", self.source.pulse, self._post)
-
-    def _post(self, outcome: Outcome[Any]) -> None:
-        self.post_message(Answer("pulse", 0, outcome))
-
-    def on_answer(self, answer: Answer) -> None:
-        """The ledger answered, or did not."""
-        if answer.slot != "pulse":
-            return
-        pulse = answer.outcome.value
-        if pulse is None:
-            if self.link != "disconnected":
-                self.failed(answer.outcome)
-            self.link = "disconnected"
-        else:
-            came_back = self.link == "disconnected"
-            self._answered = self.clock().timestamp()
-            changed = self.pulse is not None and pulse != self.pulse
-            self.pulse = pulse
-            self.link = "live"
-            if self.view is not None and (changed or came_back or self.reread or self.view.ALWAYS):
-                self.view.reload()
-            self.reread = False
-        self.tick()
-
-    def tick(self) -> None:
-        """Age the data: three intervals without an answer make it stale."""
-        now = self.clock().timestamp()
-        old = self._answered is not None and now - self._answered > 3 * self.interval
-        if self.paused:
-            self.link = "paused"
-        elif self.link in ("live", "stale"):
-            self.link = "stale" if old else "live"
-        for view in self.views.values():
-            view.dim(self.link in ("stale", "disconnected") or (self.paused and old))
-        self.header.refresh()
-        self.moved()
-
-    def failed(self, outcome: Outcome[Any]) -> None:
-        """Show a failure once: a toast now, the whole text on demand."""
-        known = self.last_error
-        self.last_error = outcome
-        if known is None or known.error != outcome.error:
-            toast(self, outcome.error, severity="error")
 
     # screens ------------------------------------------------------------------------------------------
 
@@ -257,26 +208,55 @@ class Console(Moving, Handlers, Travel, App[int], inherit_bindings=False):
             other.display = other is view
         if argument:
             view.go(argument)
-        self.call_after_refresh(view.activate, view.active)
+        self.call_after_refresh(lambda: view.activate(view.active))
 
     # actions ------------------------------------------------------------------------------------------
 
     def holds(self, action: Action) -> bool:
-        """True where an action belongs to the open screen."""
+        """True where an action belongs to the open screen, and to the mode."""
+        if action.mutates and self.writing is None:
+            return False
         return not action.where or (bool(self.trail) and self.trail[-1] in action.where)
 
     def reason(self, action: Action) -> str | None:
         """Why an action cannot be done now; None where it can."""
-        return self.view.reason(action.id) if self.view is not None else None
+        why = self.refusal() if action.mutates else None
+        return why or (self.view.reason(action.id) if self.view is not None else None)
 
-    def on_key(self, event: Key) -> None:
-        """Hand the prompt the keys that were on their way elsewhere when it opened."""
-        if self.prompt.display:
-            event.prevent_default()  # Textual would run its own handler, which looks for a binding, as well
-            self.prompt.on_key(event)
+    @property
+    def typist(self) -> Any:
+        """What takes the keys that type: the prompt, or a dialog's field; None where keys are commands."""
+        if len(self.screen_stack) > 1:
+            return getattr(self.screen, "typist", None)
+        return self.prompt if self.prompt.display else None
+
+    async def on_event(self, event: Event) -> None:
+        """Take every key and paste here, in the order they come; none travels through a widget's queue."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            self.app_focus = True
+            self.stir()
+            typist = self.typist
+            if isinstance(event, Key):
+                await self._press(event, typist)
+            elif typist is not None:
+                typist.paste(event.text)
+        else:
+            await super().on_event(event)
+
+    async def _press(self, event: Key, typist: Any) -> None:
+        if event.key in BY_ID["leave"].keys:
+            self.leave()
+        elif self.planning is not None:
+            self.hold(event.key, event.character)
+        elif typist is not None and (typist.key(event.key, event.character) or typist is self.prompt):
+            return
+        else:
+            bound = self.screen.active_bindings.get(event.key)
+            if bound is not None and bound.enabled:
+                await self.run_action(bound.binding.action, bound.node)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what the table says, where it says so."""
+        """Offer what the table says, where it says so; what changes something is not there in read-only mode."""
         known = BY_ID.get(action)
         if known is None:
             return super().check_action(action, parameters)

@@ -5,18 +5,19 @@ Pure. It takes counts by name and does not know what the names mean.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from console.safe import Line, cut, row, safe
+from console.safe import Line, cells, cut, row, safe
 from console.theme import Role
 from console.words import count
 
 _STEPS: tuple[tuple[float, Role], ...] = ((0.5, "heat0"), (0.8, "heat1"), (0.95, "heat2"), (0.995, "heat3"))
 _LABEL, _BAR = 20, 24
-_LEAST, _MOST = 7, 16
+_LEAST, _MOST = 8, 16
 """Cells of a column of a heat map."""
 
 
@@ -50,21 +51,33 @@ def tables(buckets: Mapping[str, Any], views: Mapping[str, Any]) -> tuple[list[G
 
 def heat(grid: Grid, width: int) -> list[Line]:
     """A table of percentages, coloured from bad to good; columns that do not fit are named below."""
-    room = max(1, (width - _LABEL - 2) // _LEAST)
+    label = min(_LABEL, 2 + max((cells(name) for name in grid.rows), default=0))
+    room = max(1, (width - label - 1) // _LEAST)
     shown, left = grid.columns[:room], grid.columns[room:]
-    cell = max(_LEAST, min(_MOST, (width - _LABEL - 2) // max(1, len(shown))))
-    cell = min(cell, max(_LEAST, 2 + max(len(name) for name in shown)))
-    lines = [row(safe(" " * (_LABEL + 1)), *(cut(safe(name[: cell - 1], "muted"), cell, right=True) for name in shown))]
+    cell = max(_LEAST, min(_MOST, (width - label - 1) // max(1, len(shown))))
+    cell = min(cell, max(_LEAST, 2 + max(cells(name) for name in shown)))
+    heads = [_head(name, cell - 1) for name in shown]
+    lines = []
+    for number in range(max(len(head) for head in heads)):
+        words = [head[number] if number < len(head) else "" for head in heads]
+        lines.append(
+            row(safe(" " * (label + 1)), *(cut(safe(f"{word} ", "muted"), cell, right=True) for word in words))
+        )
     for name in grid.rows:
-        cells = [_cell(grid.cells.get((name, column)), cell) for column in shown]
-        lines.append(row(cut(safe(f" {name}"), _LABEL + 1), *cells))
+        values = [_cell(grid.cells.get((name, column)), cell) for column in shown]
+        lines.append(row(cut(safe(f" {name}"), label + 1), *values))
     counts = [n for _, _, n in grid.cells.values() if n]
     if counts:
         least, most = min(counts), max(counts)
         lines.append(safe(f" percentages, n = {least:,}{f' to {most:,}' if most > least else ''} a cell", "faint"))
     if left:
-        lines.append(safe(f" {len(left)} more columns: zoom (z) or widen the window", "faint"))
+        lines.append(safe(f" {len(left)} more columns ({', '.join(left)}): zoom (z) or widen the window", "faint"))
     return lines
+
+
+def _head(name: str, room: int) -> list[str]:
+    """A column's name on as many lines as its words need, a long word broken, up to four."""
+    return [name] if cells(name) <= room else textwrap.wrap(name[:80].replace("_", " "), room)[:4] or [""]
 
 
 def bars(counts: Mapping[str, Any], width: int) -> list[Line]:

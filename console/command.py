@@ -7,19 +7,24 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from console.actions import SCREENS
+
 if TYPE_CHECKING:
     from core.spine import Spine
-
-_SCREENS = ("registry", "lineage", "incident", "ledger")
 
 
 def command(subparsers: Any) -> None:
     """Add the command to the parsers of ``spine``."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "console", help="the terminal console", description="Open the terminal console on this project; reading only."
+        "console", help="the terminal console", description="Open the terminal console on this project."
     )
     parser.add_argument("--incident", metavar="ID", help="open on the walk of this request")
-    parser.add_argument("--screen", choices=_SCREENS, default="registry", help="the screen to open on")
+    parser.add_argument(
+        "--screen", choices=[name for _, name, _ in SCREENS], default="registry", help="the screen to open on"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="open in write mode (as `:rw` does); it ends when no key is pressed"
+    )
     parser.set_defaults(run=run, writes=False)
 
 
@@ -32,18 +37,23 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             "the console needs a terminal", "every screen has a headless twin: spine list, lineage, incident, history"
         )
     from console.app import Console
+    from console.changes import Changes
     from console.source import Source
 
     screen, argument = ("incident", args.incident) if args.incident else (args.screen, "")
     plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False)) or _few_colours(os.environ)
     app = Console(
         Source(spine),
+        changes=Changes(spine),
+        write=args.write,
         screen=screen,
         argument=argument,
         plain=plain,
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),
     )
     code = app.run()
+    if app.parting:
+        sys.stderr.write(f"{app.parting}\n")
     return app.return_code or 0 if code is None else code
 
 

@@ -18,7 +18,7 @@ class Desk(Protocol):
     clock: Clock
     pulse: Pulse | None
 
-    def failed(self, outcome: Outcome[Any]) -> None:
+    def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
         """Show a backend's error."""
         ...
 

@@ -89,10 +89,10 @@ class Choice(ModalScreen[int | None]):
 
     DEFAULT_CSS = _CSS.format(name="Choice", height="14")
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("escape", "leave"),
+        Binding("escape,q", "leave"),
         Binding("enter", "choose"),
-        Binding("down,ctrl+n", "move(1)"),
-        Binding("up,ctrl+p", "move(-1)"),
+        Binding("j,down,ctrl+n", "move(1)"),
+        Binding("k,up,ctrl+p", "move(-1)"),
     ]
 
     def __init__(self, title: str, items: Sequence[tuple[str, str]], *, typed: bool = False) -> None:
@@ -100,7 +100,9 @@ class Choice(ModalScreen[int | None]):
         self._title = title
         self._items = list(enumerate(items))
         self._typed = typed
-        self._prompt = Prompt()
+        self._prompt = Prompt(changed=self._narrow, done=self._typed_out)
+        self._prompt.sign = "›"
+        self._prompt.display = typed
         columns = (
             Column(title="", width=22, cell=lambda item: safe(item[1][0], "strong")),
             Column(title="", width=20, cell=lambda item: safe(item[1][1], "muted", limit=200), grow=True),
@@ -119,31 +121,22 @@ class Choice(ModalScreen[int | None]):
         self.query_one(Lines).show(
             lambda width: [fill(safe(self._title, "accent"), safe("enter choose   esc close", "faint"), width)]
         )
-        self._table.load(self._items)
+        self._narrow()
         self._table.styles.height = max(1, min(len(self._items), 14, self.app.size.height - 8))
-        if self._typed:
-            self._prompt.open("›", "", "")
-        else:
-            self._table.focus()
+        self._table.focus()
 
-    def on_key(self, event: Any) -> None:
-        """Lists that are not typed into move by letters as well."""
-        if not self._typed and event.key in ("j", "k"):
-            self.action_move(1 if event.key == "j" else -1)
-        elif not self._typed and event.key == "q":
-            self.action_leave()
+    @property
+    def typist(self) -> Prompt | None:
+        """What takes the keys that type."""
+        return self._prompt if self._typed else None
 
-    def on_prompt_changed(self, event: Prompt.Changed) -> None:
-        """Narrow the list."""
-        event.stop()
+    def _narrow(self) -> None:
         words = self._prompt.text.lower().split()
         found = [item for item in self._items if all(word in f"{item[1][0]} {item[1][1]}".lower() for word in words)]
         self._table.load(found)
 
-    def on_prompt_done(self, event: Prompt.Done) -> None:
-        """Enter chooses, escape closes."""
-        event.stop()
-        if event.kept:
+    def _typed_out(self, kept: bool) -> None:
+        if kept:
             self.action_choose()
         else:
             self.action_leave()

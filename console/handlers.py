@@ -69,7 +69,7 @@ class Handlers:
 
     def action_verify(self) -> None:
         """Hash again what is behind this."""
-        if self._view is not None:
+        if self._view is not None and self._allowed("verify"):
             self._view.verify()
 
     def action_zoom(self) -> None:

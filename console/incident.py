@@ -7,7 +7,7 @@ hashes bundles and asks models again, so it starts when it is asked for. What th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from console import incident_text as texts
@@ -18,7 +18,7 @@ from console.safe import safe
 from console.source import PAGE
 from console.table import Column, Table
 from console.view import View, document
-from console.words import age, builtins, dash, milliseconds, status
+from console.words import age, builtins, dash, milliseconds
 from core.text import argument
 from core.times import of_ns
 
@@ -46,7 +46,7 @@ class IncidentView(View):
         columns = (
             Column(title="age", width=6, cell=lambda t: age(of_ns(t.started_ns), self.now()), right=True),
             Column(title="request → reply", width=22, cell=texts.exchange, grow=True),
-            Column(title="learner", width=11, cell=_outcome, rank=1),
+            Column(title="learner", width=11, cell=texts.outcome, rank=1),
             Column(title="arm", width=8, cell=lambda t: dash(t.assignment.arm), rank=3),
             Column(
                 title="ms",
@@ -73,7 +73,9 @@ class IncidentView(View):
         """Leave the answers just the room they take."""
         self._about.styles.height = 3
         self.answers.styles.height = 9
-        self._about.show(lambda width: texts.about(self._trace(), self.walks.get(self.request), width))
+        self._about.show(
+            lambda width: texts.about(self._trace(), self.walks.get(self.request), width, at=self.desk.source.at)
+        )
         super().on_mount()
 
     # the list -----------------------------------------------------------------------------------------
@@ -102,9 +104,11 @@ class IncidentView(View):
         if self.found is None:
             return
         rows = self.found.traces
-        self.show_rows(rows, tuple(texts.haystack(trace) for trace in rows), _FIELDS, texts.NONE)
+        self.show_rows(rows, tuple(texts.haystack(trace) for trace in rows), texts.FIELDS, texts.none(self._asked))
         matched = self.found.matched
-        if matched is None or matched > len(rows):
+        if self.desk.source.at is not None:
+            self.list.describe(f"{self.list.aside}  up to that moment")
+        elif matched is None or matched > len(rows):
             more = f"{matched:,}" if matched is not None else "over 10,000"
             self.list.describe(f"{self.list.aside}  newest {PAGE} of {more}")
 
@@ -243,8 +247,18 @@ class IncidentView(View):
         return trace.entry_sha if trace is not None else ""
 
     def reason(self, action: str) -> str | None:
-        """A lineage needs an entry that answered."""
-        return "no entry answered this" if action == "lineage" and not self.target() else None
+        """A lineage needs an entry that answered, a change a walk that names it."""
+        if action == "lineage":
+            return None if self.target() else "no entry answered this"
+        return texts.refusal(action, self.walked()) if action in ("rollback", "route", "never_regress") else None
+
+    def goal(self, _verb: str) -> tuple[str, str]:
+        """The one entry answer 8 names, and the request as the reason."""
+        return texts.way_out(self.walked())[1], self.request
+
+    def walked(self) -> Any:
+        """The walk of the request that is shown."""
+        return self.walks.get(self.request) if self.active else None
 
     def crumbs(self) -> tuple[str, ...]:
         """The request, and the answer."""
@@ -273,20 +287,3 @@ class IncidentView(View):
         if walk is not None and self.active:
             return f"incident-{walk.request_id}", builtins(walk)
         return "traces", {"traces": [builtins(self.table.rows[index]) for index in self.table.order]}
-
-
-def _outcome(trace: Any) -> Any:
-    return status(trace.feedback) if trace.feedback else safe("–", "faint")
-
-
-_FIELDS: dict[str, Callable[[Any], str]] = {
-    "id": lambda t: t.request_id,
-    "arm": lambda t: t.assignment.arm,
-    "outcome": lambda t: t.feedback or "",
-    "sha": lambda t: t.entry_sha,
-    "day": lambda t: of_ns(t.started_ns)[:10],
-    "text": lambda t: f"{t.sentence or ''} {t.correction or ''}",
-    "verb": lambda t: t.features.get("verb", ""),
-    "tense": lambda t: t.features.get("tense", ""),
-    "source": lambda t: t.source,
-}

@@ -5,6 +5,7 @@ Pure drawing of core's values.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from console.safe import Line, fill, row, safe
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
 NONE = "no requests yet\nstart the server with `spine serve`; each answer leaves a trace here"
+
+
+def none(asked: Mapping[str, str]) -> str:
+    """Why there is no request to show: nothing matches what the store was asked for, or nothing was traced."""
+    words = "  ".join(f"{name}:{value}" for name, value in asked.items())
+    return f"no request matches {words}\nesc clears the filter" if asked else NONE
 
 
 def answer_columns() -> tuple[Column, ...]:
@@ -58,8 +65,8 @@ def haystack(trace: Any) -> str:
     return " ".join(parts).lower()
 
 
-def about(trace: Trace | None, walk: Walk | None, width: int) -> list[Line]:
-    """The exchange an incident is about, and what is wrong with it."""
+def about(trace: Trace | None, walk: Walk | None, width: int, *, at: str | None) -> list[Line]:
+    """The exchange an incident is about, and what is wrong with it; ``at`` is the moment that is shown elsewhere."""
     if trace is None:
         return [safe(""), safe("")]
     said = f"learner said: {trace.feedback}" if trace.feedback else "the learner said nothing"
@@ -69,6 +76,8 @@ def about(trace: Trace | None, walk: Walk | None, width: int) -> list[Line]:
     sentence = safe(f"“{trace.sentence}”") if trace.sentence is not None else safe("text not kept", "muted")
     reply = safe(f"“{trace.correction}”", "strong") if trace.correction is not None else safe("not kept", "muted")
     first = row(safe(" "), sentence, safe("  →  ", "faint"), reply)
+    if at is not None:
+        right = row(safe("walked on what stands now, not at that moment · ", "warn"), right)
     if first.cell_length + right.cell_length > width:
         return [first, row(safe(" "), _judged(trace, walk)), row(safe(" "), right)]
     return [fill(first, right, width), row(safe(" "), _judged(trace, walk))]
@@ -137,6 +146,27 @@ def trace_lines(trace: Trace) -> list[Line]:
     return [*lines, *heading("features"), *tree(trace.features)]
 
 
+def way_out(walk: Walk) -> tuple[str, str]:
+    """The change answer 8 names, as an action, and the entry it goes to; nothing where it names none."""
+    found = next((answer for answer in walk.answers if answer.n == 8), None)
+    sha = found.evidence.get("go_to") if found is not None else None
+    if found is None or not isinstance(sha, str) or not sha:
+        return "", ""
+    return {"rollback": "rollback", "route single": "route"}.get(str(found.evidence.get("verb")), ""), sha
+
+
+def refusal(action: str, walk: Walk | None) -> str | None:
+    """Why a change cannot be made from this walk; None where it can."""
+    if walk is None:
+        return "walk the request first: enter"
+    if action == "never_regress":
+        known = walk.expected and walk.trace.sentence is not None
+        return None if known else "the sentence, or what would be right, is not known"
+    named = way_out(walk)[0]
+    told = {"rollback": "a roll back: B", "route": "a route: F"}.get(named, "no way out")
+    return None if named == action else f"answer 8 names {told}"
+
+
 def place(walk: Walk, finding: Finding) -> tuple[str, str]:
     """The screen an answer's evidence stands on, and what to show there."""
     sha = walk.trace.entry_sha
@@ -153,3 +183,21 @@ def place(walk: Walk, finding: Finding) -> tuple[str, str]:
         return "ledger", str(finding.evidence["promoted"].get("seq", ""))
     better = finding.evidence.get("go_to")
     return ("registry", str(better)) if finding.n == 8 and better else ("", "")
+
+
+def outcome(trace: Any) -> Line:
+    """What the learner said of it."""
+    return status(trace.feedback) if trace.feedback else safe("–", "faint")
+
+
+FIELDS: dict[str, Callable[[Any], str]] = {
+    "id": lambda t: t.request_id,
+    "arm": lambda t: t.assignment.arm,
+    "outcome": lambda t: t.feedback or "",
+    "sha": lambda t: t.entry_sha,
+    "day": lambda t: of_ns(t.started_ns)[:10],
+    "text": lambda t: f"{t.sentence or ''} {t.correction or ''}",
+    "verb": lambda t: t.features.get("verb", ""),
+    "tense": lambda t: t.features.get("tense", ""),
+    "source": lambda t: t.source,
+}

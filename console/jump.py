@@ -13,6 +13,8 @@ _NAMES = {
     "ledger": "ledger",
     "history": "ledger",
     "at": "at",
+    "rw": "rw",
+    "ro": "ro",
     "info": "info",
     "ctx": "info",
     "error": "error",

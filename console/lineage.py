@@ -66,7 +66,10 @@ class LineageView(View):
         if ref != self.ref:
             self.lineage = None
             self.opened = {()}
+            self.table.load(())
+            self.list.title("lineage")
             self.list.turn("loading", f"walking from {short(ref)} …")
+            self.select()
         self.ref = ref
         self._hash, _, self.pattern = rest.partition(" ")
         self.reload()
@@ -135,7 +138,9 @@ class LineageView(View):
         """Show the hop's evidence."""
         node: Node | None = self.table.current
         if node is None:
+            self.hop_pane.title("hop")
             self.hop_pane.turn("empty", "no hop is chosen")
+            self.rows_pane.turn("empty", "this hop has no rows", "a corpus has; choose one in the tree")
             return
         self.hop_pane.title(f"{node.hop.kind}")
         self.hop_pane.turn("ready")

@@ -80,7 +80,7 @@ class Moving:
 
     def action_jump(self) -> None:
         """Open the jump prompt."""
-        self._app.prompt.open(":", "", "registry · lineage REF · incident ID · history · at TIME · info · q")
+        self._app.prompt.open(":", "", "registry · lineage REF · incident ID · history · at TIME · rw · ro · info · q")
 
     def action_palette(self) -> None:
         """Open the palette."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from console import registry_tabs as tabs
+from console.actions import CHANGES
+from console.gate_tab import gate
 from console.jobs import Outcome
 from console.lines import Doc
 from console.safe import Line, safe
@@ -20,8 +22,11 @@ from core.text import short
 
 if TYPE_CHECKING:
     from core.entries import Detail, Entry
+    from core.gating import Gated
+    from core.position import Position
 
-TABS = ("summary", "buckets", "manifest", "history")
+TABS = ("summary", "buckets", "gate", "manifest", "history")
+_CHANGES = tuple(action.id for action in CHANGES)
 _REST = 0.06
 """Seconds the cursor rests on an entry before its detail is read."""
 _RANKS = {"production": 0, "promoted": 2, "held": 3, "pending": 4, "tombstoned": 5}
@@ -36,7 +41,19 @@ class RegistryView(View):
     LIST = 5
 
     def __init__(self) -> None:
-        columns = (
+        super().__init__(Table(self._columns(), lambda entry: entry.sha), document("entry"), document("compare"))
+        self.about, self.beside = self.panes[1:]
+        self.about.tabs = TABS
+        self.entries: Entries | None = None
+        self.shown: Detail | None = None
+        self.position: Position | None = None
+        self.gated: tuple[int, Gated] | None = None
+        """The gate's comparison, with the seq it was made on."""
+        self.compared: tuple[Detail, Detail] | None = None
+        self._sought = ""
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
             Column(title="status", width=12, cell=entry_status, sort=_status_rank),
             Column(title="semver", width=8, cell=lambda e: dash(e.semver), sort=_semver, rank=1),
             Column(title="sha", width=12, cell=lambda e: safe(short(e.sha), "muted"), sort=lambda e: e.sha),
@@ -66,13 +83,6 @@ class RegistryView(View):
                 rank=4,
             ),
         )
-        super().__init__(Table(columns, lambda entry: entry.sha), document("entry"), document("compare"))
-        self.about, self.beside = self.panes[1:]
-        self.about.tabs = TABS
-        self.entries: Entries | None = None
-        self.shown: Detail | None = None
-        self.compared: tuple[Detail, Detail] | None = None
-        self._sought = ""
 
     def reload(self) -> None:
         """Read the entries again."""
@@ -100,22 +110,24 @@ class RegistryView(View):
         entry = self.table.current
         if entry is None:
             self.forget("detail")
-            self.shown = None
+            self.shown = self.position = None
             self.about.title("entry")
             self.about.turn("empty", "no entry is chosen")
             return
         if self.shown is None:
             self.about.turn("loading", f"reading {short(entry.sha)} …")
-        self.ask("detail", lambda: self.desk.source.detail(entry.sha), self._detailed, rest=_REST)
+        source = self.desk.source
+        self.ask("detail", lambda: (source.detail(entry.sha), source.position(entry.sha)), self._detailed, rest=_REST)
 
     def _detailed(self, outcome: Outcome[Any]) -> None:
         if outcome.value is None:
-            self.shown = None
+            self.shown = self.position = None
             self.about.turn("error", outcome.error, outcome.hint)
             self.desk.failed(outcome)
             return
-        same = self.shown is not None and self.shown.entry.sha == outcome.value.entry.sha
-        self.shown = outcome.value
+        detail, self.position = outcome.value
+        same = self.shown is not None and self.shown.entry.sha == detail.entry.sha
+        self.shown = detail
         self.about.turn("ready")
         self.draw_tab(top=not same)
 
@@ -137,20 +149,53 @@ class RegistryView(View):
     def _drawing(self, detail: Detail, tab: str) -> Callable[[int], Sequence[Line]]:
         now = self.now()
         if tab == "summary":
-            return lambda _width: tabs.summary(detail, now)
+            return lambda width: tabs.summary(detail, now, width)
         if tab == "buckets":
             return lambda width: tabs.buckets(detail.eval_report, width)
+        if tab == "gate" and self.position is not None:
+            position, gated = self.position, self._gated_now()
+            return lambda width: gate(position, gated, now, width)
         if tab == "manifest":
             return lambda _width: tabs.manifest(detail)
         return lambda width: tabs.history(detail, now, width)
 
+    def _gated_now(self) -> Gated | None:
+        """The gate's comparison of the entry that is shown, where it was made on this very state."""
+        if self.gated is None or self.position is None:
+            return None
+        seq, gated = self.gated
+        return gated if (seq, gated.sha) == (self.position.seq, self.position.sha) else None
+
     # actions ------------------------------------------------------------------------------------------
 
     def reason(self, action: str) -> str | None:
-        """Comparing needs two marks."""
+        """Comparing needs two marks, and what changes an entry core's leave."""
         if action == "compare" and len(self.table.marks) != 2:
             return "mark two entries with space"
-        return "no entry is chosen" if action in ("lineage", "incident") and self.table.current is None else None
+        if action in ("lineage", "incident", *_CHANGES, "verify") and self.table.current is None:
+            return "no entry is chosen"
+        if action == "verify" and self.desk.source.at is not None:
+            return "the gate compares with today's baseline: `:at now` first"
+        if action in _CHANGES:
+            known = self.position if self.position is not None and self.position.sha == self.target() else None
+            return known.denied.get(action) if known is not None else "the entry is being read"
+        return None
+
+    def verify(self) -> None:
+        """Let the gate compare the entry, now; nothing is written."""
+        sha, seq = self.target(), self.position.seq if self.position is not None else 0
+        self.about.tab = TABS.index("gate")
+        self.about.describe("comparing …")
+        self.draw_tab()
+        self.ask("gate", lambda: (seq, self.desk.source.compare(sha)), self._judged)
+
+    def _judged(self, outcome: Outcome[Any]) -> None:
+        self.about.describe("")
+        if outcome.value is None:
+            self.lost(outcome, self.about)
+            return
+        self.gated = outcome.value
+        self.draw_tab(top=False)
 
     def compare(self) -> None:
         """Put the two marked entries side by side."""
@@ -211,7 +256,12 @@ class RegistryView(View):
             return []
         found = [("sha", entry.sha), *(("semver", semver) for semver in entry.semvers)]
         found += [(name, value) for name, value in (("run", entry.run_id), ("parent", entry.parent_sha)) if value]
-        return [*found, ("command", f"spine show {short(entry.sha)} --json"), ("list command", "spine list --json")]
+        found.append(("command", f"spine show {short(entry.sha)} --json"))
+        return [
+            *found,
+            ("gate command", f"spine gate {short(entry.sha)} --json"),
+            ("list command", "spine list --json"),
+        ]
 
     def export(self) -> tuple[str, Any] | None:
         """The rows that are shown."""

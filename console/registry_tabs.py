@@ -21,15 +21,14 @@ _MOST = 200
 """Lines of a list that is shown whole elsewhere."""
 
 
-def summary(detail: Detail, now: datetime) -> list[Line]:
+def summary(detail: Detail, now: datetime, width: int) -> list[Line]:
     """What an operator asks first."""
     entry = detail.entry
     lines = pairs(
         [
             ("status", entry_status(entry)),
             ("semver", dash(", ".join(entry.semvers))),
-            ("sha", safe(entry.sha[:32])),
-            ("", safe(entry.sha[32:])),
+            *_digits("sha", entry.sha, width),
             ("variant", dash(entry.variant)),
             ("arms", dash(", ".join(entry.arms))),
             (
@@ -42,11 +41,18 @@ def summary(detail: Detail, now: datetime) -> list[Line]:
                 ),
             ),
             ("size", safe(f"{size(entry.size_bytes)} in {len(detail.tensors)} tensors")),
-            ("parent", dash(entry.parent_sha)),
-            ("run", dash(entry.run_id)),
+            *_digits("parent", entry.parent_sha or "", width),
+            *_digits("run", entry.run_id or "", width),
         ]
     )
     return [*lines, *_evaluation(detail), *_trained_on(detail)]
+
+
+def _digits(name: str, digits: str, width: int) -> list[tuple[str, Line]]:
+    """A digest in as few lines of equal length as fit beside its name."""
+    room = next((size for size in (64, 32, 16) if size + 14 <= width), 8)
+    pieces = [digits[start : start + room] for start in range(0, min(len(digits), 256), room)]
+    return [("" if number else name, dash(piece)) for number, piece in enumerate(pieces or [""])]
 
 
 def _evaluation(detail: Detail) -> list[Line]:

@@ -91,9 +91,11 @@ def _break(text: str, room: int) -> int:
     return space + 1 if space >= fits // 2 else max(1, fits)
 
 
-def toast(app: App[Any], text: object, *, title: str = "", severity: Severity = "information") -> None:
+def toast(
+    app: App[Any], text: object, *, title: str = "", severity: Severity = "information", lasting: bool = False
+) -> None:
     """A short message in the corner."""
-    timeout = 8.0 if severity == "error" else 4.0
+    timeout = 8.0 if severity == "error" or lasting else 4.0
     app.notify(visible(str(text), 300), title=visible(title, 60), severity=severity, timeout=timeout, markup=False)
 
 

@@ -5,23 +5,20 @@ It does not know what is on any of them.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import cast
+
 from console.view import View
+
+_VIEWS = {
+    "registry": "RegistryView",
+    "lineage": "LineageView",
+    "incident": "IncidentView",
+    "ledger": "LedgerView",
+}
+"""Class of each screen; it stands in the module of the screen's name."""
 
 
 def make_view(name: str) -> View:
     """A screen by its name."""
-    if name == "registry":
-        from console.registry import RegistryView
-
-        return RegistryView()
-    if name == "lineage":
-        from console.lineage import LineageView
-
-        return LineageView()
-    if name == "incident":
-        from console.incident import IncidentView
-
-        return IncidentView()
-    from console.ledger import LedgerView
-
-    return LedgerView()
+    return cast("View", getattr(import_module(f"console.{name}"), _VIEWS[name])())

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil
 from typing import Literal
 
 import msgspec
 
 from console.actions import Action, show_key
 from console.safe import Line, cells, fill, row, safe
+from console.theme import Role
 from console.words import status
 
 Link = Literal["connecting", "live", "paused", "stale", "disconnected"]
@@ -23,7 +25,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     env: str
     ledger: str
-    readonly: bool
+    writing: float | None
+    """Seconds that write mode still lasts, None in read-only mode."""
     link: Link
     age: float | None
     """Seconds since the stores last answered."""
@@ -38,8 +41,10 @@ def header(context: Context, width: int) -> Line:
     left = row(
         safe(" "), safe(context.env or "…", "warn" if context.env == "prod" else "strong"), edge, safe(context.ledger)
     )
-    if context.readonly:
+    if context.writing is None:
         left = row(left, edge, safe("READ-ONLY", "muted"))
+    else:
+        left = row(left, edge, safe(f"WRITE {_left(context.writing)}", "warn"))
     if context.at is not None:
         left = row(left, safe("   "), safe(f"AT {context.at[:19]}Z", "warn"))
     old = "" if context.age is None else f" {_span(context.age)}"
@@ -59,25 +64,30 @@ def crumbs(parts: Sequence[str], width: int) -> Line:
 
 
 def hints(actions: Sequence[tuple[Action, str | None]], screens: Sequence[tuple[str, str, bool]], width: int) -> Line:
-    """The screens and the keys that hold now; what cannot be done is grey."""
-    pieces: list[Line] = []
-    used = 1
-    for key, title, here in screens:
-        piece = row(safe(key, "key"), safe(f" {title}", "strong" if here else "muted"))
-        pieces.append(piece)
-        used += piece.cell_length + 2
-    pieces.append(safe("│", "faint"))
-    used += 3
-    for action, reason in actions:
+    """The screens, then the keys that hold now, those that change something apart; what cannot be done is grey."""
+    names = sum(cells(key) + cells(title) + 3 for key, title, _ in screens)
+    changes = any(action.mutates for action, _ in actions)
+    brief = names > width // 2 + 8 * (not changes)  # the keys need room too: then only the open screen is named
+    pieces = [_screen(*screen, brief=brief) for screen in screens]
+    used = 1 + sum(piece.cell_length + 2 for piece in pieces)
+    for number, (action, reason) in enumerate(actions):
         key = show_key(action.keys[0])
-        if used + cells(key) + cells(action.title) + 3 > width:
+        edge = number == 0 or action.mutates != actions[number - 1][0].mutates
+        room = cells(key) + cells(action.title) + 3 + 3 * edge
+        if used + room > width:
             break
-        blocked = reason is not None
-        pieces.append(
-            row(safe(key, "faint" if blocked else "key"), safe(f" {action.title}", "faint" if blocked else "muted"))
-        )
-        used += cells(key) + cells(action.title) + 3
+        pieces += [safe("│", "faint")] if edge else []
+        strong: tuple[Role, Role] = ("warn", "warn") if action.mutates else ("key", "muted")
+        faint: tuple[Role, Role] = ("faint", "faint")
+        first, second = faint if reason is not None else strong
+        pieces.append(row(safe(key, first), safe(f" {action.title}", second)))
+        used += room
     return row(safe(" "), row(*pieces, gap=2))
+
+
+def _screen(key: str, title: str, here: bool, *, brief: bool) -> Line:
+    name = safe(f" {title}", "strong" if here else "muted")
+    return safe(key, "key") if brief and not here else row(safe(key, "key"), name)
 
 
 def too_small(width: int, height: int) -> list[Line]:
@@ -92,3 +102,8 @@ def too_small(width: int, height: int) -> list[Line]:
 def _span(seconds: float) -> str:
     whole = int(seconds)
     return f"{whole}s" if whole < 120 else f"{whole // 60}min"
+
+
+def _left(seconds: float) -> str:
+    """How long something still lasts, rounded up."""
+    return f"{ceil(seconds)}s" if seconds <= 60 else f"{ceil(seconds / 60)}min"

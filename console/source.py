@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.errors import Damaged, SpineError, Unavailable
-from core.ledger import Event, storage_errors
+from core.ledger import Event, Head, Ledger, storage_errors
 from core.text import short, visible
 from core.times import moment
 
 if TYPE_CHECKING:
     from core.corpus import Search
     from core.entries import Detail, Entry
+    from core.gating import Gated
     from core.incident import Walk
     from core.lineage import Lineage
+    from core.position import Position
     from core.spine import Spine
     from miniobserve.traces import Found
 
@@ -70,6 +72,7 @@ class Source:
         self.at: str | None = None
         """The moment ledger-backed screens show; None for now."""
         self._inode: int | None = None
+        self._last: Head | None = None
         self._env = ""
 
     @property
@@ -80,13 +83,21 @@ class Source:
     def pulse(self) -> Pulse:
         """Look whether the ledger is there, the same one, and how far it has come.
 
+        A file that took the old one's place, as a restored backup does, is opened where it goes on from what
+        was seen last.
+
         Raises:
-            Unavailable: it is gone, or another file stands in its place.
+            Unavailable: it is gone, or another ledger stands in its place.
         """
-        self._same_file()
+        inode = self._file()
+        if self._inode not in (None, inode):
+            self._check_goes_on()
+            self.reopen()
+        self._inode = inode
         head = self._spine.ledger.head()
         if not self._env:
             self._env = self._spine.registry.state().env
+        self._last = Head(head.seq, head.hash)
         return Pulse(seq=head.seq, hash=head.hash, env=self._env)
 
     def entries(self) -> Entries:
@@ -97,6 +108,18 @@ class Source:
     def detail(self, sha: str) -> Detail:
         """One entry with its evidence."""
         return self._spine.registry.get(sha, at=self.at)
+
+    def position(self, sha: str) -> Position:
+        """Where one entry stands: its gate run, its signatures, and what may be done to it."""
+        from core.position import position
+
+        return position(self._spine, sha, at=self.at)
+
+    def compare(self, sha: str) -> Gated:
+        """The gate's comparison of one entry with the baseline and with production, made now and not written."""
+        from core.gating import compare_entry
+
+        return compare_entry(self._spine, sha, baseline=self._spine.settings.eval_baseline)
 
     def resolve(self, ref: str) -> str:
         """The SHA a REF names."""
@@ -130,15 +153,16 @@ class Source:
         return self._spine.corpora.search(dvc_hash, pattern, limit=200)
 
     def traces(self, asked: Mapping[str, str]) -> Found:
-        """The newest traces, with what was asked of arm, outcome, day, sha, text or a feature.
+        """The newest traces, with what was asked of arm, outcome, day, sha, text or a feature; up to the moment shown.
 
         Raises:
             Unavailable: no server has written traces here yet, or they cannot be read.
         """
         known = {name: value for name, value in asked.items() if name in ("arm", "outcome", "day", "sha", "text")}
         features = {name: value for name, value in asked.items() if name not in known}
+        before = None if self.at is None else _ns(self.at) + 1000
         with storage_errors():
-            return self._spine.traces.list(features=features, limit=PAGE, **known)  # type: ignore[arg-type]
+            return self._spine.traces.list(features=features, limit=PAGE, before_ns=before, **known)  # type: ignore[arg-type]
 
     def walk(self, request_id: str) -> Walk:
         """One request, walked back to its evidence."""
@@ -154,25 +178,44 @@ class Source:
         for name in ("registry", "lineage", "corpora"):
             self._spine.__dict__.pop(name, None)
         self._inode = None
+        self._last = None
         self._env = ""
 
-    def _same_file(self) -> None:
+    def _file(self) -> int | None:
+        """The number of the ledger's file; None where it is none."""
         url: str = self._spine.settings.ledger
         if not url.startswith("sqlite:///"):
-            return
+            return None
         path = Path(url.removeprefix("sqlite:///"))
         try:
-            inode = os.stat(path).st_ino  # noqa: PTH116 -- a number is all that is wanted
+            return os.stat(path).st_ino  # noqa: PTH116 -- a number is all that is wanted
         except OSError as error:
+            self._inode = self._inode or -1
             raise Unavailable(
                 f"there is no ledger at {visible(str(path))}", "`spine init` makes one; a backup restores one"
             ) from error
-        if self._inode is None:
-            self._inode = inode
-        elif inode != self._inode:
+
+    def _check_goes_on(self) -> None:
+        """Check that the ledger which stands there holds the newest event seen before."""
+        last = self._last
+        if last is None or last.seq == 0:
+            return
+        other = Ledger(self._spine.settings.ledger, actor=self._spine.settings.actor, readonly=True)
+        try:
+            events = other.events()
+        finally:
+            other.close()
+        if len(events) < last.seq or events[last.seq - 1].hash != last.hash:
             raise Unavailable(
-                "another file stands where the ledger was", "press r to open it as it is now, and see what it holds"
+                f"another ledger stands where the one with event #{last.seq} was",
+                "press r to open it as it is, and see what it holds",
             )
+
+
+def _ns(at: str) -> int:
+    """A ledger time as a trace's: UTC nanoseconds since 1970."""
+    when = datetime.fromisoformat(at)
+    return int(when.timestamp()) * 1_000_000_000 + when.microsecond * 1000
 
 
 def _entry_text(entry: Entry) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 from console import jump as jumps
 from console.desk import Answer
 from console.jobs import Outcome, attempt
-from console.prompt import Prompt
 from console.safe import toast
 from console.source import Pulse
 
@@ -25,22 +24,22 @@ class Travel:
     def _app(self) -> Console:
         return cast("Console", self)
 
-    def on_prompt_changed(self) -> None:
+    def prompt_changed(self) -> None:
         """A filter narrows while it is typed."""
         if self._app.prompt.sign == "/" and self._app.view is not None:
             self._app.view.narrow(self._app.prompt.text)
 
-    def on_prompt_done(self, event: Prompt.Done) -> None:
+    def prompt_done(self, kept: bool) -> None:
         """The prompt ended: keep the filter or drop it, or jump."""
         prompt = self._app.prompt
         prompt.close()
         if self._app.view is not None:
             self._app.view.activate(self._app.view.active)
-            if prompt.sign == "/" and not event.kept:
+            if prompt.sign == "/" and not kept:
                 self._app.view.narrow("")
             if prompt.sign == "/":
                 self._app.view.settle()
-        if prompt.sign == ":" and event.kept:
+        if prompt.sign == ":" and kept:
             self.jump(prompt.text)
 
     def filter_by(self, text: str) -> None:
@@ -61,6 +60,8 @@ class Travel:
             self._info()
         elif found.place == "at":
             self._travel(found.argument)
+        elif found.place in ("rw", "ro"):
+            self._app.write_mode(on=found.place == "rw")
         else:
             self._app.open_view(found.place, found.argument)
 

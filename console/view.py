@@ -135,6 +135,14 @@ class View(Horizontal):
         """SHA of the entry this is about, or nothing."""
         return ""
 
+    def goal(self, _verb: str) -> tuple[str, str]:
+        """SHA of the entry a change here would be about, and the reason to suggest for it."""
+        return self.target(), ""
+
+    def walked(self) -> Any:
+        """The walk that is shown, where one is."""
+        return None
+
     def reason(self, _action: str) -> str | None:
         """Why an action of this screen cannot be done now; None where it can."""
         return None
@@ -211,6 +219,8 @@ class View(Horizontal):
     def activate(self, number: int) -> None:
         """Give a pane the keys."""
         self.active = number % len(self.panes)
+        if not self.is_mounted:  # a key of a burst that also opened this screen
+            return
         self.lay_out()
         body = self.panes[self.active].body
         self.screen.set_focus(body if body.display else None)

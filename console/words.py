@@ -35,6 +35,7 @@ _STATUS: dict[str, tuple[str, Role]] = {
     "dismissed": ("✖", "bad"),
     "revised": ("!", "warn"),
 }
+_GATES: dict[str, tuple[str, Role]] = {"pass": ("✔", "good"), "fail": ("✖", "bad")}
 _DASH = "–"
 
 
@@ -51,6 +52,12 @@ def entry_status(entry: Any) -> Line:
     if entry.arms:
         return status("arm", shown=entry.arms[0])
     return status(entry.status)
+
+
+def gate_word(result: str) -> Line:
+    """What a gate run decided: glyph, word and colour."""
+    glyph, role = _GATES.get(result, ("‼", "warn"))
+    return row(safe(f"{glyph} ", role), safe(result, role))
 
 
 def count(value: Any) -> Line:

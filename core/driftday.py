@@ -88,7 +88,7 @@ def record(spine: Spine, report: DriftReport) -> Reported:
     }
 
     def decide(state: State) -> list[Draft]:
-        return [] if _same(newest(spine, state.seq, name), digest) else [Draft(kind=KIND, body=body)]
+        return [] if _same(newest(spine, state.seq, name), digest) else [Draft(kind="drift_reported", body=body)]
 
     done: Receipt | None = History(spine.ledger).change(decide, sha=report.entry_sha)
     event = done.event if done is not None else newest(spine, None, name)

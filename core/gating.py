@@ -33,10 +33,26 @@ class Gated(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the report that was compared, where it was written down."""
 
 
+def compare_entry(
+    spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
+) -> Gated:
+    """Gate a registered entry against a baseline and against the entry in production, and write nothing.
+
+    ``report`` is a fresh report of that entry, to be compared instead of the one it was registered with; it is
+    kept as evidence.
+
+    Raises:
+        UnknownRef, AmbiguousRef: no or several entries have that name.
+        Refused: it has no evaluation report.
+        BadInput: the fresh one is of another entry, or cannot be read.
+    """
+    return _compared(spine, ref, _read(baseline), tolerance_pp, report)
+
+
 def gate_entry(
     spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
 ) -> Gated:
-    """Gate a registered entry against a baseline and against the entry in production; writes a ``gated`` event.
+    """Gate a registered entry as ``compare_entry`` does, and write the decision down as a ``gated`` event.
 
     ``report`` is a fresh report of that entry, to be gated instead of the one it was registered with.
 
@@ -45,26 +61,15 @@ def gate_entry(
         Refused: it has no evaluation report.
         BadInput: the fresh one is of another entry, or cannot be read.
     """
-    registry = spine.registry
-    sha = registry.resolve(ref)
-    fresh = _fresh(spine, sha, report) if report is not None else None
-    found = fresh or _report(spine, sha)
-    if found is None:
-        raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
     raw = _read(baseline)
-    stable = registry.state().production
-    decision = judge(
-        spine.ledger.get(found),
-        baseline=raw,
-        stable=_stable_report(spine, stable),
-        tolerance_pp=tolerance_pp,
-        never_regress=_kept(spine, sha, raw),
-    )
-    if decision.result == "error" or raw is None:
-        return Gated(sha=sha, seq=None, decision=decision, stable=stable)  # nothing was compared, nothing is known
+    gated = _compared(spine, ref, raw, tolerance_pp, report)
+    if gated.decision.result == "error" or raw is None or gated.sha is None or gated.report is None:
+        return msgspec.structs.replace(gated, report=None)  # nothing was compared, nothing is known
     kept = spine.ledger.put(raw)
-    receipt = registry.gated(sha, result=decision.result, report=found, baseline=kept, stable=stable)
-    return Gated(sha=sha, seq=receipt.seq, decision=decision, stable=stable, report=found)
+    receipt = spine.registry.gated(
+        gated.sha, result=gated.decision.result, report=gated.report, baseline=kept, stable=gated.stable
+    )
+    return msgspec.structs.replace(gated, seq=receipt.seq)
 
 
 def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
@@ -107,6 +112,24 @@ def _fresh(spine: Spine, sha: str, file: Path) -> str:
         about = visible(short(named), 12) if named else "no entry at all"
         raise BadInput(f"the report is about {about}, and the entry is {short(sha)}", "evaluate this entry")
     return spine.ledger.put(raw)
+
+
+def _compared(spine: Spine, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None) -> Gated:
+    """The comparison of an entry with what stands now; nothing is written but a fresh report."""
+    registry = spine.registry
+    sha = registry.resolve(ref)
+    report = _fresh(spine, sha, fresh) if fresh is not None else _report(spine, sha)
+    if report is None:
+        raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+    stable = registry.state().production
+    decision = judge(
+        spine.ledger.get(report),
+        baseline=raw,
+        stable=_stable_report(spine, stable),
+        tolerance_pp=tolerance_pp,
+        never_regress=_kept(spine, sha, raw),
+    )
+    return Gated(sha=sha, seq=None, decision=decision, stable=stable, report=report)
 
 
 def _report(spine: Spine, sha: str) -> str | None:

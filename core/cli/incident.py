@@ -21,6 +21,7 @@ from core.text import visible
 from core.times import of_ns
 
 if TYPE_CHECKING:
+    from core.neverregress import Added
     from core.pack import Packed
 
 _NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
@@ -43,6 +44,11 @@ def command(verbs: Verbs) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show each question and the command that checks it"
     )
+    parser.add_argument(
+        "--never-regress",
+        action="store_true",
+        help="also add the sentence to what the baseline never lets regress; commit the file to make it count",
+    )
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
@@ -59,14 +65,19 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if args.md is not None:
         Path(args.md).write_text("\n".join(markdown(walk)) + "\n", encoding="utf-8")
     packed = _packed(spine, walk, args.pack) if args.pack is not None else None
+    added = _kept(spine, walk) if args.never_regress else None
     if out.json:
-        out.object(msgspec.to_builtins(walk) | ({"pack": packed} if packed else {}))
+        more: dict[str, Any] = {"pack": packed} if packed else {}
+        out.object(msgspec.to_builtins(walk) | more | ({"never_regress": msgspec.to_builtins(added)} if added else {}))
         return Exit.OK
     _human(out, walk, verbose=args.verbose)
     if packed is not None:
         out.line()
         out.line(f"{packed.files} files in {visible(packed.path, 200)}; SHA256SUMS is {packed.sums_sha256}")
         out.line(f"check it anywhere: unzip it, then `python3 -I -S verify.py {packed.ledger}` in it")
+    if added is not None:
+        out.line()
+        out.line(said(added))
     return Exit.OK
 
 
@@ -78,6 +89,20 @@ def _packed(spine: Spine, walk: Walk, path: Path) -> Packed:
         if spine.settings.text_policy != "full":
             walk = spine.walk(without_text(walk.trace))
         return pack(spine, walk, "\n".join(markdown(walk)) + "\n", path)
+
+
+def _kept(spine: Spine, walk: Walk) -> Added:
+    from core.neverregress import add, item_of
+
+    return add(spine.settings.eval_baseline, item_of(walk))
+
+
+def said(added: Added) -> str:
+    """What became of the baseline, in a sentence."""
+    if not added.changed:
+        return f"{visible(added.file, 120)} holds it already; nothing was changed"
+    form = visible(added.item.correct_form, _LONG)
+    return f"added to {visible(added.file, 120)}: “{form}”  (not committed: review it, then commit)"
 
 
 def asked_and_answered(walk: Walk) -> str:

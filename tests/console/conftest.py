@@ -81,7 +81,7 @@ class Desk:
 
     async def type(self, text: str) -> None:
         """Type a text into the prompt."""
-        self.app.screen.focused.type(text)  # type: ignore[union-attr]
+        self.app.typist.type(text)
         await self.settle()
 
     def lines(self) -> list[str]:

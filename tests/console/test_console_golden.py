@@ -14,6 +14,7 @@ SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "registry": ("registry", "", ()),
     "registry-summary": ("registry", "", ("G", "enter")),
     "registry-buckets": ("registry", "", ("G", "enter", "right_square_bracket")),
+    "registry-gate": ("registry", "", ("G", "enter", "right_square_bracket", "right_square_bracket")),
     "registry-none": ("registry", "", ("slash",)),
     "lineage": ("lineage", "", ("l",)),
     "lineage-hop": ("lineage", "", ("l", "j", "j", "j", "d")),

@@ -9,17 +9,24 @@ from typing import Any
 import msgspec
 import pytest
 
+from console.changes import Changes
+from console.confirm import Confirm
 from console.jobs import Outcome
 from console.lines import Doc
+from console.plan import Ask, Plan, Touched
 from console.safe import strip
 from console.source import Checked, Entries, Pulse, Source
 from core.bundle import Tensor
-from core.corpus import Row, Search
+from core.comparison import AnchorRow, Decision, GateResult, Row
+from core.corpus import Row as CorpusRow
+from core.corpus import Search
 from core.entries import Detail, Entry
 from core.finding import Finding
+from core.gating import Gated
 from core.incident import Walk
 from core.ledger import Event
 from core.lineage import Hop, Lineage
+from core.position import Position, Signature
 from core.report import Count, EvalReport, EvalSet
 from core.spine import Spine
 from miniobserve.traces import Assignment, Found, Trace
@@ -82,6 +89,29 @@ def lineage(s: str) -> Lineage:
     return Lineage(sha=s, root=root, corpora=(s,))
 
 
+def position(s: str) -> Position:
+    signatures = tuple(
+        Signature(semver=s, seq=1, at=s, status=status, told=s)
+        for status in ("verified", "recorded", "mismatch")  # type: ignore[arg-type]
+    )
+    run = Event(seq=1, at=s, actor=s, host=s, kind=s, body={"result": s, "baseline": s, "stable": s}, prev=s, hash=s)
+    return Position(sha=s, seq=1, env=s, gated=run, outdated=(s,), signatures=signatures, denied={"promote": s})
+
+
+def gated(s: str) -> Gated:
+    row = Row(
+        base=Count(2, 3), cand=Count(1, 3), delta_pp=-33.3, blocked=True, against="baseline", tolerance_items=0,
+        flip_pp=33.3, wilson=(0.1, 0.9), flips_lost=(s,), flips_gained=(s,), mcnemar_p=0.1, holm_p=0.1,
+    )  # fmt: skip
+    compared = GateResult(
+        against="baseline", entry_sha=s, result="fail", reasons=(s,), tolerance_pp=2, total=row, false_accept=row,
+        anchor=AnchorRow(entry_sha=s, base=Count(1, 2), cand=Count(1, 2), delta_pp=0.0, budget_pp=5, blocked=False),
+        never_regress={s: False, f"{s}x": True},
+    )  # fmt: skip
+    decision = Decision(result="fail", reasons=(s,), warnings=(s,), buckets={s: row}, compared=(compared,))
+    return Gated(sha=s, seq=None, decision=decision, stable=s)
+
+
 class Hostile(Source):
     """A source whose every string is one of the hostile ones; which one, the test turns."""
 
@@ -99,6 +129,12 @@ class Hostile(Source):
     def detail(self, sha: str) -> Detail:
         return detail(sha, 1)
 
+    def position(self, sha: str) -> Position:
+        return position(self.s)
+
+    def compare(self, sha: str) -> Gated:
+        return gated(self.s)
+
     def events(self) -> Entries:
         return Entries(rows=tuple(event(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
 
@@ -109,7 +145,7 @@ class Hostile(Source):
         return lineage(self.s)
 
     def rows(self, dvc_hash: str, pattern: str) -> Search:
-        shown = tuple(Row(number=n, text=s, start=0, end=len(s)) for n, s in enumerate(self.strings))
+        shown = tuple(CorpusRow(number=n, text=s, start=0, end=len(s)) for n, s in enumerate(self.strings))
         return Search(dvc_hash=self.s, pattern=self.s, rows=9, matched=9, shown=shown, md5=self.s, sha256=self.s)
 
     def traces(self, asked: Any) -> Found:
@@ -163,8 +199,9 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
         view = desk.app.view
         for n, s in enumerate(hostile.strings):
             view.table.go(n)
-            view._detailed(Outcome(detail(s, n)))
-            for _ in range(4):
+            view._detailed(Outcome((detail(s, n), position(s))))
+            view.gated = (1, gated(s))
+            for _ in range(5):
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
             view._compared(Outcome((detail(s, 1), detail(hostile.strings[n - 1], 1))))
@@ -236,6 +273,41 @@ async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: An
                 dialog.dismiss(None)
                 await check(desk)
             drawn(desk, desk.app.prompt, desk.app.header, desk.app.crumb_line)
+            desk.app.clear_notifications()
+
+
+def plan(s: str, verb: str) -> Plan:
+    run = Event(seq=1, at=s, actor=s, host=s, kind=s, body={"result": s}, prev=s, hash=s)
+    asks = tuple(Ask(id=name, label=s, text=s, hint=s) for name in ("semver", "reason", "verdict"))
+    return Plan(
+        verb=verb, sha=s, name=s, env=s, seq=1, key=s, names=(s,), before=s, after=f"{s}SEMVER", gated=run, signed=True,
+        touches=Touched(arms=(s,), share_bp=1, an_hour=2), asks=asks, taken={s: s},
+    )  # fmt: skip
+
+
+async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
+    changes = Changes(hostile._spine)
+    async with run_console(hostile, size=SIZE, changes=changes, write=True) as desk:
+        for n, s in enumerate(hostile.strings):
+            dialog = Confirm(
+                plan(s, ("promote", "rollback", "route", "tombstone")[n % 4]), desk.app.clock(), confirmed=str
+            )
+            for editor in dialog.form.editors.values():
+                editor.paste(s)
+            dialog.form.at = dialog.form.stops[n % len(dialog.form.stops)]
+            dialog.stop(s)
+            for line in (*dialog.draw(100), dialog._title()):
+                harmless(strip(line, 140, desk.app.palette))
+            if n % 10 == 0:
+                desk.app.push_screen(dialog)
+                await desk.pilot.pause()
+                await check(desk)
+                await desk.pilot.press("ctrl+y", "tab", "up")
+                await check(desk)
+                drawn(desk, desk.app.screen.query_one("Doc"))
+                dialog.dismiss(None)
+                await check(desk)
+            desk.app.changed(Outcome(f"#{n} {s}"))
             desk.app.clear_notifications()
 
 

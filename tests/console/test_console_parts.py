@@ -196,3 +196,16 @@ def test_two_way_tables_are_found_whatever_they_are_called() -> None:
     assert "25.0" in text
     assert "100.0" in text
     assert "n = 4 a cell" in text
+
+
+def test_heat_map_heads_are_whole_words_on_as_many_lines_as_they_need() -> None:
+    tenses = ("infinitive", "present_simple", "past_participle")
+    buckets = {f"g/go/{tense}": Count(1, 4) for tense in tenses}
+    lines = [line.plain for line in heat(tables(buckets, {})[0][0], 40)]
+    head = [line.split() for line in lines[: next(n for n, line in enumerate(lines) if " go" in line)]]
+    assert "present" in head[0]
+    assert "simple" in head[1]
+    assert any("particip" in word for row_ in head for word in row_)
+    assert not any("…" in line for line in lines)
+    narrow = [line.plain for line in heat(tables(buckets, {})[0][0], 20)]
+    assert "past_participle" in narrow[-1], "a column that does not fit is named"

@@ -151,6 +151,38 @@ def test_no_color_writes_no_colour(terminal: Any) -> None:
     assert not codes & {str(n).encode() for n in (*range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108))}
 
 
+def test_keys_that_come_at_once_are_taken_in_their_order(terminal: Any) -> None:
+    console = terminal()
+    console.until("tombstoned")
+    console.press("/lora\r:history 3\r/kind:promoted\r")
+    console.until("/kind:promoted")
+    console.press("\x03")
+    assert console.ended() == 0
+
+
+def test_a_quit_right_after_a_promotion_was_confirmed(terminal: Any, project: Path, seed: Any) -> None:
+    with Spine(seed.settings_of(project), readonly=True) as spine:
+        sha = next(e.sha for e in spine.registry.list() if e.status == "pending")
+    console = terminal("--write")
+    console.until("promote")
+    console.until("tombstoned")
+    console.press("jj")
+    console.until(sha[:32])
+    console.press("P")
+    console.until("type its name")
+    console.press(f"quick\r{sha[:12]}\r\x03")
+    assert console.ended() == 0
+    assert console.given_back()
+    parting = console.output.decode("utf-8", "replace").rpartition("\x1b[?1049l")[2]
+    command = re.search(r"spine (promote [0-9a-f]{12} .*--key \S+)", parting)
+    if command is not None:  # it was under way: the command that was told says what became of it
+        env = {**os.environ, "SPINE_ROOT": str(project)}
+        done = subprocess.run([SPINE, *command.group(1).split()], capture_output=True, text=True, env=env, check=False)
+        assert done.returncode == 0, done.stderr
+    with Spine(seed.settings_of(project), readonly=True) as spine:
+        assert sum(e.kind == "promoted" and e.body["sha"] == sha for e in spine.registry.events()) == 1
+
+
 def test_hostile_data_writes_nothing_of_its_own(terminal: Any, project: Path, seed: Any, strings: list[str]) -> None:
     with Spine(seed.settings_of(project), readonly=False) as spine:
         for text in strings:

@@ -104,17 +104,33 @@ def test_imports_are_light(module: str, absent: list[str]) -> None:
     assert done.stdout.strip() == ""
 
 
-def test_only_source_reads_stores() -> None:
+def test_only_source_reads_stores_and_only_changes_writes_them() -> None:
     for file in FILES:
         names = {alias for node in ast.walk(ast.parse(file.read_text())) for alias in _imported(node)}
         if file.name not in ("source.py", "command.py"):
             assert not names & {"core.spine", "core.registry", "miniobserve.reader", "sqlite3"}, file.name
+        text = file.read_text()
+        assert ("readonly=False" in text) == (file.name == "changes.py"), file.name
 
 
 def test_bindings_are_the_table() -> None:
     from console.actions import ACTIONS
 
     assert {binding.id for binding in Console.BINDINGS} == {action.id for action in ACTIONS}
+
+
+def test_what_changes_something_is_a_capital_that_only_write_mode_has() -> None:
+    from console.actions import ACTIONS, CHANGES
+    from console.writing import Writing
+
+    asked = {name.removeprefix("action_") for name in vars(Writing) if name.startswith("action_")}
+    assert {action.id for action in CHANGES} == asked
+    for action in ACTIONS:
+        if action.mutates:
+            assert all(len(key) == 1 and key.isupper() for key in action.keys), action.id
+    for file in FILES:
+        if file.name not in ("changes.py", "writing.py"):
+            assert "carry_out" not in file.read_text(), file.name
 
 
 def _imported(node: ast.AST) -> list[str]:

@@ -118,20 +118,40 @@ async def test_a_ledger_that_goes_away_is_disconnected(
         kept = project / ".spine/kept.db"
         ledger.rename(kept)
         if replaced:
-            shutil.copy(kept, ledger)
+            create_ledger(spine.settings, "dev")
         desk.app.look()
         await desk.settle()
         assert "disconnected" in desk.lines()[0]
         assert "v0.3.0" in desk.text(), "numbers stay"
+        await desk.press("exclamation_mark")
+        assert ("another ledger stands" if replaced else "there is no ledger at") in desk.text()
+        await desk.press("escape")
         for key in ("j", "2", "6", "7", "1", "v", "o", "slash", "escape"):
             await desk.press(key)
-        await desk.press("exclamation_mark")
-        assert ("another file stands" if replaced else "ledger") in desk.text()
-        await desk.press("escape")
         if not replaced:
             kept.rename(ledger)
         await desk.press("r")
         assert "live" in desk.lines()[0]
+
+
+async def test_a_ledger_that_was_deleted_and_restored_is_live_by_itself(
+    project: Path, spine: Spine, run_console: Any
+) -> None:
+    async with run_console(Source(spine), interval=3600) as desk:
+        ledger = project / ".spine/ledger.db"
+        kept = shutil.copy(ledger, project / ".spine/kept.db")
+        ledger.unlink()
+        desk.app.look()
+        await desk.settle()
+        assert "disconnected" in desk.lines()[0]
+        shutil.copy(kept, ledger)
+        with Spine(spine.settings, readonly=False) as other:
+            other.registry.note("written after the restore")
+        desk.app.look()
+        await desk.settle()
+        assert "live" in desk.lines()[0]
+        await desk.press("7")
+        assert "written after the restore" in desk.text()
 
 
 async def test_an_unexpected_error_is_shown_and_nothing_dies(spine: Spine, run_console: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
+from core.baseline import baseline_bytes, baseline_of
 from core.cli import main
 from core.spine import open_spine
 
@@ -207,6 +208,26 @@ def test_traces(world: World, capsys: Capture) -> None:
     shown = run(capsys, "traces", "show", REQUEST, "--json").json
     assert (shown["sentence"], shown["entry_sha"], shown["feedback"]) == (SAID, world.silent, "dismissed")
     assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
+
+
+def test_incident_never_regress(world: World, capsys: Capture) -> None:
+    refused = run(capsys, "incident", REQUEST, "--never-regress")
+    assert (refused.code, refused.err.count("\n")) == (1, 2)
+    assert "there is no baseline" in refused.err
+    with open_spine(world.root, readonly=True) as spine:
+        detail = spine.registry.get("v0.1.0")
+    assert detail.eval_report is not None
+    made = baseline_of(detail.eval_report, reason="first", approved_in="#1", entry_sha=detail.entry.sha)
+    file = world.root / "eval_baseline.json"
+    file.write_bytes(baseline_bytes(made))
+    try:
+        first, second = (run(capsys, "incident", REQUEST, "--never-regress", "--json") for _ in range(2))
+        assert [done.json["never_regress"]["changed"] for done in (first, second)] == [True, False]
+        items = json.loads(file.read_bytes())["never_regress"]
+        assert [item["id"] for item in items] == [REQUEST]
+        assert "nothing was changed" in run(capsys, "incident", REQUEST, "--never-regress").out
+    finally:
+        file.unlink()
 
 
 def test_incident(world: World, capsys: Capture, tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""The gate tab of one entry: its newest gate run, the signatures under its promotions, and the comparison made now.
+
+Pure drawing of core's values; the rows and their words are those of ``spine gate``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from console.safe import Line, cells, cut, folded, row, safe
+from console.theme import Role
+from console.words import age, gate_word, heading, pairs, status
+from core.gatetable import HEAD, RIGHT, table
+from core.text import short
+
+if TYPE_CHECKING:
+    from core.gating import Gated
+    from core.position import Position
+
+_ROLES: dict[str, Role] = {"blocked": "bad", "warn": "warn", "ok": "good"}
+_LAST = ("95 % of now", "p", "before", "gained", "lost", "against", "may lose")
+"""Columns that are left out where there is no room, the first of them first."""
+_NAME = 14
+"""Fewest cells of a bucket's name."""
+
+
+def gate(position: Position, compared: Gated | None, now: datetime, width: int) -> list[Line]:
+    """Everything the gate says of an entry."""
+    lines = [*heading("newest gate run")[1:], *_run(position, now)]
+    lines += [*heading("signatures"), *_signatures(position, now)]
+    lines += heading("compared now with the baseline and production")
+    if compared is None:
+        return [*lines, safe(" press v to compare; nothing is written", "muted")]
+    return [*lines, *_comparison(compared, width)]
+
+
+def _run(position: Position, now: datetime) -> list[Line]:
+    gated = position.gated
+    if gated is None:
+        return [safe(" it was never gated: `spine gate` writes a run down", "warn")]
+    body = gated.body
+    stable = body.get("stable")
+    lines = pairs(
+        [
+            (
+                "result",
+                row(
+                    gate_word(str(body.get("result"))),
+                    safe(f"  #{gated.seq}  ", "muted"),
+                    age(gated.at, now),
+                    safe(" ago", "muted"),
+                ),
+            ),
+            ("baseline", safe(short(str(body.get("baseline") or "–")))),
+            ("production then", safe(short(str(stable)) if stable else "none")),
+        ]
+    )
+    return lines + [row(safe(" ! ", "warn"), safe(each, "warn")) for each in position.outdated]
+
+
+def _signatures(position: Position, now: datetime) -> list[Line]:
+    if not position.signatures:
+        return [safe(" it was never promoted, so no verdict stands under it", "muted")]
+    return pairs(
+        [
+            (each.semver, row(status(each.status), safe("  "), age(each.at, now), safe(f" ago  {each.told}")))
+            for each in position.signatures
+        ]
+    )
+
+
+def _comparison(compared: Gated, width: int) -> list[Line]:
+    decision = compared.decision
+    stable = f"production {short(compared.stable)}" if compared.stable else "nothing in production"
+    lines = [row(safe(" "), gate_word(decision.result), safe(f"  baseline and {stable}", "muted"))]
+    lines += [row(safe("   ✖ ", "bad"), safe(each)) for each in decision.reasons]
+    lines += [row(safe("   ! ", "warn"), safe(each)) for each in decision.warnings]
+    lines = [part for line in lines for part in folded(line, width)]
+    listed = table(decision)
+    if not listed:
+        return lines
+    cut_to = _columns([line.cells for line in listed], width)
+    lines += [safe(""), _cells(HEAD, cut_to, "head")]
+    lines += [_cells(line.cells, cut_to, _ROLES[line.state] if line.state != "ok" else "") for line in listed]
+    if len(cut_to) < len(HEAD):
+        lines.append(safe(f" {len(HEAD) - len(cut_to)} more columns: zoom (z) or widen the window", "faint"))
+    return lines
+
+
+def _columns(rows: list[tuple[str, ...]], width: int) -> dict[int, int]:
+    """The columns there is room for, by their place, each with its width; the bucket's name gives way."""
+    wide = {n: max(cells(each[n]) for each in (HEAD, *rows)) for n in range(len(HEAD))}
+    name = HEAD.index("bucket")
+    full, wide[name] = wide[name], min(wide[name], _NAME)
+    for title in _LAST:
+        if _needed(wide) <= width:
+            break
+        del wide[HEAD.index(title)]
+    wide[name] = max(6, min(full, wide[name] + width - _needed(wide)))
+    return wide
+
+
+def _needed(wide: dict[int, int]) -> int:
+    return sum(wide.values()) + 2 * len(wide)
+
+
+def _cells(values: tuple[str, ...], wide: dict[int, int], role: Role) -> Line:
+    pieces = [cut(safe(values[n], role), room, right=HEAD[n] in RIGHT) for n, room in wide.items()]
+    return row(safe(" "), row(*pieces, gap=2))

@@ -1,0 +1,124 @@
+"""A change that is about to be confirmed, as a frozen value: what it does, to whom, and what has to be typed first.
+
+Pure. It reads no store and changes nothing; what the rules allow, core has decided before.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from core.errors import BadInput
+from core.ledger import Event
+from core.state import SEMVER, check_reason, check_semver
+from core.text import short
+
+NAME = "name"
+"""Id of the field in which the object's own name is typed."""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that has to be typed, with what is suggested."""
+
+    id: str
+    label: str
+    text: str = ""
+    hint: str = ""
+
+
+class Touched(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose requests another entry will answer; nobody's where no arm is named and the share is 0."""
+
+    arms: tuple[str, ...] = ()
+    share_bp: int = 0
+    an_hour: int | None = None
+    """Requests of the last hour; None where nobody knows."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be done, decided on the ledger as it was after event ``seq``."""
+
+    verb: str
+    sha: str
+    name: str
+    """What the object is called."""
+    env: str
+    seq: int
+    key: str
+    """The idempotency key; for a file, the SHA-256 of the bytes it was decided on."""
+    names: tuple[str, ...] = ()
+    """Any of these must be typed; none means that nothing is."""
+    before: str = ""
+    after: str = ""
+    gated: Event | None = None
+    signed: bool = False
+    """True where only a signed verdict counts."""
+    touches: Touched = Touched()
+    asks: tuple[Ask, ...] = ()
+    taken: dict[str, str] = {}
+    """Semver → SHA of the entry that has it."""
+    item: Any = None
+    """The never-regress item, where that is what is added."""
+
+    @property
+    def fields(self) -> tuple[Ask, ...]:
+        """Everything that is typed, the object's own name last."""
+        if not self.names:
+            return self.asks
+        return (*self.asks, Ask(id=NAME, label="type its name", hint=" or ".join(self.names)))
+
+
+def problem(plan: Plan, field: str, text: str) -> str | None:
+    """What is wrong with what was typed into a field; None where nothing is."""
+    try:
+        if field == NAME:
+            return None if text in plan.names else f"type {' or '.join(plan.names)}"
+        if field == "semver":
+            check_semver(text)
+            owner = plan.taken.get(text)
+            return None if owner in (None, plan.sha) else f"{text} is {short(str(owner))} already"
+        if field == "reason":
+            check_reason(text)
+        elif not text.strip():
+            return "needed: this ledger takes signed verdicts only"
+    except BadInput as error:
+        return error.message
+    return None
+
+
+def unready(plan: Plan, values: Mapping[str, str]) -> str | None:
+    """The first field that is not right yet; None where all are."""
+    return next((ask.id for ask in plan.fields if problem(plan, ask.id, values.get(ask.id, "")) is not None), None)
+
+
+def next_semver(taken: Iterable[str]) -> str:
+    """The semver one would choose next: a minor version above the highest there is."""
+    found = [SEMVER.fullmatch(name) for name in taken]
+    numbers = [tuple(int(part) for part in match.groups()[:3]) for match in found if match is not None]
+    if not numbers:
+        return "v0.1.0"
+    major, minor, _ = max(numbers)
+    return f"v{major}.{minor + 1}.0"
+
+
+def command_of(plan: Plan, values: Mapping[str, str]) -> str:
+    """The headless command that does the same; with its key it also tells what became of it."""
+    if plan.verb == "never_regress":
+        return f"spine incident {shlex.quote(plan.name)} --never-regress"
+    words = [*_WORDS[plan.verb], short(plan.sha)]
+    for ask in plan.asks:
+        words += [f"--{ask.id}", values.get(ask.id, "")]
+    words += ["--expect", str(plan.seq), "--key", plan.key]
+    return shlex.join(["spine", *words])
+
+
+_WORDS = {
+    "promote": ("promote",),
+    "rollback": ("rollback",),
+    "route": ("route", "single"),
+    "release": ("release",),
+    "tombstone": ("tombstone",),
+}

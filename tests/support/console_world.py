@@ -1,0 +1,64 @@
+"""A small project made ready for changes: a committed baseline, and where asked a prod ledger with a signing key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import console_seed
+from core.baseline import Item, baseline_bytes, baseline_of
+from core.gating import gate_entry, signed_verdict
+from core.promotion import make_key
+from core.report import read_report
+from core.spine import Spine, create_ledger
+
+GO = Item(id="first-one", text="Yesterday he goed to school.", correct_form="went")
+
+
+def commit(root: Path) -> None:
+    """Commit everything in a project that git does not ignore."""
+    git = ["git", "-C", str(root), "-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "as it is", "--allow-empty"], check=True)
+
+
+def baseline(root: Path, sha: str, *, items: tuple[Item, ...] = ()) -> Path:
+    """The baseline of an entry, committed."""
+    with console_seed.open_project(root) as spine:
+        body = spine.registry.state().entries[sha].registered.body
+        report = read_report(spine.ledger.get(body["evidence"]["eval_report"]))
+    file = root / "eval_baseline.json"
+    made = baseline_of(report, reason="the first one", approved_in="#1", entry_sha=sha, never_regress=items)
+    file.write_bytes(baseline_bytes(made))
+    commit(root)
+    return file
+
+
+def prod(root: Path) -> tuple[str, Path]:
+    """A project whose ledger is prod, with one registered entry and the signed verdict on it; returns SHA and file."""
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / ".gitignore").write_text(".spine/\nbundles/\nverdict.json\n")
+    (root / "spine.toml").write_text('actor = "ada"\n')
+    settings = console_seed.settings_of(root)
+    create_ledger(settings, "prod")
+    hashes = console_seed.corpora(root)
+    with Spine(settings, readonly=False) as spine:
+        sha = spine.registry.register(console_seed.bundle(root / "bundles/one", 1, went=True, hashes=hashes)).sha
+        key, _ = make_key(spine, "ci-test", None)
+    baseline(root, sha)
+    with Spine(settings, readonly=False) as spine:
+        gated = gate_entry(spine, sha, baseline=settings.eval_baseline)
+        file = root / "verdict.json"
+        file.write_bytes(signed_verdict(spine, gated, key))
+    return sha, file
+
+
+def worse(root: Path, sha: str) -> None:
+    """Make the committed baseline better than an entry in one bucket, by more than may be lost."""
+    file = baseline(root, sha)
+    data = json.loads(file.read_bytes())
+    data["buckets"]["verb/go"]["k"] = data["buckets"]["verb/go"]["n"]
+    file.write_bytes(baseline_bytes(data))
+    commit(root)
