@@ -102,6 +102,18 @@ def test_expect_and_key(world: World, capsys: Capture, words: list[str]) -> None
     check_refused(run(capsys, "note", "other", "--key", "once"), 4)
 
 
+def test_the_worst_exposure_is_told_before_the_start(world: World, capsys: Capture) -> None:
+    (world.root / "l.json").write_text(json.dumps({"steps": [{"weight_bp": 500}], "window_seconds": 60}))
+    words = ("route", "canary", "v0.2.0", "--steps", "l.json", *WHY)
+    fill(world, {"stable": Arm()}, seconds=1)
+    worst = run(capsys, *words, "--json").json["worst_exposure"]
+    assert worst["answers"] == pytest.approx(0.05 * worst["requests_per_second"] * 60 * 2)
+    assert 1 < worst["requests_per_second"] < 100
+    run(capsys, "route", "single", "v0.1.0", *WHY)
+    (world.root / ".spine" / "traces.db").unlink()
+    assert "5 % of a rate nobody knows yet" in run(capsys, *words).out.splitlines()[0]
+
+
 def test_a_ladder_from_a_file(world: World, capsys: Capture) -> None:
     (world.root / "l.json").write_text(
         json.dumps({"steps": [{"weight_bp": 250, "min_samples": 3}, {"weight_bp": 900}]})
