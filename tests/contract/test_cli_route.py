@@ -264,3 +264,13 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
     fields = {name: getattr(lied, name) for name in lied.__struct_fields__} | forged
     leave_trace(world.root, "req-forged-1", "hi", "hi", assignment=type(lied)(**fields), entry_sha=other.sha)
     assert run(capsys, "incident", "req-forged-1", "--json").json["answers"][5]["status"] == "mismatch"
+
+
+def test_a_report_of_silence_says_so(world: World, capsys: Capture) -> None:
+    run(capsys, "route", "ab", "v0.2.0", *WHY)
+    assert "split: 0 learners" in run(capsys, "route", "report").out
+    fill(world, {"stable": Arm(), "candidate": Arm()}, graded=False)
+    out = run(capsys, "route", "report").out
+    assert "graded right: nothing was graded" in out
+    assert "accepted: no learner spoke about an answer" in out
+    assert "errors: +0.0 pp [" in out
