@@ -6,6 +6,8 @@ in them can open markup. It does not measure, colour or print.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from core.judgement import milliseconds, points
@@ -34,7 +36,7 @@ def parts(report: RouteReport) -> list[Part]:
     if report.split is not None:
         told.append(_split(report.split))
     if report.difference is not None:
-        told += _difference(report.difference, report.arms[1].name)
+        told += _difference(report.difference, report.arms)
     if report.shadow is not None:
         told += _shadow(report.shadow)
     return told
@@ -92,14 +94,13 @@ def _split(split: Split) -> str:
     return f"split: as set (Bayes factor {factor}, alarm over {SRM_ALARM:g}), safe to look at any time"
 
 
-def _difference(compared: Comparison, name: str) -> list[Part]:
-    told: list[Part] = [f"{visible(name, 20)} less stable, by learner, 95 % at every look together:"]
-    for label, found in (
-        ("graded right", compared.graded),
-        ("accepted", compared.accepted),
-        ("errors", compared.errors),
-    ):
-        told.append(f"  {label}: {_told(found)}")
+def _difference(compared: Comparison, arms: Sequence[ArmReport]) -> list[Part]:
+    told: list[Part] = [f"{visible(arms[1].name, 20)} less stable, by learner, 95 % at every look together:"]
+    graded = any(arm.graded.n for arm in arms)
+    spoken = any(sum(arm.feedback.values()) for arm in arms)
+    told.append(f"  graded right: {_told(compared.graded) if graded else 'nothing was graded'}")
+    told.append(f"  accepted: {_told(compared.accepted) if spoken else 'no learner spoke about an answer'}")
+    told.append(f"  errors: {_told(compared.errors)}")
     if compared.latency is not None:
         p = compared.latency_fixed_p
         once = f"; if looked at once: Welch p {p:.2g}" if p is not None else ""

@@ -125,8 +125,8 @@ def run_note(args: argparse.Namespace, spine: Spine) -> int:
     return receipt_told(Out.of(args), spine.registry.note(args.text, ref=sha, key=args.key))
 
 
-def receipt_told(out: Out, receipt: Receipt) -> int:
-    """Tell what a change left in the ledger."""
+def receipt_told(out: Out, receipt: Receipt, **more: Any) -> int:
+    """Tell what a change left in the ledger; ``more`` goes into the JSON alone."""
     event = receipt.event
     if out.json:
         answer: dict[str, Any] = {
@@ -135,6 +135,7 @@ def receipt_told(out: Out, receipt: Receipt) -> int:
             "created": receipt.created,
             "kind": event.kind,
             "warnings": receipt.warnings,
+            **more,
         }
         out.object(answer)
         return Exit.OK

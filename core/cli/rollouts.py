@@ -92,13 +92,13 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
     ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
     out = Out.of(args)
-    said = False
+    worst: dict[str, float | None] = {}
 
     def announce(weight_bp: int, guard: Guard) -> None:
-        nonlocal said
-        if not said and not out.json:
-            said = True
-            out.line(_worst(spine, weight_bp, guard))
+        if not worst:
+            worst.update(_worst(spine, weight_bp, guard))
+            if not out.json:
+                out.line(_told(worst, weight_bp, guard))
 
     with working("hashing the bundles"):
         receipt = spine.registry.canary(
@@ -110,7 +110,7 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
             key=args.key,
             announce=announce,
         )
-    return receipt_told(out, receipt)
+    return receipt_told(out, receipt, worst_exposure=worst or None)
 
 
 def run_weight(args: argparse.Namespace, spine: Spine) -> int:
@@ -138,9 +138,9 @@ def run_abort(args: argparse.Namespace, spine: Spine) -> int:
     return code
 
 
-def _worst(spine: Spine, weight_bp: int, guard: Guard) -> str:
-    """The worst exposure, from the rate of the newest traces where there are any."""
-    from core.canary import FAILS, exposure, rate
+def _worst(spine: Spine, weight_bp: int, guard: Guard) -> dict[str, float | None]:
+    """The worst exposure, from the rate of the newest traces; at 1/s where there are none."""
+    from core.canary import exposure, rate
     from core.ledger import storage_errors
 
     try:
@@ -149,7 +149,14 @@ def _worst(spine: Spine, weight_bp: int, guard: Guard) -> str:
     except SpineError:
         seen = None
     answers = exposure(weight_bp, guard.window_seconds, seen if seen is not None else 1.0)
+    return {"answers": answers, "requests_per_second": seen}
+
+
+def _told(worst: dict[str, float | None], weight_bp: int, guard: Guard) -> str:
+    from core.canary import FAILS
+
+    seen = worst["requests_per_second"]
     of = "a rate nobody knows yet (counted as 1/s)" if seen is None else f"{seen:.2g} requests/s"
-    share = f"{100 * weight_bp / FULL:g} %"
     interval = f"{FAILS} windows of {guard.window_seconds} s"
-    return f"worst exposure: {share} of {of} over {interval} = {answers:,.1f} answers before an abort"
+    share = f"{100 * weight_bp / FULL:g} %"
+    return f"worst exposure: {share} of {of} over {interval} = {worst['answers']:,.1f} answers before an abort"

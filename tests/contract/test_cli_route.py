@@ -102,6 +102,18 @@ def test_expect_and_key(world: World, capsys: Capture, words: list[str]) -> None
     check_refused(run(capsys, "note", "other", "--key", "once"), 4)
 
 
+def test_the_worst_exposure_is_told_before_the_start(world: World, capsys: Capture) -> None:
+    (world.root / "l.json").write_text(json.dumps({"steps": [{"weight_bp": 500}], "window_seconds": 60}))
+    words = ("route", "canary", "v0.2.0", "--steps", "l.json", *WHY)
+    fill(world, {"stable": Arm()}, seconds=1)
+    worst = run(capsys, *words, "--json").json["worst_exposure"]
+    assert worst["answers"] == pytest.approx(0.05 * worst["requests_per_second"] * 60 * 2)
+    assert 1 < worst["requests_per_second"] < 100
+    run(capsys, "route", "single", "v0.1.0", *WHY)
+    (world.root / ".spine" / "traces.db").unlink()
+    assert "5 % of a rate nobody knows yet" in run(capsys, *words).out.splitlines()[0]
+
+
 def test_a_ladder_from_a_file(world: World, capsys: Capture) -> None:
     (world.root / "l.json").write_text(
         json.dumps({"steps": [{"weight_bp": 250, "min_samples": 3}, {"weight_bp": 900}]})
@@ -252,3 +264,13 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
     fields = {name: getattr(lied, name) for name in lied.__struct_fields__} | forged
     leave_trace(world.root, "req-forged-1", "hi", "hi", assignment=type(lied)(**fields), entry_sha=other.sha)
     assert run(capsys, "incident", "req-forged-1", "--json").json["answers"][5]["status"] == "mismatch"
+
+
+def test_a_report_of_silence_says_so(world: World, capsys: Capture) -> None:
+    run(capsys, "route", "ab", "v0.2.0", *WHY)
+    assert "split: 0 learners" in run(capsys, "route", "report").out
+    fill(world, {"stable": Arm(), "candidate": Arm()}, graded=False)
+    out = run(capsys, "route", "report").out
+    assert "graded right: nothing was graded" in out
+    assert "accepted: no learner spoke about an answer" in out
+    assert "errors: +0.0 pp [" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 
 from answers import NS, Arm, leave_answers
 from core.canary import ERRORS, Decision, consider, decide, exposure, nanoseconds, rate, tick
-from core.errors import Unavailable
+from core.errors import Refused, Unavailable
 from core.judgement import Judgement, Result
 from core.ladder import ready, standing
 from core.spine import Spine, open_spine
@@ -254,6 +255,27 @@ def test_two_tickers_at_once_make_one_event(canary: Spine, right: float) -> None
     events = canary.registry.events()[seq:]
     assert [event.kind for event in events] == (["routed"] if right > 0.9 else ["routed", "held"])
     assert sum(each is not None and each.seq is not None for each in found) == 1
+
+
+def test_replicas_that_name_no_key_and_no_seq_make_more_than_one(canary: Spine) -> None:
+    """The broken twin: the same four, each advancing what it finds."""
+    seq = canary.registry.state().seq
+    replicas = [open_spine(canary.settings.root) for _ in range(4)]
+    gate = threading.Barrier(4)
+
+    def run(replica: Spine) -> None:
+        gate.wait()
+        with contextlib.suppress(Refused):
+            replica.registry.advance(reason="it passed")
+
+    threads = [threading.Thread(target=run, args=(replica,)) for replica in replicas]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for replica in replicas:
+        replica.close()
+    assert len(canary.registry.events()[seq:]) > 1
 
 
 def test_a_ledger_that_moved_is_no_failure(canary: Spine) -> None:

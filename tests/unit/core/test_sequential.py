@@ -90,6 +90,23 @@ def test_the_confidence_sequence_is_right_at_every_look(weight: float, share: fl
     assert naive / RUNS >= 0.20
 
 
+def test_the_tests_for_one_look_are_right_at_one_look() -> None:
+    """By unit: a z-test of shares, and Welch on unit means of skewed latencies. By request the same z is not."""
+    rng = np.random.default_rng(6)
+    z = naive = welch = 0
+    for _ in range(RUNS):
+        one, other = looks(draw(rng, weight=0.5, requests=1_500))[-1]
+        found = difference(one, other, horizon=200)
+        z += found is not None and found.fixed_p < 0.05
+        naive += naive_p(one, other) < 0.05
+        means = rng.lognormal(0, 0.8, 200)
+        p = welch_fixed_p(means[:100].tolist(), means[100:].tolist())
+        welch += p is not None and p < 0.05
+    assert z / RUNS <= 0.08
+    assert welch / RUNS <= 0.08
+    assert naive / RUNS >= 0.20
+
+
 def test_a_real_difference_is_seen() -> None:
     rng = np.random.default_rng(8)
     seen = 0

@@ -1,0 +1,64 @@
+"""The report's shadow table: its counts, and how often each of its p-values cries wolf over heavy learners."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.gatestats import mcnemar
+from core.routereport import MOST_BUCKETS, _shadow
+from miniobserve.evidence import Pair
+
+
+def test_counts_by_feature() -> None:
+    pairs = [
+        Pair("a", "|tense=past|verb=go|", live=False, shadow=True, n=9),
+        Pair("b", "|tense=past|verb=be|", live=True, shadow=True, n=5),
+        Pair("b", "|tense=past|verb=be|", live=True, shadow=False, n=1),
+        Pair("c", "|", live=False, shadow=False, n=2),
+    ]
+    found = _shadow(pairs)
+    counts = (found.pairs.both, found.pairs.only_live, found.pairs.only_shadow, found.pairs.neither)
+    assert counts == (5, 1, 9, 2)
+    assert found.pairs.p == mcnemar(1, 9)
+    assert found.p_by_unit == mcnemar(1, 1)
+    assert [each.bucket for each in found.buckets] == ["verb=go", "tense=past", "verb=be"]
+    assert found.buckets[0].p == pytest.approx(3 * mcnemar(0, 9))
+
+
+def test_many_features_are_cut_to_those_that_differ_most() -> None:
+    pairs = [Pair("a", f"|v={n}|", live=True, shadow=False, n=n + 1) for n in range(MOST_BUCKETS + 30)]
+    found = _shadow(pairs)
+    assert len(found.buckets) == MOST_BUCKETS
+    assert found.buckets[0].bucket == f"v={MOST_BUCKETS + 29}"
+
+
+def test_no_pairs() -> None:
+    found = _shadow([])
+    assert (found.pairs.p, found.p_by_unit, found.buckets) == (1.0, 1.0, ())
+
+
+def test_by_learner_two_equal_models_are_equal() -> None:
+    """Each learner has a habit that one of the two happens to be bad at; which one is a coin. Pairs taken as
+    independent call that a difference far too often: the table says so, and shows the other p beside it.
+    """
+    rng = np.random.default_rng(2)
+    runs, by_unit, by_pair = 400, 0, 0
+    for _ in range(runs):
+        amount = np.ones(200)
+        amount[:40] = 4 + 8 * rng.pareto(1.2, 40)
+        n = rng.poisson(2_000 * amount / amount.sum())
+        lean = rng.choice((0.2, 0.8), 200)
+        gained = rng.binomial(rng.binomial(n, 0.2), lean)
+        lost = rng.binomial(rng.binomial(n, 0.2), 1 - lean)
+        pairs = [
+            Pair(str(unit), "|", live=live, shadow=not live, n=int(count))
+            for unit in range(200)
+            for live, count in ((False, gained[unit]), (True, lost[unit]))
+            if count
+        ]
+        found = _shadow(pairs)
+        by_unit += found.p_by_unit < 0.05
+        by_pair += found.pairs.p < 0.05
+    assert by_unit / runs <= 0.075  # 5 %, and what 400 runs may add to it
+    assert by_pair / runs >= 0.20
