@@ -14,6 +14,8 @@ import msgspec
 import stores
 from rows import Row, median
 
+from miniobserve.archive import Archive
+from miniobserve.export import export_day
 from miniobserve.reader import TraceReader
 from miniobserve.writer import TraceWriter
 
@@ -40,9 +42,30 @@ def rows() -> Iterator[Row]:
         yield Row(what, 1000 * looked, "ms", 5, "SQLite by hand", 1000 * plain)
         mine = _write(url, reader, ids[0])
         yield Row("durable traces written a second", mine, "/s", None, "MLflow tracing", wrote, "more")
+        yield from _closed_day(url, Path(folder), looked)
         yield from _postgres(path, looked, mine)
         by_hand.close()
         reader.close()
+
+
+def _closed_day(url: str, folder: Path, looked: float) -> Iterator[Row]:
+    """One of the thirty days as Parquet: exporting it, and a look-up there."""
+    live = TraceReader.open(url)
+    day = live.days("2026-01-01")[3]
+    ids = [row[1] for row in live.day_rows(day)]
+    live.close()
+    archive = Archive(folder / "parquet")
+    started = time.perf_counter()
+    done = export_day(url, archive, day, prune=True)
+    took = time.perf_counter() - started
+    assert done is not None
+    yield Row(f"closing a day of {done.rows:,} traces, read back and pruned", took, "s", None, "", None)
+    reader, picks = TraceReader.open(url, archive.folder), random.Random(6)
+    found = median(lambda: reader.get(picks.choice(ids)), runs=30)
+    what = f"look-up in a closed day of {done.rows:,} (Parquet)"
+    yield Row(what, 1000 * found, "ms", None, "the same request while live", 1000 * looked)
+    reader.close()
+    archive.close()
 
 
 def _postgres(path: Path, looked: float, wrote: float) -> Iterator[Row]:

@@ -133,9 +133,8 @@ class Ledger:
                     earlier = self._append(tx, drafts, expected, key, asked, sealed)
                 return ([earlier], False) if earlier else (sealed, True)
             except StorageError as error:
-                if error.kind == "lost":
-                    doubtful += [sealed] if sealed else []
-                elif error.kind != "conflict":
+                doubtful += [sealed] if sealed and error.kind == "lost" else []
+                if error.kind != "conflict" and (error.kind != "lost" or attempt == _TRIES - 1):
                     raise _told(error, doubtful) from error
                 time.sleep(os.urandom(1)[0] / 25_600 if attempt else 0)  # writers that met should not meet again
         raise Conflict(f"others appended {_TRIES} times meanwhile; nothing was changed", "try again when it is quieter")

@@ -42,7 +42,7 @@ ON_A_LEDGER = [
 ]  # fmt: skip
 ON_TRACES = [
     ["traces", "list"], ["traces", "show", REQUEST], ["incident", REQUEST], ["route", "report"],
-    ["drift", "report"], ["cost"],
+    ["drift", "report"], ["cost"], ["traces", "export"],
 ]  # fmt: skip
 
 
@@ -103,6 +103,7 @@ BAD_INPUT = [
     ["promote", "v0.1.0", "--semver", "v1.0.0"], ["promote", "v0.1.0", *WHY], ["route", "single", "v0.2.0"],
     ["tombstone", "v0.2.0"], ["promote", "v0.1.0", "--semver", "1.0", *WHY], ["history", "--limit", "-1"],
     ["history", "--limit", "many"], ["traces", "list", "--outcome", "bad"], ["traces", "list", "--feature", "verb"],
+    ["traces", "export", "--day", "9999-01-01"],
     ["traces", "list", "--day", "2026-13-01"], ["verify", "--checkpoint", "7"], ["route", "show", "--at", "25:00"],
     ["note", " "], ["sha", "nosuch"], ["sha", "spine.toml"], ["sha", "."], ["whois", "spine.toml"],
     ["register", "no/such/folder"], ["register", "."], ["impact", "nosuch"], ["incident", "req-nobody"],

@@ -62,7 +62,9 @@ def test_backends_ended_in_the_middle_of_appends(ledger: Ledger, postgres_url: s
 
     def kill() -> None:
         nonlocal fired
-        while not done.wait(0.03):
+        for _ in range(25):  # not for ever: on a slow machine nobody would get a word in
+            if done.wait(0.03):
+                return
             fired += end_backends(schema_of(postgres_url))
 
     killer = threading.Thread(target=kill)
@@ -261,3 +263,24 @@ def test_an_idle_connection_holds_nothing(ledger: Ledger, postgres_url: str) -> 
     )
     assert {state for (state,) in rows} == {"idle"}
     reader.close()
+
+
+def test_a_server_that_is_gone_fails_writes_and_reads_until_it_is_back(postgres_url: str) -> None:
+    with Cut(postgres_url, "before") as cut:
+        writer, reader = TraceWriter(cut.url), TraceReader.open(cut.url)
+        writer.submit(make_trace("request-0")).result(5)
+        assert reader.get("request-0") is not None
+        cut.close()
+        assert end_backends(schema_of(postgres_url)) == 2
+        for future in (writer.submit(make_trace("request-1")), writer.probe()):
+            error = future.exception(10)
+            assert isinstance(error, StorageError)
+            assert error.kind == "unavailable"
+        with pytest.raises(StorageError, match="refused"):
+            reader.get("request-0")
+        cut.reopen()
+        writer.probe().result(5)
+        writer.submit(make_trace("request-1")).result(5)
+        assert reader.get("request-1") is not None
+        writer.close()
+        reader.close()

@@ -107,6 +107,12 @@ class Cut:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    def reopen(self) -> None:
+        """Take connections again, at the same place."""
+        port = int(self.url.partition("@127.0.0.1:")[2].partition("/")[0])
+        self._listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
