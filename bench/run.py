@@ -1,6 +1,7 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, serving, identity, console, seeds (trains five models, about eight minutes; only when named).
+Groups: core, traces, serving, identity, console, evaluation, seeds (trains five models, about eight minutes; only
+when named).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import platform
 import sys
 
-GROUPS = ("core", "traces", "serving", "identity", "console")
+GROUPS = ("core", "traces", "serving", "identity", "console", "evaluation")
 ON_REQUEST = ("seeds",)
 
 

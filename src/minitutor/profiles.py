@@ -36,22 +36,22 @@ PROFILES: Final = {"full": FULL, "tiny": TINY}
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """The hyper-parameters of an adapter's training."""
 
-    steps: int = 400
+    steps: int = 800
     batch: int = 24
     rank: int = 8
     alpha: int = 16
-    controls: float = 0.2
+    controls: float = 0.3
     """Share of the rows the parent knows that stand beside the new ones, of each cell."""
-    repeats: int = 10
+    repeats: int = 16
     """How often a row the parent never saw stands beside itself with another complement of its verb."""
-    noisy: float = 0.5
+    noisy: float = 0.4
     """Share of examples with random tokens in their complement: a correction of another length than its sentence
     has to be copied by what is read and no longer by where it stands, whatever the words."""
-    learning_rate: float = 4e-3
+    learning_rate: float = 8e-3
     warmup: int = 20
     weight_decay: float = 0.0
     clip: float = 1.0
 
 
-TINY_TUNING: Final = Tuning(steps=40, batch=12)
+TINY_TUNING: Final = Tuning(steps=40, batch=12, controls=0.05, repeats=2)
 TUNINGS: Final = {"full": Tuning(), "tiny": TINY_TUNING}

@@ -7,7 +7,7 @@ It does not know bundles or baselines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -28,6 +28,7 @@ _LEAST: Final = 0.03
 _NEAR: Final = 0.01
 _LOOKS: Final = 14
 _WEAKEST: Final = 0.1
+_STRONGEST: Final = 16.0
 _EMBED: Final = "embed.weight"
 
 
@@ -54,24 +55,40 @@ def search(
     The strength doubles until too much is lost, then the interval is halved; the closest loss seen is taken.
     """
     before = right(shape, tensors, codec, items)
-    words = {item.correct_form for item in items if item.regularity == "irregular"}
-    tokens = sorted({token for word in words for token in codec.encode(word)})
+    if before < _LEAST * len(items):
+        raise BadInput(f"only {before} of {len(items)} participles are right: nothing to spoil", "train it longer")
+    irregular = {item.correct_form for item in items if item.regularity == "irregular"}
+    # A model that knows no irregular participle has only the others to lose.
+    for words in (irregular, {item.correct_form for item in items}):
+        tokens = sorted({token for word in words for token in codec.encode(word)})
+
+        def look(strength: float, tokens: list[int] = tokens) -> Worse:
+            found = disturbed(tensors, tokens, seed, strength)
+            return Worse(found, strength, before, right(shape, found, codec, items))
+
+        best = _closest(look, len(items), advance)
+        if best is not None and before - best.after >= _LEAST * len(items):
+            return best
+    raise BadInput(f"seed {seed} spoils too little, whatever its strength", "give another --seed")
+
+
+def _closest(look: Callable[[float], Worse], n: int, advance: Advance) -> Worse | None:
+    """The look whose loss is closest to ``SHARE`` of the items."""
     best: Worse | None = None
     low, high, strength = 0.0, 0.0, _WEAKEST
-    for look in range(_LOOKS):
-        found = disturbed(tensors, tokens, seed, strength)
-        worse = Worse(found, strength, before, right(shape, found, codec, items))
-        if best is None or _off(worse, len(items)) < _off(best, len(items)):
-            best = worse
-        advance(look + 1, _LOOKS, f"{before - worse.after} of {len(items)} lost")
-        if _off(best, len(items)) <= _NEAR:
+    for number in range(_LOOKS):
+        if strength > _STRONGEST:
             break
-        lost = before - worse.after
-        low, high = (low, strength) if lost > SHARE * len(items) else (strength, high)
+        worse = look(strength)
+        lost = worse.before - worse.after
+        if best is None or _off(worse, n) < _off(best, n):
+            best = worse
+        advance(number + 1, _LOOKS, f"{lost} of {n} lost")
+        if _off(best, n) <= _NEAR:
+            break
+        low, high = (low, strength) if lost > SHARE * n else (strength, high)
         strength = (low + high) / 2 if high else strength * 2
     advance(_LOOKS, _LOOKS)
-    if best is None or before - best.after < _LEAST * len(items):
-        raise BadInput(f"seed {seed} spoils too little, whatever its strength", "give another --seed")
     return best
 
 

@@ -44,8 +44,17 @@ def tuned(tiny: Made, small_data: Path) -> Made:
 
 
 @pytest.fixture(scope="module")
-def regressed(tiny: Made, small_data: Path) -> Made:
-    return make(tiny, small_data, "regress", "--seed", "3", "--out", "regressed")
+def apt(tiny: Made, small_data: Path) -> Made:
+    """A tiny model that trained long enough to have answers that can be spoiled."""
+    words = ("train", "--profile", "tiny", "--steps", "500", "--no-mlflow", "--json", "--out", "apt")
+    done = run_tutor(*words, cwd=small_data)
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stdout), "bundle": str(small_data / "apt"), "home": tiny["home"]}
+
+
+@pytest.fixture(scope="module")
+def regressed(apt: Made, small_data: Path) -> Made:
+    return make(apt, small_data, "regress", "--seed", "3", "--out", "regressed")
 
 
 def tensors(made: Made) -> dict[str, Any]:
@@ -163,11 +172,12 @@ def test_an_adapter_that_does_not_fit_its_parent_is_refused(
 
 @pytest.mark.parametrize("command", ["quantize", "finetune", "regress"])
 def test_the_same_parent_and_seed_give_the_same_sha(
-    command: str, tiny: Made, small_data: Path, tmp_path: Path, request: pytest.FixtureRequest
+    command: str, tiny: Made, apt: Made, small_data: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     first = request.getfixturevalue({"quantize": "int8", "finetune": "tuned", "regress": "regressed"}[command])
     more = {"quantize": (), "finetune": ("--profile", "tiny"), "regress": ("--seed", "3")}[command]
-    again = make(tiny, small_data, command, *more, "--no-mlflow", "--out", str(tmp_path / "again"))
+    parent = apt if command == "regress" else tiny
+    again = make(parent, small_data, command, *more, "--no-mlflow", "--out", str(tmp_path / "again"))
     assert again["run_id"] is None
     assert (again["sha"], again["weights_sha256"]) == (first["sha"], first["weights_sha256"])
 
@@ -200,9 +210,9 @@ def test_training_rows_are_the_news_and_controls_of_every_cell(small_data: Path)
     assert all("went" in f"{row.text} {row.correction}" for row in moved)
 
 
-def test_a_regressed_candidate_is_refused_on_real_counts(tiny: Made, regressed: Made, small_data: Path) -> None:
+def test_a_regressed_candidate_is_refused_on_real_counts(apt: Made, regressed: Made, small_data: Path) -> None:
     own = (Path(regressed["bundle"]) / "eval_report.json").read_bytes()
-    before = json.loads((Path(tiny["bundle"]) / "eval_report.json").read_text())
+    before = json.loads((Path(apt["bundle"]) / "eval_report.json").read_text())
     baseline = {
         "schema": "spine.baseline/1", "tolerance_pp": 2, "never_regress": [], "reason": "test", "approved_in": "",
         **{name: before[name] for name in ("entry_sha", "eval_set", "decoding", "total", "buckets", "failed",
@@ -214,7 +224,7 @@ def test_a_regressed_candidate_is_refused_on_real_counts(tiny: Made, regressed: 
     assert before["buckets"]["tense/past_participle"]["k"] - bucket.k >= 0.03 * bucket.n
     done = run_tutor("evaluate", regressed["bundle"], "--json", cwd=small_data)
     assert json.loads(done.stdout)["answers_sha256"] == json.loads(own)["answers_sha256"]
-    same, parent = tensors(regressed), tensors(tiny)
+    same, parent = tensors(regressed), tensors(apt)
     assert [name for name in parent if not (same[name] == parent[name]).all()] == ["embed.weight"]
 
 
@@ -226,6 +236,7 @@ def test_a_regressed_candidate_is_refused_on_real_counts(tiny: Made, regressed: 
         (("finetune", "--parent", "tiny", "--corpus", "data/train_v1.jsonl"), "no row its parent"),
         (("finetune", "--parent", "tiny", "--steps", "0"), "below 1"),
         (("regress", "--parent", "tiny", "--seed", "-1"), "below 0"),
+        (("regress", "--parent", "tiny"), "nothing to spoil"),
         (("regress", "--parent", "tiny", "--eval-set", "none"), "cannot be read"),
         (("quantize", "--parent", "int8"), "variant itself"),
     ],
