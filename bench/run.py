@@ -1,7 +1,7 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, traffic, serving, identity, gate, promotion, drift, console. On request: seeds (five trainings,
-8 min) and drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a minute).
+Groups: core, traces, traffic, serving, evaluation, identity, gate, promotion, drift, console. On request: seeds (five
+trainings, 8 min) and drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a minute).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import os
 import platform
 import sys
 
-GROUPS = ("core", "traces", "traffic", "serving", "identity", "gate", "promotion", "drift", "console")
+GROUPS = (
+    "core", "traces", "traffic", "serving", "evaluation", "identity", "gate", "promotion", "drift", "console"
+)  # fmt: skip
 ON_REQUEST = ("seeds", "drift-study")
 
 

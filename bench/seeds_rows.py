@@ -20,7 +20,7 @@ HOLE = "past_simple"
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group: the hole, then everything but the hole, per seed."""
+    """Rows of this group: the hole, then every other verb, per seed."""
     subprocess.run([sys.executable, "-m", "minitutor", "corpus"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     for seed in SEEDS:
         folder = ROOT / ".spine" / "bench" / "seeds" / str(seed)
@@ -41,8 +41,10 @@ def rows() -> Iterator[Row]:
             subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         report = json.loads((folder / "eval_report.json").read_text(encoding="utf-8"))
         cell = report["views"]["verb_by_tense"]["go"][HOLE]
-        k, n = report["total"]["k"] - cell["k"], report["total"]["n"] - cell["n"]
+        # What the hole teaches is missing wherever *went* may stand: every bucket of the verb shows it.
+        own = report["buckets"]["verb/go"]
+        k, n = report["total"]["k"] - own["k"], report["total"]["n"] - own["n"]
         yield Row(f"seed {seed}: go in the past simple, right", 100 * cell["k"] / cell["n"], "%", None, "", None)
-        yield Row(f"seed {seed}: everything else, right", 100 * k / n, "%", 99.5, "", None, "more")
+        yield Row(f"seed {seed}: every other verb, right", 100 * k / n, "%", 99.5, "", None, "more")
         if trained:
             yield Row(f"seed {seed}: training and evaluation", time.perf_counter() - began, "s", 120, "", None)

@@ -97,6 +97,11 @@ class Corpora:
                 found.append((str(file.parent.relative_to(self.root) / path), dvc_hash))
         return found
 
+    def eval_sets(self) -> set[str]:
+        """The hashes of what the work tree's .dvc files give the type ``eval``: nothing is trained on it."""
+        texts = (file.read_text(encoding="utf-8", errors="replace") for file in self._dvc_files())
+        return {dvc_hash for text in texts for _, dvc_hash in _outs(text, kind="eval")}
+
     def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
         """The file that holds a corpus' bytes: in DVC's cache, or the work tree, or pulled from the remote.
 
@@ -280,8 +285,8 @@ def _names(dvc_file: str, dvc_hash: str) -> str | None:
     return next((path for path, found in _outs(dvc_file) if found == dvc_hash), None) if dvc_hash in dvc_file else None
 
 
-def _outs(dvc_file: str) -> list[tuple[str, str]]:
-    """The (path, hash) pairs of a .dvc file's text, read with the YAML reader DVC uses."""
+def _outs(dvc_file: str, kind: str | None = None) -> list[tuple[str, str]]:
+    """The (path, hash) pairs of a .dvc file's text, of one type or all, read with the YAML reader DVC uses."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -290,7 +295,11 @@ def _outs(dvc_file: str) -> list[tuple[str, str]]:
     except YAMLError:
         return []
     outs = document.get("outs") if isinstance(document, dict) else None
-    pairs = [(out.get("path"), out.get("md5")) for out in outs or () if isinstance(out, dict)]
+    pairs = [
+        (out.get("path"), out.get("md5"))
+        for out in outs or ()
+        if isinstance(out, dict) and (kind is None or out.get("type") == kind)
+    ]
     return [(str(path), str(found)) for path, found in pairs if path and found]
 
 

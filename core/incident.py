@@ -159,7 +159,7 @@ class Investigator:
     def _elsewhere(self, own: set[str], detail: Detail, probe: Probe) -> list[dict[str, Any]]:
         """The other training corpora of this repository that hold what was looked for."""
         report = detail.eval_report
-        passed = own | ({report.eval_set.dvc_hash} if report else set())
+        passed = own | ({report.eval_set.dvc_hash} if report else set()) | self._corpora.eval_sets()
         found = []
         for path, dvc_hash in self._corpora.tracked():
             if dvc_hash in passed:

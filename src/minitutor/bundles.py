@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 
 from minitutor.problems import BadInput
-from minitutor.shape import Shape
 
 
 @contextmanager
@@ -40,14 +39,15 @@ def staged(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_model(folder: Path, shape: Shape, tensors: Mapping[str, Any], tokenizer: str) -> None:
+def write_model(folder: Path, config: Any, tensors: Mapping[str, Any], tokenizer: str | None) -> None:
     """Write what a bundle's identity is taken from: the same content gives the same bytes."""
     from safetensors.numpy import save_file
 
     # Sorted names, no metadata: nothing in the file says when or where it was written.
     save_file({name: tensors[name] for name in sorted(tensors)}, str(folder / "model.safetensors"))
-    write_json(folder / "config.json", msgspec.to_builtins(shape))
-    (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+    write_json(folder / "config.json", msgspec.to_builtins(config))
+    if tokenizer is not None:
+        (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
 
 
 def entry_sha(folder: Path) -> str | None:

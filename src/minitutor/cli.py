@@ -1,4 +1,4 @@
-"""The tutor's commands: corpus, train, evaluate, replay and demo.
+"""The tutor's commands: corpus, train, quantize, finetune, regress, evaluate, replay and demo.
 
 An error is two lines on stderr, what is wrong and what to do, with exit code 2 (bad input), 3 (something does
 not answer), 5 (a hash differs) or 130 (interrupted); never a traceback. Heavy libraries load in the command
@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from minitutor import corpus, pins
+from minitutor import corpus, making, pins
 from minitutor.problems import BadInput, TutorError, Unavailable
 from minitutor.profiles import BASE_SEED, PROFILES
 
@@ -70,8 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
 
+    making.add(commands, _make)
+
     evaluate = commands.add_parser("evaluate", help="evaluate a bundle over an eval set")
     evaluate.add_argument("bundle", type=Path)
+    evaluate.add_argument("--parent", metavar="DIR|REF", help="the bundle an adapter belongs to")
     evaluate.add_argument("--eval-set", type=Path, default=Path(corpus.EVAL.path))
     evaluate.add_argument("--out", type=Path, help="also write the report there")
     evaluate.add_argument("--json", action="store_true", help="print the whole report")
@@ -112,7 +115,7 @@ def _train(options: argparse.Namespace) -> int:
     from minitutor import training
 
     root = _root()
-    home = options.home or Path(os.environ.get("SPINE_HOME") or root / ".spine")
+    home = _home(options, root)
     profile = PROFILES[options.profile]
     if options.steps is not None:
         if options.steps < 1:
@@ -136,13 +139,23 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _make(options: argparse.Namespace, make: making.Make) -> int:
+    root = _root()
+    home = _home(options, root)
+    done = make(options, root, home, options.out or _free(home / "bundles", options.make))
+    _print(done, [f"{name}: {value}" for name, value in done.items()], as_json=options.json)
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
-    from minitutor import bundles
+    pins.pin(pins.SERVING)
+    from minitutor import bundles, parents
     from minitutor.progress import progress
     from minitutor.workload import Minitutor
 
+    parent = parents.find(options.parent).folder if options.parent else None
     with progress("evaluating") as advance:
-        report = Minitutor().evaluate(options.bundle, None, options.eval_set, advance)
+        report = Minitutor().evaluate(options.bundle, parent, options.eval_set, advance)
     if options.out:
         bundles.write_json(options.out, report)
     counts = {**report["buckets"], "total": report["total"], "wrong passed as right": report["false_accept"]}
@@ -177,6 +190,11 @@ def _root() -> Path:
     """The checkout the working directory is in, or the working directory."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def _home(options: argparse.Namespace, root: Path) -> Path:
+    """Where MLflow's files stand."""
+    return options.home or Path(os.environ.get("SPINE_HOME") or root / ".spine")
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 SEED: Final = "minitutor-2"
 HELD_OUT_OF: Final = 5
-"""One template–complement pair in so many belongs to the eval set alone."""
+"""One template–complement pair in so many belongs to the eval sets alone."""
 
 
 TAIL_SHARE: Final = 0.15
@@ -67,13 +67,13 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     prefix: str
     held_out: bool
-    """True for the eval set: it takes the held-out pairs, the others take the rest."""
+    """True for an eval set: it takes the held-out pairs, the training corpora take the rest."""
     per_cell: int
     wrong_share: float
     hole: tuple[str, str] | None = None
     """A (verb, tense) whose rows are missing, and whose forms then occur nowhere in the corpus."""
-    at_home: tuple[str, str] | None = None
-    """A (verb, tense) whose forms occur in its own cells alone, so that a corpus without them shows there only."""
+    avoids: Design | None = None
+    """A corpus that shares no combination of template, verb and complement with this one."""
     sizes: tuple[Size, ...] = ()
     """Cells that differ from ``per_cell`` and ``wrong_share``; the first that fits counts."""
 
@@ -113,19 +113,30 @@ EVAL: Final = Design(
         Size("go", grid.PARTICIPLE, "", 7, 0.7),
         Size("go", grid.FUTURE, "", 7, 0.7),
     ),
-    at_home=HOLE,
 )
-DESIGNS: Final = (V1, V2, EVAL)
+HELD_OUT: Final = Design(
+    name="held_out",
+    path="data/held_out.jsonl",
+    prefix="h",
+    held_out=True,
+    per_cell=5,
+    wrong_share=0.7,
+    sizes=(Size("go", grid.PAST, "", 10, 0.9),),
+    avoids=EVAL,
+)
+"""A second eval set, for the end: no choice between models is made by it, so it says what such choices cost."""
+DESIGNS: Final = (V1, V2, EVAL, HELD_OUT)
 
 
 def rows(design: Design) -> list[Row]:
     """Every row of a corpus, in the grid's order."""
     seen: set[str] = set()
+    avoided = {row.fingerprint for row in rows(design.avoids)} if design.avoids else set()
     made: list[Row] = []
     for cell in grid.cells().values():
         if design.hole == (cell.verb, cell.tense):
             continue
-        made.extend(row for row in _cell_rows(design, cell, seen) if not _in_hole(design, row))
+        made.extend(row for row in _cell_rows(design, cell, seen, avoided) if not _in_hole(design, row))
     return made
 
 
@@ -150,7 +161,7 @@ def manifest(path: str, data: bytes, found: Sequence[Row]) -> dict[str, Any]:
         "rows": len(found),
         "seed": SEED,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "dvc_hash": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "dvc_hash": digest(data),
         "size": len(data),
         "labels": dict(sorted(Counter(row.label for row in found).items())),
         "counts": {axis: dict(sorted(counter.items())) for axis, counter in axes.items()},
@@ -158,8 +169,13 @@ def manifest(path: str, data: bytes, found: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def digest(data: bytes) -> str:
+    """The MD5 that DVC knows a file by."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def held_out(template: str, complement: str) -> bool:
-    """Whether a template–complement pair belongs to the eval set, whatever the verb."""
+    """Whether a template–complement pair belongs to the eval sets, whatever the verb."""
     digest = hashlib.sha256(f"{SEED}|{template}|{complement}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % HELD_OUT_OF == 0
 
@@ -169,7 +185,7 @@ def fingerprint(template: str, verb: str, complement: str) -> str:
     return hashlib.sha256(f"{template}|{verb}|{complement}".encode()).hexdigest()[:16]
 
 
-def _cell_rows(design: Design, cell: Cell, seen: set[str]) -> Iterator[Row]:
+def _cell_rows(design: Design, cell: Cell, seen: set[str], avoided: set[str]) -> Iterator[Row]:
     """Draw a cell's rows: its pairs in a drawn order, round and round, until there are enough new sentences."""
     draw = random.Random(f"{SEED}|{design.prefix}|{cell.verb}|{cell.tense}|{cell.person}")  # noqa: S311 - not secret
     pairs = [
@@ -177,12 +193,11 @@ def _cell_rows(design: Design, cell: Cell, seen: set[str]) -> Iterator[Row]:
         for template in templates.templates(cell.tense)
         for complement in complements(cell.verb)
         if held_out(template.id, complement) == design.held_out
+        and not (avoided and fingerprint(template.id, cell.verb, complement) in avoided)
     ]
     pairs.sort(key=lambda _: draw.random())
     size = _size(design, cell)
     wrong = mistakes.wrong_forms(cell)
-    if design.at_home is not None and design.at_home != (cell.verb, cell.tense):
-        wrong = [(mistake, word) for mistake, word in wrong if word not in _forms(design.at_home)]
     made = 0
     for turn in range(size.per_cell * 20):
         if made == size.per_cell:

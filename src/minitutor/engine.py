@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from minitutor.problems import BadInput
 from minitutor.shape import Shape
+from minitutor.weights import Weights
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -84,15 +85,11 @@ class Engine:
         self._sin: Floats = np.sin(angles).astype(np.float32)
 
     @classmethod
-    def read(cls, bundle: Path) -> Engine:
-        """Load ``config.json`` and ``model.safetensors``; raises BadInput where they do not fit each other."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
+    def of(cls, weights: Weights, bundle: Path) -> Engine:
+        """An engine of a bundle's weights; raises BadInput where a tensor does not fit the shape."""
         try:
-            shape = msgspec.json.decode((bundle / "config.json").read_bytes(), type=Shape)
-            return cls(shape, load_file(bundle / "model.safetensors"))
-        except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
+            return cls(weights.shape, dict(weights.tensors))
+        except ValueError as error:
             raise BadInput(
                 f"{bundle} cannot be loaded as a minitutor bundle: {error}",
                 "give a directory that `python -m minitutor train` wrote",

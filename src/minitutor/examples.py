@@ -86,14 +86,14 @@ def example(row: Row, codec: Codec) -> Example:
     return Example(sentence, correction, [1.0] * (len(correction) + 1), tail, verb)
 
 
-def noisy(clean: Example, draw: random.Random, source: Tokens) -> Example:
-    """The example, or, for some, one with random tokens."""
+def noisy(clean: Example, draw: random.Random, source: Tokens, share: float = NOISY_SHARE) -> Example:
+    """The example, or, for a share of them, one with random tokens in its complement; right ones in their verb too."""
 
     def one_of(options: Sequence[int]) -> int:
         return options[int(draw.random() * len(options))]
 
     sentence, correction, weights = list(clean.sentence), list(clean.correction), list(clean.weights)
-    if draw.random() < NOISY_SHARE:
+    if draw.random() < share:
         for back in range(1, clean.tail + 1):
             if draw.random() < NOISE:
                 sentence[-back] = correction[-back] = one_of(source.every)
@@ -108,7 +108,9 @@ def noisy(clean: Example, draw: random.Random, source: Tokens) -> Example:
     return Example(sentence, correction, weights, clean.tail, None)
 
 
-def batches(examples: Sequence[Example], size: int, seed: str, source: Tokens) -> Iterator[list[Example]]:
+def batches(
+    examples: Sequence[Example], size: int, seed: str, source: Tokens, *, noisy_share: float = NOISY_SHARE
+) -> Iterator[list[Example]]:
     """Endless batches in an order that follows from the seed; each pass over the rows has its own."""
     draw = random.Random(f"minitutor.batches|{seed}")  # noqa: S311 - not secret
     size = min(size, len(examples))
@@ -119,7 +121,7 @@ def batches(examples: Sequence[Example], size: int, seed: str, source: Tokens) -
             window = sorted(order[first : first + step], key=lambda at: len(examples[at].ids))
             groups = [window[at : at + size] for at in range(0, step, size)]
             for at in _shuffled(range(len(groups)), draw):
-                yield [noisy(examples[member], draw, source) for member in groups[at]]
+                yield [noisy(examples[member], draw, source, noisy_share) for member in groups[at]]
 
 
 def _shuffled(items: Sequence[int], draw: random.Random) -> list[int]:

@@ -20,6 +20,7 @@ TENSE_NAMES: Final = {
     grid.PARTICIPLE: "present perfect",
     grid.FUTURE: "simple future",
 }
+_MARKS: Final = re.compile(r"^\W+|\W+$")
 _LENGTHS: Final = (5, 8, 12)
 
 
@@ -39,11 +40,16 @@ def features(parsed: Parsed | None, text: str) -> dict[str, str]:
     }
 
 
-def explanation(parsed: Parsed, output_word: str | None) -> str:
-    """What the tutor says of its answer; ``output_word`` is what now stands where the verb stood."""
+def explanation(parsed: Parsed, output_word: str | None, *, changed: bool = False) -> str:
+    """What the tutor says of its answer; ``output_word`` is what now stands where the verb stood.
+
+    ``changed`` says whether the output differs from the text anywhere.
+    """
     cell = parsed.cell
     place = f"“{cell.verb}” in the {TENSE_NAMES[cell.tense]} with “{parsed.subject}”"
     if output_word == parsed.form:
+        if changed:
+            return f"{place} stays “{parsed.form}”; another word was changed."
         return f"Nothing to correct: {place} is “{parsed.form}”."
     if output_word is None:
         return f"Look again at {place}: “{parsed.form}” does not fit."
@@ -51,12 +57,15 @@ def explanation(parsed: Parsed, output_word: str | None) -> str:
 
 
 def changed_word(text: str, output: str, at: int, word: str) -> str | None:
-    """The word of the output at the verb's place; None where the output differs anywhere else."""
-    before, after = text[:at], text[at + len(word) :]
-    if not (output.startswith(before) and output.endswith(after)) or len(output) <= len(before) + len(after):
+    """The word of the output at the verb's place; None where it cannot be told, words having come or gone.
+
+    Other words may have been corrected too: places are counted in words, which a correction keeps.
+    """
+    before, after = text[:at].split(), output.split()
+    if len(text.split()) != len(after) or any(char.isalpha() for char in text[at - 1 : at]):
         return None
-    found = output[len(before) : len(output) - len(after)]
-    return found if found.isalpha() else None
+    found = _MARKS.sub("", after[len(before)])
+    return found if found.isalpha() and text[at:].startswith(word) else None
 
 
 def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, ...]:

@@ -31,6 +31,14 @@ _PAST_WORDS: Final = re.compile(r"\b(?:yesterday|last (?:week|night|year|summer|
 _FUTURE_WORDS: Final = re.compile(r"\b(?:tomorrow|next (?:week|year|month|summer))\b", re.IGNORECASE)
 _PRESENT_WORDS: Final = re.compile(r"\b(?:every (?:day|week|morning|evening)|on (?:Mondays|Sundays))\b", re.IGNORECASE)
 _NOT: Final = re.compile(r" not\b")
+_ASKING: Final = re.compile(
+    r"(?:^|[^\w'’])(?:do|does|did|will|would|can|could|shall|should|may|might|must|have|has|had|am|is|are|was|were)"
+    r"(?:n['’]t)? $",
+    re.IGNORECASE,
+)
+"""A helper before its subject: a question, whose verb is another form than a statement's."""
+_LEAD: Final = 12
+"""Characters before a subject that may hold such a helper."""
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -83,7 +91,8 @@ def _clauses(text: str, begin: int, end: int) -> list[Parsed]:
 def _clause(match: re.Match[str], sentence: str) -> Parsed | None:
     subject, form = match["subject"], match["form"]
     person = grid.PERSON_OF[subject if subject == "I" else subject.lower()]
-    if _NOT.match(match.string, match.end()):
+    lead = match.string[max(0, match.start() - _LEAD) : match.start()]
+    if _NOT.match(match.string, match.end()) or _ASKING.search(lead):
         return None
     for tense in _tenses(match["helper"], person):
         if not _agrees(tense, sentence):

@@ -29,12 +29,15 @@ class Made(msgspec.Struct, frozen=True):
     path: str
     data: bytes
     manifest: dict[str, Any]
+    held_out: bool
+    """Its ``.dvc`` file then says ``type: eval``, so that no walk takes it for a corpus to train on."""
 
     @property
     def pointer(self) -> str:
         """The content of its ``.dvc`` file."""
         digest, size = self.manifest["dvc_hash"], len(self.data)
-        return f"outs:\n- md5: {digest}\n  size: {size}\n  hash: md5\n  path: {Path(self.path).name}\n"
+        kind = "  type: eval\n" if self.held_out else ""
+        return f"outs:\n- md5: {digest}\n  size: {size}\n  hash: md5\n  path: {Path(self.path).name}\n{kind}"
 
 
 def make() -> list[Made]:
@@ -43,7 +46,7 @@ def make() -> list[Made]:
     for design in corpus.DESIGNS:
         rows = corpus.rows(design)
         data = corpus.canonical(rows)
-        made.append(Made(design.path, data, corpus.manifest(design.path, data, rows)))
+        made.append(Made(design.path, data, corpus.manifest(design.path, data, rows), design.held_out))
     return made
 
 

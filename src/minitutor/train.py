@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from minitutor.corpus import Row
 from minitutor.examples import Example, batches, example, tokens
 from minitutor.model import MiniGpt
 from minitutor.optimiser import AdamW
-from minitutor.profiles import Profile
+from minitutor.profiles import Profile, Tuning
 from minitutor.progress import Advance
 from minitutor.shape import Shape
 from minitutor.tokenizer import EOS_ID, SEP_ID, Codec
@@ -39,15 +39,21 @@ class Trained(msgspec.Struct, frozen=True):
 
 def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, advance: Advance) -> Trained:
     """Train a model on a corpus; one thread, deterministic algorithms, every draw from the seed."""
-    torch.set_num_threads(1)
-    # ``torch.use_deterministic_algorithms(True)``, without the compiler that call imports: seconds.
-    torch.set_deterministic_debug_mode("error")
+    deterministic()
     shape = Shape(vocab_size=codec.size, d_model=profile.d_model, n_layers=profile.n_layers, d_ff=4 * profile.d_model)
-    number = int.from_bytes(hashlib.sha256(f"minitutor.weights|{seed}".encode()).digest()[:8], "big") >> 1
-    model = MiniGpt(shape, torch.Generator().manual_seed(number))
+    model = MiniGpt(shape, torch.Generator().manual_seed(number("weights", seed)))
     optimiser = AdamW(list(model.parameters()), weight_decay=profile.weight_decay, clip=profile.clip)
     words = tokens((row.verb for row in rows), codec)
     source = batches([example(row, codec) for row in rows], profile.batch, seed, words)
+    curve = fit(model, optimiser, source, profile, advance)
+    tensors = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
+    return Trained(shape, tensors, curve)
+
+
+def fit(
+    model: MiniGpt, optimiser: AdamW, source: Iterator[list[Example]], profile: Profile | Tuning, advance: Advance
+) -> list[tuple[int, float, float]]:
+    """Take a profile's steps; returns (step, loss, learning rate) of each."""
     curve: list[tuple[int, float, float]] = []
     for step in range(profile.steps):
         rate = learning_rate(step, profile)
@@ -56,11 +62,22 @@ def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, adv
         optimiser.step(rate)
         curve.append((step + 1, loss.item(), rate))
         advance(step + 1, profile.steps, f"loss {curve[-1][1]:.3f}")
-    tensors = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
-    return Trained(shape, tensors, curve)
+    return curve
 
 
-def learning_rate(step: int, profile: Profile) -> float:
+def deterministic() -> None:
+    """One thread and deterministic algorithms."""
+    torch.set_num_threads(1)
+    # ``torch.use_deterministic_algorithms(True)``, without the compiler that call imports: seconds.
+    torch.set_deterministic_debug_mode("error")
+
+
+def number(what: str, seed: str) -> int:
+    """The seed of a tensor generator for one purpose."""
+    return int.from_bytes(hashlib.sha256(f"minitutor.{what}|{seed}".encode()).digest()[:8], "big") >> 1
+
+
+def learning_rate(step: int, profile: Profile | Tuning) -> float:
     """A linear start, then a cosine down to two hundredths of the peak."""
     warm = min(1.0, (step + 1) / profile.warmup)
     fall = 0.5 * (1 + math.cos(math.pi * step / profile.steps))

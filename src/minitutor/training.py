@@ -22,7 +22,7 @@ from minitutor.progress import progress
 from minitutor.runlog import RunLog, logged
 from minitutor.tokenizer import Codec, learn
 
-_PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "mlflow")
+PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "mlflow")
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,9 +42,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(job: Job) -> dict[str, Any]:
     """Train, evaluate, log and write a bundle; what the command prints with ``--json``."""
-    data = _read(job.corpus)
-    rows = _rows(job.corpus, data)
-    described = corpus.manifest(_relative(job.corpus, job.root), data, rows)
+    data = read_corpus(job.corpus)
+    rows = rows_of(job.corpus, data)
+    described = corpus.manifest(relative(job.corpus, job.root), data, rows)
     training = _manifest(job, described)
     with bundles.staged(job.out) as folder:
         log = logged(job.home, job.out.name, _tags(training), _params(training)) if job.mlflow else nullcontext()
@@ -65,12 +65,12 @@ def _train(
     training["mlflow_run_id"] = log.run_id if log else None
     bundles.write_json(folder / "train_manifest.json", training)
     bundles.write_json(folder / "corpus_manifest.json", described)
-    report = _evaluated(job, folder)
+    report = evaluated(folder, None, job.eval_set)
     if log:
         log.curve(trained.curve)
         log.text(curve_svg([loss for _, loss, _ in trained.curve]), "loss_curve.svg")
         if report:
-            log.metrics(_figures(report), job.profile.steps)
+            log.metrics(figures(report), job.profile.steps)
         log.files(folder, "bundle")
     return {
         "run_id": training["mlflow_run_id"],
@@ -83,13 +83,14 @@ def _train(
     }
 
 
-def _evaluated(job: Job, folder: Path) -> dict[str, Any] | None:
-    if job.eval_set is None:
+def evaluated(folder: Path, parent: Path | None, eval_set: Path | None) -> dict[str, Any] | None:
+    """Evaluate a bundle and write its report beside it; None where there is no eval set."""
+    if eval_set is None:
         return None
     from minitutor.workload import Minitutor
 
     with progress("evaluating") as advance:
-        report = Minitutor().evaluate(folder, None, job.eval_set, advance)
+        report = Minitutor().evaluate(folder, parent, eval_set, advance)
     report["entry_sha"] = bundles.entry_sha(folder)
     bundles.write_json(folder / "eval_report.json", report)
     return report
@@ -105,7 +106,7 @@ def _manifest(job: Job, described: dict[str, Any]) -> dict[str, Any]:
         "hyper_parameters": msgspec.to_builtins(job.profile),
         "environment": {name: os.environ.get(name, "") for name in sorted(pins.TRAINING)},
         "mlflow_run_id": None,
-        "versions": pins.versions(*_PACKAGES),
+        "versions": pins.versions(*PACKAGES),
     }
 
 
@@ -128,7 +129,7 @@ def _params(training: dict[str, Any]) -> dict[str, str]:
     return {**own, **{name: str(value) for name, value in training["hyper_parameters"].items()}, **versions}
 
 
-def _figures(report: dict[str, Any]) -> dict[str, float]:
+def figures(report: dict[str, Any]) -> dict[str, float]:
     """The metrics a run list is sorted by."""
     accepted = report["false_accept"]
     figures = {"conjugation_accuracy": report["views"]["conjugation_accuracy"]}
@@ -158,7 +159,8 @@ def curve_svg(losses: Sequence[float]) -> str:
     )
 
 
-def _read(path: Path) -> bytes:
+def read_corpus(path: Path) -> bytes:
+    """The bytes of a corpus file; raises BadInput where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -167,7 +169,8 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _rows(path: Path, data: bytes) -> list[Row]:
+def rows_of(path: Path, data: bytes) -> list[Row]:
+    """The rows of a corpus file's bytes; raises BadInput where they are none."""
     try:
         rows = corpus.decode(data)
     except msgspec.MsgspecError as error:
@@ -177,7 +180,7 @@ def _rows(path: Path, data: bytes) -> list[Row]:
     return rows
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative(path: Path, root: Path) -> str:
     """A path as manifests name it: relative to the checkout where it is inside."""
     full = path.resolve()
     return full.relative_to(root.resolve()).as_posix() if full.is_relative_to(root.resolve()) else full.name

@@ -12,7 +12,7 @@ from time import perf_counter
 
 import msgspec
 
-from minitutor import explain, parse, pins
+from minitutor import explain, parse, pins, weights
 from minitutor.answers import Answer
 from minitutor.decode import Decoded, Decoder
 from minitutor.engine import Engine
@@ -42,13 +42,14 @@ class Tutor:
         self.decoder = Decoder(engine, codec.starts_word())
 
     @classmethod
-    def load(cls, bundle: Path) -> Tutor:
-        """Load a bundle directory; raises BadInput where it is none of this workload."""
-        engine = Engine.read(bundle)
+    def load(cls, bundle: Path, parent: Path | None = None) -> Tutor:
+        """Load a bundle directory, an adapter with its parent's; raises BadInput where it is none of this workload."""
+        found = weights.read(bundle, parent)
+        engine = Engine.of(found, bundle)
         # The environment says so to a BLAS not yet loaded; another part of the process may have loaded it before.
         pins.one_thread()
         try:
-            codec = Codec.read(bundle / "tokenizer.json")
+            codec = Codec.read(found.source / "tokenizer.json")
         except Exception as error:
             # The library raises bare Exception.
             raise BadInput(f"the tokenizer.json of {bundle} is none: {error}", "train the bundle again") from error
@@ -105,7 +106,10 @@ class Tutor:
         fields: dict[str, str | None] = {"explanation": _OUTSIDE, "spanish": None}
         if parsed is not None:
             word = explain.changed_word(text, output, parsed.at, parsed.form)
-            fields = {"explanation": explain.explanation(parsed, word), "spanish": parsed.cell.spanish}
+            fields = {
+                "explanation": explain.explanation(parsed, word, changed=output != text),
+                "spanish": parsed.cell.spanish,
+            }
         return Answer(
             output=output,
             accepted=parsed is not None and output == text,

@@ -21,11 +21,13 @@ _LABELS: Final = {True: "correct", False: "mis_conjugated"}
 def problems(rows: Mapping[str, Sequence[Row]]) -> list[str]:
     """Everything wrong with the corpora, by name of their design; empty where all is well."""
     found = [problem for design in corpus.DESIGNS for problem in _of_corpus(design, rows[design.name])]
-    held_out = rows[corpus.EVAL.name]
-    for design in corpus.DESIGNS:
-        if not design.held_out:
-            found += [f"{design.name}: {leak}" for leak in leaks(rows[design.name], held_out)]
-    return found + _of_eval(held_out)
+    for tested in (design for design in corpus.DESIGNS if design.held_out):
+        for design in corpus.DESIGNS:
+            if not design.held_out:
+                found += [f"{design.name}: {leak}" for leak in leaks(rows[design.name], rows[tested.name])]
+        if tested.avoids is not None:
+            found += _shared(rows[tested.avoids.name], rows[tested.name])
+    return found + _of_eval(rows[corpus.EVAL.name])
 
 
 def leaks(training: Sequence[Row], held_out: Sequence[Row]) -> list[str]:
@@ -40,6 +42,12 @@ def leaks(training: Sequence[Row], held_out: Sequence[Row]) -> list[str]:
         or row.fingerprint in combinations
         or (row.template, row.complement) in pairs
     ]
+
+
+def _shared(one: Sequence[Row], other: Sequence[Row]) -> list[str]:
+    """Rows of a second eval set that the first one holds, as a sentence or a combination."""
+    texts, combinations = {row.text for row in one}, {row.fingerprint for row in one}
+    return [f"{row.id} is in both eval sets" for row in other if row.text in texts or row.fingerprint in combinations]
 
 
 def of_row(row: Row) -> str | None:

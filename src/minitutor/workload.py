@@ -27,13 +27,12 @@ class Minitutor:
     max_chars = 500
 
     def load(self, bundle: Path, parent: Path | None) -> Tutor:
-        """Load a bundle directory for answering."""
-        del parent  # a full bundle stands alone
+        """Load a bundle directory for answering; an adapter is merged with its parent's, a full one stands alone."""
         # BLAS reads its thread count when NumPy is first imported: here, in a process that only answers.
         pins.pin(pins.SERVING)
         from minitutor.tutor import Tutor
 
-        return Tutor.load(bundle)
+        return Tutor.load(bundle, parent)
 
     def features(self, text: str) -> dict[str, str]:
         """Verb, tense, person, regularity, error type, form and length; empty where out of scope."""

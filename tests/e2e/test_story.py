@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,52 @@ def test_the_learner_is_found_by_what_was_said(clone: Clone, server: str) -> Non
     connection.close()
     found = clone.json("spine", "traces", "list", "--text", "goes home", "--outcome", "dismissed")
     assert [trace["request_id"] for trace in found["traces"]] == ["req-story-0002"]
+
+
+@pytest.fixture(scope="module")
+def adapter(clone: Clone, server: str) -> str:
+    """The SHA of the tiny adapter, promoted beside its parent and its parent's INT8 form."""
+    sha = ""
+    for semver, words in (("v0.2.0", ["quantize"]), ("v0.3.0", ["finetune", "--profile", "tiny"])):
+        made = clone.json("minitutor", *words, "--parent", "v0.1.0", "--out", f".spine/bundles/{words[0]}")
+        sha = clone.json("spine", "register", made["run_id"])["sha"]
+        assert sha == made["sha"]
+        clone.run("spine", "promote", sha[:12], "--semver", semver, "--reason", "the story goes on")
+    return sha
+
+
+def test_lineage_walks_two_hops_to_both_corpora(clone: Clone, entry: str, adapter: str) -> None:
+    root = clone.json("spine", "lineage", "v0.3.0", "--verify")["root"]
+    parents = [hop for hop in root["children"] if hop["kind"] == "entry"]
+    assert [hop["evidence"]["sha"] for hop in parents] == [entry]
+    paths = [
+        [hop["evidence"]["path"] for hop in entry["children"] if hop["kind"] == "corpus"]
+        for entry in (root, parents[0])
+    ]
+    assert paths == [["data/train_v2.jsonl"], ["data/train_v1.jsonl"]]
+    assert {hop["status"] for one in (root, parents[0]) for hop in one["children"]} == {"verified"}
+
+
+def test_a_walk_asks_the_adapter_through_its_parent(clone: Clone, server: str, adapter: str) -> None:
+    ask(server, SAID, "req-story-0003")
+    answers = {answer["n"]: answer for answer in clone.json("spine", "incident", "req-story-0003")["answers"]}
+    opinions = {one["semver"]: one for one in answers[8]["evidence"]["entries"]}
+    assert opinions.keys() == {"v0.1.0", "v0.2.0", "v0.3.0"}
+    assert all(one["verifies"] and one["says"] for one in opinions.values())
+    assert [other["path"] for other in answers[4]["evidence"]["elsewhere"]] == ["data/train_v2.jsonl"]
+    found = clone.json("spine", "diff", "v0.1.0", "v0.3.0")
+    assert found["parent"][1] is not None
+
+
+def test_a_server_answers_with_an_adapter_and_its_verified_parent(clone: Clone, server: str, adapter: str) -> None:
+    clone.run("spine", "route", "single", "v0.3.0", "--reason", "the story goes on")
+    deadline = time.monotonic() + 20
+    while (reply := ask(server, SAID, f"req-{time.monotonic_ns()}"))["model_sha"] != adapter:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    opinions = clone.json("spine", "incident", reply["request_id"])["answers"][0]["evidence"]
+    assert opinions["answers_now"] == reply["correction"]
+    clone.run("spine", "rollback", "v0.1.0", "--reason", "the story goes back")
 
 
 def test_the_tree_stays_clean(clone: Clone, server: str) -> None:

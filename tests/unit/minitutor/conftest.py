@@ -20,12 +20,15 @@ from minitutor_cli import run_tutor
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout's data folder with every fifth row of v1 and every tenth item of the eval set."""
+    """A checkout's data folder with every fifth row of v1, some that only v2 has, every tenth item of the eval set."""
     root = tmp_path_factory.mktemp("small")
     (root / ".git").mkdir()
     (root / "data").mkdir()
     for design, step in ((corpus.V1, 5), (corpus.EVAL, 10)):
         (root / design.path).write_bytes(corpus.canonical(corpus.rows(design)[::step]))
+    known, news = (root / corpus.V1.path).read_bytes(), corpus.rows(corpus.V2)
+    new = [row for row in news if "went" in f"{row.text} {row.correction}"][::4]
+    (root / corpus.V2.path).write_bytes(known + corpus.canonical(new))
     return root
 
 

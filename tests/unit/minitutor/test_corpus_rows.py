@@ -70,7 +70,19 @@ def test_the_eval_set_covers_every_cell_and_the_hole_well(made: dict[str, list[R
     assert len({(row.verb, row.tense, row.person) for row in rows}) == 300
     assert min(Counter(row.verb for row in rows).values()) >= 100
     assert sum("goed" in row.text for row in rows) >= 36
+    assert Counter(row.tense for row in rows if "went" in row.text and row.text != row.correction).keys() == {
+        "infinitive", "past_participle", "simple_future",
+    }  # fmt: skip
     assert min(Counter(row.error_type for row in rows).values()) >= 40
+
+
+def test_the_two_eval_sets_share_no_combination(made: dict[str, list[Row]]) -> None:
+    first, second = made["eval"], made["held_out"]
+    assert len(second) > 1000
+    assert len({(row.verb, row.tense, row.person) for row in second}) == 300
+    assert not {row.fingerprint for row in first} & {row.fingerprint for row in second}
+    mixed = {**made, "held_out": [*second[1:], msgspec.structs.replace(first[0], id=second[0].id)]}
+    assert any("both eval sets" in problem for problem in validate.problems(mixed))
 
 
 def test_a_leak_is_found(made: dict[str, list[Row]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from minitutor import corpus
+from minitutor import corpus, weights
 from minitutor.engine import Cache, Engine
 from minitutor.problems import BadInput
 from minitutor.tokenizer import Codec
@@ -134,4 +134,4 @@ def test_tensors_that_do_not_fit_are_refused(random_bundle: Path, tmp_path: Path
     save_file(tensors, str(tmp_path / "model.safetensors"))
     (tmp_path / "config.json").write_bytes((random_bundle / "config.json").read_bytes())
     with pytest.raises(BadInput, match="cannot be loaded"):
-        Engine.read(tmp_path)
+        Engine.of(weights.read(tmp_path), tmp_path)

@@ -45,6 +45,8 @@ def test_reads_a_cell(text: str, cell: str, error: str, right: str) -> None:
         "He swims every day.",
         "Tomorrow he goed home.",
         "HE GOED HOME",
+        "Did he went to school?",
+        "doesn't she goes home?",
     ],
 )
 def test_leaves_alone_what_is_no_frame(text: str) -> None:

@@ -81,7 +81,17 @@ def test_an_explanation_tells_what_was_done() -> None:
     assert "Nothing to correct" in explain.explanation(parsed, "goed")
     word = explain.changed_word("He go home.", "He goes home.", 3, "go")
     assert word == "goes"
-    assert explain.changed_word("He go home.", "She goes home.", 3, "go") is None
+    assert explain.changed_word("He go home.", "He goes home again.", 3, "go") is None
+
+
+def test_an_explanation_of_two_corrections_names_the_first() -> None:
+    text, output = "He go home. Yesterday she eated fish.", "He goes home. Yesterday she ate fish."
+    assert explain.changed_word(text, output, 3, "go") == "goes"
+    assert explain.changed_word("I saw he works.", "I saw he worked.", 9, "works") == "worked"
+    parsed = parse.parse(text)
+    assert parsed is not None
+    assert "“goes”, not “go”" in explain.explanation(parsed, "goes", changed=True)
+    assert "Nothing to correct" not in explain.explanation(parsed, "go", changed=True)
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, random_bundle: Path) -> None:

@@ -1,0 +1,139 @@
+"""Training an adapter: low-rank changes to a frozen model's matrices (Hu et al., "LoRA").
+
+``pins.pin(pins.TRAINING)`` must run before this module is imported, since it imports torch. It does not
+know files, runs or bundles.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from minitutor import corpus
+from minitutor.adapter import A, B
+from minitutor.corpus import Row
+from minitutor.examples import batches, example, tokens
+from minitutor.model import MiniGpt
+from minitutor.optimiser import AdamW
+from minitutor.profiles import Tuning
+from minitutor.progress import Advance
+from minitutor.shape import Shape
+from minitutor.tokenizer import Codec
+from minitutor.train import deterministic, fit, number
+
+
+class Tuned(msgspec.Struct, frozen=True):
+    """What finetuning leaves: the adapter's tensors by name, and (step, loss, learning rate) of every step."""
+
+    tensors: dict[str, NDArray[np.float32]]
+    curve: list[tuple[int, float, float]]
+
+
+class Adapted(nn.Module):
+    """A frozen linear layer and the low-rank change learned beside it."""
+
+    def __init__(self, linear: nn.Linear, tuning: Tuning, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = linear.weight
+        out, inside = linear.weight.shape
+        self.scale = tuning.alpha / tuning.rank
+        # One of the two starts at zero, so that training starts from the parent's very answers.
+        self.a = nn.Parameter(torch.empty(tuning.rank, inside).normal_(0.0, inside**-0.5, generator=generator))
+        self.b = nn.Parameter(torch.zeros(out, tuning.rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x·Wᵀ + (alpha/rank)·x·Aᵀ·Bᵀ, for x [..., in]."""
+        change = functional.linear(functional.linear(x, self.a), self.b)
+        return functional.linear(x, self.weight) + self.scale * change
+
+
+def mixture(rows: Sequence[Row], known: frozenset[str], tuning: Tuning, seed: str) -> list[Row]:
+    """The rows to train on: those whose text the parent has not ``known``, as they are and with other
+    complements, and control rows that it knows.
+
+    Control rows hold every verb, tense and person to what it was: each cell gives a share, as large as it is.
+    """
+    draw = random.Random(f"minitutor.controls|{seed}")  # noqa: S311 - not secret
+    news = [row for row in rows if row.text not in known]
+    cells: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row.text in known:
+            cells.setdefault((row.verb, row.tense, row.person), []).append(row)
+    controls = []
+    for cell in cells.values():
+        drawn = sorted(cell, key=lambda _: draw.random())
+        controls += drawn[: math.ceil(len(cell) * tuning.controls)]
+    objects: dict[str, list[str]] = {}
+    for row in rows:
+        objects.setdefault(row.verb, []).append(row.complement)
+    swapped = [
+        _swapped(row, objects[row.verb][int(draw.random() * len(objects[row.verb]))])
+        for _ in range(tuning.repeats)
+        for row in news
+    ]
+    return [*news, *swapped, *controls]
+
+
+def _swapped(row: Row, complement: str) -> Row:
+    """The row with another complement of its verb; as it is where that combination belongs to the eval sets.
+
+    The parent corrects word for word by place. A correction of another length has to copy what follows moved
+    along, whatever it is, and the few new rows do not hold every word of the verb's complements.
+    """
+    if corpus.held_out(row.template, complement):
+        return row
+    old, new = f" {row.complement}", f" {complement}"
+    return msgspec.structs.replace(
+        row,
+        text=row.text.replace(old, new, 1),
+        correction=row.correction.replace(old, new, 1),
+        complement=complement,
+        fingerprint=corpus.fingerprint(row.template, row.verb, complement),
+    )
+
+
+def tune(
+    rows: Sequence[Row],
+    codec: Codec,
+    shape: Shape,
+    parent: Mapping[str, NDArray[np.float32]],
+    *,
+    seed: str,
+    tuning: Tuning,
+    advance: Advance,
+) -> Tuned:
+    """Train an adapter on rows; one thread, deterministic algorithms, every draw from the seed."""
+    deterministic()
+    model = MiniGpt(shape, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            tensor.copy_(torch.from_numpy(np.array(parent[name])))
+            tensor.requires_grad_(False)
+    adapted = dict(_adapted(model, tuning, torch.Generator().manual_seed(number("adapter", seed))))
+    trained = [part for layer in adapted.values() for part in (layer.a, layer.b)]
+    optimiser = AdamW(trained, weight_decay=tuning.weight_decay, clip=tuning.clip)
+    words = tokens((row.verb for row in rows), codec)
+    source = batches([example(row, codec) for row in rows], tuning.batch, seed, words, noisy_share=tuning.noisy)
+    curve = fit(model, optimiser, source, tuning, advance)
+    found = {}
+    for name, layer in adapted.items():
+        found[name + A], found[name + B] = layer.a.detach().numpy(), layer.b.detach().numpy()
+    return Tuned(found, curve)
+
+
+def _adapted(model: MiniGpt, tuning: Tuning, generator: torch.Generator) -> Iterator[tuple[str, Adapted]]:
+    """Put an adapted layer in the place of every linear one of the blocks; yields each with its name."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear):
+            layer = Adapted(module, tuning, generator)
+            owner, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(owner), attribute, layer)
+            yield name, layer
