@@ -115,6 +115,7 @@ def test_the_trend(world: World, capsys: Capture) -> None:
     assert "no day is reported" in run(capsys, "drift", "show").out
     run(capsys, "drift", "report", "--day", OLD)
     run(capsys, "drift", "report")
+    assert "no report within 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
     days = run(capsys, "drift", "show", "--weeks", "5000", "--json").json["days"]
     with open_spine(world.root, readonly=True) as spine:
         today = of_ns(spine.trace(REQUEST).started_ns)[:10]
@@ -164,6 +165,9 @@ def test_counting_again_is_quick_and_changed_rows_are_damage(world: World, capsy
     file.write_text(rows.replace("row 7", "ROW 7"))
     assert run(capsys, "drift", "report", "--day", OLD).code == 0  # its counts were kept by the hash
     kept[0].write_text("{")
+    file.rename(file.with_suffix(".away"))
+    check_refused(run(capsys, "drift", "report", "--day", OLD), 3)
+    file.with_suffix(".away").rename(file)
     check_refused(run(capsys, "drift", "report", "--day", OLD), 5)
     file.write_text(rows)
     assert run(capsys, "drift", "report", "--day", OLD).code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -98,3 +99,14 @@ def test_expected_accuracy_speaks_of_evaluated_buckets_alone() -> None:
 
 def test_the_same_counts_are_the_same_bytes() -> None:
     assert msgspec.json.encode(report(61, 3)) == msgspec.json.encode(report(61, 3))
+
+
+def test_reports_of_every_version_read_back() -> None:
+    """Written by `spine drift report` on a replayed day of the tutor, and never again."""
+    raw = (Path(__file__).parents[2] / "fixtures" / "drift-1" / "report.json").read_bytes()
+    found = msgspec.json.decode(raw, type=DriftReport)
+    assert (found.schema, found.status, found.window.n) == ("spine.drift/1", "watch", 400)
+    assert found.worst is not None
+    assert (found.worst[0], found.worst[1].psi) == ("verb", 0.114622)
+    again = msgspec.json.decode(msgspec.json.encode(found))
+    assert {name: again[name] for name in msgspec.json.decode(raw)} == msgspec.json.decode(raw)
