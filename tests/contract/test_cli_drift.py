@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cli_world import REQUEST, SAID, World, check_refused, leave_trace, make_world, run
+from core.driftday import measure, record
 from core.spine import open_spine
 from core.times import of_ns
 
@@ -82,6 +84,19 @@ def test_the_same_day_again_is_the_same_event_and_more_traces_are_a_new_one(worl
     assert later["window"]["n"] == 61
     assert seqs(world.root) == [first["seq"], later["seq"]]
     assert run(capsys, "verify").code == 0
+
+
+def test_many_at_once_record_it_once(world: World) -> None:
+    def report(_: int) -> tuple[int, bool]:
+        with open_spine(world.root) as spine:
+            made = record(spine, measure(spine, OLD))
+            return made.event.seq, made.created
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(report, range(4)))
+    assert len({seq for seq, _ in done}) == 1
+    assert [created for _, created in done].count(True) == 1
+    assert len(seqs(world.root)) == 1
 
 
 def test_shadow_copies_and_failures_are_no_inputs(world: World, capsys: Capture) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bundles import eval_report
-from core.drift import DriftReport, Live, Reference, Window, expected_accuracy, judge_day, status_of
+from core.drift import DriftReport, Live, Reference, Window, expected_accuracy, judge_day, judge_features, status_of
 from core.driftbins import Tally, fix
 from core.report import EvalReport, read_report
 
@@ -73,6 +73,15 @@ def test_an_unseen_category_needs_one_bin_more() -> None:
     assert feature.needed == 60
     assert feature.bins[0].bin == "(unseen)"
     assert feature.status == "act"
+
+
+def test_words_of_one_text_count_as_one_where_they_come_together() -> None:
+    trained, live = Tally(keep_rows=True), Tally()
+    trained.add([{"word": (word,) * 8} for word in "abcd" for _ in range(500)])
+    live.add([{"word": (word,) * 8} for word in "abcd" for _ in range(10)])
+    feature = judge_features(fix(trained), live)["word"]
+    assert feature.n == pytest.approx(40, abs=1)
+    assert feature.status == "insufficient"
 
 
 def test_a_feature_nobody_sent_is_insufficient_without_numbers() -> None:
