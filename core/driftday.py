@@ -166,9 +166,8 @@ def _count(spine: Spine, day: str, values: Values, step: Step) -> tuple[Live, Wi
                 entries.update(request.entry_sha for request in answered)
                 learners.update(request.learner_hash for request in answered if request.learner_hash)
                 replayed += sum(request.source == "replay" for request in answered)
-                live.tally.add([dict(values.of_request(r.sentence, r.features, r.is_correct)) for r in answered])
-                for request in answered:
-                    live.buckets.update(values.buckets(request.features))
+                live.tally.add(values.of_requests(answered))
+                live.buckets.update(values.count_buckets(answered))
                 step(seen, total)
         finally:
             database.close()

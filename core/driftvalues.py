@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core import driftbins, driftstats
 from core.driftbins import Value
 from core.workload import Workload, workload_errors
+from miniobserve.daily import Request
 
 
 class Values:
@@ -27,13 +29,20 @@ class Values:
         self._of_row = getattr(workload, "drift_row", None)
         self._known: dict[tuple[tuple[str, str], ...], tuple[str, ...]] = {}
 
-    def of_request(self, text: str | None, features: Mapping[str, str], accepted: bool | None) -> Mapping[str, Value]:
-        """The values of an answered request; the text is None where only its features were kept."""
+    def of_requests(self, requests: Sequence[Request]) -> list[Mapping[str, Value]]:
+        """The values of answered requests; a text is None where only its features were kept."""
         if self._of_request is None:
-            return features
+            return [request.features for request in requests]
         with workload_errors(self._workload.name):
-            values: Mapping[str, Value] = self._of_request(text, features, accepted)
-        return values
+            return [self._of_request(r.sentence, r.features, r.is_correct) for r in requests]
+
+    def count_buckets(self, requests: Sequence[Request]) -> Counter[str]:
+        """How many of some requests count in each evaluation bucket."""
+        found: Counter[str] = Counter()
+        for items, many in Counter(tuple(request.features.items()) for request in requests).items():
+            for bucket in self.buckets(dict(items)):
+                found[bucket] += many
+        return found
 
     def of_row(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Value], tuple[str, ...]]:
         """The values of a corpus row and the evaluation buckets it counts in; none where it holds no text."""

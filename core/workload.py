@@ -64,7 +64,10 @@ class Model(Protocol):
 
 
 class Workload(Protocol):
-    """One kind of small-model service."""
+    """One kind of small-model service.
+
+    It may also name what drift is looked for in, beyond categorical features: see ``core.driftvalues``.
+    """
 
     name: str
     http_path: str

@@ -95,6 +95,8 @@ def markdown(made: Costs) -> list[str]:
 
 _NOTES = [
     "A price is frozen on each trace when it is spent: stage seconds × rate / 3600, with the rate and its version.",
+    "Seconds in the queue are a stage, so waiting costs: the price of a busy server is not that of an idle one.",
+    "`spine cost --md FILE` makes this page of your own traces.",
     "",
     "- **cost/1k**: of 1,000 tokens, read and written: rate / (tokens per second · 3.6).",
     "- **CpQU**: cost/1k divided by the share of evaluated items answered right. Under 0.30 nothing is divided:",

@@ -86,7 +86,8 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"days": [_object(made) for made in trend]})
     elif not trend:
-        out.line("no day is reported yet; `spine drift report` makes the first report")
+        none = f"no report within {args.weeks} weeks" if known else "no day is reported yet"
+        out.line(f"{none}; `spine drift report` makes one")
     else:
         _trend(out, trend)
     return Exit.OK

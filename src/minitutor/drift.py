@@ -26,7 +26,7 @@ def values(text: str | None, features: Mapping[str, str], accepted: bool | None)
         "verb": features["verb"],
     }
     if text is not None:
-        found["token"] = tuple(word.lower() for word in _WORD.findall(text))
+        found["token"] = tuple(_WORD.findall(text.lower()))
         found["length"] = float(len(text.split()))
     if accepted is not None:
         found["label"] = "passed as right" if accepted else "corrected"

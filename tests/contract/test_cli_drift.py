@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cli_world import REQUEST, SAID, World, check_refused, leave_trace, make_world, run
+from core.driftday import measure, record
 from core.spine import open_spine
 from core.times import of_ns
 
@@ -84,6 +86,19 @@ def test_the_same_day_again_is_the_same_event_and_more_traces_are_a_new_one(worl
     assert run(capsys, "verify").code == 0
 
 
+def test_many_at_once_record_it_once(world: World) -> None:
+    def report(_: int) -> tuple[int, bool]:
+        with open_spine(world.root) as spine:
+            made = record(spine, measure(spine, OLD))
+            return made.event.seq, made.created
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(report, range(4)))
+    assert len({seq for seq, _ in done}) == 1
+    assert [created for _, created in done].count(True) == 1
+    assert len(seqs(world.root)) == 1
+
+
 def test_shadow_copies_and_failures_are_no_inputs(world: World, capsys: Capture) -> None:
     leave_trace(world.root, "req-shadow-1", "x", "x", started_ns=OLD_NS + 70, shadow_of="req-old-00001")
     leave_trace(world.root, "req-failed-1", "x", "x", started_ns=OLD_NS + 71, status=500)
@@ -115,6 +130,7 @@ def test_the_trend(world: World, capsys: Capture) -> None:
     assert "no day is reported" in run(capsys, "drift", "show").out
     run(capsys, "drift", "report", "--day", OLD)
     run(capsys, "drift", "report")
+    assert "no report within 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
     days = run(capsys, "drift", "show", "--weeks", "5000", "--json").json["days"]
     with open_spine(world.root, readonly=True) as spine:
         today = of_ns(spine.trace(REQUEST).started_ns)[:10]
@@ -164,6 +180,9 @@ def test_counting_again_is_quick_and_changed_rows_are_damage(world: World, capsy
     file.write_text(rows.replace("row 7", "ROW 7"))
     assert run(capsys, "drift", "report", "--day", OLD).code == 0  # its counts were kept by the hash
     kept[0].write_text("{")
+    file.rename(file.with_suffix(".away"))
+    check_refused(run(capsys, "drift", "report", "--day", OLD), 3)
+    file.with_suffix(".away").rename(file)
     check_refused(run(capsys, "drift", "report", "--day", OLD), 5)
     file.write_text(rows)
     assert run(capsys, "drift", "report", "--day", OLD).code == 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from bundles import eval_report
-from core.drift import DriftReport, Live, Reference, Window, expected_accuracy, judge_day, status_of
+from core.drift import DriftReport, Live, Reference, Window, expected_accuracy, judge_day, judge_features, status_of
 from core.driftbins import Tally, fix
 from core.report import EvalReport, read_report
 
@@ -74,6 +75,15 @@ def test_an_unseen_category_needs_one_bin_more() -> None:
     assert feature.status == "act"
 
 
+def test_words_of_one_text_count_as_one_where_they_come_together() -> None:
+    trained, live = Tally(keep_rows=True), Tally()
+    trained.add([{"word": (word,) * 8} for word in "abcd" for _ in range(500)])
+    live.add([{"word": (word,) * 8} for word in "abcd" for _ in range(10)])
+    feature = judge_features(fix(trained), live)["word"]
+    assert feature.n == pytest.approx(40, abs=1)
+    assert feature.status == "insufficient"
+
+
 def test_a_feature_nobody_sent_is_insufficient_without_numbers() -> None:
     feature = report(
         0,
@@ -98,3 +108,14 @@ def test_expected_accuracy_speaks_of_evaluated_buckets_alone() -> None:
 
 def test_the_same_counts_are_the_same_bytes() -> None:
     assert msgspec.json.encode(report(61, 3)) == msgspec.json.encode(report(61, 3))
+
+
+def test_reports_of_every_version_read_back() -> None:
+    """Written by `spine drift report` on a replayed day of the tutor, and never again."""
+    raw = (Path(__file__).parents[2] / "fixtures" / "drift-1" / "report.json").read_bytes()
+    found = msgspec.json.decode(raw, type=DriftReport)
+    assert (found.schema, found.status, found.window.n) == ("spine.drift/1", "watch", 400)
+    assert found.worst is not None
+    assert (found.worst[0], found.worst[1].psi) == ("verb", 0.114622)
+    again = msgspec.json.decode(msgspec.json.encode(found))
+    assert {name: again[name] for name in msgspec.json.decode(raw)} == msgspec.json.decode(raw)
