@@ -124,7 +124,8 @@ def answer_seven(opened: Spine, sha: str) -> Any:
         request_id="req-rehearsed-1", trace_id="0" * 32, span_id="0" * 16, started_ns=1, entry_sha=sha,
         intended_sha=sha, semver="v0.1.0", assignment=assign(route, "l", sticky=True), sentence="go", correction="go",
     )  # fmt: skip
-    return gate_answer(trace, opened.registry.state().entries[sha], opened.verdict)
+    hashes = {event.seq: event.hash for event in opened.registry.events()}
+    return gate_answer(trace, opened.registry.state().entries[sha], opened.verdict, hashes.get)
 
 
 def check_witness(project: Project, machine: Machine, commit: str) -> None:

@@ -203,7 +203,9 @@ def test_the_tree_stays_clean(clone: Clone, server: str) -> None:
 def test_everything_verifies(clone: Clone, entry: str) -> None:
     found = clone.json("spine", "verify")
     assert found["ok"]
-    assert {check["name"] for check in found["checks"]} == {"chain", "evidence", "bundles", "pointers"}
+    assert {check["name"] for check in found["checks"]} == {
+        "chain", "evidence", "bundles", "pointers", "verdicts", "corpora", "traces"
+    }  # fmt: skip
 
 
 def test_a_changed_corpus_is_refused_with_both_hashes(clone: Clone) -> None:

@@ -396,6 +396,16 @@ def test_cut_at_any_block_or_with_something_behind_it_is_refused(archive: Path, 
         restore(tmp_path / "nosuch.tar", settings_of(tmp_path / "new"), progress=Quiet)
 
 
+def members(tar: tarfile.TarFile) -> dict[str, bytes]:
+    """What an archive holds, but for its sums and the change counters in the header page of a database."""
+    found = {}
+    for name in tar.getnames():
+        if name not in ("SHA256SUMS", "MANIFEST.json"):
+            body = tar.extractfile(name).read()  # type: ignore[union-attr]
+            found[name] = body[:24] + body[28:92] + body[96:] if name.endswith(".db") else body
+    return found
+
+
 def test_flipped_bits_are_found_or_change_nothing(archive: Path, tmp_path: Path) -> None:
     raw = archive.read_bytes()
     rng = random.Random(7)
@@ -411,7 +421,8 @@ def test_flipped_bits_are_found_or_change_nothing(archive: Path, tmp_path: Path)
         else:
             backup(settings_of(place), tmp_path / f"{number}.tar", progress=Quiet)
             with tarfile.open(tmp_path / f"{number}.tar") as again, tarfile.open(archive) as first:
-                assert again.extractfile("SHA256SUMS").read() == first.extractfile("SHA256SUMS").read()  # type: ignore[union-attr]
+                # A copy of a database counts itself as a change in its header; every page of rows is the same.
+                assert members(again) == members(first)
     assert refused > 8
 
 

@@ -47,6 +47,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "baseline"]):
             subprocess.run(["git", *words], cwd=root, check=True)
         assert main(["keys", "new", "--name", "ci", "--out", "../ci.pem"]) == 0
+        for words in (["add", "spine.trust.json"], ["commit", "-qm", "trust"]):
+            subprocess.run(["git", *words], cwd=root, check=True)
         parent = None
         for number, corpus in ((-1, v1), (7, v2)):
             folder = write_bundle(root / "made" / str(number), number, corpora=[corpus], parent=parent)

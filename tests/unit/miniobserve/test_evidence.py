@@ -20,6 +20,9 @@ from miniobserve.writer import TraceWriter
 
 Make = Callable[..., Trace]
 
+only_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+"""A store from before there were roll-ups is one file on this machine."""
+
 
 def at(number: int) -> Assignment:
     arm = "canary" if number % 3 == 0 else "stable"
@@ -127,6 +130,7 @@ def test_quantiles() -> None:
     assert quantile([], 0.5) is None
 
 
+@only_sqlite
 def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceWriter, url: str) -> None:
     before = TraceReader.open(url).evidence
     expected = rounded(before.units(9)), rounded(before.units(9, copies=True)), before.latencies(9)
@@ -147,6 +151,7 @@ def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceW
     by_hand.close()
 
 
+@only_sqlite
 def test_a_fill_that_was_cut_short_goes_on(
     kept: list[Trace], writer: TraceWriter, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
