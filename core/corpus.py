@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from core.dvcfile import named_in, outs
 from core.errors import BadInput, Damaged, Unavailable, UnknownRef
 from core.matching import PATIENCE, TooSlowError, matching
 from core.text import visible
@@ -82,7 +83,7 @@ class Corpora:
         if _HASH.fullmatch(dvc_hash) is None:
             raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "it is 32 hex digits, from a .dvc file")
         for file in self._dvc_files():
-            path = _names(file.read_text(encoding="utf-8", errors="replace"), dvc_hash)
+            path = named_in(file.read_text(encoding="utf-8", errors="replace"), dvc_hash)
             if path is not None:
                 relative = file.parent.relative_to(self.root) / path
                 revision = self._git("log", "-1", "--format=%H", "--", str(file.relative_to(self.root))).strip()
@@ -93,14 +94,14 @@ class Corpora:
         """Every (path, hash) the work tree's .dvc files name, relative to the root."""
         found = []
         for file in self._dvc_files():
-            for path, dvc_hash in _outs(file.read_text(encoding="utf-8", errors="replace")):
+            for path, dvc_hash in outs(file.read_text(encoding="utf-8", errors="replace")):
                 found.append((str(file.parent.relative_to(self.root) / path), dvc_hash))
         return found
 
     def eval_sets(self) -> set[str]:
         """The hashes of what the work tree's .dvc files give the type ``eval``: nothing is trained on it."""
         texts = (file.read_text(encoding="utf-8", errors="replace") for file in self._dvc_files())
-        return {dvc_hash for text in texts for _, dvc_hash in _outs(text, kind="eval")}
+        return {dvc_hash for text in texts for _, dvc_hash in outs(text, kind="eval")}
 
     def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
         """The file that holds a corpus' bytes: in DVC's cache, or the work tree, or pulled from the remote.
@@ -200,7 +201,7 @@ class Corpora:
         for revision in self._git("log", "--all", "--format=%H", "-S", dvc_hash, "--", "*.dvc").split():
             changed = self._git("show", "--name-only", "--format=", revision, "--", "*.dvc").split("\n")
             for name in filter(None, changed):
-                path = _names(self._git("show", f"{revision}:{name}"), dvc_hash)
+                path = named_in(self._git("show", f"{revision}:{name}"), dvc_hash)
                 if path is not None:
                     return Place(
                         dvc_hash=dvc_hash, path=str(Path(name).parent / path), revision=revision, at_head=False
@@ -278,29 +279,6 @@ class Corpora:
     def _check(self, dvc_hash: str, found: str, path: Path) -> None:
         if found != dvc_hash:
             raise Damaged(f"{path.name}: the rows hash to {found[:12]}, and DVC recorded {dvc_hash[:12]}", _WAY_OUT)
-
-
-def _names(dvc_file: str, dvc_hash: str) -> str | None:
-    """The data path a .dvc file's text gives to a hash, or None."""
-    return next((path for path, found in _outs(dvc_file) if found == dvc_hash), None) if dvc_hash in dvc_file else None
-
-
-def _outs(dvc_file: str, kind: str | None = None) -> list[tuple[str, str]]:
-    """The (path, hash) pairs of a .dvc file's text, of one type or all, read with the YAML reader DVC uses."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        document = YAML(typ="safe", pure=True).load(dvc_file)
-    except YAMLError:
-        return []
-    outs = document.get("outs") if isinstance(document, dict) else None
-    pairs = [
-        (out.get("path"), out.get("md5"))
-        for out in outs or ()
-        if isinstance(out, dict) and (kind is None or out.get("type") == kind)
-    ]
-    return [(str(path), str(found)) for path, found in pairs if path and found]
 
 
 _WAY_OUT = "it was changed since it was recorded: `dvc fetch` a sound copy, and find out who wrote into the cache"

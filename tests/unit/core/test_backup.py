@@ -207,7 +207,8 @@ def test_what_is_not_kept_is_said(made: World, tmp_path: Path) -> None:
     (artifacts / "1" / "link").symlink_to("/etc/passwd")
     os.mkfifo(artifacts / "1" / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(os.path.relpath(artifacts / "1" / "socket"))
+        os.chdir(artifacts / "1")  # a socket's path has room for 107 bytes
+        listening.bind("socket")
     (artifacts / "1" / "odd\nname").write_text("x")
     taken = backup(settings_of(root), tmp_path / "kept.tar", progress=Quiet)
     told = "\n".join(taken.warnings)
