@@ -34,7 +34,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     grow: bool = False
     """Takes the room that is left."""
     rank: int = 0
-    """Where there is no room, the highest rank goes first."""
+    """Room is given out from the lowest rank up; a column that does not fit leaves its place to the next."""
 
 
 class Table(ScrollView, can_focus=True, inherit_bindings=False):
@@ -240,9 +240,12 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """The columns there is room for, each with its width."""
         if self._shown[0] == width:
             return self._shown[1]
-        kept = list(self.columns)
-        while len(kept) > 1 and _needed(kept) > width:
-            kept.remove(max(kept, key=lambda column: column.rank))
+        first, *rest = sorted(self.columns, key=lambda column: column.rank)
+        fitting = [first]
+        for column in rest:
+            if _needed([*fitting, column]) <= width:
+                fitting.append(column)
+        kept = [column for column in self.columns if column in fitting]
         spare = max(0, width - _needed(kept))
         widths = [(column, column.width + (spare if column.grow else 0)) for column in kept]
         self._shown = (width, widths)

@@ -55,6 +55,18 @@ async def test_a_million_rows_open_move_and_sort() -> None:
         assert table.current == 0
 
 
+async def test_a_wide_column_that_does_not_fit_leaves_its_place_to_a_narrow_one() -> None:
+    columns = tuple(
+        Column(title=title, width=width, cell=lambda _n, title=title: safe(title), rank=rank)
+        for title, width, rank in (("name", 8, 0), ("wide", 30, 1), ("thin", 6, 2))
+    )
+    table = Table(columns, lambda n: n)
+    async with Bench(table).run_test(size=(30, 10)) as pilot:
+        table.load((1,))
+        await pilot.pause()
+        assert "".join(s.text for s in table.render_line(0)).split() == ["name", "thin"]
+
+
 async def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
     table = number_table()
     async with Bench(table).run_test(size=(40, 20)) as pilot:
