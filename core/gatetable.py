@@ -31,33 +31,39 @@ class Line(msgspec.Struct, frozen=True):
 
     state: Literal["blocked", "warn", "ok"]
     cells: tuple[str, ...]
+    still: bool = False
+    """True of a bucket in which no item changed."""
 
 
 def table(decision: Decision) -> list[Line]:
     """Every line: blocked ones first, then warned ones, the largest loss on top; false accepts and totals with them."""
     rows = [(name, row) for name, row in decision.buckets.items()]
-    listed = [_line(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
+    listed = [_bucket(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
     for each in decision.compared:
         listed += _extra(each)
     return sorted(listed, key=lambda line: _ORDER.index(line.state))
 
 
-def lines(decision: Decision, *, limit: int | None = None) -> list[str]:
+def lines(decision: Decision, *, limit: int | None = None, still: bool = True) -> list[str]:
     """The decision as plain text: the result, why, what deserves a look, and the aligned table.
 
-    ``limit`` keeps that many lines of the table and says how many more there are.
+    ``limit`` keeps that many lines of the table and says how many more there are; without ``still`` the buckets in
+    which no item changed are only counted.
     """
     head = f"{SIGNS[decision.result]} gate: {decision.result}"
     told = [head, *(f"  ✖ {reason}" for reason in decision.reasons), *(f"  ! {each}" for each in decision.warnings)]
     listed = table(decision)
     if not listed:
         return told
-    kept = listed[:limit] if limit is not None else listed
+    moved = [line for line in listed if still or not line.still]
+    kept = moved[:limit] if limit is not None else moved
     cells = [HEAD, *(line.cells for line in kept)]
     widths = [max(_width(row[column]) for row in cells) for column in range(len(HEAD))]
     told += ["", *(_aligned(row, widths) for row in cells)]
-    if len(kept) < len(listed):
-        told.append(_more(listed[len(kept) :]))
+    if len(kept) < len(moved):
+        told.append(_more(moved[len(kept) :]))
+    if len(moved) < len(listed):
+        told.append(f"✔  {len(listed) - len(moved):,} more buckets, in which no item changed")
     return told + _flipped(decision)
 
 
@@ -94,6 +100,13 @@ def _extra(compared: GateResult) -> list[Line]:
         cells = (_MARKS[state], f"never: {visible(item, 53)}", "right", word, "", "", "", "", "", "", compared.against)
         found.append(Line(state, cells))
     return found
+
+
+def _bucket(name: str, row: Row) -> Line:
+    """A bucket's line; where flips are not known, equal counts may still hide some."""
+    line = _line(name, row)
+    still = line.state == "ok" and row.base == row.cand and row.flips_lost == () == row.flips_gained
+    return msgspec.structs.replace(line, still=still)
 
 
 def _line(name: str, row: Row) -> Line:

@@ -30,6 +30,7 @@ def command(verbs: Verbs) -> None:
     gate.add_argument("--sign", action="store_true", help="also sign the verdict; only the committed baseline counts")
     gate.add_argument("--key", type=Path, metavar="F", help="the signing key (default: SPINE_SIGNING_KEY, its text)")
     gate.add_argument("--out", type=Path, metavar="F", help="where the signed verdict goes (default: verdict.json)")
+    gate.add_argument("--all", action="store_true", help="also list the buckets in which no item changed")
     gate.add_argument("--md", type=Path, metavar="F", help="also append the table as Markdown, for a job summary")
 
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable})
     else:
-        for line in lines(gated.decision):
+        for line in lines(gated.decision, still=args.all):
             out.line(line)
         if gated.seq is not None:
             if key is not None and target.is_file():

@@ -73,6 +73,15 @@ def test_a_row_says_everything_a_reader_needs() -> None:
     assert "lost in verb/go: verb/go#0, verb/go#1, verb/go#2, verb/go#3" in text
 
 
+def test_buckets_in_which_no_item_changed_may_be_counted_alone() -> None:
+    sizes = {f"b{i}": 100 for i in range(9)}
+    made = decided({"b3": 5, "b5": 1}, sizes)
+    text = "\n".join(lines(made, still=False))
+    assert "7 more buckets, in which no item changed" in text
+    assert [name for name in ("b3", "b5", "total", "false accepts", "b1") if name in text][-1] == "false accepts"
+    assert "b1" in "\n".join(lines(made))
+
+
 def test_never_regress_and_anchor_have_their_rows() -> None:
     made = decided({"verb/go": 30}, never_regress=(GO,), anchor=Anchor(entry_sha="9" * 64, total=Count(500, 500)))
     cells = {(line.cells[1], line.cells[-1]): line for line in table(made)}
