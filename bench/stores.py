@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from core.ledger import Draft, Ledger
 from core.settings import load
@@ -33,7 +35,7 @@ def ledger(root: Path, entries: int) -> Path:
     settings = load(root, environ={"SPINE_ROOT": str(root)})
     create_ledger(settings, "dev")
     opened = Ledger(settings.ledger, actor="bench")
-    report = opened.put(b'{"bench": true}')
+    report = opened.put(json.dumps(eval_report()).encode())
     drafts = []
     for number in range(entries):
         sha = hashlib.sha256(f"entry {number}".encode()).hexdigest()
@@ -53,6 +55,25 @@ def ledger(root: Path, entries: int) -> Path:
     opened.append(drafts, expected=None)
     opened.close()
     return root
+
+
+def eval_report() -> dict[str, Any]:
+    """A ``spine.eval/1`` report of the tutor's size: 20 verbs by 5 tenses, 3,000 items."""
+    verbs, tenses, each = [f"verb{n:02}" for n in range(20)], [f"tense{n}" for n in range(5)], 30
+    table = {verb: {tense: {"k": each - (n + m) % 3, "n": each} for m, tense in enumerate(tenses)}
+             for n, verb in enumerate(verbs)}  # fmt: skip
+
+    def summed(cells: list[dict[str, int]]) -> dict[str, int]:
+        return {name: sum(cell[name] for cell in cells) for name in ("k", "n")}
+
+    buckets = {f"verb/{verb}": summed(list(row.values())) for verb, row in table.items()}
+    buckets |= {f"tense/{tense}": summed([row[tense] for row in table.values()]) for tense in tenses}
+    return {
+        "schema": "spine.eval/1", "decoding": {"method": "greedy"}, "buckets": buckets,
+        "eval_set": {"path": "data/eval.jsonl", "dvc_hash": "e" * 32, "sha256": "e" * 64, "n": 3_000},
+        "total": summed(list(buckets.values())[:20]), "false_accept": {"k": 9, "n": 1_800},
+        "views": {"verb_by_tense": table},
+    }  # fmt: skip
 
 
 def traces(path: Path, count: int) -> str:
