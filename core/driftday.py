@@ -125,10 +125,13 @@ def recorded(spine: Spine, event: Event) -> Reported:
     return Reported(report=report, digest=digest, event=event)
 
 
-def days(spine: Spine) -> dict[str, Event]:
-    """Each reported day's newest event, oldest day first; reports against other entries are not among them."""
+def days(spine: Spine, at: str | None = None) -> dict[str, Event]:
+    """Each reported day's newest event, oldest day first; reports against other entries are not among them.
+
+    With ``at`` (RFC 3339 UTC) it is as it was at that moment.
+    """
     found: dict[str, Event] = {}
-    for event in spine.registry.events():
+    for event in spine.registry.events(at):
         day = str(event.body.get("day"))
         if event.kind == KIND and event.body.get("file") == f"{day}.json":
             found[day] = event

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from cli_world import World, check_refused, leave_trace, make_world, run
-from core.cli.cost import markdown, money
+from core.cli.cost import markdown
+from core.costwords import money
 from core.costday import sampled
 from core.spent import Spent
 
