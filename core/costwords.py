@@ -37,7 +37,8 @@ class Unit(msgspec.Struct, frozen=True):
 
 def unit_of(amounts: Iterable[tuple[float | None, str | None]]) -> Unit | None:
     """The unit of a column of amounts, each with its currency, by the smallest of those in the currency most are in;
-    None where there is no amount, or they lie too far apart for one unit."""
+    None where there is no amount, or they lie too far apart for one unit.
+    """
     known = [(value, currency) for value, currency in amounts if value is not None and currency is not None]
     if not known:
         return None

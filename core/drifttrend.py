@@ -53,9 +53,7 @@ def trend(spine: Spine, *, weeks: int | None = None, at: str | None = None) -> T
     if weeks is not None and names:
         first = (date.fromisoformat(names[-1]) - timedelta(weeks=weeks)).isoformat()
         names = [name for name in names if name > first]
-    return Trend(
-        days=tuple(_day(spine, name, known.get(name), counts) for name in names), counted=counts is not None
-    )
+    return Trend(days=tuple(_day(spine, name, known.get(name), counts) for name in names), counted=counts is not None)
 
 
 def as_object(made: Reported) -> dict[str, Any]:

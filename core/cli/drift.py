@@ -18,7 +18,6 @@ from core.times import moment
 
 if TYPE_CHECKING:
     from core.drift import DriftReport, Feature
-    from core.driftday import Reported
     from core.drifttrend import Day
 
 _COLOURS: dict[str, Colour] = {"insufficient": "dim", "stable": "good", "watch": "warn", "act": "bad"}
@@ -101,9 +100,9 @@ def _trend(out: Out, found: tuple[Day, ...], weeks: int) -> None:
         _reports(out, reports)
     else:
         out.line(f"no report within {weeks} weeks; `spine drift report` makes one")
-    for day in found:
-        if day.made is None:
-            out.line(f"{day.day}  {day.answered:,} answered, no report: `spine drift report --day {day.day}` makes it")
+    for each in found:
+        if each.made is None:
+            out.line(f"{each.day}  {each.answered:,} answered, no report: `spine drift report --day {each.day}`")
 
 
 def _reports(out: Out, reports: list[DriftReport]) -> None:

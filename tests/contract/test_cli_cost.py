@@ -10,8 +10,8 @@ import pytest
 
 from cli_world import World, check_refused, leave_trace, make_world, run
 from core.cli.cost import markdown
-from core.costwords import money
 from core.costday import sampled
+from core.costwords import money
 from core.spent import Spent
 
 Capture = pytest.CaptureFixture[str]
