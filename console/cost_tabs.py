@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from console.plots import Axis, Series, plot
+from console.grid import Head, grid
+from console.plots import ACROSS, UPRIGHT, Axis, Series, plot
 from console.safe import Line, cut, row, safe
 from console.theme import Role
 from console.words import count, dash, heading, pairs
-from core.costwords import between, money, pays, sentences, standing, unit_of
+from core.costwords import between, money, notes, pays, standing, unit_of
 from core.driftwords import percent
 from core.text import short, visible
 
@@ -55,13 +56,17 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
         series += _cross(cost, signs[cost.sha], "accent" if cost.sha == chosen.sha else ROLES[cost.standing])
     lines = [safe(" right answers, % ↑", "muted"), *plot(series, x, y, min(width, 110), _HIGH)]
     lines.append(cut(safe(f"cost of 1,000 tokens, {unit} → ", "muted"), min(width, 110), right=True))
-    for cost in shown:
-        here: Role = "accent" if cost.sha == chosen.sha else ""
-        lines.append(row(safe(f" {signs[cost.sha]} ", "accent" if here else ROLES[cost.standing]),
-                         cut(safe(name_of(cost), here), _LABEL), safe("  "), cut(standing_of(cost), 12),
-                         safe(f"  {money(_value(cost.cost_per_1k), cost.currency)}", "muted"), safe("  "),
-                         count(cost.total)))  # fmt: skip
+    heads = (Head(""), Head("entry"), Head("standing", rank=1), Head("cost/1k", right=True, rank=2),
+             Head("right", right=True))  # fmt: skip
+    lines += [safe(""), *grid(heads, [_legend(cost, signs[cost.sha], chosen) for cost in shown], width)]
     return [*lines, *_unplaced(made, shown)]
+
+
+def _legend(cost: EntryCost, sign: str, chosen: EntryCost) -> list[Line]:
+    here: Role = "accent" if cost.sha == chosen.sha else ""
+    price = safe(money(_value(cost.cost_per_1k), cost.currency))
+    return [safe(sign, here or ROLES[cost.standing]), safe(name_of(cost), here), standing_of(cost), price,
+            count(cost.total)]  # fmt: skip
 
 
 def _placed(cost: EntryCost) -> bool:
@@ -119,9 +124,9 @@ def _cross(cost: EntryCost, sign: str, role: Role) -> list[Series]:
     assert y is not None
     found = []
     if x.low is not None and x.high is not None:
-        found.append(Series(((x.low, y.value), (x.high, y.value)), role))
+        found.append(Series(((x.low, y.value), (x.high, y.value)), role, ACROSS))
     if y.low is not None and y.high is not None:
-        found.append(Series(((x.value, y.low), (x.value, y.high)), role))
+        found.append(Series(((x.value, y.low), (x.value, y.high)), role, UPRIGHT))
     return [*found, Series(((x.value, y.value),), role, sign)]
 
 
@@ -151,11 +156,10 @@ def figures(made: Costs, cost: EntryCost, now: datetime, width: int) -> list[Lin
         ]
     )
     lines += [*heading("counted"), *pairs(_counted(cost)), *heading("where it goes"), *_stages(cost, width)]
-    told = [pays(cost, made.entries) or "no parent to compare with, or a figure of the two is unknown"]
-    lines += [*heading("break-even"), safe(f" {told[0]}", limit=400)]
-    more = [text for text in sentences(cost, made.entries) if not text.endswith(told[0])]
-    lines += [safe(""), *(safe(f" {text}", "muted", limit=600) for text in more)]
-    return [*lines, safe(""), safe(f" {aged(made, now)}", "faint")]
+    even = pays(cost, made.entries) or "no parent to compare with, or a figure of the two is unknown"
+    lines += [*heading("break-even"), safe(f" {even}", limit=400), safe("")]
+    lines += [row(safe(" ! ", "warn"), safe(text, limit=400)) for text in notes(cost)]
+    return [*lines, safe(f" {aged(made, now)}", "faint")]
 
 
 def _counted(cost: EntryCost) -> list[tuple[str, Line]]:

@@ -134,14 +134,18 @@ def _height(largest: float) -> Axis:
 def bins(report: DriftReport, width: int) -> list[Line]:
     """The bins of every feature by their part of PSI, largest first: ▶ came more often than in training, ◀ less."""
     lines: list[Line] = []
-    heads = (Head("bin"), Head("trained on", right=True, rank=2), Head("that day", right=True, rank=1),
+    heads = (Head("bin"), Head("trained", right=True, rank=2), Head("day", right=True, rank=1),
              Head("of PSI", right=True), Head("", rank=3))  # fmt: skip
     for name, feature in report.ranked:
         about = row(drift_status(feature.status), safe(f"   PSI {figure(feature.psi)}   n {feature.n:,}", "muted"))
         lines += [*heading(name), row(safe(" "), about)]
         most = max((abs(each.contribution) for each in feature.bins), default=0.0)
         rows = [_bin(each, feature, most) for each in feature.bins]
-        lines += grid(heads, rows, width) if rows else [safe(" nothing was there to compare", "muted")]
+        lines += (
+            grid(heads, rows, width, note=name == report.ranked[0][0])
+            if rows
+            else [safe(" nothing was there to compare", "muted")]
+        )
     return lines[1:]
 
 

@@ -21,8 +21,8 @@ class Head(msgspec.Struct, frozen=True):
     """Where there is no room, the highest rank goes first; columns of rank 0 are cut instead."""
 
 
-def grid(heads: Sequence[Head], rows: Sequence[Sequence[Line]], width: int) -> list[Line]:
-    """The head and the rows, as wide as what is in them, within ``width``."""
+def grid(heads: Sequence[Head], rows: Sequence[Sequence[Line]], width: int, *, note: bool = True) -> list[Line]:
+    """The head and the rows, as wide as what is in them, within ``width``; ``note`` names what is left out."""
     wide = {n: max([cells(head.title), *(each[n].cell_length for each in rows)]) for n, head in enumerate(heads)}
     while _needed(wide) > width and any(heads[n].rank for n in wide):
         del wide[max(wide, key=lambda n: heads[n].rank)]
@@ -31,8 +31,8 @@ def grid(heads: Sequence[Head], rows: Sequence[Sequence[Line]], width: int) -> l
         wide[widest] -= min(_needed(wide) - width, wide[widest] - 4)
     lines = [_line([safe(head.title, "head") for head in heads], heads, wide)]
     lines += [_line(each, heads, wide) for each in rows]
-    left = [head.title for n, head in enumerate(heads) if n not in wide]
-    if left:
+    left = [head.title for n, head in enumerate(heads) if n not in wide and head.title]
+    if left and note:
         lines.append(safe(f" without {', '.join(left)}: zoom (z) or widen the window", "faint"))
     return lines
 

@@ -20,8 +20,8 @@ from console.theme import Role
 _ROLES: tuple[Role, ...] = ("faint", "bad", "good", "warn", "accent", "muted", "strong")
 """Role of each colour the library is given by number."""
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
-LINE, RULE, UPRIGHT = "braille", "┄", "│"
-"""Marks whose points are joined: a drawn line, the dashes of a band, a line from top to bottom."""
+LINE, RULE, UPRIGHT, ACROSS = "braille", "┄", "│", "─"
+"""Marks whose points are joined: a drawn line, the dashes of a band, a line up and one across."""
 LEAST = (16, 5)
 """Fewest columns and lines of a plot."""
 
@@ -65,7 +65,7 @@ def plot(series: Sequence[Series], x: Axis, y: Axis, width: int, height: int) ->
     for each in series:
         drawn = [(x.place(a), y.place(b)) for a, b in each.points if math.isfinite(a) and math.isfinite(b)]
         if drawn:
-            draw = figure.plot if each.mark in (LINE, RULE, UPRIGHT) else figure.scatter
+            draw = figure.plot if each.mark in (LINE, RULE, UPRIGHT, ACROSS) else figure.scatter
             draw(*map(list, zip(*drawn, strict=True)), marker=each.mark, color=_ROLES.index(each.role))
     figure.xticks([x.place(value) for value, _ in x.ticks], [label for _, label in x.ticks])
     figure.yticks([y.place(value) for value, _ in y.ticks], [label for _, label in y.ticks])

@@ -79,6 +79,16 @@ def sentences(cost: EntryCost, entries: Sequence[EntryCost]) -> list[str]:
             f" ({money(cost.amortised_per_correct, cost.currency)} with idle hours);"
             f" 1,000 tokens {between(cost.cost_per_1k, cost.currency)}; n {cost.priced:,}."
         )
+    told += notes(cost)
+    if (even := pays(cost, entries)) is not None:
+        told.append(f"{name}: {even}")
+    return told
+
+
+def notes(cost: EntryCost) -> list[str]:
+    """What stands beside an entry's figures: not ready, requests without a price, copies, prices that do not add up."""
+    name = visible(cost.semver or short(cost.sha), 40)
+    told = []
     if cost.readiness == "not-deployment-ready":
         told.append(f"{name}: not-deployment-ready, under 30 % of its evaluated items are right; nothing is divided.")
     if cost.priced < cost.requests:
@@ -87,8 +97,6 @@ def sentences(cost: EntryCost, entries: Sequence[EntryCost]) -> list[str]:
         told.append(f"{name}: {cost.shadow:,} of {cost.requests:,} requests were shadow copies.")
     if cost.unexplained is not None and cost.unexplained > 0.001:
         told.append(f"{name}: frozen prices differ from stage seconds × rate by {100 * cost.unexplained:.2f} %.")
-    if (even := pays(cost, entries)) is not None:
-        told.append(f"{name}: {even}")
     return told
 
 
