@@ -129,6 +129,7 @@ ACTIONS: tuple[Action, ...] = (
     _a("tombstone", "X", "tombstone", "mark the entry as never to be used again", CHANGE, where="registry"),
     _a("never_regress", "R", "never regress", "add the sentence to what the baseline never lets regress", CHANGE,
        where="incident"),
+    _a("report", "D", "drift report", "count the day's requests and record its drift report", CHANGE, where="drift"),
     _a("theme", "T", "theme", "light or dark", "console"),
     _a("help", "question_mark", "help", "the keys that hold now", "console"),
     _a("step_out", "q", "quit", "go back, or leave", "console"),

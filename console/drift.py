@@ -139,9 +139,14 @@ class DriftView(View):
         day: Day | None = self.table.current
         return f"day:{day.day}" if day is not None else ""
 
+    def goal(self, _verb: str) -> tuple[str, str]:
+        """The day."""
+        day: Day | None = self.table.current
+        return (day.day if day is not None else ""), ""
+
     def reason(self, action: str) -> str | None:
-        """Requests need a day, a lineage its report."""
-        if action == "incident" and self.table.current is None:
+        """Requests and a new report need a day, a lineage its report."""
+        if action in ("incident", "report") and self.table.current is None:
             return "no day is chosen"
         return "this day has no report" if action == "lineage" and not self.target() else None
 
@@ -221,7 +226,9 @@ def _source(day: Any) -> str:
 
 def _unreported(day: Day) -> tuple[str, str]:
     many = "an unknown number of" if day.answered is None else f"{day.answered:,}"
-    return f"{day.day}: {many} requests were answered, and there is no report", f"`spine drift report --day {day.day}`"
+    return f"{day.day}: {many} requests were answered, and there is no report", (
+        f"`spine drift report --day {day.day}` makes one, and so does D in write mode (`:rw`)"
+    )
 
 
 def _text(day: Any) -> str:

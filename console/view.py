@@ -140,7 +140,7 @@ class View(Horizontal):
         return f"sha:{self.target()}" if self.target() else ""
 
     def goal(self, _verb: str) -> tuple[str, str]:
-        """SHA of the entry a change here would be about, and the reason to suggest for it."""
+        """SHA of the entry (or the day) a change here would be about, and the reason to suggest for it."""
         return self.target(), ""
 
     def walked(self) -> Any:

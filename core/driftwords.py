@@ -45,6 +45,17 @@ def missing(feature: Feature) -> str:
     return f"{feature.missing:,} of {feature.needed:,} missing" if feature.missing else ""
 
 
+def told(report: DriftReport) -> str:
+    """A day in one line: its status, its worst feature, and the accuracy to expect."""
+    worst = report.worst
+    text = f"{report.status}, n {report.window.n:,}"
+    if worst is not None and worst[1].psi is not None:
+        text += f", worst {worst[0]} PSI {worst[1].psi:.3f} (p {worst[1].p:.2g})"
+    if report.expected_accuracy is not None:
+        text += f", expected accuracy {100 * report.expected_accuracy:.1f} %"
+    return text
+
+
 def facts(report: DriftReport) -> list[tuple[str, str]]:
     """What a day's report rests on: its requests, its reference, and the accuracy to expect."""
     window, against = report.window, report.reference

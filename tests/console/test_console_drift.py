@@ -11,9 +11,12 @@ import pytest
 
 from cli_world import run
 from console import drift_tabs as tabs
+from console.changes import Changes
 from console.source import Source
 from core.cli.drift import status_cell
 from core.drift import Bin, Feature
+from core.driftday import days as known
+from core.driftday import measure, recorded
 from core.drifttrend import Day
 from core.driftwords import figure, part, percent
 from core.errors import Unavailable
@@ -211,6 +214,43 @@ async def test_old_days_are_marked(days: Any) -> None:
         assert "0.497" in desk.text(), "numbers stay"
 
 
+# making a report -----------------------------------------------------------------------------------------------
+
+
+async def test_a_report_is_made_through_the_dialog_and_is_the_one_it_showed(days: Any, fortnight: Spine) -> None:
+    changes = Changes(fortnight)
+    async with days(screen="drift", changes=changes, write=True) as desk:
+        await desk.press("D")
+        text = desk.text()
+        for said in ("drift report in dev", f"day         {NEWEST}", "no report", "act, n 400"):
+            assert said in text
+        assert f"spine drift report --day {NEWEST}" in text
+        assert NEWEST not in known(fortnight)
+        await desk.press("enter")
+        event = known(fortnight)[NEWEST]
+        assert recorded(fortnight, event).report == measure(fortnight, NEWEST)
+        desk.app.look()
+        await desk.settle()
+        assert desk.app.view.table.current.made.event == event
+        await desk.press("D")
+        assert "says just this" in desk.app.last_error.error
+        assert len(desk.app.screen_stack) == 1
+
+
+async def test_no_report_is_made_on_a_ledger_that_moved_nor_in_read_only_mode(days: Any, fortnight: Spine) -> None:
+    changes = Changes(fortnight)
+    async with days(screen="drift", changes=changes) as desk:
+        await desk.press("D")
+        assert len(desk.app.screen_stack) == 1
+        desk.app.write_mode(on=True)
+        await desk.press("D")
+        with Spine(fortnight.settings, readonly=False) as other:
+            other.registry.note("somebody was quicker")
+        await desk.press("enter")
+        assert "nothing was changed" in desk.text()
+        assert NEWEST not in known(fortnight)
+
+
 # the drawing by itself ----------------------------------------------------------------------------------------
 
 
@@ -222,9 +262,6 @@ def feature(psi: float | None, *names: str) -> Feature:
 
 def reported(fortnight: Spine, day: str, psi: float | None) -> Day:
     import msgspec
-
-    from core.driftday import days as known
-    from core.driftday import recorded
 
     event = known(fortnight)[REPORTED]
     made = recorded(fortnight, event)
