@@ -46,7 +46,7 @@ _DIVIDED = ("CpQU", "/correct")
 
 
 class Left(Exception):
-    """The screen was left while the traces were added up."""
+    """The screen was left, or something newer asked, while the traces were added up."""
 
 
 class CostView(View):
@@ -72,6 +72,7 @@ class CostView(View):
         self.of: str | None = None
         """The moment the figures are of; None for now."""
         self._took = 0.0
+        self._asked = 0
         self._sought = ""
 
     # the list -----------------------------------------------------------------------------------------
@@ -86,21 +87,22 @@ class CostView(View):
             self.made = None
             self.list.turn("loading", "adding up …")
         self.of = self.desk.source.at
-        now = self.now()
-        self.ask("list", lambda: self._add_up(now), self._loaded)
+        now, self._asked = self.now(), self._asked + 1
+        number = self._asked
+        self.ask("list", lambda: self._add_up(now, number), self._loaded)
 
-    def _add_up(self, now: datetime) -> tuple[Costs, float] | None:
-        """The figures and the seconds they took; None where the screen was left meanwhile. In the background."""
+    def _add_up(self, now: datetime, number: int) -> tuple[Costs, float] | None:
+        """The figures and the seconds they took; None where nobody waits for them any more. In the background."""
         plots.load()
         started = time.monotonic()
         try:
-            made = self.desk.source.costs(now, self._step)
+            made = self.desk.source.costs(now, lambda done, total: self._step(number, done, total))
         except Left:
             return None
         return made, time.monotonic() - started
 
-    def _step(self, done: int, total: int) -> None:
-        if not self.display:
+    def _step(self, number: int, done: int, total: int) -> None:
+        if not self.display or number != self._asked:
             raise Left
         self.post_message(self.Counted(done, total))
 

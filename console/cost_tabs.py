@@ -191,4 +191,4 @@ def aged(made: Costs, now: datetime) -> str:
     """How many requests the figures rest on, and how old they are."""
     seconds = max(0, int((now - made.at).total_seconds()))
     old = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
-    return f"{made.requests:,} requests, figures {old} old"
+    return f"{made.requests:,} requests summed {old} ago"

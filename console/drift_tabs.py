@@ -120,7 +120,8 @@ def _place(day: Day) -> int | None:
 
 def _dates(first: int, last: int) -> tuple[tuple[float, str], ...]:
     middle = [(first + last) // 2] if last - first > 3 else []
-    return tuple((float(at), f"{date.fromordinal(at):%m-%d}") for at in dict.fromkeys([first, *middle, last]))
+    form = "%m-%d" if date.fromordinal(first).year == date.fromordinal(last).year else "%Y-%m"
+    return tuple((float(at), date.fromordinal(at).strftime(form)) for at in dict.fromkeys([first, *middle, last]))
 
 
 def _height(largest: float) -> Axis:
@@ -192,7 +193,7 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
         if each is None:
             return cut(safe("·", "faint"), wide, right=True)
         text = f"{100 * (each.q - each.p):+.1f} "
-        text = f"{100 * each.q:.1f} {text:>7}" if least == _CELL else text
+        text = f"{100 * each.q:5.1f}{text:>7}" if least == _CELL else text
         part_of_all = abs(each.contribution) * len(found)
         tone: Role = next((role for edge, role in _TONES if part_of_all >= edge), "heat4")
         return row(safe(" "), cut(safe(text, tone), wide - 1, right=True))
