@@ -43,7 +43,7 @@ class DriftView(View):
             Column(title="PSI", width=6, cell=_psi, sort=lambda d: -(_of(d)[1] or 0.0), right=True, rank=1),
             Column(title="n", width=9, cell=_n, sort=lambda d: -_many(d), right=True, rank=3),
             Column(title="expect %", width=8, cell=_expected, sort=_expectation, right=True, rank=4),
-            Column(title="source", width=7, cell=lambda d: dash(_source(d)), sort=_source, rank=5),
+            Column(title="source", width=6, cell=lambda d: dash(_source(d)), sort=_source, rank=5),
         )
         super().__init__(Table(columns, lambda day: day.day), document("day"), document("beside"))
         self.about, self.beside = self.panes[1:]
