@@ -66,8 +66,9 @@ def matrix(
     note: str,
     least: int = _LEAST,
 ) -> list[Line]:
-    """Rows by columns, each cell drawn in the cells it is given, ``least`` or more; columns that do not fit are
-    named below.
+    """Rows by columns; ``draw`` is given a row, a column and the width of its cell, which is ``least`` or more.
+
+    The note stands below, and under it the names of columns there is no room for.
     """
     label = min(_LABEL, 2 + max((cells(name) for name in rows), default=0))
     room = max(1, (width - label - 1) // least)

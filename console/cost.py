@@ -73,6 +73,7 @@ class CostView(View):
         """The moment the figures are of; None for now."""
         self._took = 0.0
         self._asked = 0
+        self._busy = False
         self._sought = ""
 
     # the list -----------------------------------------------------------------------------------------
@@ -80,13 +81,13 @@ class CostView(View):
     def reload(self) -> None:
         """Add everything up again, where that was asked for or costs nothing; else only say how old it is."""
         moved = self.of != self.desk.source.at
-        if self.made is not None and not (moved or self.desk.reread or self._took < _QUICK):
-            self.recount()
+        due = not self._busy and (self.made is None or self._took < _QUICK)
+        if not (moved or due or self.desk.reread):
             return
         if self.made is None or moved:
             self.made = None
             self.list.turn("loading", "adding up …")
-        self.of = self.desk.source.at
+        self.of, self._busy = self.desk.source.at, True
         now, self._asked = self.now(), self._asked + 1
         number = self._asked
         self.ask("list", lambda: self._add_up(now, number), self._loaded)
@@ -115,10 +116,13 @@ class CostView(View):
             self.list.describe(event.text)
 
     def _loaded(self, outcome: Outcome[Any]) -> None:
+        self._busy = False
         if not outcome.ok:
             self.lost(outcome)
             return
         if outcome.value is None:
+            if self.display:  # left, and back again before it noticed
+                self.reload()
             return
         made, self._took = outcome.value
         self.made = made
@@ -146,7 +150,7 @@ class CostView(View):
     def dim(self, dimmed: bool) -> None:
         """Draw everything as old, or not; the figures age with every tick."""
         super().dim(dimmed)
-        if self.display and self.made is not None and self.list.state == "ready":
+        if self.display and not self._busy and self.list.state == "ready":
             self.recount()
 
     # the detail ---------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from core.costday import Costs
 
 ROLES: dict[str | None, Role] = {"frontier": "good", "tied": "warn", "dominated": "bad", None: "faint"}
+_RANKS: dict[str | None, int] = {"frontier": 0, "tied": 1, "dominated": 2}
+_MOST = 20
+"""Entries that are named as not in the plot."""
 _SIGNS = "abcdefghijklmnopqrstuvwxyz"
 _BAR = 24
 _LABEL = 16
@@ -45,7 +48,7 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     """Accuracy against cost of the entries in the chosen one's currency, each with both its intervals."""
     placed = [cost for cost in made.entries if _placed(cost)]
     currency = chosen.currency if _placed(chosen) else placed[0].currency if placed else None
-    shown = [cost for cost in placed if cost.currency == currency][: len(_SIGNS)]
+    shown = _foremost([cost for cost in placed if cost.currency == currency], chosen)
     if not shown:
         return [safe(" no entry has both a price and an evaluation yet", "muted"), *_unplaced(made, [])]
     signs = {cost.sha: _SIGNS[number] for number, cost in enumerate(shown)}
@@ -62,6 +65,13 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     return [*lines, *_unplaced(made, shown)]
 
 
+def _foremost(costs: Sequence[EntryCost], chosen: EntryCost) -> list[EntryCost]:
+    """As many as there are signs: the chosen one, then the frontier, in the order they came."""
+    rank = {cost.sha: (cost.sha != chosen.sha, _RANKS.get(cost.standing, 9)) for cost in costs}
+    kept = {cost.sha for cost in sorted(costs, key=lambda cost: rank[cost.sha])[: len(_SIGNS)]}
+    return [cost for cost in costs if cost.sha in kept]
+
+
 def _legend(cost: EntryCost, sign: str, chosen: EntryCost) -> list[Line]:
     here: Role = "accent" if cost.sha == chosen.sha else ""
     price = safe(money(_value(cost.cost_per_1k), cost.currency))
@@ -76,11 +86,12 @@ def _placed(cost: EntryCost) -> bool:
 def _unplaced(made: Costs, shown: Sequence[EntryCost]) -> list[Line]:
     """What is not in the plot, and why."""
     known = {cost.sha for cost in shown}
-    return [
+    left = [cost for cost in made.entries if cost.sha not in known]
+    lines = [
         row(safe(" · ", "muted"), cut(safe(name_of(cost)), _LABEL), safe(f"  {_lack(cost)}", "muted"))
-        for cost in made.entries
-        if cost.sha not in known
+        for cost in left[:_MOST]
     ]
+    return lines + ([safe(f" and {len(left) - _MOST:,} more", "muted")] if left[_MOST:] else [])
 
 
 def _lack(cost: EntryCost) -> str:

@@ -18,7 +18,8 @@ from console.safe import Line, cells, cut, row, safe
 from console.theme import Role
 from console.words import age, dash, heading, pairs, when
 from core.drift import ACT, WATCH
-from core.driftwords import SIGNS, facts, figure, missing, part, percent
+from core.driftwords import SIGNS, facts, figure, missing, part, percent, sparkline
+from core.text import visible
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +33,8 @@ _NAME = 26
 _BAR = 12
 _HIGH = 10
 """Lines of one feature's plot."""
+_PLOTS = 12
+"""Features that have a plot of their own; more would hold up the keys."""
 _CELL = 13
 """Cells that a share and its difference take."""
 _PAIR = re.compile(r"\s*×\s*|\s*/\s*|\s*\|\s*|\s+")
@@ -48,16 +51,23 @@ def drift_status(word: str) -> Line:
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     """The day: what it rests on, and every feature, the worst first."""
     report = made.report
-    status = row(drift_status(report.status), safe(f"   #{made.event.seq}  ", "muted"), when(made.event.at), safe("  "),
-                 age(made.event.at, now), safe(" ago", "muted"))  # fmt: skip
-    lines = pairs([("status", status), *((name, safe(text, limit=2000)) for name, text in facts(report))])
+    event = made.event
+    recorded = row(safe(f"#{event.seq}  "), age(event.at, now), safe(" ago", "muted"))
+    lines = pairs(
+        [
+            ("status", drift_status(report.status)),
+            ("recorded", recorded),
+            ("at", when(event.at)),
+            *((name, safe(text, limit=2000)) for name, text in facts(report)),
+        ]
+    )
     if day.uncounted:
         lines.append(
-            safe(f" ! {day.uncounted:,} requests came after this report: `spine drift report --day {day.day}`", "warn")
+            safe(f" ! {day.uncounted:,} more were answered since: `spine drift report --day {day.day}`", "warn")
         )
     numbers = (("n/needed", 2), ("PSI", 1), ("KL", 5), ("p", 4), ("p adj.", 3))
     heads = (Head("feature"), Head("status"), *(Head(title, right=True, rank=rank) for title, rank in numbers))
-    rows = [[cut(safe(name), min(_NAME, cells(name))), *_figures(feature)] for name, feature in report.ranked]
+    rows = [[_short(name), *_figures(feature)] for name, feature in report.ranked]
     lines += [safe(""), *grid(heads, rows, width)]
     lacking = [(name, missing(feature)) for name, feature in report.ranked if feature.missing]
     return lines + [row(safe(" · ", "muted"), safe(f"{name}: {lacks}", "muted")) for name, lacks in lacking]
@@ -79,13 +89,22 @@ def course(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
     if not reports:
         return [safe(" no day is reported yet", "muted")]
     first = [name for name, _ in chosen.made.report.ranked] if chosen.made is not None else []
-    names = dict.fromkeys([*first, *(name for _, report in reports for name in report.features)])
+    names = [*dict.fromkeys([*first, *(name for _, report in reports for name in report.features)])]
     lines: list[Line] = []
-    for name in names:
+    for name in names[:_PLOTS]:
         lines += [*heading(name), *_course(reports, name, chosen, width)]
+    if names[_PLOTS:]:
+        lines += heading(f"PSI of the other {len(names) - _PLOTS:,}, █ is {ACT:.2f} and above")
+        lines += pairs([(visible(name, _NAME), _line(reports, name, width)) for name in names[_PLOTS:]])
     told = row(safe(" ● PSI", "accent"), safe("   + KL", "muted"), safe(f"   ┄ watch {WATCH:.2f}", "warn"),
                safe(f"   ┄ act {ACT:.2f}", "bad"), safe("   │ this day", "faint"))  # fmt: skip
     return [told, *lines]
+
+
+def _line(reports: Sequence[tuple[int, DriftReport]], name: str, width: int) -> Line:
+    """A feature's newest days in one line."""
+    found = [report.features.get(name) for _, report in reports]
+    return safe(sparkline([f.psi if f else None for f in found][-max(8, width - _NAME - 4) :], ACT), "accent")
 
 
 def _course(reports: Sequence[tuple[int, DriftReport]], name: str, chosen: Day, width: int) -> list[Line]:
@@ -154,7 +173,13 @@ def _bin(each: Bin, feature: Feature, most: float) -> list[Line]:
     long = round(_BAR * (abs(each.contribution) / most)) if most and math.isfinite(most) else 0
     bar = safe("▶" * long, "warn") if each.contribution > 0 else safe("◀" * long, "accent")
     share = [safe(text) for text in (percent(each.p), percent(each.q), part(each.contribution, feature.psi))]
-    return [cut(safe(each.bin), min(_NAME, max(1, cells(each.bin)))), *share, cut(bar, _BAR)]
+    return [_short(each.bin), *share, cut(bar, _BAR)]
+
+
+def _short(name: str) -> Line:
+    """A name, cut where it is long."""
+    line = safe(name)
+    return cut(line, min(_NAME, max(1, line.cell_length)))
 
 
 def maps(report: DriftReport, width: int) -> list[Line]:
@@ -203,7 +228,7 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
     )
     others = [each for each in feature.bins if _special(each)]
     return lines + [
-        row(safe(" · ", "muted"), cut(safe(each.bin), min(_NAME, cells(each.bin))),
+        row(safe(" · ", "muted"), _short(each.bin),
             safe(f"  {percent(each.p)} → {percent(each.q)}", "muted")) for each in others
     ]  # fmt: skip
 

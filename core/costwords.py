@@ -5,6 +5,7 @@ Pure, and the same for commands, pages and console; names are made visible here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -42,8 +43,7 @@ def unit_of(amounts: Iterable[tuple[float | None, str | None]]) -> Unit | None:
     known = [(value, currency) for value, currency in amounts if value is not None and currency is not None]
     if not known:
         return None
-    names = [currency for _, currency in known]
-    most = max(dict.fromkeys(names), key=names.count)
+    most = Counter(currency for _, currency in known).most_common(1)[0][0]
     sizes = [abs(value) for value, currency in known if currency == most and value]
     if not sizes or not max(sizes) < min(sizes) * _SPAN:
         return None

@@ -180,6 +180,12 @@ async def test_a_slow_sum_is_made_when_it_is_asked_for_and_not_at_every_look(for
         assert source.sums == 1
         await desk.press("r")
         assert source.sums == 2
+        desk.app.view._busy = True
+        desk.app.view._took = 0.0
+        desk.app.view.reload()
+        await desk.settle()
+        assert source.sums == 2, "a sum that is under way is not begun again"
+        desk.app.view._busy = False
         desk.app.view._took = 30.0
         desk.app.clock = lambda: datetime(2026, 11, 20, 15, tzinfo=UTC)
         desk.app.tick()

@@ -165,7 +165,7 @@ async def test_requests_after_the_report_are_said(days: Any, fortnight: Spine) -
 
     leave_trace(fortnight.settings.root, "req-came-later", "go x 1sg 1", "x", started_ns=1_793_836_800_000_000_000 + 12)
     async with days(screen="drift", argument=FIRST) as desk:
-        assert "1 requests came after this report" in desk.text()
+        assert "1 more were answered since" in desk.text()
 
 
 async def test_a_damaged_report_spoils_its_own_day_alone(days: Any, fortnight: Spine) -> None:
