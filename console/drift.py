@@ -39,7 +39,7 @@ class DriftView(View):
         columns = (
             Column(title="day", width=10, cell=lambda d: safe(d.day), sort=lambda d: d.day),
             Column(title="status", width=14, cell=_status, sort=_rank),
-            Column(title="worst", width=8, cell=_worst, sort=lambda d: _of(d)[0], rank=2, grow=True),
+            Column(title="worst", width=7, cell=_worst, sort=lambda d: _of(d)[0], rank=2, grow=True),
             Column(title="PSI", width=6, cell=_psi, sort=lambda d: -(_of(d)[1] or 0.0), right=True, rank=1),
             Column(title="n", width=9, cell=_n, sort=lambda d: -_many(d), right=True, rank=3),
             Column(title="expect %", width=8, cell=_expected, sort=_expectation, right=True, rank=4),

@@ -210,7 +210,7 @@ def _special(each: Bin) -> bool:
 def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
     rows, columns = (sorted({pair[n] for pair in found}) for n in (0, 1))
     label = min(20, 2 + max(cells(name) for name in rows))
-    least = _CELL if label + 1 + _CELL * len(columns) <= width else 8
+    least = _CELL if label + 1 + _CELL * len(columns) <= width else 7
     told = "share of the day in %, difference to training in pp" if least == _CELL else "difference to training in pp"
 
     def draw(name: str, column: str, wide: int) -> Line:
