@@ -87,6 +87,7 @@ class CostView(View):
         if self.made is None or moved:
             self.made = None
             self.list.turn("loading", "adding up …")
+            self.draw_tab()
         self.of, self._busy = self.desk.source.at, True
         now, self._asked = self.now(), self._asked + 1
         number = self._asked
