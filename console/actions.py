@@ -11,6 +11,8 @@ import msgspec
 SCREENS: tuple[tuple[str, str, str], ...] = (
     ("1", "registry", "Registry"),
     ("2", "lineage", "Lineage"),
+    ("4", "drift", "Drift"),
+    ("5", "cost", "Cost"),
     ("6", "incident", "Incident"),
     ("7", "ledger", "Ledger"),
 )
@@ -83,12 +85,14 @@ _SCREEN_ACTIONS = tuple(
 
 ACTIONS: tuple[Action, ...] = (
     *_SCREEN_ACTIONS,
-    _a("jump", "colon", "jump", ":registry :lineage REF :incident ID :history :at TIME :rw :ro :info :q", "go to"),
+    _a("jump", "colon", "jump",
+       ":registry :lineage REF :drift DAY :cost :incident ID :history :at TIME :rw :ro :info :q", "go to"),
     _a("palette", "ctrl+p", "palette", "everything that can be done now, found by name", "go to"),
     _a("last", "minus", "last screen", "go to the screen before this one", "go to"),
     _a("go_back", "escape", "back", "clear the filter, close the dialog, go back: in that order", "go to"),
-    _a("lineage", "o", "lineage", "where the entry is from", "go to", where="registry incident ledger"),
-    _a("incident", "i", "incident", "requests this entry answered", "go to", where="registry lineage"),
+    _a("lineage", "o", "lineage", "where the entry is from", "go to", where="registry drift cost incident ledger"),
+    _a("incident", "i", "incident", "requests this entry answered, or of this day", "go to",
+       where="registry lineage drift cost"),
     _a("drill", "enter", "open", "go into what is under the cursor", "move"),
     _a("detail", "d", "detail", "move to the detail", "move"),
     _a("pane_next", "tab", "next pane", "move to the next pane", "move"),
@@ -125,6 +129,7 @@ ACTIONS: tuple[Action, ...] = (
     _a("tombstone", "X", "tombstone", "mark the entry as never to be used again", CHANGE, where="registry"),
     _a("never_regress", "R", "never regress", "add the sentence to what the baseline never lets regress", CHANGE,
        where="incident"),
+    _a("report", "D", "drift report", "count the day's requests and record its drift report", CHANGE, where="drift"),
     _a("theme", "T", "theme", "light or dark", "console"),
     _a("help", "question_mark", "help", "the keys that hold now", "console"),
     _a("step_out", "q", "quit", "go back, or leave", "console"),

@@ -97,6 +97,34 @@ class Changes:
             item=item,
         )
 
+    def plan_report(self, day: str) -> Plan:
+        """What recording a day's drift report would change: it is counted now, and only what was counted is sent.
+
+        Raises:
+            Refused: the newest report says just this.
+            BadInput, Unavailable, Damaged: it cannot be counted or compared.
+        """
+        from core.driftday import days, measure, recorded
+        from core.driftwords import told
+
+        state = self._spine.registry.state()
+        report = measure(self._spine, day)
+        event = days(self._spine).get(day)
+        before = recorded(self._spine, event) if event is not None else None
+        if before is not None and before.report == report:
+            raise Refused(f"the newest report of {day} says just this", "nothing was changed")
+        return Plan(
+            verb="report",
+            sha=report.entry_sha,
+            name=day,
+            env=prod_or(state, self._spine.settings.env),
+            seq=state.seq,
+            key="",
+            before=f"#{before.event.seq}: {told(before.report)}" if before is not None else "no report",
+            after=told(report),
+            item=report,
+        )
+
     def _touches(self, verb: str, state: State, sha: str) -> Touched:
         """The arms whose learners a change reaches, with their share and the requests of the last hour."""
         route = state.route
@@ -134,18 +162,27 @@ class Changes:
         """
         from core.spine import Spine
 
-        if plan.item is not None:
+        if plan.in_file:
             from core.neverregress import add
 
             added = add(self._spine.settings.eval_baseline, plan.item, expected=plan.key)
             return f"{plan.name} {_PAST[plan.verb]} ({added.items} items); review and commit the file"
         with Spine(self._spine.settings, readonly=False) as spine:
+            if plan.verb == "report":
+                return _report(spine, plan)
             do: Any = _VERBS[plan.verb]
             receipt = do(spine, plan, values)
         event = receipt.event
         earlier = "" if receipt.created else " (it was so already)"
         name = str(event.body.get("semver") or plan.name)
         return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{earlier}"
+
+
+def _report(spine: Spine, plan: Plan) -> str:
+    from core.driftday import record
+
+    made = record(spine, plan.item, expected=plan.seq)
+    return f"#{made.event.seq} {made.event.kind} {plan.name} {plan.item.status}"
 
 
 def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:

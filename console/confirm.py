@@ -30,7 +30,9 @@ _TITLES = {
     "release": "release",
     "tombstone": "tombstone",
     "never_regress": "never regress",
+    "report": "drift report",
 }
+_ABOUT = {"report": "day"}
 _COMMAND = "command"
 
 
@@ -158,12 +160,16 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         plan = self.plan
         after = plan.after.replace("SEMVER", self.form.values.get("semver", ""), 1)
         facts = [
-            ("entry", row(safe(plan.name, "strong"), safe(f"  {short(plan.sha)}", "muted"))),
+            (
+                _ABOUT.get(plan.verb, "entry"),
+                row(safe(plan.name, "strong"), safe(f"  {short(plan.sha)}", "muted")),
+            ),
             ("before", safe(plan.before)),
             ("after", row(safe("→ ", "accent"), safe(after))),
         ]
         if plan.item is None:
             facts += [("gate", self._gate()), ("touches", safe(touched(plan.touches)))]
+        if not plan.in_file:
             facts.append(("decided on", safe(f"ledger #{plan.seq}; sent only while that is the newest event", "muted")))
         return facts
 

@@ -8,6 +8,8 @@ _NAMES = {
     "registry": "registry",
     "list": "registry",
     "lineage": "lineage",
+    "drift": "drift",
+    "cost": "cost",
     "incident": "incident",
     "traces": "incident",
     "ledger": "ledger",

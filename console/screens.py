@@ -13,6 +13,8 @@ from console.view import View
 _VIEWS = {
     "registry": "RegistryView",
     "lineage": "LineageView",
+    "drift": "DriftView",
+    "cost": "CostView",
     "incident": "IncidentView",
     "ledger": "LedgerView",
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+import console_days
 import console_seed as _seed
 import console_tiny as tiny
 from console.app import Console
@@ -53,6 +54,21 @@ def spine(project: Path) -> Iterator[Spine]:
     """The project's spine, read-only, with the workload of one word."""
     with Spine(_seed.settings_of(project), readonly=True) as opened:
         opened.__dict__["_workload"] = tiny.Tiny()
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def _fortnight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    root = tmp_path_factory.mktemp("fortnight") / "project"
+    return root, console_days.make(root)
+
+
+@pytest.fixture
+def fortnight(_fortnight: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator[Spine]:
+    """The spine, read-only, of a copy of the fortnight: requests every day, reports on all but the last."""
+    root = shutil.copytree(_fortnight[0], tmp_path / "fortnight")
+    with Spine(_seed.settings_of(root), readonly=True) as opened:
+        opened.__dict__["_workload"] = console_days.Talker()
         yield opened
 
 
@@ -131,6 +147,17 @@ def run_console() -> Any:
 
 
 Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def days(fortnight: Spine) -> Opener:
+    """Opens a console on the fortnight, two days after it: ``async with days(screen=…) as desk``."""
+
+    def open_(**options: Any) -> Any:
+        options.setdefault("clock", lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+        return running(options.pop("source", None) or Source(fortnight), **options)
+
+    return open_
 
 
 @pytest.fixture

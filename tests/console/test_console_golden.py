@@ -24,6 +24,17 @@ SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ledger-chain": ("ledger", "", ("j", "d", "right_square_bracket")),
     "help": ("registry", "", ("question_mark",)),
 }
+DAYS: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
+    "drift": ("drift", (80, 24), ()),
+    "drift-features": ("drift", (80, 24), ("j", "enter")),
+    "drift-trend": ("drift", (80, 24), ("j", "enter", "right_square_bracket")),
+    "drift-map": ("drift", (80, 24), ("j", "enter", "left_square_bracket", "left_square_bracket")),
+    "drift-wide": ("drift", (140, 30), ("j", "j", "right_square_bracket", "right_square_bracket")),
+    "cost": ("cost", (80, 24), ()),
+    "cost-plot": ("cost", (80, 24), ("enter",)),
+    "cost-wide": ("cost", (140, 44), ("j",)),
+}
+"""Pictures of the fortnight: the screen, the terminal, the keys."""
 _NORMAL = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d"), "<day>"),
@@ -52,6 +63,19 @@ async def test_screen_is_as_kept(console: Any, name: str) -> None:
             await desk.type("nobody status:held")
         lines = [normal(line) for line in desk.lines()]
     assert len(lines) == 24
+    compare(name, lines)
+
+
+@pytest.mark.parametrize("name", DAYS)
+async def test_the_fortnight_is_as_kept(days: Any, name: str) -> None:
+    screen, size, keys = DAYS[name]
+    async with days(screen=screen, size=size) as desk:
+        await desk.press(*keys)
+        compare(name, [normal(line) for line in desk.lines()])
+
+
+def compare(name: str, lines: list[str]) -> None:
+    """Compare a screen with its kept picture."""
     file = GOLDEN / f"{name}.txt"
     if os.environ.get("SPINE_GOLDEN") == "write":
         GOLDEN.mkdir(exist_ok=True)
