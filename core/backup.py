@@ -85,9 +85,7 @@ def place_of(settings: Settings, name: str) -> Path | None:
     if not rest:
         stem = head.removesuffix(".db")
         return database(settings, stem) if stem in DATABASES and head != stem else None
-    if head == "cache" and not _SHA.fullmatch(rest.partition("/")[0]):
-        return None
-    return folders(settings)[head] / rest if head in FOLDERS else None
+    return folders(settings)[head] / rest if head in FOLDERS and _belongs(head, rest) else None
 
 
 def folders(settings: Settings) -> dict[str, Path]:

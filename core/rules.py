@@ -31,8 +31,7 @@ def may_promote(
     taken = state.semvers.get(semver)
     if taken is not None and taken != sha:
         raise Refused(f"{semver} is {short(taken)} already; one semver never names two entries", "choose a new semver")
-    report = entry.registered.body.get("evidence", {}).get("eval_report")
-    if report is None:
+    if entry.registered.body.get("evidence", {}).get("eval_report") is None:
         raise Refused(
             f"{short(sha)} has no evaluation report: nobody can say how good it is",
             "evaluate the bundle (the report is its eval_report.json) and register it again",
@@ -53,7 +52,9 @@ def may_promote(
         raise Refused(
             "this ledger is prod: it takes only verdicts signed by CI", "give one: `spine promote REF --verdict F`"
         )
-    verdict = {"signed": False, "report": report, "gated": entry.gated.seq if entry.gated else None}
+    run = entry.gated
+    report = run.body.get("report") if run is not None else entry.report
+    verdict = {"signed": False, "report": report, "gated": run.seq if run is not None else None}
     return {"verdict": verdict, **({"override": True} if failed else {})}
 
 

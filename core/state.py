@@ -39,6 +39,17 @@ class Known(msgspec.Struct, kw_only=True):
     """Every event that names it."""
 
     @property
+    def report(self) -> str | None:
+        """Digest of the report that counts for it: what its newest promotion stands on, or it was registered with.
+
+        The one it was registered with is its author's word; a signed promotion stands on one that CI made.
+        """
+        verdict = self.promoted[-1].body.get("verdict") if self.promoted else None
+        found = verdict.get("report") if isinstance(verdict, dict) else None
+        found = found or self.registered.body.get("evidence", {}).get("eval_report")
+        return str(found) if found is not None else None
+
+    @property
     def status(self) -> str:
         """Pending | promoted | held | tombstoned."""
         if self.tombstoned is not None:
