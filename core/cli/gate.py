@@ -71,5 +71,5 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
                 out.line(f"\nsigned by {key.id}: {visible(str(target), 200)}")
             out.line(f"\n#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
         elif gated.sha is not None and gated.decision.result != "error":
-            out.line("\na trial of another baseline or tolerance: nothing was written")
+            out.line("\na trial of another baseline or tolerance: no event was written")
     return _CODES[gated.decision.result]

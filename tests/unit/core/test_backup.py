@@ -315,6 +315,8 @@ HOSTILE = [
     member(f"cache/{SHA}/d", kind=tarfile.CHRTYPE), member("traces.db") * 2, member("ledger.db-wal"),
     member("mlartifacts/a") + member("mlartifacts/a/b"), member("mlartifacts/a/b") + member("mlartifacts/a"),
     member(f"mlartifacts/{'a' * 300}"), member("mlartifacts/a\x1b[31m"), member("days/../../x"),
+    member("days/ledger.db"), member(f"days/cache/{SHA}/x.parquet"), member("days/keys/x.pem"),
+    member("drift_reports/run.sh"),
 ]  # fmt: skip
 
 
