@@ -173,8 +173,14 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
             live.execute("ROLLBACK")
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.OperationalError as error:
-        hint = "another process writes; try again" if "locked" in str(error) else "check that it may be read"
-        raise Unavailable(f"{source}: {visible(str(error), 120)}", hint) from error
+        said = visible(str(error), 120)
+        if "full" in said:
+            raise Unavailable(
+                f"{target.parent} has no room for a copy of {source.name}: {said}",
+                "a backup needs room beside it for the largest database; make some, or write it elsewhere",
+            ) from error
+        hint = "another process writes; try again" if "locked" in said else "check that it may be read"
+        raise Unavailable(f"{source}: {said}", hint) from error
     except sqlite3.DatabaseError as error:
         raise Damaged(
             f"{source} is not a sound database: {visible(str(error), 120)}", "restore it from an earlier backup"
