@@ -141,6 +141,8 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
             if part not in without and not (part == "mlartifacts" and "mlflow" in without):
                 _add(archive, part, folder, warnings, progress)
         warnings += _absent(events, archive.members)
+        if "traces" not in without and not settings.parquet.is_relative_to(settings.home):
+            warnings.append(f"closed days in {visible(str(settings.parquet), 120)}, outside of the home, are not kept")
         parts = tuple(counted(archive.members))
         manifest = _seal(archive, settings, head, str(events[0].body.get("env", "dev")) if events else "dev")
     return Backup(

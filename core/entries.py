@@ -87,7 +87,7 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "run_id": run_id or _run_id(manifest),
         "size": sum(file.size for file in bundle.files),
         "evidence": evidence,
-        "corpora": [str(c.get("dvc_hash"))[:64] for c in _corpora(manifest)][:NAMED_CORPORA],
+        "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
     }
     if report is not None:
         body["total"] = [report.total.k, report.total.n]
@@ -163,7 +163,8 @@ def _object(bundle: Bundle, name: str) -> dict[str, Any]:
     return value
 
 
-def _corpora(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def corpora_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The corpora a training manifest names."""
     corpora = manifest.get("corpora")
     return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
 

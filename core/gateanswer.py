@@ -78,7 +78,7 @@ def disagreement(signed: SignedVerdict, promoted: Event, hash_at: Hashes) -> str
     if said.result != "pass":
         return f"it says {visible(said.result, 20)}"
     if named.get("key") != signed.key.id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
-        return "the promotion names another key or report than it does"
+        return "the promotion's event names another key or report"
     try:
         again = decided_again(said, *stated(said)).result
     except BadInput as error:

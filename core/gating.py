@@ -13,13 +13,13 @@ import msgspec
 from core.baseline import read_baseline
 from core.comparison import Decision
 from core.errors import BadInput, Refused
+from core.evaluating import still_right
 from core.judge import judge, read_submission
 from core.keys import SigningKey
 from core.promotion import in_force, signed, stable_of
 from core.spine import Spine
 from core.statement import rival
 from core.text import short, visible
-from core.workload import workload_errors
 
 
 class Gated(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,11 +145,7 @@ def _kept(spine: Spine, sha: str, baseline: bytes | None) -> dict[str, bool] | N
         return None  # the gate says what is wrong with it
     if not items:
         return None
-    folder, parent = spine.registry.verified(sha), spine.registry.parent_folder(sha)
-    workload = spine.workload
-    with workload_errors(workload.name):
-        answers = workload.load(folder, parent).answer([item.text for item in items])
-    return {item.id: item.kept(answer.output) for item, answer in zip(items, answers, strict=True)}
+    return still_right(spine, spine.registry.verified(sha), spine.registry.parent_folder(sha), items)
 
 
 def _read(file: Path) -> bytes | None:

@@ -17,7 +17,7 @@ import msgspec
 
 from core.artifacts import Artifacts
 from core.corpus import Corpora
-from core.entries import NAMED_CORPORA, Detail, Entry
+from core.entries import NAMED_CORPORA, Detail, Entry, corpora_of
 from core.errors import Damaged, SpineError, UnknownRef
 from core.registry import Registry
 from core.text import argument, short, visible
@@ -241,9 +241,8 @@ class Walker:
 
 
 def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
-    """The corpora a training manifest names."""
-    corpora = detail.manifest.get("corpora")
-    return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
+    """The corpora that an entry's training manifest names."""
+    return corpora_of(detail.manifest)
 
 
 def _hop(

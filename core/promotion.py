@@ -20,7 +20,7 @@ from core.spine import Spine
 from core.standing import signer
 from core.state import State
 from core.statement import Counted, Run, Stable, counted, statement
-from core.text import visible
+from core.text import argument, visible
 from core.verdict import VerifiedVerdict, sign, verify
 
 _ELSEWHERE = frozenset(
@@ -64,7 +64,10 @@ def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     if not raw:
         raise Refused(f"{visible(name, 80)} is not committed", hint)
     if not file.is_file() or file.read_bytes() != raw:
-        raise Refused(f"{visible(name, 80)} differs from the committed one", f"git checkout {visible(name, 80)}")
+        raise Refused(
+            f"{visible(name, 80)} differs from the committed one",
+            f"have the change reviewed and committed, or take it back: git checkout {argument(visible(name, 80))}",
+        )
     return raw
 
 

@@ -6,7 +6,10 @@ know signatures, bundles or where events are kept.
 
 from __future__ import annotations
 
-from core.errors import Damaged, Refused
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from core.errors import Refused
 from core.ledger import Event
 from core.rules import may_promote, may_roll_back, may_route, may_shadow
 from core.standing import standing
@@ -18,29 +21,34 @@ MOVES = ("promoted", "routed", "rolled_back")
 """Kinds of event that move a pointer."""
 
 
-def replay(state: State, event: Event) -> None:
-    """Check that an event which moves a pointer was allowed on the state before it.
-
-    Raises:
-        Refused: the rules do not allow it, with the reason.
-        Damaged: it names an entry nobody registered, or traffic that does not add up.
-    """
-    route = route_of(event) if event.kind != "promoted" else None
-    named = [event.body["sha"]] if route is None else [arm.sha for arm in route.arms]
-    unknown = next((str(sha) for sha in named if sha not in state.entries), None)
-    if unknown is not None:
-        raise Damaged(f"{short(unknown)} was never registered", "")
-    if route is None:
-        semver, signed = str(event.body["semver"]), standing(event) == "signed"
-        override = event.body.get("override") is True
-        may_promote(state, event.body["sha"], semver, "dev", signed=signed, override=override)
+def replay(state: State, event: Event) -> Iterator[str]:
+    """What the rules say against an event that moved a pointer, on the state before it; nothing where they allow it."""
+    if event.kind == "promoted":
+        yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
         return
+    route = route_of(event)
     may_answer = may_roll_back if event.kind == "rolled_back" else may_route
     for arm in route.learners:
-        may_answer(state, arm.sha)
-        if arm.semver not in state.entries[arm.sha].semvers:
-            raise Refused(f"{short(arm.sha)} was not promoted as {visible(arm.semver, 40)}", "")
+        yield from _refusal(state, arm.sha, lambda sha: may_answer(state, sha))
+        known = state.entries.get(arm.sha)
+        if known is not None and arm.semver not in known.semvers:
+            yield f"arm {visible(arm.name, 20)} leads to {short(arm.sha)}, not promoted as that"
     if route.shadow is not None:
-        may_shadow(state, route.shadow.sha)
+        yield from _refusal(state, route.shadow.sha, lambda sha: may_shadow(state, sha))
     if sum(arm.weight_bp for arm in route.learners) != FULL:
-        raise Damaged("the arms do not add up to all of the traffic", "")
+        yield "the arms do not add up to all of the traffic"
+
+
+def _promote(state: State, sha: str, event: Event) -> None:
+    signed, override = standing(event) == "signed", event.body.get("override") is True
+    may_promote(state, sha, str(event.body["semver"]), "dev", signed=signed, override=override)
+
+
+def _refusal(state: State, sha: str, rule: Callable[[str], Any]) -> Iterator[str]:
+    if sha not in state.entries:
+        yield f"{short(sha)} was never registered"
+        return
+    try:
+        rule(sha)
+    except Refused as error:
+        yield error.message

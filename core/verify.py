@@ -235,10 +235,7 @@ def _pointers(events: Sequence[Event]) -> Check:
     for event in events:
         if event.kind in MOVES:
             moves += 1
-            try:
-                replay(state, event)
-            except SpineError as error:
-                problems.append(f"#{event.seq} {visible(event.kind, 20)}: {error.message}")
+            problems += [f"#{event.seq} {event.kind}: {problem}" for problem in replay(state, event)]
         fold((event,), state)
     for arm in state.route.learners if state.route else ():
         known = state.entries.get(arm.sha)

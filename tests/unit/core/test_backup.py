@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cli_world import REQUEST, World, check_refused, leave_trace, make_world, run
@@ -217,6 +218,13 @@ def test_what_is_not_kept_is_said(made: World, tmp_path: Path) -> None:
     assert len(taken.warnings) == 5
     assert "mlartifacts/1/real" in names(tmp_path / "kept.tar")
     assert main(["restore", str(tmp_path / "kept.tar"), "--into", str(tmp_path / "back")]) == 5
+
+
+def test_closed_days_elsewhere_are_not_left_out_in_silence(made: World, tmp_path: Path) -> None:
+    """Pruned days are in Parquet alone: who keeps that outside of the home has to keep it himself."""
+    elsewhere = msgspec.structs.replace(settings_of(made.root), parquet=tmp_path / "days")
+    assert "days, outside of the home" in "".join(backup(elsewhere, tmp_path / "a.tar", progress=Quiet).warnings)
+    assert not backup(settings_of(made.root), tmp_path / "b.tar", progress=Quiet).warnings
 
 
 def test_a_broken_ledger_is_not_kept(made: World, tmp_path: Path) -> None:
