@@ -14,12 +14,13 @@ import msgspec
 from core.asking import ask
 from core.corpus import Corpora, Search
 from core.entries import Detail, describe
-from core.errors import Damaged, SpineError, UnknownRef
+from core.errors import Damaged, Refused, SpineError, UnknownRef
 from core.finding import Finding, finding
 from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
-from core.state import Known
+from core.rules import may_lead
+from core.state import Known, State
 from core.text import argument, short, visible
 from core.times import of_ns
 from core.traffic import FULL, reassigned
@@ -241,7 +242,7 @@ class Investigator:
         better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
         if better is None:
             return self._no_way_out(opinions, trace, probe)
-        verb = "rollback" if state.entries[better["sha"]].stable_since else "route single"
+        verb = _verb(state, better["sha"])
         command = f"spine {verb} {better['semver']} {argument(trace.request_id, '--reason')}"
         answer = (
             f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
@@ -265,6 +266,17 @@ class Investigator:
                 return workload.probe(trace.sentence, trace.features)
         except SpineError:
             return None
+
+
+def _verb(state: State, sha: str) -> str:
+    """The verb that takes traffic to a promoted entry."""
+    if state.entries[sha].stable_since:
+        return "rollback"
+    try:
+        may_lead(state, sha)
+    except Refused:
+        return "route canary"
+    return "route single"
 
 
 def _guarded(number: int, step: Callable[[], Finding]) -> Finding:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import Refused
 from core.ledger import Event
-from core.rules import may_promote, may_roll_back, may_route, may_shadow
+from core.rules import may_lead, may_promote, may_roll_back, may_route, may_shadow
 from core.standing import standing
 from core.state import State, route_of
 from core.text import short, visible
@@ -27,7 +27,8 @@ def replay(state: State, event: Event) -> Iterator[str]:
         yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
         return
     route = route_of(event)
-    may_answer = may_roll_back if event.kind == "rolled_back" else may_route
+    by_hand = route.strategy == "single" and "verb" not in event.body
+    may_answer = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
     for arm in route.learners:
         yield from _refusal(state, arm.sha, lambda sha: may_answer(state, sha))
         known = state.entries.get(arm.sha)

@@ -15,7 +15,7 @@ from core.errors import BadInput
 from core.history import History, Receipt
 from core.ladder import ready, standing
 from core.ledger import Draft, Event
-from core.rules import may_roll_back, may_route
+from core.rules import may_lead, may_roll_back
 from core.state import State, check_reason
 from core.traffic import FULL, SHADOW, Guard, Ladder
 
@@ -48,7 +48,7 @@ class Routing:
         """Give all traffic to one promoted entry.
 
         Raises:
-            Refused: it is not promoted, is held or tombstoned.
+            Refused: it is not promoted, is held or tombstoned, or was promoted against another entry than is stable.
             Damaged: its bytes do not verify now.
         """
         check_reason(reason)
@@ -58,7 +58,7 @@ class Routing:
             route = state.route
             if route is not None and route.strategy == "single" and route.stable.sha == sha:
                 return []
-            semver = may_route(state, sha)
+            semver = may_lead(state, sha)
             self.hashed(sha)
             return [rollout.single(sha, semver, reason)]
 

@@ -76,6 +76,25 @@ def may_route(state: State, sha: str) -> str:
     return entry.semvers[-1]
 
 
+def may_lead(state: State, sha: str) -> str:
+    """The semver an entry takes all of the traffic under, with nothing measured beside the stable one first.
+
+    In a prod ledger that is one which was stable before, or was promoted against what is in production now: a
+    verdict says nothing of an entry that became stable since.
+
+    Raises:
+        Refused: it may not be routed to, or was promoted against another entry.
+    """
+    semver, entry = may_route(state, sha), state.entries[sha]
+    if state.env == "dev" or entry.stable_since or entry.held_against == state.production:
+        return semver
+    raise Refused(
+        f"{semver} {short(sha)} was promoted against {short(entry.held_against or 'nothing')}, and "
+        f"{short(state.production or 'nothing')} is in production now",
+        f"try it out (`spine route canary {semver}`), or gate it again and promote it under a new semver",
+    )
+
+
 def may_shadow(state: State, sha: str) -> str:
     """The semver an entry gets copies under; empty where it has none.
 

@@ -255,3 +255,30 @@ def test_a_variable_chooses_no_other_committed_file(
     if "BASE" in name:
         assert main(["gate", sha, "--sign", "--key", str(prod.parent / "ci.pem")]) == 1
         assert "only committed settings may" in capsys.readouterr().err
+
+
+def test_all_traffic_goes_forward_only_to_what_was_held_against_production(
+    prod: Path, make_bundle: Make, capsys: Capture
+) -> None:
+    """Two candidates that each pass against the same entry say nothing of each other."""
+    first, better, equal = (registered(prod, make_bundle(n, k=k)) for n, k in ((1, 95), (2, 100), (3, 95)))
+    for number, sha in enumerate((first, better, equal), 1):
+        words = (
+            "--semver",
+            f"v{number}.0.0",
+            "--reason",
+            "x",
+            "--verdict",
+            str(signed(prod, sha, f"verdict-{number}")),
+        )
+        assert main(["promote", sha, *words]) == 0
+    assert main(["route", "single", "v2.0.0", "--reason", "x"]) == 0
+    capsys.readouterr()
+    assert main(["route", "single", "v3.0.0", "--reason", "x"]) == 1
+    assert f"was promoted against {first[:12]}, and {better[:12]} is in production now" in capsys.readouterr().err
+    assert main(["route", "canary", "v3.0.0", "--reason", "x"]) == 0, "what is measured beside it may be tried"
+    assert main(["route", "abort", "--reason", "x"]) == 0
+    assert main(["rollback", "v1.0.0", "--reason", "x"]) == 0
+    assert main(["release", "v3.0.0", "--reason", "x"]) == 0
+    assert main(["route", "single", "v3.0.0", "--reason", "x"]) == 0, "this is what it was promoted against"
+    assert main(["verify"]) == 0
