@@ -67,7 +67,7 @@ def disagreement(signed: SignedVerdict, promoted: Event, hash_at: Hashes) -> str
 
     Its result is computed again from the counts and the policy that it states.
     """
-    from core.grounds import decided_again, stated  # loaded where a signed verdict is looked at
+    from core.grounds import against_then, decided_again  # loaded where a signed verdict is looked at
 
     said = signed.statement.predicate
     named = promoted.body["verdict"]
@@ -80,7 +80,7 @@ def disagreement(signed: SignedVerdict, promoted: Event, hash_at: Hashes) -> str
     if named.get("key") != signed.key.id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
         return "the promotion's event names another key or report"
     try:
-        again = decided_again(said, *stated(said)).result
+        again = decided_again(said, *against_then(said)).result
     except BadInput as error:
         return f"it cannot be decided again: {error.message}"
     if again != "pass":

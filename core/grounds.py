@@ -108,14 +108,14 @@ def decided_again(said: Predicate, base: Baseline, before: EvalReport | None) ->
     return combine(against_baseline, gate(candidate, before, tolerance_pp=base.tolerance_pp))
 
 
-def held_against(sha: str, baseline: bytes, stable: Stable | None) -> tuple[Baseline, EvalReport | None]:
+def against_now(sha: str, baseline: bytes, stable: Stable | None) -> tuple[Baseline, EvalReport | None]:
     """The two that are in force now: the baseline, and the report of the entry that is stable."""
     report = rival(sha, stable)
     before = read_submission(report, what="the stable entry's report").report if report is not None else None
     return read_baseline(baseline), before
 
 
-def stated(said: Predicate) -> tuple[Baseline, EvalReport | None]:
+def against_then(said: Predicate) -> tuple[Baseline, EvalReport | None]:
     """The two as a verdict states them, for one that was used when others were in force.
 
     Raises:

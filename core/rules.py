@@ -86,10 +86,10 @@ def may_lead(state: State, sha: str) -> str:
         Refused: it may not be routed to, or was promoted against another entry.
     """
     semver, entry = may_route(state, sha), state.entries[sha]
-    if state.env == "dev" or entry.stable_since or entry.held_against == state.production:
+    if state.env == "dev" or entry.stable_since or entry.promoted_against == state.production:
         return semver
     raise Refused(
-        f"{semver} {short(sha)} was promoted against {short(entry.held_against or 'nothing')}, and "
+        f"{semver} {short(sha)} was promoted against {short(entry.promoted_against or 'nothing')}, and "
         f"{short(state.production or 'nothing')} is in production now",
         f"try it out (`spine route canary {semver}`), or gate it again and promote it under a new semver",
     )

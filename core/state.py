@@ -28,7 +28,7 @@ class Known(msgspec.Struct, kw_only=True):
     registered: Event
     semvers: list[str] = []
     promoted: list[Event] = []
-    held_against: str | None = None
+    promoted_against: str | None = None
     """What was in production at its newest promotion: the entry that its verdict compares it with."""
     held: str | None = None
     """Why no learner's traffic may reach it, or None."""
@@ -209,7 +209,7 @@ def _promoted(state: State, event: Event) -> None:
     if semver not in entry.semvers:
         entry.semvers.append(semver)
     entry.promoted.append(event)
-    entry.held_against = state.production
+    entry.promoted_against = state.production
     state.semvers[semver] = entry.sha
 
 

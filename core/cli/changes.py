@@ -97,8 +97,12 @@ def _verdict(file: Path, spine: Spine) -> Any:
     try:
         with file.open("rb") as stream:
             envelope = stream.read(MAX_BYTES + 1)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
+    except OSError as error:
+        raise BadInput(
+            f"the verdict {visible(str(file), 120)} cannot be read: {error.strerror}", "give the file that was signed"
+        ) from error
     return Attempt(spine, envelope)
 
 
