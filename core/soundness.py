@@ -103,7 +103,7 @@ def _trained_on(spine: Spine, known: Known) -> list[tuple[str, str | None]]:
 
 
 def _traces(url: str) -> Check:
-    """The trace store's own account of itself; SQLite reads every page for it."""
+    """The trace store's own account of itself; SQLite reads every page and index for it."""
     sqlite = url.startswith("sqlite:///")
     if sqlite and not Path(url.removeprefix("sqlite:///")).exists():
         return Check(name="traces", checked=0, notes=("there is no trace store yet: nothing was served",))
@@ -111,7 +111,7 @@ def _traces(url: str) -> Check:
         with storage_errors():
             database = connect(url, readonly=True)
             try:
-                said = database.read("PRAGMA quick_check(20)") if sqlite else []
+                said = database.read("PRAGMA integrity_check(20)") if sqlite else []
                 count = int(database.read("SELECT count(*) FROM traces")[0][0])
             finally:
                 database.close()

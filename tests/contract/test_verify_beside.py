@@ -96,6 +96,23 @@ def test_the_trace_store_of_a_sound_world_is_read_whole(world: World, capsys: Ca
     assert checks(capsys, world.root)[1]["traces"]["checked"] == count == 1
 
 
+def test_an_index_that_does_not_find_a_key_is_found(world: World, capsys: Capture) -> None:
+    """Every row is sound; a retry would make a second event of one request all the same."""
+    file = world.root / ".spine" / "ledger.db"
+    assert run(capsys, "note", "once", "--key", "KEY-TO-FIND", root=world.root).code == 0
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = dict(database.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'index'"))
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    begin = (found["sqlite_autoindex_events_2"] - 1) * size
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(b"KEY-TO-FIND", begin, begin + size)] ^= 1
+    file.write_bytes(raw)
+    code, checked = checks(capsys, world.root)
+    assert (code, [name for name, check in checked.items() if check["problems"]]) == (5, ["chain"])
+    assert "the database: " in checked["chain"]["problems"][0]
+
+
 # verdicts -------------------------------------------------------------------------------------------------------
 
 
