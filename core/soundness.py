@@ -6,11 +6,13 @@ Each answers with a ``Check``; what is not on this machine is a note, what does 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from core.gateanswer import disagreement
-from core.ledger import Event, storage_errors
+from core.ledger import Event, Ledger, storage_errors
 from core.lineage import manifest_corpora
 from core.spine import Spine
 from core.standing import standing
@@ -18,6 +20,9 @@ from core.state import Known, State, fold
 from core.text import short, visible
 from core.verify import Check, Progress
 from miniobserve.sql import connect
+
+if TYPE_CHECKING:
+    from core.keys import Trust
 
 Step = Callable[[State, Progress], Check]
 
@@ -33,7 +38,10 @@ def steps(spine: Spine) -> tuple[Step, ...]:
 
 def _verdicts(spine: Spine, state: State) -> Check:
     """Every promotion's verdict, checked again against the trust file: signature, entry, result, ledger."""
+    from core.promotion import trust_of
+
     events = spine.registry.events()
+    trust = cache(lambda: trust_of(spine))  # asks git, once
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
@@ -43,7 +51,7 @@ def _verdicts(spine: Spine, state: State) -> Check:
         if event.kind == "promoted":
             name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
             try:
-                wrong = _wrong(spine, event, events, then, promoted)
+                wrong = _wrong(spine.ledger, trust, event, events, then, promoted)
             except Refused as error:
                 # A key that was removed spoils what it signed; what serves now must be gated again.
                 (problems if event.body.get("sha") in serving else notes).append(f"{name}: {error.message}")
@@ -56,12 +64,16 @@ def _verdicts(spine: Spine, state: State) -> Check:
     return Check(name="verdicts", checked=len(promoted), problems=tuple(problems), notes=tuple(notes))
 
 
-def _wrong(spine: Spine, event: Event, events: list[Event], then: State, earlier: list[Event]) -> str | None:
+def _wrong(
+    ledger: Ledger, trust: Callable[[], Trust], event: Event, events: list[Event], then: State, earlier: list[Event]
+) -> str | None:
     """What is wrong with the verdict of a promotion that was made on the state ``then``, after the ``earlier`` ones."""
     if standing(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
+    from core.verdict import read_verdict
+
     digest = str(event.body["verdict"].get("digest"))
-    signed = spine.verdict(digest)
+    signed = read_verdict(ledger.get(digest), trust())
     said = signed.statement.predicate
     if any((other.body.get("verdict") or {}).get("digest") == digest for other in earlier):
         return "its verdict had served a promotion before"
