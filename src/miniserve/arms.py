@@ -28,7 +28,11 @@ POLL_SECONDS = 0.25
 RETRY_SECONDS = 2.0
 """A route that could not be taken is tried again this often: a damaged bundle may have been replaced."""
 
+LOAD_SECONDS = 15.0
+"""A bundle that takes longer to load and warm is told of; it cannot be ended, and no route is followed meanwhile."""
+
 _WARM_TEXT = "a"
+_UNFIT = "fix the workload or the bundle, or route to another entry"
 _log = logging.getLogger("miniserve")
 
 
@@ -102,6 +106,7 @@ class Arms:
         self._on_change = on_change
         self._current: Serving | None = None
         self._problem: str | None = None
+        self._loading: tuple[str, float] | None = None
         self._seen: Any = None
         self._retry_at = 0.0
         self._stop = threading.Event()
@@ -117,6 +122,9 @@ class Arms:
     @property
     def problem(self) -> str | None:
         """Why the ledger's route is not in effect here, or could not be read; None where all is well."""
+        loading = self._loading
+        if loading is not None and (seconds := time.monotonic() - loading[1]) > LOAD_SECONDS:
+            return f"{short(loading[0])} has been loading for {seconds:.0f} s; if it hangs, route away and restart"
         return self._problem
 
     def start(self) -> None:
@@ -184,6 +192,22 @@ class Arms:
         )
 
     def _load(self, sha: str) -> Model:
+        """A warm model of one entry.
+
+        Raises:
+            SpineError: its bytes do not verify, or its workload cannot load it or answer with it.
+        """
+        self._loading = (sha, time.monotonic())
+        try:
+            return self._warm(sha)
+        except SpineError:
+            raise
+        except Exception as error:
+            raise Unavailable(f"{short(sha)} cannot be loaded: {type(error).__name__}: {error}", _UNFIT) from error
+        finally:
+            self._loading = None
+
+    def _warm(self, sha: str) -> Model:
         """Load one entry from bytes that were re-hashed now, and answer once at each end of the batch sizes."""
         folder = self._registry.verified(sha)
         try:
@@ -193,5 +217,5 @@ class Arms:
         model = self._workload.load(folder, parent)
         for size in (1, self._batch):
             if len(model.answer([_WARM_TEXT] * size)) != size:
-                raise BadInput(f"the model of {short(sha)} does not give one answer a text", "fix the workload")
+                raise BadInput(f"the model of {short(sha)} does not give one answer a text", _UNFIT)
         return model

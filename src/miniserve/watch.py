@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -32,7 +33,8 @@ class Watch:
         self._spine = spine
         self._route = route
         self._stop = threading.Event()
-        self._errors = 0
+        self._blind_since: float | None = None
+        self._told = ""
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
         self._thread.start()
 
@@ -50,16 +52,27 @@ class Watch:
     def _look(self) -> None:
         from core.canary import tick  # statistics load with the first canary
 
+        began = time.monotonic()
+        blind = 0.0 if self._blind_since is None else began - self._blind_since
         try:
-            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), errors=self._errors)
-            self._errors = 0
+            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), blind=blind)
         except SpineError as error:
-            self._errors += 1
-            _log.warning("the canary cannot be looked at", extra={"fields": {"reason": error.message}})
+            self._warn(error.message)
             return
         except Exception as error:  # noqa: BLE001 -- the thread must be there for the next look
             _log.error("the canary's watch failed", exc_info=error)
             return
+        if decision is None or decision.judgement is not None:
+            self._blind_since, self._told = None, ""
+        else:
+            self._blind_since = self._blind_since or began
+            self._warn(self._told or decision.reason)
         if decision is not None and decision.seq is not None:
             fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
             _log.info("the canary moved", extra={"fields": {**fields, "seq": decision.seq}})
+
+    def _warn(self, reason: str) -> None:
+        """Say once why there is no look, and not twice a second."""
+        if reason != self._told:
+            _log.warning("the canary cannot be looked at", extra={"fields": {"reason": reason}})
+        self._told = reason

@@ -149,6 +149,16 @@ def test_a_weight_by_hand_is_a_pause(trio: Trio) -> None:
     assert trio.route.ladder.auto
 
 
+def test_from_below_the_ladder_the_first_step_comes_next(trio: Trio) -> None:
+    registry = trio.spine.registry
+    registry.canary(trio.good, reason=WHY)
+    registry.advance(reason=WHY)
+    registry.weigh(0, reason="nobody for now")
+    assert trio.weights()[1] == ("canary", 0)
+    registry.advance(reason="go on")
+    assert trio.weights()[1] == ("canary", 100)
+
+
 def test_a_weight_alone_never_advances_by_itself(trio: Trio) -> None:
     trio.spine.registry.canary(trio.good, reason=WHY, weight_bp=700)
     assert trio.weights() == [("stable", 9_300), ("canary", 700)]
@@ -305,7 +315,7 @@ def test_a_ladder_in_toml(tmp_path: Path) -> None:
     ladder = read_ladder(file)
     assert [step.weight_bp for step in ladder.steps] == [50, FULL]
     assert (ladder.steps[0].min_samples, ladder.guard.latency_pct, ladder.auto) == (7, 20, True)
-    assert after(ladder) is None
+    assert after(ladder, 50) is None
 
 
 def test_the_last_step_is_reached_by_or_beyond() -> None:
@@ -313,4 +323,4 @@ def test_the_last_step_is_reached_by_or_beyond() -> None:
     assert [standing(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
         0, 0, 0, 1, 1, 1,
     ]  # fmt: skip
-    assert after(standing(ladder, 5_000, auto=True)) is None
+    assert after(ladder, 5_000) is None

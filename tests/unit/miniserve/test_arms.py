@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -112,6 +113,25 @@ def test_the_way_back_from_a_damaged_bundle_is_taken(arms: Arms, truth: Any) -> 
     assert arms.problem is None
     assert arms.current.route.epoch == 5
     assert arms.current.serve("learner", sticky=True)[0].intended_sha == sha(1)
+
+
+def test_a_model_that_cannot_be_loaded_is_named(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms.start()
+    arms.stop()
+
+    def load(_bundle: Any, _parent: Any) -> Any:
+        monkeypatch.setattr("miniserve.arms.LOAD_SECONDS", 0.0)
+        time.sleep(0.01)
+        told.append(arms.problem)
+        raise RuntimeError("no such layer")
+
+    told: list[str | None] = []
+    monkeypatch.setattr(arms._workload, "load", load)
+    truth.move(route(2, 4))
+    arms.refresh()
+    assert "has been loading for" in (told[0] or "")
+    assert arms.problem == f"{sha(2)[:12]} cannot be loaded: RuntimeError: no such layer"
+    assert arms.current.route.epoch == 3
 
 
 def test_an_unreachable_ledger_changes_nothing_and_is_told(arms: Arms, truth: Any) -> None:
