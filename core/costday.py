@@ -108,7 +108,7 @@ def sample(spine: Spine, of: str, limit: int) -> Iterator[bytes]:
     taken: list[Spent] = []
     with storage_errors():
         for page in spine.traces.requests.pages(0, 2**63 - 1, Spent):
-            taken += page[: limit - len(taken)]
+            taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
             if len(taken) >= limit:
                 break
     shas = {spent.entry_sha for spent in taken}
