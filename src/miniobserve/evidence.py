@@ -62,7 +62,7 @@ class Evidence:
         try:
             return self._database.read(sql, params)
         except StorageError as error:
-            if error.kind == "damaged":
+            if error.kind in ("damaged", "absent"):
                 self._database.read("SELECT 1 FROM bodies LIMIT 1")  # fails as well where it really is
                 try:
                     self._database.read("SELECT 1 FROM units LIMIT 1")

@@ -17,6 +17,8 @@ from core.spine import Spine
 from core.traffic import Route
 
 EVERY_SECONDS = 0.5
+PAUSE = 9
+"""A look is followed by a pause at least this many times its processor time: it takes a tenth of a core at most."""
 _log = logging.getLogger("miniserve")
 
 
@@ -45,9 +47,14 @@ class Watch:
         self._spine.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY_SECONDS):
+        pause = EVERY_SECONDS
+        while not self._stop.wait(pause):
+            began = time.thread_time()
             if self._route().strategy == "canary":
                 self._look()
+            else:
+                self._blind_since, self._told = None, ""
+            pause = max(EVERY_SECONDS, PAUSE * (time.thread_time() - began))
 
     def _look(self) -> None:
         from core.canary import tick  # statistics load with the first canary
@@ -65,8 +72,9 @@ class Watch:
         if decision is None or decision.judgement is not None:
             self._blind_since, self._told = None, ""
         else:
-            self._blind_since = self._blind_since or began
-            self._warn(self._told or decision.reason)
+            self._blind_since = began if self._blind_since is None else self._blind_since
+            if not self._told:
+                self._warn(decision.reason)
         if decision is not None and decision.seq is not None:
             fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
             _log.info("the canary moved", extra={"fields": {**fields, "seq": decision.seq}})
