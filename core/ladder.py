@@ -81,7 +81,7 @@ def read_ladder(file: Path) -> Ladder:
     return Ladder(steps=steps, at=0, auto=True, guard=Guard(**chosen))
 
 
-def standing(ladder: Ladder, weight_bp: int, *, auto: bool) -> Ladder:
+def at_weight(ladder: Ladder, weight_bp: int, *, auto: bool) -> Ladder:
     """The ladder at the last step whose weight is reached by ``weight_bp``."""
     reached = [index for index, step in enumerate(ladder.steps) if step.weight_bp <= weight_bp]
     return msgspec.structs.replace(ladder, at=reached[-1] if reached else 0, auto=auto)

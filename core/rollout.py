@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from core.errors import Refused
-from core.ladder import after, standing
+from core.ladder import after, at_weight
 from core.ledger import Draft
 from core.rules import may_route, may_shadow
 from core.state import State
@@ -66,7 +66,7 @@ def weigh(state: State, weight_bp: int, reason: str) -> list[Draft]:
     auto = route.ladder is not None and route.ladder.auto
     if arm.weight_bp == weight_bp and not auto:
         return []
-    ladder = standing(route.ladder, weight_bp, auto=False) if route.ladder else None
+    ladder = at_weight(route.ladder, weight_bp, auto=False) if route.ladder else None
     return [_weighed(state, route, arm, weight_bp, ladder, reason, "weight")]
 
 

@@ -78,7 +78,6 @@ class Meter:
             self.stages[stage] += part  # type: ignore[assignment]  # a Counter adds up floats as well
         self.days[spent.started_ns // (DAY * _NS)] += seconds  # type: ignore[assignment]
 
-
     def units(self) -> Iterator[tuple[float, float]]:
         """Tokens and cost of each learner's priced requests; one without a learner stands alone."""
         yield from self._learners.values()

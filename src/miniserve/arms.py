@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +21,7 @@ from core.text import short
 from core.traffic import Arm, Route, assign, copied
 from core.workload import Model, Workload
 from miniobserve.traces import Assignment
+from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
 
 POLL_SECONDS = 0.25
@@ -44,19 +44,11 @@ class Heads(Protocol):
         ...
 
 
-class Bundles(Protocol):
+class Routes(Bundles, Protocol):
     """What is asked of the registry."""
 
     def route(self) -> Route | None:
         """The route in force."""
-        ...
-
-    def verified(self, sha: str) -> Path:
-        """The folder of a bundle whose bytes were re-hashed just now."""
-        ...
-
-    def parent_folder(self, sha: str) -> Path | None:
-        """The same for the entry's parent, where it has one."""
         ...
 
 
@@ -93,7 +85,7 @@ class Arms:
     def __init__(
         self,
         ledger: Heads,
-        registry: Bundles,
+        registry: Routes,
         workload: Workload,
         *,
         batch: int = 32,
@@ -209,12 +201,7 @@ class Arms:
 
     def _warm(self, sha: str) -> Model:
         """Load one entry from bytes that were re-hashed now, and answer once at each end of the batch sizes."""
-        folder = self._registry.verified(sha)
-        try:
-            parent = self._registry.parent_folder(sha)
-        except Unavailable:
-            parent = None  # only an adapter needs it, and its workload says so
-        model = self._workload.load(folder, parent)
+        model = self._workload.load(*folders(self._registry, sha))
         for size in (1, self._batch):
             if len(model.answer([_WARM_TEXT] * size)) != size:
                 raise BadInput(f"the model of {short(sha)} does not give one answer a text", _UNFIT)

@@ -15,13 +15,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
-from core.errors import SpineError, Unavailable
+from core.errors import SpineError
 from core.workload import Answer
+from miniserve.bundles import Bundles, folders
 from miniserve.frames import Broken, receive, send
 from miniserve.record import Copy
 from miniserve.shadowchild import Load, Said, Texts
@@ -35,18 +34,6 @@ LONGEST_PAUSE = 30.0
 """Seconds between two tries to start a process that keeps failing: 1, 2, 4 … up to this."""
 
 _log = logging.getLogger("miniserve")
-
-
-class Bundles(Protocol):
-    """What is asked of the registry."""
-
-    def verified(self, sha: str) -> Path:
-        """The folder of a bundle whose bytes were re-hashed just now."""
-        ...
-
-    def parent_folder(self, sha: str) -> Path | None:
-        """The same for the entry's parent, where it has one."""
-        ...
 
 
 class Child:
@@ -214,11 +201,7 @@ class Shadow:
             self._child, self.problem = child, None
 
     def _load(self, sha: str) -> Load:
-        folder = self._bundles.verified(sha)
-        try:
-            parent = self._bundles.parent_folder(sha)
-        except Unavailable:
-            parent = None  # only an adapter needs it, and its workload says so
+        folder, parent = folders(self._bundles, sha)
         return Load(self._workload, str(folder), None if parent is None else str(parent))
 
     def _answer(self, copies: Sequence[Copy]) -> None:

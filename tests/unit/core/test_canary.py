@@ -16,7 +16,7 @@ from answers import NS, Arm, leave_answers
 from core.canary import ERRORS, Decision, consider, decide, exposure, nanoseconds, rate, tick
 from core.errors import Refused
 from core.judgement import Judgement, Result
-from core.ladder import ready, standing
+from core.ladder import at_weight, ready
 from core.spine import Spine, open_spine
 from core.traffic import Arm as Place
 from core.traffic import Guard, Ladder, Route, Step
@@ -340,4 +340,4 @@ def test_steps_by_hand_and_by_itself_meet(canary: Spine) -> None:
     fill(canary, GOOD)
     canary.registry.weigh(3_500, reason="a little more")
     assert ticked(canary, 61).verdict == "no_data"
-    assert route_of(canary).ladder == standing(EVEN, 3_500, auto=False)
+    assert route_of(canary).ladder == at_weight(EVEN, 3_500, auto=False)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from core.errors import BadInput, Conflict, Damaged, Refused
-from core.ladder import MOST_STEPS, after, read_ladder, ready, standing
+from core.ladder import MOST_STEPS, after, at_weight, read_ladder, ready
 from core.spine import Spine
 from core.state import fold
 from core.traffic import FULL, Ladder, Route, assign
@@ -320,7 +320,7 @@ def test_a_ladder_in_toml(tmp_path: Path) -> None:
 
 def test_the_last_step_is_reached_by_or_beyond() -> None:
     ladder = Ladder(steps=ready().steps[:2], at=0, auto=True, guard=ready().guard)
-    assert [standing(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
+    assert [at_weight(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
         0, 0, 0, 1, 1, 1,
     ]  # fmt: skip
     assert after(ladder, 5_000) is None
