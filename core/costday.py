@@ -18,7 +18,7 @@ from core.errors import BadInput
 from core.ledger import storage_errors
 from core.spent import Spent, metered
 from core.text import visible
-from miniobserve.conditions import day_range
+from miniobserve.daily import day_range
 
 if TYPE_CHECKING:
     from core.spine import Spine

@@ -23,8 +23,7 @@ from core.ledger import Draft, Event, storage_errors
 from core.state import State
 from core.text import short, visible
 from core.times import of_ns
-from miniobserve.conditions import day_range
-from miniobserve.daily import Request
+from miniobserve.daily import Request, day_range
 
 if TYPE_CHECKING:
     from core.spine import Spine

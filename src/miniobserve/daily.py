@@ -6,17 +6,18 @@ A page holds only the fields its caller asks for. It never writes, and does not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
 from miniobserve.archive import Archive
-from miniobserve.conditions import DAY_NS, EPOCH, day_range
 from miniobserve.schema import MINUTE_NS
 from miniobserve.sql import Database, StorageError
 
+DAY_NS = 1440 * MINUTE_NS
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 20_000
 """Requests read at a time: about 15 MB."""
 
@@ -123,6 +124,18 @@ class Requests:
             first, end = day_range(day)
             if first < until_ns and end > since_ns:
                 yield day, live_ids(self._database, [day])
+
+
+def day_range(day: str) -> tuple[int, int]:
+    """First nanosecond of a day (``YYYY-MM-DD``, UTC), and of the next.
+
+    Raises:
+        ValueError: it is not a day.
+
+    """
+    start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    first = (start - EPOCH) // timedelta(microseconds=1) * 1000
+    return first, first + DAY_NS
 
 
 def live_ids(database: Database, days: Sequence[str]) -> list[str]:

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from miniobserve.archive import Archive, Kept
-from miniobserve.conditions import DAY_NS, EPOCH, Conditions, bindable, conditions, day_range, where_clause
-from miniobserve.daily import Requests, live_ids
+from miniobserve.conditions import Conditions, bindable, conditions, where_clause
+from miniobserve.daily import DAY_NS, EPOCH, Requests, day_range, live_ids
 from miniobserve.evidence import Evidence
 from miniobserve.schema import (
     BOUNDS,

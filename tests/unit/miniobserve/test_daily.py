@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from miniobserve.archive import Archive
-from miniobserve.conditions import day_range
-from miniobserve.daily import Request, Requests
+from miniobserve.daily import Request, Requests, day_range
 from miniobserve.export import export_day
 from miniobserve.sql import StorageError, connect
 from miniobserve.traces import Trace
