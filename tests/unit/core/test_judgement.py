@@ -52,6 +52,13 @@ def test_a_hint_of_slowness_holds_a_pass() -> None:
     assert (found.verdict, found.reason.split()[0]) == ("inconclusive", "latency")
 
 
+def test_a_hint_of_errors_holds_a_pass() -> None:
+    """A few learners met a failure: no proof, and more than the guard."""
+    canary = [unit._replace(failed=n % 4 == 0, right=10) for n, unit in enumerate(units("canary", 12))]
+    found = verdict(units("stable", 100) + canary)
+    assert (found.verdict, found.reason.split()[0]) == ("inconclusive", "errors")
+
+
 def test_what_learners_say_is_by_learner() -> None:
     rows = units("stable", 60) + units("canary", 60)
     said = [Said(unit.arm, unit.u, outcome, 2) for unit in rows for outcome in ("accepted", "dismissed")]

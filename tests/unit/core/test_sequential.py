@@ -195,6 +195,10 @@ def test_the_variance_is_that_of_independent_units() -> None:
     assert found.effective == pytest.approx(400)
 
 
+def test_the_limits_the_page_names() -> None:
+    assert (FEW_UNITS, SRM_UNITS, SRM_ALARM) == (5, 100, 100.0)
+
+
 def test_one_heavy_learner_is_not_a_crowd() -> None:
     crowd = sums([(1.0, 1.0)] * 50 + [(5_000.0, 4_000.0)])
     assert crowd.units == 51
