@@ -190,6 +190,19 @@ def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, bef
         registry.advance(reason=WHY)
 
 
+@pytest.mark.parametrize("verb", ["advance", "weigh"])
+def test_more_traffic_needs_the_bytes(trio: Trio, verb: str) -> None:
+    registry = trio.spine.registry
+    registry.canary(trio.good, reason=WHY)
+    weights = trio.spine.settings.cache / trio.good / "model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    seq = registry.state().seq
+    with pytest.raises(Damaged):
+        registry.advance(reason=WHY) if verb == "advance" else registry.weigh(500, reason=WHY)
+    assert registry.state().seq == seq
+
+
 def test_an_abort_does_not_need_the_bytes(trio: Trio) -> None:
     trio.spine.registry.canary(trio.good, reason=WHY)
     (trio.spine.settings.cache / trio.good / "model.safetensors").unlink()
