@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from core.gatestats import mcnemar
-from core.routereport import MOST_BUCKETS, _shadow
-from miniobserve.evidence import Pair
+from core.routereport import MOST_BUCKETS, Split, _shadow, _split
+from core.routetable import _split as told
+from core.traffic import Arm
+from miniobserve.evidence import Pair, Unit
 
 
 def test_counts_by_feature() -> None:
@@ -31,6 +33,24 @@ def test_many_features_are_cut_to_those_that_differ_most() -> None:
     found = _shadow(pairs)
     assert len(found.buckets) == MOST_BUCKETS
     assert found.buckets[0].bucket == f"v={MOST_BUCKETS + 29}"
+
+
+def test_a_split_that_is_not_as_set_says_so() -> None:
+    arms = [
+        Arm(name=name, sha="a" * 64, semver="", weight_bp=bp) for name, bp in (("stable", 9_000), ("canary", 1_000))
+    ]
+
+    def seen(stable: int, canary: int) -> Split:
+        who = [("stable", n) for n in range(stable)] + [("canary", n) for n in range(canary)]
+        return _split(arms, [Unit(arm, f"{arm}{n}", 1, 0, 0.1, 0, 0) for arm, n in who])
+
+    bad, good, few = seen(900, 20), seen(900, 100), seen(80, 19)
+    assert (bad.alarm, good.alarm, few.alarm, few.bayes_factor) == (True, False, False, None)
+    assert "NOT as set" in told(bad)
+    assert "do not trust" in told(bad)
+    assert "as set" in told(good)
+    assert "NOT" not in told(good)
+    assert "99 learners; from 100 on" in told(few)
 
 
 def test_no_pairs() -> None:
