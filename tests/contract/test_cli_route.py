@@ -131,7 +131,7 @@ def test_show_says_what_a_canary_waits_for(world: World, capsys: Capture) -> Non
     run(capsys, "route", "canary", "v0.2.0", *WHY)
     out = run(capsys, "route", "show").out
     assert "1 % ◐ ── 10 % ○ ── 50 % ○ ── 100 % ○" in out
-    assert "no_data: no request has reached the canary" in out
+    assert "no_data: no request came under this route yet" in out
     assert "more seconds; 50 more" in out
     found = run(capsys, "route", "show", "--json").json["canary"]
     assert (found["action"], found["verdict"]) == ("hold", "no_data")
