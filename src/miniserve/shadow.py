@@ -30,6 +30,7 @@ BATCH = 8
 ANSWER_SECONDS = 5.0
 """A batch that takes longer ends its process."""
 LOAD_SECONDS = 30.0
+CLOSE_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds between two tries to start a process that keeps failing: 1, 2, 4 … up to this."""
 
@@ -72,8 +73,12 @@ class Child:
         except msgspec.DecodeError as error:
             raise Broken("it sends what is no message") from error
 
+    def kill(self) -> None:
+        """End it, whatever it does; whoever waits for it sees that it is gone."""
+        self._process.kill()
+
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End it, and give its pipes back."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -147,13 +152,14 @@ class Shadow:
             self._on_dropped(1)
 
     def close(self) -> None:
-        """End the process; what waits is dropped."""
+        """End the process, once it has answered what it was given, or soon; what waits is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive() and (child := self._child) is not None:
+            child.kill()
         self._thread.join(self._seconds + 1)
-        if self._child is not None:
-            self._child.end()
 
     def _run(self) -> None:
         while True:

@@ -115,6 +115,19 @@ def test_the_way_back_from_a_damaged_bundle_is_taken(arms: Arms, truth: Any) -> 
     assert arms.current.serve("learner", sticky=True)[0].intended_sha == sha(1)
 
 
+def test_a_shadow_that_is_damaged_keeps_no_route_from_taking_effect(arms: Arms, truth: Any) -> None:
+    arms.start()
+    arms.stop()
+    truth.damaged.add(sha(3))
+    shadow = Arm(name="shadow", sha=sha(3), semver="", weight_bp=10_000)
+    truth.move(Route(strategy="shadow", epoch=4, salt="4", arms=(*route(2, 4).arms, shadow)))
+    arms.refresh()
+    assert arms.problem is None
+    assert set(arms.current.models) == {sha(2)}
+    served, _ = arms.current.serve("learner", sticky=True)
+    assert (served.sha, served.copy_to) == (sha(2), shadow)
+
+
 def test_a_model_that_cannot_be_loaded_is_named(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     arms.start()
     arms.stop()
