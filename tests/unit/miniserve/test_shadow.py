@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from core.workload import Answer
 from miniobserve.ids import fresh_span
 from miniserve.record import Ask, Copy
 from miniserve.shadow import Shadow
+from miniserve.shadowchild import MOST_MEMORY
 
 HERE = Path(__file__).parents[2] / "fixtures" / "shout"
 STABLE = Arm(name="stable", sha="1" * 64, semver="v0.1.0", weight_bp=10_000)
@@ -195,6 +197,7 @@ def test_the_process_ends_with_the_shadow(world: World, make: Callable[..., Shad
     assert pid is not None
     assert os.sched_getscheduler(pid) == os.SCHED_IDLE
     assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    assert resource.prlimit(pid, resource.RLIMIT_AS) == (MOST_MEMORY, MOST_MEMORY)
     shadow.close()
     assert not Path(f"/proc/{pid}").exists()
 
