@@ -26,7 +26,8 @@ from miniserve.record import Served
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 2.0
-"""A route that could not be taken is tried again this often: a damaged bundle may have been replaced."""
+LONGEST_RETRY = 30.0
+"""A route that could not be taken is tried again after 2, 4, 8 … seconds: a damaged bundle may have been replaced."""
 
 LOAD_SECONDS = 15.0
 """A bundle that takes longer to load and warm is told of; it cannot be ended, and no route is followed meanwhile."""
@@ -101,6 +102,7 @@ class Arms:
         self._loading: tuple[str, float] | None = None
         self._seen: Any = None
         self._retry_at = 0.0
+        self._failures = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="arms", daemon=True)
 
@@ -147,13 +149,16 @@ class Arms:
         """Look once whether the route moved, and take it if it can be taken; never raises."""
         try:
             head = self._ledger.head()
-            if head == self._seen and not (self._problem and time.monotonic() >= self._retry_at):
+            taken = self.current.wanted is self.current.route
+            if head == self._seen and (taken or time.monotonic() < self._retry_at):
+                self._problem = None if taken else self._problem
                 return
             route = self._registry.route()
-            self._seen = head
+            if head != self._seen:
+                self._seen, self._failures = head, 0
             if route is not None and (route != self.current.route or self.current.wanted != route):
                 self._take(route)
-            self._problem = None
+            self._problem, self._failures = None, 0
         except SpineError as error:
             self._put_off(error.message)
         except Exception as error:  # noqa: BLE001 -- a workload may raise anything; the models in place go on
@@ -167,7 +172,8 @@ class Arms:
         if reason != self._problem:
             _log.error("the ledger's route is not in effect", extra={"fields": {"reason": reason}})
         self._problem = reason
-        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self._retry_at = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
 
     def _take(self, route: Route) -> None:
         """Load what the route names beyond what is loaded, then swap in one assignment."""

@@ -92,6 +92,25 @@ def test_a_damaged_bundle_never_serves_and_is_taken_once_mended(
     assert arms.current.serve("learner", sticky=True)[0].sha == sha(2)
 
 
+def test_a_damaged_bundle_is_not_hashed_without_end(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms.start()
+    arms.stop()
+    now = 0.0
+    monkeypatch.setattr("miniserve.arms.time.monotonic", lambda: now)
+    truth.damaged.add(sha(2))
+    truth.move(route(2, 4))
+    tried = []
+    for half in range(240):
+        now = half / 2
+        before = len(truth.verified_shas)
+        arms.refresh()
+        tried += [now] * (len(truth.verified_shas) - before)
+    assert tried == [0.0, 2.0, 6.0, 14.0, 30.0, 60.0, 90.0]
+    truth.seq += 1
+    arms.refresh()
+    assert len(truth.verified_shas) == 9, "an event is a reason to look again"
+
+
 def test_a_route_with_one_damaged_arm_is_not_taken_in_part(arms: Arms, truth: Any) -> None:
     arms.start()
     arms.stop()
@@ -155,9 +174,10 @@ def test_an_unreachable_ledger_changes_nothing_and_is_told(arms: Arms, truth: An
     assert arms.current.route.epoch == 3
     assert arms.problem == "the ledger is locked"
     truth.down = None
-    truth.move(route(2, 4))
     arms.refresh()
     assert arms.problem is None
+    truth.move(route(2, 4))
+    arms.refresh()
     assert arms.current.route.epoch == 4
 
 
