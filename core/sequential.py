@@ -106,7 +106,8 @@ def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) 
 def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = True) -> Difference | None:
     """The difference of two rates with its confidence sequence; None where an arm has too few units.
 
-    ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a mean.
+    An arm's variance is its own, or that of the spread of both arms' units where that is the larger one: few units
+    do not show how different units are. ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a mean.
     """
     if min(stable.units, candidate.units) < FEW_UNITS:
         return None
