@@ -107,7 +107,8 @@ def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = T
     """The difference of two rates with its confidence sequence; None where an arm has too few units.
 
     An arm's variance is its own, or that of the spread of both arms' units where that is the larger one: few units
-    do not show how different units are. ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a mean.
+    do not show how different units are. ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a
+    mean.
     """
     if min(stable.units, candidate.units) < FEW_UNITS:
         return None
