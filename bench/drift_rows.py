@@ -15,8 +15,8 @@ from core.drift import judge_features
 from core.driftbins import Tally, fix
 from core.driftvalues import Values
 from core.workload import load_workload
-from miniobserve.daily import Request, pages
-from miniobserve.sql import connect
+from miniobserve.daily import Request
+from miniobserve.reader import TraceReader
 
 N = 1_000_000
 STORED = 100_000
@@ -62,16 +62,16 @@ def _stored() -> float:
     values = Values(load_workload("minitutor"))
     with tempfile.TemporaryDirectory() as folder:
         url = stores.traces(Path(folder) / "traces.db", STORED)
-        database = connect(url, readonly=True)
+        reader = TraceReader.open(url)
 
         def counted() -> None:
             tally = Tally()
-            for page in pages(database, 0, 2**63 - 1, Request):
+            for page in reader.requests.pages(0, 2**63 - 1, Request):
                 tally.add(values.of_requests(page))
                 values.count_buckets(page)
 
         took = median(counted, runs=1)
-        database.close()
+        reader.close()
     return took
 
 

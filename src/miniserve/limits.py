@@ -59,7 +59,8 @@ class Guard:
 
         problem = await self._attempt(scope, headers, receive, named_send)
         if problem is not None and not started:
-            self._on_refused(problem.status)
+            if not problem.traced:
+                self._on_refused(problem.status)
             await _reply(problem, scope, named_send)
 
     async def _attempt(
