@@ -60,12 +60,20 @@ def _elsewhere(
 
 
 class Reply(NamedTuple):
-    """How one request ended: its status (0: not at all), when it was due, how long that took, and Retry-After."""
+    """How one request ended; times are of ``time.perf_counter()``."""
 
     status: int
+    """0 where there was no reply."""
     due: float
-    seconds: float
+    sent: float
+    ended: float
     said: bool = False
+    """Whether it was told when to come back."""
+
+    @property
+    def seconds(self) -> float:
+        """From the moment it was due."""
+        return self.ended - self.due
 
 
 class Client(asyncio.Protocol):
@@ -85,7 +93,7 @@ class Client(asyncio.Protocol):
 
     def ask(self, request: bytes, due: float) -> None:
         """Send a request that was due at this ``time.perf_counter()``."""
-        self._due = due
+        self._due, self._sent = due, time.perf_counter()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -112,7 +120,7 @@ class Client(asyncio.Protocol):
         due, self._due = self._due, None
         if due is not None:
             self.since = time.perf_counter()
-            self._done(self, Reply(status, due, self.since - due, said))
+            self._done(self, Reply(status, due, self._sent, self.since, said))
 
 
 class Run:
@@ -182,7 +190,8 @@ class Run:
         try:
             (await self._connected(self._ended)).ask(request, due)
         except OSError:
-            self.replies.append(Reply(0, due, time.perf_counter() - due))
+            now = time.perf_counter()
+            self.replies.append(Reply(0, due, now, now))
 
     def _ended(self, client: Client, reply: Reply) -> None:
         self.replies.append(reply)
