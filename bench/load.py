@@ -88,6 +88,7 @@ class Client(asyncio.Protocol):
         """When it had its last answer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what the requests are written to."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
@@ -97,6 +98,7 @@ class Client(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        """Gather one reply."""
         self._received += data
         head, mark, body = self._received.partition(b"\r\n\r\n")
         lines = head.lower().split(b"\r\n")
@@ -107,7 +109,8 @@ class Client(asyncio.Protocol):
             self.open = False
         self._end(int(lines[0].split(b" ", 2)[1]), any(line.startswith(b"retry-after:") for line in lines))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
+        """The server closed."""
         self.leave()
 
     def leave(self) -> None:
@@ -199,7 +202,7 @@ class Run:
 
     async def _all_in(self) -> None:
         end = time.perf_counter() + _PATIENCE_SECONDS
-        while len(self.replies) < self._asked and time.perf_counter() < end:
+        while len(self.replies) < self._asked and time.perf_counter() < end:  # noqa: ASYNC110 -- a count is awaited
             await asyncio.sleep(0.01)
         for client in self._clients:
             client.leave()

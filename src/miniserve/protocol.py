@@ -13,7 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from miniserve.limits import headers_of, name_request, naming
 from miniserve.replies import JSON, Problem, problem_body
@@ -38,6 +38,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._turn_away = turn_away
         self._unread = False
+        self._answering: RequestResponseCycle | None = None
         self._deadline: TimerHandle | None = None
         self._write_deadline: TimerHandle | None = None
         self._mid_message = False
@@ -92,6 +93,11 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._draining:
             self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # ``cycle`` of a connection is its newest request, which may wait behind this one.
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body: thrown away where the request was turned away."""
@@ -189,11 +195,14 @@ class DeadlineProtocol(HttpToolsProtocol):
             return
         self._refused = True
         self._disarm()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        answering = self._answering
+        if answering is None or answering.response_complete or not answering.response_started:
             self._write(problem, "close")
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self.pipeline.clear()
+        for cycle in (answering, self.cycle):
+            if cycle is not None:
+                cycle.disconnected = True  # it writes no more
+                cycle.message_event.set()
         self.transport.write_eof()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 

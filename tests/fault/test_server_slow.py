@@ -78,11 +78,9 @@ async def beside(server: Server, kinds: Mapping[str, int], seconds: float) -> tu
     """Slow clients of every kind at once, and the statuses of good ones meanwhile."""
     slow = [asyncio.create_task(hold(server.port, kind, seconds)) for kind in kinds for _ in range(kinds[kind])]
     await asyncio.sleep(0.5)
-    good = []
     async with httpx.AsyncClient(timeout=15) as http:
-        for _ in range(20):
-            good.append((await http.post(f"{server.url}/v1/shout", json={"text": "x"})).status_code)
-    return list(await asyncio.gather(*slow)), good
+        good = [await http.post(f"{server.url}/v1/shout", json={"text": "x"}) for _ in range(20)]
+    return list(await asyncio.gather(*slow)), [reply.status_code for reply in good]
 
 
 def project(tmp_path: Path) -> Path:
