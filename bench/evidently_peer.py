@@ -1,4 +1,4 @@
-"""Evidently on the requests of the drift rows, in a process that finds the peers: seconds of its preset, and its PSI."""
+"""Evidently on the requests of the drift rows, in a process that finds it: seconds of its preset, and its PSI."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _drifts(said: Mapping[str, list[dict[str, object]]]) -> list[tuple[str, floa
     for metric in said["metrics"]:
         name = str(metric["metric_name"])
         if name.startswith("ValueDrift(column="):
-            found.append((name.split("=")[1].split(",")[0], float(str(metric["value"]))))
+            found.append((name.removeprefix("ValueDrift(column=").partition(",")[0], float(str(metric["value"]))))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pin every package again: resolve pyproject.toml for all platforms; requirements.lock, and bench/peers.lock beside it."""
+"""Pin every package again, for all platforms: requirements.lock from pyproject.toml, bench/peers.lock beside it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ def main() -> None:
 
 
 def _resolved(*words: str) -> list[str]:
-    command = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
-               "--no-annotate", "--no-header", *words, "pyproject.toml"]  # fmt: skip
-    compiled = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    compiled = subprocess.run(
+        [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
+         "--no-annotate", "--no-header", *words, "pyproject.toml"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
     return [line for line in compiled if line and not CUDA.match(line)]
 
 

@@ -23,7 +23,9 @@ def folder() -> Path | None:
     wanted = LOCK.read_text(encoding="utf-8")
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return FOLDER
-    print(f"bench: installing {wanted.count('==')} packages of the peers into {FOLDER.relative_to(ROOT)}", file=sys.stderr)
+    print(
+        f"bench: installing {wanted.count('==')} packages of the peers into {FOLDER.relative_to(ROOT)}", file=sys.stderr
+    )
     uv = Path(sys.executable).with_name("uv")
     command = [str(uv), "pip", "install", "--no-deps", "--python", sys.executable, "--target", str(FOLDER)]
     if subprocess.run([*command, "--requirements", str(LOCK)], check=False).returncode:

@@ -67,7 +67,9 @@ def answers(address: str, bodies: Sequence[str]) -> list[str]:
 def spine(root: Path, *options: str) -> Iterator[str]:
     """The address of ``spine serve`` in a project."""
     command = [SPINE, "serve", "--port", "0", *options]
-    with _ended(subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)) as run:
+    with _ended(
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    ) as run:
         assert run.stdout is not None
         line = run.stdout.readline()
         if not line:

@@ -1,4 +1,4 @@
-"""Serving the entry in production over HTTP, its traces durable, beside peers that serve the same weights and keep none.
+"""Serving the entry in production over HTTP, each trace durable, beside peers with the same weights that keep none.
 
 Every server has the machine to itself and the client in another process. The peers' answers are compared with ours.
 It serves what this clone has in production (``./run demo --headless`` makes one) from a copy of its state.
@@ -17,8 +17,8 @@ from typing import NamedTuple
 import load
 import peers
 import served
-from load import Load
 from engines import BATCH, PATH
+from load import Load
 from rows import Row
 
 SENTENCES = ("Yesterday he goed to school.", "She play football every day.", "I have went home.", "You will eat lunch.")
