@@ -6,7 +6,9 @@ them there first, and the project's packages behind them.
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,18 +19,17 @@ FOLDER = ROOT / ".spine" / "bench" / "peers"
 MISSING = "not installed here"
 
 
+@functools.cache  # what cannot be installed is not tried again
 def folder() -> Path | None:
     """Where the peers are, installed now where they were not; None, and why on stderr, where they cannot be."""
     stamp = FOLDER / ".lock"
     wanted = LOCK.read_text(encoding="utf-8")
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return FOLDER
-    print(
-        f"bench: installing {wanted.count('==')} packages of the peers into {FOLDER.relative_to(ROOT)}", file=sys.stderr
-    )
-    uv = Path(sys.executable).with_name("uv")
-    command = [str(uv), "pip", "install", "--no-deps", "--python", sys.executable, "--target", str(FOLDER)]
-    if subprocess.run([*command, "--requirements", str(LOCK)], check=False).returncode:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    print(f"bench: installing {wanted.count('==')} packages of the peers, once, into {stamp.parent}", file=sys.stderr)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--target", str(FOLDER)]
+    if subprocess.run([*pip, "--requirement", str(LOCK)], stdout=sys.stderr, check=False).returncode:
         print("bench: the peers could not be installed; their lines say so, the others go on", file=sys.stderr)
         return None
     stamp.write_text(wanted, encoding="utf-8")
