@@ -86,7 +86,7 @@ def peer(kind: str, engine: str, bundle: Path, environment: Mapping[str, str] | 
     script = Path(__file__).with_name(f"peer_{kind}.py")
     command = [sys.executable, str(script), engine, str(bundle), str(port)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    running = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload]
+    running = subprocess.Popen(command, env=environment, process_group=0, **quiet)  # type: ignore[call-overload]
     with _ended(running, with_children=True):
         end = time.monotonic() + START_SECONDS
         while True:
