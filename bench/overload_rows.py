@@ -32,7 +32,7 @@ def rows() -> Iterator[Row]:
             idle = load.closed(address, PATH, bodies, connections=1, seconds=5)
             most = load.closed(address, PATH, bodies, connections=16, seconds=8).answered
             half, over, after = load.opened(address, PATH, bodies, (most / 2, 6), (TIMES * most, 8), (most / 2, 6))
-            with slow.held(address, PATH, count=SLOW, seconds=12) as held:
+            with slow.held(address, PATH, count=SLOW, seconds=14) as held:
                 [beside] = load.opened(address, PATH, bodies, (most / 2, 10))
         with served.spine(root, "--queue", "4096") as address:
             [unbounded] = load.opened(address, PATH, bodies, (TIMES * most, 8))

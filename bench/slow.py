@@ -14,6 +14,9 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+APART_SECONDS = 0.01
+"""Between one being opened and the next; together they would be a burst of connections, which is another fault."""
+
 
 class Held(NamedTuple):
     """How many connections the server closed, and the longest it kept one, seconds."""
@@ -44,6 +47,7 @@ async def _hold(address: str, path: str, count: int, seconds: float) -> list[flo
 
     async def one(number: int) -> None:
         kind = number % len(sent)
+        await asyncio.sleep(number * APART_SECONDS)
         while time.perf_counter() < end:
             began = time.perf_counter()
             reader, writer = await asyncio.open_connection(host, int(port))
