@@ -89,7 +89,7 @@ class Arms:
         registry: Routes,
         workload: Workload,
         *,
-        batch: int = 32,
+        batch: int = 8,
         on_change: Callable[[Serving], None] | None = None,
     ) -> None:
         self._ledger = ledger

@@ -73,6 +73,14 @@ class Service:
         """Why no request should be sent here now, or None."""
         return "the server is draining" if self.draining else self._unable()
 
+    def crowded(self) -> Problem | None:
+        """The refusal of a text that need not be read, because it could not wait; counted here."""
+        if not self.batcher.full:
+            return None
+        problem = _overloaded()
+        self.metrics.refuse(problem.status)
+        return problem
+
     async def answer(self, ask: Ask) -> Done:
         """Answer one text; returns once the trace is durable.
 
@@ -116,7 +124,7 @@ class Service:
             waiting = asyncio.wrap_future(self.batcher.submit(model, ask.text))
             return await asyncio.wait_for(waiting, ANSWER_SECONDS), "", problem
         except QueueFull as error:
-            raise busy("overloaded", "too many requests wait; try again in a second") from error
+            raise _overloaded() from error
         except TimeoutError:
             # It was assigned, so it has a trace: an arm that hangs must not look like one nobody was sent to.
             return None, "too late", busy("too_late", "the model did not answer in time", 5, traced=True)
@@ -169,3 +177,7 @@ class Service:
                 self._lost = None
                 _log.info("traces are durable again")
                 return
+
+
+def _overloaded() -> Problem:
+    return busy("overloaded", "too many requests wait; try again in a second")
