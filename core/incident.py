@@ -7,6 +7,7 @@ It asks the traces, the registry, the corpora and the workload, and guesses noth
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -213,6 +214,8 @@ class Investigator:
         stored = trace.assignment
         route = self._registry.state().route_at(stored.epoch)
         command = f"spine route show --at {of_ns(trace.started_ns)}"
+        if trace.source == "replay":  # at its simulated time another route was in force, or none
+            command = f"spine route report --epoch {stored.epoch}"
         evidence = msgspec.to_builtins(stored)
         if route is None:
             return finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
@@ -242,15 +245,20 @@ class Investigator:
             opinions.append(
                 {"sha": entry.sha, "semver": entry.semver, "says": said.output, "verifies": verifies, "right": right}
             )
-        better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
+        others = [o for o in opinions if o["right"] and o["sha"] != trace.entry_sha]
+        # What answers learners already needs no change, so it comes before anything newer.
+        better = next((o for o in others if o["sha"] == state.production), next(iter(others), None))
         if better is None:
             return self._no_way_out(opinions, trace, probe)
-        verb = _verb(state, better["sha"])
-        command = f"spine {verb} {better['semver']} {argument(trace.request_id, '--reason')}"
-        answer = (
-            f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
-        )
-        evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb, "suggestion": command}
+        name, verb = better["semver"], _verb(state, better["sha"])
+        answer = f"{name} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
+        suggestion = command = f"spine {verb} {name} {argument(trace.request_id, '--reason')}"
+        if better["sha"] == state.production:
+            stable = takewhile(lambda route: route.stable.sha == better["sha"], reversed(state.routes))
+            verb, command, since = "", "spine route show", f"#{list(stable)[-1].epoch}"
+            answer += f"; in production since {since}"
+            suggestion = f"nothing to move: {name} has answered learners since {since} (`{command}`)"
+        evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb or None, "suggestion": suggestion}
         return finding(8, answer, "verified", evidence, command)
 
     def _no_way_out(self, opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
