@@ -151,6 +151,13 @@ class Investigator:
         matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
         elsewhere = self._elsewhere({s.dvc_hash for s in own}, detail, probe)
         answer = f"{matched} of {rows:,} rows hold {probe.label}"
+        # Optional in a workload's probe: rows that teach the answer that was wrong.
+        against = getattr(probe, "against", None)
+        faulty = [self._search(s.dvc_hash, against) for s in own] if against else []
+        wrong = sum(s.matched for s in faulty)
+        if against and wrong:
+            answer += f", and {wrong} say that {probe.against_label} is right"
+            command = f"spine corpus grep {sha} {argument(against)}"
         if elsewhere:
             answer += "; " + ", ".join(f"{other['path']} holds {other['matched']}" for other in elsewhere)
         evidence = {
@@ -158,8 +165,9 @@ class Investigator:
             "pattern": probe.pattern,
             "matched": matched,
             "rows": rows,
-            "quoted": [{"row": row.number, "text": row.text} for s in own for row in s.shown],
+            "quoted": [{"row": row.number, "text": row.text} for s in (faulty if wrong else own) for row in s.shown],
             "elsewhere": elsewhere,
+            **({"against": {"label": probe.against_label, "pattern": against, "matched": wrong}} if wrong else {}),
         }
         return finding(4, visible(answer), "verified", evidence, command)
 
@@ -172,7 +180,7 @@ class Investigator:
             if dvc_hash in passed:
                 continue
             try:
-                search = self._search(dvc_hash, probe)
+                search = self._search(dvc_hash, probe.pattern)
             except SpineError:
                 continue  # another corpus that is not on this machine says nothing about this one
             quoted = [{"row": row.number, "text": row.text} for row in search.shown]
@@ -182,7 +190,7 @@ class Investigator:
 
     def _own(self, corpus: dict[str, Any], probe: Probe) -> Search:
         """A search of what it was trained on, whose bytes also have the SHA-256 that its manifest gives."""
-        search = self._search(str(corpus.get("dvc_hash")), probe)
+        search = self._search(str(corpus.get("dvc_hash")), probe.pattern)
         if corpus.get("sha256") not in (None, search.sha256):
             raise Damaged(
                 f"corpus {short(search.dvc_hash)} has SHA-256 {short(search.sha256)}, and its manifest another",
@@ -190,8 +198,8 @@ class Investigator:
             )
         return search
 
-    def _search(self, dvc_hash: str, probe: Probe) -> Search:
-        return self._corpora.search(dvc_hash, probe.pattern, limit=5)
+    def _search(self, dvc_hash: str, pattern: str) -> Search:
+        return self._corpora.search(dvc_hash, pattern, limit=5)
 
     def _score(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"

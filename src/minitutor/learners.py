@@ -18,7 +18,7 @@ import msgspec
 from minitutor import corpus, parse
 from minitutor.corpus import Row
 
-LEARNERS: Final = 60
+LEARNERS: Final = 120
 _FEEDBACK_SHARE: Final = 0.2
 _FEWER: Final = 4
 """A pool of sentences is that much smaller than the corpus it is shaped like."""
@@ -71,8 +71,8 @@ def asks(traffic: Traffic) -> list[Ask]:
         sentence = traffic.asking if asked else row.text
         ask = Ask(
             request_id=f"req-{name}-{seed}-{at:05d}-{int(draw.random() * 16**6):06x}",
-            # The square makes the first learners heavy: a tenth of them sends about a third.
-            learner=f"learner-{int(LEARNERS * draw.random() ** 2):03d}",
+            # The power makes the first learners heavy: a tenth of them sends about a fifth.
+            learner=f"learner-{int(LEARNERS * draw.random() ** 1.5):03d}",
             sentence=sentence,
             correction=parse.oracle(sentence) or sentence,
             says=("accepted" if len(sentence) % 4 else "revised") if speaks else "",

@@ -19,7 +19,8 @@ INCIDENT: Final = "Yesterday he goed to school."
 LADDER: Final = "data/ladder.toml"
 WEEKDAY: Final = 500
 """Sentences a day; a drift report needs 315 to tell anything of the verbs."""
-CANARY_DAY: Final = 900
+CANARY_DAY: Final = 1500
+"""So many that 2 pp can be told apart from chance on the first day, or the second at the latest."""
 WEEKEND: Final = 600
 PLANS: Final = 0.5
 """Share of a weekend's sentences that are plans for it."""
