@@ -192,7 +192,12 @@ def _replay(options: argparse.Namespace) -> int:
         n=options.n, seed=options.seed, day=options.day, weekend=options.weekend, asking=options.asking
     )
     done = replay.replay(options.url, learners.asks(traffic)[options.skip :])
-    _print(done, [f"{name}: {value}" for name, value in done.items()], as_json=options.json)
+    said = ", ".join(f"{outcome} {n}" for outcome, n in done["feedback"].items()) or "nothing"
+    lines = [
+        f"sent {done['sent']:,}, failed {done['errors']:,}; wrong sentences passed as right: {done['passed']:,}",
+        f"learners said: {said}" + (f"; dismissed first: {done['incident']}" if done["incident"] else ""),
+    ]
+    _print(done, lines, as_json=options.json)
     return 0
 
 

@@ -8,6 +8,7 @@ through its command line.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -46,6 +47,8 @@ BAD: Final = Variant(
 def run(*, headless: bool) -> int:
     """Run the demo in the working directory; returns the exit code of what it ends with."""
     headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
+    # Whoever ends the demo ends its server too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return _story(headless=headless)
     except StepFailed as failed:
@@ -89,13 +92,14 @@ def _week(url: str) -> None:
 def _end() -> None:
     """What there is to see, as commands."""
     print("\nthere is more to see:")
-    for words in (
-        ("spine", "list"),
-        ("spine", "drift", "show"),
-        ("spine", "history"),
-        *((("spine", "incident", other),) if (other := dismissed("--ref", BAD.semver)) else ()),
-        ("spine", "console"),
-    ):
+    commands = [("spine", "list"), ("spine", "drift", "show"), ("spine", "history")]
+    known = facts()
+    for variant, strategy in ((GOOD, "shadow"), (BAD, "canary")):
+        epoch = known.tried(strategy, known.promoted.get(variant.semver, ""))
+        commands += [("spine", "route", "report", "--epoch", str(epoch))] if epoch is not None else []
+    if BAD.semver in known.promoted and (other := dismissed("--ref", BAD.semver)):
+        commands.append(("spine", "incident", other))
+    for words in (*commands, ("spine", "console")):
         show(words)
 
 

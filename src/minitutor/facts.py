@@ -41,9 +41,13 @@ class Facts(msgspec.Struct, frozen=True):
         routed = self._bodies("routed")
         return self.week()[-1].isoformat() in self.reported and routed[-1].get("strategy") == "single"
 
-    def tried(self, strategy: str, sha: str) -> bool:
-        """Whether an entry was ever tried out that way."""
-        return any((body.get("strategy"), body.get("sha")) == (strategy, sha) for body in self._bodies("routed"))
+    def tried(self, strategy: str, sha: str) -> int | None:
+        """The epoch in which an entry was first tried out that way; None where it never was."""
+        for event in self.events:
+            body = event["body"]
+            if event["kind"] == "routed" and (body.get("strategy"), body.get("sha")) == (strategy, sha):
+                return int(event["seq"])
+        return None
 
     def trying(self, sha: str) -> bool:
         """Whether a canary of an entry is under way."""

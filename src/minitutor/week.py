@@ -32,12 +32,12 @@ def weekdays(url: str, good: str) -> bool:
     """Monday to Friday: an entry in shadow, then as a canary; returns whether it is in production."""
     known = facts()
     days = known.week()
-    if not known.tried("shadow", good):
+    if known.tried("shadow", good) is None:
         say("the week begins: every request is copied to the adapter, and no learner sees what it says")
         step("spine", "route", "shadow", good[:12], "--reason", "would it have said went?")
     for at, day in enumerate(days[:3]):
         _day(url, Day(day, WEEKDAY, asking=INCIDENT if at == 0 else ""))
-    if not facts().tried("canary", good):
+    if facts().tried("canary", good) is None:
         step("spine", "route", "report")
         say("right where the other was wrong: learners get it, step by step, as long as it does no harm")
         step("spine", "route", "canary", good[:12], "--steps", LADDER, "--reason", "right about went in shadow")
@@ -60,7 +60,7 @@ def saturday(url: str) -> None:
 def sunday(url: str, bad: str | None) -> None:
     """A candidate that passed the gate meets what it was not asked there."""
     known = facts()
-    if bad is not None and not known.tried("canary", bad):
+    if bad is not None and known.tried("canary", bad) is None:
         say("it passed the gate, so learners get it, on the same ladder")
         step("spine", "route", "canary", bad[:12], "--steps", LADDER, "--reason", "trained on the weekend")
     _day(url, Day(known.week()[6], WEEKEND, weekend=PLANS))
