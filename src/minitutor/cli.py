@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="the whole story in one command")
     demo.add_argument("--headless", action="store_true", help="print the incident instead of opening the console")
+    demo.add_argument("--quick", action="store_true", help="fewer sentences a day: for tests")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -207,9 +208,9 @@ def _day(text: str) -> date:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from minitutor import demo
+    from minitutor import demo, week
 
-    return demo.run(headless=options.headless)
+    return demo.run(headless=options.headless, sizes=week.QUICK if options.quick else week.Sizes())
 
 
 def _root() -> Path:

@@ -44,13 +44,13 @@ BAD: Final = Variant(
 )
 
 
-def run(*, headless: bool) -> int:
+def run(*, headless: bool, sizes: week.Sizes) -> int:
     """Run the demo in the working directory; returns the exit code of what it ends with."""
     headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
     # Whoever ends the demo ends its server too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return _story(headless=headless)
+        return _story(headless=headless, sizes=sizes)
     except StepFailed as failed:
         return failed.code
     except KeyboardInterrupt:
@@ -58,7 +58,7 @@ def run(*, headless: bool) -> int:
         return 130
 
 
-def _story(*, headless: bool) -> int:
+def _story(*, headless: bool, sizes: week.Sizes) -> int:
     if not Path(".spine/ledger.db").is_file():
         step("spine", "init")
     if not (known := facts()).finished:
@@ -67,7 +67,7 @@ def _story(*, headless: bool) -> int:
         for variant in (SMALL, GOOD):
             _promoted(variant)
         with server() as url:
-            _week(url)
+            _week(url, sizes)
     incident = dismissed("--text", week.INCIDENT)
     if incident is None:
         print(f"no learner complained about {week.INCIDENT!r}: this model answered it right", file=sys.stderr)
@@ -80,13 +80,14 @@ def _story(*, headless: bool) -> int:
     return step("spine", "console", "--incident", incident, check=False, quiet=True)
 
 
-def _week(url: str) -> None:
+def _week(url: str, sizes: week.Sizes) -> None:
     good = _promoted(GOOD)
-    if good is None or not week.weekdays(url, good):
+    if good is None or not week.weekdays(url, good, sizes):
         return
-    week.saturday(url)
-    say("what it writes now was not in the corpora: a candidate is trained on a batch of it")
-    week.sunday(url, _promoted(BAD))
+    week.saturday(url, sizes)
+    if BAD.semver not in facts().promoted:
+        say("no corpus has such sentences: a candidate is trained on a batch of them")
+    week.sunday(url, _promoted(BAD), sizes)
 
 
 def _end() -> None:

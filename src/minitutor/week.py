@@ -17,18 +17,26 @@ from minitutor.steps import say, step
 INCIDENT: Final = "Yesterday he goed to school."
 """What the learner who complains had written."""
 LADDER: Final = "data/ladder.toml"
-WEEKDAY: Final = 500
-"""Sentences a day; a drift report needs 315 to tell anything of the verbs."""
-CANARY_DAY: Final = 1500
-"""So many that 2 pp can be told apart from chance on the first day, or the second at the latest."""
-WEEKEND: Final = 600
 PLANS: Final = 0.5
 """Share of a weekend's sentences that are plans for it."""
 _PATIENCE: Final = 20.0
 """Seconds the server is given to decide about a canary once all of its traffic was sent."""
 
 
-def weekdays(url: str, good: str) -> bool:
+class Sizes(NamedTuple):
+    """How many sentences a day; a drift report needs 315 to tell anything of the verbs."""
+
+    weekday: int = 500
+    canary: int = 1500
+    """So many that 2 pp can be told apart from chance on the first day, or the second at the latest."""
+    weekend: int = 600
+
+
+QUICK: Final = Sizes(330, 700, 400)
+"""Enough where one model makes no mistake at all."""
+
+
+def weekdays(url: str, good: str, sizes: Sizes) -> bool:
     """Monday to Friday: an entry in shadow, then as a canary; returns whether it is in production."""
     known = facts()
     days = known.week()
@@ -36,13 +44,13 @@ def weekdays(url: str, good: str) -> bool:
         say("the week begins: every request is copied to the adapter, and no learner sees what it says")
         step("spine", "route", "shadow", good[:12], "--reason", "would it have said went?")
     for at, day in enumerate(days[:3]):
-        _day(url, Day(day, WEEKDAY, asking=INCIDENT if at == 0 else ""))
+        _day(url, Day(day, sizes.weekday, asking=INCIDENT if at == 0 else ""))
     if facts().tried("canary", good) is None:
         step("spine", "route", "report")
         say("right where the other was wrong: learners get it, step by step, as long as it does no harm")
         step("spine", "route", "canary", good[:12], "--steps", LADDER, "--reason", "right about went in shadow")
     for day in days[3:5]:
-        _day(url, Day(day, CANARY_DAY))
+        _day(url, Day(day, sizes.canary))
     known = facts()
     if known.production == good and days[5].isoformat() in known.reported:
         return True
@@ -50,20 +58,23 @@ def weekdays(url: str, good: str) -> bool:
     return _over(good).production == good
 
 
-def saturday(url: str) -> None:
+def saturday(url: str, sizes: Sizes) -> None:
     """Half of a day's sentences are plans, in the future tense."""
-    day = facts().week()[5]
+    known = facts()
+    day = known.week()[5]
+    if day.isoformat() in known.reported:
+        return
     say(f"{day:%A}: half of what learners write are plans for the weekend")
-    _day(url, Day(day, WEEKEND, weekend=PLANS))
+    _day(url, Day(day, sizes.weekend, weekend=PLANS))
 
 
-def sunday(url: str, bad: str | None) -> None:
+def sunday(url: str, bad: str | None, sizes: Sizes) -> None:
     """A candidate that passed the gate meets what it was not asked there."""
     known = facts()
     if bad is not None and known.tried("canary", bad) is None:
         say("it passed the gate, so learners get it, on the same ladder")
         step("spine", "route", "canary", bad[:12], "--steps", LADDER, "--reason", "trained on the weekend")
-    _day(url, Day(known.week()[6], WEEKEND, weekend=PLANS))
+    _day(url, Day(known.week()[6], sizes.weekend, weekend=PLANS))
     if bad is not None:
         _over(bad)
 
