@@ -61,28 +61,23 @@ def run(*, headless: bool, sizes: week.Sizes) -> int:
 def _story(*, headless: bool, sizes: week.Sizes) -> int:
     if not Path(".spine/ledger.db").is_file():
         step("spine", "init")
-    if not (known := facts()).finished:
-        if SEMVER not in known.promoted:
-            _train_and_promote()
-        for variant in (SMALL, GOOD):
-            _promoted(variant)
-        with server() as url:
-            _week(url, sizes)
-    incident = dismissed("--text", week.INCIDENT)
-    if incident is None:
-        print(f"no learner complained about {week.INCIDENT!r}: this model answered it right", file=sys.stderr)
-        print("look at what it says: `spine traces list --text goed`", file=sys.stderr)
-        return 1
-    if headless:
-        code = step("spine", "incident", incident, check=False)
-        _end()
-        return code
-    return step("spine", "console", "--incident", incident, check=False, quiet=True)
+    known = facts()
+    if known.finished and headless:
+        return _end(headless=headless)
+    if SEMVER not in known.promoted:
+        _train_and_promote()
+    good = None
+    if not known.finished:
+        _promoted(SMALL)
+        good = _promoted(GOOD)
+    with server() as url:
+        if not known.finished:
+            _week(url(), good, sizes)
+        return _end(headless=headless)
 
 
-def _week(url: str, sizes: week.Sizes) -> None:
-    good = _promoted(GOOD)
-    if good is None or not week.weekdays(url, good, sizes):
+def _week(url: str, good: str | None, sizes: week.Sizes) -> None:
+    if not week.weekdays(url, good, sizes):
         return
     week.saturday(url, sizes)
     if BAD.semver not in facts().promoted:
@@ -90,8 +85,21 @@ def _week(url: str, sizes: week.Sizes) -> None:
     week.sunday(url, _promoted(BAD), sizes)
 
 
-def _end() -> None:
-    """What there is to see, as commands."""
+def _end(*, headless: bool) -> int:
+    """The incident: walked here, or in the console."""
+    incident = dismissed("--text", week.INCIDENT)
+    if incident is None:
+        print(f"no learner complained about {week.INCIDENT!r}: this model answered it right", file=sys.stderr)
+        print("look at what it says: `spine traces list --text goed`", file=sys.stderr)
+        return 1
+    words = ("spine", "incident", incident) if headless else ("spine", "console", "--incident", incident)
+    code = step(*words, check=False)
+    _more()
+    return code
+
+
+def _more() -> None:
+    """What else there is to see, as commands."""
     print("\nthere is more to see:")
     commands = [("spine", "list"), ("spine", "drift", "show"), ("spine", "history")]
     known = facts()

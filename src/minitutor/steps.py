@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """A server that takes replayed traffic, for as long as the block runs; yields its URL."""
+def server() -> Iterator[Callable[[], str]]:
+    """A server that takes replayed traffic, for as long as the block runs; yields what waits for its URL."""
     words = ("spine", "serve", "--port", "0", "--allow-replay")
     print(f"$ {shlex.join(words)} &", flush=True)
     log = Path(".spine/serve.log")
@@ -77,7 +77,7 @@ def server() -> Iterator[str]:
             [*_program(words[0]), *words[1:]], stdout=stream, stderr=stream, start_new_session=True
         )
     try:
-        yield _url(process, log)
+        yield lambda: _url(process, log)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -36,10 +36,16 @@ QUICK: Final = Sizes(330, 700, 400)
 """Enough where one model makes no mistake at all."""
 
 
-def weekdays(url: str, good: str, sizes: Sizes) -> bool:
-    """Monday to Friday: an entry in shadow, then as a canary; returns whether it is in production."""
+def weekdays(url: str, good: str | None, sizes: Sizes) -> bool:
+    """Monday to Friday: an entry in shadow, then as a canary; returns whether it is in production.
+
+    Where the gate refused it, Monday is all there is: a learner complains, and nothing else is tried out.
+    """
     known = facts()
     days = known.week()
+    if good is None:
+        _day(url, Day(days[0], sizes.weekday, asking=INCIDENT))
+        return False
     if known.tried("shadow", good) is None:
         say("the week begins: every request is copied to the adapter, and no learner sees what it says")
         step("spine", "route", "shadow", good[:12], "--reason", "would it have said went?")
