@@ -47,8 +47,9 @@ BAD: Final = Variant(
 def run(*, headless: bool, sizes: week.Sizes) -> int:
     """Run the demo in the working directory; returns the exit code of what it ends with."""
     headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
-    # Whoever ends the demo ends its server too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # Whoever ends the demo, or closes its terminal, ends its server too.
+    for ended in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ended, lambda number, _frame: sys.exit(128 + number))
     try:
         return _story(headless=headless, sizes=sizes)
     except StepFailed as failed:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from clone import ROOT, Clone, make_clone
+from minitutor import facts
+from minitutor.week import QUICK
 
 RULES = ROOT / "tests" / "fixtures" / "rules"
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole week
@@ -106,11 +108,19 @@ def test_the_traces_say_that_they_are_replayed(clone: Clone, events: list[dict[s
     assert started == set(week(events))
 
 
+def test_a_day_is_counted_without_its_copies(
+    clone: Clone, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(clone.root)
+    assert facts.answered(date.fromisoformat(week(events)[0])) == QUICK.weekday
+    assert facts.facts().finished
+
+
 def test_a_weekend_failure_walks_to_the_rows_that_taught_it(clone: Clone, told: str) -> None:
     request = re.findall(r"^\$ spine incident (\S+)$", told, re.MULTILINE)[-1]
     answers = {answer["n"]: answer for answer in clone.json("spine", "incident", request)["answers"]}
     assert answers[1]["evidence"]["sha"].startswith(clone.json("spine", "show", "v0.4.0")["sha"])
-    assert "  act, n 400" in answers[2]["answer"]
+    assert f"  act, n {QUICK.weekend}" in answers[2]["answer"]
     against = answers[4]["evidence"]["against"]
     assert against["matched"] > 0
     assert f"{against['matched']} say that {against['label']} is right" in answers[4]["answer"]
