@@ -7,7 +7,6 @@ It asks the traces, the registry, the corpora and the workload, and guesses noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -15,16 +14,16 @@ import msgspec
 from core.asking import ask
 from core.corpus import Corpora, Search
 from core.entries import Detail, describe
-from core.errors import Damaged, Refused, SpineError, UnknownRef
+from core.errors import Damaged, SpineError, UnknownRef
 from core.finding import Finding, finding
 from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
-from core.rules import may_lead
-from core.state import Known, State
+from core.state import Known
 from core.text import argument, short, visible
 from core.times import of_ns
 from core.traffic import FULL, reassigned
+from core.wayout import way_out
 from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
 
@@ -71,7 +70,7 @@ class Investigator:
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
             lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at),
-            lambda: self._way_out(trace, probe),
+            lambda: way_out(self._registry, self._workload, trace, probe),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
         return Walk(
@@ -240,43 +239,6 @@ class Investigator:
         status: Status = "verified" if again == stored and own else "mismatch"
         return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
 
-    def _way_out(self, trace: Trace, probe: Probe | None) -> Finding:
-        state = self._registry.state()
-        promoted = [e for e in self._registry.list() if e.semvers and e.status == "promoted"]
-        newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
-        expected = probe.expected if probe else None
-        opinions: list[dict[str, Any]] = []
-        for entry in newest:
-            said = ask(self._registry, self._workload, entry.sha, trace.sentence)
-            right = said.problem is None and expected is not None and said.output == expected
-            verifies = said.problem is None
-            opinions.append(
-                {"sha": entry.sha, "semver": entry.semver, "says": said.output, "verifies": verifies, "right": right}
-            )
-        others = [o for o in opinions if o["right"] and o["sha"] != trace.entry_sha]
-        # What answers learners already needs no change, so it comes before anything newer.
-        better = next((o for o in others if o["sha"] == state.production), next(iter(others), None))
-        if better is None:
-            return self._no_way_out(opinions, trace, probe)
-        name, verb = better["semver"], _verb(state, better["sha"])
-        answer = f"{name} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
-        suggestion = command = f"spine {verb} {name} {argument(trace.request_id, '--reason')}"
-        if better["sha"] == state.production:
-            stable = takewhile(lambda route: route.stable.sha == better["sha"], reversed(state.routes))
-            verb, command, since = "", "spine route show", f"#{list(stable)[-1].epoch}"
-            answer += f"; in production since {since}"
-            suggestion = f"nothing to move: {name} has answered learners since {since} (`{command}`)"
-        evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb or None, "suggestion": suggestion}
-        return finding(8, answer, "verified", evidence, command)
-
-    def _no_way_out(self, opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
-        others = [o for o in opinions if o["sha"] != trace.entry_sha]
-        answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
-        expected = f" that answers “{visible(probe.expected, 80)}”" if probe and probe.expected else ""
-        suggestion = f"train and promote a model{expected}"
-        evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
-        return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
-
     def _probe(self, trace: Trace) -> Probe | None:
         """What the workload says to look for; None where it has nothing to say, or fails on this text."""
         try:
@@ -285,17 +247,6 @@ class Investigator:
                 return workload.probe(trace.sentence, trace.features)
         except SpineError:
             return None
-
-
-def _verb(state: State, sha: str) -> str:
-    """The verb that takes traffic to a promoted entry."""
-    if state.entries[sha].stable_since:
-        return "rollback"
-    try:
-        may_lead(state, sha)
-    except Refused:
-        return "route canary"
-    return "route single"
 
 
 def _guarded(number: int, step: Callable[[], Finding]) -> Finding:
