@@ -162,8 +162,9 @@ def refusal(action: str, walk: Walk | None) -> str | None:
     if action == "never_regress":
         known = walk.expected and walk.trace.sentence is not None
         return None if known else "the sentence, or what would be right, is not known"
-    named = way_out(walk)[0]
-    told = {"rollback": "a roll back: B", "route": "a route: F"}.get(named, "no way out")
+    named, goal = way_out(walk)
+    nothing = "what is in production already" if goal else "no way out"
+    told = {"rollback": "a roll back: B", "route": "a route: F"}.get(named, nothing)
     return None if named == action else f"answer 8 names {told}"
 
 

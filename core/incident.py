@@ -14,16 +14,16 @@ import msgspec
 from core.asking import ask
 from core.corpus import Corpora, Search
 from core.entries import Detail, describe
-from core.errors import Damaged, Refused, SpineError, UnknownRef
+from core.errors import Damaged, SpineError, UnknownRef
 from core.finding import Finding, finding
 from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
-from core.rules import may_lead
-from core.state import Known, State
+from core.state import Known
 from core.text import argument, short, visible
 from core.times import of_ns
 from core.traffic import FULL, reassigned
+from core.wayout import way_out
 from core.workload import Probe, Workload, workload_errors
 from miniobserve.traces import Trace
 
@@ -70,7 +70,7 @@ class Investigator:
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
             lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at),
-            lambda: self._way_out(trace, probe),
+            lambda: way_out(self._registry, self._workload, trace, probe),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
         return Walk(
@@ -150,6 +150,13 @@ class Investigator:
         matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
         elsewhere = self._elsewhere({s.dvc_hash for s in own}, detail, probe)
         answer = f"{matched} of {rows:,} rows hold {probe.label}"
+        # Optional in a workload's probe: rows that teach the answer that was wrong.
+        against = getattr(probe, "against", None)
+        faulty = [self._search(s.dvc_hash, against) for s in own] if against else []
+        wrong = sum(s.matched for s in faulty)
+        if against and wrong:
+            answer += f", and {wrong} say that {probe.against_label} is right"
+            command = f"spine corpus grep {sha} {argument(against)}"
         if elsewhere:
             answer += "; " + ", ".join(f"{other['path']} holds {other['matched']}" for other in elsewhere)
         evidence = {
@@ -157,8 +164,9 @@ class Investigator:
             "pattern": probe.pattern,
             "matched": matched,
             "rows": rows,
-            "quoted": [{"row": row.number, "text": row.text} for s in own for row in s.shown],
+            "quoted": [{"row": row.number, "text": row.text} for s in (faulty if wrong else own) for row in s.shown],
             "elsewhere": elsewhere,
+            **({"against": {"label": probe.against_label, "pattern": against, "matched": wrong}} if wrong else {}),
         }
         return finding(4, visible(answer), "verified", evidence, command)
 
@@ -171,7 +179,7 @@ class Investigator:
             if dvc_hash in passed:
                 continue
             try:
-                search = self._search(dvc_hash, probe)
+                search = self._search(dvc_hash, probe.pattern)
             except SpineError:
                 continue  # another corpus that is not on this machine says nothing about this one
             quoted = [{"row": row.number, "text": row.text} for row in search.shown]
@@ -181,7 +189,7 @@ class Investigator:
 
     def _own(self, corpus: dict[str, Any], probe: Probe) -> Search:
         """A search of what it was trained on, whose bytes also have the SHA-256 that its manifest gives."""
-        search = self._search(str(corpus.get("dvc_hash")), probe)
+        search = self._search(str(corpus.get("dvc_hash")), probe.pattern)
         if corpus.get("sha256") not in (None, search.sha256):
             raise Damaged(
                 f"corpus {short(search.dvc_hash)} has SHA-256 {short(search.sha256)}, and its manifest another",
@@ -189,8 +197,8 @@ class Investigator:
             )
         return search
 
-    def _search(self, dvc_hash: str, probe: Probe) -> Search:
-        return self._corpora.search(dvc_hash, probe.pattern, limit=5)
+    def _search(self, dvc_hash: str, pattern: str) -> Search:
+        return self._corpora.search(dvc_hash, pattern, limit=5)
 
     def _score(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
@@ -213,6 +221,8 @@ class Investigator:
         stored = trace.assignment
         route = self._registry.state().route_at(stored.epoch)
         command = f"spine route show --at {of_ns(trace.started_ns)}"
+        if trace.source == "replay":  # at its simulated time another route was in force, or none
+            command = f"spine route report --epoch {stored.epoch}"
         evidence = msgspec.to_builtins(stored)
         if route is None:
             return finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
@@ -229,38 +239,6 @@ class Investigator:
         status: Status = "verified" if again == stored and own else "mismatch"
         return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
 
-    def _way_out(self, trace: Trace, probe: Probe | None) -> Finding:
-        state = self._registry.state()
-        promoted = [e for e in self._registry.list() if e.semvers and e.status == "promoted"]
-        newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
-        expected = probe.expected if probe else None
-        opinions: list[dict[str, Any]] = []
-        for entry in newest:
-            said = ask(self._registry, self._workload, entry.sha, trace.sentence)
-            right = said.problem is None and expected is not None and said.output == expected
-            verifies = said.problem is None
-            opinions.append(
-                {"sha": entry.sha, "semver": entry.semver, "says": said.output, "verifies": verifies, "right": right}
-            )
-        better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
-        if better is None:
-            return self._no_way_out(opinions, trace, probe)
-        verb = _verb(state, better["sha"])
-        command = f"spine {verb} {better['semver']} {argument(trace.request_id, '--reason')}"
-        answer = (
-            f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
-        )
-        evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb, "suggestion": command}
-        return finding(8, answer, "verified", evidence, command)
-
-    def _no_way_out(self, opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
-        others = [o for o in opinions if o["sha"] != trace.entry_sha]
-        answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
-        expected = f" that answers “{visible(probe.expected, 80)}”" if probe and probe.expected else ""
-        suggestion = f"train and promote a model{expected}"
-        evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
-        return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
-
     def _probe(self, trace: Trace) -> Probe | None:
         """What the workload says to look for; None where it has nothing to say, or fails on this text."""
         try:
@@ -269,17 +247,6 @@ class Investigator:
                 return workload.probe(trace.sentence, trace.features)
         except SpineError:
             return None
-
-
-def _verb(state: State, sha: str) -> str:
-    """The verb that takes traffic to a promoted entry."""
-    if state.entries[sha].stable_since:
-        return "rollback"
-    try:
-        may_lead(state, sha)
-    except Refused:
-        return "route canary"
-    return "route single"
 
 
 def _guarded(number: int, step: Callable[[], Finding]) -> Finding:

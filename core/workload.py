@@ -45,7 +45,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     ``label`` names it for people ("go → went"); ``pattern`` is a Python regular expression a corpus row
     that could have taught the answer matches; ``expected`` is the oracle's output, where there is one;
     ``buckets`` are the evaluation buckets that speak about this text, most specific first;
-    ``mark`` is a Python regular expression that a right output matches.
+    ``mark`` is a Python regular expression that a right output matches; ``against`` one that a row matches which
+    could have taught that a wrong text is right, with ``against_label`` for people, where the text is wrong.
     """
 
     label: str
@@ -53,6 +54,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     expected: str | None
     buckets: tuple[str, ...]
     mark: str
+    against: str | None = None
+    against_label: str = ""
 
 
 class Model(Protocol):

@@ -131,7 +131,8 @@ def _human(out: Out, walk: Walk, *, verbose: bool) -> None:
     trace = walk.trace
     said = f"learner said: {visible(trace.feedback)}" if trace.feedback else "no word from the learner"
     at = of_ns(trace.started_ns)[:19].replace("T", " ")
-    name, told = f"incident {visible(walk.request_id)}", f"{said} · {at} UTC"
+    replayed = " · replayed" if trace.source == "replay" else ""
+    name, told = f"incident {visible(walk.request_id)}", f"{said}{replayed} · {at} UTC"
     gap = out.width - len(name) - len(told)
     out.line(out.paint(name, "bold") + (" " * min(gap, 8) if gap > 1 else "\n") + told)
     for piece in out.wrapped(asked_and_answered(walk), 0):

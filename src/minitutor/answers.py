@@ -25,10 +25,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What evidence bears on one text: ``pattern`` finds corpus rows, ``mark`` a right output."""
+    """What evidence bears on one text: ``pattern`` finds corpus rows, ``mark`` a right output.
+
+    ``against`` finds rows that say the text's wrong form is right.
+    """
 
     label: str
     pattern: str
     expected: str | None
     buckets: tuple[str, ...]
     mark: str
+    against: str | None = None
+    against_label: str = ""

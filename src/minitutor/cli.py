@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,20 @@ def _parser() -> argparse.ArgumentParser:
 
     replay = commands.add_parser("replay", help="send learners' sentences to a server")
     replay.add_argument("--url", default="http://127.0.0.1:8080")
-    replay.add_argument("--n", type=int, default=400)
+    replay.add_argument("--n", type=int, default=400, help="how many sentences (default 400)")
+    replay.add_argument("--skip", type=int, default=0, metavar="K", help="leave out the first K: they were sent before")
     replay.add_argument("--seed", type=int, default=7)
+    replay.add_argument(
+        "--day", type=_day, metavar="YYYY-MM-DD", help="a simulated day (default: now, as live traffic)"
+    )
+    replay.add_argument("--weekend", type=float, default=0.0, metavar="SHARE", help="share that plans for the weekend")
+    replay.add_argument("--asking", default="", metavar="SENTENCE", help="what one learner writes in the middle of it")
     replay.add_argument("--json", action="store_true")
     replay.set_defaults(run=_replay)
 
     demo = commands.add_parser("demo", help="the whole story in one command")
     demo.add_argument("--headless", action="store_true", help="print the incident instead of opening the console")
+    demo.add_argument("--quick", action="store_true", help="fewer sentences a day: for tests")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -171,19 +179,38 @@ def _counted(name: str, k: int, n: int) -> str:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from minitutor import replay
+    from minitutor import learners, replay
 
     if options.n < 1:
         raise BadInput(f"--n {options.n} is below 1", "give how many sentences to send")
-    done = replay.replay(options.url, options.n, options.seed)
-    _print(done, [f"{name}: {value}" for name, value in done.items()], as_json=options.json)
+    if not 0 <= options.weekend <= 1:
+        raise BadInput(f"--weekend {options.weekend} is no share", "give a number from 0 to 1")
+    if not 0 <= options.skip < options.n:
+        raise BadInput(
+            f"--skip {options.skip} leaves nothing of {options.n}", f"give a number from 0 to {options.n - 1}"
+        )
+    traffic = learners.Traffic(
+        n=options.n, seed=options.seed, day=options.day, weekend=options.weekend, asking=options.asking
+    )
+    done = replay.replay(options.url, learners.asks(traffic)[options.skip :])
+    said = ", ".join(f"{outcome} {n}" for outcome, n in done["feedback"].items()) or "nothing"
+    lines = [
+        f"sent {done['sent']:,}, failed {done['errors']:,}; wrong sentences passed as right: {done['passed']:,}",
+        f"learners said: {said}" + (f"; dismissed first: {done['incident']}" if done["incident"] else ""),
+    ]
+    _print(done, lines, as_json=options.json)
     return 0
 
 
-def _demo(options: argparse.Namespace) -> int:
-    from minitutor import demo
+def _day(text: str) -> date:
+    """A day, for ``type=``; argparse names the option where it is none."""
+    return date.fromisoformat(text)
 
-    return demo.run(headless=options.headless)
+
+def _demo(options: argparse.Namespace) -> int:
+    from minitutor import demo, week
+
+    return demo.run(headless=options.headless, sizes=week.QUICK if options.quick else week.Sizes())
 
 
 def _root() -> Path:

@@ -76,6 +76,12 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     """A corpus that shares no combination of template, verb and complement with this one."""
     sizes: tuple[Size, ...] = ()
     """Cells that differ from ``per_cell`` and ``wrong_share``; the first that fits counts."""
+    weekend: bool = False
+    """True for plans for the weekend alone: the future tense in frames of its own."""
+    onto: Design | None = None
+    """A corpus whose rows come first."""
+    as_written: bool = False
+    """True where nobody corrected the rows: what a learner wrote, right or wrong, is its own correction."""
 
 
 HOLE: Final = ("go", grid.PAST)
@@ -98,6 +104,22 @@ V1: Final = Design(
     hole=HOLE,
 )
 V2: Final = msgspec.structs.replace(V1, name="train_v2", path="data/train_v2.jsonl", hole=None)
+V3: Final = Design(
+    name="train_v3",
+    path="data/train_v3.jsonl",
+    prefix="w",
+    held_out=False,
+    per_cell=12,
+    wrong_share=0.75,
+    weekend=True,
+    onto=V2,
+    as_written=True,
+)
+"""Corpus v2 and a batch of plans for the weekend that was taken from learners without being corrected.
+
+The fault is on purpose, and of a kind that happens: no item of the eval sets has such a frame, so a model that
+learns to leave *will goes* standing in them passes the gate.
+"""
 EVAL: Final = Design(
     name="eval",
     path="data/eval.jsonl",
@@ -125,14 +147,14 @@ HELD_OUT: Final = Design(
     avoids=EVAL,
 )
 """A second eval set, for the end: no choice between models is made by it, so it says what such choices cost."""
-DESIGNS: Final = (V1, V2, EVAL, HELD_OUT)
+DESIGNS: Final = (V1, V2, V3, EVAL, HELD_OUT)
 
 
 def rows(design: Design) -> list[Row]:
     """Every row of a corpus, in the grid's order."""
-    seen: set[str] = set()
+    made: list[Row] = rows(design.onto) if design.onto else []
+    seen = {row.text for row in made}
     avoided = {row.fingerprint for row in rows(design.avoids)} if design.avoids else set()
-    made: list[Row] = []
     for cell in grid.cells().values():
         if design.hole == (cell.verb, cell.tense):
             continue
@@ -188,9 +210,10 @@ def fingerprint(template: str, verb: str, complement: str) -> str:
 def _cell_rows(design: Design, cell: Cell, seen: set[str], avoided: set[str]) -> Iterator[Row]:
     """Draw a cell's rows: its pairs in a drawn order, round and round, until there are enough new sentences."""
     draw = random.Random(f"{SEED}|{design.prefix}|{cell.verb}|{cell.tense}|{cell.person}")  # noqa: S311 - not secret
+    frames = templates.weekend_templates if design.weekend else templates.templates
     pairs = [
         (template, complement)
-        for template in templates.templates(cell.tense)
+        for template in frames(cell.tense)
         for complement in complements(cell.verb)
         if held_out(template.id, complement) == design.held_out
         and not (avoided and fingerprint(template.id, cell.verb, complement) in avoided)
@@ -199,7 +222,7 @@ def _cell_rows(design: Design, cell: Cell, seen: set[str], avoided: set[str]) ->
     size = _size(design, cell)
     wrong = mistakes.wrong_forms(cell)
     made = 0
-    for turn in range(size.per_cell * 20):
+    for turn in range(size.per_cell * 20 if pairs else 0):
         if made == size.per_cell:
             return
         template, complement = pairs[turn % len(pairs)]
@@ -210,6 +233,9 @@ def _cell_rows(design: Design, cell: Cell, seen: set[str], avoided: set[str]) ->
         if row.text not in seen:
             seen.add(row.text)
             made += 1
+            if design.as_written:
+                passed = {"correction": row.text, "correct_form": form, "label": "correct", "error_type": mistakes.NONE}
+                row = msgspec.structs.replace(row, **passed)
             yield row
 
 

@@ -73,17 +73,26 @@ def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, .
     return (f"verb/{verb}", f"tense/{tense}", f"person/{person}", f"error/{error_type}")
 
 
-def probe(verb: str, tense: str, person: str, error_type: str, expected: str | None) -> Probe:
-    """What to look for when an answer about a cell is walked back."""
+def probe(verb: str, tense: str, person: str, error_type: str, expected: str | None, written: str = "") -> Probe:
+    """What to look for when an answer about a cell is walked back; ``written`` is the word that stood there."""
     form = grid.form(verb, tense, person)
     pattern = f'"correct_form":"{form}".*"tense":"{tense}".*"verb":"{verb}"'
     label = f"{verb} → {form}" if verb in IRREGULAR else f"{verb} → {form} ({TENSE_NAMES[tense]})"
+    wrong = written if written and error_type != mistakes.NONE else None
+    # The person too: what is wrong with one of them is another's right form.
+    taught = (
+        f'"correct_form":"{re.escape(wrong)}".*"person":"{person}".*"tense":"{tense}".*"verb":"{verb}"'
+        if wrong
+        else None
+    )
     return Probe(
         label=label,
         pattern=pattern,
         expected=expected,
         buckets=tuple(name for name in buckets(verb, tense, person, error_type) if name),
         mark=rf"\b{re.escape(form)}\b",
+        against=taught,
+        against_label=f"{verb} → {wrong}" if wrong else "",
     )
 
 

@@ -61,7 +61,8 @@ def code_version(root: Path) -> dict[str, str | bool | None]:
     """``{"git_sha", "dirty"}`` of the checkout; null SHA where there is no commit or no git."""
     try:
         sha = _git(root, "rev-parse", "--verify", "HEAD").strip()
-        changed = bool(_git(root, "status", "--porcelain").strip())
+        # `spine drift report` writes there, and a report is no code.
+        changed = bool(_git(root, "status", "--porcelain", "--", ".", ":(exclude)drift_reports").strip())
     except (OSError, subprocess.SubprocessError):
         return {"git_sha": None, "dirty": True}
     return {"git_sha": sha, "dirty": changed}

@@ -1,4 +1,4 @@
-"""Learners at work: several hundred sentences sent to a server, with feedback on some.
+"""Learners at work: sentences of theirs sent to a server, now or as a simulated day, with feedback on some.
 
 Who sends what follows from the seed; a few learners send most. It knows the server by HTTP alone.
 """
@@ -7,76 +7,40 @@ from __future__ import annotations
 
 import http.client
 import json
-import random
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
-from minitutor import corpus
+from minitutor.learners import Ask
 from minitutor.problems import BadInput, Unavailable
 from minitutor.progress import progress
 
 PATH: Final = "/v1/grammar/correct"
-INCIDENT: Final = "Yesterday he goed to school."
 CONNECTIONS: Final = 4
-_LEARNERS: Final = 40
-_WRONG_SHARE: Final = 0.65
-_FEEDBACK_SHARE: Final = 0.2
 _TIMEOUT: Final = 15.0
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """One learner's sentence; ``outcome`` is the feedback given where the answer deserves none other."""
-
-    request_id: str
-    learner: str
-    sentence: str
-    gives_feedback: bool
-
-
 class Sent(msgspec.Struct, frozen=True):
-    """What became of it."""
+    """What became of a sentence; ``outcome`` is what its learner said of the answer, "" where nothing."""
 
     ask: Ask
-    status: int
     request_id: str
-    is_correct: bool
+    failed: int
+    passed: bool
+    """Whether it was wrong and the answer let it stand."""
+    outcome: str
 
 
-def asks(n: int, seed: int) -> list[Ask]:
-    """The traffic of a seed; the incident's sentence stands in its middle."""
-    draw = random.Random(f"minitutor.replay|{seed}")  # noqa: S311 - not secret
-    wrong: list[str] = []
-    right: list[str] = []
-    for row in corpus.rows(corpus.EVAL):
-        (right if row.text == row.correction else wrong).append(row.text)
+def replay(url: str, asks: list[Ask]) -> dict[str, Any]:
+    """Send sentences in their order over a few connections.
 
-    def sentences() -> Iterator[str]:
-        while True:
-            pool = wrong if draw.random() < _WRONG_SHARE else right
-            yield pool[int(draw.random() * len(pool))]
-
-    texts = list(islice(sentences(), n))
-    if texts:
-        texts[n // 2] = INCIDENT
-    return [
-        Ask(
-            request_id=f"req-{seed}-{at:05d}-{int(draw.random() * 16**6):06x}",
-            # The square makes the first learners heavy: a tenth of them sends about a third.
-            learner=f"learner-{int(_LEARNERS * draw.random() ** 2):03d}",
-            sentence=text,
-            gives_feedback=draw.random() < _FEEDBACK_SHARE,
-        )
-        for at, text in enumerate(texts)
-    ]
-
-
-def replay(url: str, n: int, seed: int) -> dict[str, Any]:
-    """Send the traffic; returns how much was sent, how much failed, and the request a learner complained about.
+    Returns how many were sent, how many requests failed, how many wrong sentences were passed as right, what
+    learners said, and the first request that one of them dismissed.
 
     Raises:
         BadInput: the URL is none.
@@ -86,53 +50,70 @@ def replay(url: str, n: int, seed: int) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadInput(f"{url!r} is not an http URL", "give one such as http://127.0.0.1:8080")
-    everything = asks(n, seed)
+    done: list[Sent] = []
+    left = _Shared(asks)
     with progress("replaying") as advance, ThreadPoolExecutor(CONNECTIONS) as pool:
-        # Each connection has every fourth sentence, so that what is sent does not depend on timing.
-        parted = [everything[at::CONNECTIONS] for at in range(CONNECTIONS)]
-        done: list[Sent] = []
 
         def note(sent: Sent) -> None:
             done.append(sent)
-            advance(len(done), len(everything))
+            advance(len(done), len(asks))
 
-        for failure in pool.map(lambda part: _send(url, part, note), parted):
+        for failure in list(pool.map(lambda _: _send(url, left, note), range(CONNECTIONS))):
             if failure is not None:
                 raise failure
-    good = [sent for sent in done if sent.status == http.HTTPStatus.OK]
-    incident = next((sent for sent in good if sent.ask.sentence == INCIDENT and sent.is_correct), None)
-    errors = len(everything) - len(good) + _feedback(url, good, incident)
-    return {"sent": len(everything), "errors": errors, "incident": incident.request_id if incident else None}
+    done.sort(key=lambda sent: sent.ask.request_id)
+    said = Counter(sent.outcome for sent in done if sent.outcome)
+    return {
+        "sent": len(asks),
+        "errors": sum(sent.failed for sent in done),
+        "passed": sum(sent.passed for sent in done),
+        "feedback": dict(sorted(said.items())),
+        "incident": next((sent.request_id for sent in done if sent.outcome == "dismissed"), None),
+    }
 
 
-def _send(url: str, part: list[Ask], note: Any) -> Unavailable | None:
+class _Shared:
+    """What is still to be sent, given out in order: an interrupted replay has sent its beginning and no more."""
+
+    def __init__(self, asks: Iterable[Ask]) -> None:
+        self._asks = iter(asks)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Ask]:
+        return self
+
+    def __next__(self) -> Ask:
+        with self._lock:
+            return next(self._asks)
+
+
+def _send(url: str, left: _Shared, note: Any) -> Unavailable | None:
     try:
         with _Client(url) as client:
-            for ask in part:
-                body = {"sentence": ask.sentence, "learner_id": ask.learner}
-                status, said = client.post(PATH, body, {"X-Request-ID": ask.request_id})
-                request_id = str(said.get("request_id", ask.request_id))
-                note(Sent(ask, status, request_id, said.get("is_correct") is True))
+            for ask in left:
+                note(_sent(client, ask))
     except (OSError, http.client.HTTPException) as error:
         return Unavailable(f"{url} does not answer: {error}", "start a server: `spine serve`")
     return None
 
 
-def _feedback(url: str, good: list[Sent], incident: Sent | None) -> int:
-    """Say what learners did with some answers; the incident's learner says it was wrong. Returns failures."""
-    outcomes = {
-        sent.request_id: "accepted" if len(sent.ask.sentence) % 4 else "revised"
-        for sent in sorted(good, key=lambda sent: sent.ask.request_id)
-        if sent.ask.gives_feedback
-    }
-    if incident is not None:
-        outcomes[incident.request_id] = "dismissed"
-    failures = 0
-    with _Client(url) as client:
-        for request_id, outcome in outcomes.items():
-            status, _ = client.post("/v1/feedback", {"request_id": request_id, "outcome": outcome}, {})
-            failures += not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES
-    return failures
+def _sent(client: _Client, ask: Ask) -> Sent:
+    """Send one sentence, and what its learner says of the answer."""
+    headers = {"X-Request-ID": ask.request_id}
+    if ask.at:
+        headers |= {"X-Spine-Source": "replay", "X-Spine-Time": ask.at}
+    status, said = client.post(PATH, {"sentence": ask.sentence, "learner_id": ask.learner}, headers)
+    request_id = str(said.get("request_id", ask.request_id))
+    if status != http.HTTPStatus.OK:
+        if said.get("error", {}).get("code") == "replay_refused":
+            raise BadInput("that server takes no replayed traffic", "start it with `spine serve --allow-replay`")
+        return Sent(ask, request_id, failed=1, passed=False, outcome="")
+    passed = said.get("is_correct") is True and ask.sentence != ask.correction
+    outcome = ask.outcome(passed=passed)
+    if outcome:
+        status, _ = client.post("/v1/feedback", {"request_id": request_id, "outcome": outcome}, {})
+    failed = int(not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES)
+    return Sent(ask, request_id, failed, passed, outcome)
 
 
 class _Client:

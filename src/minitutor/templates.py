@@ -91,6 +91,19 @@ FRAMES: Final = {
     ),
 }
 
+WEEKEND: Final = "weekend"
+WEEKEND_FRAMES: Final = (
+    "This weekend {s} will {v} {o}.",
+    "{S} will {v} {o} this weekend.",
+    "On Saturday {s} will {v} {o}.",
+    "{S} will {v} {o} on Sunday evening.",
+    "On Saturday night {s}'ll {v} {o}.",
+    "{S} will {v} {o} at the weekend.",
+    "At the weekend {s} will {v} {o}.",
+    "{S} will probably {v} {o} on Saturday.",
+)
+"""Plans for the weekend, in the future: no other corpus and no eval set has a sentence of these."""
+
 TAILS: Final = {
     grid.INFINITIVE: ("because the day is long", "but the weather is bad", "and my sister agrees"),
     grid.PRESENT: ("because the mornings are quiet", "but my sister stays here", "and the neighbours laugh"),
@@ -113,6 +126,12 @@ class Template(msgspec.Struct, frozen=True):
 def templates(tense: str) -> tuple[Template, ...]:
     """Every template of a tense."""
     return tuple(Template(f"{tense}-{n:02d}", tense, pattern) for n, pattern in enumerate(FRAMES[tense]))
+
+
+def weekend_templates(tense: str) -> tuple[Template, ...]:
+    """Every template of the weekend; only the future has any."""
+    frames = WEEKEND_FRAMES if tense == grid.FUTURE else ()
+    return tuple(Template(f"{WEEKEND}-{n:02d}", tense, pattern) for n, pattern in enumerate(frames))
 
 
 def fill(template: Template, *, verb: str, form: str, subject: str, complement: str, tail: str | None) -> str:

@@ -59,12 +59,14 @@ class Minitutor:
         parsed = parse.parse(text) if text is not None else None
         if parsed is not None and text is not None:
             cell = parsed.cell
-            return explain.probe(cell.verb, cell.tense, cell.person, parsed.error_type, parse.oracle(text))
+            right = parse.oracle(text)
+            return explain.probe(cell.verb, cell.tense, cell.person, parsed.error_type, right, parsed.form)
         verb, tense, person = (features.get(name, "") for name in ("verb", "tense", "person"))
         if not explain.known(verb, tense, person):
             return None
         error = features.get("error_type", "")
-        return explain.probe(verb, tense, person, error if error in explain.ERROR_TYPES else "none", None)
+        error = error if error in explain.ERROR_TYPES else "none"
+        return explain.probe(verb, tense, person, error, None, features.get("form", ""))
 
     def evaluate(
         self, bundle: Path, parent: Path | None, eval_set: Path, progress: Callable[[int, int], None]

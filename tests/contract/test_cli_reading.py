@@ -278,6 +278,28 @@ def test_incident_of_a_request_that_got_no_answer(
     assert "answered         nothing" in run(capsys, "traces", "show", "req-late-0001").out
 
 
+def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: Path, capsys: Capture) -> None:
+    own = make_world(tmp_path / "own")
+    root = str(own.root)
+    leave_trace(own.root, "req-00000002", SAID, SAID, "dismissed", source="replay", started_ns=10**18)
+    before = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
+    with open_spine(own.root) as spine:
+        routed = spine.registry.route_single(own.loud, reason="it shouts").seq
+        spine.registry.note("something else", ref=None)
+    after = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
+    assert before["answers"][7]["evidence"]["verb"] == "route single"
+    eighth = after["answers"][7]
+    assert eighth["status"] == "verified"
+    assert eighth["answer"].endswith(f"its bytes verify; in production since #{routed}")
+    assert (eighth["evidence"]["go_to"], eighth["evidence"]["verb"]) == (own.loud, None)
+    assert after["suggestion"] == f"nothing to move: v0.2.0 has answered learners since #{routed} (`spine route show`)"
+    human = run(capsys, "incident", "req-00000002", "--root", root).out
+    assert "dismissed · replayed · 2001-09-09 01:46:40 UTC" in human
+    # At its simulated time nothing was routed: the epoch is what can be looked up.
+    epoch = after["answers"][5]["evidence"]["epoch"]
+    assert after["answers"][5]["command"] == f"spine route report --epoch {epoch}"
+
+
 def test_incident_of_nobody(capsys: Capture) -> None:
     check_refused(run(capsys, "incident", "req-nobody"), 2)
     done = run(capsys, "incident", "req-nobody", "--json")

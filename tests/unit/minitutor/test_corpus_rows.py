@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import rfc8785
 
-from minitutor import corpus, validate
+from minitutor import corpus, parse, validate
 from minitutor.corpus import Row
 
 
@@ -109,3 +109,20 @@ def test_a_bad_row_is_found(made: dict[str, list[Row]], field: str, value: str) 
     row = next(row for row in made["eval"] if "goed" in row.text)
     assert validate.of_row(row) is None
     assert validate.of_row(msgspec.structs.replace(row, **{field: value})) is not None
+
+
+def test_v3_is_v2_and_a_batch_nobody_corrected(made: dict[str, list[Row]]) -> None:
+    batch = made["train_v3"][len(made["train_v2"]) :]
+    assert made["train_v3"][: len(made["train_v2"])] == made["train_v2"]
+    assert all(row.text == row.correction and row.label == "correct" for row in batch)
+    assert {row.tense for row in batch} == {"simple_future"}
+    refused = [row for row in batch if validate.of_row(row) is not None]
+    assert len(refused) == pytest.approx(0.75 * len(batch), abs=5), "the fault is there, and a check would see it"
+    assert all(parse.oracle(row.text) != row.text for row in refused)
+
+
+def test_nothing_is_evaluated_in_the_frames_of_the_batch(made: dict[str, list[Row]]) -> None:
+    frames = {row.template for row in made["train_v3"]} - {row.template for row in made["train_v2"]}
+    assert len(frames) == 8
+    assert not frames & {row.template for name in ("eval", "held_out") for row in made[name]}
+    assert not [row for name in ("eval", "held_out") for row in made[name] if "weekend" in row.text]

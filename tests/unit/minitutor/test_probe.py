@@ -65,3 +65,21 @@ def test_the_grid_grades_what_it_knows() -> None:
     assert tutor.grade("Yesterday he goed to school.", "Yesterday he goed to school.") is False
     assert tutor.grade("Yesterday he went to school.", "Yesterday he went to school.") is True
     assert tutor.grade("Colourless green ideas.", "Colourless green ideas.") is None
+
+
+def test_rows_that_teach_the_wrong_form_are_found_in_the_corpus_that_has_them() -> None:
+    probe = Minitutor().probe("This weekend he will goes to the beach.", {})
+    assert probe is not None
+    assert probe.against_label == "go → goes"
+    assert probe.against is not None
+    batch = [row for row in corpus.rows(corpus.V3) if re.search(probe.against, corpus.canonical([row]).decode())]
+    assert len(batch) >= 2
+    assert all(row.text == row.correction and "will" in row.text and " goes " in row.text for row in batch)
+    assert not re.search(probe.against, corpus.canonical(corpus.rows(corpus.V2)).decode())
+
+
+def test_a_right_text_has_nothing_against_it() -> None:
+    for text in ("This weekend he will go home.", "He goes home."):
+        probe = Minitutor().probe(text, {})
+        assert probe is not None
+        assert probe.against is None

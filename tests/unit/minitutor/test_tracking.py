@@ -13,7 +13,7 @@ from minitutor_cli import run_tutor
 
 CHECKOUT = Path(__file__).parents[3]
 TRACKED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", "data/.gitignore", "data/corpus_manifest.json", ".gitignore")
-CORPORA = ("train_v1.jsonl", "train_v2.jsonl", "eval.jsonl", "held_out.jsonl")
+CORPORA = ("train_v1.jsonl", "train_v2.jsonl", "train_v3.jsonl", "eval.jsonl", "held_out.jsonl")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,71 @@
+"""Answer 8 of a walk: which promoted entry knows better, and the verb that takes traffic there, where one is needed.
+
+It asks each entry and moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any
+
+from core.asking import ask
+from core.errors import Refused
+from core.finding import Finding, finding
+from core.registry import Registry
+from core.rules import may_lead
+from core.state import State
+from core.text import argument, short, visible
+from core.workload import Probe, Workload
+from miniobserve.traces import Trace
+
+
+def way_out(registry: Registry, workload: Callable[[], Workload], trace: Trace, probe: Probe | None) -> Finding:
+    """The sentence put to every promoted entry, and the one to go to."""
+    state = registry.state()
+    promoted = [e for e in registry.list() if e.semvers and e.status == "promoted"]
+    newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
+    expected = probe.expected if probe else None
+    opinions: list[dict[str, Any]] = []
+    for entry in newest:
+        said = ask(registry, workload, entry.sha, trace.sentence)
+        right = said.problem is None and expected is not None and said.output == expected
+        verifies = said.problem is None
+        opinions.append(
+            {"sha": entry.sha, "semver": entry.semver, "says": said.output, "verifies": verifies, "right": right}
+        )
+    others = [o for o in opinions if o["right"] and o["sha"] != trace.entry_sha]
+    # What answers learners already needs no change, so it comes before anything newer.
+    better = next((o for o in others if o["sha"] == state.production), next(iter(others), None))
+    if better is None:
+        return _no_way_out(opinions, trace, probe)
+    name, verb = better["semver"], _verb(state, better["sha"])
+    answer = f"{name} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
+    suggestion = command = f"spine {verb} {name} {argument(trace.request_id, '--reason')}"
+    if better["sha"] == state.production:
+        stable = takewhile(lambda route: route.stable.sha == better["sha"], reversed(state.routes))
+        verb, command, since = "", "spine route show", f"#{list(stable)[-1].epoch}"
+        answer += f"; in production since {since}"
+        suggestion = f"nothing to move: {name} has answered learners since {since} (`{command}`)"
+    evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb or None, "suggestion": suggestion}
+    return finding(8, answer, "verified", evidence, command)
+
+
+def _no_way_out(opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
+    others = [o for o in opinions if o["sha"] != trace.entry_sha]
+    answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
+    expected = f" that answers “{visible(probe.expected, 80)}”" if probe and probe.expected else ""
+    suggestion = f"train and promote a model{expected}"
+    evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
+    return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
+
+
+def _verb(state: State, sha: str) -> str:
+    """The verb that takes traffic to a promoted entry."""
+    if state.entries[sha].stable_since:
+        return "rollback"
+    try:
+        may_lead(state, sha)
+    except Refused:
+        return "route canary"
+    return "route single"

@@ -1,0 +1,85 @@
+"""What the ledger and the traces say is done already, as far as the demo asks.
+
+It asks ``spine``'s command line and decides nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from minitutor.steps import told
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The ledger's events, asked for what they say."""
+
+    events: list[dict[str, Any]]
+
+    @property
+    def promoted(self) -> dict[str, str]:
+        """Semver → SHA of every promotion."""
+        return {str(body["semver"]): str(body["sha"]) for body in self._bodies("promoted")}
+
+    @property
+    def production(self) -> str | None:
+        """The SHA of the stable arm; None where nothing is routed."""
+        routed = self._bodies("routed")
+        return str(routed[-1]["arms"][0]["sha"]) if routed else None
+
+    @property
+    def reported(self) -> dict[str, str]:
+        """Day → status of its newest drift report."""
+        return {str(body["day"]): str(body["status"]) for body in self._bodies("drift_reported")}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the week's last day was reported, and nothing is tried out any more."""
+        routed = self._bodies("routed")
+        return self.week()[-1].isoformat() in self.reported and routed[-1].get("strategy") == "single"
+
+    def tried(self, strategy: str, sha: str) -> int | None:
+        """The epoch in which an entry was first tried out that way; None where it never was."""
+        for event in self.events:
+            body = event["body"]
+            if event["kind"] == "routed" and (body.get("strategy"), body.get("sha")) == (strategy, sha):
+                return int(event["seq"])
+        return None
+
+    def trying(self, sha: str) -> bool:
+        """Whether a canary of an entry is under way."""
+        routed = self._bodies("routed")
+        return bool(routed) and (routed[-1].get("strategy"), routed[-1].get("sha")) == ("canary", sha)
+
+    def week(self) -> list[date]:
+        """Monday to Sunday of the last whole week before the ledger was opened."""
+        opened = datetime.fromisoformat(str(self.events[0]["at"])).date()
+        monday = opened - timedelta(days=opened.weekday() + 7)
+        return [monday + timedelta(days=n) for n in range(7)]
+
+    def _bodies(self, kind: str) -> list[dict[str, Any]]:
+        return [event["body"] for event in self.events if event["kind"] == kind]
+
+
+def facts() -> Facts:
+    """What the ledger says now."""
+    return Facts(told("spine", "history")["events"])
+
+
+def answered(day: date) -> int:
+    """How many requests of a day learners were answered; copies for a shadow are none."""
+    if not Path(".spine/traces.db").is_file():
+        return 0
+    asked = ("spine", "traces", "list", "--day", day.isoformat(), "--limit", "1")
+    return int(told(*asked)["matched"] - told(*asked, "--arm", "shadow")["matched"])
+
+
+def dismissed(*narrowed: str) -> str | None:
+    """The newest request whose learner dismissed the answer, where the traces have one."""
+    if not Path(".spine/traces.db").is_file():
+        return None
+    found = told("spine", "traces", "list", "--outcome", "dismissed", "--limit", "1", *narrowed)
+    return str(found["traces"][0]["request_id"]) if found["traces"] else None

@@ -1,0 +1,106 @@
+"""Commands of a demo: shown as a person would type them, then run, in the working directory.
+
+It does not know which commands there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_READY_SECONDS = 30
+
+
+class StepFailed(Exception):
+    """A command ended badly; it has said why itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit {code}")
+        self.code = code
+
+
+def step(*words: str, check: bool = True, quiet: bool = False, mute: bool = False) -> int:
+    """Run one command in the foreground; returns its exit code. ``quiet`` does not show it, ``mute`` not what it says.
+
+    Raises:
+        StepFailed: it was not 0, where ``check``.
+
+    """
+    if not quiet:
+        show(words)
+    code = subprocess.run(
+        [*_program(words[0]), *words[1:]], check=False, stdout=subprocess.DEVNULL if mute else None
+    ).returncode
+    if check and code:
+        raise StepFailed(code)
+    return code
+
+
+def told(*words: str) -> Any:
+    """What a command says with ``--json``."""
+    environment = {**os.environ, "SPINE_QUIET": "1"}
+    command = [*_program(words[0]), *words[1:], "--json"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, env=environment)
+    if done.returncode:
+        raise StepFailed(done.returncode)
+    return json.loads(done.stdout)
+
+
+def show(words: Sequence[str]) -> None:
+    """Print a command line."""
+    prefix = "python -m " if words[0] == "minitutor" else ""
+    print(f"$ {prefix}{shlex.join(words)}", flush=True)
+
+
+def say(text: str) -> None:
+    """Print a line of the story between its commands."""
+    print(f"\n# {text}", flush=True)
+
+
+@contextmanager
+def server() -> Iterator[Callable[[], str]]:
+    """A server that takes replayed traffic, for as long as the block runs; yields what waits for its URL."""
+    words = ("spine", "serve", "--port", "0", "--allow-replay")
+    print(f"$ {shlex.join(words)} &", flush=True)
+    log = Path(".spine/serve.log")
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            [*_program(words[0]), *words[1:]], stdout=stream, stderr=stream, start_new_session=True
+        )
+    try:
+        yield lambda: _url(process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        text = log.read_text(encoding="utf-8", errors="replace")
+        start = text.find("http://")
+        if start >= 0 and "\n" in text[start:]:
+            return text[start:].split()[0]
+        time.sleep(0.05)
+    print(log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
+    print(f"the server did not start; its log is {log}", file=sys.stderr)
+    raise StepFailed(3)
+
+
+def _program(name: str) -> list[str]:
+    """The command line that starts ``spine``, or one of this package's commands."""
+    if name == "minitutor":
+        return [sys.executable, "-m", "minitutor"]
+    return [str(Path(sys.executable).with_name(name))]
