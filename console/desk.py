@@ -17,6 +17,7 @@ class Desk(Protocol):
     jobs: Jobs
     clock: Clock
     pulse: Pulse | None
+    reread: bool
 
     def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
         """Show a backend's error."""

@@ -40,6 +40,10 @@ class Moving:
         """Open the Lineage."""
         self._app.open_view("lineage")
 
+    def action_screen_traffic(self) -> None:
+        """Open the Traffic."""
+        self._app.open_view("traffic")
+
     def action_screen_incident(self) -> None:
         """Open the Incidents."""
         self._app.open_view("incident")
@@ -80,7 +84,7 @@ class Moving:
 
     def action_jump(self) -> None:
         """Open the jump prompt."""
-        self._app.prompt.open(":", "", "registry · lineage REF · incident ID · history · at TIME · rw · ro · info · q")
+        self._app.prompt.open(":", "", "registry · lineage REF · traffic · incident ID · history · at TIME · rw · ro · info · q")
 
     def action_palette(self) -> None:
         """Open the palette."""

@@ -1,0 +1,304 @@
+"""The Traffic screen: the arms of a route over what is known about it, and the changes of a rollout.
+
+A look at the route is cheap and made at every sign of life; the report of an epoch is read again once it has rested
+twenty times as long as it took. What the numbers mean, and what may be done, core says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from console import traffic_tabs as tabs
+from console import traffic_text as texts
+from console.incident_text import NONE, request_columns
+from console.jobs import Outcome
+from console.lines import Doc
+from console.pane import Pane
+from console.table import Table
+from console.view import THREE, View
+from console.words import builtins
+
+if TYPE_CHECKING:
+    from console.traffic_source import Traffic
+    from core.epochs import Epoch
+    from core.routereport import RouteReport
+    from miniobserve.traces import Found
+
+_REST = 20
+"""A report rests this many times as long as it took to read."""
+_OLD = 10.0
+"""Seconds from which on a report's age is told."""
+_ROUTE = frozenset({"abort", "advance", "weight"})
+"""Changes of the route, whichever arm the cursor is on."""
+_ARM = frozenset({"rollback", "route", "canary", "shadow"})
+
+
+class TrafficView(View):
+    """Arms."""
+
+    NAME = "traffic"
+    TITLE = "traffic"
+    FIELDS = frozenset(texts.FIELDS)
+    ALWAYS = True
+    DEFAULT_CSS = """
+    TrafficView { layout: vertical; }
+    TrafficView > Horizontal { height: 1fr; }
+    TrafficView > Horizontal > Pane.-beside { border-left: solid $edge; }
+    """
+
+    def __init__(self) -> None:
+        self.epochs = Table(tabs.epoch_columns(self.now), lambda epoch: epoch.number)
+        self.requests = Table(request_columns(self.now), lambda trace: trace.request_id)
+        self.tail = Table(request_columns(self.now), lambda trace: trace.request_id)
+        about, beside = Pane("", Doc(), self.epochs, self.requests), Pane("requests", self.tail)
+        super().__init__(Table(texts.arm_columns(), lambda item: item.arm.name), about, beside)
+        self.about, self.beside, self._below = about, beside, Horizontal()
+        self.traffic: Traffic | None = None
+        self.report: tuple[int, RouteReport] | None = None
+        """The report that was read last, with its epoch."""
+        self.epoch: int | None = None
+        """The epoch that was asked for; None for the one in force."""
+        self._read: tuple[int, datetime, timedelta] | None = None
+        """The epoch whose report was read, when, and how long that took."""
+        self._failure: Outcome[Any] | None = None
+
+    def compose(self) -> ComposeResult:
+        """The arms across the screen, the details under them."""
+        yield self.list
+        with self._below:
+            yield self.about
+            self.beside.add_class("-beside")
+            yield self.beside
+
+    def lay_out(self) -> None:
+        """Arms and detail share the screen; the newest requests stand beside the detail where there is room."""
+        alone = self.zoomed
+        self.list.display = not alone or self.active == 0
+        self.about.display = self.active == 1 or (not alone and self.active != 2) or (not alone and self.room == THREE)
+        self.beside.display = self.active == 2 or (not alone and self.room == THREE)
+        self._below.display = self.about.display or self.beside.display
+        self.list.styles.height = "1fr" if alone else 3 + max(1, min(len(self.table.rows), 4))
+
+    # reading ------------------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Look at the route again, and read more where it is due or shown."""
+        source, epoch, clock = self.desk.source, self.epoch, self.desk.clock
+        self.ask("list", lambda: source.traffic(epoch, clock()), self._looked)
+        if self.beside.display or self._tab == "requests":
+            self._ask_requests()
+
+    def _ask_requests(self) -> None:
+        source, epoch = self.desk.source, self._shown
+        until = epoch.until if epoch is not None else None
+        self.ask("requests", lambda: source.newest(until), self._came)
+
+    def _looked(self, outcome: Outcome[Traffic]) -> None:
+        if outcome.value is None:
+            self.lost(outcome)
+            return
+        self.traffic = outcome.value
+        shown = self._shown
+        self.epochs.load(self.traffic.epochs)
+        self.about.tabs = tabs.tabs(shown.route) if shown is not None else ()
+        self.about.tab = min(self.about.tab, max(0, len(self.about.tabs) - 1))
+        self.refilter()
+        self.lay_out()
+        self.draw_tab(top=False)
+        if shown is not None and not self.traffic.problem and self._due(shown):
+            self._ask_report(shown)
+
+    def _due(self, shown: Epoch) -> bool:
+        if self._read is None or self._read[0] != shown.number:
+            return True
+        _, when, took = self._read
+        return self.desk.reread or self.now() - when >= _REST * took
+
+    def _ask_report(self, shown: Epoch) -> None:
+        source, clock = self.desk.source, self.desk.clock
+
+        def fetch() -> tuple[int, RouteReport, datetime, timedelta]:
+            began = clock()
+            report = source.report(shown)
+            return shown.number, report, clock(), clock() - began
+
+        self.ask("report", fetch, self._reported)
+
+    def _reported(self, outcome: Outcome[Any]) -> None:
+        self._failure = None if outcome.ok else outcome
+        if outcome.value is None:
+            self.desk.failed(outcome)
+        else:
+            number, report, when, took = outcome.value
+            self.report, self._read = (number, report), (number, when, took)
+        self.refilter()
+        self.draw_tab(top=False)
+
+    def _came(self, outcome: Outcome[Found]) -> None:
+        for table, pane in ((self.requests, self.about), (self.tail, self.beside)):
+            if outcome.value is not None:
+                table.load(outcome.value.traces)
+            if pane.body is table:
+                self._turn_requests(pane, outcome)
+
+    def _turn_requests(self, pane: Pane, outcome: Outcome[Found]) -> None:
+        problem = self.traffic.problem if self.traffic is not None else ""
+        if outcome.value is None:
+            self.lost(outcome, pane) if not problem else pane.turn("empty", problem, self._hint)
+        elif not outcome.value.traces:
+            pane.turn("empty", *NONE.split("\n", 1))
+        else:
+            pane.turn("ready")
+
+    # drawing ------------------------------------------------------------------------------------------
+
+    @property
+    def _shown(self) -> Epoch | None:
+        return self.traffic.shown if self.traffic is not None else None
+
+    @property
+    def _hint(self) -> str:
+        return self.traffic.hint if self.traffic is not None else ""
+
+    @property
+    def _tab(self) -> str:
+        return self.about.tabs[self.about.tab] if self.about.tabs else ""
+
+    def _current(self) -> RouteReport | None:
+        """The report of the epoch that is shown, where it was read."""
+        shown = self._shown
+        return self.report[1] if self.report and shown and self.report[0] == shown.number else None
+
+    def refilter(self) -> None:
+        """Apply the filter to the arms."""
+        if self.traffic is not None:
+            rows = texts.arm_rows(self.traffic, self._current())
+            self.show_rows(rows, tuple(texts.haystack(item) for item in rows), texts.FIELDS, _NONE)
+
+    def recount(self) -> None:
+        """Say what is going on, where nothing is filtered."""
+        super().recount()
+        if self.traffic is not None and not self.filter_text and not self.table.sort_name:
+            told = texts.summary(self.traffic, self.size.width or 80)
+            age = (self.now() - self._read[1]).total_seconds() if self._read is not None else 0.0
+            self.list.describe(f"{told}{f' · numbers {age:.0f} s old' if age >= _OLD else ''}")
+
+    def select(self) -> None:
+        """The arm tab follows the cursor."""
+        if self._tab == "arm":
+            self.draw_tab()
+
+    def draw_tab(self, *, top: bool = True) -> None:
+        """Draw the tab that is open."""
+        shown, tab = self._shown, self._tab
+        self.about.title(f"epoch #{shown.number}" if shown is not None else "")
+        if self.traffic is None or shown is None:
+            self.about.turn("empty", *_NONE.split("\n", 1))
+            return
+        tables = {"epochs": self.epochs, "requests": self.requests}
+        self.about.put(tables.get(tab, self.about.bodies[0]))
+        if tab == "requests":
+            self._ask_requests() if top else None
+            self.about.turn("ready" if self.requests.rows else "loading", "" if self.requests.rows else "reading …")
+        elif tab in ("epochs", "ladder", "arm") or self._current() is not None:
+            self.about.turn("ready")
+            self._draw(tab, self.traffic, top=top)
+        elif self.traffic.problem:
+            self.about.turn("empty", self.traffic.problem, self._hint)
+        elif self._failure is not None:
+            self.about.turn("error", self._failure.error, self._failure.hint)
+        else:
+            self.about.turn("loading", "reading the epoch …")
+
+    def _draw(self, tab: str, traffic: Traffic, *, top: bool) -> None:
+        report, now = self._current(), self.now()
+        lines = []
+        if tab == "comparison" and report is not None:
+            lines = tabs.comparison(report, traffic)
+        elif tab == "shadow" and report is not None and report.shadow is not None:
+            lines = tabs.shadow(report.shadow)
+        elif tab == "ladder":
+            lines = tabs.ladder(traffic)
+        elif tab == "arm" and self.table.current is not None:
+            lines = tabs.arm(self.table.current, traffic, now)
+        if tab != "epochs":
+            cast("Doc", self.about.bodies[0]).show(lambda _width: lines, top=top)
+
+    # moving -------------------------------------------------------------------------------------------
+
+    def drill(self) -> None:
+        """From the arms into the detail, from an epoch into its report, from a request into its walk."""
+        body = self.pane.body
+        if self.active == 0:
+            self.activate(1)
+        elif body is self.epochs and self.epochs.current is not None:
+            self._open_epoch(self.epochs.current.number)
+        elif body in (self.requests, self.tail) and cast("Table", body).current is not None:
+            self.desk.open_view("incident", cast("Table", body).current.request_id)  # type: ignore[union-attr]
+
+    def _open_epoch(self, number: int | None) -> None:
+        newest = self.traffic.epochs[0].number if self.traffic is not None and self.traffic.epochs else None
+        self.epoch = None if number == newest else number
+        self.about.tab = 0
+        self.activate(0)
+        self.reload()
+
+    def go(self, argument: str) -> None:
+        """Open an epoch by its number."""
+        number = argument.lstrip("#")
+        known = number.isascii() and number.isdigit() and len(number) < 10
+        if not known:
+            self.desk.failed(Outcome(error=f"no epoch is numbered {argument}", hint="`:traffic 12` opens epoch #12"))
+            return
+        self.epoch = int(number)
+        self.reload()
+
+    def back(self) -> bool:
+        """Out of the detail, then out of a past epoch."""
+        if super().back():
+            return True
+        if self.epoch is not None:
+            self._open_epoch(None)
+            return True
+        return False
+
+    # words --------------------------------------------------------------------------------------------
+
+    def target(self) -> str:
+        """SHA of the arm under the cursor."""
+        item: texts.ArmRow | None = self.table.current
+        return item.arm.sha if item is not None else ""
+
+    def reason(self, action: str) -> str | None:
+        """What core would refuse, with its reason."""
+        if self.traffic is None:
+            return "the route is being read" if action in _ROUTE | _ARM else None
+        if action in _ROUTE:
+            return self.traffic.denied[""].get(action)
+        if action in _ARM | {"lineage", "incident"} and not self.target():
+            return "no arm is chosen"
+        return self.traffic.denied.get(self.target(), {}).get(action) if action in _ARM else None
+
+    def crumbs(self) -> tuple[str, ...]:
+        """The epoch where it is a past one, and the tab."""
+        past = (f"epoch #{self.epoch}",) if self.epoch is not None else ()
+        return (*past, "requests" if self.active == 2 else self._tab) if self.active else past
+
+    def copies(self) -> list[tuple[str, str]]:
+        """Names of what is under the cursor, and the headless twins."""
+        body = self.pane.body
+        trace = cast("Table", body).current if body in (self.requests, self.tail) else None
+        epoch = self.epochs.current if body is self.epochs else self._shown
+        return tabs.copies(self.table.current, epoch, trace)
+
+    def export(self) -> tuple[str, Any] | None:
+        """The report, as ``spine route report --json`` has it."""
+        report = self._current()
+        return (f"traffic-epoch-{report.epoch}", builtins(report)) if report is not None else None
+
+
+_NONE = "nothing is routed yet\nthe first promotion routes to what it promotes: `spine promote REF --semver v0.1.0`"

@@ -1,0 +1,101 @@
+"""What the Traffic screen asks of core: the route with its epochs and pace at each look, and an epoch's report.
+
+A look costs the same however many traces there are; a report reads the whole epoch and is asked for less often.
+Part of ``console.source``; it does not know a screen.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.canary import considered, nanoseconds
+from core.epochs import Epoch, epochs
+from core.errors import SpineError
+from core.ledger import storage_errors
+from core.pace import pace
+from core.position import denied, route_denied
+
+if TYPE_CHECKING:
+    from core.canary import Decision
+    from core.pace import Pace
+    from core.routereport import RouteReport
+    from core.spine import Spine
+    from miniobserve.traces import Found
+
+_TAIL = 60
+"""Requests in a live list."""
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """A route, and everything about it that is cheap to know."""
+
+    epochs: tuple[Epoch, ...]
+    """Newest first; none before anything was routed."""
+    shown: Epoch | None
+    """The epoch that was asked for, else the newest one."""
+    pace: Pace | None
+    decision: Decision | None
+    """What is decided on the canary in force."""
+    problem: str
+    """Why the traces say nothing; empty where they do."""
+    hint: str
+    denied: dict[str, dict[str, str]]
+    """SHA of each arm → verb → why it would be refused; the route's own verbs stand under nothing."""
+
+
+class TrafficSource:
+    """The reads; mixed into the source."""
+
+    _spine: Spine
+    at: str | None
+
+    def traffic(self, epoch: int | None, now: datetime) -> Traffic:
+        """The route in force at the moment shown, or the one an epoch had."""
+        registry = self._spine.registry
+        state = registry.state(self.at)
+        found = tuple(epochs(state, registry.events()))
+        shown = next((each for each in found if each.number == epoch), found[0] if found else None)
+        refused = {"": route_denied(state)}
+        if shown is None:
+            return Traffic(epochs=found, shown=None, pace=None, decision=None, problem="", hint="", denied=refused)
+        for arm in shown.route.arms:
+            refused[arm.sha] = denied(state, arm.sha, self._spine.settings.env)
+        moment = datetime.fromisoformat(shown.until or self.at) if shown.until or self.at else now
+        problem = hint = ""
+        measured = decision = None
+        try:
+            with storage_errors():
+                measured = pace(self._spine.traces, shown.route, moment)
+        except SpineError as error:
+            problem, hint = self._why_silent(error)
+        if shown.until is None and self.at is None and not problem:
+            decision, why = considered(lambda: self._spine.traces, shown.route, shown.since, now)
+            problem = why or ""
+        return Traffic(
+            epochs=found, shown=shown, pace=measured, decision=decision, problem=problem, hint=hint, denied=refused
+        )
+
+    def _why_silent(self, error: SpineError) -> tuple[str, str]:
+        """Why there are no traces: no server was ever started here, or the store fails."""
+        url: str = self._spine.settings.traces
+        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+            return "no request has been traced yet", "start the server with `spine serve`; each answer leaves a trace"
+        return error.message, error.hint
+
+    def newest(self, until: str | None) -> Found:
+        """The newest traces, up to the moment shown or the end of an epoch."""
+        ends = [at for at in (until, self.at) if at is not None]
+        before = nanoseconds(datetime.fromisoformat(min(ends))) + 1000 if ends else None
+        with storage_errors():
+            return self._spine.traces.list(limit=_TAIL, before_ns=before)
+
+    def report(self, epoch: Epoch) -> RouteReport:
+        """What the arms of an epoch did, as ``spine route report`` tells it."""
+        from core.routereport import route_report
+
+        with storage_errors():
+            return route_report(self._spine.traces.evidence, epoch.route, epoch.since)
