@@ -84,7 +84,8 @@ _SCREEN_ACTIONS = tuple(
 
 ACTIONS: tuple[Action, ...] = (
     *_SCREEN_ACTIONS,
-    _a("jump", "colon", "jump", ":registry :lineage REF :traffic :incident ID :history :at TIME :rw :ro :info :q", "go to"),
+    _a("jump", "colon", "jump", ":registry :lineage REF :traffic :incident ID :history :at TIME :rw :ro :info :q",
+       "go to"),
     _a("palette", "ctrl+p", "palette", "everything that can be done now, found by name", "go to"),
     _a("last", "minus", "last screen", "go to the screen before this one", "go to"),
     _a("go_back", "escape", "back", "clear the filter, close the dialog, go back: in that order", "go to"),

@@ -9,20 +9,26 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from console.plan import Ask, Plan, Touched, next_semver
+import msgspec
+
+from console import rollouts
+from console.plan import WHOLE, Ask, Plan, Touched, next_semver
 from core.errors import BadInput, Refused
-from core.position import denied, prod_or
+from core.exposure import known_rate
+from core.position import denied, prod_or, route_denied
+from core.rollout import under_way
 from core.text import short, visible
-from core.traffic import FULL
+from core.traffic import FULL, weight_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from core.incident import Walk
     from core.spine import Spine
-    from core.state import State
+    from core.state import Known, State
 
 HOUR_NS = 3_600_000_000_000
 _PAST = {"never_regress": "added to the baseline"}
@@ -43,10 +49,13 @@ class Changes:
             Refused: the rules do not allow it.
         """
         state = self._spine.registry.state()
-        refusal = denied(state, sha, self._spine.settings.env).get(verb)
-        if refusal is not None:
-            raise Refused(refusal, "nothing was changed")
-        known = state.entries[sha]
+        whole = verb in WHOLE
+        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env)
+        if verb in refusals:
+            raise Refused(refusals[verb], "nothing was changed")
+        known = state.entries[under_way(state)[1].sha if whole else sha]
+        if verb in rollouts.VERBS:
+            return self._plan_rollout(verb, state, known, reason)
         env = prod_or(state, self._spine.settings.env)
         name = known.semvers[-1] if known.semvers else short(sha)
         before, after = _BEFORE_AFTER[verb](state, sha, name)
@@ -65,6 +74,26 @@ class Changes:
             touches=self._touches(verb, state, sha),
             asks=_asks(verb, state, reason, signed=env == "prod"),
             taken=dict(state.semvers),
+        )
+
+    def _plan_rollout(self, verb: str, state: State, known: Known, reason: str) -> Plan:
+        """What a verb would do to what is tried out, or begin to try out."""
+        name = known.semvers[-1] if known.semvers else short(known.sha)
+        per_second = known_rate(lambda: self._spine.traces, datetime.now(UTC))
+        return Plan(
+            verb=verb,
+            sha=known.sha,
+            name=name,
+            env=prod_or(state, self._spine.settings.env),
+            seq=state.seq,
+            key=f"console-{uuid.uuid4().hex[:16]}",
+            names=(*known.semvers, short(known.sha)) if verb in rollouts.NAMED else (),
+            before=_route(state),
+            after=rollouts.after(verb, state, name),
+            gated=known.gated,
+            touches=rollouts.touches(verb, state),
+            asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason)),
+            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second),
         )
 
     def plan_never_regress(self, walk: Walk) -> Plan:
@@ -143,6 +172,9 @@ class Changes:
             do: Any = _VERBS[plan.verb]
             receipt = do(spine, plan, values)
         event = receipt.event
+        if plan.verb in rollouts.VERBS:
+            told = f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {rollouts.shares(event.body['arms'])}"
+            return told if receipt.created else f"{told} (it was so already)"
         earlier = "" if receipt.created else " (it was so already)"
         name = str(event.body.get("semver") or plan.name)
         return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{earlier}"
@@ -176,7 +208,42 @@ def _plain(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
     return do
 
 
+def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    return spine.registry.canary(
+        plan.sha, weight_bp=_typed(values), reason=values["reason"], expected=plan.seq, key=plan.key
+    )
+
+
+def _shadow(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    share = _typed(values) or FULL
+    return spine.registry.route_shadow(
+        plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key
+    )
+
+
+def _weight(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    weight_bp = weight_of(values["weight"])
+    return spine.registry.weigh(weight_bp, reason=values["reason"], expected=plan.seq, key=plan.key)
+
+
+def _typed(values: Mapping[str, str]) -> int | None:
+    text = values.get("weight", "").strip()
+    return weight_of(text) if text else None
+
+
+def _moved(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
+    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+        return getattr(spine.registry, method)(reason=values["reason"], expected=plan.seq, key=plan.key)
+
+    return do
+
+
 _VERBS: dict[str, Callable[[Spine, Plan, Mapping[str, str]], Any]] = {
+    "canary": _canary,
+    "shadow": _shadow,
+    "weight": _weight,
+    "advance": _moved("advance"),
+    "abort": _moved("abort"),
     "promote": _promote,
     "rollback": _plain("rollback"),
     "route": _plain("route_single"),
@@ -197,7 +264,7 @@ def _route(state: State) -> str:
     route = state.route
     if route is None:
         return "nothing is routed"
-    return ", ".join(f"{arm.name} {arm.semver} {100 * arm.weight_bp / FULL:g} %" for arm in route.arms)
+    return rollouts.shares([msgspec.to_builtins(arm) for arm in route.arms])
 
 
 def _rerouted(state: State, sha: str, name: str, *, holds: bool) -> tuple[str, str]:

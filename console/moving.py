@@ -84,7 +84,9 @@ class Moving:
 
     def action_jump(self) -> None:
         """Open the jump prompt."""
-        self._app.prompt.open(":", "", "registry · lineage REF · traffic · incident ID · history · at TIME · rw · ro · info · q")
+        self._app.prompt.open(
+            ":", "", "registry · lineage REF · traffic · incident ID · history · at TIME · rw · ro · info · q"
+        )
 
     def action_palette(self) -> None:
         """Open the palette."""

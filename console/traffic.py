@@ -146,9 +146,10 @@ class TrafficView(View):
                 self._turn_requests(pane, outcome)
 
     def _turn_requests(self, pane: Pane, outcome: Outcome[Found]) -> None:
-        problem = self.traffic.problem if self.traffic is not None else ""
-        if outcome.value is None:
-            self.lost(outcome, pane) if not problem else pane.turn("empty", problem, self._hint)
+        if outcome.value is None and self.traffic is not None and self.traffic.problem:
+            pane.turn("empty", self.traffic.problem, self.traffic.hint)
+        elif outcome.value is None:
+            self.lost(outcome, pane)
         elif not outcome.value.traces:
             pane.turn("empty", *NONE.split("\n", 1))
         else:
@@ -159,10 +160,6 @@ class TrafficView(View):
     @property
     def _shown(self) -> Epoch | None:
         return self.traffic.shown if self.traffic is not None else None
-
-    @property
-    def _hint(self) -> str:
-        return self.traffic.hint if self.traffic is not None else ""
 
     @property
     def _tab(self) -> str:
@@ -208,7 +205,7 @@ class TrafficView(View):
             self.about.turn("ready")
             self._draw(tab, self.traffic, top=top)
         elif self.traffic.problem:
-            self.about.turn("empty", self.traffic.problem, self._hint)
+            self.about.turn("empty", self.traffic.problem, self.traffic.hint)
         elif self._failure is not None:
             self.about.turn("error", self._failure.error, self._failure.hint)
         else:
@@ -237,8 +234,8 @@ class TrafficView(View):
             self.activate(1)
         elif body is self.epochs and self.epochs.current is not None:
             self._open_epoch(self.epochs.current.number)
-        elif body in (self.requests, self.tail) and cast("Table", body).current is not None:
-            self.desk.open_view("incident", cast("Table", body).current.request_id)  # type: ignore[union-attr]
+        elif body in (self.requests, self.tail) and body.current is not None:
+            self.desk.open_view("incident", body.current.request_id)
 
     def _open_epoch(self, number: int | None) -> None:
         newest = self.traffic.epochs[0].number if self.traffic is not None and self.traffic.epochs else None
@@ -291,7 +288,7 @@ class TrafficView(View):
     def copies(self) -> list[tuple[str, str]]:
         """Names of what is under the cursor, and the headless twins."""
         body = self.pane.body
-        trace = cast("Table", body).current if body in (self.requests, self.tail) else None
+        trace = body.current if body in (self.requests, self.tail) else None
         epoch = self.epochs.current if body is self.epochs else self._shown
         return tabs.copies(self.table.current, epoch, trace)
 

@@ -64,7 +64,8 @@ class TrafficSource:
             return Traffic(epochs=found, shown=None, pace=None, decision=None, problem="", hint="", denied=refused)
         for arm in shown.route.arms:
             refused[arm.sha] = denied(state, arm.sha, self._spine.settings.env)
-        moment = datetime.fromisoformat(shown.until or self.at) if shown.until or self.at else now
+        ended = shown.until or self.at
+        moment = datetime.fromisoformat(ended) if ended is not None else now
         problem = hint = ""
         measured = decision = None
         try:

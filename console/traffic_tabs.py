@@ -14,7 +14,7 @@ from console.safe import Line, cut, row, safe
 from console.table import Column
 from console.theme import Role
 from console.traffic_text import ArmRow, actual, advice, model, set_share
-from console.words import age, count, heading, pairs, status, when
+from console.words import age, count, pairs, status, when
 from core.ladder import SIGNS, rungs
 from core.report import Count
 from core.routetable import difference_pairs, split_told
@@ -23,11 +23,11 @@ from core.times import age as age_of
 
 if TYPE_CHECKING:
     from console.traffic_source import Traffic
-    from core.canary import Decision
     from core.epochs import Epoch
-    from core.routereport import ArmReport, RouteReport, ShadowReport, Square
+    from core.routereport import ArmReport, RouteReport, ShadowReport, Split, Square
     from core.traffic import Guard, Ladder, Route
 
+Facts = list[tuple[str, Line]]
 _VERDICTS: dict[str, tuple[str, Role]] = {
     "pass": ("✔", "good"),
     "fail": ("✖", "bad"),
@@ -35,6 +35,7 @@ _VERDICTS: dict[str, tuple[str, Role]] = {
     "inconclusive": ("◐", "warn"),
     "no_data": ("○", "muted"),
 }
+_SO_FAR = 6
 _RUNGS: dict[str, Role] = {"done": "good", "here": "accent", "ahead": "faint"}
 
 
@@ -48,38 +49,37 @@ def tabs(route: Route) -> tuple[str, ...]:
 
 def comparison(report: RouteReport, traffic: Traffic) -> list[Line]:
     """The candidate beside the stable arm: differences that may be looked at at any time, and the split."""
-    route = traffic.shown.route if traffic.shown is not None else None
+    chosen = traffic.shown.route.ladder if traffic.shown is not None else None
     lines: list[Line] = []
     if report.difference is not None and len(report.arms) > 1:
-        lines.append(
-            row(safe(f" {report.arms[1].name} less stable", "accent", limit=40), safe(", each learner counted once"))
-        )
+        name = safe(f" {report.arms[1].name} less stable", "accent", limit=40)
+        lines.append(row(name, safe(", each learner counted once", "muted")))
         lines += pairs([(name, safe(told)) for name, told in difference_pairs(report.difference, report.arms)])
         lines.append(safe(" the intervals hold at every look together: safe to peek at", "muted"))
-    if report.split is not None:
-        alarm = report.split.alarm
-        sign = safe("✖ " if alarm else "✔ ", "bad" if alarm else "good")
-        if report.split.bayes_factor is None:
-            sign = safe("○ ", "muted")
-        lines += [safe(""), row(safe(" "), sign, safe(split_told(report.split), "bad" if alarm else ""))]
-    if route is not None and route.ladder is not None:
-        lines += ["", *_verdict(traffic), *pairs([("guard", safe(_guard(route.ladder.guard)))])]  # type: ignore[list-item]
-    return [line or safe("") for line in lines]
+    facts = [("split", _split(report.split))] if report.split is not None else []
+    if chosen is not None:
+        facts += [*_verdict(traffic), ("guard", safe(_guard(chosen.guard)))]
+    return [*lines, safe(""), *pairs(facts)]
+
+
+def _split(found: Split) -> Line:
+    told = split_told(found).removeprefix("split: ")
+    if found.bayes_factor is None:
+        return row(safe("○ ", "muted"), safe(told))
+    return row(safe("✖ ", "bad"), safe(told, "bad")) if found.alarm else row(safe("✔ ", "good"), safe(told))
 
 
 def _guard(guard: Guard) -> str:
-    return (
-        f"{guard.margin_bp / 100:g} pp of right answers, {guard.error_bp / 100:g} pp of errors,"
-        f" {guard.latency_pct} % of mean latency; looked at every {guard.window_seconds} s"
-    )
+    most = f"{guard.margin_bp / 100:g} pp of right answers, {guard.error_bp / 100:g} pp of errors"
+    return f"{most}, {guard.latency_pct} % of mean latency; looked at every {guard.window_seconds} s"
 
 
-def _verdict(traffic: Traffic) -> list[Line]:
+def _verdict(traffic: Traffic) -> Facts:
     decision = traffic.decision
     if decision is None:
-        return [safe(f" no verdict: {traffic.problem}", "warn")] if traffic.problem else []
+        return [("verdict", safe(f"unknown: {traffic.problem}", "warn"))] if traffic.problem else []
     glyph, role = _VERDICTS.get(decision.verdict, ("·", "muted"))
-    return pairs([("verdict", row(safe(f"{glyph} {decision.verdict}  ", role), safe(decision.reason)))])
+    return [("verdict", row(safe(f"{glyph} {decision.verdict}  ", role), safe(decision.reason)))]
 
 
 def ladder(traffic: Traffic) -> list[Line]:
@@ -88,27 +88,25 @@ def ladder(traffic: Traffic) -> list[Line]:
     if shown is None or shown.route.ladder is None:
         return []
     chosen, decision = shown.route.ladder, traffic.decision
-    lines = [safe(""), _steps(chosen), safe("")]
-    lines += _verdict(traffic)
+    facts = _verdict(traffic)
     if decision is not None:
-        waits = [("waits for" if not n else "", safe(told)) for n, told in enumerate(decision.waits_for)]
-        lines += pairs(
-            [
-                ("next", safe(f"it {advice(decision, brief=True)}{_when(decision)}", "strong")),
-                *(waits or [("waits for", safe("nothing"))]),
-            ]
-        )
+        at = "" if decision.action == "hold" else " at the server's next look"
+        waits = decision.waits_for or ("nothing",)
+        facts.append(("next", safe(f"it {advice(decision, brief=True)}{at}", "strong")))
+        facts += [("" if number else "waits for", safe(told)) for number, told in enumerate(waits)]
     step = chosen.steps[chosen.at]
     least = f"{step.min_seconds:,} s and {step.min_samples:,} judged answers at the least"
-    lines += [
-        safe(""),
-        *pairs([("step", safe(f"{step.weight_bp / 100:g} %: {least}")), ("guard", safe(_guard(chosen.guard)))]),
-    ]
-    return [*lines, *_ended(shown)]
+    facts.append(("step", safe(f"{step.weight_bp / 100:g} %: {least}")))
+    facts.append(("guard", safe(_guard(chosen.guard))))
+    rollout = [each for each in traffic.epochs if each.route.salt == shown.route.salt]
+    facts += [("" if number else "so far", _so_far(each)) for number, each in enumerate(rollout[:_SO_FAR])]
+    return [_steps(chosen), safe(""), *pairs(facts)]
 
 
-def _when(decision: Decision) -> str:
-    return "" if decision.action == "hold" else " at the server's next look"
+def _so_far(epoch: Epoch) -> Line:
+    candidate = epoch.route.candidate
+    weight = f"{candidate.weight_bp / 100:g} %" if candidate is not None else "–"
+    return row(safe(f"#{epoch.number}  {weight:>7}  {epoch.verb}  "), _lasted(epoch))
 
 
 def _steps(chosen: Ladder) -> Line:
@@ -120,56 +118,44 @@ def _steps(chosen: Ladder) -> Line:
     return row(*pieces)
 
 
-def _ended(shown: Epoch) -> list[Line]:
-    return [] if shown.until is None else pairs([("over", when(shown.until))])
-
-
 def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
     """Everything about one arm."""
-    shown, found, pace = traffic.shown, item.report, item.pace
-    lines = pairs([("arm", status(item.place, shown=item.arm.name)), ("model", model(item))])
-    lines += pairs([("sha", safe(item.arm.sha, "muted"))])
+    shown = traffic.shown
+    facts: Facts = [("arm", status(item.place, shown=item.arm.name)), ("model", model(item))]
+    facts.append(("sha", safe(item.arm.sha, "muted")))
     if shown is not None:
         since = row(when(shown.since), safe("  "), age(shown.since, now), safe(f" ago  #{shown.number}", "muted"))
-        lines += pairs([("since", since), ("because", safe(f"{shown.verb}: {shown.reason}"))])
-    lines += heading("share")
+        facts += [("since", since), ("because", safe(f"{shown.verb}: {shown.reason}"))]
+        facts += [("over", when(shown.until))] if shown.until is not None else []
     who = "of the requests, copied" if item.place == "shadow" else "of the learners"
-    lines += pairs(
-        [("set", row(set_share(item), safe(" %"))), ("actual", row(actual(item), safe(f" % {who}", "muted")))]
+    came = (
+        row(actual(item), safe(f" % {who}", "muted")) if item.report is not None else safe("nobody knows yet", "muted")
     )
-    if pace is not None and traffic.pace is not None:
-        until = (
-            safe(f"   the last request came before {traffic.pace.until[:19]}Z", "warn")
-            if traffic.pace.quiet
-            else safe("")
-        )
-        lines += heading("pace")
-        lines += pairs(
-            [
-                ("req/s", row(safe(f"{pace.per_second:.2f}"), until)),
-                (
-                    "30 min",
-                    row(safe(spark(pace.minutes, 30), "accent"), safe(f"  {sum(pace.minutes):,} requests", "muted")),
-                ),
-            ]
-        )
-    return [*lines, *_did(found)] if found is not None else lines
+    facts += [("set", row(set_share(item), safe(" %"))), ("actual", came)]
+    return pairs([*facts, *_pace(item, traffic), *(_did(item.report) if item.report is not None else [])])
 
 
-def _did(found: ArmReport) -> list[Line]:
+def _pace(item: ArmRow, traffic: Traffic) -> Facts:
+    if item.pace is None or traffic.pace is None:
+        return []
+    found, until = item.pace, traffic.pace.until
+    quiet = safe(f"   the last request came before {until[:19]}Z", "warn") if traffic.pace.quiet else safe("")
+    bars = safe(spark(found.minutes, len(found.minutes)), "accent")
+    return [
+        ("req/s", row(safe(f"{found.per_second:.2f}"), quiet)),
+        (f"{len(found.minutes)} min", row(bars, safe(f"  {sum(found.minutes):,} requests", "muted"))),
+    ]
+
+
+def _did(found: ArmReport) -> Facts:
     times = " / ".join("–" if each is None else f"{1000 * each:.1f}" for each in (found.p50, found.p95, found.p99))
     said = ", ".join(f"{number:,} {name}" for name, number in found.feedback.items())
     return [
-        *heading("in this epoch"),
-        *pairs(
-            [
-                ("requests", safe(f"{found.requests:,} by {found.units:,} units")),
-                ("p50/95/99", safe(f"{times} ms")),
-                ("errors", count(Count(found.errors, found.requests))),
-                ("graded right", count(found.graded) if found.graded.n else safe("nothing was graded", "muted")),
-                ("learners said", safe(said)),
-            ]
-        ),
+        ("requests", safe(f"{found.requests:,} by {found.units:,} units in this epoch")),
+        ("p50/95/99", safe(f"{times} ms")),
+        ("errors", count(Count(found.errors, found.requests))),
+        ("graded right", count(found.graded) if found.graded.n else safe("nothing was graded", "muted")),
+        ("learners said", safe(said)),
     ]
 
 
