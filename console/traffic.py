@@ -6,7 +6,6 @@ twenty times as long as it took. What the numbers mean, and what may be done, co
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
@@ -23,13 +22,11 @@ from console.view import THREE, View
 from console.words import builtins
 
 if TYPE_CHECKING:
-    from console.traffic_source import Traffic
+    from console.traffic_source import Reading, Traffic
     from core.epochs import Epoch
     from core.routereport import RouteReport
     from miniobserve.traces import Found
 
-_REST = 20
-"""A report rests this many times as long as it took to read."""
 _OLD = 10.0
 """Seconds from which on a report's age is told."""
 _ROUTE = frozenset({"abort", "advance", "weight"})
@@ -46,8 +43,7 @@ class TrafficView(View):
     ALWAYS = True
     DEFAULT_CSS = """
     TrafficView { layout: vertical; }
-    TrafficView > Horizontal { height: 1fr; }
-    TrafficView > Horizontal > Pane.-beside { border-left: solid $edge; }
+    TrafficView .-beside { border-left: solid $edge; }
     """
 
     def __init__(self) -> None:
@@ -58,20 +54,19 @@ class TrafficView(View):
         super().__init__(Table(texts.arm_columns(), lambda item: item.arm.name), about, beside)
         self.about, self.beside, self._below = about, beside, Horizontal()
         self.traffic: Traffic | None = None
-        self.report: tuple[int, RouteReport] | None = None
-        """The report that was read last, with its epoch."""
+        self.reading: Reading | None = None
+        """The report that was read last."""
         self.epoch: int | None = None
         """The epoch that was asked for; None for the one in force."""
-        self._read: tuple[int, datetime, timedelta] | None = None
-        """The epoch whose report was read, when, and how long that took."""
         self._failure: Outcome[Any] | None = None
+        self._newest: Outcome[Found] | None = None
 
     def compose(self) -> ComposeResult:
         """The arms across the screen, the details under them."""
+        self.beside.add_class("-beside")
         yield self.list
         with self._below:
             yield self.about
-            self.beside.add_class("-beside")
             yield self.beside
 
     def lay_out(self) -> None:
@@ -93,8 +88,7 @@ class TrafficView(View):
             self._ask_requests()
 
     def _ask_requests(self) -> None:
-        source, epoch = self.desk.source, self._shown
-        until = epoch.until if epoch is not None else None
+        source, until = self.desk.source, self._shown.until if self._shown is not None else None
         self.ask("requests", lambda: source.newest(until), self._came)
 
     def _looked(self, outcome: Outcome[Traffic]) -> None:
@@ -109,51 +103,48 @@ class TrafficView(View):
         self.refilter()
         self.lay_out()
         self.draw_tab(top=False)
-        if shown is not None and not self.traffic.problem and self._due(shown):
+        if shown is not None and not self.traffic.problem:
             self._ask_report(shown)
 
-    def _due(self, shown: Epoch) -> bool:
-        if self._read is None or self._read[0] != shown.number:
-            return True
-        _, when, took = self._read
-        return self.desk.reread or self.now() - when >= _REST * took
-
     def _ask_report(self, shown: Epoch) -> None:
-        source, clock = self.desk.source, self.desk.clock
+        source, clock, known = self.desk.source, self.desk.clock, self._current
+        if known is None or self.desk.reread or known.rested(self.now()):
+            self.ask("report", lambda: source.report(shown, clock), self._reported)
 
-        def fetch() -> tuple[int, RouteReport, datetime, timedelta]:
-            began = clock()
-            report = source.report(shown)
-            return shown.number, report, clock(), clock() - began
-
-        self.ask("report", fetch, self._reported)
-
-    def _reported(self, outcome: Outcome[Any]) -> None:
+    def _reported(self, outcome: Outcome[Reading]) -> None:
         self._failure = None if outcome.ok else outcome
         if outcome.value is None:
             self.desk.failed(outcome)
         else:
-            number, report, when, took = outcome.value
-            self.report, self._read = (number, report), (number, when, took)
+            self.reading = outcome.value
         self.refilter()
         self.draw_tab(top=False)
 
     def _came(self, outcome: Outcome[Found]) -> None:
+        self._newest = outcome
         for table, pane in ((self.requests, self.about), (self.tail, self.beside)):
             if outcome.value is not None:
                 table.load(outcome.value.traces)
             if pane.body is table:
-                self._turn_requests(pane, outcome)
+                self._turn_requests(pane)
 
-    def _turn_requests(self, pane: Pane, outcome: Outcome[Found]) -> None:
-        if outcome.value is None and self.traffic is not None and self.traffic.problem:
-            pane.turn("empty", self.traffic.problem, self.traffic.hint)
-        elif outcome.value is None:
-            self.lost(outcome, pane)
-        elif not outcome.value.traces:
+    def _turn_requests(self, pane: Pane) -> None:
+        if self._newest is None:
+            pane.turn("loading", "reading the newest requests …")
+        elif self._newest.value is None:
+            self._turn_silent(pane, self._newest)
+        elif not self._newest.value.traces:
             pane.turn("empty", *NONE.split("\n", 1))
         else:
             pane.turn("ready")
+
+    def _turn_silent(self, pane: Pane, outcome: Outcome[Any]) -> None:
+        """Say why the traces say nothing: there are none yet, or they cannot be read."""
+        traffic = self.traffic
+        if traffic is not None and traffic.problem:
+            pane.turn("empty" if traffic.untraced else "error", traffic.problem, traffic.hint)
+        else:
+            pane.turn("error", outcome.error, outcome.hint)
 
     # drawing ------------------------------------------------------------------------------------------
 
@@ -165,15 +156,21 @@ class TrafficView(View):
     def _tab(self) -> str:
         return self.about.tabs[self.about.tab] if self.about.tabs else ""
 
-    def _current(self) -> RouteReport | None:
+    @property
+    def _current(self) -> Reading | None:
+        """The reading of the epoch that is shown."""
+        read, shown = self.reading, self._shown
+        return read if read is not None and shown is not None and read.report.epoch == shown.number else None
+
+    @property
+    def report(self) -> RouteReport | None:
         """The report of the epoch that is shown, where it was read."""
-        shown = self._shown
-        return self.report[1] if self.report and shown and self.report[0] == shown.number else None
+        return self._current.report if self._current is not None else None
 
     def refilter(self) -> None:
         """Apply the filter to the arms."""
         if self.traffic is not None:
-            rows = texts.arm_rows(self.traffic, self._current())
+            rows = texts.arm_rows(self.traffic, self.report)
             self.show_rows(rows, tuple(texts.haystack(item) for item in rows), texts.FIELDS, _NONE)
 
     def recount(self) -> None:
@@ -181,7 +178,7 @@ class TrafficView(View):
         super().recount()
         if self.traffic is not None and not self.filter_text and not self.table.sort_name:
             told = texts.summary(self.traffic, self.size.width or 80)
-            age = (self.now() - self._read[1]).total_seconds() if self._read is not None else 0.0
+            age = (self.now() - self._current.at).total_seconds() if self._current is not None else 0.0
             self.list.describe(f"{told}{f' · numbers {age:.0f} s old' if age >= _OLD else ''}")
 
     def select(self) -> None:
@@ -199,20 +196,18 @@ class TrafficView(View):
         tables = {"epochs": self.epochs, "requests": self.requests}
         self.about.put(tables.get(tab, self.about.bodies[0]))
         if tab == "requests":
+            self._turn_requests(self.about)
             self._ask_requests() if top else None
-            self.about.turn("ready" if self.requests.rows else "loading", "" if self.requests.rows else "reading …")
-        elif tab in ("epochs", "ladder", "arm") or self._current() is not None:
+        elif tab in ("epochs", "ladder", "arm") or self._current is not None:
             self.about.turn("ready")
             self._draw(tab, self.traffic, top=top)
-        elif self.traffic.problem:
-            self.about.turn("empty", self.traffic.problem, self.traffic.hint)
-        elif self._failure is not None:
-            self.about.turn("error", self._failure.error, self._failure.hint)
+        elif self.traffic.problem or self._failure is not None:
+            self._turn_silent(self.about, self._failure or Outcome())
         else:
             self.about.turn("loading", "reading the epoch …")
 
     def _draw(self, tab: str, traffic: Traffic, *, top: bool) -> None:
-        report, now = self._current(), self.now()
+        report, now = self.report, self.now()
         lines = []
         if tab == "comparison" and report is not None:
             lines = tabs.comparison(report, traffic)
@@ -247,8 +242,7 @@ class TrafficView(View):
     def go(self, argument: str) -> None:
         """Open an epoch by its number."""
         number = argument.lstrip("#")
-        known = number.isascii() and number.isdigit() and len(number) < 10
-        if not known:
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
             self.desk.failed(Outcome(error=f"no epoch is numbered {argument}", hint="`:traffic 12` opens epoch #12"))
             return
         self.epoch = int(number)
@@ -294,7 +288,7 @@ class TrafficView(View):
 
     def export(self) -> tuple[str, Any] | None:
         """The report, as ``spine route report --json`` has it."""
-        report = self._current()
+        report = self.report
         return (f"traffic-epoch-{report.epoch}", builtins(report)) if report is not None else None
 
 

@@ -6,7 +6,8 @@ Part of ``console.source``; it does not know a screen.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from core.spine import Spine
     from miniobserve.traces import Found
 
+_REST = 20
+"""A report rests this many times as long as it took to read."""
 _TAIL = 60
 """Requests in a live list."""
 
@@ -43,8 +46,22 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
     """Why the traces say nothing; empty where they do."""
     hint: str
+    untraced: bool
+    """True where that is because no server was ever started here."""
     denied: dict[str, dict[str, str]]
     """SHA of each arm → verb → why it would be refused; the route's own verbs stand under nothing."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A report, when it was read and how long that took."""
+
+    report: RouteReport
+    at: datetime
+    took: timedelta
+
+    def rested(self, now: datetime) -> bool:
+        """Whether it may be read again: where reading takes long, that is seldom."""
+        return now - self.at >= _REST * self.took
 
 
 class TrafficSource:
@@ -60,32 +77,35 @@ class TrafficSource:
         found = tuple(epochs(state, registry.events()))
         shown = next((each for each in found if each.number == epoch), found[0] if found else None)
         refused = {"": route_denied(state)}
-        if shown is None:
-            return Traffic(epochs=found, shown=None, pace=None, decision=None, problem="", hint="", denied=refused)
-        for arm in shown.route.arms:
-            refused[arm.sha] = denied(state, arm.sha, self._spine.settings.env)
-        ended = shown.until or self.at
-        moment = datetime.fromisoformat(ended) if ended is not None else now
-        problem = hint = ""
         measured = decision = None
-        try:
-            with storage_errors():
-                measured = pace(self._spine.traces, shown.route, moment)
-        except SpineError as error:
-            problem, hint = self._why_silent(error)
-        if shown.until is None and self.at is None and not problem:
-            decision, why = considered(lambda: self._spine.traces, shown.route, shown.since, now)
-            problem = why or ""
+        problem = hint = ""
+        if shown is not None:
+            refused |= {arm.sha: denied(state, arm.sha, self._spine.settings.env) for arm in shown.route.arms}
+            ended = shown.until or self.at
+            try:
+                with storage_errors():
+                    moment = datetime.fromisoformat(ended) if ended is not None else now
+                    measured = pace(self._spine.traces, shown.route, moment)
+            except SpineError as error:
+                problem, hint = error.message, error.hint
+            if ended is None and not problem:
+                decision, why = considered(lambda: self._spine.traces, shown.route, shown.since, now)
+                problem = why or ""
+        untraced = bool(problem) and self._untraced()
         return Traffic(
-            epochs=found, shown=shown, pace=measured, decision=decision, problem=problem, hint=hint, denied=refused
+            epochs=found,
+            shown=shown,
+            pace=measured,
+            decision=decision,
+            problem="no request has been traced yet" if untraced else problem,
+            hint="start the server with `spine serve`; each answer leaves a trace" if untraced else hint,
+            untraced=untraced,
+            denied=refused,
         )
 
-    def _why_silent(self, error: SpineError) -> tuple[str, str]:
-        """Why there are no traces: no server was ever started here, or the store fails."""
+    def _untraced(self) -> bool:
         url: str = self._spine.settings.traces
-        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-            return "no request has been traced yet", "start the server with `spine serve`; each answer leaves a trace"
-        return error.message, error.hint
+        return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
 
     def newest(self, until: str | None) -> Found:
         """The newest traces, up to the moment shown or the end of an epoch."""
@@ -94,9 +114,12 @@ class TrafficSource:
         with storage_errors():
             return self._spine.traces.list(limit=_TAIL, before_ns=before)
 
-    def report(self, epoch: Epoch) -> RouteReport:
+    def report(self, epoch: Epoch, clock: Callable[[], datetime]) -> Reading:
         """What the arms of an epoch did, as ``spine route report`` tells it."""
         from core.routereport import route_report
 
+        began = clock()
         with storage_errors():
-            return route_report(self._spine.traces.evidence, epoch.route, epoch.since)
+            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since)
+        ended = clock()
+        return Reading(report=report, at=ended, took=ended - began)

@@ -71,14 +71,14 @@ def arm_columns() -> tuple[Column, ...]:
         Column(title="model", width=19, cell=model),
         Column(title="set %", width=6, cell=set_share, right=True),
         Column(title="actual %", width=17, cell=actual, right=True),
-        Column(title="last 30 min", width=11, cell=_spark, rank=9),
+        Column(title="30 min", width=_SPARK, cell=_spark, rank=5),
         _number("req/s", 6, lambda r: f"{r.pace.per_second:.2f}" if r.pace is not None else None, rank=3),
         _latency("p50 ms", "p50", rank=8),
         _latency("p95 ms", "p95", rank=4),
-        _latency("p99 ms", "p99", rank=6),
-        Column(title="errors", width=9, cell=_errors, right=True, rank=5),
+        _latency("p99 ms", "p99", rank=7),
+        Column(title="errors", width=9, cell=_errors, right=True, rank=6),
         Column(title="graded right %", width=17, cell=_of(lambda r: r.graded), right=True, rank=2),
-        Column(title="accepted %", width=15, cell=_of(accepted), right=True, rank=7),
+        Column(title="accepted %", width=17, cell=_of(accepted), right=True, rank=9),
     )
 
 
