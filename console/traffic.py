@@ -58,6 +58,8 @@ class TrafficView(View):
         """The report that was read last."""
         self.epoch: int | None = None
         """The epoch that was asked for; None for the one in force."""
+        self._again = False
+        """True while a report that rests is wanted all the same."""
         self._failure: Outcome[Any] | None = None
         self._newest: Outcome[Found] | None = None
 
@@ -83,6 +85,7 @@ class TrafficView(View):
     def reload(self) -> None:
         """Look at the route again, and read more where it is due or shown."""
         source, epoch, clock = self.desk.source, self.epoch, self.desk.clock
+        self._again = self._again or self.desk.reread
         self.ask("list", lambda: source.traffic(epoch, clock()), self._looked)
         if self.beside.display or self._tab == "requests":
             self._ask_requests()
@@ -108,7 +111,8 @@ class TrafficView(View):
 
     def _ask_report(self, shown: Epoch) -> None:
         source, clock, known = self.desk.source, self.desk.clock, self._current
-        if known is None or self.desk.reread or known.rested(self.now()):
+        if known is None or self._again or known.rested(self.now()):
+            self._again = False
             self.ask("report", lambda: source.report(shown, clock), self._reported)
 
     def _reported(self, outcome: Outcome[Reading]) -> None:
@@ -177,7 +181,7 @@ class TrafficView(View):
         """Say what is going on, where nothing is filtered."""
         super().recount()
         if self.traffic is not None and not self.filter_text and not self.table.sort_name:
-            told = texts.summary(self.traffic, self.size.width or 80)
+            told = texts.summary(self.traffic, self.app.size.width)
             age = (self.now() - self._current.at).total_seconds() if self._current is not None else 0.0
             self.list.describe(f"{told}{f' · numbers {age:.0f} s old' if age >= _OLD else ''}")
 

@@ -195,8 +195,8 @@ def epoch_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
         Column(title="age", width=6, cell=lambda e: age(e.since, now()), right=True),
         Column(title="lasted", width=7, cell=_lasted, right=True, rank=2),
         Column(title="opened by", width=11, cell=lambda e: safe(e.verb), rank=1),
-        Column(title="who", width=8, cell=lambda e: safe(e.actor, "muted"), rank=3),
-        Column(title="reason", width=10, cell=lambda e: safe(e.reason, limit=200), grow=True, rank=4),
+        Column(title="who", width=8, cell=lambda e: safe(e.actor, "muted"), rank=4),
+        Column(title="reason", width=10, cell=lambda e: safe(e.reason, limit=200), grow=True, rank=3),
     )
 
 

@@ -164,7 +164,7 @@ def summary(traffic: Traffic, width: int) -> str:
     if shown.until is not None:
         told.append("over")
     elif traffic.decision is not None:
-        told.append(advice(traffic.decision, brief=width < 120))
+        told.append(advice(traffic.decision, brief=width < 140))
     told.append(f"epoch #{shown.number}")
     if traffic.pace is not None and traffic.pace.quiet and shown.until is None:
         told.append("quiet")
