@@ -128,7 +128,7 @@ def _no_weight(weight_bp: int, ask: Ask | None) -> str | None:
 
 def weighed(plan: Plan, values: Mapping[str, str]) -> int | None:
     """The weight a change of weight goes to, with what was typed; None where that is none."""
-    text = values.get("weight", "")
+    text = values.get("weight", "") if any(ask.id == "weight" for ask in plan.asks) else ""
     if text.strip():
         return weight_of(text) if problem(plan, "weight", text) is None else None
     return plan.step.after_bp if plan.step is not None else None

@@ -208,7 +208,10 @@ def weights(route: Route) -> str:
 def _lasted(epoch: Any) -> Line:
     if epoch.until is None:
         return safe("now", "good")
-    return safe(age_of(epoch.since, datetime.fromisoformat(epoch.until)))
+    try:
+        return safe(age_of(epoch.since, datetime.fromisoformat(epoch.until)))
+    except ValueError:
+        return safe("?", "muted")
 
 
 def copies(item: ArmRow | None, epoch: Epoch | None, trace: Any) -> list[tuple[str, str]]:

@@ -18,11 +18,19 @@ SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "registry-none": ("registry", "", ("slash",)),
     "lineage": ("lineage", "", ("l",)),
     "lineage-hop": ("lineage", "", ("l", "j", "j", "j", "d")),
+    "traffic-single": ("traffic", "", ()),
     "incident": ("incident", "", ()),
     "incident-walk": ("incident", "req-000000a7", ("j", "j", "j")),
     "ledger": ("ledger", "", ()),
     "ledger-chain": ("ledger", "", ("j", "d", "right_square_bracket")),
     "help": ("registry", "", ("question_mark",)),
+}
+TRAFFIC: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
+    "traffic": ((80, 24), ()),
+    "traffic-ladder": ((80, 24), ("d", "right_square_bracket")),
+    "traffic-arm": ((80, 24), ("j", "d", "right_square_bracket", "right_square_bracket")),
+    "traffic-epochs": ((80, 24), ("d", *["right_square_bracket"] * 3)),
+    "traffic-wide": ((140, 32), ()),
 }
 _NORMAL = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
@@ -33,6 +41,8 @@ _NORMAL = (
     (re.compile(r" +[snhd]$"), ""),  # the end of an age that a dialog covers
     (re.compile(r" +\d\.\d$"), " <ms>"),
     (re.compile(r"\b[0-9a-f]{7,}(…|\b)"), "<hex>"),
+    (re.compile(r"[▁▂▃▄▅▆▇█]{10,} {2,}\d\.\d\d\b"), "<pace>"),
+    (re.compile(r"(▁|▂|▃|▄|▅|▆|▇|█){10,}.*requests"), "<pace>"),
 )
 
 
@@ -50,8 +60,21 @@ async def test_screen_is_as_kept(console: Any, name: str) -> None:
         await desk.press(*keys)
         if name == "registry-none":
             await desk.type("nobody status:held")
-        lines = [normal(line) for line in desk.lines()]
-    assert len(lines) == 24
+        check_kept(name, desk, 24)
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+async def test_a_canary_is_as_kept(console: Any, canary: None, name: str) -> None:
+    size, keys = TRAFFIC[name]
+    async with console(screen="traffic", size=size) as desk:
+        await desk.press(*keys)
+        check_kept(name, desk, size[1])
+
+
+def check_kept(name: str, desk: Any, rows: int) -> None:
+    """Compare what is on the screen with its picture, or make that."""
+    lines = [normal(line) for line in desk.lines()]
+    assert len(lines) == rows
     file = GOLDEN / f"{name}.txt"
     if os.environ.get("SPINE_GOLDEN") == "write":
         GOLDEN.mkdir(exist_ok=True)

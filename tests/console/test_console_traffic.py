@@ -15,7 +15,6 @@ from console.source import Source
 from console.traffic_source import Reading
 from core.canary import consider, nanoseconds
 from core.cli.run import main
-from core.ladder import read_ladder
 from core.settings import load
 from core.spine import Spine, create_ledger
 
@@ -36,15 +35,6 @@ def told(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return ask
 
 
-@pytest.fixture
-def canary(project: Path, shas: dict[str, str]) -> None:
-    """The LoRA entry on a third of the learners, which is the first of three steps."""
-    file = project / "ladder.json"
-    steps = [{"weight_bp": bp, "min_seconds": 60, "min_samples": 5_000} for bp in (3000, 6000, 10_000)]
-    file.write_text(json.dumps({"steps": steps, "horizon": 200}))
-    console_seed.try_out(project, "canary", shas["lora"], ladder=read_ladder(file))
-
-
 def row_of(desk: Any, arm: str) -> str:
     return next(line for line in desk.lines()[4:] if f" {arm} " in line)
 
@@ -60,9 +50,8 @@ async def test_the_arms_are_those_of_the_headless_report(console: Any, canary: N
     report, shown = told("route", "report"), told("route", "show")
     units = sum(arm["units"] for arm in report["arms"])
     async with console(screen="traffic", size=SIZE, clock=lambda: LATER) as desk:
-        assert desk.lines()[3].split() == (
-            "arm model set % actual % 30 min req/s p50 ms p95 ms p99 ms errors graded right % accepted %".split()
-        )
+        heads = "arm model set % actual % 30 min req/s p50 ms p95 ms p99 ms errors graded right % accepted %"
+        assert " ".join(desk.lines()[3].split()) == heads
         for arm in report["arms"]:
             line = row_of(desk, arm["name"])
             said = arm["feedback"]
@@ -127,9 +116,7 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         assert "60 s and 5,000 judged answers at the least" in text
 
 
-async def test_a_split_that_is_not_as_set_is_told(
-    console: Any, canary: None, spine: Spine, project: Path
-) -> None:
+async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, spine: Spine, project: Path) -> None:
     route = spine.registry.route()
     assert route is not None
     by_hand = sqlite3.connect(project / ".spine/traces.db")

@@ -199,6 +199,4 @@ def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
             route.candidate.name: Arm(right=0.99, failed=0.02, accepted=0.2, seconds=0.006),
         }
         start_ns = int(NOON.timestamp()) * 10**9
-        leave_answers(
-            spine.settings.traces, route, arms, start_ns=start_ns, seconds=600, requests=1_200, learners=200
-        )
+        leave_answers(spine.settings.traces, route, arms, start_ns=start_ns, seconds=600, requests=1_200, learners=200)
