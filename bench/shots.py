@@ -19,6 +19,7 @@ SIZE = (120, 34)
 SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "registry": ("registry", ("j", "right_square_bracket")),
     "lineage": ("lineage", ("l", "j", "j", "j")),
+    "traffic": ("traffic", ("j",)),
     "ledger": ("ledger", ("j",)),
 }
 """Name of a picture → the screen, and the keys pressed before it is taken."""

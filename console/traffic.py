@@ -127,8 +127,11 @@ class TrafficView(View):
     def _came(self, outcome: Outcome[Found]) -> None:
         self._newest = outcome
         for table, pane in ((self.requests, self.about), (self.tail, self.beside)):
+            newest = table.cursor == 0
             if outcome.value is not None:
                 table.load(outcome.value.traces)
+            if newest:  # whoever is at the top stays there while requests come in
+                table.jump(end=False)
             if pane.body is table:
                 self._turn_requests(pane)
 
@@ -162,9 +165,8 @@ class TrafficView(View):
 
     @property
     def _current(self) -> Reading | None:
-        """The reading of the epoch that is shown."""
         read, shown = self.reading, self._shown
-        return read if read is not None and shown is not None and read.report.epoch == shown.number else None
+        return read if read and shown and read.report.epoch == shown.number else None
 
     @property
     def report(self) -> RouteReport | None:
@@ -237,8 +239,7 @@ class TrafficView(View):
             self.desk.open_view("incident", body.current.request_id)
 
     def _open_epoch(self, number: int | None) -> None:
-        newest = self.traffic.epochs[0].number if self.traffic is not None and self.traffic.epochs else None
-        self.epoch = None if number == newest else number
+        self.epoch = None if self.traffic and number == self.traffic.epochs[0].number else number
         self.about.tab = 0
         self.activate(0)
         self.reload()

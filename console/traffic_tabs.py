@@ -58,7 +58,10 @@ def comparison(report: RouteReport, traffic: Traffic) -> list[Line]:
         lines.append(safe(" the intervals hold at every look together: safe to peek at", "muted"))
     facts = [("split", _split(report.split))] if report.split is not None else []
     if chosen is not None:
-        facts += [*_verdict(traffic), ("guard", safe(_guard(chosen.guard)))]
+        facts += [("ladder", _steps(chosen)), *_verdict(traffic)]
+        waits = "; ".join(traffic.decision.waits_for) if traffic.decision is not None else ""
+        facts += [("waits for", safe(waits))] if waits else []
+        facts.append(("guard", safe(_guard(chosen.guard))))
     return [*lines, safe(""), *pairs(facts)]
 
 
@@ -100,7 +103,7 @@ def ladder(traffic: Traffic) -> list[Line]:
     facts.append(("guard", safe(_guard(chosen.guard))))
     rollout = [each for each in traffic.epochs if each.route.salt == shown.route.salt]
     facts += [("" if number else "so far", _so_far(each)) for number, each in enumerate(rollout[:_SO_FAR])]
-    return [_steps(chosen), safe(""), *pairs(facts)]
+    return [row(safe(" "), _steps(chosen)), safe(""), *pairs(facts)]
 
 
 def _so_far(epoch: Epoch) -> Line:
@@ -110,9 +113,9 @@ def _so_far(epoch: Epoch) -> Line:
 
 
 def _steps(chosen: Ladder) -> Line:
-    pieces: list[Line] = [safe(" ")]
+    pieces: list[Line] = []
     for step, rung in rungs(chosen):
-        if len(pieces) > 1:
+        if pieces:
             pieces.append(safe(" ──── ", "faint"))
         pieces.append(safe(f"{step.weight_bp / 100:g} % {SIGNS[rung]}", _RUNGS[rung]))
     return row(*pieces)

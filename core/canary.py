@@ -7,7 +7,6 @@ Nothing is stored between two looks. It does not know how often it is called, no
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
@@ -107,7 +106,7 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     if not ladder.auto:
         missing.append("somebody: its weight was set by hand (`spine route advance`)")
     if seconds < step.min_seconds:
-        missing.append(f"{math.ceil(step.min_seconds - seconds):,} more seconds")
+        missing.append(f"{max(1, round(step.min_seconds - seconds)):,} more seconds")
     if judgement.samples < step.min_samples:
         missing.append(f"{step.min_samples - judgement.samples:,} more {WORDS[judgement.measure]}")
     if judgement.verdict != "pass":

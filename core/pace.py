@@ -16,7 +16,7 @@ from miniobserve.reader import TraceReader
 
 MINUTES = 30
 """Minutes that are counted one by one."""
-NEWEST = 5
+NEWEST = 2
 """Minutes that ``per_second`` is taken over, the one that has begun included."""
 _MINUTE = 60_000_000_000
 

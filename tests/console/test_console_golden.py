@@ -42,6 +42,7 @@ _NORMAL = (
     (re.compile(r" +\d\.\d$"), " <ms>"),
     (re.compile(r"\b[0-9a-f]{7,}(…|\b)"), "<hex>"),
     (re.compile(r"[▁▂▃▄▅▆▇█]{10,} {2,}\d\.\d\d\b"), "<pace>"),
+    (re.compile(r"req/s +\d+\.\d\d"), "req/s <pace>"),
     (re.compile(r"(▁|▂|▃|▄|▅|▆|▇|█){10,}.*requests"), "<pace>"),
 )
 
