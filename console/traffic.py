@@ -1,23 +1,24 @@
 """The Traffic screen: the arms of a route over what is known about it, and the changes of a rollout.
 
 A look at the route is cheap and made at every sign of life; the report of an epoch is read again once it has rested
-twenty times as long as it took. What the numbers mean, and what may be done, core says.
+ten times as long as it took. What the numbers mean, and what may be done, core says.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from console import traffic_tabs as tabs
 from console import traffic_text as texts
-from console.incident_text import NONE, request_columns
 from console.jobs import Outcome
 from console.lines import Doc
 from console.pane import Pane
 from console.table import Table
+from console.tail import Tail
 from console.view import THREE, View
 from console.words import builtins
 
@@ -48,9 +49,8 @@ class TrafficView(View):
 
     def __init__(self) -> None:
         self.epochs = Table(tabs.epoch_columns(self.now), lambda epoch: epoch.number)
-        self.requests = Table(request_columns(self.now), lambda trace: trace.request_id)
-        self.tail = Table(request_columns(self.now), lambda trace: trace.request_id)
-        about, beside = Pane("", Doc(), self.epochs, self.requests), Pane("requests", self.tail)
+        self.tail = Tail(self.now)
+        about, beside = Pane("", Doc(), self.epochs, self.tail.inside), Pane("requests", self.tail.beside)
         super().__init__(Table(texts.arm_columns(), lambda item: item.arm.name), about, beside)
         self.about, self.beside, self._below = about, beside, Horizontal()
         self.traffic: Traffic | None = None
@@ -58,10 +58,8 @@ class TrafficView(View):
         """The report that was read last."""
         self.epoch: int | None = None
         """The epoch that was asked for; None for the one in force."""
-        self._again = False
-        """True while a report that rests is wanted all the same."""
+        self._again = False  # a report that rests is wanted all the same
         self._failure: Outcome[Any] | None = None
-        self._newest: Outcome[Found] | None = None
 
     def compose(self) -> ComposeResult:
         """The arms across the screen, the details under them."""
@@ -73,12 +71,12 @@ class TrafficView(View):
 
     def lay_out(self) -> None:
         """Arms and detail share the screen; the newest requests stand beside the detail where there is room."""
-        alone = self.zoomed
-        self.list.display = not alone or self.active == 0
-        self.about.display = self.active == 1 or (not alone and self.active != 2) or (not alone and self.room == THREE)
-        self.beside.display = self.active == 2 or (not alone and self.room == THREE)
+        wide = self.room == THREE and not self.zoomed
+        self.list.display = not self.zoomed or self.active == 0
+        self.about.display = wide or self.active == 1 or (not self.zoomed and self.active == 0)
+        self.beside.display = wide or self.active == 2
         self._below.display = self.about.display or self.beside.display
-        self.list.styles.height = "1fr" if alone else 3 + max(1, min(len(self.table.rows), 4))
+        self.list.styles.height = "1fr" if self.zoomed else 3 + max(1, min(len(self.table.rows), 4))
 
     # reading ------------------------------------------------------------------------------------------
 
@@ -91,7 +89,7 @@ class TrafficView(View):
             self._ask_requests()
 
     def _ask_requests(self) -> None:
-        source, until = self.desk.source, self._shown.until if self._shown is not None else None
+        source, until = self.desk.source, self._shown.until if self._shown else None
         self.ask("requests", lambda: source.newest(until), self._came)
 
     def _looked(self, outcome: Outcome[Traffic]) -> None:
@@ -99,10 +97,10 @@ class TrafficView(View):
             self.lost(outcome)
             return
         self.traffic = outcome.value
-        shown = self._shown
+        shown, tab = self._shown, self._tab
         self.epochs.load(self.traffic.epochs)
         self.about.tabs = tabs.tabs(shown.route) if shown is not None else ()
-        self.about.tab = min(self.about.tab, max(0, len(self.about.tabs) - 1))
+        self.about.tab = self.about.tabs.index(tab) if tab in self.about.tabs else 0
         self.refilter()
         self.lay_out()
         self.draw_tab(top=False)
@@ -121,29 +119,14 @@ class TrafficView(View):
             self.desk.failed(outcome)
         else:
             self.reading = outcome.value
-        self.refilter()
+            self.refilter()
         self.draw_tab(top=False)
 
     def _came(self, outcome: Outcome[Found]) -> None:
-        self._newest = outcome
-        for table, pane in ((self.requests, self.about), (self.tail, self.beside)):
-            newest = table.cursor == 0
-            if outcome.value is not None:
-                table.load(outcome.value.traces)
-            if newest:  # whoever is at the top stays there while requests come in
-                table.jump(end=False)
-            if pane.body is table:
-                self._turn_requests(pane)
-
-    def _turn_requests(self, pane: Pane) -> None:
-        if self._newest is None:
-            pane.turn("loading", "reading the newest requests …")
-        elif self._newest.value is None:
-            self._turn_silent(pane, self._newest)
-        elif not self._newest.value.traces:
-            pane.turn("empty", *NONE.split("\n", 1))
-        else:
-            pane.turn("ready")
+        self.tail.came(outcome)
+        for pane in (self.about, self.beside):
+            if pane.body in (self.tail.inside, self.tail.beside):
+                self.tail.turn(pane, self._turn_silent)
 
     def _turn_silent(self, pane: Pane, outcome: Outcome[Any]) -> None:
         """Say why the traces say nothing: there are none yet, or they cannot be read."""
@@ -165,8 +148,8 @@ class TrafficView(View):
 
     @property
     def _current(self) -> Reading | None:
-        read, shown = self.reading, self._shown
-        return read if read and shown and read.report.epoch == shown.number else None
+        number = self._shown.number if self._shown is not None else None
+        return self.reading if self.reading and self.reading.report.epoch == number else None
 
     @property
     def report(self) -> RouteReport | None:
@@ -174,13 +157,15 @@ class TrafficView(View):
         return self._current.report if self._current is not None else None
 
     def refilter(self) -> None:
-        """Apply the filter to the arms."""
+        """Apply the filter to the arms, with what was read of them last."""
         if self.traffic is not None:
+            decided = self._current.decision if self._current is not None else None
+            self.traffic = msgspec.structs.replace(self.traffic, decision=decided)
             rows = texts.arm_rows(self.traffic, self.report)
             self.show_rows(rows, tuple(texts.haystack(item) for item in rows), texts.FIELDS, _NONE)
 
     def recount(self) -> None:
-        """Say what is going on, where nothing is filtered."""
+        """Say what is going on."""
         super().recount()
         if self.traffic is not None and not self.filter_text and not self.table.sort_name:
             told = texts.summary(self.traffic, self.app.size.width)
@@ -199,10 +184,10 @@ class TrafficView(View):
         if self.traffic is None or shown is None:
             self.about.turn("empty", *_NONE.split("\n", 1))
             return
-        tables = {"epochs": self.epochs, "requests": self.requests}
+        tables = {"epochs": self.epochs, "requests": self.tail.inside}
         self.about.put(tables.get(tab, self.about.bodies[0]))
         if tab == "requests":
-            self._turn_requests(self.about)
+            self.tail.turn(self.about, self._turn_silent)
             self._ask_requests() if top else None
         elif tab in ("epochs", "ladder", "arm") or self._current is not None:
             self.about.turn("ready")
@@ -231,36 +216,35 @@ class TrafficView(View):
     def drill(self) -> None:
         """From the arms into the detail, from an epoch into its report, from a request into its walk."""
         body = self.pane.body
-        if self.active == 0:
+        if body is self.table:
             self.activate(1)
         elif body is self.epochs and self.epochs.current is not None:
             self._open_epoch(self.epochs.current.number)
-        elif body in (self.requests, self.tail) and body.current is not None:
-            self.desk.open_view("incident", body.current.request_id)
+        elif self.tail.under(body) is not None:
+            self.desk.open_view("incident", self.tail.under(body).request_id)
 
     def _open_epoch(self, number: int | None) -> None:
         self.epoch = None if self.traffic and number == self.traffic.epochs[0].number else number
-        self.about.tab = 0
+        self.about.tabs = ()
         self.activate(0)
         self.reload()
 
     def go(self, argument: str) -> None:
         """Open an epoch by its number."""
         number = argument.lstrip("#")
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
+        if number.isascii() and number.isdigit() and len(number) < 10:
+            self.epoch = int(number)
+            self.reload()
+        else:
             self.desk.failed(Outcome(error=f"no epoch is numbered {argument}", hint="`:traffic 12` opens epoch #12"))
-            return
-        self.epoch = int(number)
-        self.reload()
 
     def back(self) -> bool:
         """Out of the detail, then out of a past epoch."""
-        if super().back():
-            return True
-        if self.epoch is not None:
+        went = super().back()
+        if not went and self.epoch is not None:
             self._open_epoch(None)
-            return True
-        return False
+            went = True
+        return went
 
     # words --------------------------------------------------------------------------------------------
 
@@ -287,9 +271,8 @@ class TrafficView(View):
     def copies(self) -> list[tuple[str, str]]:
         """Names of what is under the cursor, and the headless twins."""
         body = self.pane.body
-        trace = body.current if body in (self.requests, self.tail) else None
         epoch = self.epochs.current if body is self.epochs else self._shown
-        return tabs.copies(self.table.current, epoch, trace)
+        return tabs.copies(self.table.current, epoch, self.tail.under(body))
 
     def export(self) -> tuple[str, Any] | None:
         """The report, as ``spine route report --json`` has it."""

@@ -1,6 +1,7 @@
 """What the Traffic screen asks of core: the route with its epochs and pace at each look, and an epoch's report.
 
-A look costs the same however many traces there are; a report reads the whole epoch and is asked for less often.
+A look costs the same however many traces and learners there are; a report, and the verdict on a canary, read the
+whole epoch and are asked for less often where that takes long.
 Part of ``console.source``; it does not know a screen.
 """
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from core.spine import Spine
     from miniobserve.traces import Found
 
-_REST = 20
+_REST = 10
 """A report rests this many times as long as it took to read."""
 _TAIL = 60
 """Requests in a live list."""
@@ -41,8 +42,8 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     shown: Epoch | None
     """The epoch that was asked for, else the newest one."""
     pace: Pace | None
-    decision: Decision | None
-    """What is decided on the canary in force."""
+    decision: Decision | None = None
+    """What was decided on the canary when its report was read; a look leaves it open."""
     problem: str
     """Why the traces say nothing; empty where they do."""
     hint: str
@@ -56,6 +57,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A report, when it was read and how long that took."""
 
     report: RouteReport
+    decision: Decision | None
+    """On the canary, where its epoch is in force now."""
     at: datetime
     took: timedelta
 
@@ -77,7 +80,7 @@ class TrafficSource:
         found = tuple(epochs(state, registry.events()))
         shown = next((each for each in found if each.number == epoch), found[0] if found else None)
         refused = {"": route_denied(state)}
-        measured = decision = None
+        measured = None
         problem = hint = ""
         if shown is not None:
             refused |= {arm.sha: denied(state, arm.sha, self._spine.settings.env) for arm in shown.route.arms}
@@ -88,15 +91,11 @@ class TrafficSource:
                     measured = pace(self._spine.traces, shown.route, moment)
             except SpineError as error:
                 problem, hint = error.message, error.hint
-            if ended is None and not problem:
-                decision, why = considered(lambda: self._spine.traces, shown.route, shown.since, now)
-                problem = why or ""
         untraced = bool(problem) and self._untraced()
         return Traffic(
             epochs=found,
             shown=shown,
             pace=measured,
-            decision=decision,
             problem="no request has been traced yet" if untraced else problem,
             hint="start the server with `spine serve`; each answer leaves a trace" if untraced else hint,
             untraced=untraced,
@@ -115,11 +114,14 @@ class TrafficSource:
             return self._spine.traces.list(limit=_TAIL, before_ns=before)
 
     def report(self, epoch: Epoch, clock: Callable[[], datetime]) -> Reading:
-        """What the arms of an epoch did, as ``spine route report`` tells it."""
+        """What the arms of an epoch did, as ``spine route report`` tells it, and what ``spine route show`` decides."""
         from core.routereport import route_report
 
         began = clock()
         with storage_errors():
             report = route_report(self._spine.traces.evidence, epoch.route, epoch.since)
+        decision = None
+        if epoch.until is None and self.at is None:
+            decision, _ = considered(lambda: self._spine.traces, epoch.route, epoch.since, began)
         ended = clock()
-        return Reading(report=report, at=ended, took=ended - began)
+        return Reading(report=report, decision=decision, at=ended, took=ended - began)

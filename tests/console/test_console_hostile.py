@@ -155,7 +155,7 @@ def reading(s: str, n: int) -> Reading:
         difference=Comparison(graded=apart, accepted=None, errors=apart, latency=apart, latency_fixed_p=0.5),
         shadow=ShadowReport(pairs=square, p_by_unit=0.5, buckets=(square,)),
     )  # fmt: skip
-    return Reading(report=report, at=datetime.now(UTC), took=timedelta(0))
+    return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
 
 
 class Hostile(Source):
@@ -320,7 +320,7 @@ async def test_traffic(hostile: Hostile, run_console: Any) -> None:
             for tab in range(len(view.about.tabs)):
                 view.about.tab = tab
                 view.draw_tab()
-                drawn(desk, view.about.body, view.about._blank, view.table, view.tail)
+                drawn(desk, view.about.body, view.about._blank, view.table, view.tail.beside)
             view._reported(Outcome(error=s or "x", hint=s))
             view.set_filter(s)
             drawn(desk)

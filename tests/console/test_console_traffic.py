@@ -289,7 +289,7 @@ class Slow(Source):
     def report(self, *asked: Any) -> Reading:
         self.read += 1
         found = super().report(*asked)
-        return Reading(report=found.report, at=self.time, took=timedelta(seconds=10))
+        return Reading(report=found.report, decision=found.decision, at=self.time, took=timedelta(seconds=10))
 
 
 async def test_a_report_that_is_slow_to_read_rests_and_the_route_does_not(
@@ -297,7 +297,7 @@ async def test_a_report_that_is_slow_to_read_rests_and_the_route_does_not(
 ) -> None:
     source = Slow(spine)
     async with run_console(source, screen="traffic", clock=lambda: source.time, interval=3600) as desk:
-        for seconds, read in ((0, 1), (2, 1), (190, 1), (200, 2), (202, 2)):
+        for seconds, read in ((0, 1), (2, 1), (98, 1), (100, 2), (102, 2)):
             source.time = LATER + timedelta(seconds=seconds)
             desk.app.look()
             await desk.settle()
