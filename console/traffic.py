@@ -59,6 +59,8 @@ class TrafficView(View):
         self.epoch: int | None = None
         """The epoch that was asked for; None for the one in force."""
         self._again = False  # a report that rests is wanted all the same
+        self._under_way: int | None = None
+        """The epoch whose report is being read: asking again would drop its answer, look after look."""
         self._failure: Outcome[Any] | None = None
 
     def compose(self) -> ComposeResult:
@@ -109,11 +111,12 @@ class TrafficView(View):
 
     def _ask_report(self, shown: Epoch) -> None:
         source, clock, known = self.desk.source, self.desk.clock, self._current
-        if known is None or self._again or known.rested(self.now()):
-            self._again = False
+        if self._under_way != shown.number and (known is None or self._again or known.rested(self.now())):
+            self._again, self._under_way = False, shown.number
             self.ask("report", lambda: source.report(shown, clock), self._reported)
 
     def _reported(self, outcome: Outcome[Reading]) -> None:
+        self._under_way = None
         self._failure = None if outcome.ok else outcome
         if outcome.value is None:
             self.desk.failed(outcome)

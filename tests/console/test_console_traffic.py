@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import console_seed
@@ -308,3 +310,23 @@ async def test_a_report_that_is_slow_to_read_rests_and_the_route_does_not(
         assert "numbers 32 s old" in desk.lines()[2]
         await desk.press("r")
         assert source.read == 3, "r reads everything again"
+
+
+class Long(Source):
+    """Needs longer for a report than lies between two looks, and counts them."""
+
+    read = 0
+
+    def report(self, *asked: Any) -> Reading:
+        self.read += 1
+        threading.Event().wait(1.5)
+        return msgspec.structs.replace(super().report(*asked), took=timedelta(seconds=10))
+
+
+async def test_a_report_that_outlasts_a_look_is_not_asked_for_again(
+    spine: Spine, canary: None, run_console: Any
+) -> None:
+    source = Long(spine)
+    async with run_console(source, screen="traffic", interval=0.3) as desk:
+        assert "115/153" in row_of(desk, "stable")
+        assert source.read == 1, "asked for at every look, its answer would never have been the newest"
