@@ -20,6 +20,8 @@ SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "registry": ("registry", ("j", "right_square_bracket")),
     "lineage": ("lineage", ("l", "j", "j", "j")),
     "traffic": ("traffic", ("j",)),
+    "drift": ("drift", ("right_square_bracket",)),
+    "cost": ("cost", ()),
     "ledger": ("ledger", ("j",)),
 }
 """Name of a picture → the screen, and the keys pressed before it is taken."""

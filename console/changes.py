@@ -16,16 +16,15 @@ import msgspec
 
 from console import rollouts
 from console.plan import WHOLE, Ask, Plan, Touched, next_semver
-from core.errors import BadInput, Refused
+from console.verbs import VERBS
+from core.errors import Refused
 from core.exposure import known_rate
 from core.position import denied, prod_or, route_denied
 from core.rollout import under_way
-from core.text import short, visible
-from core.traffic import FULL, weight_of
+from core.text import short
+from core.traffic import FULL
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from core.incident import Walk
     from core.spine import Spine
     from core.state import Known, State
@@ -126,6 +125,34 @@ class Changes:
             item=item,
         )
 
+    def plan_report(self, day: str) -> Plan:
+        """What recording a day's drift report would change: it is counted now, and only what was counted is sent.
+
+        Raises:
+            Refused: the newest report says just this.
+            BadInput, Unavailable, Damaged: it cannot be counted or compared.
+        """
+        from core.driftday import days, measure, recorded
+        from core.driftwords import told
+
+        state = self._spine.registry.state()
+        report = measure(self._spine, day)
+        event = days(self._spine).get(day)
+        before = recorded(self._spine, event) if event is not None else None
+        if before is not None and before.report == report:
+            raise Refused(f"the newest report of {day} says just this", "nothing was changed")
+        return Plan(
+            verb="report",
+            sha=report.entry_sha,
+            name=day,
+            env=prod_or(state, self._spine.settings.env),
+            seq=state.seq,
+            key="",
+            before=f"#{before.event.seq}: {told(before.report)}" if before is not None else "no report",
+            after=told(report),
+            item=report,
+        )
+
     def _touches(self, verb: str, state: State, sha: str) -> Touched:
         """The arms whose learners a change reaches, with their share and the requests of the last hour."""
         route = state.route
@@ -163,13 +190,15 @@ class Changes:
         """
         from core.spine import Spine
 
-        if plan.item is not None:
+        if plan.in_file:
             from core.neverregress import add
 
             added = add(self._spine.settings.eval_baseline, plan.item, expected=plan.key)
             return f"{plan.name} {_PAST[plan.verb]} ({added.items} items); review and commit the file"
         with Spine(self._spine.settings, readonly=False) as spine:
-            do: Any = _VERBS[plan.verb]
+            if plan.verb == "report":
+                return _report(spine, plan)
+            do: Any = VERBS[plan.verb]
             receipt = do(spine, plan, values)
         event = receipt.event
         if plan.verb in rollouts.VERBS:
@@ -180,76 +209,11 @@ class Changes:
         return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{earlier}"
 
 
-def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    from pathlib import Path
+def _report(spine: Spine, plan: Plan) -> str:
+    from core.driftday import record
 
-    file = values.get("verdict", "").strip()
-    verdict = _verdict(spine, Path(file).expanduser()) if file else None
-    return spine.registry.promote(
-        plan.sha, values["semver"], reason=values["reason"], verdict=verdict, expected=plan.seq, key=plan.key
-    )
-
-
-def _verdict(spine: Spine, file: Path) -> Any:
-    from core.promotion import Attempt
-
-    try:
-        envelope = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
-    return Attempt(spine, envelope)
-
-
-def _plain(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
-    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        verb = getattr(spine.registry, method)
-        return verb(plan.sha, reason=values["reason"], expected=plan.seq, key=plan.key)
-
-    return do
-
-
-def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    return spine.registry.canary(
-        plan.sha, weight_bp=_typed(values), reason=values["reason"], expected=plan.seq, key=plan.key
-    )
-
-
-def _shadow(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    share = _typed(values) or FULL
-    return spine.registry.route_shadow(
-        plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key
-    )
-
-
-def _weight(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    weight_bp = weight_of(values["weight"])
-    return spine.registry.weigh(weight_bp, reason=values["reason"], expected=plan.seq, key=plan.key)
-
-
-def _typed(values: Mapping[str, str]) -> int | None:
-    text = values.get("weight", "").strip()
-    return weight_of(text) if text else None
-
-
-def _moved(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
-    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        return getattr(spine.registry, method)(reason=values["reason"], expected=plan.seq, key=plan.key)
-
-    return do
-
-
-_VERBS: dict[str, Callable[[Spine, Plan, Mapping[str, str]], Any]] = {
-    "canary": _canary,
-    "shadow": _shadow,
-    "weight": _weight,
-    "advance": _moved("advance"),
-    "abort": _moved("abort"),
-    "promote": _promote,
-    "rollback": _plain("rollback"),
-    "route": _plain("route_single"),
-    "release": _plain("release"),
-    "tombstone": _plain("tombstone"),
-}
+    made = record(spine, plan.item, expected=plan.seq)
+    return f"#{made.event.seq} {made.event.kind} {plan.name} {plan.item.status}"
 
 
 def _asks(verb: str, state: State, reason: str, *, signed: bool) -> tuple[Ask, ...]:

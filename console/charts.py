@@ -6,7 +6,7 @@ Pure. It takes counts by name and does not know what the names mean.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -51,12 +51,31 @@ def tables(buckets: Mapping[str, Any], views: Mapping[str, Any]) -> tuple[list[G
 
 
 def heat(grid: Grid, width: int) -> list[Line]:
-    """A table of percentages, coloured from bad to good; columns that do not fit are named below."""
-    label = min(_LABEL, 2 + max((cells(name) for name in grid.rows), default=0))
-    room = max(1, (width - label - 1) // _LEAST)
-    shown, left = grid.columns[:room], grid.columns[room:]
-    cell = max(_LEAST, min(_MOST, (width - label - 1) // max(1, len(shown))))
-    cell = min(cell, max(_LEAST, 2 + max(cells(name) for name in shown)))
+    """A table of percentages, coloured from bad to good."""
+    counts = [n for _, _, n in grid.cells.values() if n]
+    least, most = min(counts, default=0), max(counts, default=0)
+    note = f"percentages, n = {least:,}{f' to {most:,}' if most > least else ''} a cell" if counts else ""
+    return matrix(grid.rows, grid.columns, width, lambda *at: _cell(grid.cells.get(at[:2]), at[2]), note=note)
+
+
+def matrix(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    width: int,
+    draw: Callable[[str, str, int], Line],
+    *,
+    note: str,
+    least: int = _LEAST,
+) -> list[Line]:
+    """Rows by columns; ``draw`` is given a row, a column and the width of its cell, which is ``least`` or more.
+
+    The note stands below, and under it the names of columns there is no room for.
+    """
+    label = min(_LABEL, 2 + max((cells(name) for name in rows), default=0))
+    room = max(1, (width - label - 1) // least)
+    shown, left = columns[:room], columns[room:]
+    cell = max(least, min(_MOST, (width - label - 1) // max(1, len(shown))))
+    cell = min(cell, max(least, 2 + max(cells(name) for name in shown)))
     heads = [_head(name, cell - 1) for name in shown]
     lines = []
     for number in range(max(len(head) for head in heads)):
@@ -64,13 +83,9 @@ def heat(grid: Grid, width: int) -> list[Line]:
         lines.append(
             row(safe(" " * (label + 1)), *(cut(safe(f"{word} ", "muted"), cell, right=True) for word in words))
         )
-    for name in grid.rows:
-        values = [_cell(grid.cells.get((name, column)), cell) for column in shown]
-        lines.append(row(cut(safe(f" {name}"), label + 1), *values))
-    counts = [n for _, _, n in grid.cells.values() if n]
-    if counts:
-        least, most = min(counts), max(counts)
-        lines.append(safe(f" percentages, n = {least:,}{f' to {most:,}' if most > least else ''} a cell", "faint"))
+    lines += [row(cut(safe(f" {name}"), label + 1), *(draw(name, column, cell) for column in shown)) for name in rows]
+    if note:
+        lines.append(safe(f" {note}", "faint"))
     if left:
         lines.append(safe(f" {len(left)} more columns ({', '.join(left)}): zoom (z) or widen the window", "faint"))
     return lines

@@ -34,7 +34,8 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         from core.errors import BadInput
 
         raise BadInput(
-            "the console needs a terminal", "every screen has a headless twin: spine list, lineage, incident, history"
+            "the console needs a terminal",
+            "every screen has a headless twin: spine list, lineage, drift, cost, incident, history",
         )
     from console.app import Console
     from console.changes import Changes

@@ -36,7 +36,9 @@ _TITLES = {
     "weight": "weight",
     "advance": "next step",
     "abort": "abort",
+    "report": "drift report",
 }
+_ABOUT = {"report": "day"}
 _COMMAND = "command"
 
 
@@ -166,7 +168,10 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         after = plan.after.replace("SEMVER", values.get("semver", ""), 1)
         after = after.replace("WEIGHT", "…" if weight is None else f"{weight / 100:g} %", 1)
         facts = [
-            ("entry", row(safe(plan.name, "strong"), safe(f"  {short(plan.sha)}", "muted"))),
+            (
+                _ABOUT.get(plan.verb, "entry"),
+                row(safe(plan.name, "strong"), safe(f"  {short(plan.sha)}", "muted")),
+            ),
             ("before", safe(plan.before)),
             ("after", row(safe("→ ", "accent"), safe(after))),
         ]
@@ -174,6 +179,7 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
             facts += self._step(plan.step, weight, typed=bool(values.get("weight", "").strip()))
         if plan.item is None:
             facts += [("gate", self._gate()), ("touches", safe(touched(reached(plan, values))))]
+        if not plan.in_file:
             facts.append(("decided on", safe(f"ledger #{plan.seq}; sent only while that is the newest event", "muted")))
         return facts
 

@@ -10,6 +10,8 @@ _NAMES = {
     "lineage": "lineage",
     "traffic": "traffic",
     "route": "traffic",
+    "drift": "drift",
+    "cost": "cost",
     "incident": "incident",
     "traces": "incident",
     "ledger": "ledger",

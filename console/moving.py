@@ -44,6 +44,14 @@ class Moving:
         """Open the Traffic."""
         self._app.open_view("traffic")
 
+    def action_screen_drift(self) -> None:
+        """Open the Drift."""
+        self._app.open_view("drift")
+
+    def action_screen_cost(self) -> None:
+        """Open the Cost."""
+        self._app.open_view("cost")
+
     def action_screen_incident(self) -> None:
         """Open the Incidents."""
         self._app.open_view("incident")
@@ -58,11 +66,11 @@ class Moving:
             self._app.open_view("lineage", self._view.target())
 
     def action_incident(self) -> None:
-        """Show the requests the entry here answered."""
-        if self._view is not None and self._view.target():
-            sha = self._view.target()
+        """Show the requests this is about."""
+        asked = self._view.requests() if self._view is not None else ""
+        if asked:
             self._app.open_view("incident")
-            self._app.filter_by(f"sha:{sha}")
+            self._app.filter_by(asked)
 
     def action_last(self) -> None:
         """Go to the screen before this one."""
@@ -85,7 +93,9 @@ class Moving:
     def action_jump(self) -> None:
         """Open the jump prompt."""
         self._app.prompt.open(
-            ":", "", "registry · lineage REF · traffic · incident ID · history · at TIME · rw · ro · info · q"
+            ":",
+            "",
+            "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME · rw · ro · q",
         )
 
     def action_palette(self) -> None:

@@ -87,7 +87,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     step: Step | None = None
     """Where a weight is changed."""
     item: Any = None
-    """The never-regress item, where that is what is added."""
+    """The never-regress item or the drift report, where that is what is added."""
+
+    @property
+    def in_file(self) -> bool:
+        """True where a file is changed and no ledger."""
+        return self.verb == "never_regress"
 
     @property
     def fields(self) -> tuple[Ask, ...]:
@@ -161,8 +166,10 @@ def next_semver(taken: Iterable[str]) -> str:
 
 def command_of(plan: Plan, values: Mapping[str, str]) -> str:
     """The headless command that does the same; with its key it also tells what became of it."""
-    if plan.verb == "never_regress":
+    if plan.in_file:
         return f"spine incident {shlex.quote(plan.name)} --never-regress"
+    if plan.verb == "report":
+        return f"spine drift report --day {shlex.quote(plan.name)}"
     words = [*_WORDS[plan.verb], *([] if plan.verb in WHOLE else [short(plan.sha)])]
     for ask in plan.asks:
         text = values.get(ask.id, "")

@@ -14,6 +14,8 @@ _VIEWS = {
     "registry": "RegistryView",
     "lineage": "LineageView",
     "traffic": "TrafficView",
+    "drift": "DriftView",
+    "cost": "CostView",
     "incident": "IncidentView",
     "ledger": "LedgerView",
 }

@@ -22,6 +22,8 @@ from core.times import moment
 
 if TYPE_CHECKING:
     from core.corpus import Search
+    from core.costday import Costs, Step
+    from core.drifttrend import Trend
     from core.entries import Detail, Entry
     from core.gating import Gated
     from core.incident import Walk
@@ -168,6 +170,18 @@ class Source(TrafficSource):
     def walk(self, request_id: str) -> Walk:
         """One request, walked back to its evidence."""
         return self._spine.incident(request_id)
+
+    def drift(self) -> Trend:
+        """Every day with a drift report, or with requests and none."""
+        from core.drifttrend import trend
+
+        return trend(self._spine, at=self.at)
+
+    def costs(self, now: datetime, step: Step) -> Costs:
+        """What each entry's answers cost, every trace added up; ``step`` is told how far that is."""
+        from core.costday import measured
+
+        return measured(self._spine, None, now, step, at=self.at)
 
     def moment(self, text: str) -> str | None:
         """The time a person typed; None for ``now``."""

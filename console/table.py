@@ -86,6 +86,12 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self._passes = passes
         self._arrange(held)
 
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Draw other columns; the order of the rows is kept."""
+        self.columns = tuple(columns)
+        self._shown = (-1, [])
+        self.refresh()
+
     @property
     def current(self) -> Any | None:
         """The row under the cursor."""

@@ -135,8 +135,12 @@ class View(Horizontal):
         """SHA of the entry this is about, or nothing."""
         return ""
 
+    def requests(self) -> str:
+        """The filter that shows the requests this is about, or nothing."""
+        return f"sha:{self.target()}" if self.target() else ""
+
     def goal(self, _verb: str) -> tuple[str, str]:
-        """SHA of the entry a change here would be about, and the reason to suggest for it."""
+        """SHA of the entry (or the day) a change here would be about, and the reason to suggest for it."""
         return self.target(), ""
 
     def walked(self) -> Any:
@@ -261,14 +265,11 @@ class View(Horizontal):
 
     def back(self) -> bool:
         """Undo the last step inside this screen; False where there is none."""
-        if self.zoomed:
-            self.zoomed = False
-            self.activate(0)
-            return True
-        if self.active:
-            self.activate(0)
-            return True
-        return False
+        if not (self.zoomed or self.active):
+            return False
+        self.zoomed = False
+        self.activate(0)
+        return True
 
     def now(self) -> datetime:
         """The time."""

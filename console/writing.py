@@ -131,6 +131,10 @@ class Writing:
         """Ask to add the sentence to what may never regress."""
         self._ask_for("never_regress")
 
+    def action_report(self) -> None:
+        """Ask to record the day's drift report."""
+        self._ask_for("report")
+
     def _ask_for(self, verb: str) -> None:
         app, view = self._app, self._app.view
         action = BY_ID[verb]
@@ -150,6 +154,8 @@ class Writing:
             walk = view.walked()
             return lambda: changes.plan_never_regress(walk)
         sha, why = view.goal(verb)
+        if verb == "report":
+            return lambda: changes.plan_report(sha)
         return lambda: changes.plan(verb, sha, reason=why)
 
     def _posted(self, slot: str) -> Any:
@@ -199,7 +205,7 @@ class Writing:
 
     def _outdated(self, plan: Plan) -> str | None:
         pulse = self._app.pulse
-        if plan.item is None and pulse is not None and pulse.seq > plan.seq:
+        if not plan.in_file and pulse is not None and pulse.seq > plan.seq:
             return f"the ledger moved from #{plan.seq} to #{pulse.seq} meanwhile; nothing was changed"
         return self.refusal()
 
@@ -241,7 +247,7 @@ class Writing:
         if self._app.sending is None:
             return ""
         plan, values = self._app.sending
-        if plan.item is not None:
+        if plan.in_file:
             return "a change of the baseline was under way: `git diff` shows what became of it"
         command = visible(command_of(plan, values), 1200)
         return f"{plan.verb} was under way. This tells what became of it, or does it where nothing did:\n  {command}"

@@ -200,6 +200,8 @@ class Reader:
                 digest.update(data)
                 target.write(data)
                 left -= len(data)
+            target.flush()
+            os.fsync(target.fileno())
         self._take(-size % BLOCK)
         return Member(name, size, digest.hexdigest())
 

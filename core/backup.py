@@ -85,9 +85,7 @@ def place_of(settings: Settings, name: str) -> Path | None:
     if not rest:
         stem = head.removesuffix(".db")
         return database(settings, stem) if stem in DATABASES and head != stem else None
-    if head == "cache" and not _SHA.fullmatch(rest.partition("/")[0]):
-        return None
-    return folders(settings)[head] / rest if head in FOLDERS else None
+    return folders(settings)[head] / rest if head in FOLDERS and _belongs(head, rest) else None
 
 
 def folders(settings: Settings) -> dict[str, Path]:
@@ -143,6 +141,8 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
             if part not in without and not (part == "mlartifacts" and "mlflow" in without):
                 _add(archive, part, folder, warnings, progress)
         warnings += _absent(events, archive.members)
+        if "traces" not in without and not settings.parquet.is_relative_to(settings.home):
+            warnings.append(f"closed days in {visible(str(settings.parquet), 120)}, outside of the home, are not kept")
         parts = tuple(counted(archive.members))
         manifest = _seal(archive, settings, head, str(events[0].body.get("env", "dev")) if events else "dev")
     return Backup(
@@ -175,8 +175,14 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
             live.execute("ROLLBACK")
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.OperationalError as error:
-        hint = "another process writes; try again" if "locked" in str(error) else "check that it may be read"
-        raise Unavailable(f"{source}: {visible(str(error), 120)}", hint) from error
+        said = visible(str(error), 120)
+        if "full" in said:
+            raise Unavailable(
+                f"{target.parent} has no room for a copy of {source.name}: {said}",
+                "a backup needs room beside it for the largest database; make some, or write it elsewhere",
+            ) from error
+        hint = "another process writes; try again" if "locked" in said else "check that it may be read"
+        raise Unavailable(f"{source}: {said}", hint) from error
     except sqlite3.DatabaseError as error:
         raise Damaged(
             f"{source} is not a sound database: {visible(str(error), 120)}", "restore it from an earlier backup"

@@ -7,6 +7,7 @@ the way in, and another model than the reviewed one goes no further.
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -72,14 +73,12 @@ def fetch(spine: Spine, candidate: Candidate, target: Path) -> None:
     """
     if target.exists():
         raise BadInput(f"{visible(str(target), 120)} is there already", "name a folder that is not")
+    target.parent.mkdir(parents=True, exist_ok=True)
     with spine.artifacts.fetched(candidate.run_id) as folder:
-        found = read_bundle(folder).sha
-        if found != candidate.sha:
-            raise Damaged(
-                f"run {candidate.run_id} holds {short(found)}, and {short(candidate.sha)} was asked for",
-                "correct the request and have it reviewed again, or find out who wrote into the run",
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        kept = read_bundle(folder, store=target).sha
-    if kept != candidate.sha:
-        raise Damaged(f"run {candidate.run_id} changed while it was read", "find out who writes into it")
+        found = read_bundle(folder, store=target).sha  # what is kept is what was hashed
+    if found != candidate.sha:
+        shutil.rmtree(target)
+        raise Damaged(
+            f"run {candidate.run_id} holds {short(found)}, and {short(candidate.sha)} was asked for",
+            "correct the request and have it reviewed again, or find out who wrote into the run",
+        )

@@ -139,8 +139,8 @@ class Corpora:
                 yield line
         self._check(dvc_hash, digest.hexdigest(), path)
 
-    def verify(self, dvc_hash: str, *, sha256: str | None = None, pull: bool = False) -> Search:
-        """Hash a corpus' bytes again; with ``sha256`` that digest must hold too.
+    def verify(self, dvc_hash: str, *, sha256: Any = None, pull: bool = False) -> Search:
+        """Hash a corpus' bytes again; with ``sha256``, whatever a manifest says there, that digest must hold too.
 
         Raises:
             Damaged: one of the hashes does not hold.
@@ -152,7 +152,8 @@ class Corpora:
             digest.update(raw)
         found = digest.hexdigest()
         if sha256 is not None and found != sha256:
-            raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {sha256[:12]}", _WAY_OUT)
+            said = visible(str(sha256)[:12], 12)
+            raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {said}", _WAY_OUT)
         return Search(dvc_hash=dvc_hash, pattern="", rows=rows, matched=0, shown=(), md5=dvc_hash, sha256=found)
 
     def search(self, dvc_hash: str, pattern: str, *, limit: int = 20, patience: float = PATIENCE) -> Search:

@@ -48,13 +48,23 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[EntryCost, ...]
 
 
-def measured(spine: Spine, day: str | None, now: datetime, step: Step = lambda _done, _total: None) -> Costs:
-    """The figures of a day's requests (UTC), or of every one; entries without a request are listed without prices."""
-    priced = entries(spine)
+def measured(
+    spine: Spine, day: str | None, now: datetime, step: Step = lambda _done, _total: None, *, at: str | None = None
+) -> Costs:
+    """The figures of a day's requests (UTC), or of every one; entries without a request are listed without prices.
+
+    With ``at`` (RFC 3339 UTC) they are those of that moment: its entries, the requests that had started, and idle
+    hours up to it in place of ``now``.
+    """
+    priced = entries(spine, at)
+    if at is not None:
+        now = datetime.fromisoformat(at)
     with storage_errors():
         database = connect(spine.settings.traces, readonly=True)
         try:
             since, until = bounds(day) if day is not None else (0, 2**63 - 1)
+            if at is not None:
+                until = min(until, int(now.timestamp()) * 10**9 + (now.microsecond + 1) * 1000)
             meters, seen, total = metered(()), 0, count(database, since, until)
             for page in pages(database, since, until, Spent):
                 metered(page, meters)
@@ -65,11 +75,11 @@ def measured(spine: Spine, day: str | None, now: datetime, step: Step = lambda _
     return Costs(of=day or "every day", at=now, requests=seen, entries=costs(priced, meters, now))
 
 
-def entries(spine: Spine) -> tuple[Priced, ...]:
+def entries(spine: Spine, at: str | None = None) -> tuple[Priced, ...]:
     """Every entry that was not taken away, in the order they were registered."""
     return tuple(
         Priced(sha=e.sha, semver=e.semver, variant=e.variant, parent_sha=e.parent_sha, total=e.total)
-        for e in spine.registry.list()
+        for e in spine.registry.list(at)
         if e.status != "tombstoned"
     )
 

@@ -117,11 +117,14 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     expected: dict[str, Expected] = {}
 
     @property
+    def ranked(self) -> list[tuple[str, Feature]]:
+        """The features, worst first: by status, then by PSI."""
+        return sorted(self.features.items(), key=lambda item: (-LEVELS.index(item[1].status), -(item[1].psi or 0.0)))
+
+    @property
     def worst(self) -> tuple[str, Feature] | None:
         """The feature that is worst by status, then by PSI."""
-        rank = {name: (LEVELS.index(f.status), f.psi or 0.0) for name, f in self.features.items()}
-        name = max(rank, key=lambda name: rank[name], default=None)
-        return None if name is None else (name, self.features[name])
+        return next(iter(self.ranked), None)
 
 
 class Live(msgspec.Struct):

@@ -13,6 +13,7 @@ import msgspec
 
 from core.drift import DriftReport
 from core.driftday import KIND, digest_of
+from core.driftwords import told
 from core.errors import Damaged
 from core.finding import Finding, finding
 from core.ledger import Event
@@ -58,7 +59,7 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
         ) from error
     file = folder / str(event.body.get("file"))
     equal = _equal(file, raw)
-    parts = [f"{day}  {_told(report)}", f"#{event.seq}"]
+    parts = [f"{day}  {told(report)}", f"#{event.seq}"]
     if not own:
         parts.append(f"against {short(report.entry_sha)}, which answered most that day")
     if event.at < of_ns(trace.started_ns):
@@ -74,16 +75,6 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
         "drift": msgspec.to_builtins(report),
     }
     return finding(2, visible("; ".join(parts), 300), "verified", found, command)
-
-
-def _told(report: DriftReport) -> str:
-    worst = report.worst
-    text = f"{report.status}, n {report.window.n:,}"
-    if worst is not None and worst[1].psi is not None:
-        text += f", worst {worst[0]} PSI {worst[1].psi:.3f} (p {worst[1].p:.2g})"
-    if report.expected_accuracy is not None:
-        text += f", expected accuracy {100 * report.expected_accuracy:.1f} %"
-    return text
 
 
 def _unvouched(day: str, file: Path) -> Finding:

@@ -68,10 +68,11 @@ def measure(
     return judge_day(day=day, entry_sha=sha, reference=reference, live=live, window=window, evaluated=evaluated)
 
 
-def record(spine: Spine, report: DriftReport) -> Reported:
+def record(spine: Spine, report: DriftReport, *, expected: int | None = None) -> Reported:
     """Put a report away, write its event where it is news, and its file.
 
     Raises:
+        Conflict: ``expected`` is not the newest event's seq any more; nothing was recorded.
         Unavailable: the file cannot be written; the event stands.
     """
     raw = msgspec.json.encode(report)
@@ -90,7 +91,7 @@ def record(spine: Spine, report: DriftReport) -> Reported:
     def decide(state: State) -> list[Draft]:
         return [] if _same(newest(spine, state.seq, name), digest) else [Draft(kind="drift_reported", body=body)]
 
-    done: Receipt | None = History(spine.ledger).change(decide, sha=report.entry_sha)
+    done: Receipt | None = History(spine.ledger).change(decide, sha=report.entry_sha, expected=expected)
     event = done.event if done is not None else newest(spine, None, name)
     assert event is not None
     _write(spine.settings.drift_reports / name, msgspec.json.format(raw, indent=1) + b"\n")
@@ -125,10 +126,13 @@ def recorded(spine: Spine, event: Event) -> Reported:
     return Reported(report=report, digest=digest, event=event)
 
 
-def days(spine: Spine) -> dict[str, Event]:
-    """Each reported day's newest event, oldest day first; reports against other entries are not among them."""
+def days(spine: Spine, at: str | None = None) -> dict[str, Event]:
+    """Each reported day's newest event, oldest day first; reports against other entries are not among them.
+
+    With ``at`` (RFC 3339 UTC) it is as it was at that moment.
+    """
     found: dict[str, Event] = {}
-    for event in spine.registry.events():
+    for event in spine.registry.events(at):
         day = str(event.body.get("day"))
         if event.kind == KIND and event.body.get("file") == f"{day}.json":
             found[day] = event

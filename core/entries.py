@@ -22,6 +22,9 @@ from core.text import short
 EVIDENCE = ("train_manifest", "corpus_manifest", "eval_report")
 """Files beside a bundle's weights that are evidence and not identity, without ``.json``."""
 
+NAMED_CORPORA = 4
+"""Corpora that an entry's event has room for; where it names so many, its manifest may name more."""
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the registry."""
@@ -40,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     total: Count | None
     false_accept: Count | None
     corpora: tuple[str, ...]
-    """DVC hashes of what it was trained on."""
+    """DVC hashes of what it was trained on, at most ``NAMED_CORPORA`` of them."""
     run_id: str | None
     size_bytes: int
     registered_at: str
@@ -84,7 +87,7 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "run_id": run_id or _run_id(manifest),
         "size": sum(file.size for file in bundle.files),
         "evidence": evidence,
-        "corpora": [str(c.get("dvc_hash"))[:64] for c in _corpora(manifest)][:4],
+        "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
     }
     if report is not None:
         body["total"] = [report.total.k, report.total.n]
@@ -160,7 +163,8 @@ def _object(bundle: Bundle, name: str) -> dict[str, Any]:
     return value
 
 
-def _corpora(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def corpora_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The corpora a training manifest names."""
     corpora = manifest.get("corpora")
     return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
 

@@ -59,7 +59,7 @@ def evaluate(spine: Spine, source: str, baseline: Baseline, *, runs: int, told: 
     eval_set = checked(baseline.eval_set, spine.settings.root)
     with _source(spine, source) as (sha, folder, parent, own):
         reports = [_one(spine, folder, parent, eval_set, run, told) for run in range(1, runs + 1)]
-        kept = _kept(spine, folder, parent, baseline.never_regress)
+        kept = still_right(spine, folder, parent, baseline.never_regress)
     for number, report in enumerate(reports, 1):
         _of_this_set(report, baseline)
         _repeats(reports[0], report, number)
@@ -93,8 +93,8 @@ def _one(spine: Spine, folder: Path, parent: Path | None, eval_set: Path, run: i
         return dict(workload.evaluate(folder, parent, eval_set, lambda done, total: told(run, done, total)))
 
 
-def _kept(spine: Spine, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:
-    """Item id → whether the model still gets it right."""
+def still_right(spine: Spine, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:
+    """Never-regress item id → whether a bundle that was verified just now still gets it right."""
     if not items:
         return {}
     workload = spine.workload

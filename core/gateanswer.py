@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.errors import Refused
+from core.errors import BadInput, Refused
 from core.finding import Finding, finding
 from core.ledger import Event
 from core.standing import WORDS, standing
@@ -63,13 +63,28 @@ def _signed(promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict
 
 
 def disagreement(signed: SignedVerdict, promoted: Event, hash_at: Hashes) -> str | None:
-    """What a verdict whose signature holds says against the promotion that names it; None where nothing."""
+    """What a verdict whose signature holds says against the promotion that names it; None where nothing.
+
+    Its result is computed again from the counts and the policy that it states.
+    """
+    from core.grounds import against_then, decided_again  # loaded where a signed verdict is looked at
+
     said = signed.statement.predicate
+    named = promoted.body["verdict"]
     about = signed.statement.subject[0].digest.get("sha256", "")
-    if about != promoted.body.get("sha"):
-        return f"it is about {visible(short(about))}"
+    for sha in (about, said.candidate.entry_sha):
+        if sha != promoted.body.get("sha"):
+            return f"it is about {visible(short(sha))}"
     if said.result != "pass":
         return f"it says {visible(said.result, 20)}"
+    if named.get("key") != signed.key.id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
+        return "the promotion's event names another key or report"
+    try:
+        again = decided_again(said, *against_then(said)).result
+    except BadInput as error:
+        return f"it cannot be decided again: {error.message}"
+    if again != "pass":
+        return f"it says pass, and its own counts say {again}"
     if said.ledger.seq >= promoted.seq or hash_at(said.ledger.seq) != said.ledger.hash:
         return f"it was decided on another ledger than this one's #{said.ledger.seq}"
     return None

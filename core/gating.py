@@ -13,12 +13,13 @@ import msgspec
 from core.baseline import read_baseline
 from core.comparison import Decision
 from core.errors import BadInput, Refused
+from core.evaluating import still_right
 from core.judge import judge, read_submission
 from core.keys import SigningKey
-from core.promotion import committed, signed
+from core.promotion import in_force, signed, stable_of
 from core.spine import Spine
+from core.statement import rival
 from core.text import short, visible
-from core.workload import workload_errors
 
 
 class Gated(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,8 @@ def gate_entry(
 ) -> Gated:
     """Gate a registered entry as ``compare_entry`` does, and write the decision down as a ``gated`` event.
 
-    ``report`` is a fresh report of that entry, to be gated instead of the one it was registered with.
+    With another baseline or tolerance than the project's it is a trial, and no event is written. ``report`` is a
+    fresh report of that entry, to be gated instead of the one that counts for it.
 
     Raises:
         UnknownRef, AmbiguousRef: no or several entries have that name.
@@ -63,6 +65,8 @@ def gate_entry(
     """
     raw = _read(baseline)
     gated = _compared(spine, ref, raw, tolerance_pp, report)
+    if tolerance_pp is not None or baseline.absolute() != spine.settings.eval_baseline.absolute():
+        return gated  # a trial: what another policy says must not stand for what this one says
     if gated.decision.result == "error" or raw is None or gated.sha is None or gated.report is None:
         return msgspec.structs.replace(gated, report=None)  # nothing was compared, nothing is known
     kept = spine.ledger.put(raw)
@@ -80,10 +84,10 @@ def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
     """
     if gated.sha is None:
         raise BadInput("a report of no entry is not signed", "register its bundle, then gate the entry")
-    baseline, _ = committed(spine)
-    report = gated.report or _report(spine, gated.sha)
+    baseline = in_force(spine.settings, "eval_baseline", committed=True)
+    report = gated.report or spine.registry.state().entries[gated.sha].report
     spine.registry.verified(gated.sha)
-    return signed(spine, gated.sha, spine.ledger.get(str(report)), _kept(spine, gated.sha, baseline), key)
+    return signed(spine, gated.sha, spine.ledger.get(str(report)), baseline, _kept(spine, gated.sha, baseline), key)
 
 
 def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
@@ -97,9 +101,10 @@ def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int
         raise BadInput(f"there is no report at {visible(str(report), 120)}", "give a REF or a report's file")
     url = spine.settings.ledger
     has_ledger = not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
-    stable = spine.registry.state().production if has_ledger else None
-    decision = judge(raw, baseline=_read(baseline), stable=_stable_report(spine, stable), tolerance_pp=tolerance_pp)
-    return Gated(sha=None, seq=None, decision=decision, stable=stable)
+    stable = stable_of(spine, spine.registry.state()) if has_ledger else None
+    before = stable.report if stable is not None else None
+    decision = judge(raw, baseline=_read(baseline), stable=before, tolerance_pp=tolerance_pp)
+    return Gated(sha=None, seq=None, decision=decision, stable=stable.entry_sha if stable is not None else None)
 
 
 def _fresh(spine: Spine, sha: str, file: Path) -> str:
@@ -117,30 +122,19 @@ def _fresh(spine: Spine, sha: str, file: Path) -> str:
 def _compared(spine: Spine, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None) -> Gated:
     """The comparison of an entry with what stands now; nothing is written but a fresh report."""
     registry = spine.registry
-    sha = registry.resolve(ref)
-    report = _fresh(spine, sha, fresh) if fresh is not None else _report(spine, sha)
+    state = registry.state()
+    sha = state.resolve(ref)
+    report = _fresh(spine, sha, fresh) if fresh is not None else state.entries[sha].report
     if report is None:
         raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
-    stable = registry.state().production
     decision = judge(
         spine.ledger.get(report),
         baseline=raw,
-        stable=_stable_report(spine, stable),
+        stable=rival(sha, stable_of(spine, state)),
         tolerance_pp=tolerance_pp,
         never_regress=_kept(spine, sha, raw),
     )
-    return Gated(sha=sha, seq=None, decision=decision, stable=stable, report=report)
-
-
-def _report(spine: Spine, sha: str) -> str | None:
-    """The digest of an entry's evaluation report."""
-    found = spine.registry.state().entries[sha].registered.body.get("evidence", {}).get("eval_report")
-    return str(found) if found is not None else None
-
-
-def _stable_report(spine: Spine, stable: str | None) -> bytes | None:
-    digest = _report(spine, stable) if stable is not None else None
-    return spine.ledger.get(digest) if digest is not None else None
+    return Gated(sha=sha, seq=None, decision=decision, stable=state.production, report=report)
 
 
 def _kept(spine: Spine, sha: str, baseline: bytes | None) -> dict[str, bool] | None:
@@ -151,11 +145,7 @@ def _kept(spine: Spine, sha: str, baseline: bytes | None) -> dict[str, bool] | N
         return None  # the gate says what is wrong with it
     if not items:
         return None
-    folder, parent = spine.registry.verified(sha), spine.registry.parent_folder(sha)
-    workload = spine.workload
-    with workload_errors(workload.name):
-        answers = workload.load(folder, parent).answer([item.text for item in items])
-    return {item.id: item.kept(answer.output) for item, answer in zip(items, answers, strict=True)}
+    return still_right(spine, spine.registry.verified(sha), spine.registry.parent_folder(sha), items)
 
 
 def _read(file: Path) -> bytes | None:

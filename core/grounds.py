@@ -9,23 +9,29 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from core.baseline import read_baseline
+import msgspec
+
+from core.baseline import SCHEMA as BASELINE
+from core.baseline import Baseline, read_baseline
 from core.canonical import canonical
 from core.comparison import Decision
-from core.errors import Refused
+from core.errors import BadInput, Refused
 from core.gate import combine, gate
 from core.judge import read_submission
 from core.report import SCHEMA as REPORT
 from core.report import EvalReport
 from core.statement import (
     MAX_LIFETIME,
+    RULE,
     SUBJECT,
+    Counted,
     Predicate,
     Stable,
     Subject,
     counted,
     counted_baseline,
     policy,
+    rival,
 )
 from core.text import short, visible
 from core.times import FORMAT
@@ -76,6 +82,8 @@ def unmoved(said: Predicate, baseline: bytes, stable: Stable | None) -> None:
         )
     if said.eval_set != base.eval_set:
         raise Refused("the verdict was made on another eval set than the baseline's", AGAIN)
+    if canonical(said.decoding) != canonical(base.decoding):
+        raise Refused("the verdict was made under another decoding than the baseline's", AGAIN)
     expected = canonical(policy(base))
     if canonical(said.policy) != expected or said.policy_sha256 != hashlib.sha256(expected).hexdigest():
         raise Refused("the verdict was decided under another policy than the baseline's", AGAIN)
@@ -91,20 +99,44 @@ def unmoved(said: Predicate, baseline: bytes, stable: Stable | None) -> None:
         )
 
 
-def decided_again(said: Predicate, sha: str, baseline: bytes, stable: Stable | None) -> Decision:
-    """The gate's decision, computed from the counts the verdict states and the files in force."""
-    candidate = EvalReport(
+def decided_again(said: Predicate, base: Baseline, before: EvalReport | None) -> Decision:
+    """The gate's decision, computed from the candidate's counts and the two it is held against."""
+    candidate = _side(said, said.candidate)
+    against_baseline = gate(candidate, base, never_regress=said.never_regress)
+    if before is None:
+        return combine(against_baseline, None)
+    return combine(against_baseline, gate(candidate, before, tolerance_pp=base.tolerance_pp))
+
+
+def against_now(sha: str, baseline: bytes, stable: Stable | None) -> tuple[Baseline, EvalReport | None]:
+    """The two that are in force now: the baseline, and the report of the entry that is stable."""
+    report = rival(sha, stable)
+    before = read_submission(report, what="the stable entry's report").report if report is not None else None
+    return read_baseline(baseline), before
+
+
+def against_then(said: Predicate) -> tuple[Baseline, EvalReport | None]:
+    """The two as a verdict states them, for one that was used when others were in force.
+
+    Raises:
+        BadInput: it states none that the rule could be applied to.
+    """
+    if said.policy.get("rule") != RULE:
+        raise BadInput(f"its policy is not {RULE}", AGAIN)
+    sides = {name: getattr(said, name) for name in ("eval_set", "decoding")}
+    counts = {name: getattr(said.baseline, name) for name in ("entry_sha", "total", "buckets", "false_accept")}
+    raw = canonical(msgspec.to_builtins({**said.policy, **sides, **counts, "schema": BASELINE}))
+    rivals = said.stable is not None and said.stable.entry_sha != said.candidate.entry_sha
+    return read_baseline(raw), _side(said, said.stable) if said.stable is not None and rivals else None
+
+
+def _side(said: Predicate, counts: Counted) -> EvalReport:
+    return EvalReport(
         schema=REPORT,
-        entry_sha=sha,
+        entry_sha=counts.entry_sha,
         eval_set=said.eval_set,
         decoding=said.decoding,
-        total=said.candidate.total,
-        buckets=said.candidate.buckets,
-        false_accept=said.candidate.false_accept,
+        total=counts.total,
+        buckets=counts.buckets,
+        false_accept=counts.false_accept,
     )
-    base = read_baseline(baseline)
-    against_baseline = gate(candidate, base, never_regress=said.never_regress)
-    if stable is None:
-        return combine(against_baseline, None)
-    before = read_submission(stable.report, what="the stable entry's report").report
-    return combine(against_baseline, gate(candidate, before, tolerance_pp=base.tolerance_pp))

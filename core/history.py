@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from core.errors import Conflict
-from core.ledger import Draft, Event, Ledger, same_request
+from core.ledger import GENESIS, Draft, Event, Head, Ledger, same_request
 from core.state import State, check_key, fold, until
 
 _TRIES = 200
@@ -43,6 +43,7 @@ class History:
         self._after = after
         self._events: list[Event] = []
         self._state: State | None = None
+        self._head = Head(0, GENESIS)
 
     def events(self, at: str | None = None) -> list[Event]:
         """Every event, in order, its chain checked; up to a moment where one is given."""
@@ -96,7 +97,8 @@ class History:
     def _refresh(self) -> State:
         """Read what was appended since; a fold of everything is cheap and is never shared half-done."""
         state = self._state
-        if state is None or self._ledger.head().seq != state.seq:
+        if state is None or self._ledger.head() != self._head:
             self._events = self._ledger.events()
+            self._head = Head(self._events[-1].seq, self._events[-1].hash) if self._events else Head(0, GENESIS)
             state = self._state = fold(self._events)
         return state

@@ -14,12 +14,13 @@ import msgspec
 from core.asking import ask
 from core.corpus import Corpora, Search
 from core.entries import Detail, describe
-from core.errors import Damaged, SpineError, UnknownRef
+from core.errors import Damaged, Refused, SpineError, UnknownRef
 from core.finding import Finding, finding
 from core.gateanswer import Verdicts, gate_answer
 from core.lineage import Status, manifest_corpora
 from core.registry import Registry
-from core.state import Known
+from core.rules import may_lead
+from core.state import Known, State
 from core.text import argument, short, visible
 from core.times import of_ns
 from core.traffic import FULL, reassigned
@@ -104,6 +105,8 @@ class Investigator:
         entry = describe(known, self._registry.state())
         name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
         evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
+        if trace.semver and trace.semver not in entry.semvers:
+            return finding(1, f"{name} — it never was {visible(trace.semver, 40)}", "mismatch", evidence, command)
         said = ask(self._registry, self._workload, entry.sha, trace.sentence)
         if said.problem is not None:
             status: Status = "mismatch" if said.damaged else "missing"
@@ -138,7 +141,7 @@ class Investigator:
                 4, "the workload names nothing to look for", "missing", {}, f"spine corpus grep {sha} PATTERN"
             )
         command = f"spine corpus grep {sha} {argument(probe.pattern)}"
-        own = [self._search(str(corpus.get("dvc_hash")), probe) for corpus in manifest_corpora(detail)]
+        own = [self._own(corpus, probe) for corpus in manifest_corpora(detail)]
         if not own:
             return finding(4, "there is no corpus to search", "missing", {}, command)
         matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
@@ -172,6 +175,16 @@ class Investigator:
             counts = {"matched": search.matched, "rows": search.rows}
             found.append({"path": path, "dvc_hash": dvc_hash, **counts, "quoted": quoted})
         return found
+
+    def _own(self, corpus: dict[str, Any], probe: Probe) -> Search:
+        """A search of what it was trained on, whose bytes also have the SHA-256 that its manifest gives."""
+        search = self._search(str(corpus.get("dvc_hash")), probe)
+        if corpus.get("sha256") not in (None, search.sha256):
+            raise Damaged(
+                f"corpus {short(search.dvc_hash)} has SHA-256 {short(search.sha256)}, and its manifest another",
+                "`spine lineage REF --verify` shows both",
+            )
+        return search
 
     def _search(self, dvc_hash: str, probe: Probe) -> Search:
         return self._corpora.search(dvc_hash, probe.pattern, limit=5)
@@ -209,7 +222,8 @@ class Investigator:
         if stored.unit is None:
             return finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
         again = reassigned(route, stored, stored.unit)
-        status: Status = "verified" if again == stored else "mismatch"
+        own = stored.sticky or stored.unit in (trace.request_id, trace.shadow_of)
+        status: Status = "verified" if again == stored and own else "mismatch"
         return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
 
     def _way_out(self, trace: Trace, probe: Probe | None) -> Finding:
@@ -228,7 +242,7 @@ class Investigator:
         better = next((o for o in opinions if o["right"] and o["sha"] != trace.entry_sha), None)
         if better is None:
             return self._no_way_out(opinions, trace, probe)
-        verb = "rollback" if state.entries[better["sha"]].stable_since else "route single"
+        verb = _verb(state, better["sha"])
         command = f"spine {verb} {better['semver']} {argument(trace.request_id, '--reason')}"
         answer = (
             f"{better['semver']} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
@@ -252,6 +266,17 @@ class Investigator:
                 return workload.probe(trace.sentence, trace.features)
         except SpineError:
             return None
+
+
+def _verb(state: State, sha: str) -> str:
+    """The verb that takes traffic to a promoted entry."""
+    if state.entries[sha].stable_since:
+        return "rollback"
+    try:
+        may_lead(state, sha)
+    except Refused:
+        return "route canary"
+    return "route single"
 
 
 def _guarded(number: int, step: Callable[[], Finding]) -> Finding:

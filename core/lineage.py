@@ -7,8 +7,9 @@ is shown as missing and never guessed. It does not draw.
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +17,10 @@ import msgspec
 
 from core.artifacts import Artifacts
 from core.corpus import Corpora
-from core.entries import Detail
+from core.entries import NAMED_CORPORA, Detail, Entry, corpora_of
 from core.errors import Damaged, SpineError, UnknownRef
 from core.registry import Registry
-from core.text import short, visible
+from core.text import argument, short, visible
 from miniobserve.reader import TraceReader
 
 Status = Literal["verified", "recorded", "missing", "mismatch"]
@@ -97,7 +98,7 @@ class Walker:
             UnknownRef: no entry was trained on it.
         """
         entries = self._registry.list()
-        via = {e.sha: "trained" for e in entries if any(c.startswith(dvc_hash) for c in e.corpora)}
+        via = {e.sha: "trained" for e in entries if any(c.startswith(dvc_hash) for c in self._trained_on(e))}
         grew = True
         while grew:
             more = {e.sha: e.parent_sha for e in entries if e.parent_sha in via and e.sha not in via}
@@ -119,6 +120,12 @@ class Walker:
             for e in entries
             if e.sha in via
         ]
+
+    def _trained_on(self, entry: Entry) -> Iterable[str]:
+        """The DVC hashes of all that an entry was trained on itself."""
+        if len(entry.corpora) < NAMED_CORPORA:
+            return entry.corpora
+        return [str(corpus.get("dvc_hash")) for corpus in manifest_corpora(self._registry.get(entry.sha))]
 
     def corpus_hop(self, sha: str, corpus: dict[str, Any], *, verify: bool) -> Hop:
         """The hop to one corpus, as a training manifest names it."""
@@ -193,9 +200,10 @@ class Walker:
         )
 
     def _code(self, detail: Detail) -> Hop:
-        code = detail.manifest.get("code") or {}
+        code = detail.manifest.get("code")
+        code = code if isinstance(code, dict) else {}
         git_sha = str(code.get("git_sha") or "")
-        command = f"git -C . cat-file -t {git_sha or 'SHA'}"
+        command = f"git -C . cat-file -t {argument(git_sha) if git_sha else 'SHA'}"
         if not git_sha:
             return _missing("code", "no commit is recorded", command)
         known = subprocess.run(
@@ -203,7 +211,8 @@ class Walker:
             capture_output=True,
             check=False,
         )
-        status: Status = "verified" if known.returncode == 0 and git_sha.isalnum() else "recorded"
+        whole = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", git_sha) is not None
+        status: Status = "verified" if known.returncode == 0 and whole else "recorded"
         dirty = bool(code.get("dirty"))
         return Hop(
             kind="code",
@@ -232,9 +241,8 @@ class Walker:
 
 
 def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
-    """The corpora a training manifest names."""
-    corpora = detail.manifest.get("corpora")
-    return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
+    """The corpora that an entry's training manifest names."""
+    return corpora_of(detail.manifest)
 
 
 def _hop(

@@ -15,7 +15,7 @@ from core import rollout
 from core.errors import Refused, SpineError
 from core.ledger import Event
 from core.lineage import Status
-from core.rules import may_promote, may_release, may_roll_back, may_route, may_tombstone
+from core.rules import may_lead, may_promote, may_release, may_roll_back, may_tombstone
 from core.state import State
 from core.text import short, visible
 from core.traffic import SHADOW
@@ -81,7 +81,7 @@ def denied(state: State, sha: str, env: str) -> dict[str, str]:
     asked: dict[str, Callable[[], Any]] = {
         "promote": lambda: may_promote(state, sha, "", env, signed=signed),
         "rollback": lambda: _moved(state, sha) and may_roll_back(state, sha),
-        "route": lambda: _moved(state, sha) and may_route(state, sha),
+        "route": lambda: _moved(state, sha) and may_lead(state, sha),
         "release": lambda: may_release(state, sha),
         "tombstone": lambda: may_tombstone(state, sha),
         "canary": lambda: rollout.start(state, "canary", sha, 0, "?"),

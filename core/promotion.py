@@ -12,13 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.canonical import parse_json
-from core.errors import BadInput, Refused
+from core.errors import BadInput, Damaged, Refused
+from core.grounds import AGAIN
 from core.keys import SigningKey, Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
+from core.settings import Settings
 from core.spine import Spine
 from core.standing import signer
 from core.state import State
-from core.statement import Run, Stable, statement
-from core.text import visible
+from core.statement import Counted, Run, Stable, counted, statement
+from core.text import argument, visible
 from core.verdict import VerifiedVerdict, sign, verify
 
 _ELSEWHERE = frozenset(
@@ -27,35 +29,64 @@ _ELSEWHERE = frozenset(
 )
 
 
-def committed(spine: Spine) -> tuple[bytes, str]:
-    """The baseline as it stands in git, and the commit it stands in.
+_TRUST, _BASELINE = "trust", "eval_baseline"
+_NEEDED = {
+    _TRUST: ("trust file", "a key counts once a reviewed commit adds it; `spine keys new` makes one"),
+    _BASELINE: ("baseline", "only a reviewed, committed baseline counts"),
+}
+"""What a verdict is checked against, by the setting that names it: what it is called, and what makes it count."""
+
+
+def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
+    """The trust file's or the baseline's bytes; with ``committed`` those of the commit, where the commit says.
 
     Raises:
-        Refused: it is not committed, or the file on disk is another one.
+        Refused: there is no such file; or it is not committed, was changed since, or a variable chose it.
     """
-    settings = spine.settings
-    head = _git(settings.root, "rev-parse", "--verify", "HEAD").decode().strip()
-    return _as_committed(settings.root, settings.eval_baseline, "only a reviewed, committed baseline counts"), head
+    file: Path = getattr(settings, name)
+    what, hint = _NEEDED[name]
+    if not file.is_file():
+        raise Refused(f"there is no {what} at {visible(str(file), 120)}", hint)
+    if not committed:
+        return file.read_bytes()
+    origin = settings.origins.get(name)
+    if origin is not None:
+        if not origin.endswith(".toml"):
+            raise Refused(f"{visible(origin, 60)} names the {what}, and only committed settings may", f"unset {origin}")
+        _as_committed(settings.root, settings.root / origin, "a committed file says where it is")
+    return _as_committed(settings.root, file, hint)
 
 
 def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     """A file's bytes, where they are those of the commit that is checked out."""
     name = os.path.relpath(file, root)
-    raw = _git(root, "show", f"HEAD:{name}")
+    raw = _git(root, "show", f"HEAD:./{name}")
     if not raw:
         raise Refused(f"{visible(name, 80)} is not committed", hint)
     if not file.is_file() or file.read_bytes() != raw:
-        raise Refused(f"{visible(name, 80)} differs from the committed one", f"git checkout {visible(name, 80)}")
+        raise Refused(
+            f"{visible(name, 80)} differs from the committed one",
+            f"have the change reviewed and committed, or take it back: git checkout {argument(visible(name, 80))}",
+        )
     return raw
 
 
-def signed(spine: Spine, sha: str, report: bytes, never_regress: dict[str, bool] | None, key: SigningKey) -> bytes:
+def signed(
+    spine: Spine, sha: str, report: bytes, baseline: bytes, never_regress: dict[str, bool] | None, key: SigningKey
+) -> bytes:
     """The envelope of a verdict on an entry, decided and signed now.
 
+    Args:
+        spine: the project.
+        sha: the entry, whose bytes were hashed just now.
+        report: its report.
+        baseline: the committed one, as ``in_force`` gives it.
+        never_regress: item id → still right.
+        key: whose signature it gets.
+
     Raises:
-        Refused, BadInput: there is no committed baseline, or nothing that can be compared.
+        BadInput: nothing can be compared.
     """
-    baseline, code = committed(spine)
     state = spine.registry.state()
     run = Run(id=os.environ.get("GITHUB_RUN_ID", "local"), url=_run_url())
     stated = statement(
@@ -64,7 +95,7 @@ def signed(spine: Spine, sha: str, report: bytes, never_regress: dict[str, bool]
         baseline=baseline,
         stable=stable_of(spine, state),
         never_regress=never_regress,
-        code=code,
+        code=_git(spine.settings.root, "rev-parse", "--verify", "HEAD").decode().strip(),
         head=spine.ledger.head(),
         run=run,
         issued=datetime.now(UTC),
@@ -97,52 +128,56 @@ class Attempt:
             Refused: it does not hold.
         """
         spine = self._spine
-        settings = spine.settings
+        strict = (state.env, spine.settings.env) != ("dev", "dev")
         events = spine.registry.events()
         promoted = [event for event in events if event.kind == "promoted"]
-        baseline = settings.eval_baseline
-        if not baseline.is_file():
-            raise Refused("there is no baseline to check the verdict against", f"restore {visible(str(baseline), 120)}")
-        if (state.env, settings.env) != ("dev", "dev") and settings.trust.is_file():
-            _as_committed(settings.root, settings.trust, "a key counts once a reviewed commit adds it")
         verified = verify(
             self._envelope,
-            trust_of(spine),
+            read_trust(in_force(spine.settings, _TRUST, committed=strict)),
             sha=sha,
-            baseline=baseline.read_bytes(),
+            baseline=in_force(spine.settings, _BASELINE, committed=strict),
             stable=stable_of(spine, state),
             hash_at=lambda seq: events[seq - 1].hash if 0 < seq <= len(events) else None,
             now=datetime.now(UTC),
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
         )
+        _measured(spine, verified.predicate.candidate)
         spine.ledger.put(self._envelope)
         return verified
 
 
+def _measured(spine: Spine, said: Counted) -> None:
+    """Check that the counts of a verdict are those of a report that this ledger keeps."""
+    try:
+        kept = counted(said.entry_sha, spine.ledger.get(said.sha256))
+    except (BadInput, Damaged) as error:
+        raise Refused(f"the report the verdict counts cannot be read here: {error.message}", AGAIN) from error
+    if kept != said:
+        raise Refused("the verdict's counts are not those of the report it names", AGAIN)
+
+
 def stable_of(spine: Spine, state: State) -> Stable | None:
     """The entry in production with its report, None where there is none."""
-    sha = state.production
-    digest = state.entries[sha].registered.body.get("evidence", {}).get("eval_report") if sha in state.entries else None
-    return Stable(entry_sha=sha, report=spine.ledger.get(str(digest))) if sha and digest else None
+    known = state.entries.get(state.production or "")
+    digest = known.report if known is not None else None
+    return Stable(entry_sha=known.sha, report=spine.ledger.get(digest)) if known and digest else None
 
 
 def trust_of(spine: Spine) -> Trust:
-    """The committed list of keys whose verdicts count.
+    """The list of keys whose verdicts count, for looking at one: of a prod ledger the committed one, where git is.
 
     Raises:
-        Refused: there is none, or it is malformed.
+        Refused: there is none, it is not the committed one, or it is malformed.
     """
-    file = spine.settings.trust
-    if not file.is_file():
-        raise Refused(
-            f"there is no trust file at {visible(str(file), 120)}", "make a key and its line: `spine keys new`"
-        )
-    return read_trust(file.read_bytes())
+    dev = spine.registry.state().env == "dev"
+    committed = not dev and bool(_git(spine.settings.root, "rev-parse", "--verify", "HEAD"))
+    return read_trust(in_force(spine.settings, _TRUST, committed=committed))
 
 
 def make_key(spine: Spine, name: str, out: Path | None) -> tuple[SigningKey, Path]:
     """Make a signing key: the private half in a file only its owner reads, the public one in the trust file."""
-    trust = trust_of(spine) if spine.settings.trust.is_file() else Trust(keys=())
+    file = spine.settings.trust
+    trust = read_trust(file.read_bytes()) if file.is_file() else Trust(keys=())
     key = new_key()
     target = out or spine.settings.home / "keys" / f"{key.id}.pem"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +188,7 @@ def make_key(spine: Spine, name: str, out: Path | None) -> tuple[SigningKey, Pat
     with os.fdopen(handle, "w", encoding="ascii") as stream:
         stream.write(key.pem())
     added = datetime.now(UTC).strftime("%Y-%m-%d")
-    spine.settings.trust.write_bytes(trust_bytes(with_key(trust, trusted(key, name=name, added=added))))
+    file.write_bytes(trust_bytes(with_key(trust, trusted(key, name=name, added=added))))
     return key, target
 
 

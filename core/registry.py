@@ -7,6 +7,7 @@ It does not know how events or bundles are stored, nor what a model computes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import msgspec
 from core.artifacts import Artifacts
 from core.cache import Cache
 from core.entries import Detail, Entry, describe, detail, registered_body
-from core.errors import BadInput, Damaged, Refused
+from core.errors import BadInput, Damaged, Refused, Unavailable
 from core.history import After, History, Receipt
 from core.ledger import Draft, Event, Ledger
 from core.rollout import single
@@ -92,6 +93,18 @@ class Registry(Routing):
         parent = self.state().entries[sha].registered.body.get("parent")
         return self.verified(parent) if parent else None
 
+    def hashed(self, sha: str) -> None:
+        """Hash again what an entry answers from: its bundle, and its parent's where that is here.
+
+        A parent that is not here stands in nobody's way: only an adapter needs it, and its workload says so.
+
+        Raises:
+            Unavailable, Damaged: see ``Cache.verified``.
+        """
+        self.verified(sha)
+        with suppress(Unavailable):
+            self.parent_folder(sha)
+
     # changing
 
     def register_pending(self, run_id: str) -> Receipt:
@@ -162,7 +175,7 @@ class Registry(Routing):
             if state.semvers.get(semver) == sha:
                 return []
             stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
-            self.verified(sha)
+            self.hashed(sha)
             if verdict is not None:
                 stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state)}
             drafts = [Draft(kind="promoted", body={**asked, **stands_on})]

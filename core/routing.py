@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from core import rollout
@@ -16,7 +15,7 @@ from core.errors import BadInput
 from core.history import History, Receipt
 from core.ladder import ready, standing
 from core.ledger import Draft, Event
-from core.rules import may_roll_back, may_route
+from core.rules import may_lead, may_roll_back
 from core.state import State, check_reason
 from core.traffic import FULL, SHADOW, Guard, Ladder
 
@@ -34,8 +33,8 @@ class Routing:
         """The SHA a REF names."""
 
     @abstractmethod
-    def verified(self, sha: str) -> Path:
-        """The folder of an entry's bundle, its bytes hashed again just now."""
+    def hashed(self, sha: str) -> None:
+        """Hash again, just now, what an entry answers from."""
 
     @abstractmethod
     def state(self, at: str | None = None) -> State:
@@ -49,7 +48,7 @@ class Routing:
         """Give all traffic to one promoted entry.
 
         Raises:
-            Refused: it is not promoted, is held or tombstoned.
+            Refused: it is not promoted, is held or tombstoned, or was promoted against another entry than is stable.
             Damaged: its bytes do not verify now.
         """
         check_reason(reason)
@@ -59,8 +58,8 @@ class Routing:
             route = state.route
             if route is not None and route.strategy == "single" and route.stable.sha == sha:
                 return []
-            semver = may_route(state, sha)
-            self.verified(sha)
+            semver = may_lead(state, sha)
+            self.hashed(sha)
             return [rollout.single(sha, semver, reason)]
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
@@ -175,7 +174,7 @@ class Routing:
             if route is not None and route.strategy == "single" and route.stable.sha == sha:
                 return []
             semver = may_roll_back(state, sha)
-            self.verified(sha)
+            self.hashed(sha)
             left = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
             holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in left]
             return [rollout.single(sha, semver, reason, kind="rolled_back"), *holds]
@@ -235,7 +234,7 @@ class Routing:
         """Hash again every bundle that a new route names."""
         for draft in drafts:
             for arm in draft.body.get("arms", ()):
-                self.verified(arm["sha"])
+                self.hashed(arm["sha"])
 
     def _in_force(self, sha: str) -> Receipt:
         """The event that routed to what is in force already."""

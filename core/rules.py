@@ -31,8 +31,7 @@ def may_promote(
     taken = state.semvers.get(semver)
     if taken is not None and taken != sha:
         raise Refused(f"{semver} is {short(taken)} already; one semver never names two entries", "choose a new semver")
-    report = entry.registered.body.get("evidence", {}).get("eval_report")
-    if report is None:
+    if entry.registered.body.get("evidence", {}).get("eval_report") is None:
         raise Refused(
             f"{short(sha)} has no evaluation report: nobody can say how good it is",
             "evaluate the bundle (the report is its eval_report.json) and register it again",
@@ -53,7 +52,9 @@ def may_promote(
         raise Refused(
             "this ledger is prod: it takes only verdicts signed by CI", "give one: `spine promote REF --verdict F`"
         )
-    verdict = {"signed": False, "report": report, "gated": entry.gated.seq if entry.gated else None}
+    run = entry.gated
+    report = run.body.get("report") if run is not None else entry.report
+    verdict = {"signed": False, "report": report, "gated": run.seq if run is not None else None}
     return {"verdict": verdict, **({"override": True} if failed else {})}
 
 
@@ -73,6 +74,25 @@ def may_route(state: State, sha: str) -> str:
             f"promote it first: `spine promote {short(sha)} --semver vX.Y.Z --reason TEXT`",
         )
     return entry.semvers[-1]
+
+
+def may_lead(state: State, sha: str) -> str:
+    """The semver an entry takes all of the traffic under, with nothing measured beside the stable one first.
+
+    In a prod ledger that is one which was stable before, or was promoted against what is in production now: a
+    verdict says nothing of an entry that became stable since.
+
+    Raises:
+        Refused: it may not be routed to, or was promoted against another entry.
+    """
+    semver, entry = may_route(state, sha), state.entries[sha]
+    if state.env == "dev" or entry.stable_since or entry.promoted_against == state.production:
+        return semver
+    raise Refused(
+        f"{semver} {short(sha)} was promoted against {short(entry.promoted_against or 'nothing')}, and "
+        f"{short(state.production or 'nothing')} is in production now",
+        f"try it out (`spine route canary {semver}`), or gate it again and promote it under a new semver",
+    )
 
 
 def may_shadow(state: State, sha: str) -> str:

@@ -6,17 +6,23 @@ Each answers with a ``Check``; what is not on this machine is a note, what does 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from core.errors import Damaged, Refused, SpineError, Unavailable, UnknownRef
+from core.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from core.gateanswer import disagreement
-from core.ledger import Event, storage_errors
+from core.ledger import Event, Ledger, storage_errors
+from core.lineage import manifest_corpora
 from core.spine import Spine
 from core.standing import standing
-from core.state import State
+from core.state import Known, State, fold
 from core.text import short, visible
 from core.verify import Check, Progress
 from miniobserve.sql import connect
+
+if TYPE_CHECKING:
+    from core.keys import Trust
 
 Step = Callable[[State, Progress], Check]
 
@@ -32,50 +38,64 @@ def steps(spine: Spine) -> tuple[Step, ...]:
 
 def _verdicts(spine: Spine, state: State) -> Check:
     """Every promotion's verdict, checked again against the trust file: signature, entry, result, ledger."""
+    from core.promotion import trust_of
+
     events = spine.registry.events()
+    trust = cache(lambda: trust_of(spine))  # asks git, once
+    serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
-    promoted = [event for event in events if event.kind == "promoted"]
-    for event in promoted:
-        name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
-        if standing(event) != "signed":
-            if state.env != "dev":
-                problems.append(f"{name}: promoted without a signed verdict in a {visible(state.env, 20)} ledger")
-            continue
-        try:
-            wrong = _against(spine, event, events)
-        except Refused as error:
-            # A key that was removed spoils what it signed; what serves now must be gated again.
-            serves = event.body.get("sha") in {arm.sha for arm in (state.route.arms if state.route else ())}
-            (problems if serves else notes).append(f"{name}: {error.message}")
-        except SpineError as error:
-            problems.append(f"{name}: {error.message}")
-        else:
-            problems += [f"{name}: {wrong}"] if wrong else []
+    promoted: list[Event] = []
+    then = State()
+    for event in events:
+        if event.kind == "promoted":
+            name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
+            try:
+                wrong = _wrong(spine.ledger, trust, event, events, then, promoted)
+            except Refused as error:
+                # A key that was removed spoils what it signed; what serves now must be gated again.
+                (problems if event.body.get("sha") in serving else notes).append(f"{name}: {error.message}")
+            except SpineError as error:
+                problems.append(f"{name}: {error.message}")
+            else:
+                problems += [f"{name}: {wrong}"] if wrong else []
+            promoted.append(event)
+        fold((event,), then)
     return Check(name="verdicts", checked=len(promoted), problems=tuple(problems), notes=tuple(notes))
 
 
-def _against(spine: Spine, event: Event, events: list[Event]) -> str | None:
-    signed = spine.verdict(str(event.body["verdict"].get("digest")))
+def _wrong(
+    ledger: Ledger, trust: Callable[[], Trust], event: Event, events: list[Event], then: State, earlier: list[Event]
+) -> str | None:
+    """What is wrong with the verdict of a promotion that was made on the state ``then``, after the ``earlier`` ones."""
+    if standing(event) != "signed":
+        return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
+    from core.verdict import read_verdict
+
+    digest = str(event.body["verdict"].get("digest"))
+    signed = read_verdict(ledger.get(digest), trust())
+    said = signed.statement.predicate
+    if any((other.body.get("verdict") or {}).get("digest") == digest for other in earlier):
+        return "its verdict had served a promotion before"
+    if (said.stable.entry_sha if said.stable is not None else None) != then.production:
+        return "its verdict compares with another entry than the one that was in production"
+    if said.expires <= event.at != then.at:  # a time that only repeats the one before was told by a slower clock
+        return f"its verdict had expired at {visible(said.expires, 40)}"
     return disagreement(signed, event, lambda seq: events[seq - 1].hash if 0 < seq <= len(events) else None)
 
 
 def _corpora(spine: Spine, state: State, progress: Progress) -> Check:
     """Every corpus an entry was trained on, where its rows are on this machine: hashed again."""
-    wanted = dict.fromkeys(
-        str(dvc_hash)
-        for known in state.entries.values()
-        for dvc_hash in known.registered.body.get("corpora", ())
-        if known.tombstoned is None
-    )
+    trained = [known for known in state.entries.values() if known.tombstoned is None]
+    wanted = dict.fromkeys(corpus for known in trained for corpus in _trained_on(spine, known))
     problems: list[str] = []
     notes: list[str] = []
-    for number, dvc_hash in enumerate(wanted, 1):
+    for number, (dvc_hash, sha256) in enumerate(wanted, 1):
         try:
-            spine.corpora.verify(dvc_hash)
+            spine.corpora.verify(dvc_hash, sha256=sha256)
         except Damaged as error:
             problems.append(error.message)
-        except (Unavailable, UnknownRef) as error:
+        except (Unavailable, BadInput) as error:  # nobody can make it whole: a manifest may name anything
             notes.append(error.message)
         except SpineError as error:
             problems.append(error.message)
@@ -83,8 +103,19 @@ def _corpora(spine: Spine, state: State, progress: Progress) -> Check:
     return Check(name="corpora", checked=len(wanted), problems=tuple(problems), notes=tuple(notes))
 
 
+def _trained_on(spine: Spine, known: Known) -> list[tuple[str, str | None]]:
+    """DVC hash and SHA-256 of the corpora an entry's manifest names; what its event names, where that is damaged."""
+    named = known.registered.body.get("corpora", ())
+    try:
+        corpora = manifest_corpora(spine.registry.get(known.sha)) if named else []
+    except SpineError:
+        return [(str(dvc_hash), None) for dvc_hash in named]
+    digests = [(str(c.get("dvc_hash")), c.get("sha256")) for c in corpora]
+    return [(dvc_hash, None if sha256 is None else str(sha256)) for dvc_hash, sha256 in digests]
+
+
 def _traces(url: str) -> Check:
-    """The trace store's own account of itself; SQLite reads every page for it."""
+    """The trace store's own account of itself; SQLite reads every page and index for it."""
     sqlite = url.startswith("sqlite:///")
     if sqlite and not Path(url.removeprefix("sqlite:///")).exists():
         return Check(name="traces", checked=0, notes=("there is no trace store yet: nothing was served",))
@@ -92,7 +123,7 @@ def _traces(url: str) -> Check:
         with storage_errors():
             database = connect(url, readonly=True)
             try:
-                said = database.read("PRAGMA quick_check(20)") if sqlite else []
+                said = database.read("PRAGMA integrity_check(20)") if sqlite else []
                 count = int(database.read("SELECT count(*) FROM traces")[0][0])
             finally:
                 database.close()

@@ -1,6 +1,6 @@
 """What a promotion stands on, and what is written down of one that was refused: bodies of events and their words.
 
-    promoted   verdict = {signed: true, digest, key}
+    promoted   verdict = {signed: true, digest, key, report}
                verdict = {signed: false, report, gated} and, where a failed gate was passed over, override = true
     denied     verb, sha, semver, reason, and as far as the attempt had them: verdict, signer, idempotency_key
 
@@ -52,7 +52,8 @@ def on_verdict(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, An
     if type(verdict) is not VerifiedVerdict or not hasattr(verdict, "decision"):
         raise Refused("only a verified verdict promotes", "give the signed file: `spine promote REF --verdict F`")
     verdict.check(sha, state.production)
-    return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id}
+    counts = verdict.predicate.candidate.sha256
+    return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id, "report": counts}
 
 
 def denied(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:

@@ -28,6 +28,8 @@ class Known(msgspec.Struct, kw_only=True):
     registered: Event
     semvers: list[str] = []
     promoted: list[Event] = []
+    promoted_against: str | None = None
+    """What was in production at its newest promotion: the entry that its verdict compares it with."""
     held: str | None = None
     """Why no learner's traffic may reach it, or None."""
     tombstoned: str | None = None
@@ -37,6 +39,17 @@ class Known(msgspec.Struct, kw_only=True):
     """Its newest gate run."""
     history: list[Event] = []
     """Every event that names it."""
+
+    @property
+    def report(self) -> str | None:
+        """Digest of the report that counts for it: what its newest promotion stands on, or it was registered with.
+
+        The one it was registered with is its author's word; a signed promotion stands on one that CI made.
+        """
+        verdict = self.promoted[-1].body.get("verdict") if self.promoted else None
+        found = verdict.get("report") if isinstance(verdict, dict) else None
+        found = found or self.registered.body.get("evidence", {}).get("eval_report")
+        return str(found) if found is not None else None
 
     @property
     def status(self) -> str:
@@ -196,6 +209,7 @@ def _promoted(state: State, event: Event) -> None:
     if semver not in entry.semvers:
         entry.semvers.append(semver)
     entry.promoted.append(event)
+    entry.promoted_against = state.production
     state.semvers[semver] = entry.sha
 
 

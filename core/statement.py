@@ -126,9 +126,7 @@ def statement(
         BadInput: the gate answers with an error, a report is about another entry, or an argument is malformed.
     """
     _well_formed(sha, code, head, lifetime)
-    decision = judge(
-        candidate, baseline=baseline, stable=stable.report if stable else None, never_regress=never_regress
-    )
+    decision = judge(candidate, baseline=baseline, stable=rival(sha, stable), never_regress=never_regress)
     if decision.result == "error":
         raise BadInput(f"there is no verdict to sign: {decision.reasons[0]}", _HINT)
     base = read_baseline(baseline)
@@ -150,6 +148,14 @@ def statement(
     )
     subject = Subject(name=SUBJECT, digest={"sha256": sha})
     return Statement(type=TYPE, subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=predicate)
+
+
+def rival(sha: str, stable: Stable | None) -> bytes | None:
+    """The report a candidate has to hold its own against: the stable entry's, where that is another one.
+
+    An entry is not compared with itself, so that what is in production can be evaluated on a new eval set.
+    """
+    return stable.report if stable is not None and stable.entry_sha != sha else None
 
 
 def _well_formed(sha: str, code: str, head: Head, lifetime: timedelta) -> None:

@@ -17,7 +17,7 @@ from core import dsse
 from core.canonical import canonical, parse_json
 from core.comparison import Decision
 from core.errors import BadInput, Refused
-from core.grounds import AGAIN, decided_again, fresh, same_subject, unmoved
+from core.grounds import AGAIN, against_now, decided_again, fresh, same_subject, unmoved
 from core.keys import SigningKey, Trust, TrustedKey
 from core.statement import CODE, PREDICATE_TYPE, TYPE, Predicate, Stable, Statement
 from core.text import short, visible
@@ -145,7 +145,7 @@ def verify(
         raise Refused("the verdict does not name the code it was decided by", AGAIN)
     try:
         unmoved(said, baseline, stable)
-        decision = decided_again(said, sha, baseline, stable)
+        decision = decided_again(said, *against_now(sha, baseline, stable))
     except BadInput as error:
         raise Refused(f"it cannot be checked: {error.message}", error.hint) from error
     if decision.result != "pass":

@@ -91,12 +91,18 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
 
 def _verdict(file: Path, spine: Spine) -> Any:
     """What checks the signed verdict of a file."""
+    from core.dsse import MAX_BYTES
     from core.promotion import Attempt
 
     try:
-        envelope = file.read_bytes()
-    except OSError as error:
+        with file.open("rb") as stream:
+            envelope = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
         raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
+    except OSError as error:
+        raise BadInput(
+            f"the verdict {visible(str(file), 120)} cannot be read: {error.strerror}", "give the file that was signed"
+        ) from error
     return Attempt(spine, envelope)
 
 

@@ -63,8 +63,10 @@ def checked(
     sound = not any(check.problems for check in checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
     if keep is not None and sound and chain.head not in checkpoints:
-        with keep.open("a", encoding="ascii") as stream:
-            stream.write(f"{head}\n")
+        with keep.open("a+", encoding="ascii") as stream:
+            stream.seek(0)
+            whole = stream.read()[-1:] in ("", "\n")
+            stream.write(f"{head}\n" if whole else f"\n{head}\n")
     if out.json:
         out.object(extra | {"ok": sound, "checkpoint": head, "checks": checks})
     else:

@@ -12,22 +12,18 @@ from core.cli.parser import Verbs
 from core.cli.progress import working
 from core.cli.render import Cell, Colour, Out, percent
 from core.cli.traces import day
+from core.costwords import money, sentences, standing
 from core.errors import Exit, Unavailable
 from core.spine import Spine
 from core.text import short, visible
+from core.times import moment
 
 if TYPE_CHECKING:
-    from core.cost import EntryCost, Range
+    from core.cost import EntryCost
     from core.costday import Costs
 
 HEAD = ("entry", "variant", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing")
-_STANDING: dict[str | None, tuple[str, Colour]] = {
-    "frontier": ("● frontier", "good"),
-    "tied": ("◐ tied", "warn"),
-    "dominated": ("✖ dominated", "bad"),
-    None: ("–", "dim"),
-}
-_SCALES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+_COLOURS: dict[str | None, Colour] = {"frontier": "good", "tied": "warn", "dominated": "bad", None: "dim"}
 
 
 def command(verbs: Verbs) -> None:
@@ -35,6 +31,7 @@ def command(verbs: Verbs) -> None:
     parser = verbs.add("cost", "what each entry's answers cost, beside how often they are right", run,
                        example="spine cost --day 2026-11-22")  # fmt: skip
     parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: every day)")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="as it was then: entries, requests and idle hours")
     parser.add_argument("--traces", metavar="F", help="a sample of traces in place of the store's")
     parser.add_argument("--md", metavar="F", help="also write it to this file, as Markdown")
 
@@ -48,7 +45,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         made = sampled(Path(args.traces))
     else:
         with working("adding up") as progress:
-            made = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"))
+            made = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"), at=args.at)
     if args.md is not None:
         try:
             Path(args.md).write_text("\n".join(markdown(made)) + "\n", encoding="utf-8")
@@ -61,18 +58,6 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return Exit.OK
     _human(out, made)
     return Exit.OK
-
-
-def money(value: float | None, currency: str | None) -> str:
-    """An amount with its unit, in the largest of 1, m, µ, n that leaves a digit before the point."""
-    if value is None or currency is None:
-        return "unknown"
-    name = visible(currency, 8)
-    if not value:
-        return f"0 {name}"
-    scale, sign = next(((s, sign) for s, sign in _SCALES if abs(value) >= s), _SCALES[-1])
-    amount = value / scale
-    return f"{amount:,.0f} {sign}{name}" if abs(amount) >= 999.5 else f"{amount:.3g} {sign}{name}"
 
 
 def markdown(made: Costs) -> list[str]:
@@ -88,7 +73,7 @@ def markdown(made: Costs) -> list[str]:
     for cost in made.entries:
         cells = [cell.text.replace("|", "\\|") for cell in _cells(cost)]
         lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), *cells[2:]]) + " |")
-    told = [sentence for cost in made.entries for sentence in _sentences(cost, made)]
+    told = [sentence for cost in made.entries for sentence in sentences(cost, made.entries)]
     lines += ["", *[f"- {sentence}" for sentence in told]] if told else []
     return [*lines, "", *_NOTES]
 
@@ -117,14 +102,13 @@ def _human(out: Out, made: Costs) -> None:
     right = ("n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s")
     out.table(HEAD, [_cells(cost) for cost in made.entries], right=right)
     for cost in made.entries:
-        for sentence in _sentences(cost, made):
+        for sentence in sentences(cost, made.entries):
             for piece in out.wrapped(sentence, 2):
                 out.line(f"  {piece}")
     out.line(f"{made.requests:,} requests of {visible(made.of, 120)}")
 
 
 def _cells(cost: EntryCost) -> tuple[Cell, ...]:
-    standing, colour = _STANDING[cost.standing]
     tps = "–" if cost.tokens_per_second is None else f"{cost.tokens_per_second:,.0f}"
     per_1k = cost.cost_per_1k.value if cost.cost_per_1k else None
     per_correct = cost.cost_per_correct.value if cost.cost_per_correct else None
@@ -140,57 +124,7 @@ def _cells(cost: EntryCost) -> tuple[Cell, ...]:
         money(cost.amortised_per_1k, cost.currency),
         tps,
     )
-    return (*(Cell(text) for text in texts), Cell(standing, colour))
-
-
-def _sentences(cost: EntryCost, made: Costs) -> list[str]:
-    """What a row of the table cannot say."""
-    name = visible(cost.semver or short(cost.sha), 40)
-    told = []
-    if cost.cost_per_correct is not None and cost.accuracy is not None:
-        told.append(
-            f"{name}: a correct answer costs {_between(cost.cost_per_correct, cost.currency)}"
-            f" ({money(cost.amortised_per_correct, cost.currency)} with idle hours);"
-            f" 1,000 tokens {_between(cost.cost_per_1k, cost.currency)}; n {cost.priced:,}."
-        )
-    if cost.readiness == "not-deployment-ready":
-        told.append(f"{name}: not-deployment-ready, under 30 % of its evaluated items are right; nothing is divided.")
-    if cost.priced < cost.requests:
-        told.append(f"{name}: {cost.requests - cost.priced:,} of {cost.requests:,} requests have no price.")
-    if cost.shadow:
-        told.append(f"{name}: {cost.shadow:,} of {cost.requests:,} requests were shadow copies.")
-    if cost.unexplained is not None and cost.unexplained > 0.001:
-        told.append(f"{name}: frozen prices differ from stage seconds × rate by {100 * cost.unexplained:.2f} %.")
-    if (even := _even(cost, made)) is not None:
-        told.append(f"{name}: {even}")
-    return told
-
-
-def _even(cost: EntryCost, made: Costs) -> str | None:
-    even = cost.break_even
-    if even is None:
-        return None
-    parent = next(c.semver or short(c.sha) for c in made.entries if c.sha == even.parent_sha)
-    against = f"against its parent {visible(parent, 40)}"
-    points = f"{100 * even.accuracy_difference:+.1f} pp right, {_signed(even.cost_difference, cost.currency)} a request"
-    if even.pays == "always":
-        return f"pays at any price {against} ({points})."
-    if even.pays == "never":
-        return f"pays at no price {against} ({points})."
-    where = "at least" if even.pays == "above" else "at most"
-    return f"pays {against} where one wrong answer costs {where} {money(even.price, cost.currency)} ({points})."
-
-
-def _signed(value: float, currency: str | None) -> str:
-    return ("+" if value > 0 else "") + money(value, currency)
-
-
-def _between(figure: Range | None, currency: str | None) -> str:
-    if figure is None:
-        return "unknown"
-    if figure.low is None or figure.high is None:
-        return money(figure.value, currency)
-    return f"{money(figure.value, currency)} ({money(figure.low, currency)} to {money(figure.high, currency)})"
+    return (*(Cell(text) for text in texts), Cell(standing(cost), _COLOURS[cost.standing]))
 
 
 def _code(text: str) -> str:

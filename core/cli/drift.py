@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from core.cli.parser import Verbs, count
 from core.cli.progress import working
 from core.cli.render import Cell, Colour, Out
 from core.cli.traces import day
+from core.driftwords import BARS, SIGNS, facts, figure, missing, part, percent, source, sparkline
 from core.errors import Exit, UnknownRef
 from core.spine import Spine
-from core.text import short, visible
+from core.text import visible
+from core.times import moment
 
 if TYPE_CHECKING:
     from core.drift import DriftReport, Feature
-    from core.driftday import Reported
+    from core.drifttrend import Day
 
-_STATUS: dict[str, tuple[str, Colour]] = {
-    "insufficient": ("·", "dim"),
-    "stable": ("✔", "good"),
-    "watch": ("!", "warn"),
-    "act": ("✖", "bad"),
-}
-_BARS = "▁▂▃▄▅▆▇█"
+_COLOURS: dict[str, Colour] = {"insufficient": "dim", "stable": "good", "watch": "warn", "act": "bad"}
 _SHOWN_BINS = 5
 
 
@@ -45,11 +38,13 @@ def command(verbs: Verbs) -> None:
     show = nested.add("show", "show the reported days, or one of them", run_show, example="spine drift show --weeks 8")
     show.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="one day in full")
     show.add_argument("--weeks", type=count, default=4, metavar="N", help="how far back (default: 4)")
+    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
 
 
 def run_report(args: argparse.Namespace, spine: Spine) -> int:
     """Make a report and record it."""
     from core.driftday import measure, newest_day, record
+    from core.drifttrend import as_object
 
     out = Out.of(args)
     with working("counting requests") as progress:
@@ -57,90 +52,79 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
         report = measure(spine, args.day or newest_day(spine), against=args.against, step=step)
     made = record(spine, report)
     if out.json:
-        out.object(_object(made) | {"created": made.created})
+        out.object(as_object(made) | {"created": made.created})
         return Exit.OK
     seen = "" if made.created else " (already recorded)"
     file = visible(str(spine.settings.drift_reports / str(made.event.body["file"])), 200)
     out.line(f"#{made.event.seq} drift of {report.day} recorded{seen}: {file}")
-    _full(out, made)
+    _full(out, report)
     return Exit.OK
 
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:
     """Show the trend, or a day."""
     from core.driftday import days, recorded
+    from core.drifttrend import as_object, days_as_object, trend
 
-    out, known = Out.of(args), days(spine)
+    out = Out.of(args)
     if args.day is not None:
+        known = days(spine, args.at)
         if args.day not in known:
             hint = f"make it: `spine drift report --day {args.day}`"
             raise UnknownRef(f"no drift report of {args.day} is recorded", hint)
         made = recorded(spine, known[args.day])
         if out.json:
-            out.object(_object(made))
+            out.object(as_object(made))
         else:
-            _full(out, made)
+            _full(out, made.report)
         return Exit.OK
-    first = (date.fromisoformat(max(known)) - timedelta(weeks=args.weeks)).isoformat() if known else ""
-    trend = [recorded(spine, event) for name, event in known.items() if name > first]
+    found = trend(spine, weeks=args.weeks, at=args.at).days
+    damaged = next((day.damaged for day in found if day.damaged is not None), None)
+    if damaged is not None:
+        raise damaged
     if out.json:
-        out.object({"days": [_object(made) for made in trend]})
-    elif not trend:
-        none = f"no report within {args.weeks} weeks" if known else "no day is reported yet"
-        out.line(f"{none}; `spine drift report` makes one")
+        out.object(days_as_object(found))
     else:
-        _trend(out, trend)
+        _trend(out, found, args.weeks)
     return Exit.OK
 
 
 def status_cell(status: str) -> Cell:
     """A drift status as sign and word."""
-    sign, colour = _STATUS[status]
-    return Cell(f"{sign} {status}", colour)
+    return Cell(f"{SIGNS[status]} {status}", _COLOURS[status])
 
 
-def sparkline(values: list[float | None], top: float) -> str:
-    """One sign a value, from 0 to ``top`` and above; a dot where there is none."""
-    last = len(_BARS) - 1
-    return "".join("·" if v is None else _BARS[min(last, max(0, int(v / top * last)))] for v in values)
+def _trend(out: Out, found: tuple[Day, ...], weeks: int) -> None:
+    reports = [day.made.report for day in found if day.made is not None]
+    if reports:
+        _reports(out, reports)
+    else:
+        out.line(f"no report within {weeks} weeks; `spine drift report` makes one")
+    for each in found:
+        if each.made is None:
+            out.line(f"{each.day}  {each.answered:,} answered, no report: `spine drift report --day {each.day}`")
 
 
-def _object(made: Reported) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(made.report)
-    return {**fields, "seq": made.event.seq, "digest": made.digest, "file": made.event.body.get("file")}
-
-
-def _trend(out: Out, trend: list[Reported]) -> None:
+def _reports(out: Out, reports: list[DriftReport]) -> None:
     from core.drift import ACT
 
     rows = []
-    for made in trend:
-        report, worst = made.report, made.report.worst
-        name, psi = (visible(worst[0], 24), _number(worst[1].psi)) if worst else ("–", "–")
-        n, source = f"{report.window.n:,}", "replay" if report.window.replayed else "live"
-        rows.append((report.day, status_cell(report.status), n, name, psi, _percent(report), source))
+    for report in reports:
+        name, psi = (visible(report.worst[0], 24), figure(report.worst[1].psi)) if report.worst else ("–", "–")
+        n, expected = f"{report.window.n:,}", percent(report.expected_accuracy)
+        rows.append((report.day, status_cell(report.status), n, name, psi, expected, source(report)))
     out.table(("day", "status", "n", "worst", "PSI", "expected", "source"), rows, right=("n", "PSI", "expected"))
     out.line()
-    names = dict.fromkeys(name for made in trend for name in made.report.features)
-    columns = {name: [f.psi if (f := made.report.features.get(name)) else None for made in trend] for name in names}
+    names = dict.fromkeys(name for report in reports for name in report.features)
+    columns = {name: [f.psi if (f := report.features.get(name)) else None for report in reports] for name in names}
     out.pairs((visible(name, 24), sparkline(values, ACT)) for name, values in columns.items())
-    out.line(out.paint(f"PSI a day, {_BARS[0]} = 0, {_BARS[-1]} = {ACT} and above", "dim"))
+    out.line(out.paint(f"PSI a day, {BARS[0]} = 0, {BARS[-1]} = {ACT} and above", "dim"))
 
 
-def _full(out: Out, made: Reported) -> None:
-    report = made.report
+def _full(out: Out, report: DriftReport) -> None:
     status = status_cell(report.status)
     out.line(f"{out.paint(report.day, 'bold')}  {out.paint(status.text, status.colour)}")
-    against = report.reference
-    replayed = f", {report.window.replayed:,} of them replayed" if report.window.replayed else ""
-    hashes = ", ".join(visible(h[:12], 12) for h in against.corpora)
-    pairs = [
-        ("requests", f"{report.window.n:,} answered{replayed}{_learners(report)}"),
-        ("reference", f"{short(report.entry_sha)}: {against.n:,} rows of {hashes}"),
-    ]
-    if report.expected_accuracy is not None:
-        pairs.append(("expected accuracy", _expected(report)))
-    out.pairs(pairs)
+    out.pairs(facts(report))
     out.line()
     rows = [_row(visible(name, 24), feature) for name, feature in report.features.items()]
     out.table(("feature", "status", "n", "PSI", "KL", "p", "p adj."), rows, right=("n", "PSI", "KL", "p", "p adj."))
@@ -150,48 +134,17 @@ def _full(out: Out, made: Reported) -> None:
             _bins(out, name, feature)
 
 
-def _learners(report: DriftReport) -> str:
-    window = report.window
-    if not window.learners:
-        return ""
-    heaviest = f"{100 * window.heaviest / window.n:.0f} %"
-    return f"; {window.learners:,} learners, the busiest sent {heaviest}"
-
-
 def _row(name: str, feature: Feature) -> tuple[Cell | str, ...]:
-    status = status_cell(feature.status)
-    if feature.missing:
-        status = Cell(f"{status.text}, {feature.missing:,} of {feature.needed:,} missing", status.colour)
-    numbers = [_number(v) for v in (feature.psi, feature.kl, feature.p, feature.p_adjusted)]
-    return (name, status, f"{feature.n:,}", *numbers)
+    status, lacks = status_cell(feature.status), missing(feature)
+    if lacks:
+        status = Cell(f"{status.text}, {lacks}", status.colour)
+    return (name, status, f"{feature.n:,}", *map(figure, (feature.psi, feature.kl, feature.p, feature.p_adjusted)))
 
 
 def _bins(out: Out, name: str, feature: Feature) -> None:
     rows = [
-        (
-            visible(made.bin, 40),
-            f"{100 * made.p:.1f} %",
-            f"{100 * made.q:.1f} %",
-            f"{100 * made.contribution / feature.psi if feature.psi else 0:+.0f} %",
-        )
+        (visible(made.bin, 40), percent(made.p), percent(made.q), part(made.contribution, feature.psi))
         for made in feature.bins[:_SHOWN_BINS]
     ]
     head = (visible(name, 24), "trained on", "that day", "of PSI")
     out.table(head, rows, right=head[1:])
-
-
-def _expected(report: DriftReport) -> str:
-    parts = []
-    for name, expected in report.expected.items():
-        before = f" (trained on: {100 * expected.reference:.1f} %)" if expected.reference is not None else ""
-        parts.append(f"{visible(name, 24)} {100 * expected.live:.1f} %{before}")
-    covered = f"{100 * (report.coverage or 0):.1f} % of requests are in an evaluated bucket"
-    return f"{_percent(report)} at worst: {', '.join(parts)}; {covered}"
-
-
-def _percent(report: DriftReport) -> str:
-    return "–" if report.expected_accuracy is None else f"{100 * report.expected_accuracy:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else (f"{value:.3f}" if value >= 0.0005 or value == 0 else f"{value:.0e}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import sys
 from typing import Any
@@ -29,10 +30,9 @@ def as_spine_error(error: Exception) -> SpineError:
             return mapped
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return Unavailable(
-            visible(f"{where}{error.strerror or error}", 300),
-            "check that it is there and that you may read and write it",
-        )
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "make room on that disk" if full else "check that it is there and that you may read and write it"
+        return Unavailable(visible(f"{where}{error.strerror or error}", 300), f"{hint}, then repeat the command")
     if isinstance(error, MemoryError):
         return Unavailable("there is not enough memory for this", "free some, then repeat the command")
     text = visible(str(error).partition("\n")[0], 200)

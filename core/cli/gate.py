@@ -70,4 +70,6 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             if key is not None and target.is_file():
                 out.line(f"\nsigned by {key.id}: {visible(str(target), 200)}")
             out.line(f"\n#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
+        elif gated.sha is not None and gated.decision.result != "error":
+            out.line("\na trial of another baseline or tolerance: no event was written")
     return _CODES[gated.decision.result]

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from miniobserve.conditions import DAY_NS
+from miniobserve.schema import MINUTE_NS
 from miniobserve.sql import Database, StorageError
 
 PAGE = 20_000
@@ -24,6 +26,15 @@ _PAGES = (
     " WHERE traces.started_ns >= ? AND traces.started_ns < ?"
     " AND (traces.started_ns > ? OR traces.request_id > ?)"
     " ORDER BY traces.started_ns, traces.request_id LIMIT ?"
+)
+
+_ANSWERED = (
+    "SELECT day, n FROM"  # noqa: S608 -- the only thing put in is a constant
+    " (SELECT minute / 1440 AS day, SUM(n - errors) AS n FROM minutes WHERE minute < ? AND entry_sha <> ''"
+    " GROUP BY minute / 1440) AS days"
+    " WHERE n > 0 AND EXISTS"
+    f" (SELECT 1 FROM traces WHERE started_ns >= day * {DAY_NS} AND started_ns < (day + 1) * {DAY_NS})"
+    " ORDER BY day"
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -89,3 +100,12 @@ def last_day(database: Database) -> str | None:
     """The newest day (UTC) on which a request started; None where there is none."""
     newest = database.read("SELECT MAX(started_ns) FROM traces")[0][0]
     return None if newest is None else (_EPOCH + timedelta(microseconds=newest // 1000)).date().isoformat()
+
+
+def answered(database: Database, until_ns: int) -> list[tuple[str, int]]:
+    """Each day (UTC) that still has its requests here, with how many of learners were answered, oldest first.
+
+    It reads the roll-up by the minute: requests of minutes that began before ``until_ns``.
+    """
+    rows = database.read(_ANSWERED, (-(-until_ns // MINUTE_NS),))
+    return [((_EPOCH + timedelta(days=int(day))).date().isoformat(), int(n)) for day, n in rows]

@@ -240,7 +240,7 @@ class SQLite:
             elif "full" in text:
                 hint = "make room on the disk; what was committed before is kept"
             else:
-                hint = f"check {self.path}"
+                hint = f"a full disk looks like this too (`df {self.path.parent}`); what was committed is kept"
             raise StorageError("unavailable", f"{self.path.name}: {text}", hint) from error
         except sqlite3.ProgrammingError as error:
             raise StorageError(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+import console_days
 import console_seed as _seed
 import console_tiny as tiny
 from console.app import Console
@@ -65,6 +66,21 @@ def canary(project: Path, shas: dict[str, str]) -> None:
     file = project / "ladder.json"
     file.write_text(json.dumps({"steps": steps}))
     _seed.try_out(project, "canary", shas["lora"], ladder=read_ladder(file))
+
+
+@pytest.fixture(scope="session")
+def _fortnight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    root = tmp_path_factory.mktemp("fortnight") / "project"
+    return root, console_days.make(root)
+
+
+@pytest.fixture
+def fortnight(_fortnight: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator[Spine]:
+    """The spine, read-only, of a copy of the fortnight: requests every day, reports on all but the last."""
+    root = shutil.copytree(_fortnight[0], tmp_path / "fortnight")
+    with Spine(_seed.settings_of(root), readonly=True) as opened:
+        opened.__dict__["_workload"] = console_days.Talker()
+        yield opened
 
 
 class Desk:
@@ -142,6 +158,17 @@ def run_console() -> Any:
 
 
 Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def days(fortnight: Spine) -> Opener:
+    """Opens a console on the fortnight, two days after it: ``async with days(screen=…) as desk``."""
+
+    def open_(**options: Any) -> Any:
+        options.setdefault("clock", lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
+        return running(options.pop("source", None) or Source(fortnight), **options)
+
+    return open_
 
 
 @pytest.fixture

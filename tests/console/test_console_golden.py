@@ -32,6 +32,17 @@ TRAFFIC: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
     "traffic-epochs": ((80, 24), ("d", *["right_square_bracket"] * 3)),
     "traffic-wide": ((140, 32), ()),
 }
+DAYS: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
+    "drift": ("drift", (80, 24), ()),
+    "drift-features": ("drift", (80, 24), ("j", "enter")),
+    "drift-trend": ("drift", (80, 24), ("j", "enter", "right_square_bracket")),
+    "drift-map": ("drift", (80, 24), ("j", "enter", "left_square_bracket", "left_square_bracket")),
+    "drift-wide": ("drift", (140, 30), ("j", "j", "right_square_bracket", "right_square_bracket")),
+    "cost": ("cost", (80, 24), ()),
+    "cost-plot": ("cost", (80, 24), ("enter",)),
+    "cost-wide": ("cost", (140, 44), ("j",)),
+}
+"""Pictures of the fortnight: the screen, the terminal, the keys."""
 _NORMAL = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d"), "<day>"),
@@ -61,7 +72,7 @@ async def test_screen_is_as_kept(console: Any, name: str) -> None:
         await desk.press(*keys)
         if name == "registry-none":
             await desk.type("nobody status:held")
-        check_kept(name, desk, 24)
+        compare(name, [normal(line) for line in desk.lines()], 24)
 
 
 @pytest.mark.parametrize("name", TRAFFIC)
@@ -69,12 +80,19 @@ async def test_a_canary_is_as_kept(console: Any, canary: None, name: str) -> Non
     size, keys = TRAFFIC[name]
     async with console(screen="traffic", size=size) as desk:
         await desk.press(*keys)
-        check_kept(name, desk, size[1])
+        compare(name, [normal(line) for line in desk.lines()], size[1])
 
 
-def check_kept(name: str, desk: Any, rows: int) -> None:
-    """Compare what is on the screen with its picture, or make that."""
-    lines = [normal(line) for line in desk.lines()]
+@pytest.mark.parametrize("name", DAYS)
+async def test_the_fortnight_is_as_kept(days: Any, name: str) -> None:
+    screen, size, keys = DAYS[name]
+    async with days(screen=screen, size=size) as desk:
+        await desk.press(*keys)
+        compare(name, [normal(line) for line in desk.lines()], size[1])
+
+
+def compare(name: str, lines: list[str], rows: int) -> None:
+    """Compare a screen with its kept picture."""
     assert len(lines) == rows
     file = GOLDEN / f"{name}.txt"
     if os.environ.get("SPINE_GOLDEN") == "write":

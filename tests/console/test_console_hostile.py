@@ -23,8 +23,15 @@ from core.canary import Decision as Verdict
 from core.comparison import AnchorRow, Decision, GateResult, Row
 from core.corpus import Row as CorpusRow
 from core.corpus import Search
+from core.cost import BreakEven, EntryCost, Range
+from core.costday import Costs
+from core.drift import Against, DriftReport, Expected, Feature, Window
+from core.drift import Bin as DriftBin
+from core.driftday import Reported
+from core.drifttrend import Day, Trend
 from core.entries import Detail, Entry
 from core.epochs import Epoch
+from core.errors import Damaged
 from core.finding import Finding
 from core.gating import Gated
 from core.incident import Walk
@@ -158,6 +165,37 @@ def reading(s: str, n: int) -> Reading:
     return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
 
 
+def day(s: str, n: int) -> Day:
+    parts = (s, f"{s} x", f"a/{s}", f"{s} + {s}", "a b", "a c", "d b", "d c")
+    bins = tuple(DriftBin(bin=part, p=0.1, q=0.2, contribution=0.07) for part in parts)
+    pairs = tuple(DriftBin(bin=f"{a}|{b}", p=0.1, q=0.2, contribution=-0.07) for a in (s, "u") for b in (s, "v"))
+    values: dict[str, Any] = {"psi": 0.3, "kl": 0.2, "p": 0.1, "p_adjusted": None, "n": n, "needed": 9, "missing": 9}
+    features = {
+        s: Feature(status="act", bins=bins, **values),
+        f"{s}2": Feature(status="watch", bins=pairs, **values),
+    }
+    report = DriftReport(
+        schema=s, day=s, entry_sha=s, reference=Against(corpus_dvc_hash=s, corpora=(s,), n=1),
+        window=Window(start=s, to=s, n=n, learners=1, heaviest=1, entries={s: 1}), status="act", features=features,
+        coverage=0.5, expected_accuracy=0.5, expected={s: Expected(live=0.5, reference=0.6, n=1)},
+    )  # fmt: skip
+    made = Reported(report=report, digest=s, event=event(s, n))
+    if n % 7 == 3:
+        return Day(day=s, answered=n, event=made.event, damaged=Damaged(s or "x", s))
+    return Day(day=s, answered=n + 5) if n % 7 == 5 else Day(day=s, answered=n + 5, event=made.event, made=made)
+
+
+def cost(s: str, n: int) -> EntryCost:
+    figure = Range(1e-6 * (n + 1), 0.5e-6, 3e-6)
+    return EntryCost(
+        sha=s or "0", semver=s, variant=s, requests=n, shadow=1, priced=0, tokens=1, tokens_per_second=1.0, currency=s,
+        rate_per_hour=0.05, price_versions=(s,), cost=1.0, cost_per_request=1.0, cost_per_1k=figure, stages={s: 1.0},
+        total=Count(1, 2), accuracy=Range(0.5, 0.4, 0.6), cpqu=1.0, readiness="ready", cost_per_correct=figure,
+        amortised_per_1k=1.0, amortised_per_correct=1.0, standing="tied", unexplained=0.5,
+        break_even=BreakEven(parent_sha=s or "0", cost_difference=1.0, accuracy_difference=0.1, price=1, pays="above"),
+    )  # fmt: skip
+
+
 class Hostile(Source):
     """A source whose every string is one of the hostile ones; which one, the test turns."""
 
@@ -208,6 +246,13 @@ class Hostile(Source):
 
     def report(self, epoch: Epoch, clock: Any) -> Reading:
         return reading(self.s, 1)
+
+    def drift(self) -> Trend:
+        return Trend(days=tuple(day(s, n) for n, s in enumerate(self.strings)), counted=True)
+
+    def costs(self, now: datetime, step: Any) -> Costs:
+        step(1, 2)
+        return Costs(of=self.s, at=now, requests=1, entries=tuple(cost(s, n) for n, s in enumerate(self.strings)))
 
 
 def harmless(segments: Any) -> None:
@@ -329,6 +374,46 @@ async def test_traffic(hostile: Hostile, run_console: Any) -> None:
             assert view.copies() is not None
             if n % 10 == 0:
                 await check(desk)
+
+
+async def test_drift(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE, screen="drift") as desk:
+        view = desk.app.view
+        for n in range(len(hostile.strings)):
+            view.table.go(n)
+            view.trend = Trend(days=(day(hostile.strings[n], n - n % 7), *view.trend.days[:3]), counted=False)
+            for _ in range(5):
+                view.turn_tab(1)
+                drawn(desk, view.about.body, view.about._blank, view.beside.body)
+            view.set_filter(hostile.strings[n])
+            drawn(desk)
+            view.set_filter("")
+            view.trend = hostile.drift()
+            view.refilter()
+            desk.app.moved()
+            if n % 10 == 0:
+                await check(desk)
+
+
+async def test_cost(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE, screen="cost") as desk:
+        view = desk.app.view
+        for n, s in enumerate(hostile.strings):
+            view._loaded(
+                Outcome((Costs(of=s, at=desk.app.clock(), requests=1, entries=(cost(s, n), cost("b", 1))), 0.0))
+            )
+            for _ in range(2):
+                view.turn_tab(1)
+                drawn(desk, view.about.body, view.beside.body, view.table)
+            view.set_filter(s)
+            drawn(desk)
+            view.set_filter("")
+            if n % 10 == 0:
+                await check(desk)
+        view._loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
+        for n in range(0, len(hostile.strings), 10):
+            view.table.go(n)
+            await check(desk)
 
 
 async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: Any) -> None:

@@ -95,7 +95,10 @@ def test_files_and_functions_stay_small(file: Path) -> None:
     ("module", "absent"),
     [
         ("console.command", ["textual", "rich"]),
-        ("console.app", ["mlflow", "dvc", "torch", "numpy", "scipy", "minitutor", "miniserve", "duckdb", "sqlalchemy"]),
+        (
+            "console.app",
+            ["mlflow", "dvc", "torch", "numpy", "scipy", "minitutor", "miniserve", "duckdb", "sqlalchemy", "plotext"],
+        ),
     ],
 )
 def test_imports_are_light(module: str, absent: list[str]) -> None:

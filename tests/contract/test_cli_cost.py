@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from cli_world import World, check_refused, leave_trace, make_world, run
-from core.cli.cost import markdown, money
+from core.cli.cost import markdown
 from core.costday import sampled
+from core.costwords import money
 from core.spent import Spent
+from core.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +53,16 @@ def test_a_day(world: World, capsys: Capture) -> None:
     assert (made["requests"], made["entries"][0]["cost"]) == (1, 1e-5)
     hours = made["entries"][0]["amortised_per_1k"] * made["entries"][0]["tokens"] / 1000 / 0.05
     assert hours == pytest.approx(24)
+
+
+def test_another_moment(world: World, capsys: Capture) -> None:
+    then = run(capsys, "cost", "--at", "2026-03-02T00:00:00Z", "--json").json
+    assert (then["requests"], then["entries"]) == (1, []), "no entry was registered by then"
+    with open_spine(world.root, readonly=True) as spine:
+        at = spine.registry.events()[1].at
+    then = run(capsys, "cost", "--at", at, "--json").json
+    assert [entry["sha"] for entry in then["entries"]] == [world.silent]
+    assert then["entries"][0]["requests"] == 1
 
 
 def test_a_page(world: World, capsys: Capture, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def test_an_adapter_has_its_parents_reference_too(world: World, capsys: Capture)
 
 
 def test_the_trend(world: World, capsys: Capture) -> None:
-    assert "no day is reported" in run(capsys, "drift", "show").out
+    none = run(capsys, "drift", "show").out
+    assert "no report within 4 weeks" in none
+    assert "2 answered, no report" in none or "1 answered, no report" in none
     run(capsys, "drift", "report", "--day", OLD)
     run(capsys, "drift", "report")
     assert "no report within 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
@@ -136,6 +138,12 @@ def test_the_trend(world: World, capsys: Capture) -> None:
         today = of_ns(spine.trace(REQUEST).started_ns)[:10]
     assert [made["day"] for made in days] == [OLD, today]
     assert [made["day"] for made in run(capsys, "drift", "show", "--json").json["days"]] == [today]
+    first = next(made for made in days if made["day"] == OLD)
+    with open_spine(world.root, readonly=True) as spine:
+        at = next(event.at for event in spine.registry.events() if event.seq == first["seq"])
+    then = run(capsys, "drift", "show", "--weeks", "5000", "--at", at, "--json").json
+    assert [made["day"] for made in then["days"]] == [OLD]
+    assert then["unreported"] == [{"day": today, "answered": 1}]
     human = run(capsys, "drift", "show", "--weeks", "5000").out
     assert f"{OLD}  ✖ act" in human
     assert "· insufficient" in human

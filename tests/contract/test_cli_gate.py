@@ -116,6 +116,27 @@ def test_without_a_baseline_nothing_passes_and_nothing_is_written(
     assert kinds(gated)[-1] == "registered", "a run that compared nothing says nothing about the entry"
 
 
+def test_a_trial_under_another_policy_stands_for_nothing(
+    gated: Path, make_bundle: Make, capsys: Capture, tmp_path: Path
+) -> None:
+    """A pass with a wider tolerance, or against a weaker baseline, does not undo what the gate refused."""
+    sha = register(gated, make_bundle(2, k=80))
+    assert gate(capsys, sha)[0] == 1
+    before = kinds(gated)
+    weak = tmp_path / "weak.json"
+    report = read_report(json.dumps(eval_report(80, 100)).encode())
+    weak.write_bytes(baseline_bytes(baseline_of(report, reason="weak", approved_in="–", entry_sha="a" * 64)))
+    for words in (("--tolerance-pp", "100"), ("--baseline", str(weak))):
+        code, found = gate(capsys, sha, *words)
+        assert (code, found["result"], found["seq"]) == (0, "pass", None)
+        assert main(["gate", sha, *words]) == 0
+        assert "no event was written" in capsys.readouterr().out
+    assert kinds(gated) == before
+    assert gate(capsys, sha, "--baseline", "eval_baseline.json")[1]["seq"] is not None, "that is the project's own"
+    assert main(["promote", sha, "--semver", "v0.1.0", "--reason", "tried"]) == 1
+    assert "the gate refused" in capsys.readouterr().err
+
+
 def test_the_committed_baseline_reads() -> None:
     from core.baseline import read_baseline
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bundles import write_bundle
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
 from core.baseline import baseline_bytes, baseline_of
 from core.cli import main
@@ -165,6 +166,17 @@ def test_lineage_as_a_flowchart(world: World, capsys: Capture) -> None:
     assert len(nodes) == 10
     assert len([line for line in lines if "-->" in line]) == 9
     assert all(re.fullmatch(r'    n\d+\["[^"<>`]*"\]', line) for line in nodes)
+
+
+def test_impact_names_an_entry_by_any_of_many_corpora(tmp_path: Path, capsys: Capture) -> None:
+    """An event has room for a few of them; the recall list has to hold all."""
+    world = make_world(tmp_path / "many")
+    corpora = [{"path": f"data/{n}.jsonl", "dvc_hash": f"{n:032x}"} for n in range(1, 8)]
+    with open_spine(world.root) as spine:
+        sha = spine.registry.register(write_bundle(world.root / "made" / "many", 70, corpora=corpora)).sha
+    for corpus in corpora:
+        found = run(capsys, "impact", corpus["dvc_hash"], "--json", root=world.root)
+        assert [e["sha"] for e in found.json["entries"]] == [sha]
 
 
 def test_impact(world: World, capsys: Capture) -> None:

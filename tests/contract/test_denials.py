@@ -63,12 +63,14 @@ def beside(change: Callable[[Prod, Patch], None]) -> Spoil:
     return spoil
 
 
-def edit(name: str, old: bytes, new: bytes) -> Spoil:
+def edit(name: str, old: bytes, new: bytes, *, committed: bool = False) -> Spoil:
     def change(prod: Prod, _: Patch) -> None:
         file = prod.root / name
         raw = file.read_bytes()
         assert old in raw
         file.write_bytes(raw.replace(old, new))
+        if committed:
+            prod.commit()
 
     return beside(change)
 
@@ -83,6 +85,10 @@ def counts(k: int, result: str = "pass") -> Spoil:
         return prod.reseal(data)
 
     return spoil
+
+
+def failing_report(prod: Prod, _: Patch) -> bytes:
+    return prod.reseal(changed(prod.data("bad"), ("predicate", "result"), "pass"))
 
 
 def head_of_another(prod: Prod, _: Patch) -> bytes:
@@ -110,6 +116,27 @@ def trust_elsewhere(prod: Prod, patch: Patch) -> bytes:
     file.write_bytes((prod.root / "spine.trust.json").read_bytes())
     prod.trust(prod.key)
     patch.setenv("SPINE_TRUST", str(file))
+    return envelope
+
+
+def committed_for_another_use(prod: Prod, patch: Patch) -> bytes:
+    """A trust file that the repository holds as well, such as a test's, whose key anybody has."""
+    envelope = uncommitted_key(prod, patch)
+    file = prod.root / "fixture.json"
+    file.write_bytes((prod.root / "spine.trust.json").read_bytes())
+    prod.trust(prod.key)
+    prod.commit()
+    patch.setenv("SPINE_TRUST", "fixture.json")
+    return envelope
+
+
+def put_back(prod: Prod, _: Patch) -> bytes:
+    """The baseline that a verdict was signed against, back on disk after a commit moved it."""
+    envelope, file = prod.signed(), prod.root / "eval_baseline.json"
+    old = file.read_bytes()
+    file.write_bytes(old.replace(b"the first", b"the last!"))
+    prod.commit()
+    file.write_bytes(old)
     return envelope
 
 
@@ -165,6 +192,7 @@ def env(name: str, value: str, then: Spoil) -> Spoil:
 def configured(text: str, then: Spoil) -> Spoil:
     def spoil(prod: Prod, patch: Patch) -> bytes | None:
         (prod.root / "spine.toml").write_text(text)
+        (prod.root / "fixture.json").write_bytes((prod.root / "spine.trust.json").read_bytes())
         return then(prod, patch)
 
     return spoil
@@ -216,13 +244,16 @@ CASES: dict[str, Case] = {
     "decided on an event to come": case(says("ledger", "seq", value=9_999), "another ledger"),
     "decided on no event": case(says("ledger", value={"seq": 0, "hash": "0" * 64}), "another ledger"),
     "PASS over failing counts": case(counts(20), "its own counts say fail"),
+    "PASS over a failing report": case(failing_report, "its own counts say fail", on="bad"),
     "PASS over more right than asked": case(counts(51), "its own counts say error"),
     "FAIL over passing counts": case(counts(48, "fail"), "says 'fail'"),
     "PASS in other letters": case(says("result", value="PASS"), "says 'PASS'"),
     "too many false accepts": case(says("candidate", "false_accept", value={"k": 90, "n": 100}), "counts say fail"),
     "a tolerance raised": case(says("policy", "tolerance_pp", value=99), "another policy"),
     "another eval set": case(says("eval_set", "sha256", value="0" * 64), "another eval set"),
-    "another decoding": case(says("decoding", value={"method": "sampled"}), "counts say error"),
+    "another decoding": case(says("decoding", value={"method": "sampled"}), "another decoding"),
+    "counts no report has": case(counts(48), "not those of the report"),
+    "counts of a report that is not here": case(says("candidate", "sha256", value="0" * 64), "cannot be read here"),
     "another baseline's": case(says("baseline", "sha256", value="0" * 64), "the baseline moved"),
     "code without a whole name": case(says("code", value="main"), "the code"),
     "an unknown item": case(says("never_regress", value={"x": True}), "never_regress"),
@@ -234,20 +265,30 @@ CASES: dict[str, Case] = {
     "a key nobody trusts under a trusted id": case(under_a_trusted_name, "the signature is not one"),
     "a key that was removed": case(removed_key, "not in the trust file"),
     "a key nobody committed": case(uncommitted_key, "differs from the committed one"),
-    "a trust file elsewhere": case(trust_elsewhere, "is not committed"),
+    "a trust file elsewhere": case(trust_elsewhere, "SPINE_TRUST names the trust file"),
+    "another committed trust file by variable": case(committed_for_another_use, "SPINE_TRUST names the trust file"),
+    "another trust file by settings nobody committed": case(
+        configured('trust = "fixture.json"\n', mine), "spine.toml is not committed"
+    ),
     "a repository elsewhere": case(git_elsewhere, "differs from the committed one"),
     "a trusted id over another key": case(wrong_id, "does not have that id"),
     "no trust file": case(gone("spine.trust.json"), "there is no trust file"),
     "an empty trust file": case(edit("spine.trust.json", b'"keys"', b'"kees"'), "differs from the committed one"),
     # what it stands on
     "no baseline": case(gone("eval_baseline.json"), "there is no baseline"),
-    "the baseline edited since": case(edit("eval_baseline.json", b"the first", b"the last!"), "the baseline moved"),
-    "the tolerance raised since": case(
-        edit("eval_baseline.json", b'"tolerance_pp": 2', b'"tolerance_pp": 9'), "the baseline moved"
+    "the baseline edited since": case(
+        edit("eval_baseline.json", b"the first", b"the last!", committed=True), "the baseline moved"
     ),
-    "the baseline cut short": case(edit("eval_baseline.json", b"{", b""), "cannot be checked"),
+    "the tolerance raised since": case(
+        edit("eval_baseline.json", b'"tolerance_pp": 2', b'"tolerance_pp": 9', committed=True), "the baseline moved"
+    ),
+    "the baseline cut short": case(edit("eval_baseline.json", b"{", b"", committed=True), "cannot be checked"),
+    "the baseline edited and not committed": case(
+        edit("eval_baseline.json", b"the first", b"the last!"), "differs from the committed one"
+    ),
+    "an earlier baseline put back": case(put_back, "differs from the committed one"),
     "another baseline by variable": case(
-        beside(lambda p, m: m.setenv("SPINE_EVAL_BASELINE", str(p.root / "spine.trust.json"))), "cannot be checked"
+        beside(lambda p, m: m.setenv("SPINE_EVAL_BASELINE", str(p.root / "spine.trust.json"))), "names the baseline"
     ),
     "bytes that changed": case(lambda p, _: p.signed("corrupt"), "hashes to", on="corrupt"),
     "held": case(lambda p, _: p.signed("held"), "is held", on="held"),
@@ -455,11 +496,18 @@ TWINS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "skips the time": ({"core.verdict.fresh": skipped}, "expired"),
     "skips what moved": ({"core.verdict.unmoved": skipped}, "the baseline edited since"),
-    "believes the result": ({"core.verdict.decided_again": passing}, "PASS over failing counts"),
+    "believes the result": ({"core.verdict.decided_again": passing}, "PASS over a failing report"),
     "skips the signature": (
         {"core.keys.TrustedKey.accepts": lambda *_: True}, "a key nobody trusts under a trusted id"
     ),
-    "believes any trust file": ({"core.promotion._as_committed": skipped}, "a key nobody committed"),
+    "believes any trust file": (
+        {"core.promotion._as_committed": lambda _root, file, _hint: file.read_bytes()}, "a key nobody committed"
+    ),
+    "believes any variable": (
+        {"core.promotion.in_force": lambda settings, name, **_: getattr(settings, name).read_bytes()},
+        "another committed trust file by variable",
+    ),
+    "believes any counts": ({"core.promotion._measured": skipped}, "counts no report has"),
     "allows a year": ({"core.grounds.MAX_LIFETIME": timedelta(days=999)}, "living for a year"),
     "takes any spelling": ({"core.dsse._read": any_spelling}, "a line feed more"),
     "lets SPINE_ENV loosen": ({"core.registry.may_promote": believing}, "SPINE_ENV=dev without a verdict"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,9 +39,14 @@ def prod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "eval_baseline.json").write_bytes(raw)
     (root / ".gitignore").write_text(".spine/\nverdict*.json\n")
     assert main(["keys", "new", "--name", "ci", "--out", str(tmp_path / "ci.pem")]) == 0
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "baseline and key"]):
-        subprocess.run(["git", *words], cwd=root, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    commit(root)
     return root
+
+
+def commit(root: Path) -> None:
+    for words in (["add", "-A"], ["commit", "-qm", "baseline and key"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
 
 
 def registered(root: Path, bundle: Path) -> str:
@@ -47,9 +54,9 @@ def registered(root: Path, bundle: Path) -> str:
         return spine.registry.register(bundle).sha
 
 
-def signed(root: Path, sha: str, name: str = "verdict.json", *, code: int = 0) -> Path:
-    key = root.parent / "ci.pem"
-    assert main(["gate", sha, "--sign", "--key", str(key), "--out", str(root / name)]) == code
+def signed(root: Path, sha: str, name: str = "verdict.json", *, code: int = 0, words: Sequence[str] = ()) -> Path:
+    key = root.parent / "ci.pem" if (root.parent / "ci.pem").exists() else root.parent.parent / "ci.pem"
+    assert main(["gate", sha, "--sign", "--key", str(key), "--out", str(root / name), *words]) == code
     return root / name
 
 
@@ -176,3 +183,102 @@ def test_a_callable_that_is_no_verifier_promotes_nothing(prod: Path, make_bundle
     with open_spine(prod) as spine, pytest.raises(Refused, match="only a verified verdict"):
         spine.registry.promote(sha, "v1.0.0", verdict=lambda _sha, _state: object())  # type: ignore[arg-type,return-value]
     assert semvers(prod) == {}
+
+
+def fresh(prod: Path, sha: str, k: int, **more: Any) -> Path:
+    """The report that CI made of an entry."""
+    file = prod / "fresh.json"
+    file.write_text(json.dumps(eval_report(k, 100, entry_sha=sha, **more)))
+    return file
+
+
+def test_production_is_held_against_what_was_measured_and_not_what_its_author_said(
+    prod: Path, make_bundle: Make, capsys: Capture
+) -> None:
+    """A modest report in a bundle would let everything pass after it."""
+    modest, worse = registered(prod, make_bundle(1, k=60)), registered(prod, make_bundle(2, k=95))
+    measured = signed(prod, modest, words=("--report", str(fresh(prod, modest, 100))))
+    assert main(["promote", modest, *PROMOTE, "--verdict", str(measured)]) == 0
+    verdict = signed(prod, worse, "verdict-worse.json", code=1)
+    capsys.readouterr()
+    assert main(["promote", worse, "--semver", "v2.0.0", "--reason", "x", "--verdict", str(verdict)]) == 1
+    assert "the gate refused" in capsys.readouterr().err
+
+
+def test_production_can_be_measured_on_a_new_eval_set(prod: Path, make_bundle: Make, capsys: Capture) -> None:
+    """An entry is not compared with itself, or no candidate could be compared after a new eval set."""
+    new = {"eval_set": {"path": "data/eval.jsonl", "dvc_hash": "1" * 32, "sha256": "2" * 64, "n": 100}}
+    first, second = registered(prod, make_bundle(1)), registered(prod, make_bundle(2))
+    assert main(["promote", first, *PROMOTE, "--verdict", str(signed(prod, first))]) == 0
+    report = read_report(json.dumps(eval_report(90, 100, **new)).encode())
+    (prod / "eval_baseline.json").write_bytes(
+        baseline_bytes(baseline_of(report, reason="a new eval set", approved_in="#2", entry_sha=first))
+    )
+    commit(prod)
+    words = ("--report", str(fresh(prod, second, 90, **new)))
+    assert main(["gate", second, *words]) == 2
+    again = signed(prod, first, "again.json", words=("--report", str(fresh(prod, first, 90, **new))))
+    assert main(["promote", first, "--semver", "v1.0.1", "--reason", "new eval set", "--verdict", str(again)]) == 0
+    verdict = signed(prod, second, "second.json", words=("--report", str(fresh(prod, second, 90, **new))))
+    assert main(["promote", second, "--semver", "v2.0.0", "--reason", "x", "--verdict", str(verdict)]) == 0
+    assert main(["verify"]) == 0
+
+
+def test_a_project_in_a_folder_of_a_repository_has_its_own_committed_files(
+    prod: Path, make_bundle: Make, capsys: Capture
+) -> None:
+    """What stands at the repository's top is another project's."""
+    top = prod / "eval_baseline.json"
+    (prod / "inner").mkdir()
+    shutil.move(prod / ".spine", prod / "inner" / ".spine")
+    for name in ("eval_baseline.json", "spine.trust.json"):
+        shutil.copy(prod / name, prod / "inner" / name)
+    commit(prod)
+    top.write_bytes(top.read_bytes() + b"\n")
+    os.chdir(prod / "inner")
+    sha = registered(prod / "inner", make_bundle(1))
+    verdict = signed(prod / "inner", sha)
+    assert main(["promote", sha, *PROMOTE, "--verdict", str(verdict)]) == 0
+
+
+@pytest.mark.parametrize("name", ["SPINE_EVAL_BASELINE", "SPINE_TRUST"])
+def test_a_variable_chooses_no_other_committed_file(
+    name: str, prod: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = registered(prod, make_bundle(1))
+    verdict = signed(prod, sha)
+    for file in ("eval_baseline.json", "spine.trust.json"):
+        shutil.copy(prod / file, prod / f"other-{file}")
+    commit(prod)
+    monkeypatch.setenv(name, "other-eval_baseline.json" if "BASE" in name else "other-spine.trust.json")
+    refused(prod, sha, verdict, f"{name} names the", capsys)
+    if "BASE" in name:
+        assert main(["gate", sha, "--sign", "--key", str(prod.parent / "ci.pem")]) == 1
+        assert "only committed settings may" in capsys.readouterr().err
+
+
+def test_all_traffic_goes_forward_only_to_what_was_held_against_production(
+    prod: Path, make_bundle: Make, capsys: Capture
+) -> None:
+    """Two candidates that each pass against the same entry say nothing of each other."""
+    first, better, equal = (registered(prod, make_bundle(n, k=k)) for n, k in ((1, 95), (2, 100), (3, 95)))
+    for number, sha in enumerate((first, better, equal), 1):
+        words = (
+            "--semver",
+            f"v{number}.0.0",
+            "--reason",
+            "x",
+            "--verdict",
+            str(signed(prod, sha, f"verdict-{number}")),
+        )
+        assert main(["promote", sha, *words]) == 0
+    assert main(["route", "single", "v2.0.0", "--reason", "x"]) == 0
+    capsys.readouterr()
+    assert main(["route", "single", "v3.0.0", "--reason", "x"]) == 1
+    assert f"was promoted against {first[:12]}, and {better[:12]} is in production now" in capsys.readouterr().err
+    assert main(["route", "canary", "v3.0.0", "--reason", "x"]) == 0, "what is measured beside it may be tried"
+    assert main(["route", "abort", "--reason", "x"]) == 0
+    assert main(["rollback", "v1.0.0", "--reason", "x"]) == 0
+    assert main(["release", "v3.0.0", "--reason", "x"]) == 0
+    assert main(["route", "single", "v3.0.0", "--reason", "x"]) == 0, "this is what it was promoted against"
+    assert main(["verify"]) == 0

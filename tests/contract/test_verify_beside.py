@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli_world import World, make_world, run
-from core.keys import new_key
+from bundles import write_bundle
+from cli_world import World, leave_trace, make_world, run
+from core.entries import registered_body
+from core.keys import Trust, new_key, trusted
 from core.ledger import Draft
+from core.lineage import manifest_corpora
 from core.spine import open_spine
+from core.verdict import read_verdict
 from prod import Prod, make_prod, promote
 
 Capture = pytest.CaptureFixture[str]
@@ -91,6 +96,23 @@ def test_the_trace_store_of_a_sound_world_is_read_whole(world: World, capsys: Ca
     assert checks(capsys, world.root)[1]["traces"]["checked"] == count == 1
 
 
+def test_an_index_that_does_not_find_a_key_is_found(world: World, capsys: Capture) -> None:
+    """Every row is sound; a retry would make a second event of one request all the same."""
+    file = world.root / ".spine" / "ledger.db"
+    assert run(capsys, "note", "once", "--key", "KEY-TO-FIND", root=world.root).code == 0
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = dict(database.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'index'"))
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    begin = (found["sqlite_autoindex_events_2"] - 1) * size
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(b"KEY-TO-FIND", begin, begin + size)] ^= 1
+    file.write_bytes(raw)
+    code, checked = checks(capsys, world.root)
+    assert (code, [name for name, check in checked.items() if check["problems"]]) == (5, ["chain"])
+    assert "the database: " in checked["chain"]["problems"][0]
+
+
 # verdicts -------------------------------------------------------------------------------------------------------
 
 
@@ -131,13 +153,123 @@ def test_a_removed_key_spoils_what_serves_and_is_a_note_on_what_served(prod: Pro
     prod.trust(new_key())
     code, found = checks(capsys, prod.root)
     assert code == 5
+    assert "differs from the committed one" in found["verdicts"]["problems"][0]
+    prod.commit()
+    code, found = checks(capsys, prod.root)
+    assert code == 5
     assert "not in the trust file" in found["verdicts"]["problems"][0]
     prod.trust(prod.key)
+    prod.commit()
     second = new_key()
     envelope = prod.reseal(prod.data(), second)
     prod.trust(prod.key, second)
     prod.commit()
     assert promote(prod, envelope)[0] == 0
     prod.trust(prod.key)
+    prod.commit()
     code, found = checks(capsys, prod.root)
     assert (code, len(found["verdicts"]["notes"])) == (0, 1)
+
+
+def forge(prod: Prod, name: str, envelope: bytes, semver: str = "v6.6.6", **more: Any) -> None:
+    """A promotion written past the registry, as complete as the registry's own."""
+    with open_spine(prod.root) as spine:
+        said = read_verdict(envelope, Trust(keys=(trusted(prod.key, name="ci", added="2026-11-01"),)))
+        report = said.statement.predicate.candidate.sha256
+        verdict = {"signed": True, "digest": spine.ledger.put(envelope), "key": prod.key.id, "report": report, **more}
+        body = {"sha": prod.entries[name], "semver": semver, "reason": "past the registry", "verdict": verdict}
+        spine.ledger.append([Draft(kind="promoted", body=body)], expected=None)
+
+
+def passed_anyway(prod: Prod) -> None:
+    """CI's own key under a PASS that the counts do not bear out."""
+    data = prod.data("bad")
+    data["predicate"]["result"] = "pass"
+    forge(prod, "bad", prod.reseal(data))
+
+
+def under_no_policy(prod: Prod) -> None:
+    data = prod.data("bad")
+    data["predicate"] |= {"result": "pass", "policy": {}}
+    forge(prod, "bad", prod.reseal(data))
+
+
+def twice(prod: Prod) -> None:
+    envelope = prod.signed("good")
+    forge(prod, "good", envelope)
+    forge(prod, "good", envelope, "v6.6.7")
+
+
+FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
+    "a pass over failing counts": (passed_anyway, "verdicts", "its own counts say fail"),
+    "a pass under no policy": (under_no_policy, "verdicts", "cannot be decided again"),
+    "a verdict used twice": (twice, "verdicts", "had served a promotion before"),
+    "an expired verdict": (
+        lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) - timedelta(days=2))),
+        "verdicts", "had expired at",
+    ),
+    "a verdict that compares with nothing": (
+        lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "than the one that was in production",
+    ),
+    "another key beside it": (lambda p: forge(p, "good", p.signed("good"), key="0" * 16), "verdicts", "another key"),
+    "a held entry": (lambda p: forge(p, "held", p.signed("held")), "pointers", "is held"),
+    "a tombstoned entry": (lambda p: forge(p, "buried", p.signed("buried")), "pointers", "is tombstoned"),
+    "what the gate refused": (lambda p: forge(p, "gated", p.signed("gated")), "pointers", "the gate refused"),
+    "a semver of another": (
+        lambda p: forge(p, "good", p.signed("good"), "v1.0.0"), "pointers", "never names two entries",
+    ),
+    "a route to what was never promoted": (lambda p: route(p, "good", "v6.6.6"), "pointers", "was never promoted"),
+    "a route under a foreign semver": (lambda p: route(p, "first", "v6.6.6"), "pointers", "not promoted as that"),
+    "a rollback to what never was stable": (
+        lambda p: (forge(p, "good", p.signed("good")), route(p, "good", "v6.6.6", "rolled_back"))[0],
+        "pointers", "never was the stable arm",
+    ),
+    "a route to nobody": (lambda p: route(p, "nobody", "v6.6.6"), "pointers", "was never registered"),
+    "half of the traffic": (lambda p: route(p, "first", "v1.0.0", weight_bp=5000), "pointers", "do not add up"),
+}  # fmt: skip
+
+
+def route(prod: Prod, name: str, semver: str, kind: str = "routed", weight_bp: int = 10_000) -> None:
+    """A route written past the registry."""
+    sha = prod.entries.get(name, "7" * 64)
+    arms = [{"name": "stable", "sha": sha, "semver": semver, "weight_bp": weight_bp}]
+    with open_spine(prod.root) as spine:
+        body = {"sha": sha, "strategy": "single", "arms": arms, "reason": "past the registry"}
+        spine.ledger.append([Draft(kind=kind, body=body)], expected=None)
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_what_the_registry_would_have_refused_is_found_in_the_ledger(what: str, prod: Prod, capsys: Capture) -> None:
+    """Events that somebody with write access appended: the chain is whole, and the rules were not kept."""
+    write, name, said = FORGERIES[what]
+    write(prod)
+    code, found = checks(capsys, prod.root)
+    assert code == 5
+    assert not found["chain"]["problems"]
+    assert any(said in problem for problem in found[name]["problems"]), found[name]
+
+
+def test_a_registration_that_names_another_parent_is_found(world: World, capsys: Capture) -> None:
+    bundle = write_bundle(world.root / "made" / "4", 4, report=False)
+    cached = open_spine(world.root).cache.add(bundle)
+    with open_spine(world.root) as spine:
+        body = registered_body(cached, None, spine.ledger.put) | {"parent": world.loud}
+        spine.ledger.append([Draft(kind="registered", body=body)], expected=None)
+    code, found = checks(capsys, world.root)
+    assert (code, len(found["bundles"]["problems"])) == (5, 1)
+    assert "other weights, config or parent" in found["bundles"]["problems"][0]
+
+
+def test_a_corpus_with_its_md5_and_another_sha256_is_found(world: World, capsys: Capture) -> None:
+    """MD5 can be made to collide: the SHA-256 of the manifest is what tells."""
+    with open_spine(world.root) as spine:
+        corpora = [{**manifest_corpora(spine.registry.get(world.loud))[0], "sha256": "0" * 64}]
+        sha = spine.registry.register(write_bundle(world.root / "made" / "5", 5, k=95, corpora=corpora)).sha
+        spine.registry.promote(sha, "v0.3.0", reason="x")
+        spine.registry.route_single(sha, reason="x")
+    code, found = checks(capsys, world.root)
+    assert code == 5
+    assert "its manifest says 000000000000" in found["corpora"]["problems"][0]
+    leave_trace(world.root, "req-collided-1", "he went", "HE WENT")
+    walked = run(capsys, "incident", "req-collided-1", "--json", root=world.root).json["answers"]
+    assert [walked[n]["status"] for n in (2, 3)] == ["mismatch", "mismatch"]

@@ -174,6 +174,11 @@ def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:
     lied = msgspec.structs.replace(trace.assignment, bucket=(trace.assignment.bucket + 1) % 10_000)
     answered(spine, "req-00000005", SAID, SAID, assignment=lied)
     assert statuses(spine, "req-00000005")[6] == "mismatch"
+    answered(spine, "req-semver-1", SAID, SAID, semver="v9.9.9")
+    assert statuses(spine, "req-semver-1")[1] == "mismatch", "the entry never had that name"
+    foreign = msgspec.structs.replace(trace.assignment, sticky=False)
+    answered(spine, "req-unit-1", SAID, SAID, assignment=foreign)
+    assert statuses(spine, "req-unit-1")[6] == "mismatch", "a request of nobody's is its own unit"
 
 
 def test_what_was_not_kept_is_recorded(spine: Spine, silent: str) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cli_world import REQUEST, World, check_refused, leave_trace, make_world, run
@@ -219,6 +220,13 @@ def test_what_is_not_kept_is_said(made: World, tmp_path: Path) -> None:
     assert main(["restore", str(tmp_path / "kept.tar"), "--into", str(tmp_path / "back")]) == 5
 
 
+def test_closed_days_elsewhere_are_not_left_out_in_silence(made: World, tmp_path: Path) -> None:
+    """Pruned days are in Parquet alone: who keeps that outside of the home has to keep it himself."""
+    elsewhere = msgspec.structs.replace(settings_of(made.root), parquet=tmp_path / "days")
+    assert "days, outside of the home" in "".join(backup(elsewhere, tmp_path / "a.tar", progress=Quiet).warnings)
+    assert not backup(settings_of(made.root), tmp_path / "b.tar", progress=Quiet).warnings
+
+
 def test_a_broken_ledger_is_not_kept(made: World, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(made.root, root)
@@ -315,6 +323,8 @@ HOSTILE = [
     member(f"cache/{SHA}/d", kind=tarfile.CHRTYPE), member("traces.db") * 2, member("ledger.db-wal"),
     member("mlartifacts/a") + member("mlartifacts/a/b"), member("mlartifacts/a/b") + member("mlartifacts/a"),
     member(f"mlartifacts/{'a' * 300}"), member("mlartifacts/a\x1b[31m"), member("days/../../x"),
+    member("days/ledger.db"), member(f"days/cache/{SHA}/x.parquet"), member("days/keys/x.pem"),
+    member("drift_reports/run.sh"),
 ]  # fmt: skip
 
 

@@ -140,6 +140,30 @@ def test_corrupt_bytes_are_never_routed_to(spine: Spine, make_bundle: Make) -> N
     assert spine.registry.verified(two), "registering the same bundle again replaces the damaged bytes"
 
 
+def test_an_adapter_is_not_routed_to_over_a_corrupt_parent(spine: Spine, make_bundle: Make) -> None:
+    """It answers from its parent's bytes too; a parent that is not here is for its workload to ask for."""
+    registry = spine.registry
+    first, base = (registry.register(make_bundle(number)).sha for number in (1, 2))
+    adapter = registry.register(make_bundle(3, parent=base)).sha
+    for number, sha in enumerate((first, adapter)):
+        registry.promote(sha, f"v1.{number}.0")
+    registry.route_single(adapter, reason="try")
+    registry.route_single(first, reason="back")
+    weights = spine.settings.cache / base / "model.safetensors"
+    weights.chmod(0o644)
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + b"\x07")
+    head = spine.ledger.head()
+    for verb in (registry.rollback, registry.route_single, registry.canary, registry.route_shadow):
+        with pytest.raises(Damaged, match="hashes to"):
+            verb(adapter, reason="again")
+    assert spine.ledger.head() == head
+    with pytest.raises(Damaged):
+        registry.promote(adapter, "v2.0.0")
+    shutil.rmtree(weights.parent)
+    assert registry.rollback(adapter, reason="again").created
+
+
 def test_missing_bytes_are_unavailable(spine: Spine, make_bundle: Make) -> None:
     sha = spine.registry.register(make_bundle(1)).sha
     shutil.rmtree(spine.cache.path(sha))
