@@ -100,6 +100,9 @@ class TrafficView(View):
             return
         self.traffic = outcome.value
         shown, tab = self._shown, self._tab
+        if self.epoch is not None and (shown is None or shown.number != self.epoch):
+            self.desk.failed(Outcome(error=f"there is no epoch #{self.epoch} here", hint="the tab epochs lists them"))
+            self.epoch = None
         self.epochs.load(self.traffic.epochs)
         self.about.tabs = tabs.tabs(shown.route) if shown is not None else ()
         self.about.tab = self.about.tabs.index(tab) if tab in self.about.tabs else 0
@@ -227,7 +230,8 @@ class TrafficView(View):
             self.desk.open_view("incident", self.tail.under(body).request_id)
 
     def _open_epoch(self, number: int | None) -> None:
-        self.epoch = None if self.traffic and number == self.traffic.epochs[0].number else number
+        newest = self.traffic.epochs[:1] if self.traffic is not None else ()
+        self.epoch = None if number in [epoch.number for epoch in newest] else number
         self.about.tabs = ()
         self.activate(0)
         self.reload()

@@ -172,6 +172,10 @@ async def test_an_epoch_opens_its_own_report(console: Any, canary: None, told: A
         desk.app.jump("traffic nowhere")
         await desk.settle()
         assert "no epoch is numbered nowhere" in desk.app.last_error.error
+        desk.app.jump("traffic 999")
+        await desk.settle()
+        assert "there is no epoch #999 here" in desk.app.last_error.error
+        assert "step 1 of 3" in desk.lines()[2]
 
 
 async def test_a_request_opens_its_walk(console: Any, canary: None, spine: Spine) -> None:
@@ -236,6 +240,9 @@ async def test_nothing_routed_and_nothing_traced_each_say_the_way_out(tmp_path: 
             assert desk.app.view.list.state == "empty"
             assert "nothing is routed yet" in desk.text()
             assert "spine promote" in desk.text()
+            desk.app.jump("traffic 3")
+            await desk.press("escape", "3", "enter", "escape", "e")
+            assert "nothing is routed yet" in desk.text()
 
 
 async def test_without_traces_the_route_stands_and_the_way_out_is_told(
