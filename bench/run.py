@@ -1,7 +1,8 @@
 """`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
 
-Groups: core, traces, traffic, serving, evaluation, identity, gate, promotion, drift, console. On request: seeds (five
-trainings, 8 min) and drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a minute).
+Groups: core, traces, traffic, serving, overload, evaluation, identity, gate, promotion, drift, console. On request:
+seeds (five trainings, 8 min), drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a
+minute) and traces-10m (ten million traces: minutes, and 16 GB under the folder for temporary files).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import platform
 import sys
 
 GROUPS = (
-    "core", "traces", "traffic", "serving", "evaluation", "identity", "gate", "promotion", "drift", "console"
+    "core", "traces", "traffic", "serving", "overload", "evaluation", "identity", "gate", "promotion", "drift",
+    "console",
 )  # fmt: skip
-ON_REQUEST = ("seeds", "drift-study")
+ON_REQUEST = ("seeds", "drift-study", "traces-10m")
 
 
 def main(wanted: list[str]) -> int:

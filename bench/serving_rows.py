@@ -1,28 +1,37 @@
-"""One correction on an idle server, its trace durable, beside the same answer kept as an MLflow trace.
+"""Serving the entry in production over HTTP, each trace durable, beside peers with the same weights that keep none.
 
-It serves the entry that is in production in this clone (``./run demo --headless`` makes one), from a copy of
-its state, so the clone's own traces are not touched.
+Every server has the machine to itself and the client in another process. The peers' answers are compared with ours.
+It serves what this clone has in production (``./run demo --headless`` makes one) from a copy of its state.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import load
+import peers
+import served
+from engines import BATCH, PATH
+from load import Load
 from rows import Row
 
-ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ("Yesterday he goed to school.", "She play football every day.", "I have went home.", "You will eat lunch.")
-REQUESTS = 400
+CONNECTIONS = 16
+RATE = 40.0
+"""Requests a second of the open loop: under a third of what the slowest can do."""
+COMPARED = 100
+PEERS = {
+    "FastAPI, eager torch": ("fastapi", "eager"),
+    f"LitServe, eager torch, batches of {BATCH}": ("litserve", "eager"),
+    "FastAPI, our engine": ("fastapi", "own"),
+    f"LitServe, our engine, batches of {BATCH}": ("litserve", "own"),
+}
 _PEER = """
 import statistics, sys, time
 from pathlib import Path
@@ -44,59 +53,65 @@ print(statistics.median(times[4:]))
 """
 
 
+class Served(NamedTuple):
+    """What one server did."""
+
+    answers: list[str]
+    closed: Load
+    opened: Load
+
+
 def rows() -> Iterator[Row]:
     """Rows of this group."""
-    if not (ROOT / ".spine" / "ledger.db").is_file():
+    if not served.has_a_model():
         yield Row("one correction over HTTP, trace durable", float("nan"), "ms", None, "make a model: ./run demo", None)
         return
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        shutil.copytree(
-            ROOT / ".spine", root / ".spine", ignore=shutil.ignore_patterns("traces.db*", "mlflow.db*", "bench")
-        )
-        times = _served(root)
-        sha = json.loads(_spine(root, "route", "show", "--json"))["arms"][0]["sha"]
-        environment = {**os.environ, "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
-        store = f"sqlite:///{root / 'peer.db'}"
-        command = [sys.executable, "-c", _PEER, str(root / ".spine" / "cache" / sha), store, *SENTENCES]
-        peer = 1000 * float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
-    p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-    yield Row(
-        "one correction over HTTP, trace durable, p50", p50, "ms", 15, "the same engine, MLflow trace, no HTTP", peer
-    )
-    yield Row("one correction over HTTP, trace durable, p99", p99, "ms", None, "", None)
+        root = served.copied(Path(folder))
+        bundle = served.bundle(root)
+        with served.spine(root) as address:
+            one = load.closed(address, PATH, served.bodies(200), connections=1, seconds=5)
+            ours = _measured(address)
+        what = "one correction over HTTP, trace durable"
+        traced = _with_mlflow(bundle, root / "peer.db")
+        yield Row(f"{what}, p50", one.p50, "ms", 15, "the same engine, MLflow trace, no HTTP", traced)
+        yield Row(f"{what}, p99", one.p99, "ms", None, "", None)
+        for name, (kind, engine) in PEERS.items():
+            environment = peers.environment() if kind == "litserve" else dict(os.environ)
+            if environment is None:
+                yield Row(_closed(), ours.closed.answered, "/s", None, f"{name}: {peers.MISSING}", None, "more")
+                continue
+            with served.peer(kind, engine, bundle, environment) as address:
+                theirs = _measured(address)
+            yield from _beside(ours, theirs, name)
 
 
-def _spine(root: Path, *words: str) -> str:
-    command = [str(Path(sys.executable).with_name("spine")), *words]
-    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+def _closed() -> str:
+    return f"corrections a second, {CONNECTIONS} connections"
 
 
-def _served(root: Path) -> list[float]:
-    """Milliseconds of each request, one at a time on one connection."""
-    spine = str(Path(sys.executable).with_name("spine"))
-    server = subprocess.Popen(
-        [spine, "serve", "--port", "0"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        address = line[line.index("http://") + 7 :].split()[0]
-        connection = http.client.HTTPConnection(address)
-        times = [_ask(connection, SENTENCES[number % len(SENTENCES)]) for number in range(REQUESTS + 40)]
-        connection.close()
-        return times[40:]
-    finally:
-        server.terminate()
-        server.wait(20)
+def _measured(address: str) -> Served:
+    bodies = served.bodies(200)
+    answers = served.answers(address, bodies[:COMPARED])
+    closed = load.closed(address, PATH, bodies, connections=CONNECTIONS, seconds=8)
+    [opened] = load.opened(address, PATH, bodies, (RATE, 11))
+    return Served(answers, closed, opened)
 
 
-def _ask(connection: http.client.HTTPConnection, sentence: str) -> float:
-    body = json.dumps({"sentence": sentence})
-    began = time.perf_counter()
-    connection.request("POST", "/v1/grammar/correct", body, {"content-type": "application/json"})
-    reply = connection.getresponse()
-    reply.read()
-    if reply.status != 200:
-        raise SystemExit(f"the server answered {reply.status}")
-    return 1000 * (time.perf_counter() - began)
+def _beside(ours: Served, theirs: Served, name: str) -> Iterator[Row]:
+    """Three figures beside one peer's."""
+    equal = sum(own == other for own, other in zip(ours.answers, theirs.answers, strict=True))
+    failed = sum(each.failed + each.shed for each in (theirs.closed, theirs.opened))
+    said = f"{name}: {equal}/{COMPARED} answers equal" + (f", {failed} failed" if failed else "")
+    yield Row(_closed(), ours.closed.answered, "/s", None, said, theirs.closed.answered, "more")
+    for quantile in ("p50", "p99"):
+        own, other = getattr(ours.opened, quantile), getattr(theirs.opened, quantile)
+        yield Row(f"  open loop at {RATE:g} a second, {quantile}", own, "ms", None, name, other)
+
+
+def _with_mlflow(bundle: Path, store: Path) -> float:
+    """Milliseconds of one answer of the same engine that is kept as an MLflow trace."""
+    environment = {**os.environ, "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+    command = [sys.executable, "-c", _PEER, str(bundle), f"sqlite:///{store}", *SENTENCES]
+    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return 1000 * float(ran.stdout)

@@ -87,22 +87,26 @@ def traces(path: Path, count: int) -> str:
     rng = random.Random(1)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
-    connection.execute("BEGIN")
     start, step = 1_760_000_000_000_000_000, 30 * 86_400_000_000_000 // max(count, 1)
-    for number in range(count):
-        word = rng.choice(WORDS)
-        trace = Trace(
-            request_id=f"req-{number:012d}", trace_id="0" * 32, span_id="0" * 16, started_ns=start + number * step,
-            entry_sha=sha, intended_sha=sha, semver="v0.1.0", assignment=assign(route, f"l{number % 997}", sticky=True),
-            sentence=f"Yesterday he {word} to school.", correction="Yesterday he went to school.", is_correct=False,
-            features={"verb": "go", "tense": "past_simple", "person": "3sg"}, stages={"decode": 0.004}, seconds=0.005,
-            input_tokens=9, output_tokens=9, cost=1e-8, rate_per_hour=0.05, graded=True,
-        )  # fmt: skip
-        connection.execute(INSERT_TRACE, trace_row(trace))
-        connection.execute(INSERT_BODY, body_row(trace))
-        connection.execute(INSERT_ANSWER, answer_row(trace))
-        connection.executemany(UPSERT_UNIT, unit_rows([answer_row(trace)]))
-    connection.execute("COMMIT")
+    for first in range(0, count, 20_000):
+        made = []
+        for number in range(first, min(first + 20_000, count)):
+            word = rng.choice(WORDS)
+            made.append(Trace(
+                request_id=f"req-{number:012d}", trace_id="0" * 32, span_id="0" * 16, started_ns=start + number * step,
+                entry_sha=sha, intended_sha=sha, semver="v0.1.0",
+                assignment=assign(route, f"l{number % 997}", sticky=True),
+                sentence=f"Yesterday he {word} to school.", correction="Yesterday he went to school.", is_correct=False,
+                features={"verb": "go", "tense": "past_simple", "person": "3sg"}, stages={"decode": 0.004},
+                seconds=0.005, input_tokens=9, output_tokens=9, cost=1e-8, rate_per_hour=0.05, graded=True,
+            ))  # fmt: skip
+        answers = [answer_row(trace) for trace in made]
+        connection.execute("BEGIN")
+        connection.executemany(INSERT_TRACE, map(trace_row, made))
+        connection.executemany(INSERT_BODY, map(body_row, made))
+        connection.executemany(INSERT_ANSWER, answers)
+        connection.executemany(UPSERT_UNIT, unit_rows(answers))
+        connection.execute("COMMIT")
     connection.close()
     return url
 

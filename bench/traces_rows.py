@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import stores
@@ -20,8 +22,24 @@ from miniobserve.reader import TraceReader
 from miniobserve.writer import TraceWriter
 
 COUNT = 1_000_000
+LOOKED, WRITTEN = 1_000, 10_000
 FEW = 200
 """Traces MLflow is given: it takes about twenty a second."""
+
+
+class Measured(NamedTuple):
+    """One store of many traces, and what one would use instead."""
+
+    count: int
+    looked: float
+    """Seconds a look-up by id, all over the store."""
+    looked_p99: float
+    by_hand: float
+    """The same with one SELECT."""
+    wrote: float
+    """Traces a second, each durable."""
+    wrote_by_hand: float
+    """Rows a second into the table of bodies alone, a hundred a commit, each commit durable."""
 
 
 def rows() -> Iterator[Row]:
@@ -29,23 +47,56 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traces.db"
         url = stores.traces(path, COUNT)
-        ids = [f"req-{random.Random(2).randrange(COUNT):012d}" for _ in range(1)]
-        picks = random.Random(3)
-        reader = TraceReader.open(url)
-        looked = median(lambda: reader.get(f"req-{picks.randrange(COUNT):012d}"), runs=500)
-        by_hand = sqlite3.connect(path)
-        query = "SELECT body FROM bodies WHERE request_id = ?"
-        plain = median(lambda: by_hand.execute(query, (f"req-{picks.randrange(COUNT):012d}",)).fetchall(), runs=500)
-        wrote, looked_mlflow = _mlflow(Path(folder))
-        what = f"look-up among {COUNT:,} traces"
-        yield Row(what, 1000 * looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked_mlflow)
-        yield Row(what, 1000 * looked, "ms", 5, "SQLite by hand", 1000 * plain)
-        mine = _write(url, reader, ids[0])
-        yield Row("durable traces written a second", mine, "/s", None, "MLflow tracing", wrote, "more")
-        yield from _closed_day(url, Path(folder), looked)
-        yield from _postgres(path, looked, mine)
-        by_hand.close()
-        reader.close()
+        found = measured(url, path, COUNT)
+        yield from beside(found, _mlflow(Path(folder)))
+        yield from _closed_day(url, Path(folder), found.looked)
+        yield from _postgres(path, found.looked, found.wrote)
+
+
+def large() -> Iterator[Row]:
+    """Look-up and writing alone, among ten times as many."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "traces.db"
+        print(f"bench: making {10 * COUNT:,} traces, about 16 GB under {folder}", file=sys.stderr)
+        url = stores.traces(path, 10 * COUNT)
+        yield from beside(measured(url, path, 10 * COUNT), _mlflow(Path(folder)))
+
+
+def measured(url: str, path: Path, count: int) -> Measured:
+    """Look up and write in a store of ``count`` traces."""
+    picks, reader, by_hand = random.Random(3), TraceReader.open(url), sqlite3.connect(path, isolation_level=None)
+
+    def any_id() -> str:
+        return f"req-{picks.randrange(count):012d}"
+
+    def each(call: Callable[[], object]) -> list[float]:
+        times = []
+        for _ in range(LOOKED):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        return sorted(times)
+
+    query = "SELECT body FROM bodies WHERE request_id = ?"
+    looked = each(lambda: reader.get(any_id()))
+    plain = each(lambda: by_hand.execute(query, (any_id(),)).fetchall())
+    wrote, wrote_by_hand = _write(url, reader, any_id()), _write_by_hand(by_hand)
+    by_hand.close()
+    reader.close()
+    middle, last = LOOKED // 2, int(0.99 * LOOKED)
+    return Measured(count, looked[middle], looked[last], plain[middle], wrote, wrote_by_hand)
+
+
+def beside(found: Measured, mlflow: tuple[float, float]) -> Iterator[Row]:
+    """A store beside MLflow tracing (traces a second, seconds a look-up) and SQLite by hand."""
+    wrote, looked = mlflow
+    what = f"look-up by id among {found.count:,} traces"
+    yield Row(what, 1000 * found.looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked)
+    yield Row(what, 1000 * found.looked, "ms", 5, "SQLite by hand", 1000 * found.by_hand)
+    yield Row(f"{what}, p99", 1000 * found.looked_p99, "ms", 5, "", None)
+    what = f"durable traces written a second, {found.count:,} kept"
+    yield Row(what, found.wrote, "/s", None, "MLflow tracing", wrote, "more")
+    yield Row(what, found.wrote, "/s", None, "SQLite by hand, one table", found.wrote_by_hand, "more")
 
 
 def _closed_day(url: str, folder: Path, looked: float) -> Iterator[Row]:
@@ -94,11 +145,26 @@ def _write(url: str, reader: TraceReader, like: str, name: str = "new") -> float
     assert trace is not None
     writer = TraceWriter(url, queue=20_000)
     started = time.perf_counter()
-    futures = [writer.submit(msgspec.structs.replace(trace, request_id=f"{name}-{n:012d}")) for n in range(10_000)]
+    futures = [writer.submit(msgspec.structs.replace(trace, request_id=f"{name}-{n:012d}")) for n in range(WRITTEN)]
     for future in futures:
         future.result()
     rate = len(futures) / (time.perf_counter() - started)
     writer.close()
+    return rate
+
+
+def _write_by_hand(database: sqlite3.Connection) -> float:
+    """Rows a second into the one table that holds an id and a text, a hundred a commit; they are taken out again."""
+    [body] = database.execute("SELECT body FROM bodies LIMIT 1").fetchone()
+    database.execute("PRAGMA synchronous=FULL")
+    started = time.perf_counter()
+    for first in range(0, WRITTEN, 100):
+        database.execute("BEGIN IMMEDIATE")
+        rows = [(f"hand-{number:012d}", body) for number in range(first, first + 100)]
+        database.executemany("INSERT INTO bodies VALUES (?, ?)", rows)
+        database.execute("COMMIT")
+    rate = WRITTEN / (time.perf_counter() - started)
+    database.execute("DELETE FROM bodies WHERE request_id BETWEEN 'hand-' AND 'hand.'")
     return rate
 
 

@@ -29,6 +29,7 @@ from console.theme import NAMES, Palette, theme
 from console.travel import Travel
 from console.view import ONE, THREE, TWO, View
 from console.writing import Writing
+from core.settings import masked
 
 if TYPE_CHECKING:
     from console.changes import Changes
@@ -150,10 +151,10 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
         """What the header says."""
         now = self.clock()
         age = None if self.answered is None else max(0.0, now.timestamp() - self.answered)
-        ledger = str(self.source.settings.ledger).rsplit("/", 1)[-1]
+        place, mark, query = masked(self.source.settings.ledger).partition("?")
         return shell.Context(
             env=self.pulse.env if self.pulse else "",
-            ledger=ledger,
+            ledger=place.rsplit("/", 1)[-1] + mark + query,
             writing=self.writing,
             link=self.link,
             age=age,

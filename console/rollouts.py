@@ -97,7 +97,7 @@ def _moved(verb: str, route: Route, an_hour: int | None, per_second: float | Non
     to: int | None = None if verb == "weight" else 0
     guard = ladder.guard if ladder is not None and verb != "abort" else None
     if verb == "advance":
-        further = next_step(ladder) if ladder is not None else None
+        further = next_step(ladder, candidate.weight_bp) if ladder is not None else None
         to = further.steps[further.at].weight_bp if further is not None else FULL
         guard = guard if further is not None else None
     then = ("", _STAYS if verb == "weight" and ladder is not None else "")

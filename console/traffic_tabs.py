@@ -168,10 +168,12 @@ def shadow(report: ShadowReport) -> list[Line]:
     if not whole.both + whole.only_live + whole.only_shadow + whole.neither:
         return [safe(" no request was graded on both sides yet", "muted")]
     lines = [_square_head("both graded"), _square(whole)]
-    lines.append(safe(f" by learner, each counted once: p {report.p_by_unit:.2g}", "muted"))
+    lines.append(
+        safe(" p: exact McNemar, each learner counted once by which side did better; true at one look", "muted")
+    )
     if report.buckets:
         lines += [safe(""), _square_head("feature"), *map(_square, report.buckets)]
-        lines.append(safe(" p: exact McNemar, of a feature after Holm over all of them; true at one look", "faint"))
+        lines.append(safe(" of a feature, p is after Holm over all of them", "faint"))
     return lines
 
 

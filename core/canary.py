@@ -25,6 +25,7 @@ from miniobserve.reader import TraceReader
 FAILS = 2
 """Windows in a row with the verdict ``fail`` that abort."""
 ERRORS = 4
+"""Windows in a row with the verdict ``error`` that do."""
 _NS = 1_000_000_000
 
 
@@ -53,6 +54,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     window: int
     judgement: Judgement | None = None
+    """None where the traces could not be read."""
     seq: int | None = None
     """The event that was made of it; None where nothing was, or somebody else had moved the ledger."""
 
@@ -179,20 +181,21 @@ def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime) -> 
     return decide(route, judgement, history, seconds=clock.seconds, window=newest.number)
 
 
-def tick(registry: Registry, traces: TraceReader, now: datetime, *, errors: int = 0) -> Decision | None:
+def tick(registry: Registry, traces: TraceReader, now: datetime, *, blind: float = 0.0) -> Decision | None:
     """Look at the canary once and do what follows; None where none is under way.
 
-    Losing the race to another replica is no failure: the decision comes back without a seq.
+    Losing the race to another replica is no failure: the decision comes back without a seq. Traces that cannot be
+    read are the verdict ``error``, without a judgement.
 
     Args:
         registry: open for writing.
         traces: where every replica's traces are.
         now: the present, aware.
-        errors: how often in a row before this the traces could not be read; with this time that makes ``ERRORS``,
-            a canary nobody can watch is aborted.
+        blind: seconds for which no look before this one could read the traces; a canary that nobody could watch
+            for ``ERRORS`` windows is aborted.
 
     Raises:
-        Unavailable, Damaged: the traces could not be read, and not often enough yet; or the ledger could not.
+        Unavailable, Damaged: the ledger could not be read or written, or a bundle does not verify.
     """
     state = registry.state()
     route = state.route
@@ -203,13 +206,7 @@ def tick(registry: Registry, traces: TraceReader, now: datetime, *, errors: int 
         with storage_errors():
             decision = consider(traces.evidence, route, since_ns, now)
     except SpineError as error:
-        if errors + 1 < ERRORS:
-            raise
-        window = (nanoseconds(now) - since_ns) // (route.ladder.guard.window_seconds * _NS)
-        reason = f"its traces could not be read {errors + 1} times in a row: {error.message}"[:200]
-        decision = Decision(
-            action="abort", verdict="error", reason=reason, waits_for=(), epoch=route.epoch, window=window
-        )
+        decision = _unreadable(route, since_ns, now, blind, error.message)
     if decision.action == "hold":
         return decision
     verb = registry.advance if decision.action == "advance" else registry.abort
@@ -238,6 +235,20 @@ def considered(
             return consider(opened().evidence, route, nanoseconds(datetime.fromisoformat(since)), now), None
     except SpineError as error:
         return None, error.message
+
+
+def _unreadable(route: Route, since_ns: int, now: datetime, blind: float, why: str) -> Decision:
+    """What follows from traces that cannot be read."""
+    width = route.ladder.guard.window_seconds if route.ladder is not None else 1
+    lost = blind >= ERRORS * width
+    return Decision(
+        action="abort" if lost else "hold",
+        verdict="error",
+        reason=f"its traces could not be read{f' for {blind:.0f} s' if blind else ''}: {why}"[:200],
+        waits_for=("traces that can be read",),
+        epoch=route.epoch,
+        window=(nanoseconds(now) - since_ns) // (width * _NS),
+    )
 
 
 def nanoseconds(moment: datetime) -> int:

@@ -16,6 +16,7 @@ import msgspec
 
 from core.gatestats import wilson
 from core.report import Count
+from core.sequential import sums
 from core.spent import DAY, Meter
 
 READY = 0.30
@@ -200,13 +201,16 @@ def _entry(entry: Priced, meter: Meter, idle: float | None) -> EntryCost:
 
 
 def _per_1k(meter: Meter) -> Range:
-    """Cost of 1,000 tokens, with the interval of a ratio of two means (delta method)."""
-    n, ratio = meter.priced, meter.cost / meter.tokens
-    if n < 2:
+    """Cost of 1,000 tokens, with the interval of a ratio of two sums.
+
+    One learner's texts are alike, and so are requests that came together: its variance is the larger one of that
+    between learners and, where there are minutes enough to tell, that between minutes. No bounds with few learners.
+    """
+    ratio = meter.cost / meter.tokens
+    by_learner, by_minute = sums(meter.units()).variance, sums(meter.minutes.values()).variance
+    if not math.isfinite(by_learner):
         return Range(1000 * ratio, None, None)
-    square, cross, tokens = meter.moments
-    residual = max(0.0, square - 2 * ratio * cross + ratio * ratio * tokens) / (n - 1)
-    half = _Z * math.sqrt(residual / n) / (meter.tokens / n)
+    half = _Z * math.sqrt(max(by_learner, by_minute if math.isfinite(by_minute) else 0.0))
     return Range(1000 * ratio, 1000 * max(0.0, ratio - half), 1000 * (ratio + half))
 
 

@@ -18,8 +18,7 @@ from core.errors import BadInput
 from core.ledger import storage_errors
 from core.spent import Spent, metered
 from core.text import visible
-from miniobserve.daily import bounds, count, pages
-from miniobserve.sql import connect
+from miniobserve.daily import day_range
 
 if TYPE_CHECKING:
     from core.spine import Spine
@@ -60,18 +59,15 @@ def measured(
     if at is not None:
         now = datetime.fromisoformat(at)
     with storage_errors():
-        database = connect(spine.settings.traces, readonly=True)
-        try:
-            since, until = bounds(day) if day is not None else (0, 2**63 - 1)
-            if at is not None:
-                until = min(until, int(now.timestamp()) * 10**9 + (now.microsecond + 1) * 1000)
-            meters, seen, total = metered(()), 0, count(database, since, until)
-            for page in pages(database, since, until, Spent):
-                metered(page, meters)
-                seen += len(page)
-                step(seen, total)
-        finally:
-            database.close()
+        requests = spine.traces.requests
+        since, until = day_range(day) if day is not None else (0, 2**63 - 1)
+        if at is not None:
+            until = min(until, int(now.timestamp()) * 10**9 + (now.microsecond + 1) * 1000)
+        meters, seen, total = metered(()), 0, requests.count(since, until)
+        for page in requests.pages(since, until, Spent):
+            metered(page, meters)
+            seen += len(page)
+            step(seen, total)
     return Costs(of=day or "every day", at=now, requests=seen, entries=costs(priced, meters, now))
 
 
@@ -108,17 +104,13 @@ def sampled(file: Path) -> Costs:
 
 
 def sample(spine: Spine, of: str, limit: int) -> Iterator[bytes]:
-    """The lines of a sample of the oldest requests in the store: no text, no learner, no request id."""
+    """The lines of a sample of the oldest requests: no text, no learner, no request id."""
+    taken: list[Spent] = []
     with storage_errors():
-        database = connect(spine.settings.traces, readonly=True)
-        try:
-            taken: list[Spent] = []
-            for page in pages(database, 0, 2**63 - 1, Spent):
-                taken += page[: limit - len(taken)]
-                if len(taken) >= limit:
-                    break
-        finally:
-            database.close()
+        for page in spine.traces.requests.pages(0, 2**63 - 1, Spent):
+            taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
+            if len(taken) >= limit:
+                break
     shas = {spent.entry_sha for spent in taken}
     named = tuple(entry for entry in entries(spine) if entry.sha in shas)
     last = max((spent.started_ns for spent in taken), default=0) // 10**9 + 1

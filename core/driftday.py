@@ -23,8 +23,7 @@ from core.ledger import Draft, Event, storage_errors
 from core.state import State
 from core.text import short, visible
 from core.times import of_ns
-from miniobserve.daily import Request, bounds, count, last_day, pages
-from miniobserve.sql import connect
+from miniobserve.daily import Request, day_range
 
 if TYPE_CHECKING:
     from core.spine import Spine
@@ -146,11 +145,7 @@ def newest_day(spine: Spine) -> str:
         BadInput: there was none.
     """
     with storage_errors():
-        database = connect(spine.settings.traces, readonly=True)
-        try:
-            day = last_day(database)
-        finally:
-            database.close()
+        day = spine.traces.requests.last_day()
     if day is None:
         raise BadInput("there are no traces yet", "serve some requests: `spine serve`")
     return day
@@ -159,22 +154,19 @@ def newest_day(spine: Spine) -> str:
 def _count(spine: Spine, day: str, values: Values, step: Step) -> tuple[Live, Window, str]:
     """What came on a day, the window it came in, and the entry that answered most of it."""
     live, entries, learners, replayed, seen = Live(Tally(), Counter()), Counter[str](), Counter[str](), 0, 0
-    since, until = bounds(day)
+    since, until = day_range(day)
     with storage_errors():
-        database = connect(spine.settings.traces, readonly=True)
-        try:
-            total = count(database, since, until)
-            for page in pages(database, since, until, Request):
-                seen += len(page)
-                answered = [r for r in page if r.shadow_of is None and r.status < 500 and r.entry_sha]
-                entries.update(request.entry_sha for request in answered)
-                learners.update(request.learner_hash for request in answered if request.learner_hash)
-                replayed += sum(request.source == "replay" for request in answered)
-                live.tally.add(values.of_requests(answered))
-                live.buckets.update(values.count_buckets(answered))
-                step(seen, total)
-        finally:
-            database.close()
+        requests = spine.traces.requests
+        total = requests.count(since, until)
+        for page in requests.pages(since, until, Request):
+            seen += len(page)
+            answered = [r for r in page if r.shadow_of is None and r.status < 500 and r.entry_sha]
+            entries.update(request.entry_sha for request in answered)
+            learners.update(request.learner_hash for request in answered if request.learner_hash)
+            replayed += sum(request.source == "replay" for request in answered)
+            live.tally.add(values.of_requests(answered))
+            live.buckets.update(values.count_buckets(answered))
+            step(seen, total)
     window = Window(
         start=of_ns(since),
         to=of_ns(until),

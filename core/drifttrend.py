@@ -14,8 +14,6 @@ import msgspec
 from core.driftday import Reported, days, recorded
 from core.errors import Damaged, SpineError
 from core.ledger import Event, storage_errors
-from miniobserve.daily import answered
-from miniobserve.sql import connect
 
 if TYPE_CHECKING:
     from core.spine import Spine
@@ -84,10 +82,6 @@ def _answered(spine: Spine, at: str | None) -> dict[str, int] | None:
     until = 2**63 - 1 if at is None else int(datetime.fromisoformat(at).timestamp() * 1e9)
     try:
         with storage_errors():
-            database = connect(spine.settings.traces, readonly=True)
-            try:
-                return dict(answered(database, until))
-            finally:
-                database.close()
+            return dict(spine.traces.requests.answered(until))
     except SpineError:  # whoever reads traces says why; the reports stand in the ledger
         return None

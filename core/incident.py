@@ -115,6 +115,9 @@ class Investigator:
         if trace.sentence is None:
             return finding(1, f"{name}, re-hashed now; the sentence was not kept", "verified", evidence, command)
         evidence |= {"answered": trace.correction, "answers_now": said.output}
+        if trace.status >= 500:
+            told = f"{name}, re-hashed now; it gave no answer then: {trace.status} {visible(trace.error, 80)}"
+            return finding(1, told, "verified", evidence, command)
         if said.output != trace.correction:
             return finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
         return finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)

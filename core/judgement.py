@@ -108,7 +108,8 @@ def _verdict(
     margin, more_errors = guard.margin_bp / FULL, guard.error_bp / FULL
     longer = guard.latency_pct / 100 * stable.latency.rate if stable.requests else 0.0
     if not candidate.requests:
-        return "no_data", "no request has reached the canary"
+        untaken = "no request came under this route yet; a server that cannot take it says why at /readyz"
+        return "no_data", "no request has reached the canary" if stable.requests else untaken
     if candidate.failed == candidate.requests:
         return "error", f"all {candidate.requests:,} of its requests failed"
     if quality is not None and quality.high < -margin:

@@ -83,7 +83,7 @@ def read_ladder(file: Path) -> Ladder:
     return Ladder(steps=steps, at=0, auto=True, guard=Guard(**chosen))
 
 
-def standing(ladder: Ladder, weight_bp: int, *, auto: bool) -> Ladder:
+def at_weight(ladder: Ladder, weight_bp: int, *, auto: bool) -> Ladder:
     """The ladder at the last step whose weight is reached by ``weight_bp``."""
     reached = [index for index, step in enumerate(ladder.steps) if step.weight_bp <= weight_bp]
     return msgspec.structs.replace(ladder, at=reached[-1] if reached else 0, auto=auto)
@@ -95,9 +95,9 @@ def rungs(ladder: Ladder) -> list[tuple[Step, Rung]]:
     return [(s, "done" if n < at else "here" if n == at else "ahead") for n, s in enumerate(ladder.steps)]
 
 
-def after(ladder: Ladder) -> Ladder | None:
-    """The ladder one step on; None where that is all of the traffic."""
-    at = ladder.at + 1
-    if at >= len(ladder.steps) or ladder.steps[at].weight_bp >= FULL:
+def after(ladder: Ladder, weight_bp: int) -> Ladder | None:
+    """The ladder at the first step above a weight; None where that is all of the traffic."""
+    at = next((index for index, step in enumerate(ladder.steps) if step.weight_bp > weight_bp), None)
+    if at is None or ladder.steps[at].weight_bp >= FULL:
         return None
     return msgspec.structs.replace(ladder, at=at, auto=True)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from core.errors import Refused
-from core.ladder import after, standing
+from core.ladder import after, at_weight
 from core.ledger import Draft
 from core.rules import may_route, may_shadow
 from core.state import State
@@ -66,7 +66,7 @@ def weigh(state: State, weight_bp: int, reason: str) -> list[Draft]:
     auto = route.ladder is not None and route.ladder.auto
     if arm.weight_bp == weight_bp and not auto:
         return []
-    ladder = standing(route.ladder, weight_bp, auto=False) if route.ladder else None
+    ladder = at_weight(route.ladder, weight_bp, auto=False) if route.ladder else None
     return [_weighed(state, route, arm, weight_bp, ladder, reason, "weight")]
 
 
@@ -79,7 +79,7 @@ def advance(state: State, reason: str) -> list[Draft]:
     route, arm = under_way(state)
     if route.strategy != "canary" or route.ladder is None:
         raise Refused(f"{route.strategy} has no steps", "give it a weight (`spine route weight BP`), or `single REF`")
-    ladder = after(route.ladder)
+    ladder = after(route.ladder, arm.weight_bp)
     if ladder is None:
         return [single(arm.sha, may_route(state, arm.sha), reason, verb="advance")]
     return [_weighed(state, route, arm, ladder.steps[ladder.at].weight_bp, ladder, reason, "advance")]

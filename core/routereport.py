@@ -71,15 +71,14 @@ class Square(msgspec.Struct, frozen=True, kw_only=True):
     only_shadow: int
     neither: int
     p: float
-    """Exact McNemar, pairs taken as independent; of a bucket, after Holm over all buckets."""
+    """Exact McNemar over units, each counted once by which side did better for it: a heavy one decides nothing. Of a
+    bucket, after Holm over all buckets."""
 
 
 class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
     """The shadow beside what was live."""
 
     pairs: Square
-    p_by_unit: float
-    """Exact McNemar over units, each counted once by which side did better for it: a heavy one decides nothing."""
     buckets: tuple[Square, ...]
     """The ``MOST_BUCKETS`` that differ most."""
 
@@ -175,32 +174,29 @@ def _compared(stable: Arm, candidate: Arm, units: Sequence[Unit], said: Sequence
 
 
 def _shadow(pairs: Sequence[Pair]) -> ShadowReport:
-    net: dict[str, int] = {}
     named: dict[str, list[Pair]] = {}
     for pair in pairs:
-        net[pair.u] = net.get(pair.u, 0) + pair.n * (pair.shadow - pair.live)
         for feature in filter(None, pair.features.split("|")):
             named.setdefault(feature, []).append(pair)
     squares = {name: _square(name, own) for name, own in named.items()}
     after = holm({name: square.p for name, square in squares.items()})
     buckets = [msgspec.structs.replace(square, p=after[name]) for name, square in squares.items()]
     buckets.sort(key=lambda each: (each.p, -abs(each.only_live - each.only_shadow), each.bucket))
-    worse, better = sum(value < 0 for value in net.values()), sum(value > 0 for value in net.values())
-    return ShadowReport(
-        pairs=_square("all", pairs), p_by_unit=mcnemar(worse, better), buckets=tuple(buckets[:MOST_BUCKETS])
-    )
+    return ShadowReport(pairs=_square("all", pairs), buckets=tuple(buckets[:MOST_BUCKETS]))
 
 
 def _square(bucket: str, pairs: Iterable[Pair]) -> Square:
     counts = {(live, shadow): 0 for live in (True, False) for shadow in (True, False)}
+    net: dict[str, int] = {}
     for pair in pairs:
         counts[pair.live, pair.shadow] += pair.n
-    lost, gained = counts[True, False], counts[False, True]
+        net[pair.u] = net.get(pair.u, 0) + pair.n * (pair.shadow - pair.live)
+    worse, better = sum(value < 0 for value in net.values()), sum(value > 0 for value in net.values())
     return Square(
         bucket=bucket,
         both=counts[True, True],
-        only_live=lost,
-        only_shadow=gained,
+        only_live=counts[True, False],
+        only_shadow=counts[False, True],
         neither=counts[False, False],
-        p=mcnemar(lost, gained),
+        p=mcnemar(worse, better),
     )

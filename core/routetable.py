@@ -133,7 +133,8 @@ def _shadow(shadow: ShadowReport) -> list[Part]:
         (visible(r.bucket, 40), f"{r.both:,}", f"{r.only_live:,}", f"{r.only_shadow:,}", f"{r.neither:,}", f"{r.p:.2g}")
         for r in rows
     )
-    return [Table(head, cells), f"by learner: p {shadow.p_by_unit:.2g}; p of a feature is after Holm over all features"]
+    counted = "p counts each learner once, by which side did better for them; of a feature it is after Holm over all"
+    return [Table(head, cells), counted]
 
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from core import rollout
 from core.errors import BadInput
 from core.history import History, Receipt
-from core.ladder import ready, standing
+from core.ladder import at_weight, ready
 from core.ledger import Draft, Event
 from core.rules import may_lead, may_roll_back
 from core.state import State, check_reason
@@ -121,7 +121,7 @@ class Routing:
         steps = ladder or ready(weight_bp)
         weight = weight_bp or steps.steps[0].weight_bp
         _check_weight(weight, most=FULL - 1)
-        steps = standing(steps, weight, auto=steps.auto)
+        steps = at_weight(steps, weight, auto=steps.auto)
         return self._start("canary", ref, weight, steps, reason, expected, key, announce)
 
     def weigh(self, weight_bp: int, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:

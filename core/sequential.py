@@ -27,8 +27,10 @@ class Sums(msgspec.Struct, frozen=True):
     units: int = 0
     n: float = 0.0
     y: float = 0.0
-    effective: float = 0.0
-    """Units of equal weight that would know as much (Kish)."""
+    weights: float = 0.0
+    """Σ n² over units."""
+    squares: float = 0.0
+    """Σ (y - rate · n)² over units."""
     variance: float = 0.0
     """Of ``rate``: the jackknife over units, which a heavy one cannot hide in."""
 
@@ -38,13 +40,18 @@ class Sums(msgspec.Struct, frozen=True):
         return self.y / self.n
 
     @property
-    def share_variance(self) -> float:
-        """The same for a share, and never below that of one more right and one more wrong answer.
+    def effective(self) -> float:
+        """Units of equal weight that would know as much (Kish)."""
+        return self.n * self.n / self.weights if self.weights else 0.0
+
+    @property
+    def least_share_variance(self) -> float:
+        """Of a share: that with one more right and one more wrong answer.
 
         An arm without one wrong answer has a spread of 0 and is not known for sure.
         """
         near = (self.y + 1) / (self.n + 2)
-        return max(self.variance, near * (1 - near) / self.n)
+        return near * (1 - near) / self.n
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,14 +74,15 @@ def sums(units: Iterable[tuple[float, float]]) -> Sums:
     kept = [(n, y) for n, y in units if n]
     total = math.fsum(n for n, _ in kept)
     if len(kept) < 2:
-        return Sums(len(kept), total, math.fsum(y for _, y in kept), float(len(kept)), math.inf)
+        return Sums(len(kept), total, math.fsum(y for _, y in kept), total * total, 0.0, math.inf)
     right = math.fsum(y for _, y in kept)
     rate = right / total
-    pulls = math.fsum(((y - rate * n) / (total - n)) ** 2 for n, y in kept)
-    effective = total * total / math.fsum(n * n for n, _ in kept)
-    freedom = effective - 1
+    squares = [(y - rate * n) ** 2 for n, y in kept]
+    pulls = math.fsum(square / (total - n) ** 2 for square, (n, _) in zip(squares, kept, strict=True))
+    weights = math.fsum(n * n for n, _ in kept)
+    freedom = total * total / weights - 1
     inflated = freedom / (freedom - 2) if freedom > _LEAST_FREEDOM else math.inf
-    return Sums(len(kept), total, right, effective, pulls * inflated)
+    return Sums(len(kept), total, right, weights, math.fsum(squares), pulls * inflated)
 
 
 def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) -> float:
@@ -98,12 +106,17 @@ def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) 
 def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = True) -> Difference | None:
     """The difference of two rates with its confidence sequence; None where an arm has too few units.
 
-    ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a mean.
+    An arm's variance is its own, or that of the spread of both arms' units where that is the larger one: few units
+    do not show how different units are. ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a
+    mean.
     """
     if min(stable.units, candidate.units) < FEW_UNITS:
         return None
-    variances = [arm.share_variance if share else arm.variance for arm in (stable, candidate)]
-    variance = sum(variances)
+    spread = (stable.squares + candidate.squares) / (stable.weights + candidate.weights)
+    variance = sum(
+        max(arm.variance, spread / arm.effective, arm.least_share_variance if share else 0.0)
+        for arm in (stable, candidate)
+    )
     if not math.isfinite(variance):
         return None
     value = candidate.rate - stable.rate

@@ -5,8 +5,10 @@ Nothing is priced here; a request without a price is counted and adds no money. 
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +17,7 @@ from miniobserve.cost import by_stage
 DAY = 86_400
 """Seconds."""
 _NS = 10**9
+_Key = TypeVar("_Key", int, str)
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +34,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     price_version: str = ""
     status: int = 200
     shadow_of: str | None = None
+    learner_hash: str | None = None
 
 
 class Meter:
@@ -39,8 +43,10 @@ class Meter:
     def __init__(self) -> None:
         self.requests = self.shadow = self.priced = self.tokens = 0
         self.busy = self.cost = self.explained = 0.0
-        self.moments = [0.0, 0.0, 0.0]
-        """Σ cost², Σ cost × tokens, Σ tokens², for the interval of a ratio."""
+        self.minutes: dict[int, tuple[int, float]] = {}
+        """Minute → tokens and cost of its priced requests."""
+        self._learners: dict[str, tuple[int, float]] = {}
+        self._alone = array("d")
         self.currencies: set[str] = set()
         self.rates: set[float | None] = set()
         self.versions: set[str] = set()
@@ -60,14 +66,22 @@ class Meter:
         self.busy += seconds
         self.cost += spent.cost
         self.explained += seconds * (spent.rate_per_hour or 0.0) / 3600
-        for index, product in enumerate((spent.cost**2, spent.cost * tokens, tokens**2)):
-            self.moments[index] += product
+        _put(self.minutes, spent.started_ns // (60 * _NS), tokens, spent.cost)
+        if spent.learner_hash is None:
+            self._alone.extend((tokens, spent.cost))
+        else:
+            _put(self._learners, spent.learner_hash, tokens, spent.cost)
         self.currencies.add(spent.currency)
         self.rates.add(spent.rate_per_hour)
         self.versions.add(spent.price_version)
         for stage, part in by_stage(spent.cost, spent.stages).items():
             self.stages[stage] += part  # type: ignore[assignment]  # a Counter adds up floats as well
         self.days[spent.started_ns // (DAY * _NS)] += seconds  # type: ignore[assignment]
+
+    def units(self) -> Iterator[tuple[float, float]]:
+        """Tokens and cost of each learner's priced requests; one without a learner stands alone."""
+        yield from self._learners.values()
+        yield from zip(self._alone[::2], self._alone[1::2], strict=True)
 
 
 def metered(requests: Iterable[Spent], meters: dict[str, Meter] | None = None) -> dict[str, Meter]:
@@ -77,3 +91,8 @@ def metered(requests: Iterable[Spent], meters: dict[str, Meter] | None = None) -
         if spent.entry_sha:
             found.setdefault(spent.entry_sha, Meter()).add(spent)
     return found
+
+
+def _put(sums: dict[_Key, tuple[int, float]], key: _Key, tokens: int, cost: float) -> None:
+    before = sums.get(key, (0, 0.0))
+    sums[key] = (before[0] + tokens, before[1] + cost)

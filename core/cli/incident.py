@@ -111,6 +111,8 @@ def asked_and_answered(walk: Walk) -> str:
     if trace.sentence is None:
         return "the sentence was not kept"
     asked, answered = visible(trace.sentence, _LONG), visible(trace.correction or "", _LONG)
+    if trace.status >= 500:
+        return f"“{asked}” got no answer: {trace.status} {visible(trace.error, _LONG)}"
     passed = "passed as right" if trace.is_correct else "corrected"
     return f"“{asked}” → “{answered}”  {passed}{_judged(walk)}"
 

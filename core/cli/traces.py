@@ -147,13 +147,14 @@ def _row(trace: Trace) -> tuple[str, ...]:
 
 def _pairs(trace: Trace) -> list[tuple[str, str]]:
     given = trace.assignment
+    unanswered = "nothing" if trace.status >= 500 else "not kept"
     cost = "unknown" if trace.cost is None else f"{trace.cost:.9f} {trace.currency} ({trace.price_version})"
     stages = "  ".join(f"{name} {1000 * seconds:.2f}" for name, seconds in trace.stages.items())
     return [
         ("entry", f"{trace.semver} {short(trace.entry_sha)}"),
         ("arm", f"{given.arm}, {given.strategy}, epoch #{given.epoch}, bucket {given.bucket:,}"),
         ("asked", trace.sentence if trace.sentence is not None else "not kept"),
-        ("answered", trace.correction if trace.correction is not None else "not kept"),
+        ("answered", trace.correction if trace.correction is not None else unanswered),
         ("passed as right", {True: "yes", False: "no", None: "–"}[trace.is_correct]),
         ("learner said", trace.feedback or "–"),
         ("features", "  ".join(f"{name}={value}" for name, value in sorted(trace.features.items())) or "–"),

@@ -28,6 +28,7 @@ Kept = tuple[int, str, str, str | None]
 """What must come back exactly: started_ns, request id, the trace's canonical JSON, what the learner said."""
 
 _FOLDER = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
+_WITHIN = ("started_ns >= ? AND started_ns < ?",)
 _SPELLED = {
     "feedback.outcome": "traces.feedback",
     "traces.features": "traces.terms",
@@ -88,6 +89,27 @@ class Archive:
         conditions, values = _spelled(where, params, without)
         inner = f"SELECT 1 FROM {{files}} AS traces WHERE {conditions} LIMIT {most}"  # noqa: S608 -- a number of ours
         return len(self.read(inner, days, values))
+
+    def rows(self, day: str, since_ns: int, until_ns: int, without: Sequence[str]) -> int:
+        """How many of one day's requests lie within a span."""
+        conditions, values = _spelled(_WITHIN, [since_ns, until_ns], without)
+        found = self.read(f"SELECT count(*) FROM {{files}} AS traces WHERE {conditions}", [day], values)  # noqa: S608
+        return int(found[0][0])
+
+    def bodies(self, day: str, since_ns: int, until_ns: int, without: Sequence[str]) -> Iterator[str]:
+        """The bodies of one day's requests within a span, oldest first."""
+        conditions, values = _spelled(_WITHIN, [since_ns, until_ns], without)
+        query = f"SELECT body FROM read_parquet(?) AS traces WHERE {conditions} ORDER BY started_ns, request_id"  # noqa: S608
+        with self._query() as cursor:
+            cursor.execute(query, [_literal(self.file(day)), *values])
+            while rows := cursor.fetchmany(5000):
+                yield from (row[0] for row in rows)
+
+    def features(self, ids: Sequence[str]) -> dict[str, str]:
+        """Request id → its features as the live store has them; what no file holds is left out."""
+        query = "SELECT request_id, terms FROM {files} WHERE request_id IN (SELECT unnest(?::VARCHAR[]))"
+        days = self.days(pruned=True)
+        return dict(self.read(query, days, (list(ids),))) if days and ids else {}
 
     def kept(self, file: Path) -> Iterator[Kept]:
         """Every row of a file, oldest first."""
@@ -158,7 +180,7 @@ def digest(rows: Iterator[Kept], note: Callable[[Kept], None] = lambda _row: Non
 
 def _spelled(where: Sequence[str], params: Sequence[Any], without: Sequence[str]) -> tuple[str, list[Any]]:
     """Conditions of the live store as conditions here, without some request ids."""
-    text = " AND ".join([*where, "NOT list_contains(?, traces.request_id)"])
+    text = " AND ".join([*where, "traces.request_id NOT IN (SELECT unnest(?::VARCHAR[]))"])
     for live, here in _SPELLED.items():
         text = text.replace(live, here)
     return text, [*params, list(without)]

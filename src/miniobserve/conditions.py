@@ -6,13 +6,10 @@ Columns are named as the live store names them. It asks nothing itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from miniobserve.schema import MINUTE_NS, feature_term, searchable
-
-DAY_NS = 1440 * MINUTE_NS
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from miniobserve.daily import day_range
+from miniobserve.schema import feature_term, searchable
 
 Conditions = list[Any]
 
@@ -62,10 +59,3 @@ def _part(text: str) -> str:
     for sign in "!%_":
         text = text.replace(sign, f"!{sign}")
     return f"%{text}%"
-
-
-def day_range(day: str) -> tuple[int, int]:
-    """First nanosecond of a day (UTC), and of the next."""
-    start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
-    first = (start - EPOCH) // timedelta(microseconds=1) * 1000
-    return first, first + DAY_NS

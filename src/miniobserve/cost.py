@@ -19,8 +19,8 @@ class CostMeter(NamedTuple):
     price_version: str
 
     def price(self, stages: Mapping[str, float]) -> float | None:
-        """Price of these stage seconds, in ``CURRENCY``; None, never 0, where the rate is unknown."""
-        if self.rate_per_hour is None:
+        """Price of these stage seconds, in ``CURRENCY``; None, never 0, where the rate or what was spent is unknown."""
+        if self.rate_per_hour is None or not stages:
             return None
         return sum(stages.values()) * self.rate_per_hour / 3600.0
 

@@ -1,13 +1,16 @@
 """What the arms of one epoch did: sums by unit, what learners said, latencies, and pairs of live and shadow answers.
 
-Each is one query over the rows of that epoch. Copies (``shadow_of``) are never among a learner's answers. It does not
-know what an arm or a unit means, and judges nothing.
+Each is one query over the rows of that epoch, which stay in the live store when their day is closed; features of closed
+days are looked up in their files. Copies (``shadow_of``) are never among a learner's answers. It does not know what an
+arm or a unit means, and judges nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
+from miniobserve.archive import Archive
 from miniobserve.schema import slot_seconds
 from miniobserve.sql import Database, Params, StorageError
 
@@ -48,17 +51,18 @@ class Pair(NamedTuple):
 
 
 class Evidence:
-    """The queries, over one trace store."""
+    """The queries, over one trace store and the days exported from it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, archive: Archive | None = None) -> None:
         self._database = database
+        self._archive = archive
 
     def _read(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
         """Run one query; a sound store that lacks the tables is one from before they were there."""
         try:
             return self._database.read(sql, params)
         except StorageError as error:
-            if error.kind == "damaged":
+            if error.kind in ("damaged", "absent"):
                 self._database.read("SELECT 1 FROM bodies LIMIT 1")  # fails as well where it really is
                 try:
                     self._database.read("SELECT 1 FROM units LIMIT 1")
@@ -135,7 +139,21 @@ class Evidence:
             " GROUP BY live.u, traces.features, live.graded, copy.graded",
             (epoch,),
         )
-        return [Pair(r[0], r[1], bool(r[2]), bool(r[3]), int(r[4])) for r in rows]
+        return [Pair(r[0], r[1], bool(r[2]), bool(r[3]), int(r[4])) for r in rows] + self._closed_pairs(epoch)
+
+    def _closed_pairs(self, epoch: int) -> list[Pair]:
+        """The pairs whose traces left the live store, with their features where a file still has them."""
+        rows = self._read(
+            "SELECT live.request_id, live.u, live.graded, copy.graded FROM answers copy"
+            " JOIN answers live ON live.request_id = copy.shadow_of"
+            " LEFT JOIN traces ON traces.request_id = live.request_id"
+            " WHERE copy.epoch = ? AND copy.graded IS NOT NULL AND live.graded IS NOT NULL"
+            " AND traces.request_id IS NULL",
+            (epoch,),
+        )
+        named = self._archive.features([row[0] for row in rows]) if self._archive is not None else {}
+        counts = Counter((row[1], named.get(row[0], "|"), bool(row[2]), bool(row[3])) for row in rows)
+        return [Pair(*pair, n) for pair, n in counts.items()]
 
 
 def quantile(counts: list[tuple[float, int]], share: float) -> float | None:

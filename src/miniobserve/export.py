@@ -202,7 +202,7 @@ def _delete(tx: Transaction, chunk: list[Kept], day: str) -> int:
     ids = [row[0] for row in live if tuple(row) in held]
     if ids:
         tx.executemany(INSERT_EXPORTED, [(one, day) for one in ids])
-    for table in ("traces", "bodies", "feedback") if ids else ():
+    for table in ("traces", "bodies") if ids else ():  # arms are compared by what is left, feedback among it
         some = ", ".join("?" for _ in ids)
         tx.execute(f"DELETE FROM {table} WHERE request_id IN ({some})", ids)  # noqa: S608 -- our tables
     return len(ids)

@@ -56,7 +56,8 @@ class Metrics:
         self._seconds.labels(arm).observe(trace.seconds)
         self._tokens.labels(arm, "input").inc(trace.input_tokens)
         self._tokens.labels(arm, "output").inc(trace.output_tokens)
-        self._first.labels(arm).observe(sum(trace.stages.get(stage, 0.0) for stage in _FIRST_TOKEN_STAGES))
+        if trace.stages:  # a request whose model failed had no first token
+            self._first.labels(arm).observe(sum(trace.stages.get(stage, 0.0) for stage in _FIRST_TOKEN_STAGES))
         if trace.cost is not None:
             self._cost.labels(arm).observe(trace.cost)
 

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from miniobserve.archive import Archive, Kept
-from miniobserve.conditions import DAY_NS, EPOCH, Conditions, bindable, conditions, day_range, where_clause
+from miniobserve.conditions import Conditions, bindable, conditions, where_clause
+from miniobserve.daily import DAY_NS, EPOCH, Requests, day_range, live_ids
 from miniobserve.evidence import Evidence
 from miniobserve.schema import (
     BOUNDS,
@@ -136,7 +137,7 @@ class TraceReader:
         matched = len(rows) if before_ns is None and len(rows) < limit else self._count(where, params)
         if self._archive is not None and (days := self._archive.days(pruned=True)):
             days = [one for one in days if day in (None, one)]
-            without = self._live(days)
+            without = live_ids(self._database, days)
             if days and matched <= COUNTED:
                 matched += self._archive.count(days, where, params, COUNTED + 1, without)
             if days:
@@ -193,7 +194,12 @@ class TraceReader:
     @property
     def evidence(self) -> Evidence:
         """What the arms of an epoch did."""
-        return Evidence(self._database)
+        return Evidence(self._database, self._archive)
+
+    @property
+    def requests(self) -> Requests:
+        """Whole spans of requests, as drift and cost count them."""
+        return Requests(self._database, self._archive)
 
     def minutes(self, since_ns: int, before_ns: int = 2**63 - 1) -> tuple[Minute, ...]:
         """The roll-up of each minute that began at ``since_ns`` or later, and before ``before_ns``; oldest first."""
@@ -209,11 +215,6 @@ class TraceReader:
         self._database.close()
         if self._archive is not None:
             self._archive.close()
-
-    def _live(self, days: Days) -> Days:
-        """The request ids of these days that the live store holds: it has the last word on them."""
-        query = "SELECT request_id FROM traces WHERE started_ns >= ? AND started_ns < ?"
-        return [row[0] for day in days for row in self._database.read(query, day_range(day))]
 
     def _page(self, where: Conditions, params: Conditions, limit: int) -> Rows:
         """The newest ``limit`` rows, and those that share the last one's nanosecond."""

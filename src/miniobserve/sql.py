@@ -121,7 +121,9 @@ class SQLite:
         self._lock = threading.RLock()
         if not path.exists() and not create:
             raise StorageError(
-                "unavailable", f"there is no database at {path}", "run `spine init`, or restore a backup there"
+                "unavailable",
+                f"there is no database at {path}",
+                "`spine init` makes a ledger, `spine serve` its traces; or restore a backup there",
             )
         if not create and path.is_file() and path.stat().st_size == 0:  # SQLite would take it for a new one
             raise StorageError("damaged", f"the database at {path} is empty", "restore it from a backup")

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -22,13 +21,19 @@ from core.text import short
 from core.traffic import Arm, Route, assign, copied
 from core.workload import Model, Workload
 from miniobserve.traces import Assignment
+from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 2.0
-"""A route that could not be taken is tried again this often: a damaged bundle may have been replaced."""
+LONGEST_RETRY = 30.0
+"""A route that could not be taken is tried again after 2, 4, 8 … seconds: a damaged bundle may have been replaced."""
+
+LOAD_SECONDS = 15.0
+"""A bundle that takes longer to load and warm is told of; it cannot be ended, and no route is followed meanwhile."""
 
 _WARM_TEXT = "a"
+_UNFIT = "fix the workload or the bundle, or route to another entry"
 _log = logging.getLogger("miniserve")
 
 
@@ -40,19 +45,11 @@ class Heads(Protocol):
         ...
 
 
-class Bundles(Protocol):
+class Routes(Bundles, Protocol):
     """What is asked of the registry."""
 
     def route(self) -> Route | None:
         """The route in force."""
-        ...
-
-    def verified(self, sha: str) -> Path:
-        """The folder of a bundle whose bytes were re-hashed just now."""
-        ...
-
-    def parent_folder(self, sha: str) -> Path | None:
-        """The same for the entry's parent, where it has one."""
         ...
 
 
@@ -89,10 +86,10 @@ class Arms:
     def __init__(
         self,
         ledger: Heads,
-        registry: Bundles,
+        registry: Routes,
         workload: Workload,
         *,
-        batch: int = 32,
+        batch: int = 8,
         on_change: Callable[[Serving], None] | None = None,
     ) -> None:
         self._ledger = ledger
@@ -102,8 +99,10 @@ class Arms:
         self._on_change = on_change
         self._current: Serving | None = None
         self._problem: str | None = None
+        self._loading: tuple[str, float] | None = None
         self._seen: Any = None
         self._retry_at = 0.0
+        self._failures = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="arms", daemon=True)
 
@@ -117,6 +116,9 @@ class Arms:
     @property
     def problem(self) -> str | None:
         """Why the ledger's route is not in effect here, or could not be read; None where all is well."""
+        loading = self._loading
+        if loading is not None and (seconds := time.monotonic() - loading[1]) > LOAD_SECONDS:
+            return f"{short(loading[0])} has been loading for {seconds:.0f} s; if it hangs, route away and restart"
         return self._problem
 
     def start(self) -> None:
@@ -147,13 +149,16 @@ class Arms:
         """Look once whether the route moved, and take it if it can be taken; never raises."""
         try:
             head = self._ledger.head()
-            if head == self._seen and not (self._problem and time.monotonic() >= self._retry_at):
+            taken = self.current.wanted is self.current.route
+            if head == self._seen and (taken or time.monotonic() < self._retry_at):
+                self._problem = None if taken else self._problem
                 return
             route = self._registry.route()
-            self._seen = head
+            if head != self._seen:
+                self._seen, self._failures = head, 0
             if route is not None and (route != self.current.route or self.current.wanted != route):
                 self._take(route)
-            self._problem = None
+            self._problem, self._failures = None, 0
         except SpineError as error:
             self._put_off(error.message)
         except Exception as error:  # noqa: BLE001 -- a workload may raise anything; the models in place go on
@@ -167,7 +172,8 @@ class Arms:
         if reason != self._problem:
             _log.error("the ledger's route is not in effect", extra={"fields": {"reason": reason}})
         self._problem = reason
-        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self._retry_at = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
 
     def _take(self, route: Route) -> None:
         """Load what the route names beyond what is loaded, then swap in one assignment."""
@@ -184,14 +190,25 @@ class Arms:
         )
 
     def _load(self, sha: str) -> Model:
-        """Load one entry from bytes that were re-hashed now, and answer once at each end of the batch sizes."""
-        folder = self._registry.verified(sha)
+        """A warm model of one entry.
+
+        Raises:
+            SpineError: its bytes do not verify, or its workload cannot load it or answer with it.
+        """
+        self._loading = (sha, time.monotonic())
         try:
-            parent = self._registry.parent_folder(sha)
-        except Unavailable:
-            parent = None  # only an adapter needs it, and its workload says so
-        model = self._workload.load(folder, parent)
+            return self._warm(sha)
+        except SpineError:
+            raise
+        except Exception as error:
+            raise Unavailable(f"{short(sha)} cannot be loaded: {type(error).__name__}: {error}", _UNFIT) from error
+        finally:
+            self._loading = None
+
+    def _warm(self, sha: str) -> Model:
+        """Load one entry from bytes that were re-hashed now, and answer once at each end of the batch sizes."""
+        model = self._workload.load(*folders(self._registry, sha))
         for size in (1, self._batch):
             if len(model.answer([_WARM_TEXT] * size)) != size:
-                raise BadInput(f"the model of {short(sha)} does not give one answer a text", "fix the workload")
+                raise BadInput(f"the model of {short(sha)} does not give one answer a text", _UNFIT)
         return model

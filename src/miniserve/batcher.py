@@ -43,7 +43,7 @@ class _Job(NamedTuple):
 class Batcher:
     """One worker thread over a bounded queue."""
 
-    def __init__(self, *, queue: int = 64, batch: int = 32) -> None:
+    def __init__(self, *, queue: int = 16, batch: int = 8) -> None:
         """Start the worker.
 
         Args:
@@ -67,6 +67,11 @@ class Batcher:
         return len(self._waiting)
 
     @property
+    def full(self) -> bool:
+        """Whether as many texts wait as may."""
+        return len(self._waiting) >= self._limit
+
+    @property
     def busy(self) -> int:
         """Texts being answered now."""
         return self._busy
@@ -85,7 +90,7 @@ class Batcher:
         """
         job = _Job(model, text, Future(), time.monotonic())
         with self._changed:
-            if self._closed or len(self._waiting) >= self._limit:
+            if self._closed or self.full:
                 raise QueueFull
             self._waiting.append(job)
             self._changed.notify()

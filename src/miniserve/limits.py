@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -46,7 +46,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _headers(scope)
+        headers = headers_of(scope)
         name_request(scope, headers)
         started = False
 
@@ -54,12 +54,13 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", []), *_naming(scope)]
+                message["headers"] = [*message.get("headers", []), *naming(scope)]
             await send(message)
 
         problem = await self._attempt(scope, headers, receive, named_send)
         if problem is not None and not started:
-            self._on_refused(problem.status)
+            if not problem.traced:
+                self._on_refused(problem.status)
             await _reply(problem, scope, named_send)
 
     async def _attempt(
@@ -81,7 +82,7 @@ class Guard:
         return None
 
 
-def name_request(scope: Scope, headers: Mapping[bytes, list[bytes]]) -> None:
+def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[bytes]]) -> None:
     """Put ``request_id``, ``span`` and ``id_note`` into the scope: the caller's where well formed, else fresh."""
     given = headers.get(b"x-request-id", [])
     wanted = given[0].decode("latin-1") if len(given) == 1 else ""
@@ -153,14 +154,15 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _headers(scope: Scope) -> dict[bytes, list[bytes]]:
+def headers_of(scope: Mapping[str, Any]) -> dict[bytes, list[bytes]]:
+    """The headers of a request by name, in lower case."""
     found: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
         found.setdefault(name.lower(), []).append(value)
     return found
 
 
-def _naming(scope: Scope) -> list[tuple[bytes, bytes]]:
+def naming(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     """The headers that name a request on its reply."""
     named = [
         (b"x-request-id", scope["request_id"].encode()),

@@ -2,19 +2,21 @@
 
 uvicorn keeps idle and half-sent requests open for ever and takes headers of any size. Here a request
 must be complete ``RECEIVE_SECONDS`` after it began, a connection may idle as long, a reply must be
-read as fast, and headers have a cap. It does not know what is asked.
+read as fast, and headers have a cap. What is turned away is answered here, before its body is read: under
+overload that is most of what comes, and must cost next to nothing. It does not know what is asked.
 """
 
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from miniobserve.ids import fresh_request_id
-from miniserve.replies import problem_body
+from miniserve.limits import headers_of, name_request, naming
+from miniserve.replies import JSON, Problem, problem_body
 
 RECEIVE_SECONDS = 5.0
 LINGER_SECONDS = 0.5
@@ -25,12 +27,18 @@ LAST_CALL_SECONDS = 0.5
 MAX_HEADERS = 16 * 1024
 """Bytes of request line and headers together."""
 
+TurnAway = Callable[[bytes, bytes], Problem | None]
+"""Why a request of this method and URL is not to be read, or None."""
+
 
 class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, bounded in time and size."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, turn_away: TurnAway = lambda _method, _url: None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._turn_away = turn_away
+        self._unread = False
+        self._answering: RequestResponseCycle | None = None
         self._deadline: TimerHandle | None = None
         self._write_deadline: TimerHandle | None = None
         self._mid_message = False
@@ -62,7 +70,7 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's signature
         """Answer what is not HTTP."""
-        self._refuse(400, "malformed", "this is not an HTTP/1.1 request")
+        self._refuse(Problem(400, "malformed", "this is not an HTTP/1.1 request"))
 
     def on_message_begin(self) -> None:
         """A request begins: it has its own deadline from here."""
@@ -77,15 +85,34 @@ class DeadlineProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADERS:
             self._refuse_headers()
             return
+        # Behind a request that is still being answered the refusal would come out of turn.
+        problem = None if self._replying() else self._turn_away(self.parser.get_method(), self.url)
+        if problem is not None:
+            self._refuse_unread(problem)
+            return
         super().on_headers_complete()
         if self._draining:
             self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # ``cycle`` of a connection is its newest request, which may wait behind this one.
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body: thrown away where the request was turned away."""
+        if not self._unread:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete; the wait is on our side now."""
         self._mid_message = False
         self._in_headers = True
         self._fed = 0
+        if self._unread:
+            self._unread = False
+            self._arm(LAST_CALL_SECONDS if self._draining else RECEIVE_SECONDS)
+            return
         self._disarm()
         super().on_message_complete()
 
@@ -127,7 +154,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _refuse_headers(self) -> None:
-        self._refuse(431, "headers_too_large", f"request line and headers may have {MAX_HEADERS} bytes")
+        self._refuse(Problem(431, "headers_too_large", f"request line and headers may have {MAX_HEADERS} bytes"))
 
     def _arm(self, seconds: float = RECEIVE_SECONDS) -> None:
         self._disarm()
@@ -147,29 +174,46 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._deadline = None
         if self.transport.is_closing():
             return
-        if not self._mid_message or (not self._in_headers and self.cycle.response_complete):
+        if not self._mid_message or self._unread or (not self._in_headers and self.cycle.response_complete):
             self.transport.close()  # idle, or the rest of a body that was refused
         elif self._in_headers and self._replying():
             self._arm()  # an earlier request of the connection is being answered
         else:
-            self._refuse(408, "too_slow", f"a request must be complete within {RECEIVE_SECONDS:.0f} seconds")
+            self._refuse(Problem(408, "too_slow", f"a request must be complete within {RECEIVE_SECONDS:.0f} seconds"))
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse_unread(self, problem: Problem) -> None:
+        """Answer before the body is read and keep the connection: connecting again would cost both sides more."""
+        if self._draining or self.expect_100_continue or not self.parser.should_keep_alive():
+            self._refuse(problem)
+        elif not self._refused:
+            self._unread = True
+            self._write(problem, "keep-alive")
+
+    def _refuse(self, problem: Problem) -> None:
         """Write an error past the application, unless a reply has begun, and close."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
         self._disarm()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            request_id = fresh_request_id()
-            body = problem_body(code, message, request_id)
-            head = (
-                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        answering = self._answering
+        if answering is None or answering.response_complete or not answering.response_started:
+            self._write(problem, "close")
+        self.pipeline.clear()
+        for cycle in (answering, self.cycle):
+            if cycle is not None:
+                cycle.disconnected = True  # it writes no more
+                cycle.message_event.set()
         self.transport.write_eof()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _write(self, problem: Problem, connection: str) -> None:
+        scope: dict[str, Any] = {"headers": self.headers or []}
+        name_request(scope, headers_of(scope))
+        body = problem_body(problem.code, problem.message, scope["request_id"])
+        named = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in naming(scope))
+        more = "".join(f"{name.lower()}: {value}\r\n" for name, value in problem.headers.items())
+        head = (
+            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\ncontent-type: {JSON}\r\n"
+            f"content-length: {len(body)}\r\n{more}{named}connection: {connection}\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)

@@ -134,8 +134,10 @@ def make_trace(
     stages: Mapping[str, float],
     error: str,
     keep: Keep,
+    *,
+    failed: int = 500,
 ) -> Trace:
-    """The trace of an answered request, or of one whose model failed (``answer`` is None)."""
+    """The trace of an answered request, or of one whose model failed (``answer`` is None) with status ``failed``."""
     meter, policy = keep.meter, keep.policy
     full = policy.text == "full"
     return Trace(
@@ -163,7 +165,7 @@ def make_trace(
         currency=CURRENCY,
         rate_per_hour=meter.rate_per_hour,
         price_version=meter.price_version,
-        status=200 if answer else 500,
+        status=200 if answer else failed,
         error=error,
         source=ask.source,
     )

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 
 import msgspec
@@ -30,6 +31,7 @@ from miniserve.arms import Arms, Serving
 from miniserve.batcher import Batcher
 from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
 from miniserve.record import Copy, Keep, Policy, shadow_trace
+from miniserve.replies import Problem
 from miniserve.service import Service
 from miniserve.shadow import Shadow
 from miniserve.watch import Watch
@@ -43,8 +45,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How one server is run."""
 
     version: str
-    queue: int = 64
-    batch: int = 32
+    queue: int = 16
+    batch: int = 8
     allow_replay: bool = False
     rate: float | None = None
 
@@ -100,9 +102,15 @@ def _kept(spine: Spine, workload: Workload) -> Keep:
 
 
 def _run(service: Service, contract: Contract, sock: socket.socket, ready: Callable[[Serving], None]) -> None:
+    path = contract.workload.http_path.encode()
+
+    def turn_away(method: bytes, url: bytes) -> Problem | None:
+        return service.crowded() if method == b"POST" and url.partition(b"?")[0] == path else None
+
     config = uvicorn.Config(
         make_app(service, contract),
-        http=DeadlineProtocol,
+        http=partial(DeadlineProtocol, turn_away=turn_away),  # type: ignore[arg-type]  # uvicorn calls it, no more
+        proxy_headers=False,
         loop="asyncio",
         ws="none",
         lifespan="off",

@@ -73,6 +73,14 @@ class Service:
         """Why no request should be sent here now, or None."""
         return "the server is draining" if self.draining else self._unable()
 
+    def crowded(self) -> Problem | None:
+        """The refusal of a text that need not be read, because it could not wait; counted here."""
+        if not self.batcher.full:
+            return None
+        problem = _overloaded()
+        self.metrics.refuse(problem.status)
+        return problem
+
     async def answer(self, ask: Ask) -> Done:
         """Answer one text; returns once the trace is durable.
 
@@ -95,36 +103,38 @@ class Service:
         if (reason := self._unable()) is not None:
             raise busy("not_ready", reason)
         served, model = self.arms.current.serve(ask.unit, sticky=ask.sticky)
-        answered, error = await self._answered(model, ask)
+        answered, error, problem = await self._answered(model, ask)
         answer = answered.answer if answered else None
         stages = {"queue": answered.queued, **answered.answer.stages} if answered else {}
-        trace = make_trace(ask, served, answer, stages, error, self._keep)
+        trace = make_trace(ask, served, answer, stages, error, self._keep, failed=problem.status)
         await self._durable(self._writer.submit(trace))
         self.metrics.observe(trace)
         if self._emit is not None:
             self._emit(trace, ask.span)
         if answer is None:
-            raise Problem(500, "model_failed", "the model failed on this text; the trace has the reason")
+            raise problem
         arm = served.copy_to
         copy = None if arm is None else Copy(ask, ask.request_id, served.assignment, arm)
         return Done(answer=answer, trace=trace, id_was_used=id_was_used, copy=copy)
 
-    async def _answered(self, model: Model, ask: Ask) -> tuple[Answered | None, str]:
-        """What the model says, or None and why it failed."""
+    async def _answered(self, model: Model, ask: Ask) -> tuple[Answered | None, str, Problem]:
+        """What the model says, or None and why it failed; and the reply that has no answer."""
+        problem = Problem(500, "model_failed", "the model failed on this text; the trace has the reason", traced=True)
         try:
             waiting = asyncio.wrap_future(self.batcher.submit(model, ask.text))
-            return await asyncio.wait_for(waiting, ANSWER_SECONDS), ""
+            return await asyncio.wait_for(waiting, ANSWER_SECONDS), "", problem
         except QueueFull as error:
-            raise busy("overloaded", "too many requests wait; try again in a second") from error
-        except TimeoutError as error:
-            raise busy("too_late", "the model did not answer in time", 5) from error
+            raise _overloaded() from error
+        except TimeoutError:
+            # It was assigned, so it has a trace: an arm that hangs must not look like one nobody was sent to.
+            return None, "too late", busy("too_late", "the model did not answer in time", 5, traced=True)
         except ModelFailed as error:
             # What a model raises may quote the text, and goes no further than the text itself may.
             full = self._keep.policy.text == "full"
             reason = str(error)[:200] if full else type(error.__cause__ or error).__name__
             fields = {"request_id": ask.request_id, "reason": reason}
             _log.error("the model failed", exc_info=error if full else None, extra={"fields": fields})
-            return None, reason
+            return None, reason, problem
 
     async def _durable(self, write: Future[_T]) -> _T:
         """Wait for a write, not for ever; one that is lost makes the server unready until one succeeds.
@@ -167,3 +177,7 @@ class Service:
                 self._lost = None
                 _log.info("traces are durable again")
                 return
+
+
+def _overloaded() -> Problem:
+    return busy("overloaded", "too many requests wait; try again in a second")

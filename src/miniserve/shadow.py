@@ -15,13 +15,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
-from core.errors import SpineError, Unavailable
+from core.errors import SpineError
 from core.workload import Answer
+from miniserve.bundles import Bundles, folders
 from miniserve.frames import Broken, receive, send
 from miniserve.record import Copy
 from miniserve.shadowchild import Load, Said, Texts
@@ -31,22 +30,11 @@ BATCH = 8
 ANSWER_SECONDS = 5.0
 """A batch that takes longer ends its process."""
 LOAD_SECONDS = 30.0
+CLOSE_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds between two tries to start a process that keeps failing: 1, 2, 4 … up to this."""
 
 _log = logging.getLogger("miniserve")
-
-
-class Bundles(Protocol):
-    """What is asked of the registry."""
-
-    def verified(self, sha: str) -> Path:
-        """The folder of a bundle whose bytes were re-hashed just now."""
-        ...
-
-    def parent_folder(self, sha: str) -> Path | None:
-        """The same for the entry's parent, where it has one."""
-        ...
 
 
 class Child:
@@ -85,8 +73,12 @@ class Child:
         except msgspec.DecodeError as error:
             raise Broken("it sends what is no message") from error
 
+    def kill(self) -> None:
+        """End it, whatever it does; whoever waits for it sees that it is gone."""
+        self._process.kill()
+
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End it, and give its pipes back."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -160,13 +152,14 @@ class Shadow:
             self._on_dropped(1)
 
     def close(self) -> None:
-        """End the process; what waits is dropped."""
+        """End the process, once it has answered what it was given, or soon; what waits is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive() and (child := self._child) is not None:
+            child.kill()
         self._thread.join(self._seconds + 1)
-        if self._child is not None:
-            self._child.end()
 
     def _run(self) -> None:
         while True:
@@ -214,11 +207,7 @@ class Shadow:
             self._child, self.problem = child, None
 
     def _load(self, sha: str) -> Load:
-        folder = self._bundles.verified(sha)
-        try:
-            parent = self._bundles.parent_folder(sha)
-        except Unavailable:
-            parent = None  # only an adapter needs it, and its workload says so
+        folder, parent = folders(self._bundles, sha)
         return Load(self._workload, str(folder), None if parent is None else str(parent))
 
     def _answer(self, copies: Sequence[Copy]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -16,6 +17,8 @@ from core.spine import Spine
 from core.traffic import Route
 
 EVERY_SECONDS = 0.5
+PAUSE = 9
+"""A look is followed by a pause at least this many times its processor time: it takes a tenth of a core at most."""
 _log = logging.getLogger("miniserve")
 
 
@@ -32,7 +35,8 @@ class Watch:
         self._spine = spine
         self._route = route
         self._stop = threading.Event()
-        self._errors = 0
+        self._blind_since: float | None = None
+        self._told = ""
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
         self._thread.start()
 
@@ -43,23 +47,40 @@ class Watch:
         self._spine.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY_SECONDS):
+        pause = EVERY_SECONDS
+        while not self._stop.wait(pause):
+            began = time.thread_time()
             if self._route().strategy == "canary":
                 self._look()
+            else:
+                self._blind_since, self._told = None, ""
+            pause = max(EVERY_SECONDS, PAUSE * (time.thread_time() - began))
 
     def _look(self) -> None:
         from core.canary import tick  # statistics load with the first canary
 
+        began = time.monotonic()
+        blind = 0.0 if self._blind_since is None else began - self._blind_since
         try:
-            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), errors=self._errors)
-            self._errors = 0
+            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), blind=blind)
         except SpineError as error:
-            self._errors += 1
-            _log.warning("the canary cannot be looked at", extra={"fields": {"reason": error.message}})
+            self._warn(error.message)
             return
         except Exception as error:  # noqa: BLE001 -- the thread must be there for the next look
             _log.error("the canary's watch failed", exc_info=error)
             return
+        if decision is None or decision.judgement is not None:
+            self._blind_since, self._told = None, ""
+        else:
+            self._blind_since = began if self._blind_since is None else self._blind_since
+            if not self._told:
+                self._warn(decision.reason)
         if decision is not None and decision.seq is not None:
             fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
             _log.info("the canary moved", extra={"fields": {**fields, "seq": decision.seq}})
+
+    def _warn(self, reason: str) -> None:
+        """Say once why there is no look, and not twice a second."""
+        if reason != self._told:
+            _log.warning("the canary cannot be looked at", extra={"fields": {"reason": reason}})
+        self._told = reason

@@ -160,7 +160,7 @@ def reading(s: str, n: int) -> Reading:
     report = RouteReport(
         strategy=s, epoch=n, rollout=s, since=s, arms=arms, split=Split(units=(1, 2), bayes_factor=200.0, alarm=True),
         difference=Comparison(graded=apart, accepted=None, errors=apart, latency=apart, latency_fixed_p=0.5),
-        shadow=ShadowReport(pairs=square, p_by_unit=0.5, buckets=(square,)),
+        shadow=ShadowReport(pairs=square, buckets=(square,)),
     )  # fmt: skip
     return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from console.source import Source
@@ -92,6 +93,17 @@ async def test_no_ledger_is_an_error_with_a_way_out(tmp_path: Path, run_console:
             assert desk.app.view.list.state == "error"
             assert "there is no" in desk.text()
             assert "disconnected" in desk.lines()[0]
+
+
+async def test_a_password_in_the_ledgers_url_is_not_on_the_screen(console: Any) -> None:
+    url = "postgresql://spine:hunter1@db.example/ops?schema=tutor&password=hun/ter2&sslrootcert=/etc/ca.pem"
+    async with console() as desk:
+        opened = desk.app.source._spine
+        opened.settings = msgspec.structs.replace(opened.settings, ledger=url)
+        shown = desk.app.context().ledger
+    assert shown.startswith("ops?schema=tutor&")
+    assert "hun" not in shown
+    assert "ter" not in shown
 
 
 async def test_old_data_is_stale_then_live_again(spine: Spine, run_console: Any) -> None:

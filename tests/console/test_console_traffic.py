@@ -141,7 +141,7 @@ async def test_a_shadow_is_shown_as_pairs(console: Any, project: Path, shas: dic
             name = "both graded" if square["bucket"] == "all" else square["bucket"]
             line = next(line for line in desk.lines() if line.strip().startswith(square["bucket"]))
             assert line.split()[-5:] == [*(f"{cell:,}" for cell in cells), f"{square['p']:.2g}"], name
-        assert f"by learner, each counted once: p {report['shadow']['p_by_unit']:.2g}" in text
+        assert "each learner counted once" in text
         copied = next(arm for arm in report["arms"] if arm["name"] == "shadow")
         assert share(copied["requests"], 1_200) in row_of(desk, "shadow")
 

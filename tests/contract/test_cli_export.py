@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
+from core.spine import open_spine
+from core.traffic import assign, of_copy
 
 Capture = pytest.CaptureFixture[str]
 OLD = "req-six-months-ago"
@@ -55,6 +58,45 @@ def test_a_request_of_six_months_ago_still_walks(capsys: Capture, old_day: str) 
     assert [run(capsys, *words) for words in asked] == before
     shutil.move(".spine/parquet", "elsewhere")
     check_refused(run(capsys, "incident", OLD), 2)
+
+
+def test_a_closed_day_is_counted_as_it_was(capsys: Capture, old_day: str) -> None:
+    """Drift, cost and the comparison of arms say of a pruned day what they said while it was live."""
+    with open_spine(Path.cwd()) as spine:
+        spine.registry.route_shadow("v0.2.0", reason="what would it say?")
+        epoch = spine.registry.state().seq
+        route = spine.registry.route()
+    assert route is not None
+    given = assign(route, "learner-1", sticky=True)
+    arm = route.shadow
+    assert arm is not None
+    paid = {"stages": {"decode": 0.72}, "cost": 1e-5, "rate_per_hour": 0.05, "input_tokens": 5, "output_tokens": 5}
+    then = time.time_ns() - AGO
+    for number in range(9):
+        told = {"started_ns": then + number, "features": {"length": str(number % 3)}, "graded": number % 2 > 0}
+        one = f"req-closed-{number}"
+        leave_trace(Path.cwd(), one, "x", "x", "accepted" if number else None, assignment=given, **told, **paid)
+        told |= {"graded": True, "assignment": of_copy(given, arm), "shadow_of": one}
+        leave_trace(Path.cwd(), f"req-copied-{number}", "x", "x", **told, **paid)
+    asked = (
+        ["drift", "report", "--day", old_day, "--json"], ["cost", "--day", old_day, "--json"],
+        ["route", "report", "--epoch", str(epoch), "--json"],
+    )  # fmt: skip
+    everything = run(capsys, "cost", "--json").json
+    before = [run(capsys, *words).json for words in asked]
+    assert before[0]["window"]["n"] == 10
+    assert before[1]["entries"][0]["priced"] == 18
+    assert before[2]["arms"][0]["feedback"]["accepted"] == 8
+    assert {square["bucket"] for square in before[2]["shadow"]["buckets"]} == {"length=0", "length=1", "length=2"}
+    assert run(capsys, "traces", "export", "--prune", "--json").json["days"][0]["pruned"] == 19
+    after = [run(capsys, *words).json for words in asked]
+    assert before[1].pop("at") < after[1].pop("at")
+    assert (before[0].pop("created"), after[0].pop("created")) == (True, False), "the same day is the same report"
+    assert after == before
+    assert run(capsys, "cost", "--json").json["requests"] == everything["requests"]
+    with sqlite3.connect(".spine/traces.db") as store:
+        store.execute("DELETE FROM traces")
+    assert run(capsys, "drift", "report", "--json").json["day"] == day_of(time.time_ns() - DAY_NS), "the newest day"
 
 
 def test_every_closed_day_and_never_today(capsys: Capture, old_day: str) -> None:

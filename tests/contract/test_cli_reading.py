@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,21 @@ def test_incident(world: World, capsys: Capture, tmp_path: Path) -> None:
     assert "suggestion" in human
     assert walk["answers"][0]["command"] not in human.split("suggestion")[0]
     assert f"$ {walk['answers'][0]['command']}" in run(capsys, "incident", REQUEST, "-v").out
+
+
+def test_incident_of_a_request_that_got_no_answer(
+    world: World, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(world.root, tmp_path / "copy"))
+    monkeypatch.chdir(root)
+    more = {"correction": None, "is_correct": None, "status": 503, "error": "too late"}
+    leave_trace(root, "req-late-0001", "went to school", "", **more)
+    answer = run(capsys, "incident", "req-late-0001", "--json").json["answers"][0]
+    assert (answer["status"], "it gave no answer then: 503 too late" in answer["answer"]) == ("verified", True)
+    out = run(capsys, "incident", "req-late-0001").out
+    assert "“went to school” got no answer: 503 too late" in out
+    assert "✖ wrong" not in out
+    assert "answered         nothing" in run(capsys, "traces", "show", "req-late-0001").out
 
 
 def test_incident_of_nobody(capsys: Capture) -> None:

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,21 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 
 
-def test_the_lock_names_no_local_path_and_no_cuda() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock"])
+def test_the_lock_names_no_local_path_and_no_cuda(name: str) -> None:
+    lock = (ROOT / name).read_text(encoding="utf-8")
     requirements = [line for line in lock.splitlines() if line and not line.startswith("#")]
     assert all(re.match(r"^[A-Za-z0-9._-]+==[^ @]+( ; .+)?$", line) for line in requirements)
     assert not re.search(r"nvidia|cuda|triton|file:", "\n".join(requirements))
+
+
+def test_only_the_bench_installs_the_peers() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    peers = {re.split(r"[<>=]", line)[0] for line in told["project"]["optional-dependencies"]["peers"]}
+    pinned = {line.split("==")[0] for line in (ROOT / "bench" / "peers.lock").read_text(encoding="utf-8").splitlines()}
+    everyone = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()}
+    assert peers <= pinned
+    assert peers & everyone == {"pandas"}, "MLflow has pandas too, in another version"
 
 
 def test_every_direct_dependency_says_why_it_is_here() -> None:

@@ -134,6 +134,18 @@ def test_a_client_that_sends_no_more_still_reads_its_reply(served: Server) -> No
     assert b'"correction":"1:HALF CLOSED"' in reply
 
 
+def test_garbage_behind_pipelined_requests_ends_the_connection_and_nothing_else(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project")
+    with open_project(root) as spine:
+        add_entry(spine, 1, delay=0.3)
+    with Server(root) as server:
+        reply = server.raw(post("first") + post("second") + b"\x00garbage\r\n\r\n")
+        assert head_and_error(reply)[0] == 400
+        assert server.ask().status_code == 200, "the first one's answer was due before this one's"
+        assert server.stop() == 0
+        assert "Traceback" not in server.log.read_text()
+
+
 def test_pipelined_requests_are_answered_in_order(served: Server) -> None:
     reply = served.raw(b"".join(post(f"number {n}") for n in range(9)) + post("last", Connection="close"))
     said = re.findall(rb'"correction":"1:([^"]+)"', reply)

@@ -1,7 +1,7 @@
 """Fifty route changes under load: no request dropped, no answer of two routes mixed, no damaged entry serving.
 
 Among them: single, canary and shadow routes, one to a bundle with a flipped bit, two appended at once, and
-one while the server drains.
+one while the server drains. Nothing is left of a route that was left: no thread, no descriptor, no dead child.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -57,6 +57,7 @@ def test_fifty_changes_under_load(tmp_path: Path) -> None:
                     append(spine, "shadow", [arm("stable", first, FULL), arm("shadow", second, weight)])
 
         with Server(root) as server:
+            before = held(server.process.pid)
 
             def load(client: int) -> None:
                 with httpx.Client(timeout=15) as http:
@@ -86,16 +87,37 @@ def test_fifty_changes_under_load(tmp_path: Path) -> None:
             stop.set()
             for thread in threads:
                 thread.join()
+            append(spine, "single", [arm("stable", 0, FULL)])
+            until(lambda: server.get("/v1/route").json()["epoch"] == spine.registry.state().seq)
+            until(lambda: held(server.process.pid).children == 0)
+            after = held(server.process.pid)
             change()
             assert server.stop() == 0
         routes = {route.epoch: route for route in spine.registry.state().routes}
     assert errors == []
-    assert len(routes) == CHANGES + 1
+    assert len(routes) == CHANGES + 2
+    assert after.threads <= before.threads + 1
+    assert after.descriptors <= before.descriptors + 8, "a connection each to ledger, traces and the canary's own"
     assert {status for status, _ in seen} == {200}
     assert len({body["epoch"] for _, body in seen}) >= CHANGES // 3, "the routes did not change under load"
     wrong = [body for _, body in seen if not consistent(routes[body["epoch"]], body)]
     assert wrong == []
     assert damaged not in {body["model_sha"] for _, body in seen}
+
+
+class Held(NamedTuple):
+    """What a process holds of the machine; a dead child that nobody waited for is a child."""
+
+    threads: int
+    descriptors: int
+    children: int
+
+
+def held(pid: int) -> Held:
+    place = Path(f"/proc/{pid}")
+    tasks = list((place / "task").iterdir())
+    children = sum(len((task / "children").read_text().split()) for task in tasks)
+    return Held(len(tasks), len(list((place / "fd").iterdir())), children)
 
 
 def consistent(route: Route, body: dict[str, Any]) -> bool:

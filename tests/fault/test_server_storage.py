@@ -95,23 +95,3 @@ def test_a_store_deleted_under_the_server_is_noticed(tmp_path: Path) -> None:
         assert not ready(server)
         assert server.stop() == 0
     assert not (made / ".spine" / "traces.db").exists(), "never silently made anew"
-
-
-def test_overload_is_shed_with_a_time_to_wait_and_passes(tmp_path: Path) -> None:
-    made = make_project(tmp_path / "project")
-    with open_project(made) as spine:
-        add_entry(spine, 1, delay=0.05)
-        with Server(made, "--queue", "4", "--batch", "2") as server:
-            with ThreadPoolExecutor(24) as pool:
-                replies = list(pool.map(lambda n: server.ask(f"text {n}"), range(72)))
-            after = server.ask()
-        reader = TraceReader.open(spine.settings.traces)
-        answered = [reply for reply in replies if reply.status_code == 200]
-        shed = [reply for reply in replies if reply.status_code != 200]
-        assert answered
-        assert shed
-        assert {(reply.status_code, reply.json()["error"]["code"]) for reply in shed} == {(503, "overloaded")}
-        assert all(int(reply.headers["retry-after"]) >= 1 for reply in shed)
-        assert all(reader.get(reply.json()["request_id"]) for reply in answered)
-        assert reader.list().matched == len(answered) + 1
-        assert after.status_code == 200

@@ -14,10 +14,10 @@ import pytest
 
 from answers import NS, Arm, leave_answers
 from core.canary import ERRORS, Decision, consider, decide, nanoseconds, tick
-from core.errors import Refused, Unavailable
+from core.errors import Refused
 from core.exposure import rate, worst
 from core.judgement import Judgement, Result
-from core.ladder import ready, standing
+from core.ladder import at_weight, ready
 from core.spine import Spine, open_spine
 from core.traffic import Arm as Place
 from core.traffic import Guard, Ladder, Route, Step
@@ -309,11 +309,14 @@ def test_a_canary_nobody_can_watch_is_aborted(canary: Spine) -> None:
 
     fill(canary, GOOD, requests=10)
     broken = Broken(canary.traces._database)
-    for errors in range(ERRORS - 1):
-        with pytest.raises(Unavailable):
-            tick(canary.registry, broken, after(canary, 61), errors=errors)
+    limit = ERRORS * EVEN.guard.window_seconds
+    for blind in (0.0, limit - 0.1):
+        held = tick(canary.registry, broken, after(canary, 61), blind=blind)
+        assert held is not None
+        assert (held.action, held.verdict, held.judgement, held.seq) == ("hold", "error", None, None)
+        assert "the disk is gone" in held.reason
     assert route_of(canary).strategy == "canary"
-    done = tick(canary.registry, broken, after(canary, 61), errors=ERRORS - 1)
+    done = tick(canary.registry, broken, after(canary, 61), blind=limit)
     assert done is not None
     assert (done.action, done.verdict) == ("abort", "error")
     assert route_of(canary).strategy == "single"
@@ -338,4 +341,4 @@ def test_steps_by_hand_and_by_itself_meet(canary: Spine) -> None:
     fill(canary, GOOD)
     canary.registry.weigh(3_500, reason="a little more")
     assert ticked(canary, 61).verdict == "no_data"
-    assert route_of(canary).ladder == standing(EVEN, 3_500, auto=False)
+    assert route_of(canary).ladder == at_weight(EVEN, 3_500, auto=False)

@@ -6,6 +6,8 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -183,3 +185,44 @@ def test_the_interval_of_a_cost_holds_in_95_of_100() -> None:
 def test_a_price_parts_over_its_stages() -> None:
     assert by_stage(3.0, {"queue": 1.0, "decode": 2.0}) == {"queue": 1.0, "decode": 2.0}
     assert by_stage(None, {"queue": 1.0}) == by_stage(0.0, {"queue": 0.0}) == by_stage(1.0, {}) == {}
+
+
+def test_the_bounds_of_a_price_hold_over_heavy_learners_and_busy_minutes() -> None:
+    """Learners write texts of their own length and minutes are busy or not; requests taken as independent miss the
+    true price in over a fifth of the runs.
+    """
+    rng = np.random.default_rng(12)
+    runs, n, learners = 150, 300, 60
+    held: dict[str, int] = {"learners": 0, "minutes": 0, "by request": 0}
+    pull = 1 / np.arange(1, learners + 1) ** 0.7
+    for _ in range(runs):
+        length = rng.lognormal(2.3, 0.5, learners)
+        who = rng.choice(learners, n, p=pull / pull.sum())
+        tokens, plain = rng.poisson(length[who]) + 2, rng.poisson(12, n) + 2
+        busy = np.repeat(rng.lognormal(-0.18, 0.6, n // 10), 10)
+        own = [(int(t), 0.003 + 0.0005 * int(t), f"learner-{w}", 0) for t, w in zip(tokens, who, strict=True)]
+        crowd = [(int(t), 0.001 * int(t) * b, None, i // 10) for i, (t, b) in enumerate(zip(plain, busy, strict=True))]
+        # 3 ms a request and 0.5 ms a token, of e^(2.3 + 0.5²/2) + 2 tokens; and 1 ms a token
+        for name, rows, true in (("learners", own, 0.0005 + 0.003 / (np.exp(2.425) + 2)), ("minutes", crowd, 0.001)):
+            requests = [
+                spent(A, seconds, t, learner_hash=learner, started_ns=START_NS + minute * 60 * 10**9)
+                for t, seconds, learner, minute in rows
+            ]
+            found = figures((entry(A, 900), requests))[0].cost_per_1k
+            assert found is not None
+            assert found.low is not None
+            assert found.high is not None
+            held[name] += found.low <= 1000 * true * RATE / 3600 <= found.high
+        apart = [msgspec.structs.replace(one, learner_hash=None, started_ns=START_NS) for one in requests]
+        naive = figures((entry(A, 900), apart))[0].cost_per_1k
+        assert naive is not None
+        held["by request"] += (naive.low or 0) <= 0.001 * 1000 * RATE / 3600 <= (naive.high or 0)
+    assert held["learners"] / runs >= 0.90
+    assert held["minutes"] / runs >= 0.90
+    assert held["by request"] / runs < 0.80
+
+
+def test_one_learner_gives_no_bounds() -> None:
+    (cost,) = figures((entry(A, 900), [spent(A, learner_hash="a")] * 50))
+    assert cost.cost_per_1k is not None
+    assert (cost.cost_per_1k.low, cost.cost_per_1k.high) == (None, None)

@@ -44,12 +44,24 @@ def test_verdicts(canary: list[Unit], expected: str) -> None:
     assert verdict(units("stable", 100) + canary).verdict == expected
 
 
+def test_silence_is_told_from_a_route_that_nobody_took() -> None:
+    assert verdict(units("stable", 9)).reason == "no request has reached the canary"
+    assert "/readyz" in verdict([]).reason
+
+
 def test_a_hint_of_slowness_holds_a_pass() -> None:
     """Too noisy for proof, and the mean is over the guard."""
     canary = [unit._replace(seconds=0.05 if n % 2 else 0.31) for n, unit in enumerate(units("canary", 12))]
     steady = [unit._replace(right=10) for unit in canary]
     found = verdict(units("stable", 100) + steady)
     assert (found.verdict, found.reason.split()[0]) == ("inconclusive", "latency")
+
+
+def test_a_hint_of_errors_holds_a_pass() -> None:
+    """A few learners met a failure: no proof, and more than the guard."""
+    canary = [unit._replace(failed=n % 4 == 0, right=10) for n, unit in enumerate(units("canary", 12))]
+    found = verdict(units("stable", 100) + canary)
+    assert (found.verdict, found.reason.split()[0]) == ("inconclusive", "errors")
 
 
 def test_what_learners_say_is_by_learner() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from core.errors import BadInput, Conflict, Damaged, Refused
-from core.ladder import MOST_STEPS, after, read_ladder, ready, standing
+from core.ladder import MOST_STEPS, after, at_weight, read_ladder, ready
 from core.spine import Spine
 from core.state import fold
 from core.traffic import FULL, Ladder, Route, assign
@@ -149,6 +149,16 @@ def test_a_weight_by_hand_is_a_pause(trio: Trio) -> None:
     assert trio.route.ladder.auto
 
 
+def test_from_below_the_ladder_the_first_step_comes_next(trio: Trio) -> None:
+    registry = trio.spine.registry
+    registry.canary(trio.good, reason=WHY)
+    registry.advance(reason=WHY)
+    registry.weigh(0, reason="nobody for now")
+    assert trio.weights()[1] == ("canary", 0)
+    registry.advance(reason="go on")
+    assert trio.weights()[1] == ("canary", 100)
+
+
 def test_a_weight_alone_never_advances_by_itself(trio: Trio) -> None:
     trio.spine.registry.canary(trio.good, reason=WHY, weight_bp=700)
     assert trio.weights() == [("stable", 9_300), ("canary", 700)]
@@ -178,6 +188,19 @@ def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, bef
         start(trio.good, reason=WHY)
     with pytest.raises(Refused, match="nothing is tried out" if before == "single" else "has no steps"):
         registry.advance(reason=WHY)
+
+
+@pytest.mark.parametrize("verb", ["advance", "weigh"])
+def test_more_traffic_needs_the_bytes(trio: Trio, verb: str) -> None:
+    registry = trio.spine.registry
+    registry.canary(trio.good, reason=WHY)
+    weights = trio.spine.settings.cache / trio.good / "model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    seq = registry.state().seq
+    with pytest.raises(Damaged):
+        registry.advance(reason=WHY) if verb == "advance" else registry.weigh(500, reason=WHY)
+    assert registry.state().seq == seq
 
 
 def test_an_abort_does_not_need_the_bytes(trio: Trio) -> None:
@@ -305,12 +328,12 @@ def test_a_ladder_in_toml(tmp_path: Path) -> None:
     ladder = read_ladder(file)
     assert [step.weight_bp for step in ladder.steps] == [50, FULL]
     assert (ladder.steps[0].min_samples, ladder.guard.latency_pct, ladder.auto) == (7, 20, True)
-    assert after(ladder) is None
+    assert after(ladder, 50) is None
 
 
 def test_the_last_step_is_reached_by_or_beyond() -> None:
     ladder = Ladder(steps=ready().steps[:2], at=0, auto=True, guard=ready().guard)
-    assert [standing(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
+    assert [at_weight(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
         0, 0, 0, 1, 1, 1,
     ]  # fmt: skip
-    assert after(standing(ladder, 5_000, auto=True)) is None
+    assert after(ladder, 5_000) is None

@@ -41,9 +41,16 @@ class Traffic(NamedTuple):
 
 
 def draw(
-    rng: Generator, *, weight: float, share: float = 0.9, requests: int = 3_000, lift: float = 0.0, tail: float = 8.0
+    rng: Generator,
+    *,
+    weight: float,
+    share: float = 0.9,
+    requests: int = 3_000,
+    lift: float = 0.0,
+    tail: float = 8.0,
+    heavy: int = 40,
 ) -> Traffic:
-    learners, heavy = 200, 40
+    learners = 200
     amount = np.ones(learners)
     amount[:heavy] = 4 + tail * rng.pareto(1.2, heavy)
     who = rng.choice(learners, size=requests, p=amount / amount.sum())
@@ -75,19 +82,31 @@ def naive_p(one: Sums, other: Sums) -> float:
     return math.erfc(abs(other.rate - one.rate) / error / math.sqrt(2)) if error else 1.0
 
 
-@pytest.mark.parametrize(("weight", "share"), [(0.5, 0.97), (0.1, 0.9)])
-def test_the_confidence_sequence_is_right_at_every_look(weight: float, share: float) -> None:
+def own_spread(one: Sums, other: Sums) -> float | None:
+    """Another broken twin: half the width where each arm's variance is from its own units alone."""
+    variance = one.variance + other.variance
+    few = min(one.units, other.units) < FEW_UNITS or not math.isfinite(variance)
+    return None if few else half_width(variance, one.units + other.units, 200)
+
+
+@pytest.mark.parametrize(
+    ("weight", "share", "heavy"), [(0.5, 0.97, 40), (0.1, 0.9, 40), (0.1, 0.9, 0)], ids=["half", "tenth", "even"]
+)
+def test_the_confidence_sequence_is_right_at_every_look(weight: float, share: float, heavy: int) -> None:
+    """Twenty learners of even weight say little about the spread between learners: both arms' learners do."""
     rng = np.random.default_rng(7)
-    wrong = naive = intervals = 0
+    wrong = naive = own = intervals = 0
     for _ in range(RUNS):
-        seen = looks(draw(rng, weight=weight, share=share))
+        seen = looks(draw(rng, weight=weight, share=share, heavy=heavy))
         found = [each for each in (difference(*pair, horizon=200) for pair in seen) if each is not None]
         intervals += len(found)
         wrong += any(each.low > 0 or each.high < 0 for each in found)
         naive += any(naive_p(*pair) < 0.05 for pair in seen)
+        own += any(abs(pair[1].rate - pair[0].rate) > half for pair in seen if (half := own_spread(*pair)) is not None)
     assert intervals > RUNS * 20
     assert wrong / RUNS <= 0.05
     assert naive / RUNS >= 0.20
+    assert heavy or own / RUNS >= 0.08
 
 
 def test_the_tests_for_one_look_are_right_at_one_look() -> None:
@@ -174,6 +193,10 @@ def test_the_variance_is_that_of_independent_units() -> None:
     textbook = np.var(right / 10, ddof=1) / 400 * 399 / 397
     assert found.variance == pytest.approx(textbook, rel=0.01)
     assert found.effective == pytest.approx(400)
+
+
+def test_the_limits_the_page_names() -> None:
+    assert (FEW_UNITS, SRM_UNITS, SRM_ALARM) == (5, 100, 100.0)
 
 
 def test_one_heavy_learner_is_not_a_crowd() -> None:

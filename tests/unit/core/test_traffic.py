@@ -39,6 +39,16 @@ def test_raising_the_weight_only_adds_units(unit: str, one: int, other: int) -> 
 
 
 @given(st.text(max_size=40))
+def test_a_weight_takes_the_buckets_below_it(unit: str) -> None:
+    bucket = assign(route(0), unit, sticky=True).bucket
+    assert assign(route(bucket), unit, sticky=True).arm == "stable"
+    assert assign(route(bucket + 1), unit, sticky=True).arm == "canary"
+    given_arm = assign(shadowed(0), unit, sticky=True)
+    assert copied(shadowed(bucket), given_arm) is None
+    assert copied(shadowed(bucket + 1), given_arm) is not None
+
+
+@given(st.text(max_size=40))
 def test_the_ends_of_the_scale(unit: str) -> None:
     assert assign(route(0), unit, sticky=True).arm == "stable"
     assert assign(route(10_000), unit, sticky=True).arm == "canary"

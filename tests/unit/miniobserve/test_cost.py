@@ -15,7 +15,9 @@ from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 
 
-@given(st.dictionaries(st.sampled_from(["queue", "prefill", "decode"]), st.floats(0, 100)), st.floats(0, 1000))
+@given(
+    st.dictionaries(st.sampled_from(["queue", "prefill", "decode"]), st.floats(0, 100), min_size=1), st.floats(0, 1000)
+)
 def test_a_price_is_the_stages_seconds_at_the_rate(stages: dict[str, float], rate: float) -> None:
     price = CostMeter(rate, "p1").price(stages)
     assert price == pytest.approx(sum(seconds * rate / 3600 for seconds in stages.values()))
@@ -24,6 +26,7 @@ def test_a_price_is_the_stages_seconds_at_the_rate(stages: dict[str, float], rat
 def test_an_unknown_rate_gives_no_price_and_never_zero() -> None:
     assert CostMeter(None, "p1").price({"decode": 1.0}) is None
     assert CostMeter(0.0, "p1").price({"decode": 1.0}) == 0.0
+    assert CostMeter(0.05, "p1").price({}) is None, "a request whose model failed spent nobody knows how much"
 
 
 def test_stages_trace_histogram_and_roll_up_agree(writer: TraceWriter, url: str, trace: Callable[..., Trace]) -> None:

@@ -109,6 +109,12 @@ def test_feedback_latencies_and_span(kept: list[Trace], url: str) -> None:
     assert found.span(7) is None
 
 
+def test_what_is_said_of_a_copy_is_no_learners_word(kept: list[Trace], url: str, writer: TraceWriter) -> None:
+    before = TraceReader.open(url).evidence.said(9)
+    assert writer.feedback(f"copy-{kept[1].request_id}", "accepted").result(5)
+    assert TraceReader.open(url).evidence.said(9) == before
+
+
 def test_pairs(kept: list[Trace], url: str) -> None:
     expected: Counter[Any] = Counter()
     for live in kept[:30]:

@@ -65,6 +65,14 @@ def test_an_unpriced_request_is_not_a_free_one(trace: Callable[..., Trace]) -> N
     assert not any(name == "cost_per_request_usd_count" for name, _ in samples(metrics))
 
 
+def test_a_failed_request_had_no_first_token(trace: Callable[..., Trace]) -> None:
+    metrics = Metrics()
+    metrics.observe(trace("request-1", status=500, stages={}, cost=None))
+    found = samples(metrics)
+    assert not any(name == "time_to_first_token_seconds_count" for name, _ in found)
+    assert found["request_total", (("arm", "stable"), ("code", "500"))] == 1
+
+
 def test_two_servers_in_one_process_count_apart(trace: Callable[..., Trace]) -> None:
     one, other = Metrics(), Metrics()
     one.observe(trace("request-1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -138,6 +139,30 @@ async def test_an_id_used_twice_gets_a_fresh_one_and_the_first_trace_stays(
     assert reader["my.request-1"].sentence == "first"
     assert reader[fresh].sentence == "second"
     assert reader[fresh].assignment == assign(truth.now, fresh, sticky=False)
+
+
+async def test_a_request_its_arm_did_not_answer_in_time_has_a_trace(
+    clients: Clients, make_service: Make, reader: TraceReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An arm that hangs must not look like one that nobody was sent to."""
+    client = clients(make_service())
+    monkeypatch.setattr("miniserve.service.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("shout_workload.ShoutModel.answer", lambda _self, _texts: time.sleep(0.3))
+    reply = await ask(client, X_Request_ID="my.request-late")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_late")
+    trace = reader["my.request-late"]
+    assert (trace.status, trace.error, trace.cost, trace.assignment.arm) == (503, "too late", None, "stable")
+    (unit,) = reader.evidence.units(3)
+    assert (unit.n, unit.failed) == (1, 1)
+
+
+async def test_a_failure_of_a_model_is_counted_once(clients: Clients, make_service: Make) -> None:
+    client = clients(make_service())
+    assert (await ask(client, "!fail")).status_code == 500
+    text = (await client.get("/metrics")).text
+    assert [line for line in text.splitlines() if line.startswith("request_total{")] == [
+        'request_total{arm="stable",code="500"} 1.0'
+    ]
 
 
 async def test_feedback_reaches_the_trace(clients: Clients, make_service: Make, reader: TraceReader) -> None:

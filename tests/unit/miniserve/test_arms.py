@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -91,6 +92,25 @@ def test_a_damaged_bundle_never_serves_and_is_taken_once_mended(
     assert arms.current.serve("learner", sticky=True)[0].sha == sha(2)
 
 
+def test_a_damaged_bundle_is_not_hashed_without_end(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms.start()
+    arms.stop()
+    now = 0.0
+    monkeypatch.setattr("miniserve.arms.time.monotonic", lambda: now)
+    truth.damaged.add(sha(2))
+    truth.move(route(2, 4))
+    tried = []
+    for half in range(240):
+        now = half / 2
+        before = len(truth.verified_shas)
+        arms.refresh()
+        tried += [now] * (len(truth.verified_shas) - before)
+    assert tried == [0.0, 2.0, 6.0, 14.0, 30.0, 60.0, 90.0]
+    truth.seq += 1
+    arms.refresh()
+    assert len(truth.verified_shas) == 9, "an event is a reason to look again"
+
+
 def test_a_route_with_one_damaged_arm_is_not_taken_in_part(arms: Arms, truth: Any) -> None:
     arms.start()
     arms.stop()
@@ -114,6 +134,38 @@ def test_the_way_back_from_a_damaged_bundle_is_taken(arms: Arms, truth: Any) -> 
     assert arms.current.serve("learner", sticky=True)[0].intended_sha == sha(1)
 
 
+def test_a_shadow_that_is_damaged_keeps_no_route_from_taking_effect(arms: Arms, truth: Any) -> None:
+    arms.start()
+    arms.stop()
+    truth.damaged.add(sha(3))
+    shadow = Arm(name="shadow", sha=sha(3), semver="", weight_bp=10_000)
+    truth.move(Route(strategy="shadow", epoch=4, salt="4", arms=(*route(2, 4).arms, shadow)))
+    arms.refresh()
+    assert arms.problem is None
+    assert set(arms.current.models) == {sha(2)}
+    served, _ = arms.current.serve("learner", sticky=True)
+    assert (served.sha, served.copy_to) == (sha(2), shadow)
+
+
+def test_a_model_that_cannot_be_loaded_is_named(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms.start()
+    arms.stop()
+
+    def load(_bundle: Any, _parent: Any) -> Any:
+        monkeypatch.setattr("miniserve.arms.LOAD_SECONDS", 0.0)
+        time.sleep(0.01)
+        told.append(arms.problem)
+        raise RuntimeError("no such layer")
+
+    told: list[str | None] = []
+    monkeypatch.setattr(arms._workload, "load", load)
+    truth.move(route(2, 4))
+    arms.refresh()
+    assert "has been loading for" in (told[0] or "")
+    assert arms.problem == f"{sha(2)[:12]} cannot be loaded: RuntimeError: no such layer"
+    assert arms.current.route.epoch == 3
+
+
 def test_an_unreachable_ledger_changes_nothing_and_is_told(arms: Arms, truth: Any) -> None:
     arms.start()
     arms.stop()
@@ -122,9 +174,10 @@ def test_an_unreachable_ledger_changes_nothing_and_is_told(arms: Arms, truth: An
     assert arms.current.route.epoch == 3
     assert arms.problem == "the ledger is locked"
     truth.down = None
-    truth.move(route(2, 4))
     arms.refresh()
     assert arms.problem is None
+    truth.move(route(2, 4))
+    arms.refresh()
     assert arms.current.route.epoch == 4
 
 
