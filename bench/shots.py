@@ -19,6 +19,7 @@ SIZE = (120, 34)
 SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "registry": ("registry", ("j", "right_square_bracket")),
     "lineage": ("lineage", ("l", "j", "j", "j")),
+    "traffic": ("traffic", ("j",)),
     "drift": ("drift", ("right_square_bracket",)),
     "cost": ("cost", ()),
     "ledger": ("ledger", ("j",)),

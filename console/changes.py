@@ -9,20 +9,25 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from console.plan import Ask, Plan, Touched, next_semver
-from core.errors import BadInput, Refused
-from core.position import denied, prod_or
-from core.text import short, visible
+import msgspec
+
+from console import rollouts
+from console.plan import WHOLE, Ask, Plan, Touched, next_semver
+from console.verbs import VERBS
+from core.errors import Refused
+from core.exposure import known_rate
+from core.position import denied, prod_or, route_denied
+from core.rollout import under_way
+from core.text import short
 from core.traffic import FULL
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from core.incident import Walk
     from core.spine import Spine
-    from core.state import State
+    from core.state import Known, State
 
 HOUR_NS = 3_600_000_000_000
 _PAST = {"never_regress": "added to the baseline"}
@@ -43,10 +48,13 @@ class Changes:
             Refused: the rules do not allow it.
         """
         state = self._spine.registry.state()
-        refusal = denied(state, sha, self._spine.settings.env).get(verb)
-        if refusal is not None:
-            raise Refused(refusal, "nothing was changed")
-        known = state.entries[sha]
+        whole = verb in WHOLE
+        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env)
+        if verb in refusals:
+            raise Refused(refusals[verb], "nothing was changed")
+        known = state.entries[under_way(state)[1].sha if whole else sha]
+        if verb in rollouts.VERBS:
+            return self._plan_rollout(verb, state, known, reason)
         env = prod_or(state, self._spine.settings.env)
         name = known.semvers[-1] if known.semvers else short(sha)
         before, after = _BEFORE_AFTER[verb](state, sha, name)
@@ -65,6 +73,26 @@ class Changes:
             touches=self._touches(verb, state, sha),
             asks=_asks(verb, state, reason, signed=env == "prod"),
             taken=dict(state.semvers),
+        )
+
+    def _plan_rollout(self, verb: str, state: State, known: Known, reason: str) -> Plan:
+        """What a verb would do to what is tried out, or begin to try out."""
+        name = known.semvers[-1] if known.semvers else short(known.sha)
+        per_second = known_rate(lambda: self._spine.traces, datetime.now(UTC))
+        return Plan(
+            verb=verb,
+            sha=known.sha,
+            name=name,
+            env=prod_or(state, self._spine.settings.env),
+            seq=state.seq,
+            key=f"console-{uuid.uuid4().hex[:16]}",
+            names=(*known.semvers, short(known.sha)) if verb in rollouts.NAMED else (),
+            before=_route(state),
+            after=rollouts.after(verb, state, name),
+            gated=known.gated,
+            touches=rollouts.touches(verb, state),
+            asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason)),
+            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second),
         )
 
     def plan_never_regress(self, walk: Walk) -> Plan:
@@ -170,9 +198,12 @@ class Changes:
         with Spine(self._spine.settings, readonly=False) as spine:
             if plan.verb == "report":
                 return _report(spine, plan)
-            do: Any = _VERBS[plan.verb]
+            do: Any = VERBS[plan.verb]
             receipt = do(spine, plan, values)
         event = receipt.event
+        if plan.verb in rollouts.VERBS:
+            told = f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {rollouts.shares(event.body['arms'])}"
+            return told if receipt.created else f"{told} (it was so already)"
         earlier = "" if receipt.created else " (it was so already)"
         name = str(event.body.get("semver") or plan.name)
         return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{earlier}"
@@ -183,43 +214,6 @@ def _report(spine: Spine, plan: Plan) -> str:
 
     made = record(spine, plan.item, expected=plan.seq)
     return f"#{made.event.seq} {made.event.kind} {plan.name} {plan.item.status}"
-
-
-def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    from pathlib import Path
-
-    file = values.get("verdict", "").strip()
-    verdict = _verdict(spine, Path(file).expanduser()) if file else None
-    return spine.registry.promote(
-        plan.sha, values["semver"], reason=values["reason"], verdict=verdict, expected=plan.seq, key=plan.key
-    )
-
-
-def _verdict(spine: Spine, file: Path) -> Any:
-    from core.promotion import Attempt
-
-    try:
-        envelope = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
-    return Attempt(spine, envelope)
-
-
-def _plain(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
-    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        verb = getattr(spine.registry, method)
-        return verb(plan.sha, reason=values["reason"], expected=plan.seq, key=plan.key)
-
-    return do
-
-
-_VERBS: dict[str, Callable[[Spine, Plan, Mapping[str, str]], Any]] = {
-    "promote": _promote,
-    "rollback": _plain("rollback"),
-    "route": _plain("route_single"),
-    "release": _plain("release"),
-    "tombstone": _plain("tombstone"),
-}
 
 
 def _asks(verb: str, state: State, reason: str, *, signed: bool) -> tuple[Ask, ...]:
@@ -234,7 +228,7 @@ def _route(state: State) -> str:
     route = state.route
     if route is None:
         return "nothing is routed"
-    return ", ".join(f"{arm.name} {arm.semver} {100 * arm.weight_bp / FULL:g} %" for arm in route.arms)
+    return rollouts.shares([msgspec.to_builtins(arm) for arm in route.arms])
 
 
 def _rerouted(state: State, sha: str, name: str, *, holds: bool) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from console.words import count
 
 _STEPS: tuple[tuple[float, Role], ...] = ((0.5, "heat0"), (0.8, "heat1"), (0.95, "heat2"), (0.995, "heat3"))
 _LABEL, _BAR = 20, 24
+_BARS = "▁▂▃▄▅▆▇█"
 _LEAST, _MOST = 8, 16
 """Cells of a column of a heat map."""
 
@@ -103,6 +104,14 @@ def bars(counts: Mapping[str, Any], width: int) -> list[Line]:
         row(cut(safe(f" {name}"), _LABEL + 1), _bar(value.ratio, long), safe(" "), count(value))
         for name, value in ordered
     ]
+
+
+def spark(values: Sequence[int], width: int) -> str:
+    """Counts over time as a row of bars, the newest at the right; the highest is the highest there is."""
+    step = max(1, -(-len(values) // max(1, width)))
+    sums = [sum(values[max(0, end - step) : end]) for end in range(len(values), 0, -step)][::-1]
+    most = max(sums, default=0)
+    return "".join(_BARS[-(-value * (len(_BARS) - 1) // most) if most else 0] for value in sums)
 
 
 def tone(ratio: float) -> Role:

@@ -17,9 +17,10 @@ from textual.screen import ModalScreen
 
 from console.editor import Editor
 from console.lines import Doc, Lines
-from console.plan import Plan, Touched, command_of, problem, unready
+from console.plan import Plan, Step, Touched, command_of, problem, reached, unready, weighed
 from console.safe import Line, fill, folded, row, safe, toast
 from console.words import age, gate_word, pairs
+from core.exposure import worst
 from core.text import short
 from core.traffic import FULL
 
@@ -30,6 +31,11 @@ _TITLES = {
     "release": "release",
     "tombstone": "tombstone",
     "never_regress": "never regress",
+    "canary": "start a canary",
+    "shadow": "start a shadow",
+    "weight": "weight",
+    "advance": "next step",
+    "abort": "abort",
     "report": "drift report",
 }
 _ABOUT = {"report": "day"}
@@ -157,8 +163,10 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         return [*lines, safe(""), self._foot()]
 
     def _facts(self) -> list[tuple[str, Line]]:
-        plan = self.plan
-        after = plan.after.replace("SEMVER", self.form.values.get("semver", ""), 1)
+        plan, values = self.plan, self.form.values
+        weight = weighed(plan, values)
+        after = plan.after.replace("SEMVER", values.get("semver", ""), 1)
+        after = after.replace("WEIGHT", "…" if weight is None else f"{weight / 100:g} %", 1)
         facts = [
             (
                 _ABOUT.get(plan.verb, "entry"),
@@ -167,10 +175,18 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
             ("before", safe(plan.before)),
             ("after", row(safe("→ ", "accent"), safe(after))),
         ]
+        if plan.step is not None:
+            facts += self._step(plan.step, weight, typed=bool(values.get("weight", "").strip()))
         if plan.item is None:
-            facts += [("gate", self._gate()), ("touches", safe(touched(plan.touches)))]
+            facts += [("gate", self._gate()), ("touches", safe(touched(reached(plan, values))))]
         if not plan.in_file:
             facts.append(("decided on", safe(f"ledger #{plan.seq}; sent only while that is the newest event", "muted")))
+        return facts
+
+    def _step(self, step: Step, weight: int | None, *, typed: bool) -> list[tuple[str, Line]]:
+        facts = [("then", safe(step.then[typed]))] if step.then[typed] else []
+        if step.guard is not None and weight:
+            facts.append(("at worst", safe(worst(weight, step.guard, step.per_second).told, "warn")))
         return facts
 
     def _gate(self) -> Line:
@@ -187,7 +203,8 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         line = row(_mark(here), safe(f"{label}  ", "muted"))
         wrong = problem(self.plan, name, editor.text)
         if wrong is None:
-            return row(line, safe("✔ ", "good"), editor.line(caret=here))
+            note = safe("" if editor.text.strip() else f"   {hint}", "faint")
+            return row(line, safe("✔ ", "good"), editor.line(caret=here), note)
         note = safe(f"   {wrong}", "warn") if editor.text else safe(f"   {hint or wrong}", "faint")
         return row(line, safe("· ", "faint"), editor.line(caret=here), note)
 

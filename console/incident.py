@@ -14,13 +14,11 @@ from console import incident_text as texts
 from console.jobs import Outcome
 from console.lines import Doc, Lines
 from console.pane import Pane
-from console.safe import safe
 from console.source import PAGE
-from console.table import Column, Table
+from console.table import Table
 from console.view import View, document
-from console.words import age, builtins, dash, milliseconds
+from console.words import builtins
 from core.text import argument
-from core.times import of_ns
 
 if TYPE_CHECKING:
     from core.finding import Finding
@@ -43,26 +41,13 @@ class IncidentView(View):
     ALWAYS = True
 
     def __init__(self) -> None:
-        columns = (
-            Column(title="age", width=6, cell=lambda t: age(of_ns(t.started_ns), self.now()), right=True),
-            Column(title="request → reply", width=22, cell=texts.exchange, grow=True),
-            Column(title="learner", width=11, cell=texts.outcome, rank=1),
-            Column(title="arm", width=8, cell=lambda t: dash(t.assignment.arm), rank=3),
-            Column(
-                title="ms",
-                width=6,
-                cell=lambda t: safe(milliseconds(t.seconds).removesuffix(" ms")),
-                sort=lambda t: -t.seconds,
-                right=True,
-                rank=4,
-            ),
-            Column(title="id", width=14, cell=lambda t: safe(t.request_id, "muted"), rank=2),
-        )
         self._about = Lines()
         self._evidence = Doc()
         self.answers = Table(texts.answer_columns(), lambda finding: finding.n, head=False)
         walk = Pane("walk", self.answers, above=self._about, below=self._evidence)
-        super().__init__(Table(columns, lambda trace: trace.request_id), walk, document("trace"))
+        super().__init__(
+            Table(texts.request_columns(self.now), lambda trace: trace.request_id), walk, document("trace")
+        )
         self.walk_pane, self.trace_pane = self.panes[1:]
         self.found: Found | None = None
         self.walks: dict[str, Walk] = {}

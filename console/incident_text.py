@@ -6,11 +6,12 @@ Pure drawing of core's values.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from console.safe import Line, fill, row, safe
 from console.table import Column
-from console.words import dash, heading, milliseconds, pairs, status, tree, when
+from console.words import age, dash, heading, milliseconds, pairs, status, tree, when
 from core.text import short
 from core.times import of_ns
 
@@ -36,6 +37,25 @@ def answer_columns() -> tuple[Column, ...]:
         Column(title="", width=8, cell=lambda f: safe(NAMES[f.n - 1], "strong")),
         Column(title="", width=10, cell=lambda f: status(f.status)),
         Column(title="", width=20, cell=lambda f: safe(f.answer), grow=True),
+    )
+
+
+def request_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
+    """Requests, as every list of them shows one."""
+    return (
+        Column(title="age", width=6, cell=lambda t: age(of_ns(t.started_ns), now()), right=True),
+        Column(title="request → reply", width=22, cell=exchange, grow=True),
+        Column(title="learner", width=11, cell=outcome, rank=1),
+        Column(title="arm", width=8, cell=lambda t: dash(t.assignment.arm), rank=3),
+        Column(
+            title="ms",
+            width=6,
+            cell=lambda t: safe(milliseconds(t.seconds).removesuffix(" ms")),
+            sort=lambda t: -t.seconds,
+            right=True,
+            rank=4,
+        ),
+        Column(title="id", width=14, cell=lambda t: safe(t.request_id, "muted"), rank=2),
     )
 
 

@@ -8,6 +8,8 @@ _NAMES = {
     "registry": "registry",
     "list": "registry",
     "lineage": "lineage",
+    "traffic": "traffic",
+    "route": "traffic",
     "drift": "drift",
     "cost": "cost",
     "incident": "incident",

@@ -40,6 +40,10 @@ class Moving:
         """Open the Lineage."""
         self._app.open_view("lineage")
 
+    def action_screen_traffic(self) -> None:
+        """Open the Traffic."""
+        self._app.open_view("traffic")
+
     def action_screen_drift(self) -> None:
         """Open the Drift."""
         self._app.open_view("drift")
@@ -89,7 +93,9 @@ class Moving:
     def action_jump(self) -> None:
         """Open the jump prompt."""
         self._app.prompt.open(
-            ":", "", "registry · lineage REF · drift DAY · cost · incident ID · history · at TIME · rw · ro · info · q"
+            ":",
+            "",
+            "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME · rw · ro · q",
         )
 
     def action_palette(self) -> None:

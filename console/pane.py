@@ -33,8 +33,17 @@ class Pane(Vertical):
     Pane > .blank { height: 1fr; padding: 1 2; }
     """
 
-    def __init__(self, title: str, body: Table | Doc, *, above: Lines | None = None, below: Doc | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        body: Table | Doc,
+        *others: Table,
+        above: Lines | None = None,
+        below: Doc | None = None,
+    ) -> None:
+        """``others`` are bodies of other tabs; ``put`` shows one of them in the place of ``body``."""
         super().__init__()
+        self.bodies = (body, *others)
         self.above = above
         self.below = below
         self.heading = title
@@ -54,7 +63,9 @@ class Pane(Vertical):
         yield self._head
         if self.above is not None:
             yield self.above
-        yield self.body
+        for body in self.bodies:
+            body.display = body is self.body and self.state == "ready"
+            yield body
         yield self._blank
         if self.below is not None:
             yield self.below
@@ -89,12 +100,22 @@ class Pane(Vertical):
         self._blank.refresh()
         self._head.refresh()
 
+    def put(self, body: Table | Doc) -> None:
+        """Show another of the bodies, and give it the keys where the one before had them."""
+        before, self.body = self.body, body
+        if body is not before:
+            had = before.has_focus
+            before.display, body.display = False, self.state == "ready"
+            if had:
+                body.focus()
+
     def dim(self, dimmed: bool) -> None:
         """Draw what is shown as old, or not."""
-        if self.body.dimmed != dimmed:
-            self.body.dimmed = dimmed
-            self.body.refresh()
-            self._head.refresh()
+        for body in self.bodies:
+            if body.dimmed != dimmed:
+                body.dimmed = dimmed
+                body.refresh()
+                self._head.refresh()
 
     def describe(self, aside: str) -> None:
         """Say how much is shown, at the right end of the head."""

@@ -15,6 +15,7 @@ from core.errors import BadInput
 from core.ledger import Event
 from core.state import SEMVER, check_reason, check_semver
 from core.text import short
+from core.traffic import FULL, Guard, weight_of
 
 NAME = "name"
 """Id of the field in which the object's own name is typed."""
@@ -27,6 +28,29 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     text: str = ""
     hint: str = ""
+    flag: str | None = None
+    """What stands before it in the command; its id where that is None, nothing where it is empty."""
+    least: int = 0
+    most: int = FULL
+    """Of a weight: what it may be, basis points."""
+    optional: bool = False
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of weight."""
+
+    before_bp: int
+    after_bp: int | None
+    """Where nothing is typed; None where something has to be."""
+    seen: bool = True
+    """Whether learners see what the arm answers."""
+    guard: Guard | None = None
+    """What bounds the harm; None where nothing does."""
+    then: tuple[str, str] = ("", "")
+    """How it goes on where no weight is typed, and where one is."""
+    an_hour: int | None = None
+    """Requests of the last hour, to all arms; None where nobody knows."""
+    per_second: float | None = None
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +84,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Ask, ...] = ()
     taken: dict[str, str] = {}
     """Semver → SHA of the entry that has it."""
+    step: Step | None = None
+    """Where a weight is changed."""
     item: Any = None
     """The never-regress item or the drift report, where that is what is added."""
 
@@ -85,6 +111,11 @@ def problem(plan: Plan, field: str, text: str) -> str | None:
             check_semver(text)
             owner = plan.taken.get(text)
             return None if owner in (None, plan.sha) else f"{text} is {short(str(owner))} already"
+        ask = next((ask for ask in plan.asks if ask.id == field), None)
+        if ask is not None and ask.optional and not text.strip():
+            return None
+        if field == "weight":
+            return _no_weight(weight_of(text), ask)
         if field == "reason":
             check_reason(text)
         elif not text.strip():
@@ -92,6 +123,30 @@ def problem(plan: Plan, field: str, text: str) -> str | None:
     except BadInput as error:
         return error.message
     return None
+
+
+def _no_weight(weight_bp: int, ask: Ask | None) -> str | None:
+    if ask is None or ask.least <= weight_bp <= ask.most:
+        return None
+    return f"{weight_bp / 100:g} % is too {'little' if weight_bp < ask.least else 'much'} here"
+
+
+def weighed(plan: Plan, values: Mapping[str, str]) -> int | None:
+    """The weight a change of weight goes to, with what was typed; None where that is none."""
+    text = values.get("weight", "") if any(ask.id == "weight" for ask in plan.asks) else ""
+    if text.strip():
+        return weight_of(text) if problem(plan, "weight", text) is None else None
+    return plan.step.after_bp if plan.step is not None else None
+
+
+def reached(plan: Plan, values: Mapping[str, str]) -> Touched:
+    """Whose requests another entry will answer, with what was typed."""
+    step, weight = plan.step, weighed(plan, values)
+    if step is None or weight is None or not step.seen:
+        return plan.touches
+    share = abs(weight - step.before_bp)
+    hour = None if step.an_hour is None else round(step.an_hour * share / FULL)
+    return msgspec.structs.replace(plan.touches, share_bp=share, an_hour=hour)
 
 
 def unready(plan: Plan, values: Mapping[str, str]) -> str | None:
@@ -115,9 +170,14 @@ def command_of(plan: Plan, values: Mapping[str, str]) -> str:
         return f"spine incident {shlex.quote(plan.name)} --never-regress"
     if plan.verb == "report":
         return f"spine drift report --day {shlex.quote(plan.name)}"
-    words = [*_WORDS[plan.verb], short(plan.sha)]
+    words = [*_WORDS[plan.verb], *([] if plan.verb in WHOLE else [short(plan.sha)])]
     for ask in plan.asks:
-        words += [f"--{ask.id}", values.get(ask.id, "")]
+        text = values.get(ask.id, "")
+        if ask.optional and not text.strip():
+            continue
+        if ask.id == "weight" and problem(plan, "weight", text) is None:
+            text = str(weight_of(text))
+        words += [text] if ask.flag == "" else [ask.flag or f"--{ask.id}", text]
     words += ["--expect", str(plan.seq), "--key", plan.key]
     return shlex.join(["spine", *words])
 
@@ -128,4 +188,11 @@ _WORDS = {
     "route": ("route", "single"),
     "release": ("release",),
     "tombstone": ("tombstone",),
+    "canary": ("route", "canary"),
+    "shadow": ("route", "shadow"),
+    "weight": ("route", "weight"),
+    "advance": ("route", "advance"),
+    "abort": ("route", "abort"),
 }
+WHOLE = frozenset({"weight", "advance", "abort"})
+"""Verbs about the rollout under way; no entry is named with them."""

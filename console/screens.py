@@ -13,6 +13,7 @@ from console.view import View
 _VIEWS = {
     "registry": "RegistryView",
     "lineage": "LineageView",
+    "traffic": "TrafficView",
     "drift": "DriftView",
     "cost": "CostView",
     "incident": "IncidentView",

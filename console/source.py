@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from console.traffic_source import TrafficSource
 from core.errors import Damaged, SpineError, Unavailable
 from core.ledger import Event, Head, Ledger, storage_errors
 from core.text import short, visible
@@ -66,7 +67,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     head: str
 
 
-class Source:
+class Source(TrafficSource):
     """One project's stores, as the console reads them."""
 
     def __init__(self, spine: Spine) -> None:

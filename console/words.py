@@ -22,6 +22,7 @@ _STATUS: dict[str, tuple[str, Role]] = {
     "held": ("‖", "warn"),
     "tombstoned": ("✖", "bad"),
     "arm": ("◐", "accent"),
+    "shadow": ("◌", "accent"),
     "verified": ("✔", "good"),
     "recorded": ("!", "warn"),
     "missing": ("✖", "bad"),

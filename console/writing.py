@@ -99,6 +99,26 @@ class Writing:
         """Ask to give all traffic to the entry."""
         self._ask_for("route")
 
+    def action_canary(self) -> None:
+        """Ask to try the entry out on a few learners."""
+        self._ask_for("canary")
+
+    def action_shadow(self) -> None:
+        """Ask to copy requests to the entry."""
+        self._ask_for("shadow")
+
+    def action_abort(self) -> None:
+        """Ask to end what is tried out."""
+        self._ask_for("abort")
+
+    def action_advance(self) -> None:
+        """Ask to take the canary to its next step."""
+        self._ask_for("advance")
+
+    def action_weight(self) -> None:
+        """Ask to give what is tried out another weight."""
+        self._ask_for("weight")
+
     def action_release(self) -> None:
         """Ask to let the held entry take traffic again."""
         self._ask_for("release")

@@ -7,7 +7,7 @@ Nothing is stored between two looks. It does not know how often it is called, no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -18,7 +18,7 @@ from core.judgement import WORDS, Judgement, Result, judge, measure_of, side
 from core.ledger import storage_errors
 from core.registry import Registry
 from core.sequential import SRM_ALARM, SRM_UNITS, mismatch
-from core.traffic import FULL, Ladder, Route
+from core.traffic import Ladder, Route
 from miniobserve.evidence import Evidence
 from miniobserve.reader import TraceReader
 
@@ -108,7 +108,7 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     if not ladder.auto:
         missing.append("somebody: its weight was set by hand (`spine route advance`)")
     if seconds < step.min_seconds:
-        missing.append(f"{step.min_seconds - seconds:,.0f} more seconds")
+        missing.append(f"{max(1, round(step.min_seconds - seconds)):,} more seconds")
     if judgement.samples < step.min_samples:
         missing.append(f"{step.min_samples - judgement.samples:,} more {WORDS[judgement.measure]}")
     if judgement.verdict != "pass":
@@ -217,6 +217,26 @@ def tick(registry: Registry, traces: TraceReader, now: datetime, *, blind: float
     return msgspec.structs.replace(decision, seq=done.seq) if done.created else decision
 
 
+def considered(
+    opened: Callable[[], TraceReader], route: Route, since: str, now: datetime
+) -> tuple[Decision | None, str | None]:
+    """What a canary's traces say now, or why they say nothing; neither for a route that is no canary.
+
+    Args:
+        opened: gives the trace store; it may fail as a read may.
+        route: the route in force.
+        since: when its epoch was opened, as the ledger writes it.
+        now: the present.
+    """
+    if route.ladder is None:
+        return None, None
+    try:
+        with storage_errors():
+            return consider(opened().evidence, route, nanoseconds(datetime.fromisoformat(since)), now), None
+    except SpineError as error:
+        return None, error.message
+
+
 def _unreadable(route: Route, since_ns: int, now: datetime, blind: float, why: str) -> Decision:
     """What follows from traces that cannot be read."""
     width = route.ladder.guard.window_seconds if route.ladder is not None else 1
@@ -234,18 +254,3 @@ def _unreadable(route: Route, since_ns: int, now: datetime, blind: float, why: s
 def nanoseconds(moment: datetime) -> int:
     """A moment as traces write it."""
     return round(moment.astimezone(UTC).timestamp() * 1e6) * 1_000
-
-
-def exposure(weight_bp: int, guard_seconds: int, per_second: float) -> float:
-    """Answers a bad candidate gives at the least before it can be aborted: weight x rate x interval x limit."""
-    return weight_bp / FULL * per_second * guard_seconds * FAILS
-
-
-def rate(traces: TraceReader, now: datetime) -> float | None:
-    """Requests a second in the last busy hour of the last day; None where there was none."""
-    day = traces.minutes(nanoseconds(now) - 86_400 * _NS)
-    if not day:
-        return None
-    newest = day[-1].minute_ns
-    hour = [minute for minute in day if minute.minute_ns > newest - 3_600 * _NS]
-    return sum(minute.n for minute in hour) / (newest + 60 * _NS - hour[0].minute_ns) * _NS

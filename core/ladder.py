@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,6 +23,8 @@ READY = (
 )
 """1 %, 10 %, 50 %, and then everything."""
 MOST_STEPS = 12
+Rung = Literal["done", "here", "ahead"]
+SIGNS: dict[Rung, str] = {"done": "✔", "here": "◐", "ahead": "○"}
 
 _Amount = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 
@@ -85,6 +87,12 @@ def at_weight(ladder: Ladder, weight_bp: int, *, auto: bool) -> Ladder:
     """The ladder at the last step whose weight is reached by ``weight_bp``."""
     reached = [index for index, step in enumerate(ladder.steps) if step.weight_bp <= weight_bp]
     return msgspec.structs.replace(ladder, at=reached[-1] if reached else 0, auto=auto)
+
+
+def rungs(ladder: Ladder) -> list[tuple[Step, Rung]]:
+    """Its steps, each with where the ladder stands: behind, on it, or before it."""
+    at = ladder.at
+    return [(s, "done" if n < at else "here" if n == at else "ahead") for n, s in enumerate(ladder.steps)]
 
 
 def after(ladder: Ladder, weight_bp: int) -> Ladder | None:

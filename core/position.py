@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core import rollout
 from core.errors import Refused, SpineError
 from core.ledger import Event
 from core.lineage import Status
 from core.rules import may_lead, may_promote, may_release, may_roll_back, may_tombstone
 from core.state import State
 from core.text import short, visible
+from core.traffic import SHADOW
 
 if TYPE_CHECKING:
     from core.spine import Spine
@@ -82,7 +84,24 @@ def denied(state: State, sha: str, env: str) -> dict[str, str]:
         "route": lambda: _moved(state, sha) and may_lead(state, sha),
         "release": lambda: may_release(state, sha),
         "tombstone": lambda: may_tombstone(state, sha),
+        "canary": lambda: rollout.start(state, "canary", sha, 0, "?"),
+        "shadow": lambda: rollout.start(state, SHADOW, sha, 0, "?"),
     }
+    return _refusals(asked)
+
+
+def route_denied(state: State) -> dict[str, str]:
+    """The same of the verbs that change what is tried out, whichever entry that is."""
+    return _refusals(
+        {
+            "abort": lambda: rollout.abort(state, "?"),
+            "advance": lambda: rollout.advance(state, "?"),
+            "weight": lambda: rollout.weigh(state, 0, "?"),
+        }
+    )
+
+
+def _refusals(asked: dict[str, Callable[[], Any]]) -> dict[str, str]:
     found = {}
     for verb, ask in asked.items():
         try:

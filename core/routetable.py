@@ -34,7 +34,7 @@ def parts(report: RouteReport) -> list[Part]:
     ]
     told.append(Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)))
     if report.split is not None:
-        told.append(_split(report.split))
+        told.append(split_told(report.split))
     if report.difference is not None:
         told += _difference(report.difference, report.arms)
     if report.shadow is not None:
@@ -85,7 +85,8 @@ def _arm(arm: ArmReport) -> tuple[str, ...]:
     )
 
 
-def _split(split: Split) -> str:
+def split_told(split: Split) -> str:
+    """Whether units are split as set, in words."""
     if split.bayes_factor is None:
         return f"split: {sum(split.units):,} learners; from {SRM_UNITS} on it can be told whether it is as set"
     factor = f"{split.bayes_factor:.2g}"
@@ -96,15 +97,22 @@ def _split(split: Split) -> str:
 
 def _difference(compared: Comparison, arms: Sequence[ArmReport]) -> list[Part]:
     told: list[Part] = [f"{visible(arms[1].name, 20)} less stable, by learner, 95 % at every look together:"]
+    return told + [f"  {name}: {value}" for name, value in difference_pairs(compared, arms)]
+
+
+def difference_pairs(compared: Comparison, arms: Sequence[ArmReport]) -> list[tuple[str, str]]:
+    """What is compared, each with the difference in words."""
     graded = any(arm.graded.n for arm in arms)
     spoken = any(sum(arm.feedback.values()) for arm in arms)
-    told.append(f"  graded right: {_told(compared.graded) if graded else 'nothing was graded'}")
-    told.append(f"  accepted: {_told(compared.accepted) if spoken else 'no learner spoke about an answer'}")
-    told.append(f"  errors: {_told(compared.errors)}")
+    told = [
+        ("graded right", _told(compared.graded) if graded else "nothing was graded"),
+        ("accepted", _told(compared.accepted) if spoken else "no learner spoke about an answer"),
+        ("errors", _told(compared.errors)),
+    ]
     if compared.latency is not None:
         p = compared.latency_fixed_p
         once = f"; if looked at once: Welch p {p:.2g}" if p is not None else ""
-        told.append(f"  latency: {milliseconds(compared.latency)}{once}")
+        told.append(("latency", f"{milliseconds(compared.latency)}{once}"))
     return told
 
 

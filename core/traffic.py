@@ -7,16 +7,21 @@ It does not know HTTP, the ledger, or what a model is.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import msgspec
 
+from core.errors import BadInput
+from core.text import visible
 from miniobserve.traces import Assignment
 
 FULL = 10_000
 """All of the traffic, in basis points."""
 SHADOW = "shadow"
 """The strategy whose second arm gets copies, and that arm's name."""
+_PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))? ?%", re.ASCII)
+_POINTS = re.compile(r"(\d{1,9})(?: ?bp)?", re.ASCII)
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +148,20 @@ def reassigned(route: Route, stored: Assignment, unit: str) -> Assignment:
     again = assign(route, unit, sticky=stored.sticky)
     arm = copied(route, again)
     return of_copy(again, arm) if arm is not None and stored.arm == arm.name else again
+
+
+def weight_of(text: str) -> int:
+    """A weight a person typed, in basis points: ``10%``, ``2.5 %``, ``250`` or ``250 bp``.
+
+    Raises:
+        BadInput: it is neither a percentage nor a whole number of basis points.
+    """
+    percent, points = _PERCENT.fullmatch(text.strip()), _POINTS.fullmatch(text.strip())
+    if percent is not None:
+        return int(percent[1]) * 100 + int((percent[2] or "").ljust(2, "0"))
+    if points is not None:
+        return int(points[1])
+    raise BadInput(f"{visible(text, 40)!r} is not a weight", "write it as 10% or as basis points: 1000")
 
 
 def ladder_body(ladder: Ladder) -> dict[str, Any]:

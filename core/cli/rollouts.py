@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.cli.changes import receipt_told
-from core.cli.parser import Verbs, change_flags, count
+from core.cli.parser import Verbs, change_flags
 from core.cli.progress import working
 from core.cli.render import Out
 from core.cli.words import told
-from core.errors import SpineError
 from core.spine import Spine
-from core.traffic import FULL, Guard, Ladder
+from core.traffic import FULL, Guard, Ladder, weight_of
 
 
 def command(nested: Verbs) -> None:
@@ -28,27 +27,31 @@ def command(nested: Verbs) -> None:
         example='spine route ab v0.3.0 --weight 5000 --reason "which is liked more?"', writes=True,
     )  # fmt: skip
     ab.add_argument("ref", metavar="REF")
-    ab.add_argument("--weight", type=count, default=FULL // 2, metavar="BP", help="its share, basis points (half)")
+    ab.add_argument(
+        "--weight", type=weight_of, default=FULL // 2, metavar="BP", help="its share, basis points or 50%% (half)"
+    )
     shadow = nested.add(
         "shadow", "copy requests to an entry whose answers nobody sees", run_shadow,
         example='spine route shadow v0.3.0 --share 2000 --reason "what would it say?"', writes=True,
     )  # fmt: skip
     shadow.add_argument("ref", metavar="REF", help="an entry; it may be pending or held")
-    shadow.add_argument("--share", type=count, default=FULL, metavar="BP", help="share copied, basis points (all)")
+    shadow.add_argument(
+        "--share", type=weight_of, default=FULL, metavar="BP", help="share copied, basis points or 20%% (all)"
+    )
     canary = nested.add(
         "canary", "let a promoted entry answer few learners, then more while it does no worse", run_canary,
         example='spine route canary v0.3.0 --steps ladder.toml --reason "mends go"', writes=True,
     )  # fmt: skip
     canary.add_argument("ref", metavar="REF")
     canary.add_argument(
-        "--weight", type=count, metavar="BP", help="begin here; without --steps it never advances by itself"
+        "--weight", type=weight_of, metavar="BP", help="begin here; without --steps it never advances by itself"
     )
     canary.add_argument("--steps", type=Path, metavar="F", help="a JSON or TOML ladder (default: 1, 10, 50, 100 %%)")
     weight = nested.add(
         "weight", "give what is tried out another weight; a canary then waits for `advance`", run_weight,
         example='spine route weight 2500 --reason "more of it"', writes=True,
     )  # fmt: skip
-    weight.add_argument("weight", type=count, metavar="BP", help="basis points: 1 %% is 100")
+    weight.add_argument("weight", type=weight_of, metavar="BP", help="basis points, or a percentage: 25%% is 2500")
     advance = nested.add(
         "advance", "take the canary to its next step; behind the last one it is stable", run_advance,
         example='spine route advance --reason "looked at by hand"', writes=True,
@@ -88,17 +91,19 @@ def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_canary(args: argparse.Namespace, spine: Spine) -> int:
     """Begin a canary; its worst exposure is told before it is written down."""
+    from core.exposure import known_rate, worst
     from core.ladder import read_ladder
 
     ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
     out = Out.of(args)
-    worst: dict[str, float | None] = {}
+    exposed: dict[str, float | None] = {}
 
     def announce(weight_bp: int, guard: Guard) -> None:
-        if not worst:
-            worst.update(_worst(spine, weight_bp, guard))
+        if not exposed:
+            found = worst(weight_bp, guard, known_rate(lambda: spine.traces, datetime.now(UTC)))
+            exposed.update(answers=found.answers, requests_per_second=found.requests_per_second)
             if not out.json:
-                out.line(_told(worst, weight_bp, guard))
+                out.line(f"worst exposure: {found.told}")
 
     with working("hashing the bundles"):
         receipt = spine.registry.canary(
@@ -110,7 +115,7 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
             key=args.key,
             announce=announce,
         )
-    return receipt_told(out, receipt, worst_exposure=worst or None)
+    return receipt_told(out, receipt, worst_exposure=exposed or None)
 
 
 def run_weight(args: argparse.Namespace, spine: Spine) -> int:
@@ -136,27 +141,3 @@ def run_abort(args: argparse.Namespace, spine: Spine) -> int:
     if receipt.created and not out.json and held and held[0].kind == "held":
         out.line(f"#{held[0].seq} held {told(held[0])}")
     return code
-
-
-def _worst(spine: Spine, weight_bp: int, guard: Guard) -> dict[str, float | None]:
-    """The worst exposure, from the rate of the newest traces; at 1/s where there are none."""
-    from core.canary import exposure, rate
-    from core.ledger import storage_errors
-
-    try:
-        with storage_errors():
-            seen = rate(spine.traces, datetime.now(UTC))
-    except SpineError:
-        seen = None
-    answers = exposure(weight_bp, guard.window_seconds, seen if seen is not None else 1.0)
-    return {"answers": answers, "requests_per_second": seen}
-
-
-def _told(worst: dict[str, float | None], weight_bp: int, guard: Guard) -> str:
-    from core.canary import FAILS
-
-    seen = worst["requests_per_second"]
-    of = "a rate nobody knows yet (counted as 1/s)" if seen is None else f"{seen:.2g} requests/s"
-    interval = f"{FAILS} windows of {guard.window_seconds} s"
-    share = f"{100 * weight_bp / FULL:g} %"
-    return f"worst exposure: {share} of {of} over {interval} = {worst['answers']:,.1f} answers before an abort"

@@ -14,13 +14,15 @@ from core.cli.parser import Verbs, count
 from core.cli.progress import working
 from core.cli.render import Out
 from core.errors import BadInput, Exit, SpineError
+from core.ladder import SIGNS, rungs
 from core.spine import Spine
 from core.text import short, visible
-from core.times import moment
+from core.times import age, moment
 from core.traffic import FULL, Ladder, Route
 
 if TYPE_CHECKING:  # a plain `route show` should not wait for statistics
     from core.canary import Decision
+    from core.pace import Pace
 
 
 def command(verbs: Verbs) -> None:
@@ -28,6 +30,11 @@ def command(verbs: Verbs) -> None:
     nested = verbs.add("route", "show, measure or change which entries answer learners").add_verbs()
     show = nested.add("show", "show how traffic is divided", run_show, example="spine route show --at 2026-11-22")
     show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    past = nested.add(
+        "epochs", "list every route there was: since when, how long, by whom and why", run_epochs,
+        example="spine route epochs --json",
+    )  # fmt: skip
+    past.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
     report = nested.add(
         "report", "compare the arms: latency, errors, feedback, right answers, and whether that is chance", run_report,
         example="spine route report --md report.md",
@@ -49,47 +56,74 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
             out.line("nothing is routed yet; the first promotion routes to what it promotes")
         return Exit.OK
     since = spine.registry.events()[route.epoch - 1].at
-    decision, problem = (None, None) if args.at else _considered(spine, route, since)
+    decision, problem, pace = (None, None, None) if args.at else _measured(spine, route, since)
     if out.json:
         more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem}
-        out.object({"ladder": None} | msgspec.to_builtins(route) | more)
+        out.object({"ladder": None} | msgspec.to_builtins(route) | more | {"pace": msgspec.to_builtins(pace)})
         return Exit.OK
     out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {visible(route.salt, 60)}")
-    rows = [(visible(a.name), visible(a.semver), short(a.sha), f"{100 * a.weight_bp / FULL:.2f}") for a in route.arms]
-    share = "copied %" if route.shadow else "weight %"
-    if route.shadow:
-        rows[0] = (*rows[0][:3], "–")
-    out.table(("arm", "semver", "sha", share), rows, right=(share,))
+    _show_arms(out, route, pace)
     if route.ladder is not None:
         _show_canary(out, route.ladder, decision, problem)
     return Exit.OK
 
 
-def _considered(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None]:
-    """What a canary's traces say now, or why they say nothing."""
-    if route.ladder is None:
-        return None, None
-    from core.canary import consider, nanoseconds
+def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None, Pace | None]:
+    """What is decided on a canary now, or why nothing is; and how fast requests come."""
+    from core.canary import considered
     from core.ledger import storage_errors
+    from core.pace import pace
 
+    now = datetime.now(UTC)
+    decision, problem = considered(lambda: spine.traces, route, since, now)
     try:
         with storage_errors():
-            since_ns = nanoseconds(datetime.fromisoformat(since))
-            return consider(spine.traces.evidence, route, since_ns, datetime.now(UTC)), None
-    except SpineError as error:
-        return None, error.message
+            return decision, problem, pace(spine.traces, route, now)
+    except SpineError:
+        return decision, problem, None
+
+
+def _show_arms(out: Out, route: Route, pace: Pace | None) -> None:
+    paces = {arm.name: f"{arm.per_second:.2f}" for arm in pace.arms} if pace is not None else {}
+    share = "copied %" if route.shadow else "weight %"
+    rows = []
+    for arm in route.arms:
+        weight = "–" if route.shadow and arm is route.stable else f"{100 * arm.weight_bp / FULL:.2f}"
+        rows.append((visible(arm.name), visible(arm.semver), short(arm.sha), weight, paces.get(arm.name, "–")))
+    out.table(("arm", "semver", "sha", share, "req/s"), rows, right=(share, "req/s"))
+    if pace is not None and pace.quiet:
+        out.line(f"quiet    the last request came before {pace.until}")
 
 
 def _show_canary(out: Out, ladder: Ladder, decision: Decision | None, problem: str | None) -> None:
-    signs = ["✔" if at < ladder.at else "◐" if at == ladder.at else "○" for at in range(len(ladder.steps))]
-    rungs = " ── ".join(f"{s.weight_bp / 100:g} % {sign}" for s, sign in zip(ladder.steps, signs, strict=True))
-    out.line(f"ladder   {rungs}")
+    out.line(f"ladder   {' ── '.join(f'{step.weight_bp / 100:g} % {SIGNS[rung]}' for step, rung in rungs(ladder))}")
     if decision is not None:
         out.line(f"verdict  {decision.verdict}: {visible(decision.reason, 300)}")
         held = "; ".join(decision.waits_for)
         out.line(f"waits    for {held}" if held else "waits    for nothing: it advances at the next look")
     elif problem is not None:
         out.line(out.paint(f"verdict  unknown: {visible(problem, 200)}", "warn"))
+
+
+def run_epochs(args: argparse.Namespace, spine: Spine) -> int:
+    """List the epochs."""
+    from core.epochs import epochs
+
+    out = Out.of(args)
+    found = epochs(spine.registry.state(args.at), spine.registry.events())
+    if out.json:
+        out.object({"epochs": found, "at": args.at})
+        return Exit.OK
+    rows = []
+    for each in found:
+        lasted = age(each.since, datetime.fromisoformat(each.until)) if each.until else "in force"
+        arms = ", ".join(
+            f"{visible(arm.name, 20)} {visible(arm.semver, 20)} {arm.weight_bp / 100:g} %" for arm in each.route.arms
+        )
+        rows.append((f"#{each.number}", each.route.strategy, arms, each.since[:19] + "Z", lasted, each.verb,
+                     visible(each.actor, 20), visible(each.reason, 60)))  # fmt: skip
+    out.table(("epoch", "strategy", "arms", "since", "lasted", "opened by", "actor", "reason"), rows, right=("epoch",))
+    return Exit.OK
 
 
 def run_report(args: argparse.Namespace, spine: Spine) -> int:

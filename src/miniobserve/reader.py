@@ -201,12 +201,12 @@ class TraceReader:
         """Whole spans of requests, as drift and cost count them."""
         return Requests(self._database, self._archive)
 
-    def minutes(self, since_ns: int) -> tuple[Minute, ...]:
-        """The roll-up of each minute that began at ``since_ns`` or later, oldest first."""
+    def minutes(self, since_ns: int, before_ns: int = 2**63 - 1) -> tuple[Minute, ...]:
+        """The roll-up of each minute that began at ``since_ns`` or later, and before ``before_ns``; oldest first."""
         columns = ", ".join(MINUTE_COLUMNS)
         rows = self._database.read(
-            f"SELECT {columns} FROM minutes WHERE minute >= ? ORDER BY minute, arm, entry_sha",  # noqa: S608
-            (-(-since_ns // MINUTE_NS),),
+            f"SELECT {columns} FROM minutes WHERE minute >= ? AND minute < ? ORDER BY minute, arm, entry_sha",  # noqa: S608
+            (-(-since_ns // MINUTE_NS), -(-before_ns // MINUTE_NS)),
         )
         return tuple(_minute(row) for row in rows)
 

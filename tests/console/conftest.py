@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ import console_seed as _seed
 import console_tiny as tiny
 from console.app import Console
 from console.source import Source
+from core.ladder import read_ladder
 from core.spine import Spine
 from hostile import STRINGS
 
@@ -55,6 +57,15 @@ def spine(project: Path) -> Iterator[Spine]:
     with Spine(_seed.settings_of(project), readonly=True) as opened:
         opened.__dict__["_workload"] = tiny.Tiny()
         yield opened
+
+
+@pytest.fixture
+def canary(project: Path, shas: dict[str, str]) -> None:
+    """The LoRA entry on three tenths of the learners, the first of three steps."""
+    steps = [{"weight_bp": bp, "min_seconds": 60, "min_samples": 5_000} for bp in (3000, 6000, 10_000)]
+    file = project / "ladder.json"
+    file.write_text(json.dumps({"steps": steps}))
+    _seed.try_out(project, "canary", shas["lora"], ladder=read_ladder(file))
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,19 @@ SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "registry-none": ("registry", "", ("slash",)),
     "lineage": ("lineage", "", ("l",)),
     "lineage-hop": ("lineage", "", ("l", "j", "j", "j", "d")),
+    "traffic-single": ("traffic", "", ()),
     "incident": ("incident", "", ()),
     "incident-walk": ("incident", "req-000000a7", ("j", "j", "j")),
     "ledger": ("ledger", "", ()),
     "ledger-chain": ("ledger", "", ("j", "d", "right_square_bracket")),
     "help": ("registry", "", ("question_mark",)),
+}
+TRAFFIC: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
+    "traffic": ((80, 24), ()),
+    "traffic-ladder": ((80, 24), ("d", "right_square_bracket")),
+    "traffic-arm": ((80, 24), ("j", "d", "right_square_bracket", "right_square_bracket")),
+    "traffic-epochs": ((80, 24), ("d", *["right_square_bracket"] * 3)),
+    "traffic-wide": ((140, 32), ()),
 }
 DAYS: dict[str, tuple[str, tuple[int, int], tuple[str, ...]]] = {
     "drift": ("drift", (80, 24), ()),
@@ -44,6 +52,9 @@ _NORMAL = (
     (re.compile(r" +[snhd]$"), ""),  # the end of an age that a dialog covers
     (re.compile(r" +\d\.\d$"), " <ms>"),
     (re.compile(r"\b[0-9a-f]{7,}(…|\b)"), "<hex>"),
+    (re.compile(r"[▁▂▃▄▅▆▇█]{10,} {2,}\d\.\d\d\b"), "<pace>"),
+    (re.compile(r"req/s +\d+\.\d\d"), "req/s <pace>"),
+    (re.compile(r"(▁|▂|▃|▄|▅|▆|▇|█){10,}.*requests"), "<pace>"),
 )
 
 
@@ -61,9 +72,15 @@ async def test_screen_is_as_kept(console: Any, name: str) -> None:
         await desk.press(*keys)
         if name == "registry-none":
             await desk.type("nobody status:held")
-        lines = [normal(line) for line in desk.lines()]
-    assert len(lines) == 24
-    compare(name, lines)
+        compare(name, [normal(line) for line in desk.lines()], 24)
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+async def test_a_canary_is_as_kept(console: Any, canary: None, name: str) -> None:
+    size, keys = TRAFFIC[name]
+    async with console(screen="traffic", size=size) as desk:
+        await desk.press(*keys)
+        compare(name, [normal(line) for line in desk.lines()], size[1])
 
 
 @pytest.mark.parametrize("name", DAYS)
@@ -71,11 +88,12 @@ async def test_the_fortnight_is_as_kept(days: Any, name: str) -> None:
     screen, size, keys = DAYS[name]
     async with days(screen=screen, size=size) as desk:
         await desk.press(*keys)
-        compare(name, [normal(line) for line in desk.lines()])
+        compare(name, [normal(line) for line in desk.lines()], size[1])
 
 
-def compare(name: str, lines: list[str]) -> None:
+def compare(name: str, lines: list[str], rows: int) -> None:
     """Compare a screen with its kept picture."""
+    assert len(lines) == rows
     file = GOLDEN / f"{name}.txt"
     if os.environ.get("SPINE_GOLDEN") == "write":
         GOLDEN.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from console.changes import Changes
 from console.confirm import Confirm
 from console.jobs import Outcome
 from console.lines import Doc
-from console.plan import Ask, Plan, Touched
+from console.plan import Ask, Plan, Step, Touched
 from console.safe import strip
 from console.source import Checked, Entries, Pulse, Source
+from console.traffic_source import Reading, Traffic
 from core.bundle import Tensor
+from core.canary import Decision as Verdict
 from core.comparison import AnchorRow, Decision, GateResult, Row
 from core.corpus import Row as CorpusRow
 from core.corpus import Search
@@ -28,15 +30,21 @@ from core.drift import Bin as DriftBin
 from core.driftday import Reported
 from core.drifttrend import Day, Trend
 from core.entries import Detail, Entry
+from core.epochs import Epoch
 from core.errors import Damaged
 from core.finding import Finding
 from core.gating import Gated
 from core.incident import Walk
+from core.ladder import ready
 from core.ledger import Event
 from core.lineage import Hop, Lineage
+from core.pace import ArmPace, Pace
 from core.position import Position, Signature
 from core.report import Count, EvalReport, EvalSet
+from core.routereport import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
+from core.sequential import Difference
 from core.spine import Spine
+from core.traffic import Arm, Guard, Route
 from miniobserve.traces import Assignment, Found, Trace
 
 SIZE = (150, 40)
@@ -120,6 +128,43 @@ def gated(s: str) -> Gated:
     return Gated(sha=s, seq=None, decision=decision, stable=s)
 
 
+def traffic(s: str, n: int) -> Traffic:
+    """A route whose every string is a hostile one: a canary, or a shadow."""
+    arms = tuple(Arm(name=name, sha=f"{s}{name}", semver=s, weight_bp=n) for name in (s, f"{s}x"))
+    route = Route(
+        strategy="shadow" if n % 2 else s, epoch=n, salt=s, arms=arms, ladder=msgspec.structs.replace(ready(), at=n % 4)
+    )
+    epoch = Epoch(route=route, since=s, until=s if n % 3 == 0 else None, verb=s, actor=s, reason=s)
+    decision = Verdict(action="hold", verdict=s, reason=s, waits_for=(s, s), epoch=1, window=1)  # type: ignore[arg-type]
+    paced = Pace(
+        until=s, quiet=True, arms=tuple(ArmPace(name=a.name, sha=s, per_second=1.0, minutes=(1, 2)) for a in arms)
+    )
+    denied = {"": {"abort": s, "weight": s}, arms[0].sha: {"canary": s}}
+    return Traffic(
+        epochs=(epoch,), shown=epoch, pace=paced, decision=decision if n % 2 else None, problem=s, hint=s,
+        untraced=bool(n % 2), denied=denied,
+    )  # fmt: skip
+
+
+def reading(s: str, n: int) -> Reading:
+    """The report of it."""
+    arms = tuple(
+        ArmReport(
+            name=name, sha=s, semver=s, set_bp=1, actual_bp=50.0, requests=5, units=3, errors=1, p50=0.1, p95=0.2,
+            p99=0.3, feedback={"accepted": 1, "dismissed": 0, s: 2}, graded=Count(1, 2),
+        )
+        for name in (s, f"{s}x")
+    )  # fmt: skip
+    square = Square(bucket=s, both=1, only_live=1, only_shadow=1, neither=1, p=0.5)
+    apart = Difference(value=0.1, low=0.0, high=0.2, fixed_p=0.5)
+    report = RouteReport(
+        strategy=s, epoch=n, rollout=s, since=s, arms=arms, split=Split(units=(1, 2), bayes_factor=200.0, alarm=True),
+        difference=Comparison(graded=apart, accepted=None, errors=apart, latency=apart, latency_fixed_p=0.5),
+        shadow=ShadowReport(pairs=square, buckets=(square,)),
+    )  # fmt: skip
+    return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
+
+
 def day(s: str, n: int) -> Day:
     parts = (s, f"{s} x", f"a/{s}", f"{s} + {s}", "a b", "a c", "d b", "d c")
     bins = tuple(DriftBin(bin=part, p=0.1, q=0.2, contribution=0.07) for part in parts)
@@ -192,6 +237,15 @@ class Hostile(Source):
 
     def walk(self, request_id: str) -> Walk:
         return walk(self.s)
+
+    def traffic(self, epoch: int | None, now: datetime) -> Traffic:
+        return traffic(self.s, 1)
+
+    def newest(self, until: str | None) -> Found:
+        return self.traces({})
+
+    def report(self, epoch: Epoch, clock: Any) -> Reading:
+        return reading(self.s, 1)
 
     def drift(self) -> Trend:
         return Trend(days=tuple(day(s, n) for n, s in enumerate(self.strings)), counted=True)
@@ -300,6 +354,28 @@ async def test_incident(hostile: Hostile, run_console: Any) -> None:
                 await check(desk)
 
 
+async def test_traffic(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE, screen="traffic", interval=3600) as desk:
+        view = desk.app.view
+        for n, s in enumerate(hostile.strings):
+            hostile.s = s
+            view._reported(Outcome(reading(s, n)))
+            view._looked(Outcome(traffic(s, n)))
+            view._came(Outcome(hostile.newest(None)) if n % 3 else Outcome(error=s or "x", hint=s))
+            for tab in range(len(view.about.tabs)):
+                view.about.tab = tab
+                view.draw_tab()
+                drawn(desk, view.about.body, view.about._blank, view.table, view.tail.beside)
+            view._reported(Outcome(error=s or "x", hint=s))
+            view.set_filter(s)
+            drawn(desk)
+            view.set_filter("")
+            assert view.crumbs() is not None
+            assert view.copies() is not None
+            if n % 10 == 0:
+                await check(desk)
+
+
 async def test_drift(hostile: Hostile, run_console: Any) -> None:
     async with run_console(hostile, size=SIZE, screen="drift") as desk:
         view = desk.app.view
@@ -364,10 +440,11 @@ async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: An
 
 def plan(s: str, verb: str) -> Plan:
     run = Event(seq=1, at=s, actor=s, host=s, kind=s, body={"result": s}, prev=s, hash=s)
-    asks = tuple(Ask(id=name, label=s, text=s, hint=s) for name in ("semver", "reason", "verdict"))
+    asks = tuple(Ask(id=name, label=s, text=s, hint=s) for name in ("semver", "reason", "verdict", "weight"))
     return Plan(
         verb=verb, sha=s, name=s, env=s, seq=1, key=s, names=(s,), before=s, after=f"{s}SEMVER", gated=run, signed=True,
         touches=Touched(arms=(s,), share_bp=1, an_hour=2), asks=asks, taken={s: s},
+        step=Step(before_bp=1, after_bp=5, guard=Guard(), then=(s, s), an_hour=3),
     )  # fmt: skip
 
 
@@ -376,7 +453,7 @@ async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
     async with run_console(hostile, size=SIZE, changes=changes, write=True) as desk:
         for n, s in enumerate(hostile.strings):
             dialog = Confirm(
-                plan(s, ("promote", "rollback", "route", "tombstone")[n % 4]), desk.app.clock(), confirmed=str
+                plan(s, ("promote", "rollback", "route", "weight", "canary")[n % 5]), desk.app.clock(), confirmed=str
             )
             for editor in dialog.form.editors.values():
                 editor.paste(s)

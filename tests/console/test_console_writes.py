@@ -82,7 +82,7 @@ def toasts(desk: Any) -> str:
 # read-only is complete --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("screen", ["registry", "lineage", "incident", "ledger"])
+@pytest.mark.parametrize("screen", ["registry", "lineage", "traffic", "incident", "ledger"])
 async def test_without_write_mode_no_key_and_no_action_changes_anything(
     spine: Spine, project: Path, run_console: Any, screen: str
 ) -> None:

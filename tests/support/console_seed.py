@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from answers import Arm, leave_answers
 from core.settings import Settings, load
 from core.spine import Spine, create_ledger
 from core.traffic import assign
@@ -178,3 +179,24 @@ def traffic(spine: Spine, count: int) -> None:
 def _sum(counts: Any) -> dict[str, int]:
     pairs = [(c["k"], c["n"]) if isinstance(c, dict) else c for c in counts]
     return {"k": sum(k for k, _ in pairs), "n": sum(n for _, n in pairs)}
+
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+"""When the traffic of ``try_out`` begins; it lasts ten minutes."""
+
+
+def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
+    """Try an entry out beside the stable one, on 1,200 requests of 200 learners that the workload graded."""
+    with open_project(root) as spine:
+        registry = spine.registry
+        start = {"canary": registry.canary, "ab": registry.route_ab, "shadow": registry.route_shadow}[strategy]
+        start(sha, reason="it knows went", **more)
+        route = registry.route()
+        if route is None or route.candidate is None:
+            raise ValueError("nothing is tried out")
+        arms = {
+            "stable": Arm(right=0.9, accepted=0.06, dismissed=0.03, seconds=0.004),
+            route.candidate.name: Arm(right=0.99, failed=0.02, accepted=0.2, seconds=0.006),
+        }
+        start_ns = int(NOON.timestamp()) * 10**9
+        leave_answers(spine.settings.traces, route, arms, start_ns=start_ns, seconds=600, requests=1_200, learners=200)

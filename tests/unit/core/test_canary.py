@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from answers import NS, Arm, leave_answers
-from core.canary import ERRORS, Decision, consider, decide, exposure, nanoseconds, rate, tick
+from core.canary import ERRORS, Decision, consider, decide, nanoseconds, tick
 from core.errors import Refused
+from core.exposure import rate, worst
 from core.judgement import Judgement, Result
 from core.ladder import at_weight, ready
 from core.spine import Spine, open_spine
@@ -90,7 +91,7 @@ def test_a_weight_by_hand_is_still_guarded() -> None:
 
 
 def test_worst_exposure() -> None:
-    assert exposure(100, 30, 10.0) == pytest.approx(0.01 * 10 * 30 * 2)
+    assert worst(100, Guard(window_seconds=30), 10.0).answers == pytest.approx(0.01 * 10 * 30 * 2)
 
 
 # on a real ledger -----------------------------------------------------------------------------------------------

@@ -1,0 +1,127 @@
+"""What the Traffic screen asks of core: the route with its epochs and pace at each look, and an epoch's report.
+
+A look costs the same however many traces and learners there are; a report, and the verdict on a canary, read the
+whole epoch and are asked for less often where that takes long.
+Part of ``console.source``; it does not know a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.canary import considered, nanoseconds
+from core.epochs import Epoch, epochs
+from core.errors import SpineError
+from core.ledger import storage_errors
+from core.pace import pace
+from core.position import denied, route_denied
+
+if TYPE_CHECKING:
+    from core.canary import Decision
+    from core.pace import Pace
+    from core.routereport import RouteReport
+    from core.spine import Spine
+    from miniobserve.traces import Found
+
+_REST = 10
+"""A report rests this many times as long as it took to read."""
+_TAIL = 60
+"""Requests in a live list."""
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """A route, and everything about it that is cheap to know."""
+
+    epochs: tuple[Epoch, ...]
+    """Newest first; none before anything was routed."""
+    shown: Epoch | None
+    """The epoch that was asked for, else the newest one."""
+    pace: Pace | None
+    decision: Decision | None = None
+    """What was decided on the canary when its report was read; a look leaves it open."""
+    problem: str
+    """Why the traces say nothing; empty where they do."""
+    hint: str
+    untraced: bool
+    """True where that is because no server was ever started here."""
+    denied: dict[str, dict[str, str]]
+    """SHA of each arm → verb → why it would be refused; the route's own verbs stand under nothing."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A report, when it was read and how long that took."""
+
+    report: RouteReport
+    decision: Decision | None
+    """On the canary, where its epoch is in force now."""
+    at: datetime
+    took: timedelta
+
+    def rested(self, now: datetime) -> bool:
+        """Whether it may be read again: where reading takes long, that is seldom."""
+        return now - self.at >= _REST * self.took
+
+
+class TrafficSource:
+    """The reads; mixed into the source."""
+
+    _spine: Spine
+    at: str | None
+
+    def traffic(self, epoch: int | None, now: datetime) -> Traffic:
+        """The route in force at the moment shown, or the one an epoch had."""
+        registry = self._spine.registry
+        state = registry.state(self.at)
+        found = tuple(epochs(state, registry.events()))
+        shown = next((each for each in found if each.number == epoch), found[0] if found else None)
+        refused = {"": route_denied(state)}
+        measured = None
+        problem = hint = ""
+        if shown is not None:
+            refused |= {arm.sha: denied(state, arm.sha, self._spine.settings.env) for arm in shown.route.arms}
+            ended = shown.until or self.at
+            try:
+                with storage_errors():
+                    moment = datetime.fromisoformat(ended) if ended is not None else now
+                    measured = pace(self._spine.traces, shown.route, moment)
+            except SpineError as error:
+                problem, hint = error.message, error.hint
+        untraced = bool(problem) and self._untraced()
+        return Traffic(
+            epochs=found,
+            shown=shown,
+            pace=measured,
+            problem="no request has been traced yet" if untraced else problem,
+            hint="start the server with `spine serve`; each answer leaves a trace" if untraced else hint,
+            untraced=untraced,
+            denied=refused,
+        )
+
+    def _untraced(self) -> bool:
+        url: str = self._spine.settings.traces
+        return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+
+    def newest(self, until: str | None) -> Found:
+        """The newest traces, up to the moment shown or the end of an epoch."""
+        ends = [at for at in (until, self.at) if at is not None]
+        before = nanoseconds(datetime.fromisoformat(min(ends))) + 1000 if ends else None
+        with storage_errors():
+            return self._spine.traces.list(limit=_TAIL, before_ns=before)
+
+    def report(self, epoch: Epoch, clock: Callable[[], datetime]) -> Reading:
+        """What the arms of an epoch did, as ``spine route report`` tells it, and what ``spine route show`` decides."""
+        from core.routereport import route_report
+
+        began = clock()
+        with storage_errors():
+            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since)
+        decision = None
+        if epoch.until is None and self.at is None:
+            decision, _ = considered(lambda: self._spine.traces, epoch.route, epoch.since, began)
+        ended = clock()
+        return Reading(report=report, decision=decision, at=ended, took=ended - began)

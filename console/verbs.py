@@ -1,0 +1,89 @@
+"""What each change calls of core's registry, with what was planned and what was typed.
+
+``console.changes`` hands it a writable spine; nothing is opened here, and nothing decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.plan import Plan
+from core.errors import BadInput
+from core.text import visible
+from core.traffic import FULL, weight_of
+
+if TYPE_CHECKING:
+    from core.spine import Spine
+
+
+def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    file = values.get("verdict", "").strip()
+    verdict = _verdict(spine, Path(file).expanduser()) if file else None
+    return spine.registry.promote(
+        plan.sha, values["semver"], reason=values["reason"], verdict=verdict, expected=plan.seq, key=plan.key
+    )
+
+
+def _verdict(spine: Spine, file: Path) -> Any:
+    from core.promotion import Attempt
+
+    try:
+        envelope = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
+    return Attempt(spine, envelope)
+
+
+def _plain(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
+    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+        verb = getattr(spine.registry, method)
+        return verb(plan.sha, reason=values["reason"], expected=plan.seq, key=plan.key)
+
+    return do
+
+
+def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    return spine.registry.canary(
+        plan.sha, weight_bp=_typed(values), reason=values["reason"], expected=plan.seq, key=plan.key
+    )
+
+
+def _shadow(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    share = _typed(values) or FULL
+    return spine.registry.route_shadow(
+        plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key
+    )
+
+
+def _weight(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    weight_bp = weight_of(values["weight"])
+    return spine.registry.weigh(weight_bp, reason=values["reason"], expected=plan.seq, key=plan.key)
+
+
+def _typed(values: Mapping[str, str]) -> int | None:
+    text = values.get("weight", "").strip()
+    return weight_of(text) if text else None
+
+
+def _moved(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
+    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+        return getattr(spine.registry, method)(reason=values["reason"], expected=plan.seq, key=plan.key)
+
+    return do
+
+
+VERBS: dict[str, Callable[[Spine, Plan, Mapping[str, str]], Any]] = {
+    "canary": _canary,
+    "shadow": _shadow,
+    "weight": _weight,
+    "advance": _moved("advance"),
+    "abort": _moved("abort"),
+    "promote": _promote,
+    "rollback": _plain("rollback"),
+    "route": _plain("route_single"),
+    "release": _plain("release"),
+    "tombstone": _plain("tombstone"),
+}
+"""Verb → what it calls."""
