@@ -99,7 +99,9 @@ def test_killed_while_a_pointer_moves(project: Path, two: tuple[str, str], verb:
     rng = random.Random(5)
     killed = unacknowledged = kept = 0
     cycles = CYCLES // 3 if os.environ.get("SPINE_LEDGER") else CYCLES
-    for number in range(cycles):
+    for number in range(20 * cycles):  # on a busy machine a kill may come late many times in a row
+        if number >= cycles and killed:
+            break
         with open_spine(project) as spine:
             for sha in pointers(spine)[1]:
                 spine.registry.release(sha, reason="the next cycle goes back to it")
@@ -124,7 +126,7 @@ def test_killed_while_a_pointer_moves(project: Path, two: tuple[str, str], verb:
         checks = verify(spine.ledger, spine.cache, chain, progress=lambda *_: None)
         assert [problem for check in checks for problem in check.problems] == []
     assert killed > 0, "no process was killed before it had acknowledged"
-    print(f"{verb}: {killed} of {cycles} killed, {kept} acknowledged, {unacknowledged} committed and not acknowledged")
+    print(f"{verb}: {killed} of {number} killed, {kept} acknowledged, {unacknowledged} committed and not acknowledged")
 
 
 def test_the_harness_catches_an_early_acknowledgement(project: Path, two: tuple[str, str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.gatestats import mcnemar
 from core.routereport import MOST_BUCKETS, Split, _shadow, _split
-from core.routetable import _split as told
+from core.routetable import split_told as told
 from core.traffic import Arm
 from miniobserve.evidence import Pair, Unit
 
