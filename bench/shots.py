@@ -19,7 +19,6 @@ SIZE = (120, 34)
 SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "registry": ("registry", ("j", "right_square_bracket")),
     "lineage": ("lineage", ("l", "j", "j", "j")),
-    "traffic": ("traffic", ("j",)),
     "drift": ("drift", ("right_square_bracket",)),
     "cost": ("cost", ()),
     "ledger": ("ledger", ("j",)),
@@ -49,12 +48,18 @@ async def shoot(project: Path, screen: str, argument: str, keys: tuple[str, ...]
 
 
 def complained(project: Path) -> str:
-    """The newest request a learner complained about."""
+    """The newest request in which a learner complained about *goed*."""
     with open_spine(project, readonly=True) as spine:
-        found = spine.traces.list(outcome="dismissed", limit=1).traces
+        found = spine.traces.list(text="goed", outcome="dismissed", limit=1).traces
     if not found:
         raise SystemExit("no learner complained in this project; make the demo's: ./run demo --headless")
     return found[0].request_id
+
+
+def canary(project: Path) -> str:
+    """The newest epoch in which a canary was tried."""
+    with open_spine(project, readonly=True) as spine:
+        return str(next(r.epoch for r in reversed(spine.registry.state().routes) if r.strategy == "canary"))
 
 
 def digest() -> str:
@@ -75,6 +80,7 @@ async def main() -> None:
     shots = {name: (screen, "", keys) for name, (screen, keys) in SHOTS.items()}
     incident = args.incident or complained(args.project)
     shots["incident"] = ("incident", incident, ("j", "j", "j"))
+    shots["traffic"] = ("traffic", canary(args.project), ("j",))
     for name, (screen, argument, keys) in shots.items():
         file = args.out / f"{name}.svg"
         file.write_text(await shoot(args.project, screen, argument, keys), encoding="utf-8")
