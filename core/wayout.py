@@ -13,6 +13,7 @@ from core.asking import ask
 from core.errors import Refused
 from core.finding import Finding, finding
 from core.registry import Registry
+from core.report import Count
 from core.rules import may_lead
 from core.state import State
 from core.text import argument, short, visible
@@ -47,6 +48,9 @@ def way_out(registry: Registry, workload: Callable[[], Workload], trace: Trace, 
         verb, command, since = "", "spine route show", f"#{list(stable)[-1].epoch}"
         answer += f"; in production since {since}"
         suggestion = f"nothing to move: {name} has answered learners since {since} (`{command}`)"
+    else:
+        totals = {entry.sha: entry.total for entry in promoted}
+        answer += _price(totals[better["sha"]], totals.get(state.production or ""))
     evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb or None, "suggestion": suggestion}
     return finding(8, answer, "verified", evidence, command)
 
@@ -58,6 +62,14 @@ def _no_way_out(opinions: list[dict[str, Any]], trace: Trace, probe: Probe | Non
     suggestion = f"train and promote a model{expected}"
     evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
     return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
+
+
+def _price(there: Count | None, here: Count | None) -> str:
+    """What going there loses elsewhere: one sentence is no reason to forget all the others."""
+    if there is None or here is None or (there.ratio or 0.0) >= (here.ratio or 0.0):
+        return ""
+    told = (f"{count.k:,}/{count.n:,} = {100 * (count.ratio or 0.0):.1f} %" for count in (there, here))
+    return "; worse elsewhere: {} right, production {}".format(*told)
 
 
 def _verb(state: State, sha: str) -> str:
