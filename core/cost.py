@@ -35,6 +35,8 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     parent_sha: str | None
     total: Count | None
     """Right answers of all items of its evaluation."""
+    held: bool = False
+    """True where it may take no learner's traffic."""
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -88,6 +90,8 @@ class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
     amortised_per_1k: float | None
     """With the idle machine: each day with requests counts whole, the present one up to now."""
     amortised_per_correct: float | None
+    held: bool = False
+    """True where it may take no learner's traffic: it has no standing, and dominates nothing."""
     standing: Standing | None = None
     break_even: BreakEven | None = None
     unexplained: float | None
@@ -99,10 +103,13 @@ def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime)
     idle = _amortised(meters, now)
     made = [_entry(entry, meters.get(entry.sha, Meter()), idle.get(entry.sha)) for entry in entries]
     by_sha = {cost.sha: cost for cost in made}
+    free = [cost for cost in made if not cost.held]
     parents = {entry.sha: entry.parent_sha for entry in entries}
     return tuple(
         msgspec.structs.replace(
-            cost, standing=standing(cost, made), break_even=break_even(cost, by_sha.get(parents[cost.sha] or ""))
+            cost,
+            standing=None if cost.held else standing(cost, free),
+            break_even=break_even(cost, by_sha.get(parents[cost.sha] or "")),
         )
         for cost in made
     )
@@ -185,6 +192,7 @@ def _entry(entry: Priced, meter: Meter, idle: float | None) -> EntryCost:
         cost_per_request=per_request,
         cost_per_1k=per_1k,
         stages=dict(meter.stages) if known else {},
+        held=entry.held,
         total=entry.total,
         accuracy=accuracy,
         cpqu=per_1k.value / accuracy.value if per_1k is not None and accuracy is not None and ready else None,

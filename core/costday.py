@@ -74,7 +74,14 @@ def measured(
 def entries(spine: Spine, at: str | None = None) -> tuple[Priced, ...]:
     """Every entry that was not taken away, in the order they were registered."""
     return tuple(
-        Priced(sha=e.sha, semver=e.semver, variant=e.variant, parent_sha=e.parent_sha, total=e.total)
+        Priced(
+            sha=e.sha,
+            semver=e.semver,
+            variant=e.variant,
+            parent_sha=e.parent_sha,
+            total=e.total,
+            held=e.status == "held",
+        )
         for e in spine.registry.list(at)
         if e.status != "tombstoned"
     )

@@ -86,9 +86,11 @@ def sentences(cost: EntryCost, entries: Sequence[EntryCost]) -> list[str]:
 
 
 def notes(cost: EntryCost) -> list[str]:
-    """What stands beside an entry's figures: not ready, requests without a price, copies, prices that do not add up."""
+    """What stands beside the figures: held, not ready, requests without a price, copies, prices that do not add up."""
     name = visible(cost.semver or short(cost.sha), 40)
     told = []
+    if cost.held:
+        told.append(f"{name}: held; no learner's traffic goes to it, so it is set beside no other.")
     if cost.readiness == "not-deployment-ready":
         told.append(f"{name}: not-deployment-ready, under 30 % of its evaluated items are right; nothing is divided.")
     if cost.priced < cost.requests:

@@ -91,7 +91,7 @@ _NOTES = [
     "- **a to b**: 95 % bounds, of a price between learners and between minutes, the wider ones; none where learners",
     "  are few.",
     "- **standing**: an entry is dominated where another is no dearer and no worse and one of the two intervals lies",
-    "  apart; tied where both overlap; else on the frontier.",
+    "  apart; tied where both overlap; else on the frontier. A held entry has no standing.",
     "- **break-even**: (cost − parent's cost) / (accuracy − parent's accuracy), the price of one wrong answer from",
     "  which the dearer and better one pays.",
 ]

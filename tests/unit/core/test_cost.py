@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cost import EntryCost, Priced, cost_per_1k, costs
+from core.costwords import notes
 from core.gatestats import wilson
 from core.report import Count
 from core.spent import DAY, Spent, metered
@@ -40,6 +41,15 @@ def entry(sha: str, k: int, n: int = 1000, parent: str | None = None) -> Priced:
 
 def figures(*pairs: tuple[Priced, list[Spent]], now: datetime = NOON) -> list[EntryCost]:
     return list(costs([e for e, _ in pairs], metered(s for _, several in pairs for s in several), now))
+
+
+def test_a_held_entry_stands_beside_no_other() -> None:
+    best = msgspec.structs.replace(entry(B, 950), held=True)
+    free, held = figures((entry(A, 900), [spent(A)] * 50), (best, [spent(B)] * 50))
+    assert (free.standing, held.standing) == ("frontier", None)
+    assert notes(held)[0].startswith(f"{B[:12]}: held; ")
+    again, _ = figures((entry(A, 900), [spent(A)] * 50), (entry(B, 950), [spent(B)] * 50))
+    assert again.standing == "dominated"
 
 
 def test_figures_by_hand() -> None:
