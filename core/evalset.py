@@ -32,7 +32,7 @@ def baseline_at(file: Path) -> Baseline:
         why = error.strerror or "it cannot be read"
         raise BadInput(
             f"there is no baseline at {visible(str(file), 120)}: {why}",
-            "restore the committed eval_baseline.json, or make the first one as docs/WORKLOAD.md shows",
+            "restore the committed eval_baseline.json, or make the first one: docs/WORKLOAD.md shows how",
         ) from error
     return read_baseline(raw)
 
