@@ -31,7 +31,8 @@ def baseline_at(file: Path) -> Baseline:
     except OSError as error:
         why = error.strerror or "it cannot be read"
         raise BadInput(
-            f"there is no baseline at {visible(str(file), 120)}: {why}", "restore the committed eval_baseline.json"
+            f"there is no baseline at {visible(str(file), 120)}: {why}",
+            "restore the committed eval_baseline.json, or make the first one: docs/WORKLOAD.md shows how",
         ) from error
     return read_baseline(raw)
 

@@ -23,7 +23,7 @@ from core.rollout import single
 from core.routing import Routing
 from core.rules import may_promote, may_release, may_tombstone
 from core.standing import denied, on_verdict
-from core.state import State, check_reason, check_semver
+from core.state import State, check_reason, check_semver, completes
 from core.text import short
 from core.traffic import Route
 
@@ -115,6 +115,9 @@ class Registry(Routing):
     def register(self, source: Path, *, run_id: str | None = None) -> Receipt:
         """Register a bundle directory; the same content again returns the same entry.
 
+        Evidence is never replaced. An entry that was registered without a report is completed by registering it
+        again with one; where evidence is another than the one that counts, the receipt warns of it.
+
         Raises:
             BundleRefused: it is not a bundle/1, or its evidence contradicts it.
         """
@@ -125,11 +128,14 @@ class Registry(Routing):
             warnings.append(f"its parent {short(bundle.parent_sha)} is not registered: lineage will show it as missing")
 
         def decide(state: State) -> list[Draft]:
-            return [] if bundle.sha in state.entries else [Draft(kind="registered", body=body)]
+            known = state.entries.get(bundle.sha)
+            new = known is None or completes(known.registered.body, body)
+            return [Draft(kind="registered", body=body)] if new else []
 
         done = self._history.change(decide, sha=bundle.sha)
         if not done:
             known = self.state().entries[bundle.sha]
+            warnings += _unlike(known.registered, body)
             return Receipt(
                 seq=known.registered.seq,
                 sha=bundle.sha,
@@ -243,3 +249,12 @@ def _made(receipt: Receipt | None) -> Receipt:
     if receipt is None:
         raise BadInput("there was nothing to change", "`spine history` shows what stands already")
     return receipt
+
+
+def _unlike(standing: Event, body: dict[str, Any]) -> list[str]:
+    """A warning where a bundle comes with other evidence than the registration that counts."""
+    kept, given = standing.body.get("evidence", {}), body["evidence"]
+    other = sorted(f"{name}.json" for name in given if given[name] != kept.get(name))
+    if not other:
+        return []
+    return [f"{', '.join(other)}: not what #{standing.seq} registered, which counts; evidence is never replaced"]

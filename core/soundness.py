@@ -19,6 +19,7 @@ from core.standing import standing
 from core.state import Known, State, fold
 from core.text import short, visible
 from core.verify import Check, Progress
+from miniobserve.archive import Archive
 from miniobserve.sql import connect
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def steps(spine: Spine) -> tuple[Step, ...]:
         lambda state, _progress: _verdicts(spine, state),
         lambda state, progress: _corpora(spine, state, progress),
         lambda _state, _progress: _traces(spine.settings.traces),
+        lambda _state, progress: _exports(Archive(spine.settings.parquet), progress),
     )
 
 
@@ -133,3 +135,20 @@ def _traces(url: str) -> Check:
         return Check(name="traces", checked=0, notes=(error.message,))
     problems = tuple(visible(str(line), 160) for (line,) in said if line != "ok")
     return Check(name="traces", checked=count, problems=problems)
+
+
+def _exports(archive: Archive, progress: Progress) -> Check:
+    """Every exported day, its rows read and hashed again: once pruned, a day stands nowhere else."""
+    days = archive.days()
+    problems = [f"{day}: it left the live store, and its file is gone" for day in archive.lost()]
+    try:
+        for number, day in enumerate(days, 1):
+            try:
+                with storage_errors():
+                    archive.recheck(day)
+            except SpineError as error:
+                problems.append(f"{day}: {visible(error.message, 200)}")
+            progress("exports", number, len(days))
+    finally:
+        archive.close()
+    return Check(name="exports", checked=len(days), problems=tuple(problems))

@@ -157,6 +157,16 @@ def route_of(event: Event) -> Route:
     return Route(strategy=event.body["strategy"], epoch=event.seq, salt=str(rollout), arms=arms, ladder=ladder)
 
 
+def completes(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether a registration brings the report that an earlier one of the same bundle lacked, and all that one had.
+
+    Only then does a second one count: evidence is added where there was none, and never replaced.
+    """
+    had, has = before.get("evidence", {}), after.get("evidence", {})
+    kept = had.items() <= has.items() and before.get("run_id") in (None, after.get("run_id"))
+    return kept and "eval_report" in has and "eval_report" not in had
+
+
 def check_semver(semver: str) -> str:
     """The semver, where it is one.
 
@@ -200,7 +210,9 @@ def _opened(state: State, event: Event) -> None:
 
 def _registered(state: State, event: Event) -> None:
     sha: str = event.body["sha"]
-    state.entries.setdefault(sha, Known(sha=sha, registered=event))
+    known = state.entries.setdefault(sha, Known(sha=sha, registered=event))
+    if completes(known.registered.body, event.body):
+        known.registered = event
 
 
 def _promoted(state: State, event: Event) -> None:

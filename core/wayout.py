@@ -33,7 +33,14 @@ def way_out(registry: Registry, workload: Callable[[], Workload], trace: Trace, 
         right = said.problem is None and expected is not None and said.output == expected
         verifies = said.problem is None
         opinions.append(
-            {"sha": entry.sha, "semver": entry.semver, "says": said.output, "verifies": verifies, "right": right}
+            {
+                "sha": entry.sha,
+                "semver": entry.semver,
+                "says": said.output,
+                "verifies": verifies,
+                "right": right,
+                **({"problem": said.problem} if said.problem else {}),
+            }
         )
     others = [o for o in opinions if o["right"] and o["sha"] != trace.entry_sha]
     # What answers learners already needs no change, so it comes before anything newer.
@@ -57,11 +64,27 @@ def way_out(registry: Registry, workload: Callable[[], Workload], trace: Trace, 
 
 def _no_way_out(opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
     others = [o for o in opinions if o["sha"] != trace.entry_sha]
+    if others and (unknown := _unknown(others, trace, probe)):
+        suggestion = "compare what they scored: `spine list`"
+        evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
+        return finding(
+            8, f"whether another entry knows better is unknown: {unknown}", "missing", evidence, "spine list"
+        )
     answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
     expected = f" that answers “{visible(probe.expected, 80)}”" if probe and probe.expected else ""
     suggestion = f"train and promote a model{expected}"
     evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
     return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
+
+
+def _unknown(others: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> str:
+    """Why nobody can say that no other entry answers it right; empty where each was asked and compared."""
+    if trace.sentence is None:
+        return "its text was not kept"
+    silent = next((o for o in others if "problem" in o), None)
+    if silent is not None:
+        return visible(f"{silent['semver']} cannot be asked: {silent['problem']}", 200)
+    return "" if probe is not None and probe.expected is not None else "the workload knows no right answer"
 
 
 def _price(there: Count | None, here: Count | None) -> str:

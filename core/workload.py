@@ -93,7 +93,10 @@ class Workload(Protocol):
         ...
 
     def evaluate(self, bundle: Path, parent: Path | None, eval_set: Path, progress: Progress) -> dict[str, Any]:
-        """Evaluate a bundle over an eval set; returns a ``spine.eval/1`` report without ``entry_sha``."""
+        """Evaluate a bundle over an eval set; returns a ``spine.eval/1`` report without ``entry_sha``.
+
+        Its fields are those of ``core.report.EvalReport``; docs/WORKLOAD.md shows one being made.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from core.cli.grammar import everything
-from core.cli.parser import Parser, Verbs
+from core.cli.parser import Parser, Verbs, told
 from core.cli.render import Out
 from core.errors import Exit
 from core.spine import Spine
@@ -27,7 +27,10 @@ def command(verbs: Verbs) -> None:
 def run(args: argparse.Namespace, _spine: Spine) -> int:
     """Print the script."""
     out = Out.of(args)
-    for line in _SHELLS[args.shell](words(everything().parser)):
+    lines = [*_SHELLS[args.shell](words(everything().parser))]
+    if out.json:
+        out.object({"script": "\n".join(lines) + "\n"})
+    for line in () if out.json else lines:
         out.line(line)
     return Exit.OK
 
@@ -37,7 +40,7 @@ def words(parser: Parser, typed: tuple[str, ...] = ()) -> Words:
     known = parser.verbs.known if parser.verbs else {}
     follow = [(name, sentence) for name, (sentence, _) in known.items()]
     for action in parser.arguments:
-        follow += [(name, action.help or "") for name in action.option_strings if name.startswith("--")]
+        follow += [(name, told(action)) for name in action.option_strings if name.startswith("--")]
         if not action.option_strings:
             follow += [(str(choice), "") for choice in action.choices or ()]
     follow += [(name, "") for name in _GLOBAL]

@@ -65,7 +65,7 @@ def markdown(made: Costs) -> list[str]:
     lines = [
         "# Costs",
         "",
-        f"{made.requests:,} requests of {_code(made.of)}; idle hours up to {made.at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"{_requests(made)} of {_code(made.of)}; idle hours up to {made.at:%Y-%m-%d %H:%M:%S} UTC.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
@@ -107,7 +107,11 @@ def _human(out: Out, made: Costs) -> None:
         for sentence in sentences(cost, made.entries):
             for piece in out.wrapped(sentence, 2):
                 out.line(f"  {piece}")
-    out.line(f"{made.requests:,} requests of {visible(made.of, 120)}")
+    out.line(f"{_requests(made)} of {visible(made.of, 120)}")
+
+
+def _requests(made: Costs) -> str:
+    return f"{made.requests:,} request{'' if made.requests == 1 else 's'}"
 
 
 def _cells(cost: EntryCost) -> tuple[Cell, ...]:

@@ -99,6 +99,11 @@ def change_flags(parser: Parser, *, reason: bool = True, expect: bool = True) ->
         )
 
 
+def told(action: argparse.Action) -> str:
+    """What help prints of an argument: argparse doubles each per cent sign in its source."""
+    return (action.help or "").replace("%%", "%")
+
+
 def _shape(action: argparse.Action) -> str:
     """One argument as a synopsis shows it."""
     names = action.option_strings

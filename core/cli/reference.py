@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from core.cli.grammar import everything, one
-from core.cli.parser import Parser, Verbs
+from core.cli.parser import Parser, Verbs, told
 from core.cli.render import Out
 from core.errors import BadInput, Exit
 from core.spine import Spine
@@ -46,16 +46,21 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, _spine: Spine) -> int:
     """Show help."""
-    out = Out.of(args)
+    out, text = Out.of(args), _text(args)
+    if out.json:
+        out.object({"text": text})
+    else:
+        out.write(text)
+    return Exit.OK
+
+
+def _text(args: argparse.Namespace) -> str:
     if args.markdown:
-        out.write("\n".join(page(everything().parser)) + "\n")
-        return Exit.OK
+        return "\n".join(page(everything().parser)) + "\n"
     if not args.topic:
         grammar = everything()
-        out.write(grammar.parser.format_help())
-        for name, why in grammar.broken.items():
-            out.line(f"the command {visible(name)!r} does not load: {why}")
-        return Exit.OK
+        broken = (f"the command {visible(n)!r} does not load: {why}\n" for n, why in grammar.broken.items())
+        return grammar.parser.format_help() + "".join(broken)
     parser = one(args.topic[0]).parser
     for word in args.topic:
         known = parser.verbs.known if parser.verbs else {}
@@ -64,8 +69,7 @@ def run(args: argparse.Namespace, _spine: Spine) -> int:
                 f"there is no command {visible(' '.join(args.topic), 60)!r}", f"`{parser.prog} --help` lists them"
             )
         parser = known[word][1]
-    out.write(parser.format_help())
-    return Exit.OK
+    return parser.format_help()
 
 
 def leaves(parser: Parser) -> Iterator[tuple[str, Parser]]:
@@ -96,7 +100,7 @@ def page(parser: Parser) -> Iterator[str]:
             yield "|---|---|"
         for action in rows:
             name = " ".join(filter(None, [", ".join(action.option_strings), _value(action)]))
-            yield f"| `{_cell(name)}` | {_cell(action.help or '')} |"
+            yield f"| `{_cell(name)}` | {_cell(told(action))} |"
         if verb.epilog:
             yield ""
             yield "```"

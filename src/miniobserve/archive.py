@@ -51,11 +51,17 @@ class Archive:
 
     def days(self, *, pruned: bool = False) -> list[str]:
         """The days that were exported, oldest first; with ``pruned`` only those the live store may lack."""
+        return [day for day in self._folders() if self.file(day).is_file() and (not pruned or self.is_pruned(day))]
+
+    def lost(self) -> list[str]:
+        """The days that were taken out of the live store and whose file is not there."""
+        return [day for day in self._folders() if self.is_pruned(day) and not self.file(day).is_file()]
+
+    def _folders(self) -> list[str]:
         if not self.folder.is_dir():
             return []
         found = (_FOLDER.fullmatch(path.name) for path in self.folder.iterdir())
-        days = sorted(match[1] for match in found if match and _is_day(match[1]))
-        return [day for day in days if self.file(day).is_file() and (not pruned or self.is_pruned(day))]
+        return sorted(match[1] for match in found if match and _is_day(match[1]))
 
     def is_pruned(self, day: str) -> bool:
         """Whether rows of a day were taken out of the live store."""
@@ -118,6 +124,23 @@ class Archive:
             cursor.execute(query, [_literal(file)])
             while rows := cursor.fetchmany(5000):
                 yield from rows
+
+    def recheck(self, day: str) -> int:
+        """How many rows a day's file holds, each read again.
+
+        Raises:
+            StorageError: it cannot be read, or they are not those its metadata counts and hashes.
+
+        """
+        file = self.file(day)
+        with self._query() as cursor:
+            pairs = cursor.execute("SELECT key, value FROM parquet_kv_metadata(?)", [_literal(file)]).fetchall()
+        said = {bytes(key): bytes(value).decode(errors="replace") for key, value in pairs}
+        count, sha = digest(self.kept(file))
+        if (said.get(b"rows"), said.get(b"sha256")) != (str(count), sha):
+            wrong = f"{file} holds other rows than were written: {count:,}, SHA-256 {sha[:12]}"
+            raise StorageError("damaged", wrong, "restore its file from a backup")
+        return count
 
     def read(self, sql: str, days: Sequence[str], params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Run one query over the files of some days, which stand in it as ``{files}``."""

@@ -204,7 +204,10 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _day(text: str) -> date:
     """A day, for ``type=``; argparse names the option where it is none."""
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2026-11-22") from None
 
 
 def _demo(options: argparse.Namespace) -> int:

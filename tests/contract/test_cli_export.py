@@ -8,7 +8,9 @@ import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
@@ -41,6 +43,32 @@ def old_day(made: tuple[World, int], tmp_path: Path, echo: None, monkeypatch: py
     shutil.copytree(made[0].root, root)
     monkeypatch.chdir(root)
     return day_of(made[1])
+
+
+def test_verify_reads_the_exported_days_again(capsys: Capture, old_day: str) -> None:
+    (day,) = run(capsys, "traces", "export", "--day", old_day, "--prune", "--json").json["days"]
+    file, other = Path(day["file"]), Path("other.parquet")
+    sound = run(capsys, "verify", "--json")
+    assert (sound.code, exports(sound.json)) == (0, (1, []))
+    said = f"rows: '1', sha256: '{day['sha256']}'"
+    changed = f"SELECT * REPLACE (replace(body, 'stable', 'canary') AS body) FROM '{file}'"
+    duckdb.sql(f"COPY ({changed}) TO '{other}' (FORMAT parquet, KV_METADATA {{{said}}})")
+    for bytes_ in (other.read_bytes(), file.read_bytes()[:-100]):
+        file.write_bytes(bytes_)
+        found = run(capsys, "verify", "--json")
+        (problem,) = exports(found.json)[1]
+        assert (found.code, old_day in problem) == (5, True)
+    file.unlink()
+    assert exports(run(capsys, "verify", "--json").json) == (
+        0,
+        [f"{old_day}: it left the live store, and its file is gone"],
+    )
+
+
+def exports(found: dict[str, Any]) -> tuple[int, list[str]]:
+    """How many exported days were checked, and what is wrong with them."""
+    (check,) = (check for check in found["checks"] if check["name"] == "exports")
+    return check["checked"], check["problems"]
 
 
 def test_a_request_of_six_months_ago_still_walks(capsys: Capture, old_day: str) -> None:

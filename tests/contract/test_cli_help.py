@@ -45,6 +45,19 @@ def test_the_page_lists_every_command_and_no_other() -> None:
         assert line[1 : 1 + len(command)] == command
 
 
+def test_the_page_shows_what_help_prints_not_how_argparse_spells_it() -> None:
+    assert "50% (half)" in PAGE.read_text(encoding="utf-8")
+    assert "%%" not in PAGE.read_text(encoding="utf-8")
+
+
+def test_help_and_completion_are_json_where_it_is_asked_for(capsys: Capture) -> None:
+    assert run(capsys, "help", "--json").json["text"] == run(capsys, "help").out
+    assert run(capsys, "help", "route", "--json").json["text"] == run(capsys, "help", "route").out
+    script = run(capsys, "completion", "zsh", "--json").json["script"]
+    assert script == run(capsys, "completion", "zsh").out
+    assert "%%" not in script
+
+
 def test_no_arguments_is_help(capsys: Capture) -> None:
     done = run(capsys)
     assert (done.code, done.err) == (0, "")

@@ -324,6 +324,7 @@ def test_verify(world: World, capsys: Capture) -> None:
         "verdicts": 2,
         "corpora": 2,
         "traces": 1,
+        "exports": 0,
     }
     done = run(capsys, "verify", "--checkpoint", report["checkpoint"])
     assert (done.code, done.err) == (0, "")

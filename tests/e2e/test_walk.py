@@ -168,6 +168,26 @@ def test_a_better_entry_is_the_way_out(spine: Spine, world: Path, silent: str) -
     assert (rows.matched, rows.shown[0].number) == (2, 51)
 
 
+def test_who_could_not_be_asked_did_not_answer_wrongly(
+    spine: Spine, world: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = spine.registry.register(write_bundle(world / ".spine" / "made-4", 5, corpora=[corpus("v2", V2)])).sha
+    spine.registry.promote(other, "v0.5.0")
+    answered(spine, "req-asked-1", SAID, SAID)
+    answered(spine, "req-asked-2", SAID, SAID, sentence=None)
+    unkept = spine.incident("req-asked-2").answers[7]
+    monkeypatch.setenv("SPINE_WORKLOAD", "gone")
+    with open_spine(world) as without:
+        unasked = without.incident("req-asked-1").answers[7]
+    for found, why in (
+        (unkept, "its text was not kept"),
+        (unasked, "v0.5.0 cannot be asked: no workload named 'gone'"),
+    ):
+        assert (found.status, found.evidence["go_to"]) == ("missing", None)
+        assert found.answer.startswith(f"whether another entry knows better is unknown: {why}")
+        assert found.evidence["suggestion"] == "compare what they scored: `spine list`"
+
+
 def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:
     answered(spine, "req-00000003", SAID, "something else")
     assert statuses(spine, "req-00000003")[1] == "mismatch"

@@ -49,6 +49,14 @@ def test_silence_is_told_from_a_route_that_nobody_took() -> None:
     assert "/readyz" in verdict([]).reason
 
 
+def test_too_few_are_counted_in_words() -> None:
+    said = [verdict(units("stable", 100) + units("canary", few)).reason for few in (1, 2)]
+    assert [reason.split(" measured")[0] for reason in said] == [
+        "1 learner of the canary arm was",
+        "2 learners of the canary arm were",
+    ]
+
+
 def test_a_hint_of_slowness_holds_a_pass() -> None:
     """Too noisy for proof, and the mean is over the guard."""
     canary = [unit._replace(seconds=0.05 if n % 2 else 0.31) for n, unit in enumerate(units("canary", 12))]

@@ -84,6 +84,31 @@ def test_no_report_no_promotion(spine: Spine, make_bundle: Make) -> None:
     assert spine.registry.state().production is None
 
 
+def test_a_report_that_was_missing_is_added_by_registering_again(
+    spine: Spine, make_bundle: Make, tmp_path: Path
+) -> None:
+    late, other = (shutil.copytree(make_bundle(1), tmp_path / name) for name in ("late", "other"))
+    (late / "eval_report.json").unlink()
+    sha = spine.registry.register(late, run_id="run").sha
+    assert not spine.registry.register(other).created, "it lacks the run of the first one"
+    assert spine.registry.register(other, run_id="run").created
+    assert not spine.registry.register(other, run_id="run").created
+    spine.registry.promote(sha, "v1.0.0")
+    assert spine.registry.get(sha).entry.accuracy == 0.95
+    assert kinds(spine) == ["opened", "registered", "registered", "promoted", "routed"]
+
+
+def test_evidence_is_never_replaced_and_the_receipt_says_so(spine: Spine, make_bundle: Make) -> None:
+    folder = make_bundle(1)
+    first = spine.registry.register(folder)
+    report = json.loads((folder / "eval_report.json").read_text())
+    (folder / "eval_report.json").write_text(json.dumps({**report, "total": {"k": 100, "n": 100}}))
+    again = spine.registry.register(folder)
+    assert (again.created, again.seq) == (False, first.seq)
+    assert again.warnings == ("eval_report.json: not what #2 registered, which counts; evidence is never replaced",)
+    assert spine.registry.get(first.sha).entry.accuracy == 0.95
+
+
 def test_prod_ledger_takes_no_unsigned_verdict_whatever_the_environment_says(
     tmp_path: Path, make_bundle: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
