@@ -18,6 +18,7 @@ from core.errors import BadInput
 from core.ledger import storage_errors
 from core.spent import Spent, metered
 from core.text import visible
+from core.times import nanoseconds
 from miniobserve.daily import day_range
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def measured(
         requests = spine.traces.requests
         since, until = day_range(day) if day is not None else (0, 2**63 - 1)
         if at is not None:
-            until = min(until, int(now.timestamp()) * 10**9 + (now.microsecond + 1) * 1000)
+            until = min(until, nanoseconds(now) + 1000)
         meters, seen, total = metered(()), 0, requests.count(since, until)
         for page in requests.pages(since, until, Spent):
             metered(page, meters)

@@ -6,14 +6,14 @@ It does not know which weight is a good one, and stops nobody.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 
-from core.canary import FAILS, nanoseconds
+from core.canary import FAILS
 from core.errors import SpineError
 from core.ledger import storage_errors
 from core.traffic import FULL, Guard
+from miniobserve.daily import DAY_NS, day_range
 from miniobserve.reader import TraceReader
 
 _NS = 1_000_000_000
@@ -48,20 +48,27 @@ def worst(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
     return Exposure(weight_bp=weight_bp, window_seconds=guard.window_seconds, requests_per_second=per_second)
 
 
-def rate(traces: TraceReader, now: datetime) -> float | None:
-    """Requests a second in the last busy hour of the last day; None where there was none."""
-    day = traces.minutes(nanoseconds(now) - 86_400 * _NS)
-    if not day:
+def rate(traces: TraceReader) -> float | None:
+    """Requests a second in the last hour that had any; None where there was none.
+
+    However long ago that is: replayed requests carry simulated times, and nobody knows a better figure.
+    """
+    day = traces.requests.last_day()
+    if day is None:
         return None
-    newest = day[-1].minute_ns
-    hour = [minute for minute in day if minute.minute_ns > newest - 3_600 * _NS]
+    since, until = day_range(day)
+    minutes = traces.minutes(since - DAY_NS, until)
+    if not minutes:
+        return None
+    newest = minutes[-1].minute_ns
+    hour = [minute for minute in minutes if minute.minute_ns > newest - 3_600 * _NS]
     return sum(minute.n for minute in hour) / (newest + 60 * _NS - hour[0].minute_ns) * _NS
 
 
-def known_rate(opened: Callable[[], TraceReader], now: datetime) -> float | None:
+def known_rate(opened: Callable[[], TraceReader]) -> float | None:
     """The rate, or None as well where the trace store (which ``opened`` gives) cannot be read."""
     try:
         with storage_errors():
-            return rate(opened(), now)
+            return rate(opened())
     except SpineError:
         return None

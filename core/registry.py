@@ -21,11 +21,11 @@ from core.history import After, History, Receipt
 from core.ledger import Draft, Event, Ledger
 from core.rollout import single
 from core.routing import Routing
-from core.rules import may_promote, may_release, may_tombstone
+from core.rules import may_answer, may_promote, may_release, may_tombstone
 from core.standing import denied, on_verdict
 from core.state import State, check_reason, check_semver
 from core.text import short
-from core.traffic import Route
+from core.traffic import Arm, Route
 
 if TYPE_CHECKING:
     from core.verdict import VerifiedVerdict
@@ -79,6 +79,14 @@ class Registry(Routing):
     def route(self, at: str | None = None) -> Route | None:
         """The route in force, or None before the first promotion."""
         return self.state(at).route
+
+    def may_answer(self, arm: Arm) -> None:
+        """Check that an arm of the route in force leads learners to an entry that may answer them.
+
+        Raises:
+            Refused: see ``core.rules.may_answer``.
+        """
+        may_answer(self.state(), arm)
 
     def verified(self, sha: str) -> Path:
         """The folder of an entry's bundle, its bytes hashed again just now.

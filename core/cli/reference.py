@@ -96,7 +96,7 @@ def page(parser: Parser) -> Iterator[str]:
             yield "|---|---|"
         for action in rows:
             name = " ".join(filter(None, [", ".join(action.option_strings), _value(action)]))
-            yield f"| `{_cell(name)}` | {_cell(action.help or '')} |"
+            yield f"| `{_cell(name)}` | {_cell((action.help or '') % vars(action))} |"
         if verb.epilog:
             yield ""
             yield "```"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ def toasts(desk: Any) -> str:
 async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
     writable: Any, project: Path, shas: dict[str, str], spine: Spine, screen: str
 ) -> None:
-    rate = known_rate(lambda: spine.traces, datetime.now(UTC))
+    rate = known_rate(lambda: spine.traces)
     assert rate is not None
     seconds = FAILS * ready().guard.window_seconds
     before = stands(project)

@@ -117,6 +117,11 @@ def test_the_witness_keeps_each_head_and_finds_a_ledger_that_forgot_one(here: Pa
     witness = here / "ledger.txt"
     check_refused(run(capsys, "verify", "--keep"), 2)
     check_refused(run(capsys, "verify", "--witness", "ledger.txt"), 2)
+    witness.touch()
+    empty = run(capsys, "verify", "--witness", "ledger.txt")
+    assert empty.code == 0
+    assert "held against nothing outside" in empty.out, "a witness of nothing is not passed in silence"
+    assert "checkpoints" not in run(capsys, "verify").out
     for _ in range(2):
         assert run(capsys, "verify", "--witness", "ledger.txt", "--keep").code == 0
     first = run(capsys, "verify", "--json").json["checkpoint"]

@@ -160,4 +160,4 @@ def test_rungs_and_exposure() -> None:
     def gone() -> TraceReader:
         raise Unavailable("there is no store", "make one")
 
-    assert known_rate(gone, NOON) is None
+    assert known_rate(gone) is None

@@ -21,7 +21,7 @@ MOVES = ("promoted", "routed", "rolled_back")
 """Kinds of event that move a pointer."""
 
 
-def replay(state: State, event: Event) -> Iterator[str]:
+def breaches(state: State, event: Event) -> Iterator[str]:
     """What the rules say against an event that moved a pointer, on the state before it; nothing where they allow it."""
     if event.kind == "promoted":
         yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
