@@ -82,6 +82,13 @@ def test_the_runs_bundle_is_fetched_and_another_model_is_refused(here: Path, mak
     assert not (here / "other").exists()
     write(here, **{**GOOD, "run_id": "0" * 32})
     check_refused(run(capsys, "candidate", "--fetch", "other"), 2)
+    child = make_bundle(2, parent=sha)
+    for above, code in ((None, 0), (store.put(child, experiment="x", name="x", tags={}), 5), (run_id, 0)):
+        tags = {"mlflow.parentRunId": above} if above else {}
+        below = store.put(child, experiment="x", name="x", tags=tags)
+        write(here, **{**GOOD, "run_id": below, "sha": read_bundle(child).sha})
+        assert run(capsys, "candidate", "--fetch", f"new/{below}").code == code
+        assert (here / ".spine" / "cache" / sha).is_dir() == (above == run_id), "it comes from the run above, verified"
 
 
 def test_what_does_not_answer_is_named(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
