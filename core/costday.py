@@ -111,11 +111,11 @@ def sampled(file: Path) -> Costs:
     return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures)
 
 
-def sample(spine: Spine, of: str, limit: int) -> Iterator[bytes]:
-    """The lines of a sample of the oldest requests: no text, no learner, no request id."""
+def sample(spine: Spine, of: str, limit: int, day: str) -> Iterator[bytes]:
+    """The lines of a sample, a day's oldest requests: no text, no learner, no request id."""
     taken: list[Spent] = []
     with storage_errors():
-        for page in spine.traces.requests.pages(0, 2**63 - 1, Spent):
+        for page in spine.traces.requests.pages(*day_range(day), Spent):
             taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
             if len(taken) >= limit:
                 break
