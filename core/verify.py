@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
+from core.breaches import MOVES, breaches
 from core.bundle import Bundle
 from core.cache import Cache
 from core.entries import EVIDENCE
 from core.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from core.ledger import GENESIS, Event, Head, Ledger, storage_errors
-from core.breaches import MOVES, breaches
 from core.rules import may_answer
 from core.state import Known, State, fold
 from core.text import short, visible

@@ -138,7 +138,15 @@ def _row(name: str, feature: Feature) -> tuple[Cell | str, ...]:
     status, lacks = status_cell(feature.status), missing(feature)
     if lacks:
         status = Cell(f"{status.text}, {lacks}", status.colour)
-    return (name, status, f"{feature.n:,}", figure(feature.psi), figure(feature.kl), chance(feature.p), chance(feature.p_adjusted))
+    return (
+        name,
+        status,
+        f"{feature.n:,}",
+        figure(feature.psi),
+        figure(feature.kl),
+        chance(feature.p),
+        chance(feature.p_adjusted),
+    )
 
 
 def _bins(out: Out, name: str, feature: Feature) -> None:
