@@ -16,7 +16,7 @@ from core.rules import may_answer, may_lead, may_promote, may_roll_back, may_rou
 from core.standing import standing
 from core.state import State, route_of
 from core.text import short
-from core.traffic import FULL, Arm
+from core.traffic import FULL
 
 MOVES = ("promoted", "routed", "rolled_back")
 """Kinds of event that move a pointer."""
@@ -31,7 +31,7 @@ def breaches(state: State, event: Event) -> Iterator[str]:
     by_hand = route.strategy == "single" and "verb" not in event.body
     may_move = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
     for arm in route.learners:
-        yield from _refusal(state, arm.sha, partial(_answers, state, arm, may_move))
+        yield from _refusal(state, arm.sha, partial(_answers, state, arm.semver, may_move))
     if route.shadow is not None:
         yield from _refusal(state, route.shadow.sha, lambda sha: may_shadow(state, sha))
     if sum(arm.weight_bp for arm in route.learners) != FULL:
@@ -43,9 +43,9 @@ def _promote(state: State, sha: str, event: Event) -> None:
     may_promote(state, sha, str(event.body["semver"]), "dev", signed=signed, override=override)
 
 
-def _answers(state: State, arm: Arm, may_move: Callable[[State, str], str], sha: str) -> None:
+def _answers(state: State, semver: str, may_move: Callable[[State, str], str], sha: str) -> None:
     may_move(state, sha)
-    may_answer(state, arm)
+    may_answer(state, sha, semver)
 
 
 def _refusal(state: State, sha: str, rule: Callable[[str], Any]) -> Iterator[str]:

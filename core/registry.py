@@ -25,7 +25,7 @@ from core.rules import may_answer, may_promote, may_release, may_tombstone
 from core.standing import denied, on_verdict
 from core.state import State, check_reason, check_semver
 from core.text import short
-from core.traffic import Arm, Route
+from core.traffic import Route
 
 if TYPE_CHECKING:
     from core.verdict import VerifiedVerdict
@@ -80,13 +80,13 @@ class Registry(Routing):
         """The route in force, or None before the first promotion."""
         return self.state(at).route
 
-    def may_answer(self, arm: Arm) -> None:
-        """Check that an arm of the route in force leads learners to an entry that may answer them.
+    def may_answer(self, sha: str, semver: str) -> None:
+        """Check that what an arm of the route in force names is an entry that may answer learners.
 
         Raises:
             Refused: see ``core.rules.may_answer``.
         """
-        may_answer(self.state(), arm)
+        may_answer(self.state(), sha, semver)
 
     def verified(self, sha: str) -> Path:
         """The folder of an entry's bundle, its bytes hashed again just now.

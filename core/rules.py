@@ -10,7 +10,6 @@ from typing import Any
 from core.errors import Refused
 from core.state import Known, State
 from core.text import short, visible
-from core.traffic import Arm
 
 
 def may_promote(
@@ -77,19 +76,19 @@ def may_route(state: State, sha: str) -> str:
     return entry.semvers[-1]
 
 
-def may_answer(state: State, arm: Arm) -> None:
-    """Check that an arm of a route leads learners to an entry that may answer them now, under a semver of its own.
+def may_answer(state: State, sha: str, semver: str) -> None:
+    """Check that what an arm of a route names is an entry that may answer learners now, and its semver one of its own.
 
     The registry makes no other route. Whoever follows one asks again, since it may have been written past it.
 
     Raises:
         Refused: it may not.
     """
-    if arm.sha not in state.entries:
-        raise Refused(f"{short(arm.sha)} was never registered", _ELSEWHERE)
-    may_route(state, arm.sha)
-    if arm.semver not in state.entries[arm.sha].semvers:
-        raise Refused(f"{short(arm.sha)} was never promoted as {visible(arm.semver, 40)}", _ELSEWHERE)
+    if sha not in state.entries:
+        raise Refused(f"{short(sha)} was never registered", _ELSEWHERE)
+    may_route(state, sha)
+    if semver not in state.entries[sha].semvers:
+        raise Refused(f"{short(sha)} was never promoted as {visible(semver, 40)}", _ELSEWHERE)
 
 
 def may_lead(state: State, sha: str) -> str:

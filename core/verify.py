@@ -249,7 +249,7 @@ def _pointers(events: Sequence[Event]) -> Check:
         fold((event,), state)
     for arm in state.route.learners if state.route else ():
         try:
-            may_answer(state, arm)
+            may_answer(state, arm.sha, arm.semver)
         except Refused as error:
             problems.append(f"arm {visible(arm.name, 20)} leads to an entry that may not answer: {error.message}")
     return Check(name="pointers", checked=moves, problems=tuple(problems))

@@ -52,8 +52,8 @@ class Routes(Bundles, Protocol):
         """The route in force."""
         ...
 
-    def may_answer(self, arm: Arm) -> None:
-        """Raise ``Refused`` where an arm of it leads learners to an entry that may not answer them."""
+    def may_answer(self, sha: str, semver: str) -> None:
+        """Raise ``Refused`` where what an arm of it names is no entry that may answer learners."""
         ...
 
 
@@ -186,7 +186,7 @@ class Arms:
         if self._current is not None:
             self._current = msgspec.structs.replace(self._current, wanted=route)
         for arm in route.learners:  # the ledger may have been written past the registry
-            self._registry.may_answer(arm)
+            self._registry.may_answer(arm.sha, arm.semver)
         models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.learners}
         self._current = Serving(route=route, wanted=route, models=models)
         if self._on_change is not None:

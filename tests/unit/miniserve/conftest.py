@@ -64,9 +64,9 @@ class Truth:
     def route(self) -> Route | None:
         return self.now
 
-    def may_answer(self, arm: Arm) -> None:
-        if arm.sha in self.forbidden:
-            raise Refused(f"{arm.semver} may not answer", "route to another entry")
+    def may_answer(self, sha: str, semver: str) -> None:
+        if sha in self.forbidden:
+            raise Refused(f"{semver} may not answer", "route to another entry")
 
     def verified(self, sha: str) -> Path:
         self.verified_shas.append(sha)
