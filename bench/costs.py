@@ -1,7 +1,7 @@
 """Write docs/COSTS.md from the committed sample, or take a new sample from this clone's traces first.
 
 python bench/costs.py                  docs/COSTS.md from data/samples/costs.jsonl
-python bench/costs.py sample "WHERE"   the sample anew, from the oldest requests in the store; then the page
+python bench/costs.py sample DAY "OF"  the sample anew, from a day's oldest requests in the store; then the page
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def main(words: list[str]) -> int:
     from core.costday import sample
     from core.spine import open_spine
 
-    if words and (words[0] != "sample" or len(words) != 2):
+    if words and (words[0] != "sample" or len(words) != 3):
         print(__doc__, file=sys.stderr)
         return 2
     if words:
         with open_spine(ROOT, readonly=True) as spine:
-            lines = list(sample(spine, words[1], REQUESTS))
+            lines = list(sample(spine, words[2], REQUESTS, words[1]))
         SAMPLE.parent.mkdir(parents=True, exist_ok=True)
         SAMPLE.write_bytes(b"".join(lines))
     PAGE.write_text(page(), encoding="utf-8")

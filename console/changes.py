@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,7 +77,7 @@ class Changes:
     def _plan_rollout(self, verb: str, state: State, known: Known, reason: str) -> Plan:
         """What a verb would do to what is tried out, or begin to try out."""
         name = known.semvers[-1] if known.semvers else short(known.sha)
-        per_second = known_rate(lambda: self._spine.traces, datetime.now(UTC))
+        per_second = known_rate(lambda: self._spine.traces)
         return Plan(
             verb=verb,
             sha=known.sha,

@@ -18,7 +18,7 @@ from console.safe import Line, cells, cut, row, safe
 from console.theme import Role
 from console.words import age, dash, heading, pairs, when
 from core.drift import ACT, WATCH
-from core.driftwords import SIGNS, facts, figure, missing, part, percent, sparkline
+from core.driftwords import SIGNS, chance, facts, figure, missing, part, percent, sparkline
 from core.text import visible
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
 
 
 def _figures(feature: Feature) -> list[Line]:
-    numbers = (feature.psi, feature.kl, feature.p, feature.p_adjusted)
     return [
         drift_status(feature.status),
         safe(f"{feature.n:,}/{feature.needed:,}"),
-        *(safe(figure(v)) for v in numbers),
+        *(safe(figure(v)) for v in (feature.psi, feature.kl)),
+        *(safe(chance(p)) for p in (feature.p, feature.p_adjusted)),
     ]
 
 

@@ -18,7 +18,7 @@ from console.traffic_source import TrafficSource
 from core.errors import Damaged, SpineError, Unavailable
 from core.ledger import Event, Head, Ledger, storage_errors
 from core.text import short, visible
-from core.times import moment
+from core.times import moment, nanoseconds
 
 if TYPE_CHECKING:
     from core.corpus import Search
@@ -163,7 +163,7 @@ class Source(TrafficSource):
         """
         known = {name: value for name, value in asked.items() if name in ("arm", "outcome", "day", "sha", "text")}
         features = {name: value for name, value in asked.items() if name not in known}
-        before = None if self.at is None else _ns(self.at) + 1000
+        before = None if self.at is None else nanoseconds(self.at) + 1000
         with storage_errors():
             return self._spine.traces.list(features=features, limit=PAGE, before_ns=before, **known)  # type: ignore[arg-type]
 
@@ -225,12 +225,6 @@ class Source(TrafficSource):
                 f"another ledger stands where the one with event #{last.seq} was",
                 "press r to open it as it is, and see what it holds",
             )
-
-
-def _ns(at: str) -> int:
-    """A ledger time as a trace's: UTC nanoseconds since 1970."""
-    when = datetime.fromisoformat(at)
-    return int(when.timestamp()) * 1_000_000_000 + when.microsecond * 1000
 
 
 def _entry_text(entry: Entry) -> str:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.canary import considered, nanoseconds
+from core.canary import considered
 from core.epochs import Epoch, epochs
 from core.errors import SpineError
 from core.ledger import storage_errors
 from core.pace import pace
 from core.position import denied, route_denied
+from core.times import nanoseconds
 
 if TYPE_CHECKING:
     from core.canary import Decision
@@ -109,7 +110,7 @@ class TrafficSource:
     def newest(self, until: str | None) -> Found:
         """The newest traces, up to the moment shown or the end of an epoch."""
         ends = [at for at in (until, self.at) if at is not None]
-        before = nanoseconds(datetime.fromisoformat(min(ends))) + 1000 if ends else None
+        before = nanoseconds(min(ends)) + 1000 if ends else None
         with storage_errors():
             return self._spine.traces.list(limit=_TAIL, before_ns=before)
 

@@ -8,7 +8,7 @@ Nothing is stored between two looks. It does not know how often it is called, no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from core.judgement import WORDS, Judgement, Result, judge, measure_of, side
 from core.ledger import storage_errors
 from core.registry import Registry
 from core.sequential import SRM_ALARM, SRM_UNITS, mismatch
+from core.times import nanoseconds
 from core.traffic import Ladder, Route
 from miniobserve.evidence import Evidence
 from miniobserve.reader import TraceReader
@@ -201,7 +202,7 @@ def tick(registry: Registry, traces: TraceReader, now: datetime, *, blind: float
     route = state.route
     if route is None or route.strategy != "canary" or route.ladder is None:
         return None
-    since_ns = nanoseconds(datetime.fromisoformat(registry.events()[route.epoch - 1].at))
+    since_ns = nanoseconds(registry.events()[route.epoch - 1].at)
     try:
         with storage_errors():
             decision = consider(traces.evidence, route, since_ns, now)
@@ -232,7 +233,7 @@ def considered(
         return None, None
     try:
         with storage_errors():
-            return consider(opened().evidence, route, nanoseconds(datetime.fromisoformat(since)), now), None
+            return consider(opened().evidence, route, nanoseconds(since), now), None
     except SpineError as error:
         return None, error.message
 
@@ -249,8 +250,3 @@ def _unreadable(route: Route, since_ns: int, now: datetime, blind: float, why: s
         epoch=route.epoch,
         window=(nanoseconds(now) - since_ns) // (width * _NS),
     )
-
-
-def nanoseconds(moment: datetime) -> int:
-    """A moment as traces write it."""
-    return round(moment.astimezone(UTC).timestamp() * 1e6) * 1_000

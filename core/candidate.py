@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from core.bundle import read_bundle
-from core.errors import BadInput, Damaged
+from core.errors import BadInput, Damaged, SpineError
 from core.spine import Spine
 from core.state import check_reason, check_semver
 from core.text import short, visible
@@ -65,20 +65,40 @@ def read_candidate(file: Path) -> Candidate:
 def fetch(spine: Spine, candidate: Candidate, target: Path) -> None:
     """Put the bundle that the run logged into a new folder, where it is the one that was asked for.
 
+    The parent it is loaded with goes into the cache, where it is not there and its run is known.
+
     Raises:
         UnknownRef, Unavailable: MLflow does not know the run, or does not answer.
         BundleRefused: what it logged is no bundle/1.
-        Damaged: the run holds another model than the one asked for.
+        Damaged: a run holds another model than the one asked for.
         BadInput: the folder exists.
     """
     if target.exists():
         raise BadInput(f"{visible(str(target), 120)} is there already", "name a folder that is not")
     target.parent.mkdir(parents=True, exist_ok=True)
     with spine.artifacts.fetched(candidate.run_id) as folder:
-        found = read_bundle(folder, store=target).sha  # what is kept is what was hashed
-    if found != candidate.sha:
+        bundle = read_bundle(folder, store=target)  # what is kept is what was hashed
+    try:
+        _check(candidate.run_id, bundle.sha, candidate.sha)
+        if bundle.parent_sha is not None and not spine.cache.path(bundle.parent_sha).is_dir():
+            _fetch_parent(spine, candidate.run_id, bundle.parent_sha)
+    except SpineError:
         shutil.rmtree(target)
+        raise
+
+
+def _fetch_parent(spine: Spine, run_id: str, sha: str) -> None:
+    """Keep the bundle of a run's parent run, as far as MLflow knows one; whoever needs it says that it is not here."""
+    above = spine.artifacts.run(run_id).tags.get("mlflow.parentRunId")
+    if above is None:
+        return
+    with spine.artifacts.fetched(above) as folder:
+        _check(above, spine.cache.add(folder).sha, sha)
+
+
+def _check(run_id: str, found: str, wanted: str) -> None:
+    if found != wanted:
         raise Damaged(
-            f"run {candidate.run_id} holds {short(found)}, and {short(candidate.sha)} was asked for",
+            f"run {visible(run_id, 64)} holds {short(found)}, and {short(wanted)} was asked for",
             "correct the request and have it reviewed again, or find out who wrote into the run",
         )

@@ -67,7 +67,7 @@ class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     requests: int
     shadow: int
-    """How many of the requests were shadow copies: they cost as much and no learner saw them."""
+    """How many of the requests were shadow copies; the figures below are of them only where there was nothing else."""
     priced: int
     tokens: int
     """Of the priced requests."""
@@ -100,7 +100,7 @@ class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
 
 def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime) -> tuple[EntryCost, ...]:
     """The figures of every entry, in their order, each with its standing among the others."""
-    idle = _amortised(meters, now)
+    idle = _amortised({sha: meter.telling for sha, meter in meters.items()}, now)
     made = [_entry(entry, meters.get(entry.sha, Meter()), idle.get(entry.sha)) for entry in entries]
     by_sha = {cost.sha: cost for cost in made}
     free = [cost for cost in made if not cost.held]
@@ -168,7 +168,8 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
     )
 
 
-def _entry(entry: Priced, meter: Meter, idle: float | None) -> EntryCost:
+def _entry(entry: Priced, whole: Meter, idle: float | None) -> EntryCost:
+    meter, copies = whole.telling, whole.copies.requests if whole.copies is not None else 0
     known = meter.priced > 0 and len(meter.currencies) == 1
     rates = meter.rates - {None}
     per_request = meter.cost / meter.priced if known else None
@@ -180,8 +181,8 @@ def _entry(entry: Priced, meter: Meter, idle: float | None) -> EntryCost:
         sha=entry.sha,
         semver=entry.semver,
         variant=entry.variant,
-        requests=meter.requests,
-        shadow=meter.shadow,
+        requests=whole.requests + copies,
+        shadow=copies,
         priced=meter.priced,
         tokens=meter.tokens,
         tokens_per_second=meter.tokens / meter.busy if meter.busy else None,

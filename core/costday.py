@@ -18,6 +18,7 @@ from core.errors import BadInput
 from core.ledger import storage_errors
 from core.spent import Spent, metered
 from core.text import visible
+from core.times import nanoseconds
 from miniobserve.daily import day_range
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def measured(
         requests = spine.traces.requests
         since, until = day_range(day) if day is not None else (0, 2**63 - 1)
         if at is not None:
-            until = min(until, int(now.timestamp()) * 10**9 + (now.microsecond + 1) * 1000)
+            until = min(until, nanoseconds(now) + 1000)
         meters, seen, total = metered(()), 0, requests.count(since, until)
         for page in requests.pages(since, until, Spent):
             metered(page, meters)
@@ -110,11 +111,11 @@ def sampled(file: Path) -> Costs:
     return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures)
 
 
-def sample(spine: Spine, of: str, limit: int) -> Iterator[bytes]:
-    """The lines of a sample of the oldest requests: no text, no learner, no request id."""
+def sample(spine: Spine, of: str, limit: int, day: str) -> Iterator[bytes]:
+    """The lines of a sample, a day's oldest requests: no text, no learner, no request id."""
     taken: list[Spent] = []
     with storage_errors():
-        for page in spine.traces.requests.pages(0, 2**63 - 1, Spent):
+        for page in spine.traces.requests.pages(*day_range(day), Spent):
             taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
             if len(taken) >= limit:
                 break

@@ -93,10 +93,13 @@ def notes(cost: EntryCost) -> list[str]:
         told.append(f"{name}: held; no learner's traffic goes to it, so it is set beside no other.")
     if cost.readiness == "not-deployment-ready":
         told.append(f"{name}: not-deployment-ready, under 30 % of its evaluated items are right; nothing is divided.")
-    if cost.priced < cost.requests:
-        told.append(f"{name}: {cost.requests - cost.priced:,} of {cost.requests:,} requests have no price.")
+    alone = cost.shadow == cost.requests
+    due = cost.requests if alone else cost.requests - cost.shadow
+    if cost.priced < due:
+        told.append(f"{name}: {due - cost.priced:,} of {due:,} requests have no price.")
     if cost.shadow:
-        told.append(f"{name}: {cost.shadow:,} of {cost.requests:,} requests were shadow copies.")
+        apart = "the price is theirs" if alone else "they are not in the price"
+        told.append(f"{name}: {cost.shadow:,} of {cost.requests:,} requests were shadow copies, and {apart}.")
     if cost.unexplained is not None and cost.unexplained > 0.001:
         told.append(f"{name}: frozen prices differ from stage seconds × rate by {100 * cost.unexplained:.2f} %.")
     return told

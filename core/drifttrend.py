@@ -6,7 +6,7 @@ nothing like counting requests. It makes no report.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from core.driftday import Reported, days, recorded
 from core.errors import Damaged, SpineError
 from core.ledger import Event, storage_errors
+from core.times import nanoseconds
 
 if TYPE_CHECKING:
     from core.spine import Spine
@@ -79,7 +80,7 @@ def _day(spine: Spine, name: str, event: Event | None, counts: dict[str, int] | 
 
 
 def _answered(spine: Spine, at: str | None) -> dict[str, int] | None:
-    until = 2**63 - 1 if at is None else int(datetime.fromisoformat(at).timestamp() * 1e9)
+    until = 2**63 - 1 if at is None else nanoseconds(at)
     try:
         with storage_errors():
             return dict(spine.traces.requests.answered(until))

@@ -15,8 +15,13 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def figure(value: float | None) -> str:
-    """A PSI, a KL or a p with three decimals; one too small for them as its power of ten."""
+    """A PSI or a KL with three decimals; one too small for them as its power of ten."""
     return "–" if value is None else (f"{value:.3f}" if value >= 0.0005 or value == 0 else f"{value:.0e}")
+
+
+def chance(p: float | None) -> str:
+    """A p with three decimals; what is smaller is only called small."""
+    return "–" if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def percent(value: float | None) -> str:
@@ -50,7 +55,7 @@ def told(report: DriftReport) -> str:
     worst = report.worst
     text = f"{report.status}, n {report.window.n:,}"
     if worst is not None and worst[1].psi is not None:
-        text += f", worst {worst[0]} PSI {worst[1].psi:.3f} (p {worst[1].p:.2g})"
+        text += f", worst {worst[0]} PSI {worst[1].psi:.3f} (p {chance(worst[1].p)})"
     if report.expected_accuracy is not None:
         text += f", expected accuracy {100 * report.expected_accuracy:.1f} %"
     return text

@@ -5,18 +5,20 @@ It does not know which weight is a good one, and stops nobody.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 
-from core.canary import FAILS, nanoseconds
+from core.canary import FAILS
 from core.errors import SpineError
 from core.ledger import storage_errors
 from core.traffic import FULL, Guard
+from miniobserve.daily import DAY_NS, day_range
 from miniobserve.reader import TraceReader
 
 _NS = 1_000_000_000
+_HOUR = 3_600 * _NS
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +42,8 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
         of = "a rate nobody knows yet (counted as 1/s)" if seen is None else f"{seen:.2g} requests/s"
         share = f"{100 * self.weight_bp / FULL:g} %"
         interval = f"{FAILS} windows of {self.window_seconds} s"
-        return f"{share} of {of} over {interval} = {self.answers:,.1f} answers before an abort"
+        answers = "less than one answer" if self.answers < 1 else f"{self.answers:,.1f} answers"
+        return f"{share} of {of} over {interval} = {answers} before an abort"
 
 
 def worst(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
@@ -48,20 +51,31 @@ def worst(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
     return Exposure(weight_bp=weight_bp, window_seconds=guard.window_seconds, requests_per_second=per_second)
 
 
-def rate(traces: TraceReader, now: datetime) -> float | None:
-    """Requests a second in the last busy hour of the last day; None where there was none."""
-    day = traces.minutes(nanoseconds(now) - 86_400 * _NS)
-    if not day:
+def rate(traces: TraceReader) -> float | None:
+    """Requests a second in the busiest hour of the last day that had any, and the day before; None: there is none.
+
+    However long ago that is: replayed requests carry simulated times, and nobody knows a better figure. The newest
+    hour need not be over, and counts from its first request to its last.
+    """
+    day = traces.requests.last_day()
+    if day is None:
         return None
-    newest = day[-1].minute_ns
-    hour = [minute for minute in day if minute.minute_ns > newest - 3_600 * _NS]
-    return sum(minute.n for minute in hour) / (newest + 60 * _NS - hour[0].minute_ns) * _NS
+    since, until = day_range(day)
+    minutes = traces.minutes(since - DAY_NS, until)
+    if not minutes:
+        return None
+    hours = Counter[int]()
+    for minute in minutes:
+        hours[minute.minute_ns // _HOUR] += minute.n
+    newest = [minute.minute_ns for minute in minutes if minute.minute_ns // _HOUR == minutes[-1].minute_ns // _HOUR]
+    lately = hours[newest[0] // _HOUR] / (newest[-1] + 60 * _NS - newest[0])
+    return max(lately, max(hours.values()) / _HOUR) * _NS
 
 
-def known_rate(opened: Callable[[], TraceReader], now: datetime) -> float | None:
+def known_rate(opened: Callable[[], TraceReader]) -> float | None:
     """The rate, or None as well where the trace store (which ``opened`` gives) cannot be read."""
     try:
         with storage_errors():
-            return rate(opened(), now)
+            return rate(opened())
     except SpineError:
         return None

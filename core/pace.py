@@ -9,8 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from core.canary import nanoseconds
-from core.times import of_ns
+from core.times import nanoseconds, of_ns
 from core.traffic import Route
 from miniobserve.reader import TraceReader
 

@@ -21,7 +21,7 @@ from core.history import After, History, Receipt
 from core.ledger import Draft, Event, Ledger
 from core.rollout import single
 from core.routing import Routing
-from core.rules import may_promote, may_release, may_tombstone
+from core.rules import may_answer, may_promote, may_release, may_tombstone
 from core.standing import denied, on_verdict
 from core.state import State, check_reason, check_semver, completes
 from core.text import short
@@ -79,6 +79,14 @@ class Registry(Routing):
     def route(self, at: str | None = None) -> Route | None:
         """The route in force, or None before the first promotion."""
         return self.state(at).route
+
+    def may_answer(self, sha: str, semver: str) -> None:
+        """Check that what an arm of the route in force names is an entry that may answer learners.
+
+        Raises:
+            Refused: see ``core.rules.may_answer``.
+        """
+        may_answer(self.state(), sha, semver)
 
     def verified(self, sha: str) -> Path:
         """The folder of an entry's bundle, its bytes hashed again just now.

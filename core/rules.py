@@ -76,6 +76,21 @@ def may_route(state: State, sha: str) -> str:
     return entry.semvers[-1]
 
 
+def may_answer(state: State, sha: str, semver: str) -> None:
+    """Check that what an arm of a route names is an entry that may answer learners now, and its semver one of its own.
+
+    The registry makes no other route. Whoever follows one asks again, since it may have been written past it.
+
+    Raises:
+        Refused: it may not.
+    """
+    if sha not in state.entries:
+        raise Refused(f"{short(sha)} was never registered", _ELSEWHERE)
+    may_route(state, sha)
+    if semver not in state.entries[sha].semvers:
+        raise Refused(f"{short(sha)} was never promoted as {visible(semver, 40)}", _ELSEWHERE)
+
+
 def may_lead(state: State, sha: str) -> str:
     """The semver an entry takes all of the traffic under, with nothing measured beside the stable one first.
 
@@ -121,9 +136,20 @@ def may_roll_back(state: State, sha: str) -> str:
     if not state.entries[sha].stable_since:
         raise Refused(
             f"{semver} {short(sha)} never was the stable arm; going to it is going forward",
-            f"route to it instead: `spine route single {semver} --reason TEXT`",
+            f"go there instead: `spine {way_to(state, sha)} {semver} --reason TEXT`",
         )
     return semver
+
+
+def way_to(state: State, sha: str) -> str:
+    """The verb that takes traffic to a promoted entry which is not held: back, straight forward, or by trying it."""
+    if state.entries[sha].stable_since:
+        return "rollback"
+    try:
+        may_lead(state, sha)
+    except Refused:
+        return "route canary"
+    return "route single"
 
 
 def may_release(state: State, sha: str) -> None:
@@ -157,4 +183,5 @@ def _alive(entry: Known) -> None:
         )
 
 
+_ELSEWHERE = "route to one that was promoted: `spine rollback REF --reason TEXT`, or `route single`"
 _RELEASE = "it takes no learner's traffic until `spine release REF --reason TEXT`"

@@ -38,10 +38,16 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meter:
-    """Adds up what one entry spent."""
+    """Adds up what one entry spent.
+
+    Copies for a shadow wait in no queue and are answered in batches of their own, so their price is that of another
+    thing: they are added up apart.
+    """
 
     def __init__(self) -> None:
-        self.requests = self.shadow = self.priced = self.tokens = 0
+        self.requests = self.priced = self.tokens = 0
+        self.copies: Meter | None = None
+        """The copies; none of them is in any other number here."""
         self.busy = self.cost = self.explained = 0.0
         self.minutes: dict[int, tuple[int, float]] = {}
         """Minute → tokens and cost of its priced requests."""
@@ -55,9 +61,12 @@ class Meter:
 
     def add(self, spent: Spent) -> None:
         """Count one request."""
+        if spent.shadow_of is not None:
+            self.copies = self.copies or Meter()
+            self.copies.add(msgspec.structs.replace(spent, shadow_of=None))
+            return
         seconds = sum(spent.stages.values())
         self.requests += 1
-        self.shadow += spent.shadow_of is not None
         if spent.cost is None:
             return
         tokens = spent.input_tokens + spent.output_tokens
@@ -77,6 +86,11 @@ class Meter:
         for stage, part in by_stage(spent.cost, spent.stages).items():
             self.stages[stage] += part  # type: ignore[assignment]  # a Counter adds up floats as well
         self.days[spent.started_ns // (DAY * _NS)] += seconds  # type: ignore[assignment]
+
+    @property
+    def telling(self) -> Meter:
+        """What its price is taken from: its answers to learners, or the copies where it answered nobody."""
+        return self.copies if self.copies is not None and not self.requests else self
 
     def units(self) -> Iterator[tuple[float, float]]:
         """Tokens and cost of each learner's priced requests; one without a learner stands alone."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from core.errors import BadInput
 from core.text import visible
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -29,9 +30,15 @@ def moment(text: str) -> str:
         ) from error
 
 
-def of_ns(nanoseconds: int) -> str:
+def of_ns(ns: int) -> str:
     """A trace's time (UTC nanoseconds since 1970) as the ledger writes times."""
-    return datetime.fromtimestamp(nanoseconds // 1_000 / 1e6, UTC).strftime(FORMAT)
+    return (_EPOCH + timedelta(microseconds=ns // 1_000)).strftime(FORMAT)
+
+
+def nanoseconds(moment: datetime | str) -> int:
+    """A moment, or a ledger time, as traces write it; to the microsecond, which a float would not keep."""
+    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def age(at: str, now: datetime) -> str:

@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
+from core.breaches import MOVES, breaches
 from core.bundle import Bundle
 from core.cache import Cache
 from core.entries import EVIDENCE
-from core.errors import BadInput, Damaged, SpineError, Unavailable
+from core.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from core.ledger import GENESIS, Event, Head, Ledger, storage_errors
-from core.replay import MOVES, replay
+from core.rules import may_answer
 from core.state import Known, State, fold
 from core.text import short, visible
 from miniobserve.sql import connect
@@ -86,19 +87,23 @@ def verify(
     cache: Cache,
     chain: Chain,
     *,
-    checkpoints: Sequence[Head] = (),
+    checkpoints: Sequence[Head] | None = None,
     more: Sequence[Callable[[State, Progress], Check]] = (),
     progress: Progress,
 ) -> Iterator[Check]:
-    """Every check, one after the other, as each is done; ``more`` are those of what stands beside the ledger.
+    """Every check, one after the other, as each is done.
+
+    ``checkpoints`` are the heads written down outside, None where nobody asks; ``more`` are the checks of what stands
+    beside the ledger.
 
     Raises:
         Unavailable, Damaged: the ledger cannot be read at all.
     """
     yield Check(name="chain", checked=len(chain.events), problems=chain.problems)
-    if checkpoints:
+    if checkpoints is not None:
         problems = tuple(problem for point in checkpoints if (problem := _against(chain, point)))
-        yield Check(name="checkpoints", checked=len(checkpoints), problems=problems)
+        notes = () if checkpoints else ("none is written down yet: the chain is held against nothing outside of it",)
+        yield Check(name="checkpoints", checked=len(checkpoints), problems=problems, notes=notes)
     yield _evidence(ledger, chain.events, progress)
     try:
         state = fold(chain.events)
@@ -240,12 +245,13 @@ def _pointers(events: Sequence[Event]) -> Check:
     for event in events:
         if event.kind in MOVES:
             moves += 1
-            problems += [f"#{event.seq} {event.kind}: {problem}" for problem in replay(state, event)]
+            problems += [f"#{event.seq} {event.kind}: {problem}" for problem in breaches(state, event)]
         fold((event,), state)
     for arm in state.route.learners if state.route else ():
-        known = state.entries.get(arm.sha)
-        if known is None or known.status != "promoted":
-            problems.append(f"arm {visible(arm.name, 20)} leads to an entry that may not answer: {short(arm.sha)}")
+        try:
+            may_answer(state, arm.sha, arm.semver)
+        except Refused as error:
+            problems.append(f"arm {visible(arm.name, 20)} leads to an entry that may not answer: {error.message}")
     return Check(name="pointers", checked=moves, problems=tuple(problems))
 
 

@@ -10,12 +10,10 @@ from itertools import takewhile
 from typing import Any
 
 from core.asking import ask
-from core.errors import Refused
 from core.finding import Finding, finding
 from core.registry import Registry
 from core.report import Count
-from core.rules import may_lead
-from core.state import State
+from core.rules import way_to
 from core.text import argument, short, visible
 from core.workload import Probe, Workload
 from miniobserve.traces import Trace
@@ -47,7 +45,7 @@ def way_out(registry: Registry, workload: Callable[[], Workload], trace: Trace, 
     better = next((o for o in others if o["sha"] == state.production), next(iter(others), None))
     if better is None:
         return _no_way_out(opinions, trace, probe)
-    name, verb = better["semver"], _verb(state, better["sha"])
+    name, verb = better["semver"], way_to(state, better["sha"])
     answer = f"{name} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
     suggestion = command = f"spine {verb} {name} {argument(trace.request_id, '--reason')}"
     if better["sha"] == state.production:
@@ -93,14 +91,3 @@ def _price(there: Count | None, here: Count | None) -> str:
         return ""
     told = (f"{count.k:,}/{count.n:,} = {100 * (count.ratio or 0.0):.1f} %" for count in (there, here))
     return "; worse elsewhere: {} right, production {}".format(*told)
-
-
-def _verb(state: State, sha: str) -> str:
-    """The verb that takes traffic to a promoted entry."""
-    if state.entries[sha].stable_since:
-        return "rollback"
-    try:
-        may_lead(state, sha)
-    except Refused:
-        return "route canary"
-    return "route single"

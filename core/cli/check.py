@@ -39,11 +39,12 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         raise BadInput("--keep needs a file to keep the head in", "name it: `spine verify --witness F --keep`")
     known = read_witness(witness, absent=args.keep) if witness is not None else []
     keep = witness if args.keep else None
-    return checked(Out.of(args), spine, [*args.checkpoint, *known], {}, keep=keep)
+    asked = [*args.checkpoint, *known] if args.checkpoint or witness is not None else None
+    return checked(Out.of(args), spine, asked, {}, keep=keep)
 
 
 def checked(
-    out: Out, spine: Spine, checkpoints: Sequence[Head], extra: dict[str, Any], *, keep: Path | None = None
+    out: Out, spine: Spine, checkpoints: Sequence[Head] | None, extra: dict[str, Any], *, keep: Path | None = None
 ) -> int:
     """Check everything and tell it; ``extra`` stands before it in the JSON object, ``keep`` takes a new head."""
     from core.soundness import steps
@@ -62,7 +63,7 @@ def checked(
                 _line(out, check)
     sound = not any(check.problems for check in checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
-    if keep is not None and sound and chain.head not in checkpoints:
+    if keep is not None and sound and chain.head not in (checkpoints or ()):
         with keep.open("a+", encoding="ascii") as stream:
             stream.seek(0)
             whole = stream.read()[-1:] in ("", "\n")

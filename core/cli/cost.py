@@ -88,6 +88,8 @@ _NOTES = [
     "  not-deployment-ready.",
     "- **per correct**: one request's cost divided by that share, between its Wilson 95 % bounds.",
     "- **with idle**: the same with every day that had requests counted whole, the present one up to now.",
+    "- **n**: requests. Copies for a shadow are among them and not in the price, because they wait in no queue; where",
+    "  an entry answered nobody, the price is theirs.",
     "- **a to b**: 95 % bounds, of a price between learners and between minutes, the wider ones; none where learners",
     "  are few.",
     "- **standing**: an entry is dominated where another is no dearer and no worse and one of the two intervals lies",

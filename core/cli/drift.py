@@ -10,7 +10,7 @@ from core.cli.parser import Verbs, count
 from core.cli.progress import working
 from core.cli.render import Cell, Colour, Out
 from core.cli.traces import day
-from core.driftwords import BARS, SIGNS, facts, figure, missing, part, percent, source, sparkline
+from core.driftwords import BARS, SIGNS, chance, facts, figure, missing, part, percent, source, sparkline
 from core.errors import Exit, UnknownRef
 from core.spine import Spine
 from core.text import visible
@@ -138,7 +138,15 @@ def _row(name: str, feature: Feature) -> tuple[Cell | str, ...]:
     status, lacks = status_cell(feature.status), missing(feature)
     if lacks:
         status = Cell(f"{status.text}, {lacks}", status.colour)
-    return (name, status, f"{feature.n:,}", *map(figure, (feature.psi, feature.kl, feature.p, feature.p_adjusted)))
+    return (
+        name,
+        status,
+        f"{feature.n:,}",
+        figure(feature.psi),
+        figure(feature.kl),
+        chance(feature.p),
+        chance(feature.p_adjusted),
+    )
 
 
 def _bins(out: Out, name: str, feature: Feature) -> None:

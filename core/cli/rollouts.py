@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 
 from core.cli.changes import receipt_told
@@ -100,7 +99,7 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
     def announce(weight_bp: int, guard: Guard) -> None:
         if not exposed:
-            found = worst(weight_bp, guard, known_rate(lambda: spine.traces, datetime.now(UTC)))
+            found = worst(weight_bp, guard, known_rate(lambda: spine.traces))
             exposed.update(answers=found.answers, requests_per_second=found.requests_per_second)
             if not out.json:
                 out.line(f"worst exposure: {found.told}")

@@ -37,6 +37,8 @@ _COLUMNS = {
 """The columns of a file; beside them ``at``, the time as a timestamp (UTC)."""
 _OF_TRACE = _COLUMNS.keys() & set(Trace.__struct_fields__) - {"feedback"}
 _CHUNK = 500
+_TEMPORARY = ".new-"
+"""How files begin that are being written; no look-up reads one."""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,8 @@ def export_day(url: str, archive: Archive, day: str, *, prune: bool = False) -> 
 
     """
     with _alone(archive.folder):
+        for left in archive.folder.glob(f"*/{_TEMPORARY}*"):  # of an export that was killed; nobody else works here
+            left.unlink()
         reader = TraceReader.open(url)
         try:
             found = _written(reader, archive, day)
@@ -81,7 +85,7 @@ def _written(reader: TraceReader, archive: Archive, day: str) -> Exported | None
     """The day's file, made again where it lacks something; checked by reading it back either way."""
     file = archive.file(day)
     there = file.is_file()
-    temporary = file.with_name(f".{secrets.token_hex(6)}.tmp")
+    temporary = file.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}.tmp")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as stream:

@@ -52,6 +52,10 @@ class Routes(Bundles, Protocol):
         """The route in force."""
         ...
 
+    def may_answer(self, sha: str, semver: str) -> None:
+        """Raise ``Refused`` where what an arm of it names is no entry that may answer learners."""
+        ...
+
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """A route in effect here, with a warm model for every entry that answers learners."""
@@ -126,6 +130,7 @@ class Arms:
 
         Raises:
             BadInput: no entry was ever promoted.
+            Refused: the route leads to an entry that may not answer.
             Damaged, Unavailable: a bundle of the route cannot be served.
 
         """
@@ -180,6 +185,8 @@ class Arms:
         loaded = self._current.models if self._current else {}
         if self._current is not None:
             self._current = msgspec.structs.replace(self._current, wanted=route)
+        for arm in route.learners:  # the ledger may have been written past the registry
+            self._registry.may_answer(arm.sha, arm.semver)
         models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.learners}
         self._current = Serving(route=route, wanted=route, models=models)
         if self._on_change is not None:

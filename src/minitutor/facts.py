@@ -27,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True):
     @property
     def production(self) -> str | None:
         """The SHA of the stable arm; None where nothing is routed."""
-        routed = self._bodies("routed")
+        routed = self._bodies("routed", "rolled_back")
         return str(routed[-1]["arms"][0]["sha"]) if routed else None
 
     @property
@@ -38,7 +38,7 @@ class Facts(msgspec.Struct, frozen=True):
     @property
     def finished(self) -> bool:
         """Whether the week's last day was reported, and nothing is tried out any more."""
-        routed = self._bodies("routed")
+        routed = self._bodies("routed", "rolled_back")
         return self.week()[-1].isoformat() in self.reported and routed[-1].get("strategy") == "single"
 
     def tried(self, strategy: str, sha: str) -> int | None:
@@ -51,7 +51,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     def trying(self, sha: str) -> bool:
         """Whether a canary of an entry is under way."""
-        routed = self._bodies("routed")
+        routed = self._bodies("routed", "rolled_back")
         return bool(routed) and (routed[-1].get("strategy"), routed[-1].get("sha")) == ("canary", sha)
 
     def week(self) -> list[date]:
@@ -60,8 +60,8 @@ class Facts(msgspec.Struct, frozen=True):
         monday = opened - timedelta(days=opened.weekday() + 7)
         return [monday + timedelta(days=n) for n in range(7)]
 
-    def _bodies(self, kind: str) -> list[dict[str, Any]]:
-        return [event["body"] for event in self.events if event["kind"] == kind]
+    def _bodies(self, *kinds: str) -> list[dict[str, Any]]:
+        return [event["body"] for event in self.events if event["kind"] in kinds]
 
 
 def facts() -> Facts:

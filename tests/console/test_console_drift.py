@@ -18,7 +18,7 @@ from core.drift import Bin, Feature
 from core.driftday import days as known
 from core.driftday import measure, recorded
 from core.drifttrend import Day
-from core.driftwords import figure, part, percent
+from core.driftwords import chance, figure, part, percent
 from core.errors import Unavailable
 from core.spine import Spine
 
@@ -73,8 +73,9 @@ async def test_the_tabs_show_the_days_report(days: Any, twin: Any) -> None:
         text = desk.text()
         for name, feature in report["features"].items():
             line = next(line for line in desk.lines() if line.startswith(f" {name} "))
-            numbers = [feature[key] for key in ("psi", "kl", "p", "p_adjusted")]
-            for shown in (f"{feature['n']}/{feature['needed']}", *map(figure, numbers), feature["status"]):
+            numbers = [figure(feature[key]) for key in ("psi", "kl")]
+            numbers += [chance(feature[key]) for key in ("p", "p_adjusted")]
+            for shown in (f"{feature['n']}/{feature['needed']}", *numbers, feature["status"]):
                 assert shown in line
         assert "30 learners, the busiest sent 4 %" in text
         await desk.press("right_square_bracket")

@@ -15,10 +15,11 @@ import pytest
 import console_seed
 from console.source import Source
 from console.traffic_source import Reading
-from core.canary import consider, nanoseconds
+from core.canary import consider
 from core.cli.run import main
 from core.settings import load
 from core.spine import Spine, create_ledger
+from core.times import nanoseconds
 
 SIZE = (170, 44)
 LATER = console_seed.NOON + timedelta(minutes=10)
@@ -98,7 +99,7 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
     report = told("route", "report")
     route = spine.registry.route()
     assert route is not None
-    since = nanoseconds(datetime.fromisoformat(report["since"]))
+    since = nanoseconds(report["since"])
     decision = consider(spine.traces.evidence, route, since, datetime.now(UTC))
     async with console(screen="traffic", size=(120, 36)) as desk:
         text = desk.text()

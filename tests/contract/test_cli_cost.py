@@ -105,6 +105,8 @@ def test_the_sample_is_real_and_its_prices_are_its_seconds() -> None:
         assert trace.rate_per_hour is not None
         assert trace.cost == pytest.approx(sum(trace.stages.values()) * trace.rate_per_hour / 3600, rel=1e-3)
     made = sampled(SAMPLE)
+    assert any(cost.break_even is not None for cost in made.entries), "two entries that answered side by side"
+    assert not any(cost.shadow for cost in made.entries), "copies wait in no queue, so their price is another one"
     assert all(cost.unexplained is not None and cost.unexplained < 1e-3 for cost in made.entries)
     assert sum(cost.cost or 0 for cost in made.entries) == pytest.approx(sum(t.cost or 0 for t in traces), rel=1e-3)
 

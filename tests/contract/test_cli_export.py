@@ -113,7 +113,7 @@ def test_a_closed_day_is_counted_as_it_was(capsys: Capture, old_day: str) -> Non
     everything = run(capsys, "cost", "--json").json
     before = [run(capsys, *words).json for words in asked]
     assert before[0]["window"]["n"] == 10
-    assert before[1]["entries"][0]["priced"] == 18
+    assert [before[1]["entries"][0][name] for name in ("priced", "shadow")] == [9, 9]
     assert before[2]["arms"][0]["feedback"]["accepted"] == 8
     assert {square["bucket"] for square in before[2]["shadow"]["buckets"]} == {"length=0", "length=1", "length=2"}
     assert run(capsys, "traces", "export", "--prune", "--json").json["days"][0]["pruned"] == 19

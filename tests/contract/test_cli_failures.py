@@ -13,6 +13,7 @@ import pytest
 from cli_world import REQUEST, World, check_refused, make_world, run
 from core.cli.failures import as_spine_error
 from core.cli.grammar import VERBS
+from core.errors import Refused
 from core.spine import open_spine
 from miniobserve.sql import StorageError
 
@@ -358,9 +359,16 @@ def test_a_forged_pointer_is_named(world: World, capsys: Capture) -> None:
     body = {"strategy": "single", "arms": [arm], "reason": "x"}
     with open_spine(world.root) as spine:
         spine.ledger.append([Draft(kind="routed", body=body)], expected=None)
+        route = spine.registry.route()
+        assert route is not None
+        with pytest.raises(Refused, match="never promoted"):
+            spine.registry.may_answer(route.stable.sha, route.stable.semver)
+        spine.registry.may_answer(world.silent, "v0.1.0")
+        with pytest.raises(Refused, match=r"never promoted as v6\.6\.6"):
+            spine.registry.may_answer(world.silent, "v6.6.6")
     done = run(capsys, "verify")
     assert done.code == 5
-    for part in ("not promoted as that", "may not answer", "do not add up"):
+    for part in ("was never promoted", "may not answer", "do not add up"):
         assert part in done.out
 
 

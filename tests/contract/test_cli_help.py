@@ -36,6 +36,7 @@ def test_the_page_is_current(capsys: Capture) -> None:
     assert PAGE.read_text(encoding="utf-8") == run(capsys, "help", "--markdown").out, (
         "docs/CLI.md is stale: spine help --markdown > docs/CLI.md"
     )
+    assert "%%" not in PAGE.read_text(encoding="utf-8"), "argparse halves them, a page has to as well"
 
 
 def test_the_page_lists_every_command_and_no_other() -> None:

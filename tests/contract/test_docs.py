@@ -41,6 +41,25 @@ def test_every_verb_that_is_named_exists(page: Path) -> None:
     assert named <= {*VERBS, "serve", "console"}
 
 
+def test_every_module_of_core_has_its_line() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = page.split("## Who owns what")[1].split("\n## ")[0]
+    owners = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
+    named = [name for owner in owners for name in re.findall(r"`([a-z]+)`", owner)]
+    assert sorted(named) == sorted(file.stem for file in (ROOT / "core").glob("*.py") if file.stem != "__init__")
+
+
+def test_what_core_takes_from_the_traces_is_named() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = page.split("`core` takes from `miniobserve`")[1].split("`minitutor`")[0]
+    taken = {
+        name
+        for file in (ROOT / "core").rglob("*.py")
+        for name in re.findall(r"from miniobserve\.(\w+) import", file.read_text(encoding="utf-8"))
+    }
+    assert taken == {name.removeprefix("miniobserve.") for name in re.findall(r"`([a-z.]+)`", named)}
+
+
 def test_readme_lists_the_keys_there_are() -> None:
     """The table between the marks is the console's table of actions."""
     table = README.split("<!-- keys -->")[1].split("<!-- /keys -->")[0].strip()

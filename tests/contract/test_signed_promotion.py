@@ -276,6 +276,8 @@ def test_all_traffic_goes_forward_only_to_what_was_held_against_production(
     capsys.readouterr()
     assert main(["route", "single", "v3.0.0", "--reason", "x"]) == 1
     assert f"was promoted against {first[:12]}, and {better[:12]} is in production now" in capsys.readouterr().err
+    assert main(["rollback", "v3.0.0", "--reason", "x"]) == 1
+    assert "`spine route canary v3.0.0" in capsys.readouterr().err, "the way out is one that is open"
     assert main(["route", "canary", "v3.0.0", "--reason", "x"]) == 0, "what is measured beside it may be tried"
     assert main(["route", "abort", "--reason", "x"]) == 0
     assert main(["rollback", "v1.0.0", "--reason", "x"]) == 0

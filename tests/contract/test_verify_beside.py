@@ -219,7 +219,7 @@ FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
         lambda p: forge(p, "good", p.signed("good"), "v1.0.0"), "pointers", "never names two entries",
     ),
     "a route to what was never promoted": (lambda p: route(p, "good", "v6.6.6"), "pointers", "was never promoted"),
-    "a route under a foreign semver": (lambda p: route(p, "first", "v6.6.6"), "pointers", "not promoted as that"),
+    "a route under a foreign semver": (lambda p: route(p, "first", "v6.6.6"), "pointers", "never promoted as v6.6.6"),
     "a rollback to what never was stable": (
         lambda p: (forge(p, "good", p.signed("good")), route(p, "good", "v6.6.6", "rolled_back"))[0],
         "pointers", "never was the stable arm",

@@ -232,7 +232,7 @@ def test_what_decides_has_an_owner() -> None:
     decides |= {"spine.toml", "pyproject.toml", "core/settings.py"}  # either may say where trust file and baseline are
     decides |= {f".github/workflows/{file.name}" for file in WORKFLOWS.iterdir()}
     words: tuple[str, ...] = ("gat", "verdict", "promotion", "judge", "keys", "statement", "rules", "grounds")
-    words += ("evaluating", "baseline", "registry", "history", "state", "replay", "report", "canonical")
+    words += ("evaluating", "baseline", "registry", "history", "state", "breaches", "report", "canonical")
     decides |= {name for name in files if Path(name).stem.startswith(words) and "/cli/" not in name}
     assert len(decides) > 20
     for name in decides:

@@ -82,6 +82,13 @@ def test_the_runs_bundle_is_fetched_and_another_model_is_refused(here: Path, mak
     assert not (here / "other").exists()
     write(here, **{**GOOD, "run_id": "0" * 32})
     check_refused(run(capsys, "candidate", "--fetch", "other"), 2)
+    child = make_bundle(2, parent=sha)
+    for above, code in ((None, 0), (store.put(child, experiment="x", name="x", tags={}), 5), (run_id, 0)):
+        tags = {"mlflow.parentRunId": above} if above else {}
+        below = store.put(child, experiment="x", name="x", tags=tags)
+        write(here, **{**GOOD, "run_id": below, "sha": read_bundle(child).sha})
+        assert run(capsys, "candidate", "--fetch", f"new/{below}").code == code
+        assert (here / ".spine" / "cache" / sha).is_dir() == (above == run_id), "it comes from the run above, verified"
 
 
 def test_what_does_not_answer_is_named(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +124,11 @@ def test_the_witness_keeps_each_head_and_finds_a_ledger_that_forgot_one(here: Pa
     witness = here / "ledger.txt"
     check_refused(run(capsys, "verify", "--keep"), 2)
     check_refused(run(capsys, "verify", "--witness", "ledger.txt"), 2)
+    witness.touch()
+    empty = run(capsys, "verify", "--witness", "ledger.txt")
+    assert empty.code == 0
+    assert "held against nothing outside" in empty.out, "a witness of nothing is not passed in silence"
+    assert "checkpoints" not in run(capsys, "verify").out
     for _ in range(2):
         assert run(capsys, "verify", "--witness", "ledger.txt", "--keep").code == 0
     first = run(capsys, "verify", "--json").json["checkpoint"]

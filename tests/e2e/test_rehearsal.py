@@ -23,6 +23,7 @@ from core.spine import Spine
 from core.traffic import assign
 from core.verify import read_witness
 from miniobserve.traces import Trace
+from minitutor_cli import run_tutor
 from rehearsal import Machine, Ran, git
 from scratch_project import WORST, Project, disturbed, make_project
 
@@ -145,6 +146,20 @@ def check_witness(project: Project, machine: Machine, commit: str) -> None:
     )
     assert found.returncode == 5
     assert "the chain was rewritten" in found.stdout
+
+
+def test_a_pull_request_gates_what_was_made_of_another_model(project: Project, tmp_path: Path) -> None:
+    """Its machine has no cache of verified bundles: the parent comes from the run above the candidate's."""
+    child = tmp_path / "int8"
+    words = ("quantize", "--parent", str(project.bundle), "--out", str(child), "--no-eval", "--no-mlflow")
+    assert run_tutor(*words, cwd=project.clone).returncode == 0
+    commit = project.ask(child, project.log(child, above=project.log(project.bundle)), semver="v0.2.0")
+    machine = project.machine(tmp_path / "machine")
+    ran = machine.run("gate", commit=commit, event="pull_request")
+    assert [step.name for step in ran] == names(machine, "gate"), told(ran)
+    assert "SPINE_CACHE" not in machine.jobs["gate"]["env"]
+    kept = machine.workspace / ".spine" / "cache" / read_bundle(project.bundle).sha
+    assert read_bundle(kept).sha == kept.name
 
 
 def test_a_machine_that_cannot_reach_a_store_stops_first(project: Project, tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ def shape(walk: str) -> str:
         (r"\b[0-9a-f]{12}\b", "HASH"),
         (r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?", "TIME"),
         (r"worst \w+", "worst FEATURE"),
+        (r"\(p < ", "(p "),
         (r"\d[\d,.]*(e-\d+)?", "N"),
     ):
         walk = re.sub(pattern, name, walk)

@@ -39,12 +39,12 @@ class Project(NamedTuple):
     secrets: dict[str, str]
     settings: dict[str, str]
 
-    def log(self, bundle: Path) -> str:
-        """Log a bundle into a run of the shared MLflow store."""
+    def log(self, bundle: Path, above: str | None = None) -> str:
+        """Log a bundle into a run of the shared MLflow store, below another run where it was made of its bundle."""
         stores = self.folder / "mlflow"
         url = self.secrets["SPINE_MLFLOW"]
         return Artifacts(url, stores / "mlartifacts", self.folder / "tmp").put(
-            bundle, experiment="tutor", name=bundle.name, tags={}
+            bundle, experiment="tutor", name=bundle.name, tags={"mlflow.parentRunId": above} if above else {}
         )
 
     def ask(self, bundle: Path, run_id: str, *, semver: str) -> str:

@@ -177,8 +177,19 @@ def test_no_break_even_without_a_priced_parent() -> None:
 
 
 def test_shadow_copies_are_counted_and_named() -> None:
-    (cost,) = figures((entry(A, 900), [spent(A), spent(A, shadow_of="req-00000001")]))
-    assert (cost.requests, cost.shadow) == (2, 1)
+    """A copy waits in no queue: were it in the price, an entry would look cheap for having been tried out."""
+    copy = spent(A, seconds=0.001, shadow_of="req-00000001")
+    alone, both, copied = (
+        figures((entry(A, 900), requests))[0] for requests in ([spent(A)] * 3, [*[spent(A)] * 3, copy], [copy] * 3)
+    )
+    assert (both.requests, both.shadow, both.priced) == (4, 1, 3)
+    assert (both.cost_per_1k, both.amortised_per_1k) == (alone.cost_per_1k, alone.amortised_per_1k)
+    assert notes(both) == ["aaaaaaaaaaaa: 1 of 4 requests were shadow copies, and they are not in the price."]
+    assert (copied.requests, copied.shadow, copied.priced) == (3, 3, 3)
+    assert copied.cost_per_request is not None
+    assert alone.cost_per_request is not None
+    assert copied.cost_per_request < alone.cost_per_request
+    assert notes(copied) == ["aaaaaaaaaaaa: 3 of 3 requests were shadow copies, and the price is theirs."]
 
 
 def test_the_interval_of_a_cost_holds_in_95_of_100() -> None:

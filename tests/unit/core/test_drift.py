@@ -11,6 +11,7 @@ import pytest
 from bundles import eval_report
 from core.drift import DriftReport, Live, Reference, Window, expected_accuracy, judge_day, judge_features, status_of
 from core.driftbins import Tally, fix
+from core.driftwords import chance, told
 from core.report import EvalReport, read_report
 
 BUCKETS = {
@@ -59,6 +60,13 @@ def test_another_mix_says_which_bin_and_what_accuracy_to_expect() -> None:
     assert found.expected_accuracy == pytest.approx(0.9 * 0.6 + 0.1)
     assert found.expected["tense"].reference == pytest.approx(0.8)
     assert found.coverage == 1.0
+
+
+def test_a_p_that_is_too_small_for_a_float_is_not_told_as_none_at_all() -> None:
+    far = report(100_000, 0)
+    assert far.features["tense"].p == 0.0
+    assert "(p < 0.001)" in told(far)
+    assert [chance(p) for p in (None, 0.0, 0.0009, 0.0016, 1.0)] == ["–", "< 0.001", "< 0.001", "0.002", "1.000"]
 
 
 def test_too_few_say_how_many_are_missing() -> None:

@@ -11,7 +11,7 @@ from answers import NS, Arm, leave_answers
 from core.canary import considered
 from core.epochs import epochs
 from core.errors import BadInput, Unavailable
-from core.exposure import Exposure, known_rate, worst
+from core.exposure import Exposure, known_rate, rate, worst
 from core.ladder import ready, rungs
 from core.ledger import Draft, Ledger
 from core.pace import MINUTES, NEWEST, pace
@@ -149,15 +149,29 @@ def test_what_is_no_weight_says_how_one_is_written(text: str) -> None:
     assert "10%" in told.value.hint
 
 
+def test_the_rate_is_the_busiest_hours_of_the_last_day_there_was(tmp_path: Path) -> None:
+    """However long ago, as replayed days are; a quiet night after a busy noon does not make a canary look harmless."""
+    url = f"sqlite:///{tmp_path / 't.db'}"
+    behave = {"stable": Arm(), "canary": Arm()}
+    for seed, (hours, seconds, requests) in enumerate([(0, 3_570, 720), (10, 600, 6)], 1):
+        start = START - 30 * NS + hours * 3_600 * NS
+        leave_answers(url, route(), behave, start_ns=start, seconds=seconds, requests=requests, seed=seed)
+    traces = TraceReader.open(url)
+    assert rate(traces) == pytest.approx(720 / 3_600)
+    traces.close()
+    assert known_rate(lambda: TraceReader.open(url)) == pytest.approx(0.2)
+
+
 def test_rungs_and_exposure() -> None:
     assert [rung for _, rung in rungs(ready())] == ["here", "ahead", "ahead", "ahead"]
     nobody = worst(100, Guard(), None)
     assert nobody == Exposure(weight_bp=100, window_seconds=30, requests_per_second=None)
     assert nobody.told == (
-        "1 % of a rate nobody knows yet (counted as 1/s) over 2 windows of 30 s = 0.6 answers before an abort"
+        "1 % of a rate nobody knows yet (counted as 1/s) over 2 windows of 30 s = less than one answer before an abort"
     )
+    assert worst(5_000, Guard(), None).told.endswith("= 30.0 answers before an abort")
 
     def gone() -> TraceReader:
         raise Unavailable("there is no store", "make one")
 
-    assert known_rate(gone, NOON) is None
+    assert known_rate(gone) is None

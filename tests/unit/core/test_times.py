@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import BadInput
-from core.times import age, moment, of_ns
+from core.times import age, moment, nanoseconds, of_ns
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,16 @@ def test_not_a_moment(bad: str) -> None:
 
 def test_of_ns() -> None:
     assert of_ns(1_700_000_000_123_456_789) == "2023-11-14T22:13:20.123456Z"
+
+
+@pytest.mark.parametrize(
+    "at", ["2023-11-14T22:13:20.123456Z", "2026-11-22T23:59:59.999999Z", "1970-01-01T00:00:00.000001Z"]
+)
+def test_nanoseconds_are_exact_and_lead_back(at: str) -> None:
+    found = nanoseconds(at)
+    assert found == nanoseconds(datetime.fromisoformat(at))
+    assert found % 1000 == 0
+    assert of_ns(found) == at
 
 
 @pytest.mark.parametrize(

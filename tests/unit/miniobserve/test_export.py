@@ -99,6 +99,31 @@ def test_a_pruned_day_answers_every_look_up_as_it_did_live(url: str, archive: Ar
     assert not [path for path in archive.folder.rglob("*") if path.name.endswith(".tmp")]
 
 
+def test_what_a_killed_export_left_goes_with_the_next_one(
+    url: str, archive: Archive, week: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it writes: neither file of its own is taken away, nor is either ever read."""
+    folder = archive.file(MONDAY).parent
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", kill)
+        patch.setattr(Path, "unlink", kill)
+        with pytest.raises(Killed):
+            export_day(url, archive, MONDAY)
+    assert len(list(folder.iterdir())) == 2
+    assert archive.days() == []
+    assert export_day(url, archive, TUESDAY) is not None
+    assert not list(folder.iterdir())
+    assert export_day(url, archive, MONDAY) is not None
+    assert [file.name for file in folder.iterdir()] == ["traces.parquet"]
+
+
 def test_what_arrives_late_is_added_and_nothing_is_dropped(
     url: str, archive: Archive, week: list[str], writer: TraceWriter, trace: Make
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.errors import Damaged, SpineError
+from core.errors import Damaged, Refused, SpineError
 from core.traffic import Arm, Route
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
@@ -48,6 +48,7 @@ class Truth:
         self.now: Route | None = single(1)
         self.seq = 3
         self.damaged: set[str] = set()
+        self.forbidden: set[str] = set()
         self.down: SpineError | None = None
         self.verified_shas: list[str] = []
 
@@ -62,6 +63,10 @@ class Truth:
 
     def route(self) -> Route | None:
         return self.now
+
+    def may_answer(self, sha: str, semver: str) -> None:
+        if sha in self.forbidden:
+            raise Refused(f"{semver} may not answer", "route to another entry")
 
     def verified(self, sha: str) -> Path:
         self.verified_shas.append(sha)

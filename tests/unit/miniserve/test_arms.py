@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import BadInput, Damaged, Unavailable
+from core.errors import BadInput, Damaged, Refused, Unavailable
 from core.traffic import Arm, Route, assign
 from miniserve.arms import Arms
 
@@ -90,6 +90,27 @@ def test_a_damaged_bundle_never_serves_and_is_taken_once_mended(
     arms.refresh()
     assert arms.problem is None
     assert arms.current.serve("learner", sticky=True)[0].sha == sha(2)
+
+
+def test_a_route_to_what_may_not_answer_is_not_followed(arms: Arms, truth: Any) -> None:
+    arms.start()
+    arms.stop()
+    truth.forbidden.add(sha(2))
+    truth.move(route(1, 4, candidate=2))
+    for _ in range(2):
+        arms.refresh()
+        assert arms.problem == "v0.2.0 may not answer"
+    assert (arms.current.route.epoch, arms.current.wanted.epoch) == (3, 4)
+    assert truth.verified_shas == [sha(1)], "nothing of it was loaded"
+    truth.move(route(1, 5))
+    arms.refresh()
+    assert arms.problem is None
+
+
+def test_it_does_not_start_on_a_route_to_what_may_not_answer(arms: Arms, truth: Any) -> None:
+    truth.forbidden.add(sha(1))
+    with pytest.raises(Refused, match="may not answer"):
+        arms.start()
 
 
 def test_a_damaged_bundle_is_not_hashed_without_end(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,33 +7,31 @@ know signatures, bundles or where events are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from core.errors import Refused
 from core.ledger import Event
-from core.rules import may_lead, may_promote, may_roll_back, may_route, may_shadow
+from core.rules import may_answer, may_lead, may_promote, may_roll_back, may_route, may_shadow
 from core.standing import standing
 from core.state import State, route_of
-from core.text import short, visible
+from core.text import short
 from core.traffic import FULL
 
 MOVES = ("promoted", "routed", "rolled_back")
 """Kinds of event that move a pointer."""
 
 
-def replay(state: State, event: Event) -> Iterator[str]:
+def breaches(state: State, event: Event) -> Iterator[str]:
     """What the rules say against an event that moved a pointer, on the state before it; nothing where they allow it."""
     if event.kind == "promoted":
         yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
         return
     route = route_of(event)
     by_hand = route.strategy == "single" and "verb" not in event.body
-    may_answer = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
+    may_move = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
     for arm in route.learners:
-        yield from _refusal(state, arm.sha, lambda sha: may_answer(state, sha))
-        known = state.entries.get(arm.sha)
-        if known is not None and arm.semver not in known.semvers:
-            yield f"arm {visible(arm.name, 20)} leads to {short(arm.sha)}, not promoted as that"
+        yield from _refusal(state, arm.sha, partial(_answers, state, arm.semver, may_move))
     if route.shadow is not None:
         yield from _refusal(state, route.shadow.sha, lambda sha: may_shadow(state, sha))
     if sum(arm.weight_bp for arm in route.learners) != FULL:
@@ -43,6 +41,11 @@ def replay(state: State, event: Event) -> Iterator[str]:
 def _promote(state: State, sha: str, event: Event) -> None:
     signed, override = standing(event) == "signed", event.body.get("override") is True
     may_promote(state, sha, str(event.body["semver"]), "dev", signed=signed, override=override)
+
+
+def _answers(state: State, semver: str, may_move: Callable[[State, str], str], sha: str) -> None:
+    may_move(state, sha)
+    may_answer(state, sha, semver)
 
 
 def _refusal(state: State, sha: str, rule: Callable[[str], Any]) -> Iterator[str]:
