@@ -55,7 +55,7 @@ class DriftView(View):
 
     def reload(self) -> None:
         """Read the days again."""
-        self.ask("list", self._read, self._loaded)
+        self.ask("list", self._read, self._loaded, about=(self.desk.source.at,))
 
     def _read(self) -> Trend:
         plots.load()  # here, in the background, so that the first plot does not hold up the screen

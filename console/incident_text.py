@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from console.safe import Line, fill, row, safe
 from console.table import Column
 from console.words import age, dash, heading, milliseconds, pairs, status, tree, when
+from core.costwords import money
 from core.text import short
 from core.times import of_ns
 
@@ -145,7 +146,7 @@ def trace_lines(trace: Trace) -> list[Line]:
             ("tokens", safe(f"{trace.input_tokens} in, {trace.output_tokens} out")),
             (
                 "cost",
-                safe(f"{trace.cost:.2e} {trace.currency}")
+                safe(money(trace.cost, trace.currency))
                 if trace.cost is not None
                 else safe("unknown: no rate was set", "muted"),
             ),

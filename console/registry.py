@@ -86,7 +86,7 @@ class RegistryView(View):
 
     def reload(self) -> None:
         """Read the entries again."""
-        self.ask("list", self.desk.source.entries, self._loaded)
+        self.ask("list", self.desk.source.entries, self._loaded, about=(self.desk.source.at,))
 
     def _loaded(self, outcome: Outcome[Entries]) -> None:
         if outcome.value is None:

@@ -18,7 +18,7 @@ from console.traffic_source import TrafficSource
 from core.errors import Damaged, SpineError, Unavailable
 from core.ledger import Event, Head, Ledger, storage_errors
 from core.text import short, visible
-from core.times import moment, nanoseconds
+from core.times import after_ns, moment
 
 if TYPE_CHECKING:
     from core.corpus import Search
@@ -163,7 +163,7 @@ class Source(TrafficSource):
         """
         known = {name: value for name, value in asked.items() if name in ("arm", "outcome", "day", "sha", "text")}
         features = {name: value for name, value in asked.items() if name not in known}
-        before = None if self.at is None else nanoseconds(self.at) + 1000
+        before = None if self.at is None else after_ns(self.at)
         with storage_errors():
             return self._spine.traces.list(features=features, limit=PAGE, before_ns=before, **known)  # type: ignore[arg-type]
 

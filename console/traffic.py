@@ -59,8 +59,8 @@ class TrafficView(View):
         self.epoch: int | None = None
         """The epoch that was asked for; None for the one in force."""
         self._again = False  # a report that rests is wanted all the same
-        self._under_way: int | None = None
-        """The epoch whose report is being read: asking again would drop its answer, look after look."""
+        self._under_way: tuple[int, str | None] | None = None
+        """The epoch, and the moment, whose report is being read; it is not asked for twice."""
         self._failure: Outcome[Any] | None = None
 
     def compose(self) -> ComposeResult:
@@ -86,13 +86,13 @@ class TrafficView(View):
         """Look at the route again, and read more where it is due or shown."""
         source, epoch, clock = self.desk.source, self.epoch, self.desk.clock
         self._again = self._again or self.desk.reread
-        self.ask("list", lambda: source.traffic(epoch, clock()), self._looked)
+        self.ask("list", lambda: source.traffic(epoch, clock()), self._looked, about=(epoch, source.at))
         if self.beside.display or self._tab == "requests":
             self._ask_requests()
 
     def _ask_requests(self) -> None:
         source, until = self.desk.source, self._shown.until if self._shown else None
-        self.ask("requests", lambda: source.newest(until), self._came)
+        self.ask("requests", lambda: source.newest(until), self._came, about=(until, source.at))
 
     def _looked(self, outcome: Outcome[Traffic]) -> None:
         if outcome.value is None:
@@ -114,8 +114,9 @@ class TrafficView(View):
 
     def _ask_report(self, shown: Epoch) -> None:
         source, clock, known = self.desk.source, self.desk.clock, self._current
-        if self._under_way != shown.number and (known is None or self._again or known.rested(self.now())):
-            self._again, self._under_way = False, shown.number
+        asked = (shown.number, source.at)
+        if self._under_way != asked and (known is None or self._again or known.rested(self.now())):
+            self._again, self._under_way = False, asked
             self.ask("report", lambda: source.report(shown, clock), self._reported)
 
     def _reported(self, outcome: Outcome[Reading]) -> None:
@@ -154,8 +155,9 @@ class TrafficView(View):
 
     @property
     def _current(self) -> Reading | None:
-        number = self._shown.number if self._shown is not None else None
-        return self.reading if self.reading and self.reading.report.epoch == number else None
+        number, read = self._shown.number if self._shown is not None else None, self.reading
+        same = read is not None and (read.report.epoch, read.moment) == (number, self.desk.source.at)
+        return read if same else None
 
     @property
     def report(self) -> RouteReport | None:

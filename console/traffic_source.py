@@ -20,7 +20,7 @@ from core.errors import SpineError
 from core.ledger import storage_errors
 from core.pace import pace
 from core.position import denied, route_denied
-from core.times import nanoseconds
+from core.times import after_ns
 
 if TYPE_CHECKING:
     from core.canary import Decision
@@ -60,6 +60,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     report: RouteReport
     decision: Decision | None
     """On the canary, where its epoch is in force now."""
+    moment: str | None = None
+    """The moment it is as of; None for now."""
     at: datetime
     took: timedelta
 
@@ -110,7 +112,7 @@ class TrafficSource:
     def newest(self, until: str | None) -> Found:
         """The newest traces, up to the moment shown or the end of an epoch."""
         ends = [at for at in (until, self.at) if at is not None]
-        before = nanoseconds(min(ends)) + 1000 if ends else None
+        before = after_ns(min(ends)) if ends else None
         with storage_errors():
             return self._spine.traces.list(limit=_TAIL, before_ns=before)
 
@@ -118,11 +120,11 @@ class TrafficSource:
         """What the arms of an epoch did, as ``spine route report`` tells it, and what ``spine route show`` decides."""
         from core.routereport import route_report
 
-        began = clock()
+        began, moment = clock(), self.at
         with storage_errors():
-            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since)
+            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since, at=moment)
         decision = None
-        if epoch.until is None and self.at is None:
+        if epoch.until is None and moment is None:
             decision, _ = considered(lambda: self._spine.traces, epoch.route, epoch.since, began)
         ended = clock()
-        return Reading(report=report, decision=decision, at=ended, took=ended - began)
+        return Reading(report=report, decision=decision, moment=moment, at=ended, took=ended - began)

@@ -115,6 +115,11 @@ def pairs(items: Iterable[tuple[str, Line]], *, indent: int = 1) -> list[Line]:
     return [row(safe(" " * indent), safe(f"{name:<{wide}}  ", "muted"), value) for name, value in found]
 
 
+def left_out(titles: Iterable[str]) -> Line:
+    """What a table says of columns there is no room for."""
+    return safe(f" without {', '.join(titles)}: zoom (z) or widen the window", "faint")
+
+
 def heading(text: str) -> list[Line]:
     """A heading inside a document, with air above it."""
     return [safe(""), safe(f" {text}", "accent")]

@@ -45,6 +45,11 @@ def short(sha: str) -> str:
     return visible(sha[:12], 12)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 learner``, ``1,204 learners``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def argument(text: str, flag: str = "") -> str:
     """A text as the end of a command line that somebody pastes: quoted, and no flag though it starts with ``-``.
 
