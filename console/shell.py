@@ -95,13 +95,13 @@ def _room(action: Action, bare: Collection[str]) -> int:
 
 
 def _bare(actions: Sequence[tuple[Action, str | None]], room: int) -> set[str]:
-    """Ids of those that lose their title, so that each has a key: first what cannot be done, then the last of them."""
+    """Ids of the changes that lose their title, so that each has a key: what cannot be done first, then the last."""
     room -= 3 * len({action.mutates for action, _ in actions})
     bare: set[str] = set()
     for _, (action, _) in sorted(enumerate(actions), key=lambda each: (each[1][1] is None, -each[0])):
         if sum(_room(each, bare) for each, _ in actions) <= room:
             break
-        bare.add(action.id)
+        bare |= {action.id} if action.mutates else set()
     return bare
 
 

@@ -51,7 +51,7 @@ def entry_status(entry: Any) -> Line:
     if entry.production:
         return status("production")
     if entry.arms:
-        return status("arm", shown=entry.arms[0])
+        return status("shadow" if entry.arms[0] == "shadow" else "arm", shown=entry.arms[0])
     return status(entry.status)
 
 

@@ -236,3 +236,24 @@ async def test_without_colour_every_status_still_has_glyph_and_word(spine: Spine
         for shown in ("● production", "✖ tombstoned", "· pending", "○ promoted", "● live"):
             assert shown in text
         assert "▌" in text, "the cursor is a sign and not a colour alone"
+
+
+class Long(Source):
+    """Needs longer for a list than lies between two looks."""
+
+    def traces(self, asked: Any) -> Any:
+        threading.Event().wait(0.7)
+        return super().traces(asked)
+
+
+async def test_a_list_that_outlasts_a_look_is_shown_all_the_same(spine: Spine, run_console: Any) -> None:
+    async with run_console(Source(spine), interval=0.2) as desk:
+        desk.app.source = Long(spine)
+        await desk.pilot.press("6")
+        for _ in range(60):
+            await desk.pilot.pause(0.1)
+            if desk.app.view.list.state == "ready":
+                break
+        assert desk.app.view.list.state == "ready", "asked for at every look, its answer never was the newest"
+        desk.app.paused = True
+        await desk.settle()

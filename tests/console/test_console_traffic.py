@@ -19,7 +19,7 @@ from core.canary import consider
 from core.cli.run import main
 from core.settings import load
 from core.spine import Spine, create_ledger
-from core.times import nanoseconds
+from core.times import of_ns
 
 SIZE = (170, 44)
 LATER = console_seed.NOON + timedelta(minutes=10)
@@ -338,3 +338,32 @@ async def test_a_report_that_outlasts_a_look_is_not_asked_for_again(
     async with run_console(source, screen="traffic", interval=0.3) as desk:
         assert "115/153" in row_of(desk, "stable")
         assert source.read == 1, "asked for at every look, its answer would never have been the newest"
+
+
+def test_a_report_of_a_moment_counts_the_requests_until_then(canary: None, told: Any, spine: Spine) -> None:
+    whole = told("route", "report")
+    since = whole["since"]
+    assert told("route", "report", "--at", since) == whole, "these requests are replayed ones, from before"
+    assert main(["route", "report", "--at", "2020-01-01"]) != 0, "nothing was routed then"
+    first, last = spine.traces.evidence.span(whole["epoch"]) or (0, 0)
+    source = Source(spine)
+    epoch = source.traffic(None, LATER).epochs[0]
+    source.at = of_ns((first + last) // 2)
+    reading = source.report(epoch, lambda: LATER)
+    assert reading.moment == source.at
+    rows = spine.traces.evidence._read(
+        "SELECT COUNT(*), MIN(slot) FROM answers WHERE epoch = ? AND shadow_of IS NULL AND started_ns <= ?",
+        (epoch.number, (first + last) // 2),
+    )
+    assert sum(arm.requests for arm in reading.report.arms) == rows[0][0]
+    assert 0 < rows[0][0] < sum(arm["requests"] for arm in whole["arms"])
+
+
+async def test_another_moment_reads_its_own_report(spine: Spine, canary: None, run_console: Any) -> None:
+    source = Slow(spine)
+    async with run_console(source, screen="traffic", clock=lambda: source.time, interval=3600) as desk:
+        assert source.read == 1
+        await desk.press("colon")
+        await desk.type(f"at {spine.registry.events()[-1].at}")
+        await desk.press("enter")
+        assert source.read == 2, "the report that was read is of now"
