@@ -17,6 +17,7 @@ from console import traffic_text as texts
 from console.jobs import Outcome
 from console.lines import Doc
 from console.pane import Pane
+from console.safe import Line
 from console.table import Table
 from console.tail import Tail
 from console.view import THREE, View
@@ -207,17 +208,20 @@ class TrafficView(View):
 
     def _draw(self, tab: str, traffic: Traffic, *, top: bool) -> None:
         report, now = self.report, self.now()
-        lines = []
+        lines: list[Line] = []
+        body = cast("Doc", self.about.bodies[0])
         if tab == "comparison" and report is not None:
             lines = tabs.comparison(report, traffic)
         elif tab == "shadow" and report is not None and report.shadow is not None:
-            lines = tabs.shadow(report.shadow)
+            pairs = report.shadow
+            body.show(lambda width: tabs.shadow(pairs, width), top=top)
+            return
         elif tab == "ladder":
             lines = tabs.ladder(traffic)
         elif tab == "arm" and self.table.current is not None:
             lines = tabs.arm(self.table.current, traffic, now)
         if tab != "epochs":
-            cast("Doc", self.about.bodies[0]).show(lambda _width: lines, top=top)
+            body.show(lambda _width: lines, top=top)
 
     # moving -------------------------------------------------------------------------------------------
 
@@ -281,7 +285,7 @@ class TrafficView(View):
         """Names of what is under the cursor, and the headless twins."""
         body = self.pane.body
         epoch = self.epochs.current if body is self.epochs else self._shown
-        return tabs.copies(self.table.current, epoch, self.tail.under(body))
+        return tabs.copies(self.table.current, epoch, self.tail.under(body), self.desk.source.at)
 
     def export(self) -> tuple[str, Any] | None:
         """The report, as ``spine route report --json`` has it."""
