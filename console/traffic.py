@@ -168,7 +168,8 @@ class TrafficView(View):
     def refilter(self) -> None:
         """Apply the filter to the arms, with what was read of them last."""
         if self.traffic is not None:
-            decided = self._current.decision if self._current is not None else None
+            read = None if self.traffic.problem else self._current  # what cannot be read may have changed since
+            decided = read.decision if read is not None else None
             self.traffic = msgspec.structs.replace(self.traffic, decision=decided)
             rows = texts.arm_rows(self.traffic, self.report)
             self.show_rows(rows, tuple(texts.haystack(item) for item in rows), texts.FIELDS, _NONE)

@@ -169,11 +169,13 @@ class View(Asking):
         self.list.describe(f"{shown:,} of {total:,}{asked}{sort}")
 
     def lost(self, outcome: Outcome[Any], pane: Pane | None = None) -> None:
-        """A fetch failed: what is shown stays; where nothing is, the reason is."""
+        """A fetch failed: what is shown stays; where nothing is, the reason is. Nothing there yet is no failure."""
         target = pane or self.list
-        if target.state != "ready" or (isinstance(target.body, Table) and not target.body.rows):
-            target.turn("error", outcome.error, outcome.hint)
-        self.desk.failed(outcome)
+        bare = target.state != "ready" or (isinstance(target.body, Table) and not target.body.rows)
+        if bare:
+            target.turn("empty" if outcome.absent else "error", outcome.error, outcome.hint)
+        if not (bare and outcome.absent):
+            self.desk.failed(outcome)
 
     # panes ------------------------------------------------------------------------------------------
 

@@ -254,11 +254,11 @@ async def test_without_traces_the_route_stands_and_the_way_out_is_told(
     async with console(screen="traffic") as desk:
         assert "30.00" in row_of(desk, "canary")
         assert desk.app.view.about.state == "empty"
-        assert "no request has been traced yet" in desk.text()
+        assert "there are no traces at" in desk.text()
         assert "spine serve" in desk.text()
         await desk.press("left_square_bracket")
         assert "▸requests" in desk.text()
-        assert "no request has been traced yet" in desk.text()
+        assert "there are no traces at" in desk.text()
 
 
 async def test_traces_that_cannot_be_read_are_an_error_and_the_route_stands(
@@ -367,3 +367,17 @@ async def test_another_moment_reads_its_own_report(spine: Spine, canary: None, r
         await desk.type(f"at {spine.registry.events()[-1].at}")
         await desk.press("enter")
         assert source.read == 2, "the report that was read is of now"
+
+
+async def test_traces_that_go_away_take_the_verdict_with_them(console: Any, canary: None, project: Path) -> None:
+    async with console(screen="traffic", size=(120, 36), interval=3600) as desk:
+        await desk.press(NEXT)
+        assert "▸ladder" in desk.text()
+        assert "unknown: " not in desk.text()
+        for file in (project / ".spine").glob("traces.db*"):
+            file.unlink()
+        desk.app.look()
+        await desk.settle()
+        assert "unknown: " in desk.text(), "a verdict on what was read before is one on nothing"
+        assert "no traces" in desk.lines()[2]
+        assert "115/153" in row_of(desk, "stable"), "numbers stay, with their age"
