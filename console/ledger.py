@@ -16,7 +16,7 @@ from console.table import Column, Table
 from console.theme import Role
 from console.view import View, document
 from console.words import age, builtins, heading, pairs, status, tree, when
-from core.text import short
+from core.text import counted, short
 
 if TYPE_CHECKING:
     from core.ledger import Event
@@ -118,7 +118,9 @@ class LedgerView(View):
             row(
                 safe(" "),
                 status("verified"),
-                safe(f"  {found.events:,} events, {found.evidence:,} pieces of evidence, hashed again"),
+                safe(
+                    f"  {counted(found.events, 'event')}, {counted(found.evidence, 'piece')} of evidence, hashed again"
+                ),
             )
         )
         return [*lines, *pairs([("head", safe(found.head))])]

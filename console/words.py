@@ -88,16 +88,6 @@ def when(at: str) -> Line:
     return safe(at[:19].replace("T", " ") + "Z" if len(at) > 19 else at)
 
 
-def size(number: int) -> str:
-    """Bytes in the unit people read."""
-    value = float(number)
-    for unit in ("B", "KB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
-
-
 def milliseconds(seconds: float) -> str:
     """A latency."""
     return f"{seconds * 1000:.1f} ms"

@@ -15,11 +15,11 @@ from typing import Any
 from core.cli.failures import as_spine_error
 from core.cli.parser import Verbs
 from core.cli.progress import working
-from core.cli.render import Cell, Out, size
+from core.cli.render import Cell, Out
 from core.errors import Exit
 from core.settings import Settings, masked
 from core.spine import Spine
-from core.text import counted, visible
+from core.text import counted, size, visible
 from miniobserve.sql import StorageError
 
 _PACKAGES = (
