@@ -13,6 +13,7 @@ from console import filter as filters
 from console.charts import heat, tables
 from console.jobs import Jobs, Outcome
 from console.jump import Jump, parse
+from console.lines import Doc
 from console.safe import cut, folded, row, safe, strip
 from console.table import Column, Table
 from console.theme import Palette
@@ -22,7 +23,7 @@ from core.report import Count
 class Bench(App[None]):
     """A table and nothing else."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table | Doc) -> None:
         super().__init__()
         self.palette = Palette("dusk")
         self.table = table
@@ -221,3 +222,14 @@ def test_heat_map_heads_are_whole_words_on_as_many_lines_as_they_need() -> None:
     assert not any("…" in line for line in lines)
     narrow = [line.plain for line in heat(tables(buckets, {})[0][0], 20)]
     assert "past_participle" in narrow[-1], "a column that does not fit is named"
+
+
+async def test_a_document_that_gets_a_scroll_bar_is_folded_beside_it() -> None:
+    doc = Doc()
+    async with Bench(doc).run_test(size=(20, 5)) as pilot:
+        for many, room in ((3, 20), (30, 19), (2, 20)):
+            doc.show(lambda width, many=many: [safe("x" * width)] * many)
+            await pilot.pause()
+            assert [line.cell_length for line in doc.lines] == [room] * many
+            shown = "".join(part.text for part in doc.render_line(0))
+            assert shown.count("x") == room
