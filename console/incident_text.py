@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from core.incident import Walk
     from miniobserve.traces import Trace
 
+_ID = 14
+"""Cells of a request's id in a list."""
 NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
 NONE = "no requests yet\nstart the server with `spine serve`; each answer leaves a trace here"
 
@@ -56,8 +58,13 @@ def request_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
             right=True,
             rank=4,
         ),
-        Column(title="id", width=14, cell=lambda t: safe(t.request_id, "muted"), rank=2),
+        Column(title="id", width=_ID, cell=lambda t: safe(_end(t.request_id), "muted"), rank=2),
     )
+
+
+def _end(name: str) -> str:
+    """The end of an id, by which requests of the same hour are told apart."""
+    return name if len(name) <= _ID else f"…{name[1 - _ID :]}"
 
 
 def exchange(trace: Any) -> Line:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from textual.app import App, ComposeResult
 
 from console import filter as filters
 from console.charts import heat, tables
+from console.incident_text import request_columns
 from console.jobs import Jobs, Outcome
 from console.jump import Jump, parse
 from console.lines import Doc
@@ -233,3 +236,10 @@ async def test_a_document_that_gets_a_scroll_bar_is_folded_beside_it() -> None:
             assert [line.cell_length for line in doc.lines] == [room] * many
             shown = "".join(part.text for part in doc.render_line(0))
             assert shown.count("x") == room
+
+
+def test_ids_in_a_list_are_told_apart_by_their_end() -> None:
+    column = next(column for column in request_columns(lambda: datetime.now(UTC)) if column.title == "id")
+    shown = [column.cell(SimpleNamespace(request_id=f"req-1122-7-00599-f1889{n}")).plain for n in (1, 2)]
+    assert shown == ["…-00599-f18891", "…-00599-f18892"]
+    assert all(len(each) == column.width for each in shown)
