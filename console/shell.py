@@ -50,6 +50,8 @@ def header(context: Context, width: int) -> Line:
     old = "" if context.age is None else f" {_span(context.age)}"
     link = status(context.link, shown=f"{context.link}{old}")
     right = row(link, safe("   "), safe(f"{context.now:%H:%M:%S} UTC ", "muted"))
+    if left.cell_length + right.cell_length >= width:  # what moment is shown counts more than what time it is
+        right = row(link, safe(" "))
     return fill(left, right, width)
 
 

@@ -18,6 +18,7 @@ from console.jobs import Jobs, Outcome
 from console.jump import Jump, parse
 from console.lines import Doc
 from console.safe import cut, folded, row, safe, strip
+from console.shell import Context, header
 from console.table import Column, Table
 from console.theme import Palette
 from core.report import Count
@@ -243,3 +244,14 @@ def test_ids_in_a_list_are_told_apart_by_their_end() -> None:
     shown = [column.cell(SimpleNamespace(request_id=f"req-1122-7-00599-f1889{n}")).plain for n in (1, 2)]
     assert shown == ["…-00599-f18891", "…-00599-f18892"]
     assert all(len(each) == column.width for each in shown)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_moment_that_is_shown_is_told_in_full(width: int) -> None:
+    now = datetime(2026, 11, 24, 23, 18, tzinfo=UTC)
+    told = Context(env="dev", ledger="ledger.db", writing=600.0, link="live", age=0.0, now=now,
+                   at="2026-11-24T23:08:26.000000Z")  # fmt: skip
+    line = header(told, width).plain
+    assert "AT 2026-11-24T23:08:26Z" in line
+    assert "● live 0s" in line
+    assert ("23:18:00 UTC" in line) == (width == 100)
