@@ -65,6 +65,8 @@ class View(Asking):
 
     def on_mount(self) -> None:
         """Read for the first time."""
+        for pane in self.panes[1:]:
+            pane.turn("empty", "nothing is chosen")
         self.list.turn("loading", f"reading the {self.TITLE.lower()} …")
         self.lay_out()
         self.reload()

@@ -73,6 +73,7 @@ async def test_empty_project_says_what_to_do(tmp_path: Path, run_console: Any) -
                 assert desk.app.view.list.state == "empty", key
                 assert "there are no traces at" in desk.app.view.list.message
                 assert "spine serve" in desk.app.view.list.message
+                assert all(pane.state == "empty" and pane.message for pane in desk.app.view.panes), "no pane is blank"
             assert not desk.app._notifications, "nothing failed"
             await desk.press("7")
             assert "1 of 1" in desk.text()
