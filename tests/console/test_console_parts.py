@@ -13,6 +13,7 @@ from textual.app import App, ComposeResult
 
 from console import filter as filters
 from console.charts import heat, tables
+from console.grid import Head, grid
 from console.incident_text import request_columns
 from console.jobs import Jobs, Outcome
 from console.jump import Jump, parse
@@ -21,7 +22,9 @@ from console.safe import cut, folded, row, safe, strip
 from console.shell import Context, header
 from console.table import Column, Table
 from console.theme import Palette
+from console.traffic_tabs import shadow
 from core.report import Count
+from core.routereport import ShadowReport, Square
 
 
 class Bench(App[None]):
@@ -255,3 +258,23 @@ def test_the_moment_that_is_shown_is_told_in_full(width: int) -> None:
     assert "AT 2026-11-24T23:08:26Z" in line
     assert "● live 0s" in line
     assert ("23:18:00 UTC" in line) == (width == 100)
+
+
+@pytest.mark.parametrize("width", [34, 44, 60])
+def test_a_name_gives_way_before_a_column_goes_and_takes_what_is_left(width: int) -> None:
+    heads = (Head("name", least=10), Head("n", right=True), Head("why", rank=2), Head("who", rank=1))
+    rows = [[safe("a name of twenty-four c."), safe("12,345"), safe("because it is"), safe("ada")]]
+    lines = [line.plain for line in grid(heads, rows, width)]
+    assert all(len(line) <= width for line in lines[:2])
+    assert "12,345" in lines[1]
+    assert ("because it is" in lines[1]) == (width > 34)
+    assert lines[1].startswith({34: " a name of twent", 44: " a name o", 60: " a name of twenty-four c."}[width])
+    assert ("without why" in lines[-1]) == (width == 34)
+
+
+def test_the_pairs_of_a_shadow_fit_where_there_is_one_column() -> None:
+    square = Square(bucket="verb=" + "x" * 40, both=1_234, only_live=12, only_shadow=3, neither=4, p=0.03)
+    lines = shadow(ShadowReport(pairs=square, buckets=(square,)), 58)
+    table = [line for line in lines if "verb=" in line.plain]
+    assert len(table) == 2
+    assert all(line.cell_length <= 58 and line.plain.rstrip().endswith("0.03") for line in table)
