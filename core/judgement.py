@@ -12,7 +12,6 @@ from typing import Literal
 import msgspec
 
 from core.sequential import FEW_UNITS, Difference, Sums, difference, sums
-from core.text import counted
 from core.traffic import FULL, Guard
 from miniobserve.evidence import Said, Unit
 
@@ -145,5 +144,6 @@ def milliseconds(found: Difference) -> str:
 def _too_few(stable: Side, candidate: Side) -> str:
     name, units = min((("stable", stable.quality.units), ("canary", candidate.quality.units)), key=lambda each: each[1])
     if units < FEW_UNITS:
-        return f"{counted(units, 'learner')} measured in the {name} arm; {FEW_UNITS} are the fewest that tell anything"
+        some = "1 learner of the {} arm was" if units == 1 else f"{units} learners of the {{}} arm were"
+        return f"{some.format(name)} measured; {FEW_UNITS} are the fewest that tell anything"
     return "a few learners sent nearly all requests; what they share is not known yet"

@@ -43,8 +43,7 @@ def nanoseconds(moment: datetime | str) -> int:
 
 def after_ns(at: str) -> int:
     """The first UTC nanosecond since 1970 behind a ledger time, as the bound below which traces count as of then."""
-    when = datetime.fromisoformat(at)
-    return int(when.timestamp()) * 1_000_000_000 + (when.microsecond + 1) * 1_000
+    return nanoseconds(at) + 1_000
 
 
 def age(at: str, now: datetime) -> str:

@@ -19,7 +19,7 @@ from core.canary import consider
 from core.cli.run import main
 from core.settings import load
 from core.spine import Spine, create_ledger
-from core.times import of_ns
+from core.times import nanoseconds, of_ns
 
 SIZE = (170, 44)
 LATER = console_seed.NOON + timedelta(minutes=10)

@@ -49,8 +49,12 @@ def test_silence_is_told_from_a_route_that_nobody_took() -> None:
     assert "/readyz" in verdict([]).reason
 
 
-def test_one_learner_is_one() -> None:
-    assert "1 learner measured in the canary arm" in verdict(units("stable", 100) + units("canary", 1)).reason
+def test_too_few_are_counted_in_words() -> None:
+    said = [verdict(units("stable", 100) + units("canary", few)).reason for few in (1, 2)]
+    assert [reason.split(" measured")[0] for reason in said] == [
+        "1 learner of the canary arm was",
+        "2 learners of the canary arm were",
+    ]
 
 
 def test_a_hint_of_slowness_holds_a_pass() -> None:
