@@ -13,7 +13,7 @@ import msgspec
 
 from console.safe import Line, cells, cut, row, safe
 from console.theme import Role
-from console.words import count
+from console.words import count, left_out
 
 _STEPS: tuple[tuple[float, Role], ...] = ((0.5, "heat0"), (0.8, "heat1"), (0.95, "heat2"), (0.995, "heat3"))
 _LABEL, _BAR = 20, 24
@@ -87,7 +87,7 @@ def matrix(
     if note:
         lines.append(safe(f" {note}", "faint"))
     if left:
-        lines.append(safe(f" {len(left)} more columns ({', '.join(left)}): zoom (z) or widen the window", "faint"))
+        lines.append(left_out(left))
     return lines
 
 

@@ -113,16 +113,19 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         self._now = now
         self._confirmed = confirmed
         self._doc = Doc()
+        self._foot = Lines(id="dialog-foot")
 
     def compose(self) -> ComposeResult:
-        """Title and text."""
+        """Title and text, and below it, whatever scrolls, what enter does."""
         with Vertical():
             yield Lines(id="dialog-title", base="bar")
             yield self._doc
+            yield self._foot
 
     def on_mount(self) -> None:
         """Draw."""
         self.query_one(Lines).show(lambda width: [fill(self._title(), safe("esc leaves it", "faint"), width)])
+        self._foot.show(self._says)
         self._doc.can_focus = False
         self.redraw()
         self.call_after_refresh(self.redraw)
@@ -135,7 +138,20 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         """Draw what was typed."""
         if self.is_mounted:
             self._doc.show(self.draw, top=False)
-            self._doc.styles.height = max(1, min(len(self._doc.lines), int(self.app.size.height * 0.96) - 3))
+            room = int(self.app.size.height * 0.96) - 3
+            told = self._says(self._doc.size.width)
+            self._foot.styles.height = len(told)
+            self._doc.styles.height = max(1, min(len(self._doc.lines), room - len(told)))
+            self._foot.refresh()
+            self.call_after_refresh(self._follow)
+
+    def _follow(self) -> None:
+        """Keep in sight what the keys go to."""
+        at = next((n for n, line in enumerate(self._doc.lines) if line.plain.startswith("▸")), 0)
+        top, room = self._doc.scroll_offset.y, self._doc.size.height
+        last = min(len(self._doc.lines) - 1, at + 2)
+        if not top <= at <= last < top + room:
+            self._doc.scroll_to(y=max(0, min(at, last - room + 1)), animate=False)
 
     def stop(self, why: str) -> None:
         """Send nothing any more, and say why."""
@@ -160,7 +176,7 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         lines += [safe(""), row(_mark(here), safe("the same without the console", "muted"), told)]
         command = command_of(plan, self.form.values)
         lines += [row(safe("  "), part) for part in folded(safe(command, limit=900), max(20, width - 4))]
-        return [*lines, safe(""), self._foot()]
+        return lines
 
     def _facts(self) -> list[tuple[str, Line]]:
         plan, values = self.plan, self.form.values
@@ -208,7 +224,10 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
         note = safe(f"   {wrong}", "warn") if editor.text else safe(f"   {hint or wrong}", "faint")
         return row(line, safe("· ", "faint"), editor.line(caret=here), note)
 
-    def _foot(self) -> Line:
+    def _says(self, width: int) -> Sequence[Line]:
+        return [safe(""), *folded(self._state(), max(20, width))]
+
+    def _state(self) -> Line:
         if self._sending:
             return safe("sending …", "accent")
         if self.stopped:

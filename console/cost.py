@@ -263,7 +263,7 @@ def _text(cost: Any) -> str:
     return " ".join(words).lower()
 
 
-_NONE = "no entries at this moment\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
+_NONE = "no entries are registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
 _FIELDS: dict[str, Callable[[Any], str]] = {
     "standing": lambda c: c.standing or "",
     "semver": lambda c: c.semver or "",

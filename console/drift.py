@@ -55,7 +55,7 @@ class DriftView(View):
 
     def reload(self) -> None:
         """Read the days again."""
-        self.ask("list", self._read, self._loaded)
+        self.ask("list", self._read, self._loaded, about=(self.desk.source.at,))
 
     def _read(self) -> Trend:
         plots.load()  # here, in the background, so that the first plot does not hold up the screen
@@ -76,7 +76,7 @@ class DriftView(View):
         if self.trend is None:
             return
         rows = self.trend.days[::-1]
-        self.show_rows(rows, tuple(_text(day) for day in rows), _FIELDS, _NONE if self.trend.counted else _UNREAD)
+        self.show_rows(rows, tuple(_text(day) for day in rows), _FIELDS, _NONE)
         if not self.trend.counted:
             self.list.describe(f"{self.list.aside}  traces unread: days without a report may be missing")
         if not self.table.order:
@@ -239,7 +239,6 @@ def _text(day: Any) -> str:
 
 _STATE = ("no report", "damaged")
 _LIST = "spine drift show --weeks 5200 --json"
-_UNREAD = "no day has a report, and the traces could not be read\n`spine traces list` says why; `r` tries again"
 _NONE = "no day had requests by this moment\nserve some (`spine serve`), then `spine drift report`"
 _FIELDS: dict[str, Callable[[Any], str]] = {
     "day": lambda d: d.day,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from console.safe import Line, cells, cut, folded, row, safe
+from console.grid import Head, grid
+from console.safe import Line, folded, row, safe
 from console.theme import Role
 from console.words import age, gate_word, heading, pairs, status
 from core.gatetable import HEAD, RIGHT, table
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from core.gating import Gated
     from core.position import Position
 
-_ROLES: dict[str, Role] = {"blocked": "bad", "warn": "warn", "ok": "good"}
-_LAST = ("95 % of now", "p", "before", "gained", "lost", "against", "may lose")
-"""Columns that are left out where there is no room, the first of them first."""
+_ROLES: dict[str, Role] = {"blocked": "bad", "warn": "warn"}
+_LAST = ("may lose", "against", "lost", "gained", "before", "p", "95 % of now")
+"""Columns that are left out where there is no room, the last of them first."""
 _NAME = 14
 """Fewest cells of a bucket's name."""
+_HEADS = tuple(
+    Head(title, right=title in RIGHT, rank=_LAST.index(title) + 1 if title in _LAST else 0,
+         least=_NAME if title == "bucket" else None)
+    for title in HEAD
+)  # fmt: skip
 
 
 def gate(position: Position, compared: Gated | None, now: datetime, width: int) -> list[Line]:
@@ -80,31 +86,5 @@ def _comparison(compared: Gated, width: int) -> list[Line]:
     listed = table(decision)
     if not listed:
         return lines
-    cut_to = _columns([line.cells for line in listed], width)
-    lines += [safe(""), _cells(HEAD, cut_to, "head")]
-    lines += [_cells(line.cells, cut_to, _ROLES[line.state] if line.state != "ok" else "") for line in listed]
-    if len(cut_to) < len(HEAD):
-        lines.append(safe(f" {len(HEAD) - len(cut_to)} more columns: zoom (z) or widen the window", "faint"))
-    return lines
-
-
-def _columns(rows: list[tuple[str, ...]], width: int) -> dict[int, int]:
-    """The columns there is room for, by their place, each with its width; the bucket's name gives way."""
-    wide = {n: max(cells(each[n]) for each in (HEAD, *rows)) for n in range(len(HEAD))}
-    name = HEAD.index("bucket")
-    full, wide[name] = wide[name], min(wide[name], _NAME)
-    for title in _LAST:
-        if _needed(wide) <= width:
-            break
-        del wide[HEAD.index(title)]
-    wide[name] = max(6, min(full, wide[name] + width - _needed(wide)))
-    return wide
-
-
-def _needed(wide: dict[int, int]) -> int:
-    return sum(wide.values()) + 2 * len(wide)
-
-
-def _cells(values: tuple[str, ...], wide: dict[int, int], role: Role) -> Line:
-    pieces = [cut(safe(values[n], role), room, right=HEAD[n] in RIGHT) for n, room in wide.items()]
-    return row(safe(" "), row(*pieces, gap=2))
+    rows = [[safe(cell, _ROLES.get(line.state, "")) for cell in line.cells] for line in listed]
+    return [*lines, safe(""), *grid(_HEADS, rows, width)]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from console.safe import Line, cells, cut, row, safe
+from console.words import left_out
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -19,21 +20,28 @@ class Head(msgspec.Struct, frozen=True):
     right: bool = False
     rank: int = 0
     """Where there is no room, the highest rank goes first; columns of rank 0 are cut instead."""
+    least: int | None = None
+    """Cells the column may be cut to before another one goes; None where others go first."""
 
 
 def grid(heads: Sequence[Head], rows: Sequence[Sequence[Line]], width: int, *, note: bool = True) -> list[Line]:
     """The head and the rows, as wide as what is in them, within ``width``; ``note`` names what is left out."""
     wide = {n: max([cells(head.title), *(each[n].cell_length for each in rows)]) for n, head in enumerate(heads)}
+    full = dict(wide)
+    for n, head in enumerate(heads):
+        wide[n] = wide[n] if head.least is None else min(wide[n], max(head.least, cells(head.title)))
     while _needed(wide) > width and any(heads[n].rank for n in wide):
         del wide[max(wide, key=lambda n: heads[n].rank)]
     while _needed(wide) > width and max(wide.values()) > 4:
         widest = max(wide, key=lambda n: wide[n])
         wide[widest] -= min(_needed(wide) - width, wide[widest] - 4)
+    for n in (n for n in wide if heads[n].least is not None):
+        wide[n] = min(full[n], max(wide[n], wide[n] + width - _needed(wide)))
     lines = [_line([safe(head.title, "head") for head in heads], heads, wide)]
     lines += [_line(each, heads, wide) for each in rows]
     left = [head.title for n, head in enumerate(heads) if n not in wide and head.title]
     if left and note:
-        lines.append(safe(f" without {', '.join(left)}: zoom (z) or widen the window", "faint"))
+        lines.append(left_out(left))
     return lines
 
 

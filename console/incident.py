@@ -67,8 +67,9 @@ class IncidentView(View):
 
     def reload(self) -> None:
         """Read the newest traces again."""
-        asked = dict(self._asked)
-        self.ask("list", lambda: self.desk.source.traces(asked), self._loaded)
+        asked, at = dict(self._asked), self.desk.source.at
+        about = (at, *sorted(asked.items()))
+        self.ask("list", lambda: self.desk.source.traces(asked), self._loaded, about=about)
 
     def _loaded(self, outcome: Outcome[Found]) -> None:
         if outcome.value is None:

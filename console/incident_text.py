@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from console.safe import Line, fill, row, safe
 from console.table import Column
 from console.words import age, dash, heading, milliseconds, pairs, status, tree, when
+from core.costwords import money
 from core.text import short
 from core.times import of_ns
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from core.incident import Walk
     from miniobserve.traces import Trace
 
+_ID = 14
+"""Cells of a request's id in a list."""
 NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
 NONE = "no requests yet\nstart the server with `spine serve`; each answer leaves a trace here"
 
@@ -55,8 +58,13 @@ def request_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
             right=True,
             rank=4,
         ),
-        Column(title="id", width=14, cell=lambda t: safe(t.request_id, "muted"), rank=2),
+        Column(title="id", width=_ID, cell=lambda t: safe(_end(t.request_id), "muted"), rank=2),
     )
+
+
+def _end(name: str) -> str:
+    """The end of an id, by which requests of the same hour are told apart."""
+    return name if len(name) <= _ID else f"…{name[1 - _ID :]}"
 
 
 def exchange(trace: Any) -> Line:
@@ -145,7 +153,7 @@ def trace_lines(trace: Trace) -> list[Line]:
             ("tokens", safe(f"{trace.input_tokens} in, {trace.output_tokens} out")),
             (
                 "cost",
-                safe(f"{trace.cost:.2e} {trace.currency}")
+                safe(money(trace.cost, trace.currency))
                 if trace.cost is not None
                 else safe("unknown: no rate was set", "muted"),
             ),

@@ -12,21 +12,27 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from core.errors import SpineError
+from core.errors import SpineError, Unavailable
 
 T = TypeVar("T")
 Fetch = Callable[[], Any]
 
 
+class Absent(Unavailable):
+    """What was to be read is not there, or not yet: nothing failed."""
+
+
 class Outcome(Generic[T]):
     """What a fetch gave: a value, or the failure with its way out."""
 
-    __slots__ = ("error", "hint", "value")
+    __slots__ = ("absent", "error", "hint", "value")
 
-    def __init__(self, value: T | None = None, error: str = "", hint: str = "") -> None:
+    def __init__(self, value: T | None = None, error: str = "", hint: str = "", *, absent: bool = False) -> None:
         self.value = value
         self.error = error
         self.hint = hint
+        self.absent = absent
+        """True where that is because nothing is there yet."""
 
     @property
     def ok(self) -> bool:
@@ -88,6 +94,6 @@ def attempt(fetch: Fetch) -> Outcome[Any]:
     try:
         return Outcome(fetch())
     except SpineError as error:
-        return Outcome(error=error.message, hint=error.hint)
+        return Outcome(error=error.message, hint=error.hint, absent=isinstance(error, Absent))
     except Exception as error:  # noqa: BLE001 -- anything a store or a workload can raise is shown, not fatal
         return Outcome(error=f"{type(error).__name__}: {error}", hint="`spine verify` checks all stores")

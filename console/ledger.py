@@ -16,7 +16,7 @@ from console.table import Column, Table
 from console.theme import Role
 from console.view import View, document
 from console.words import age, builtins, heading, pairs, status, tree, when
-from core.text import short
+from core.text import counted, short
 
 if TYPE_CHECKING:
     from core.ledger import Event
@@ -43,7 +43,7 @@ class LedgerView(View):
     def __init__(self) -> None:
         columns = (
             Column(title="#", width=7, cell=lambda e: safe(e.seq, "muted"), sort=lambda e: e.seq, right=True),
-            Column(title="event", width=12, cell=lambda e: safe(e.kind, _KINDS.get(e.kind, "")), sort=lambda e: e.kind),
+            Column(title="event", width=14, cell=lambda e: safe(e.kind, _KINDS.get(e.kind, "")), sort=lambda e: e.kind),
             Column(title="about", width=12, cell=about, grow=True),
             Column(title="actor", width=10, cell=lambda e: safe(e.actor, "muted"), sort=lambda e: e.actor, rank=2),
             Column(title="age", width=7, cell=lambda e: age(e.at, self.now()), right=True, rank=1),
@@ -57,7 +57,7 @@ class LedgerView(View):
 
     def reload(self) -> None:
         """Read the events again."""
-        self.ask("list", self.desk.source.events, self._loaded)
+        self.ask("list", self.desk.source.events, self._loaded, about=(self.desk.source.at,))
 
     def _loaded(self, outcome: Outcome[Entries]) -> None:
         if outcome.value is None:
@@ -118,7 +118,9 @@ class LedgerView(View):
             row(
                 safe(" "),
                 status("verified"),
-                safe(f"  {found.events:,} events, {found.evidence:,} pieces of evidence, hashed again"),
+                safe(
+                    f"  {counted(found.events, 'event')}, {counted(found.evidence, 'piece')} of evidence, hashed again"
+                ),
             )
         )
         return [*lines, *pairs([("head", safe(found.head))])]
@@ -194,6 +196,7 @@ def about(event: Any) -> Line:
         ]
     if sha:
         pieces.append(safe(short(sha), "muted"))
+    pieces += [safe(body[name], limit=40) for name in ("day", "result", "status") if isinstance(body.get(name), str)]
     told = body.get("reason") or body.get("text") or body.get("env") or body.get("variant") or ""
     pieces.append(safe(told, limit=120))
     return row(*(piece for piece in pieces if piece), gap=1)

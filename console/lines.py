@@ -65,13 +65,13 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self._draw: Callable[[int], Sequence[Line]] = lambda _width: ()
         self._lines: list[Line] = []
-        self._width = -1
+        self._room = Size()
         self.dimmed = False
 
     def show(self, draw: Callable[[int], Sequence[Line]], *, top: bool = True) -> None:
         """Draw these lines from now on; ``draw`` is given the width. ``top`` goes back to the first line."""
         self._draw = draw
-        self._width = -1
+        self._room = Size()
         if top:
             self.scroll_to(y=0, animate=False)
         self._layout_lines()
@@ -101,10 +101,14 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
         return strip(line, self.size.width, palette_of(self), "stale" if self.dimmed else "")
 
     def _layout_lines(self) -> None:
-        width = self.scrollable_content_region.width or self.size.width
-        if width == self._width or width <= 0:
+        """Fold to the width there is beside the scroll bar, where the lines are so many that one comes."""
+        room = self.size
+        if room == self._room or room.width <= 0:
             return
-        self._width = width
-        self._lines = [part for line in self._draw(width) for part in folded(line, width)]
-        self.virtual_size = Size(width, len(self._lines))
+        self._room = room
+        for width in (room.width, room.width - self.styles.scrollbar_size_vertical):
+            self._lines = [part for line in self._draw(width) for part in folded(line, width)]
+            self.virtual_size = Size(width, len(self._lines))
+            if len(self._lines) <= room.height:
+                break
         self.refresh()

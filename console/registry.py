@@ -86,7 +86,7 @@ class RegistryView(View):
 
     def reload(self) -> None:
         """Read the entries again."""
-        self.ask("list", self.desk.source.entries, self._loaded)
+        self.ask("list", self.desk.source.entries, self._loaded, about=(self.desk.source.at,))
 
     def _loaded(self, outcome: Outcome[Entries]) -> None:
         if outcome.value is None:
@@ -283,7 +283,7 @@ def _false_accepts(entry: Any) -> float:
     return entry.false_accept.ratio or 0.0 if entry.false_accept else 2.0
 
 
-_NONE = "no entries at this moment\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
+_NONE = "no entries are registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
 _FIELDS: dict[str, Callable[[Any], str]] = {
     "status": lambda e: f"{'production ' if e.production else ''}{e.status}",
     "semver": lambda e: " ".join(e.semvers),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from console.charts import bars, heat, tables
 from console.safe import Line, cut, row, safe
-from console.words import age, count, dash, entry_status, heading, pairs, size, tree, when
+from console.words import age, count, dash, entry_status, heading, pairs, tree, when
+from core.text import size
 
 if TYPE_CHECKING:
     from core.entries import Detail

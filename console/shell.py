@@ -5,7 +5,7 @@ Pure drawing from values. It does not know where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from math import ceil
 from typing import Literal
@@ -50,6 +50,8 @@ def header(context: Context, width: int) -> Line:
     old = "" if context.age is None else f" {_span(context.age)}"
     link = status(context.link, shown=f"{context.link}{old}")
     right = row(link, safe("   "), safe(f"{context.now:%H:%M:%S} UTC ", "muted"))
+    if left.cell_length + right.cell_length >= width:  # what moment is shown counts more than what time it is
+        right = row(link, safe(" "))
     return fill(left, right, width)
 
 
@@ -64,25 +66,45 @@ def crumbs(parts: Sequence[str], width: int) -> Line:
 
 
 def hints(actions: Sequence[tuple[Action, str | None]], screens: Sequence[tuple[str, str, bool]], width: int) -> Line:
-    """The screens, then the keys that hold now, those that change something apart; what cannot be done is grey."""
+    """The screens, then the keys that hold now, those that change something apart; what cannot be done is grey.
+
+    No key that changes something is left out, nor the one for help: where room is short they lose their titles.
+    """
     names = sum(cells(key) + cells(title) + 3 for key, title, _ in screens)
     changes = any(action.mutates for action, _ in actions)
     brief = names > width // 2 + 8 * (not changes)  # the keys need room too: then only the open screen is named
     pieces = [_screen(*screen, brief=brief) for screen in screens]
     used = 1 + sum(piece.cell_length + 2 for piece in pieces)
+    needed = [each for each in actions if each[0].mutates or each[0].id == "help"]
+    bare = _bare(needed, width - used)
     for number, (action, reason) in enumerate(actions):
-        key = show_key(action.keys[0])
         edge = number == 0 or action.mutates != actions[number - 1][0].mutates
-        room = cells(key) + cells(action.title) + 3 + 3 * edge
+        room = _room(action, bare) + 3 * edge
         if used + room > width:
             break
         pieces += [safe("│", "faint")] if edge else []
         strong: tuple[Role, Role] = ("warn", "warn") if action.mutates else ("key", "muted")
-        faint: tuple[Role, Role] = ("faint", "faint")
-        first, second = faint if reason is not None else strong
-        pieces.append(row(safe(key, first), safe(f" {action.title}", second)))
+        first, second = strong if reason is None else ("faint", "faint")
+        title = "" if action.id in bare else f" {action.title}"
+        pieces.append(row(safe(show_key(action.keys[0]), first), safe(title, second)))
         used += room
     return row(safe(" "), row(*pieces, gap=2))
+
+
+def _room(action: Action, bare: Collection[str]) -> int:
+    """Cells of a key, its title and what parts it from the next."""
+    return cells(show_key(action.keys[0])) + 2 + (0 if action.id in bare else cells(action.title) + 1)
+
+
+def _bare(actions: Sequence[tuple[Action, str | None]], room: int) -> set[str]:
+    """Ids of the changes that lose their title, so that each has a key: what cannot be done first, then the last."""
+    room -= 3 * len({action.mutates for action, _ in actions})
+    bare: set[str] = set()
+    for _, (action, _) in sorted(enumerate(actions), key=lambda each: (each[1][1] is None, -each[0])):
+        if sum(_room(each, bare) for each, _ in actions) <= room:
+            break
+        bare |= {action.id} if action.mutates else set()
+    return bare
 
 
 def _screen(key: str, title: str, here: bool, *, brief: bool) -> Line:

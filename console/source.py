@@ -16,9 +16,9 @@ import msgspec
 
 from console.traffic_source import TrafficSource
 from core.errors import Damaged, SpineError, Unavailable
-from core.ledger import Event, Head, Ledger, storage_errors
+from core.ledger import Event, Head, Ledger
 from core.text import short, visible
-from core.times import moment, nanoseconds
+from core.times import after_ns, moment
 
 if TYPE_CHECKING:
     from core.corpus import Search
@@ -159,12 +159,13 @@ class Source(TrafficSource):
         """The newest traces, with what was asked of arm, outcome, day, sha, text or a feature; up to the moment shown.
 
         Raises:
-            Unavailable: no server has written traces here yet, or they cannot be read.
+            Absent: there are no traces yet.
+            Unavailable: they cannot be read.
         """
         known = {name: value for name, value in asked.items() if name in ("arm", "outcome", "day", "sha", "text")}
         features = {name: value for name, value in asked.items() if name not in known}
-        before = None if self.at is None else nanoseconds(self.at) + 1000
-        with storage_errors():
+        before = None if self.at is None else after_ns(self.at)
+        with self.reading():
             return self._spine.traces.list(features=features, limit=PAGE, before_ns=before, **known)  # type: ignore[arg-type]
 
     def walk(self, request_id: str) -> Walk:
@@ -172,16 +173,25 @@ class Source(TrafficSource):
         return self._spine.incident(request_id)
 
     def drift(self) -> Trend:
-        """Every day with a drift report, or with requests and none."""
+        """Every day with a drift report, or with requests and none.
+
+        Raises:
+            Absent: there are neither reports nor traces.
+        """
         from core.drifttrend import trend
 
-        return trend(self._spine, at=self.at)
+        found = trend(self._spine, at=self.at)
+        if not found.days and not found.counted:
+            with self.reading():
+                self._spine.traces.list(limit=1)
+        return found
 
     def costs(self, now: datetime, step: Step) -> Costs:
         """What each entry's answers cost, every trace added up; ``step`` is told how far that is."""
         from core.costday import measured
 
-        return measured(self._spine, None, now, step, at=self.at)
+        with self.reading():
+            return measured(self._spine, None, now, step, at=self.at)
 
     def moment(self, text: str) -> str | None:
         """The time a person typed; None for ``now``."""

@@ -17,6 +17,7 @@ from console import traffic_text as texts
 from console.jobs import Outcome
 from console.lines import Doc
 from console.pane import Pane
+from console.safe import Line
 from console.table import Table
 from console.tail import Tail
 from console.view import THREE, View
@@ -59,8 +60,8 @@ class TrafficView(View):
         self.epoch: int | None = None
         """The epoch that was asked for; None for the one in force."""
         self._again = False  # a report that rests is wanted all the same
-        self._under_way: int | None = None
-        """The epoch whose report is being read: asking again would drop its answer, look after look."""
+        self._under_way: tuple[int, str | None] | None = None
+        """The epoch, and the moment, whose report is being read; it is not asked for twice."""
         self._failure: Outcome[Any] | None = None
 
     def compose(self) -> ComposeResult:
@@ -86,13 +87,13 @@ class TrafficView(View):
         """Look at the route again, and read more where it is due or shown."""
         source, epoch, clock = self.desk.source, self.epoch, self.desk.clock
         self._again = self._again or self.desk.reread
-        self.ask("list", lambda: source.traffic(epoch, clock()), self._looked)
+        self.ask("list", lambda: source.traffic(epoch, clock()), self._looked, about=(epoch, source.at))
         if self.beside.display or self._tab == "requests":
             self._ask_requests()
 
     def _ask_requests(self) -> None:
         source, until = self.desk.source, self._shown.until if self._shown else None
-        self.ask("requests", lambda: source.newest(until), self._came)
+        self.ask("requests", lambda: source.newest(until), self._came, about=(until, source.at))
 
     def _looked(self, outcome: Outcome[Traffic]) -> None:
         if outcome.value is None:
@@ -114,8 +115,9 @@ class TrafficView(View):
 
     def _ask_report(self, shown: Epoch) -> None:
         source, clock, known = self.desk.source, self.desk.clock, self._current
-        if self._under_way != shown.number and (known is None or self._again or known.rested(self.now())):
-            self._again, self._under_way = False, shown.number
+        asked = (shown.number, source.at)
+        if self._under_way != asked and (known is None or self._again or known.rested(self.now())):
+            self._again, self._under_way = False, asked
             self.ask("report", lambda: source.report(shown, clock), self._reported)
 
     def _reported(self, outcome: Outcome[Reading]) -> None:
@@ -154,8 +156,9 @@ class TrafficView(View):
 
     @property
     def _current(self) -> Reading | None:
-        number = self._shown.number if self._shown is not None else None
-        return self.reading if self.reading and self.reading.report.epoch == number else None
+        number, read = self._shown.number if self._shown is not None else None, self.reading
+        same = read is not None and (read.report.epoch, read.moment) == (number, self.desk.source.at)
+        return read if same else None
 
     @property
     def report(self) -> RouteReport | None:
@@ -165,7 +168,8 @@ class TrafficView(View):
     def refilter(self) -> None:
         """Apply the filter to the arms, with what was read of them last."""
         if self.traffic is not None:
-            decided = self._current.decision if self._current is not None else None
+            read = None if self.traffic.problem else self._current  # what cannot be read may have changed since
+            decided = read.decision if read is not None else None
             self.traffic = msgspec.structs.replace(self.traffic, decision=decided)
             rows = texts.arm_rows(self.traffic, self.report)
             self.show_rows(rows, tuple(texts.haystack(item) for item in rows), texts.FIELDS, _NONE)
@@ -205,17 +209,20 @@ class TrafficView(View):
 
     def _draw(self, tab: str, traffic: Traffic, *, top: bool) -> None:
         report, now = self.report, self.now()
-        lines = []
+        lines: list[Line] = []
+        body = cast("Doc", self.about.bodies[0])
         if tab == "comparison" and report is not None:
             lines = tabs.comparison(report, traffic)
         elif tab == "shadow" and report is not None and report.shadow is not None:
-            lines = tabs.shadow(report.shadow)
+            pairs = report.shadow
+            body.show(lambda width: tabs.shadow(pairs, width), top=top)
+            return
         elif tab == "ladder":
             lines = tabs.ladder(traffic)
         elif tab == "arm" and self.table.current is not None:
             lines = tabs.arm(self.table.current, traffic, now)
         if tab != "epochs":
-            cast("Doc", self.about.bodies[0]).show(lambda _width: lines, top=top)
+            body.show(lambda _width: lines, top=top)
 
     # moving -------------------------------------------------------------------------------------------
 
@@ -279,7 +286,7 @@ class TrafficView(View):
         """Names of what is under the cursor, and the headless twins."""
         body = self.pane.body
         epoch = self.epochs.current if body is self.epochs else self._shown
-        return tabs.copies(self.table.current, epoch, self.tail.under(body))
+        return tabs.copies(self.table.current, epoch, self.tail.under(body), self.desk.source.at)
 
     def export(self) -> tuple[str, Any] | None:
         """The report, as ``spine route report --json`` has it."""

@@ -7,20 +7,23 @@ Part of ``console.source``; it does not know a screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from console.jobs import Absent
 from core.canary import considered
 from core.epochs import Epoch, epochs
 from core.errors import SpineError
 from core.ledger import storage_errors
 from core.pace import pace
 from core.position import denied, route_denied
-from core.times import nanoseconds
+from core.text import visible
+from core.times import after_ns
 
 if TYPE_CHECKING:
     from core.canary import Decision
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 _REST = 10
 """A report rests this many times as long as it took to read."""
+_HOW = "`spine serve` writes them from its first answer on; where there were some, restore a backup"
 _TAIL = 60
 """Requests in a live list."""
 
@@ -49,7 +53,7 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     """Why the traces say nothing; empty where they do."""
     hint: str
     untraced: bool
-    """True where that is because no server was ever started here."""
+    """True where that is because there are none."""
     denied: dict[str, dict[str, str]]
     """SHA of each arm → verb → why it would be refused; the route's own verbs stand under nothing."""
 
@@ -60,6 +64,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     report: RouteReport
     decision: Decision | None
     """On the canary, where its epoch is in force now."""
+    moment: str | None = None
+    """The moment it is as of; None for now."""
     at: datetime
     took: timedelta
 
@@ -82,47 +88,60 @@ class TrafficSource:
         shown = next((each for each in found if each.number == epoch), found[0] if found else None)
         refused = {"": route_denied(state)}
         measured = None
-        problem = hint = ""
+        problem, hint, untraced = "", "", False
         if shown is not None:
             refused |= {arm.sha: denied(state, arm.sha, self._spine.settings.env) for arm in shown.route.arms}
             ended = shown.until or self.at
             try:
-                with storage_errors():
+                with self.reading():
                     moment = datetime.fromisoformat(ended) if ended is not None else now
                     measured = pace(self._spine.traces, shown.route, moment)
             except SpineError as error:
-                problem, hint = error.message, error.hint
-        untraced = bool(problem) and self._untraced()
+                problem, hint, untraced = error.message, error.hint, isinstance(error, Absent)
         return Traffic(
             epochs=found,
             shown=shown,
             pace=measured,
-            problem="no request has been traced yet" if untraced else problem,
-            hint="start the server with `spine serve`; each answer leaves a trace" if untraced else hint,
+            problem=problem,
+            hint=hint,
             untraced=untraced,
             denied=refused,
         )
 
-    def _untraced(self) -> bool:
-        url: str = self._spine.settings.traces
-        return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read the traces.
+
+        Raises:
+            Absent: there are none where the settings say they are.
+            Unavailable, Damaged: they cannot be read.
+        """
+        try:
+            with storage_errors():
+                yield
+        except SpineError as error:
+            url: str = self._spine.settings.traces
+            file = Path(url.removeprefix("sqlite:///"))
+            if not url.startswith("sqlite:///") or file.exists():
+                raise
+            raise Absent(f"there are no traces at {visible(str(file))}", _HOW) from error
 
     def newest(self, until: str | None) -> Found:
         """The newest traces, up to the moment shown or the end of an epoch."""
         ends = [at for at in (until, self.at) if at is not None]
-        before = nanoseconds(min(ends)) + 1000 if ends else None
-        with storage_errors():
+        before = after_ns(min(ends)) if ends else None
+        with self.reading():
             return self._spine.traces.list(limit=_TAIL, before_ns=before)
 
     def report(self, epoch: Epoch, clock: Callable[[], datetime]) -> Reading:
         """What the arms of an epoch did, as ``spine route report`` tells it, and what ``spine route show`` decides."""
         from core.routereport import route_report
 
-        began = clock()
-        with storage_errors():
-            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since)
+        began, moment = clock(), self.at
+        with self.reading():
+            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since, at=moment)
         decision = None
-        if epoch.until is None and self.at is None:
+        if epoch.until is None and moment is None:
             decision, _ = considered(lambda: self._spine.traces, epoch.route, epoch.since, began)
         ended = clock()
-        return Reading(report=report, decision=decision, at=ended, took=ended - began)
+        return Reading(report=report, decision=decision, moment=moment, at=ended, took=ended - began)

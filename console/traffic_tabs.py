@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from console.charts import spark
-from console.safe import Line, cut, row, safe
+from console.grid import Head, grid
+from console.safe import Line, row, safe
 from console.table import Column
 from console.theme import Role
 from console.traffic_text import ArmRow, actual, advice, model, set_share
@@ -18,7 +19,7 @@ from console.words import age, count, pairs, status, when
 from core.ladder import SIGNS, rungs
 from core.report import Count
 from core.routetable import difference_pairs, split_told
-from core.text import argument, short
+from core.text import argument, counted, short
 from core.times import age as age_of
 
 if TYPE_CHECKING:
@@ -131,9 +132,12 @@ def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
         facts += [("since", since), ("because", safe(f"{shown.verb}: {shown.reason}"))]
         facts += [("over", when(shown.until))] if shown.until is not None else []
     who = "of the requests, copied" if item.place == "shadow" else "of the learners"
-    came = (
-        row(actual(item), safe(f" % {who}", "muted")) if item.report is not None else safe("nobody knows yet", "muted")
-    )
+    if item.report is None:
+        came = safe("nobody knows yet", "muted")
+    elif not item.report.actual_bp:
+        came = safe("none came yet", "muted")
+    else:
+        came = row(actual(item), safe(f" % {who}", "muted"))
     facts += [("set", row(set_share(item), safe(" %"))), ("actual", came)]
     return pairs([*facts, *_pace(item, traffic), *(_did(item.report) if item.report is not None else [])])
 
@@ -154,7 +158,7 @@ def _did(found: ArmReport) -> Facts:
     times = " / ".join("–" if each is None else f"{1000 * each:.1f}" for each in (found.p50, found.p95, found.p99))
     said = ", ".join(f"{number:,} {name}" for name, number in found.feedback.items())
     return [
-        ("requests", safe(f"{found.requests:,} by {found.units:,} units in this epoch")),
+        ("requests", safe(f"{found.requests:,} by {counted(found.units, 'learner')} in this epoch")),
         ("p50/95/99", safe(f"{times} ms")),
         ("errors", count(Count(found.errors, found.requests))),
         ("graded right", count(found.graded) if found.graded.n else safe("nothing was graded", "muted")),
@@ -162,30 +166,29 @@ def _did(found: ArmReport) -> Facts:
     ]
 
 
-def shadow(report: ShadowReport) -> list[Line]:
+def shadow(report: ShadowReport, width: int) -> list[Line]:
     """Pairs of a live answer and its copy's, all of them and by feature."""
     whole = report.pairs
     if not whole.both + whole.only_live + whole.only_shadow + whole.neither:
         return [safe(" no request was graded on both sides yet", "muted")]
-    lines = [_square_head("both graded"), _square(whole)]
+    lines = grid(_heads("both graded"), [_square(whole)], width)
     lines.append(
         safe(" p: exact McNemar, each learner counted once by which side did better; true at one look", "muted")
     )
     if report.buckets:
-        lines += [safe(""), _square_head("feature"), *map(_square, report.buckets)]
+        lines += [safe(""), *grid(_heads("feature"), [_square(each) for each in report.buckets], width)]
         lines.append(safe(" of a feature, p is after Holm over all of them", "faint"))
     return lines
 
 
-def _square_head(name: str) -> Line:
-    titles = ("both right", "only live", "only shadow", "both wrong", "p")
-    return row(safe(" "), cut(safe(name, "head"), 22), *(cut(safe(t, "head"), 13, right=True) for t in titles))
+def _heads(name: str) -> list[Head]:
+    titles = (("both right", 2), ("only live", 0), ("only shadow", 0), ("both wrong", 1), ("p", 0))
+    return [Head(name), *(Head(title, right=True, rank=rank) for title, rank in titles)]
 
 
-def _square(found: Square) -> Line:
-    numbers = [f"{n:,}" for n in (found.both, found.only_live, found.only_shadow, found.neither)]
-    cells = [cut(safe(text), 13, right=True) for text in (*numbers, f"{found.p:.2g}")]
-    return row(safe(" "), cut(safe(found.bucket, limit=60), 22), *cells)
+def _square(found: Square) -> list[Line]:
+    numbers = (found.both, found.only_live, found.only_shadow, found.neither)
+    return [safe(found.bucket, limit=60), *(safe(f"{n:,}") for n in numbers), safe(f"{found.p:.2g}")]
 
 
 # epochs ---------------------------------------------------------------------------------------------------
@@ -219,7 +222,10 @@ def _lasted(epoch: Any) -> Line:
         return safe("?", "muted")
 
 
-def copies(item: ArmRow | None, epoch: Epoch | None, trace: Any) -> list[tuple[str, str]]:
+_TWINS = (("route", "show"), ("epochs", "epochs"))
+
+
+def copies(item: ArmRow | None, epoch: Epoch | None, trace: Any, at: str | None) -> list[tuple[str, str]]:
     """What can be copied, what is under the cursor first."""
     found: list[tuple[str, str]] = []
     if trace is not None:
@@ -227,7 +233,7 @@ def copies(item: ArmRow | None, epoch: Epoch | None, trace: Any) -> list[tuple[s
     if item is not None:
         found += [("sha", item.arm.sha), *([("semver", item.arm.semver)] if item.arm.semver else [])]
     if epoch is not None:
-        report = f"spine route report --epoch {epoch.number} --json"
-        found += [("report command", report), ("route command", "spine route show --json")]
-        found.append(("epochs command", "spine route epochs --json"))
+        then = f" --at {at}" if at is not None else ""
+        found.append(("report command", f"spine route report --epoch {epoch.number}{then} --json"))
+        found += [(f"{name} command", f"spine route {verb}{then} --json") for name, verb in _TWINS]
     return found

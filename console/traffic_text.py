@@ -165,6 +165,7 @@ def summary(traffic: Traffic, width: int) -> str:
         told.append("over")
     elif traffic.decision is not None:
         told.append(advice(traffic.decision, brief=width < 140))
+    told += ["no traces" if traffic.untraced else "traces unread"] if traffic.problem else []
     told.append(f"epoch #{shown.number}")
     if traffic.pace is not None and traffic.pace.quiet and shown.until is None:
         told.append("quiet")

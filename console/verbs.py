@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.plan import Plan
-from core.errors import BadInput
-from core.text import visible
 from core.traffic import FULL, weight_of
 
 if TYPE_CHECKING:
@@ -19,21 +17,13 @@ if TYPE_CHECKING:
 
 
 def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+    from core.promotion import read_attempt
+
     file = values.get("verdict", "").strip()
-    verdict = _verdict(spine, Path(file).expanduser()) if file else None
+    verdict = read_attempt(spine, Path(file).expanduser()) if file else None
     return spine.registry.promote(
         plan.sha, values["semver"], reason=values["reason"], verdict=verdict, expected=plan.seq, key=plan.key
     )
-
-
-def _verdict(spine: Spine, file: Path) -> Any:
-    from core.promotion import Attempt
-
-    try:
-        envelope = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
-    return Attempt(spine, envelope)
 
 
 def _plain(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:

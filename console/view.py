@@ -1,21 +1,19 @@
-"""What every screen has: panes side by side, a list first, a filter, and answers that come in late.
+"""What every screen has: panes side by side, a list first, a filter.
 
-A view asks the source through the app's jobs; an answer to an older question is dropped. It draws, sorts and
-filters; it does not decide anything about entries, and it opens no store.
+It draws, sorts and filters; it does not decide anything about entries, and it opens no store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from console import filter as filters
-from console.desk import Answer, Desk
-from console.jobs import Fetch, Outcome
+from console.asking import Asking
+from console.jobs import Outcome
 from console.lines import Doc
 from console.pane import Pane
 from console.table import Table
@@ -24,7 +22,7 @@ ONE, TWO, THREE = 1, 2, 3
 """How many panes there is room for."""
 
 
-class View(Horizontal):
+class View(Asking):
     """One screen of the console."""
 
     NAME = ""
@@ -55,13 +53,6 @@ class View(Horizontal):
         self.active = 0
         self.room = TWO
         self._none = ""
-        self._generations: dict[str, int] = {}
-        self._then: dict[str, Callable[[Outcome[Any]], None]] = {}
-
-    @property
-    def desk(self) -> Desk:
-        """The app."""
-        return cast("Desk", self.app)
 
     def compose(self) -> ComposeResult:
         """The panes."""
@@ -74,34 +65,11 @@ class View(Horizontal):
 
     def on_mount(self) -> None:
         """Read for the first time."""
+        for pane in self.panes[1:]:
+            pane.turn("empty", "nothing is chosen")
         self.list.turn("loading", f"reading the {self.TITLE.lower()} …")
         self.lay_out()
         self.reload()
-
-    # asking -----------------------------------------------------------------------------------------
-
-    def ask(self, slot: str, fetch: Fetch, then: Callable[[Outcome[Any]], None], *, rest: float = 0.0) -> None:
-        """Fetch in the background, then go on with the outcome, unless something newer was asked meanwhile."""
-        generation = self._generations.get(slot, 0) + 1
-        self._generations[slot] = generation
-        self._then[slot] = then
-
-        def done(outcome: Outcome[Any]) -> None:
-            self.post_message(Answer(slot, generation, outcome))
-
-        self.desk.jobs.submit(f"{self.NAME}.{slot}", fetch, done, rest=rest)
-
-    def forget(self, slot: str) -> None:
-        """Drop the answer to what was asked last."""
-        self._generations[slot] = self._generations.get(slot, 0) + 1
-
-    def on_answer(self, answer: Answer) -> None:
-        """Use an answer, where it is still wanted."""
-        answer.stop()
-        if answer.generation != self._generations.get(answer.slot):
-            return
-        self._then[answer.slot](answer.outcome)
-        self.desk.moved()
 
     # what a view has to say ---------------------------------------------------------------------------
 
@@ -203,11 +171,13 @@ class View(Horizontal):
         self.list.describe(f"{shown:,} of {total:,}{asked}{sort}")
 
     def lost(self, outcome: Outcome[Any], pane: Pane | None = None) -> None:
-        """A fetch failed: what is shown stays; where nothing is, the reason is."""
+        """A fetch failed: what is shown stays; where nothing is, the reason is. Nothing there yet is no failure."""
         target = pane or self.list
-        if target.state != "ready" or (isinstance(target.body, Table) and not target.body.rows):
-            target.turn("error", outcome.error, outcome.hint)
-        self.desk.failed(outcome)
+        bare = target.state != "ready" or (isinstance(target.body, Table) and not target.body.rows)
+        if bare:
+            target.turn("empty" if outcome.absent else "error", outcome.error, outcome.hint)
+        if not (bare and outcome.absent):
+            self.desk.failed(outcome)
 
     # panes ------------------------------------------------------------------------------------------
 

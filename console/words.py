@@ -51,7 +51,7 @@ def entry_status(entry: Any) -> Line:
     if entry.production:
         return status("production")
     if entry.arms:
-        return status("arm", shown=entry.arms[0])
+        return status("shadow" if entry.arms[0] == "shadow" else "arm", shown=entry.arms[0])
     return status(entry.status)
 
 
@@ -88,16 +88,6 @@ def when(at: str) -> Line:
     return safe(at[:19].replace("T", " ") + "Z" if len(at) > 19 else at)
 
 
-def size(number: int) -> str:
-    """Bytes in the unit people read."""
-    value = float(number)
-    for unit in ("B", "KB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
-
-
 def milliseconds(seconds: float) -> str:
     """A latency."""
     return f"{seconds * 1000:.1f} ms"
@@ -113,6 +103,11 @@ def pairs(items: Iterable[tuple[str, Line]], *, indent: int = 1) -> list[Line]:
     found = list(items)
     wide = max((len(name) for name, _ in found), default=0)
     return [row(safe(" " * indent), safe(f"{name:<{wide}}  ", "muted"), value) for name, value in found]
+
+
+def left_out(titles: Iterable[str]) -> Line:
+    """What a table says of columns there is no room for."""
+    return safe(f" without {', '.join(titles)}: zoom (z) or widen the window", "faint")
 
 
 def heading(text: str) -> list[Line]:

@@ -181,6 +181,7 @@ class Writing:
             return
         plan = outcome.value
         dialog = Confirm(plan, app.clock(), confirmed=lambda values: self.send(plan, values))
+        app.clear_notifications()  # one that lies over what enter does is a trap
         app.push_screen(dialog)
         for key, character in held:
             if key == "enter":  # nobody has seen yet what it would confirm

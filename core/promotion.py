@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.canonical import parse_json
+from core.dsse import MAX_BYTES
 from core.errors import BadInput, Damaged, Refused
 from core.grounds import AGAIN
 from core.keys import SigningKey, Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
@@ -101,6 +102,24 @@ def signed(
         issued=datetime.now(UTC),
     )
     return sign(stated, key)
+
+
+def read_attempt(spine: Spine, file: Path) -> Attempt:
+    """The signed verdict of a file, handed in for a promotion; more than an envelope may hold is not read.
+
+    Raises:
+        BadInput: there is no such file, or it cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            envelope = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
+    except OSError as error:
+        raise BadInput(
+            f"the verdict {visible(str(file), 120)} cannot be read: {error.strerror}", "give the file that was signed"
+        ) from error
+    return Attempt(spine, envelope)
 
 
 class Attempt:

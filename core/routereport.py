@@ -14,8 +14,9 @@ from core.gatestats import holm, mcnemar
 from core.judgement import Measure, Side, side
 from core.report import Count
 from core.sequential import SRM_ALARM, SRM_UNITS, Difference, difference, mismatch, welch_fixed_p
+from core.times import after_ns
 from core.traffic import FULL, Arm, Guard, Route
-from miniobserve.evidence import Evidence, Pair, Said, Unit, quantile
+from miniobserve.evidence import EVER, Evidence, Pair, Said, Unit, quantile
 
 MOST_BUCKETS = 40
 OUTCOMES = ("accepted", "dismissed", "revised")
@@ -96,16 +97,18 @@ class RouteReport(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowReport | None
 
 
-def route_report(evidence: Evidence, route: Route, since: str) -> RouteReport:
+def route_report(evidence: Evidence, route: Route, since: str, *, at: str | None = None) -> RouteReport:
     """Read the traces of an epoch and sum them up. Reads, and writes nothing.
 
     Args:
         evidence: the trace store's.
         route: the route the epoch opened.
         since: when that was, as the ledger writes it.
+        at: as of this moment, as the ledger writes it: requests that started later do not count; None for now.
     """
-    units, said, times = evidence.units(route.epoch), evidence.said(route.epoch), evidence.latencies(route.epoch)
-    copies = evidence.units(route.epoch, copies=True) if route.shadow else []
+    asked = route.epoch, EVER if at is None else after_ns(at)
+    units, said, times = evidence.units(*asked), evidence.said(*asked), evidence.latencies(*asked)
+    copies = evidence.units(*asked, copies=True) if route.shadow else []
     live = len({(unit.arm, unit.u) for unit in units})
     requests = sum(unit.n for unit in units)
     arms = []
@@ -123,7 +126,7 @@ def route_report(evidence: Evidence, route: Route, since: str) -> RouteReport:
         arms=tuple(arms),
         split=_split(route.learners, units) if compared else None,
         difference=_compared(route.stable, compared, units, said, horizon) if compared else None,
-        shadow=_shadow(evidence.pairs(route.epoch)) if route.shadow else None,
+        shadow=_shadow(evidence.pairs(*asked)) if route.shadow else None,
     )
 
 

@@ -45,6 +45,21 @@ def short(sha: str) -> str:
     return visible(sha[:12], 12)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 learner``, ``1,204 learners``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    amount = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("unreachable")
+
+
 def argument(text: str, flag: str = "") -> str:
     """A text as the end of a command line that somebody pastes: quoted, and no flag though it starts with ``-``.
 

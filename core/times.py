@@ -41,6 +41,11 @@ def nanoseconds(moment: datetime | str) -> int:
     return (when - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
+def after_ns(at: str) -> int:
+    """The first UTC nanosecond since 1970 behind a ledger time, as the bound below which traces count as of then."""
+    return nanoseconds(at) + 1_000
+
+
 def age(at: str, now: datetime) -> str:
     """How long ago a ledger time was, in one unit: ``40 s``, ``12 min``, ``3 h``, ``6 d``."""
     seconds = max(0.0, (now - datetime.fromisoformat(at)).total_seconds())

@@ -12,12 +12,12 @@ from core.backup import OPTIONAL, Part, backup
 from core.cli.check import checked
 from core.cli.parser import Verbs
 from core.cli.progress import working
-from core.cli.render import Out, size
+from core.cli.render import Out
 from core.errors import BadInput, Exit
 from core.restore import restore
 from core.settings import load
 from core.spine import Spine
-from core.text import visible
+from core.text import size, visible
 
 
 def command(verbs: Verbs) -> None:

@@ -77,7 +77,9 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_promote(args: argparse.Namespace, spine: Spine) -> int:
     """Promote an entry."""
-    verdict = _verdict(args.verdict, spine) if args.verdict is not None else None
+    from core.promotion import read_attempt
+
+    verdict = read_attempt(spine, args.verdict) if args.verdict is not None else None
     asked = {"override": args.override_gate, "expected": args.expect, "key": args.key}
     with working("hashing the bundle"):
         receipt = spine.registry.promote(args.ref, args.semver, reason=args.reason, verdict=verdict, **asked)
@@ -87,23 +89,6 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
     if not out.json and receipt.created and route is not None and route.epoch == receipt.seq + 1:
         out.line(f"#{route.epoch} routed {name_of(receipt.sha, args.semver)} all traffic: the first promotion")
     return code
-
-
-def _verdict(file: Path, spine: Spine) -> Any:
-    """What checks the signed verdict of a file."""
-    from core.dsse import MAX_BYTES
-    from core.promotion import Attempt
-
-    try:
-        with file.open("rb") as stream:
-            envelope = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
-    except OSError as error:
-        raise BadInput(
-            f"the verdict {visible(str(file), 120)} cannot be read: {error.strerror}", "give the file that was signed"
-        ) from error
-    return Attempt(spine, envelope)
 
 
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:

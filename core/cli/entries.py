@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from core.cli.parser import Verbs
-from core.cli.render import Cell, Out, percent, size
+from core.cli.render import Cell, Out, percent
 from core.cli.words import entry_status, entry_verdict, told
 from core.entries import Detail, Entry
 from core.errors import Exit
 from core.report import Count, EvalReport
 from core.spine import Spine
-from core.text import short, visible
+from core.text import short, size, visible
 from core.times import age, moment
 
 _HEAD = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")

@@ -15,11 +15,11 @@ from typing import Any
 from core.cli.failures import as_spine_error
 from core.cli.parser import Verbs
 from core.cli.progress import working
-from core.cli.render import Cell, Out, size
+from core.cli.render import Cell, Out
 from core.errors import Exit
 from core.settings import Settings, masked
 from core.spine import Spine
-from core.text import visible
+from core.text import counted, size, visible
 from miniobserve.sql import StorageError
 
 _PACKAGES = (
@@ -108,7 +108,7 @@ def _versions() -> dict[str, str]:
 def _stores(spine: Spine) -> Table:
     settings = spine.settings
     return {
-        "ledger": _store(settings.ledger, lambda: _counted(spine.ledger.head().seq, "event")),
+        "ledger": _store(settings.ledger, lambda: counted(spine.ledger.head().seq, "event")),
         "traces": _store(settings.traces, lambda: _traces(spine)),
         "mlflow": _store(settings.mlflow, lambda: ""),
         "cache": _folder(settings.cache, "bundle"),
@@ -119,7 +119,7 @@ def _stores(spine: Spine) -> Table:
 
 def _traces(spine: Spine) -> str:
     matched = spine.traces.list(limit=1).matched
-    return "over 10,000 traces" if matched is None else _counted(matched, "trace")
+    return "over 10,000 traces" if matched is None else counted(matched, "trace")
 
 
 def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
@@ -146,11 +146,7 @@ def _folder(path: Path, noun: str) -> dict[str, Any]:
         count = sum(1 for child in path.iterdir() if not child.name.startswith("."))
     except OSError as error:
         return {"where": str(path), "state": "unusable", "bytes": None, "holds": error.strerror or ""}
-    return {"where": str(path), "state": "ok", "bytes": None, "holds": _counted(count, noun)}
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return {"where": str(path), "state": "ok", "bytes": None, "holds": counted(count, noun)}
 
 
 def _row(name: str, store: dict[str, Any]) -> tuple[Cell | str, ...]:

@@ -150,16 +150,6 @@ def percent(k: int, n: int) -> str:
     return f"{k:,}/{n:,} {100 * k / n:.1f} %" if n else f"{k}/{n} –"
 
 
-def size(count: int) -> str:
-    """Bytes as people read them."""
-    amount = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    raise AssertionError("unreachable")
-
-
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x10000:

@@ -40,6 +40,7 @@ def command(verbs: Verbs) -> None:
         example="spine route report --md report.md",
     )  # fmt: skip
     report.add_argument("--epoch", type=count, metavar="N", help="the seq of a route event (default: the one in force)")
+    report.add_argument("--at", type=moment, metavar="TIME", help="as it was then, of the requests until then")
     report.add_argument("--md", type=Path, metavar="F", help="also write it as Markdown")
     rollouts.command(nested)
 
@@ -133,13 +134,14 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
     from core.routetable import lines, markdown
 
     out = Out.of(args)
-    state = spine.registry.state()
+    state = spine.registry.state(args.at)
     route = state.route if args.epoch is None else state.route_at(args.epoch)
     if route is None:
         missing = "nothing is routed yet" if args.epoch is None else f"#{args.epoch} is no route event"
         raise BadInput(missing, "`spine history` shows the events; those of kind routed and rolled_back open epochs")
     with working("reading the traces"), storage_errors():
-        report = route_report(spine.traces.evidence, route, spine.registry.events()[route.epoch - 1].at)
+        since = spine.registry.events()[route.epoch - 1].at
+        report = route_report(spine.traces.evidence, route, since, at=args.at)
     if args.md is not None:
         args.md.write_text(markdown(report), encoding="utf-8")
     if out.json:

@@ -10,12 +10,12 @@ import msgspec
 
 from core.cli.parser import Verbs, count
 from core.cli.progress import working
-from core.cli.render import Out, size
+from core.cli.render import Out
 from core.closing import export_days
 from core.errors import BadInput, Exit
 from core.ledger import storage_errors
 from core.spine import Spine
-from core.text import argument, short, visible
+from core.text import argument, short, size, visible
 from core.times import of_ns
 from miniobserve.traces import Trace
 

@@ -14,7 +14,8 @@ from miniobserve.archive import Archive
 from miniobserve.schema import slot_seconds
 from miniobserve.sql import Database, Params, StorageError
 
-_EVER = 2**63 - 1
+EVER = 2**63 - 1
+"""Later than every moment, UTC ns."""
 
 
 class Unit(NamedTuple):
@@ -74,7 +75,7 @@ class Evidence:
                     ) from error
             raise
 
-    def span(self, epoch: int, before_ns: int = _EVER) -> tuple[int, int] | None:
+    def span(self, epoch: int, before_ns: int = EVER) -> tuple[int, int] | None:
         """When the first and the last request of an epoch started (before a moment), UTC ns; None for none."""
         rows = self._read(
             "SELECT (SELECT MIN(started_ns) FROM answers WHERE epoch = ?),"
@@ -84,7 +85,7 @@ class Evidence:
         first, last = rows[0]
         return None if first is None or last is None else (int(first), int(last))
 
-    def units(self, epoch: int, before_ns: int = _EVER, *, copies: bool = False) -> list[Unit]:
+    def units(self, epoch: int, before_ns: int = EVER, *, copies: bool = False) -> list[Unit]:
         """Sums by arm and unit, of the requests that started before a moment; of their copies instead.
 
         They are the roll-up's less what started since, so a moment of late costs little, however long the epoch is.
@@ -109,7 +110,7 @@ class Evidence:
                 found.append(Unit(arm, u, int(n), int(failed), max(float(seconds), 0.0), int(graded), int(right)))
         return found
 
-    def said(self, epoch: int, before_ns: int = _EVER) -> list[Said]:
+    def said(self, epoch: int, before_ns: int = EVER) -> list[Said]:
         """Feedback by arm, unit and outcome, on requests that started before a moment."""
         rows = self._read(
             "SELECT a.arm, a.u, feedback.outcome, COUNT(*) FROM answers a"
@@ -119,37 +120,40 @@ class Evidence:
         )
         return [Said(row[0], row[1], row[2], int(row[3])) for row in rows]
 
-    def latencies(self, epoch: int) -> dict[str, list[tuple[float, int]]]:
-        """Arm → (seconds, count), ascending; seconds are right to within 2.2 %."""
+    def latencies(self, epoch: int, before_ns: int = EVER) -> dict[str, list[tuple[float, int]]]:
+        """Arm → (seconds, count), ascending, of requests that started before a moment; right to within 2.2 %."""
         rows = self._read(
-            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? GROUP BY arm, slot ORDER BY arm, slot", (epoch,)
+            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? AND started_ns < ?"
+            " GROUP BY arm, slot ORDER BY arm, slot",
+            (epoch, before_ns),
         )
         found: dict[str, list[tuple[float, int]]] = {}
         for arm, slot, count in rows:
             found.setdefault(arm, []).append((slot_seconds(slot), int(count)))
         return found
 
-    def pairs(self, epoch: int) -> list[Pair]:
-        """Graded pairs of a live answer and its copy's."""
+    def pairs(self, epoch: int, before_ns: int = EVER) -> list[Pair]:
+        """Graded pairs of a live answer and its copy's, of copies that started before a moment."""
         rows = self._read(
             "SELECT live.u, traces.features, live.graded, copy.graded, COUNT(*) FROM answers copy"
             " JOIN answers live ON live.request_id = copy.shadow_of"
             " JOIN traces ON traces.request_id = live.request_id"
-            " WHERE copy.epoch = ? AND copy.graded IS NOT NULL AND live.graded IS NOT NULL"
+            " WHERE copy.epoch = ? AND copy.started_ns < ? AND copy.graded IS NOT NULL AND live.graded IS NOT NULL"
             " GROUP BY live.u, traces.features, live.graded, copy.graded",
-            (epoch,),
+            (epoch, before_ns),
         )
-        return [Pair(r[0], r[1], bool(r[2]), bool(r[3]), int(r[4])) for r in rows] + self._closed_pairs(epoch)
+        live = [Pair(r[0], r[1], bool(r[2]), bool(r[3]), int(r[4])) for r in rows]
+        return live + self._closed_pairs(epoch, before_ns)
 
-    def _closed_pairs(self, epoch: int) -> list[Pair]:
+    def _closed_pairs(self, epoch: int, before_ns: int) -> list[Pair]:
         """The pairs whose traces left the live store, with their features where a file still has them."""
         rows = self._read(
             "SELECT live.request_id, live.u, live.graded, copy.graded FROM answers copy"
             " JOIN answers live ON live.request_id = copy.shadow_of"
             " LEFT JOIN traces ON traces.request_id = live.request_id"
-            " WHERE copy.epoch = ? AND copy.graded IS NOT NULL AND live.graded IS NOT NULL"
+            " WHERE copy.epoch = ? AND copy.started_ns < ? AND copy.graded IS NOT NULL AND live.graded IS NOT NULL"
             " AND traces.request_id IS NULL",
-            (epoch,),
+            (epoch, before_ns),
         )
         named = self._archive.features([row[0] for row in rows]) if self._archive is not None else {}
         counts = Counter((row[1], named.get(row[0], "|"), bool(row[2]), bool(row[3])) for row in rows)

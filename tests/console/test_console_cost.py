@@ -229,8 +229,8 @@ async def test_no_traces_and_no_entries(console: Any, spine: Spine, run_console:
     create_ledger(settings, "dev")
     with Spine(settings, readonly=True) as empty:
         async with run_console(Source(empty), screen="cost") as desk:
-            assert desk.app.view.list.state == "error"
-            assert "there is no database at" in desk.text()
+            assert desk.app.view.list.state == "empty"
+            assert "there are no traces at" in desk.text()
 
 
 # the drawing by itself ----------------------------------------------------------------------------------------

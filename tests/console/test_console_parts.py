@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,18 +13,24 @@ from textual.app import App, ComposeResult
 
 from console import filter as filters
 from console.charts import heat, tables
+from console.grid import Head, grid
+from console.incident_text import request_columns
 from console.jobs import Jobs, Outcome
 from console.jump import Jump, parse
+from console.lines import Doc
 from console.safe import cut, folded, row, safe, strip
+from console.shell import Context, header
 from console.table import Column, Table
 from console.theme import Palette
+from console.traffic_tabs import shadow
 from core.report import Count
+from core.routereport import ShadowReport, Square
 
 
 class Bench(App[None]):
     """A table and nothing else."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table | Doc) -> None:
         super().__init__()
         self.palette = Palette("dusk")
         self.table = table
@@ -221,3 +229,52 @@ def test_heat_map_heads_are_whole_words_on_as_many_lines_as_they_need() -> None:
     assert not any("…" in line for line in lines)
     narrow = [line.plain for line in heat(tables(buckets, {})[0][0], 20)]
     assert "past_participle" in narrow[-1], "a column that does not fit is named"
+
+
+async def test_a_document_that_gets_a_scroll_bar_is_folded_beside_it() -> None:
+    doc = Doc()
+    async with Bench(doc).run_test(size=(20, 5)) as pilot:
+        for many, room in ((3, 20), (30, 19), (2, 20)):
+            doc.show(lambda width, many=many: [safe("x" * width)] * many)
+            await pilot.pause()
+            assert [line.cell_length for line in doc.lines] == [room] * many
+            shown = "".join(part.text for part in doc.render_line(0))
+            assert shown.count("x") == room
+
+
+def test_ids_in_a_list_are_told_apart_by_their_end() -> None:
+    column = next(column for column in request_columns(lambda: datetime.now(UTC)) if column.title == "id")
+    shown = [column.cell(SimpleNamespace(request_id=f"req-1122-7-00599-f1889{n}")).plain for n in (1, 2)]
+    assert shown == ["…-00599-f18891", "…-00599-f18892"]
+    assert all(len(each) == column.width for each in shown)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_moment_that_is_shown_is_told_in_full(width: int) -> None:
+    now = datetime(2026, 11, 24, 23, 18, tzinfo=UTC)
+    told = Context(env="dev", ledger="ledger.db", writing=600.0, link="live", age=0.0, now=now,
+                   at="2026-11-24T23:08:26.000000Z")  # fmt: skip
+    line = header(told, width).plain
+    assert "AT 2026-11-24T23:08:26Z" in line
+    assert "● live 0s" in line
+    assert ("23:18:00 UTC" in line) == (width == 100)
+
+
+@pytest.mark.parametrize("width", [34, 44, 60])
+def test_a_name_gives_way_before_a_column_goes_and_takes_what_is_left(width: int) -> None:
+    heads = (Head("name", least=10), Head("n", right=True), Head("why", rank=2), Head("who", rank=1))
+    rows = [[safe("a name of twenty-four c."), safe("12,345"), safe("because it is"), safe("ada")]]
+    lines = [line.plain for line in grid(heads, rows, width)]
+    assert all(len(line) <= width for line in lines[:2])
+    assert "12,345" in lines[1]
+    assert ("because it is" in lines[1]) == (width > 34)
+    assert lines[1].startswith({34: " a name of twent", 44: " a name o", 60: " a name of twenty-four c."}[width])
+    assert ("without why" in lines[-1]) == (width == 34)
+
+
+def test_the_pairs_of_a_shadow_fit_where_there_is_one_column() -> None:
+    square = Square(bucket="verb=" + "x" * 40, both=1_234, only_live=12, only_shadow=3, neither=4, p=0.03)
+    lines = shadow(ShadowReport(pairs=square, buckets=(square,)), 58)
+    table = [line for line in lines if "verb=" in line.plain]
+    assert len(table) == 2
+    assert all(line.cell_length <= 58 and line.plain.rstrip().endswith("0.03") for line in table)

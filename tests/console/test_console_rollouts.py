@@ -315,3 +315,31 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(
         assert desk.app.reason(next(a for a in CHANGES if a.id == "weight")) is None
         await desk.press("j", "C")
         assert "a rollout is under way" in toasts(desk)
+
+
+async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes_something(
+    writable: Any, project: Path
+) -> None:
+    async with writable(screen="registry", size=(80, 24)) as desk:
+        last = desk.lines()[-1]
+        held = [action for action in CHANGES if desk.app.holds(action)]
+        assert len(held) > 5
+        shown = last.split("│")[1].split()
+        assert all(action.keys[0] in shown for action in held), last
+        assert "? help" in last
+        await desk.press("j", "C")
+        assert confirming(desk)
+        assert "enter does nothing yet" in desk.text()
+        form = desk.app.screen.form
+        form.at = form.stops[-1]
+        await desk.press("shift+tab", "tab")
+        assert desk.app.screen.plan.key in desk.text().split("spine route canary")[1]
+        write_note(project, "somebody else was quicker")
+        desk.app.look()
+        await desk.settle()
+        assert "the ledger moved from" in desk.text()
+
+
+def write_note(project: Path, text: str) -> None:
+    with console_seed.open_project(project) as opened:
+        opened.registry.note(text)

@@ -68,13 +68,15 @@ async def test_empty_project_says_what_to_do(tmp_path: Path, run_console: Any) -
             assert desk.lines()[0].startswith(" prod ▸ ledger.db ▸ READ-ONLY")
             await desk.press("2")
             assert "nothing is in production yet" in desk.text()
-            await desk.press("6")
-            assert desk.app.view.list.state == "error"
-            assert "there is no database at" in desk.text()
+            for key in "456":
+                await desk.press(key)
+                assert desk.app.view.list.state == "empty", key
+                assert "there are no traces at" in desk.app.view.list.message
+                assert "spine serve" in desk.app.view.list.message
+                assert all(pane.state == "empty" and pane.message for pane in desk.app.view.panes), "no pane is blank"
+            assert not desk.app._notifications, "nothing failed"
             await desk.press("7")
             assert "1 of 1" in desk.text()
-            await desk.press("exclamation_mark")
-            assert "spine init" in desk.text()
 
 
 async def test_filtered_to_nothing_says_of_how_many(console: Any) -> None:
@@ -236,3 +238,24 @@ async def test_without_colour_every_status_still_has_glyph_and_word(spine: Spine
         for shown in ("● production", "✖ tombstoned", "· pending", "○ promoted", "● live"):
             assert shown in text
         assert "▌" in text, "the cursor is a sign and not a colour alone"
+
+
+class Long(Source):
+    """Needs longer for a list than lies between two looks."""
+
+    def traces(self, asked: Any) -> Any:
+        threading.Event().wait(0.7)
+        return super().traces(asked)
+
+
+async def test_a_list_that_outlasts_a_look_is_shown_all_the_same(spine: Spine, run_console: Any) -> None:
+    async with run_console(Source(spine), interval=0.2) as desk:
+        desk.app.source = Long(spine)
+        await desk.pilot.press("6")
+        for _ in range(60):
+            await desk.pilot.pause(0.1)
+            if desk.app.view.list.state == "ready":
+                break
+        assert desk.app.view.list.state == "ready", "asked for at every look, its answer never was the newest"
+        desk.app.paused = True
+        await desk.settle()

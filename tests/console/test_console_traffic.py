@@ -19,7 +19,7 @@ from core.canary import consider
 from core.cli.run import main
 from core.settings import load
 from core.spine import Spine, create_ledger
-from core.times import nanoseconds
+from core.times import nanoseconds, of_ns
 
 SIZE = (170, 44)
 LATER = console_seed.NOON + timedelta(minutes=10)
@@ -254,11 +254,11 @@ async def test_without_traces_the_route_stands_and_the_way_out_is_told(
     async with console(screen="traffic") as desk:
         assert "30.00" in row_of(desk, "canary")
         assert desk.app.view.about.state == "empty"
-        assert "no request has been traced yet" in desk.text()
+        assert "there are no traces at" in desk.text()
         assert "spine serve" in desk.text()
         await desk.press("left_square_bracket")
         assert "▸requests" in desk.text()
-        assert "no request has been traced yet" in desk.text()
+        assert "there are no traces at" in desk.text()
 
 
 async def test_traces_that_cannot_be_read_are_an_error_and_the_route_stands(
@@ -338,3 +338,46 @@ async def test_a_report_that_outlasts_a_look_is_not_asked_for_again(
     async with run_console(source, screen="traffic", interval=0.3) as desk:
         assert "115/153" in row_of(desk, "stable")
         assert source.read == 1, "asked for at every look, its answer would never have been the newest"
+
+
+def test_a_report_of_a_moment_counts_the_requests_until_then(canary: None, told: Any, spine: Spine) -> None:
+    whole = told("route", "report")
+    since = whole["since"]
+    assert told("route", "report", "--at", since) == whole, "these requests are replayed ones, from before"
+    assert main(["route", "report", "--at", "2020-01-01"]) != 0, "nothing was routed then"
+    first, last = spine.traces.evidence.span(whole["epoch"]) or (0, 0)
+    source = Source(spine)
+    epoch = source.traffic(None, LATER).epochs[0]
+    source.at = of_ns((first + last) // 2)
+    reading = source.report(epoch, lambda: LATER)
+    assert reading.moment == source.at
+    rows = spine.traces.evidence._read(
+        "SELECT COUNT(*), MIN(slot) FROM answers WHERE epoch = ? AND shadow_of IS NULL AND started_ns <= ?",
+        (epoch.number, (first + last) // 2),
+    )
+    assert sum(arm.requests for arm in reading.report.arms) == rows[0][0]
+    assert 0 < rows[0][0] < sum(arm["requests"] for arm in whole["arms"])
+
+
+async def test_another_moment_reads_its_own_report(spine: Spine, canary: None, run_console: Any) -> None:
+    source = Slow(spine)
+    async with run_console(source, screen="traffic", clock=lambda: source.time, interval=3600) as desk:
+        assert source.read == 1
+        await desk.press("colon")
+        await desk.type(f"at {spine.registry.events()[-1].at}")
+        await desk.press("enter")
+        assert source.read == 2, "the report that was read is of now"
+
+
+async def test_traces_that_go_away_take_the_verdict_with_them(console: Any, canary: None, project: Path) -> None:
+    async with console(screen="traffic", size=(120, 36), interval=3600) as desk:
+        await desk.press(NEXT)
+        assert "▸ladder" in desk.text()
+        assert "unknown: " not in desk.text()
+        for file in (project / ".spine").glob("traces.db*"):
+            file.unlink()
+        desk.app.look()
+        await desk.settle()
+        assert "unknown: " in desk.text(), "a verdict on what was read before is one on nothing"
+        assert "no traces" in desk.lines()[2]
+        assert "115/153" in row_of(desk, "stable"), "numbers stay, with their age"

@@ -424,6 +424,9 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(tmp_path: Path, run_
             await fill(desk, reason="first", verdict=str(tmp_path / "nosuch"), name=sha[:12])
             assert "there is no verdict at" in desk.text()
             await desk.press("escape", "P")
+            await fill(desk, reason="first", verdict=str(tmp_path), name=sha[:12])
+            assert "cannot be read" in desk.text(), "said as the command says it"
+            await desk.press("escape", "P")
             await fill(desk, reason="first", verdict=str(file), name=sha[:12])
             assert "promoted v0.1.0" in toasts(desk)
             desk.app.look()

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from cli_world import HOSTILE
 from core.cli import progress
 from core.cli.incident import markdown
-from core.cli.render import Cell, Out, cell_width, harmless, percent, size
+from core.cli.render import Cell, Out, cell_width, harmless, percent
 from core.cli.tree import lines, mermaid
 from core.finding import QUESTIONS, Finding
 from core.incident import Walk
 from core.lineage import Hop
+from core.text import size
 from miniobserve.traces import Assignment, Trace
 
 FOREIGN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]")

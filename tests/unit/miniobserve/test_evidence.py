@@ -102,6 +102,10 @@ def test_feedback_latencies_and_span(kept: list[Trace], url: str) -> None:
     assert {row[:3]: row.n for row in found.said(9)} == expected
     times = found.latencies(9)
     assert sum(n for _, n in times["canary"]) == sum(at(n).epoch == 9 and at(n).arm == "canary" for n in range(100))
+    until = found.latencies(9, 1_050)
+    assert sum(n for _, n in until["canary"]) == sum(
+        t.assignment.epoch == 9 and t.assignment.arm == "canary" and t.started_ns < 1_050 for t in kept
+    )
     assert [value for value, _ in times["stable"]] == sorted(value for value, _ in times["stable"])
     assert found.span(9) == (1_001, 1_099)
     assert found.span(9, 1_050) == (1_001, 1_049)
@@ -121,6 +125,10 @@ def test_pairs(kept: list[Trace], url: str) -> None:
         if live.assignment.epoch == 9 and live.graded is not None:
             expected[live.assignment.u, f"|verb={live.features['verb']}|", live.graded, True] += 1
     assert {row[:4]: row.n for row in TraceReader.open(url).evidence.pairs(9)} == expected
+    copies = [t for t in kept if t.shadow_of is not None and t.assignment.epoch == 9]
+    middle = sorted(t.started_ns for t in copies)[len(copies) // 2]
+    until = TraceReader.open(url).evidence.pairs(9, middle)
+    assert 0 < sum(row.n for row in until) < sum(expected.values())
 
 
 def test_slots_are_right_to_within_a_fortieth() -> None:
