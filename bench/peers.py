@@ -28,8 +28,18 @@ def folder() -> Path | None:
         return FOLDER
     shutil.rmtree(FOLDER, ignore_errors=True)
     print(f"bench: installing {wanted.count('==')} packages of the peers, once, into {stamp.parent}", file=sys.stderr)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--target", str(FOLDER)]
-    if subprocess.run([*pip, "--requirement", str(LOCK)], stdout=sys.stderr, check=False).returncode:
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-qq",
+        "install",
+        "--no-deps",
+        "--target",
+        FOLDER,
+    ]
+    if subprocess.run([*pip, "--requirement", LOCK], stdout=sys.stderr, check=False).returncode:
         print("bench: the peers could not be installed; their lines say so, the others go on", file=sys.stderr)
         return None
     stamp.write_text(wanted, encoding="utf-8")

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from engines import PATH
 
@@ -28,16 +29,29 @@ def has_a_model() -> bool:
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the clone's state without its traces and runs, so that those are not touched."""
+    """A copy of the clone's state without its traces and runs, so that those are not touched.
+
+    All of its traffic goes to a model that stands alone: the peers load one bundle, and an adapter needs its parent's.
+    """
     ignored = shutil.ignore_patterns("traces.db*", "mlflow.db*", "mlartifacts", "bench", "dvc*")
     shutil.copytree(ROOT / ".spine", folder / ".spine", ignore=ignored)
+    entry = _told(folder, "show", "production")
+    while entry["parent_sha"]:
+        entry = _told(folder, "show", entry["parent_sha"])
+    if not entry["production"]:
+        _told(folder, "route", "single", entry["sha"], "--reason", "a model that stands alone")
     return folder
 
 
 def bundle(root: Path) -> Path:
     """The bundle of the entry in production."""
-    shown = subprocess.run([SPINE, "route", "show", "--json"], cwd=root, check=True, capture_output=True, text=True)
-    return root / ".spine" / "cache" / str(json.loads(shown.stdout)["arms"][0]["sha"])
+    return root / ".spine" / "cache" / str(_told(root, "route", "show")["arms"][0]["sha"])
+
+
+def _told(root: Path, *words: str) -> Any:
+    """What ``spine`` says with ``--json``."""
+    command = [SPINE, *words, "--json"]
+    return json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)
 
 
 def bodies(count: int) -> list[str]:
