@@ -20,15 +20,17 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import served
 from rows import Row, median, wall
 
 from core.settings import load
 from core.spine import Spine, create_ledger, open_spine
 
-ROOT = Path(__file__).resolve().parent.parent
 SPINE = str(Path(sys.executable).with_name("spine"))
 WEIGHTS = 3_500_000
 """Bytes of a bundle's weights: about the tutor's."""
+_LONGEST = 30.0
+"""Seconds until an entry that was routed to must have answered."""
 KEPT = 256 * 2**20
 """Bytes of the folder that is kept."""
 REPORT = {
@@ -136,7 +138,7 @@ def _once(words: list[str], root: Path) -> float:
 def _served(root: Path, url: str) -> Iterator[Row]:
     """From the start of `spine rollback` to the first answer by the entry gone back to; a client asks all the time."""
     what = "spine rollback → first answer of a running server"
-    if not (ROOT / ".spine" / "ledger.db").is_file():
+    if not served.has_a_model():
         yield Row(what, float("nan"), "ms", 2000, "make a model: ./run demo", None)
         return
     one, two = _two_models(root)
@@ -168,8 +170,7 @@ def _served(root: Path, url: str) -> Iterator[Row]:
 
 def _two_models(root: Path) -> tuple[str, str]:
     """A copy of this clone's state in which a second entry was promoted; (the first one, the second one)."""
-    left = shutil.ignore_patterns("traces.db*", "mlflow.db*", "mlartifacts", "dvc*", "bundles")
-    shutil.copytree(ROOT / ".spine", root / ".spine", ignore=left)
+    served.copied(root)
     with open_spine(root) as spine:
         one = spine.registry.resolve("production")
         folder = root / "second"
@@ -206,7 +207,10 @@ class _Client:
     def until(self, sha: str) -> float:
         """Wait for an answer by an entry and say when it came."""
         self._said.pop(sha, None)
+        end = time.perf_counter() + _LONGEST
         while (at := self._said.get(sha)) is None:
+            if time.perf_counter() > end:
+                raise SystemExit(f"bench: {sha[:12]} did not answer within {_LONGEST:g} s")
             time.sleep(0.0005)
         return at
 
