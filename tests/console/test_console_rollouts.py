@@ -12,9 +12,9 @@ import pytest
 import console_seed
 from console.actions import CHANGES
 from console.changes import Changes
-from console.confirm import Confirm
 from console.plan import command_of, problem, reached
 from console.source import Source
+from console_dialog import confirming, fill, toasts
 from core.cli.run import main
 from core.errors import Conflict, Refused
 from core.exposure import known_rate, worst
@@ -47,24 +47,6 @@ def stands(project: Path) -> tuple[Route, list[Event]]:
 
 def weights(project: Path) -> list[int]:
     return [arm.weight_bp for arm in stands(project)[0].arms]
-
-
-async def fill(desk: Any, **values: str) -> None:
-    """Type into the open dialog's fields, and press enter."""
-    form = desk.app.screen.form
-    for name, text in values.items():
-        form.at = name
-        form.editors[name].put("")
-        await desk.type(text)
-    await desk.press("enter")
-
-
-def confirming(desk: Any) -> bool:
-    return isinstance(desk.app.screen, Confirm)
-
-
-def toasts(desk: Any) -> str:
-    return " ".join(toast.message for toast in desk.app._notifications)
 
 
 # canary -----------------------------------------------------------------------------------------------

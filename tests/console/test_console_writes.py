@@ -19,9 +19,9 @@ import console_seed
 import console_world as world
 from console.actions import CHANGES
 from console.changes import Changes
-from console.confirm import Confirm
 from console.plan import Plan, command_of, next_semver, problem
 from console.source import Source
+from console_dialog import confirming, fill, toasts
 from core.cli.run import main
 from core.errors import Conflict, Refused
 from core.spine import Spine
@@ -59,24 +59,6 @@ def elsewhere(project: Path, text: str = "somebody else") -> None:
     """Somebody else writes into the ledger."""
     with console_seed.open_project(project) as spine:
         spine.registry.note(text)
-
-
-async def fill(desk: Any, **values: str) -> None:
-    """Type into the open dialog's fields, and press enter."""
-    form = desk.app.screen.form
-    for name, text in values.items():
-        form.at = name
-        form.editors[name].put("")
-        await desk.type(text)
-    await desk.press("enter")
-
-
-def confirming(desk: Any) -> bool:
-    return isinstance(desk.app.screen, Confirm)
-
-
-def toasts(desk: Any) -> str:
-    return " ".join(toast.message for toast in desk.app._notifications)
 
 
 # read-only is complete --------------------------------------------------------------------------------

@@ -1,0 +1,27 @@
+"""Filling the console's confirm dialog, and reading what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.confirm import Confirm
+
+
+async def fill(desk: Any, **values: str) -> None:
+    """Type into the open dialog's fields, and press enter."""
+    form = desk.app.screen.form
+    for name, text in values.items():
+        form.at = name
+        form.editors[name].put("")
+        await desk.type(text)
+    await desk.press("enter")
+
+
+def confirming(desk: Any) -> bool:
+    """Whether the dialog is open."""
+    return isinstance(desk.app.screen, Confirm)
+
+
+def toasts(desk: Any) -> str:
+    """Every message that is shown."""
+    return " ".join(toast.message for toast in desk.app._notifications)
