@@ -57,11 +57,6 @@ def fill(left: Content, right: Content, width: int) -> Content:
     return row(cut(left, room - 1), safe(" "), right)
 
 
-def tinted(content: Content, role: Role) -> Content:
-    """``content`` under a role that yields to what is styled already."""
-    return content.stylize_before(role) if role else content
-
-
 def folded(content: Content, width: int) -> list[Content]:
     """A line broken into lines that fit, at spaces where there are some; what follows stands under the value."""
     if content.cell_length <= width or width < _NARROWEST:

@@ -41,7 +41,8 @@ def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
 
 
 def _shadow(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    share = _typed(values) or FULL
+    typed = _typed(values)
+    share = FULL if typed is None else typed
     return spine.registry.route_shadow(
         plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key
     )

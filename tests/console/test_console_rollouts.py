@@ -16,7 +16,7 @@ from console.plan import command_of, problem, reached
 from console.source import Source
 from console_dialog import confirming, fill, toasts
 from core.cli.run import main
-from core.errors import Conflict, Refused
+from core.errors import BadInput, Conflict, Refused
 from core.exposure import known_rate, worst
 from core.ladder import ready
 from core.ledger import Event
@@ -252,6 +252,15 @@ def test_a_plan_is_sent_on_the_seq_it_was_made_on(spine: Spine, project: Path, s
         opened.registry.note("somebody else")
     with pytest.raises(Conflict):
         changes.carry_out(plan, {"weight": "", "reason": "x"})
+    assert stands(project)[0].strategy == "single"
+
+
+@pytest.mark.parametrize("verb", ["shadow", "canary"])
+def test_nothing_is_not_everything(spine: Spine, project: Path, shas: dict[str, str], verb: str) -> None:
+    plan = Changes(spine).plan(verb, shas["lora"])
+    assert problem(plan, "weight", "0") is not None
+    with pytest.raises(BadInput, match="0 is no weight here"):
+        Changes(spine).carry_out(plan, {"weight": "0", "reason": "x", "name": "v0.3.0"})
     assert stands(project)[0].strategy == "single"
 
 
