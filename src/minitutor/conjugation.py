@@ -13,6 +13,8 @@ REGULAR: Final = ("work", "play", "walk", "talk", "listen", "watch", "study", "f
 IRREGULAR: Final = ("be", "have", "do", "go", "come", "see", "eat", "write")
 VERBS: Final = REGULAR + IRREGULAR
 PERSONS: Final = ("1sg", "2sg", "3sg")
+"""The persons of the grid; English tells its plural ones from 2sg by the pronoun alone."""
+SPANISH_PERSONS: Final = (*PERSONS, "1pl", "3pl")
 
 _PAST: Final = {
     "have": "had",
@@ -38,11 +40,11 @@ BE_PAST: Final = {"1sg": "was", "2sg": "were", "3sg": "was"}
 
 
 class Spanish(msgspec.Struct, frozen=True):
-    """A Spanish verb: infinitive, yo/tú/él of present and preterite, participle, stem of the future."""
+    """A Spanish verb: infinitive, yo/tú/él/nosotros/ellos of present and preterite, participle, stem of the future."""
 
     infinitive: str
-    present: tuple[str, str, str]
-    past: tuple[str, str, str]
+    present: tuple[str, str, str, str, str]
+    past: tuple[str, str, str, str, str]
     participle: str
     future_stem: str
 
@@ -51,8 +53,8 @@ def _regular_ar(stem: str) -> Spanish:
     """A Spanish verb of the first conjugation that follows the rule."""
     return Spanish(
         f"{stem}ar",
-        (f"{stem}o", f"{stem}as", f"{stem}a"),
-        (f"{stem}é", f"{stem}aste", f"{stem}ó"),
+        (f"{stem}o", f"{stem}as", f"{stem}a", f"{stem}amos", f"{stem}an"),
+        (f"{stem}é", f"{stem}aste", f"{stem}ó", f"{stem}amos", f"{stem}aron"),
         f"{stem}ado",
         f"{stem}ar",
     )
@@ -60,7 +62,13 @@ def _regular_ar(stem: str) -> Spanish:
 
 SPANISH: Final = {
     "work": _regular_ar("trabaj"),
-    "play": Spanish("jugar", ("juego", "juegas", "juega"), ("jugué", "jugaste", "jugó"), "jugado", "jugar"),
+    "play": Spanish(
+        "jugar",
+        ("juego", "juegas", "juega", "jugamos", "juegan"),
+        ("jugué", "jugaste", "jugó", "jugamos", "jugaron"),
+        "jugado",
+        "jugar",
+    ),
     "walk": _regular_ar("camin"),
     "talk": _regular_ar("habl"),
     "listen": _regular_ar("escuch"),
@@ -68,21 +76,69 @@ SPANISH: Final = {
     "study": _regular_ar("estudi"),
     "finish": _regular_ar("termin"),
     "start": Spanish(
-        "empezar", ("empiezo", "empiezas", "empieza"), ("empecé", "empezaste", "empezó"), "empezado", "empezar"
+        "empezar",
+        ("empiezo", "empiezas", "empieza", "empezamos", "empiezan"),
+        ("empecé", "empezaste", "empezó", "empezamos", "empezaron"),
+        "empezado",
+        "empezar",
     ),
     "look": _regular_ar("mir"),
-    "want": Spanish("querer", ("quiero", "quieres", "quiere"), ("quise", "quisiste", "quiso"), "querido", "querr"),
+    "want": Spanish(
+        "querer",
+        ("quiero", "quieres", "quiere", "queremos", "quieren"),
+        ("quise", "quisiste", "quiso", "quisimos", "quisieron"),
+        "querido",
+        "querr",
+    ),
     # Turned round: what is liked is the subject, the one who likes stands in the clitic.
-    "like": Spanish("gustar", ("gusta",) * 3, ("gustó",) * 3, "gustado", ""),
-    "be": Spanish("estar", ("estoy", "estás", "está"), ("estuve", "estuviste", "estuvo"), "estado", "estar"),
-    "have": Spanish("tener", ("tengo", "tienes", "tiene"), ("tuve", "tuviste", "tuvo"), "tenido", "tendr"),
-    "do": Spanish("hacer", ("hago", "haces", "hace"), ("hice", "hiciste", "hizo"), "hecho", "har"),
-    "go": Spanish("ir", ("voy", "vas", "va"), ("fui", "fuiste", "fue"), "ido", "ir"),
-    "come": Spanish("venir", ("vengo", "vienes", "viene"), ("vine", "viniste", "vino"), "venido", "vendr"),
-    "see": Spanish("ver", ("veo", "ves", "ve"), ("vi", "viste", "vio"), "visto", "ver"),
-    "eat": Spanish("comer", ("como", "comes", "come"), ("comí", "comiste", "comió"), "comido", "comer"),
+    "like": Spanish("gustar", ("gusta",) * 5, ("gustó",) * 5, "gustado", ""),
+    "be": Spanish(
+        "estar",
+        ("estoy", "estás", "está", "estamos", "están"),
+        ("estuve", "estuviste", "estuvo", "estuvimos", "estuvieron"),
+        "estado",
+        "estar",
+    ),
+    "have": Spanish(
+        "tener",
+        ("tengo", "tienes", "tiene", "tenemos", "tienen"),
+        ("tuve", "tuviste", "tuvo", "tuvimos", "tuvieron"),
+        "tenido",
+        "tendr",
+    ),
+    "do": Spanish(
+        "hacer",
+        ("hago", "haces", "hace", "hacemos", "hacen"),
+        ("hice", "hiciste", "hizo", "hicimos", "hicieron"),
+        "hecho",
+        "har",
+    ),
+    "go": Spanish(
+        "ir", ("voy", "vas", "va", "vamos", "van"), ("fui", "fuiste", "fue", "fuimos", "fueron"), "ido", "ir"
+    ),
+    "come": Spanish(
+        "venir",
+        ("vengo", "vienes", "viene", "venimos", "vienen"),
+        ("vine", "viniste", "vino", "vinimos", "vinieron"),
+        "venido",
+        "vendr",
+    ),
+    "see": Spanish(
+        "ver", ("veo", "ves", "ve", "vemos", "ven"), ("vi", "viste", "vio", "vimos", "vieron"), "visto", "ver"
+    ),
+    "eat": Spanish(
+        "comer",
+        ("como", "comes", "come", "comemos", "comen"),
+        ("comí", "comiste", "comió", "comimos", "comieron"),
+        "comido",
+        "comer",
+    ),
     "write": Spanish(
-        "escribir", ("escribo", "escribes", "escribe"), ("escribí", "escribiste", "escribió"), "escrito", "escribir"
+        "escribir",
+        ("escribo", "escribes", "escribe", "escribimos", "escriben"),
+        ("escribí", "escribiste", "escribió", "escribimos", "escribieron"),
+        "escrito",
+        "escribir",
     ),
 }
 
@@ -108,6 +164,20 @@ def with_ed(verb: str) -> str:
     return verb + ("d" if verb.endswith("e") else "ed")
 
 
+def naive_third(verb: str) -> list[str]:
+    """The third person by the rule alone, where it is another word than the right one: *haves*, *gos*."""
+    naive = {"have": ["haves"], "do": ["dos"], "go": ["gos"]}
+    return naive.get(verb, [])
+
+
+def forms(verb: str) -> list[str]:
+    """Every word of a verb, right ones first, then what learners make by rule (*goed*, *haves*); the base is first."""
+    if verb == "be":
+        return ["be", "am", "is", "are", "was", "were", "been"]
+    right = [verb, third_person(verb), past(verb, "3sg"), participle(verb)]
+    return list(dict.fromkeys([*right, with_ed(verb), *naive_third(verb)]))
+
+
 def past(verb: str, person: str) -> str:
     """The past simple."""
     return BE_PAST[person] if verb == "be" else _PAST.get(verb) or with_ed(verb)
@@ -127,8 +197,8 @@ def present(verb: str, person: str) -> str:
 
 def spanish(verb: str, tense: str, person: str) -> str:
     """The cell in Spanish, without its pronoun; *like* turns round, as ``gustar`` does."""
-    word, at = SPANISH[verb], PERSONS.index(person)
-    clitic = ("me ", "te ", "le ")[at] if verb == "like" else ""
+    word, at = SPANISH[verb], SPANISH_PERSONS.index(person)
+    clitic = ("me ", "te ", "le ", "nos ", "les ")[at] if verb == "like" else ""
     if tense == "infinitive":
         return f"{word.infinitive}{clitic.strip()}"
     if tense == "present_simple":
@@ -136,8 +206,8 @@ def spanish(verb: str, tense: str, person: str) -> str:
     if tense == "past_simple":
         return clitic + word.past[at]
     if tense == "past_participle":
-        helper = "ha" if clitic else ("he", "has", "ha")[at]
+        helper = "ha" if clitic else ("he", "has", "ha", "hemos", "han")[at]
         return f"{clitic}{helper} {word.participle}"
     if clitic:
         return f"{clitic}gustará"
-    return word.future_stem + ("é", "ás", "á")[at]
+    return word.future_stem + ("é", "ás", "á", "emos", "án")[at]

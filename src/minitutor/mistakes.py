@@ -5,11 +5,11 @@ It does not know sentences. A cell no mistake fits (a regular verb's past) only 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from minitutor import conjugation, grid
 from minitutor.conjugation import BE_PAST, BE_PRESENT, IRREGULAR
-from minitutor.grid import Cell
 
 NONE: Final = "none"
 OVER_REGULARISED: Final = "over_regularised"
@@ -21,25 +21,41 @@ WRONG_BE: Final = "wrong_be_form"
 MISTAKES: Final = (OVER_REGULARISED, MISSING_S, EXTRA_S, PAST_FOR_PARTICIPLE, INFLECTED, WRONG_BE)
 
 
-def wrong_forms(cell: Cell) -> list[tuple[str, str]]:
-    """Every (mistake, wrong word) of a cell, in a fixed order; empty where none fits."""
-    verb, tense = cell.verb, cell.tense
+def right_form(verb: str, tense: str, person: str, *, bare: bool = False) -> str:
+    """The word that belongs there; ``bare`` after do, does or did, where the helper carries the tense."""
+    return verb if bare else grid.form(verb, tense, person)
+
+
+@cache
+def wrong_forms(verb: str, tense: str, person: str, *, bare: bool = False) -> dict[str, str]:
+    """Every wrong word of a cell with its mistake, in a fixed order; empty where no mistake fits."""
+    right = right_form(verb, tense, person, bare=bare)
+    found = dict.fromkeys(_inflected(verb), INFLECTED) if bare else _wrong(verb, tense, person)
+    return {word: mistake for word, mistake in found.items() if word != right}
+
+
+def _wrong(verb: str, tense: str, person: str) -> dict[str, str]:
     if tense == grid.PRESENT:
-        return _in_present(cell)
+        return _in_present(verb, person)
     if tense == grid.PAST:
         if verb == "be":
-            return [(WRONG_BE, word) for word in sorted(set(BE_PAST.values())) if word != cell.form]
-        return [(OVER_REGULARISED, conjugation.with_ed(verb))] if verb in IRREGULAR else []
+            return dict.fromkeys(sorted(set(BE_PAST.values())), WRONG_BE)
+        return {conjugation.with_ed(verb): OVER_REGULARISED} if verb in IRREGULAR else {}
     if tense == grid.PARTICIPLE:
         words = sorted({conjugation.past(verb, person) for person in BE_PAST})
-        return [(PAST_FOR_PARTICIPLE, word) for word in words if word != cell.form]
-    inflected = {conjugation.third_person(verb), conjugation.past(verb, "3sg")}
-    return [(INFLECTED, word) for word in sorted(inflected)]
+        regular = {conjugation.with_ed(verb): OVER_REGULARISED} if verb in IRREGULAR and verb != "be" else {}
+        return regular | dict.fromkeys(words, PAST_FOR_PARTICIPLE)
+    return dict.fromkeys(_inflected(verb), INFLECTED)
 
 
-def _in_present(cell: Cell) -> list[tuple[str, str]]:
-    if cell.verb == "be":
-        return [(WRONG_BE, word) for word in sorted(BE_PRESENT.values()) if word != cell.form]
-    if cell.person == "3sg":
-        return [(MISSING_S, cell.verb)]
-    return [(EXTRA_S, conjugation.third_person(cell.verb))]
+def _in_present(verb: str, person: str) -> dict[str, str]:
+    if verb == "be":
+        return dict.fromkeys(sorted(BE_PRESENT.values()), WRONG_BE)
+    if person == "3sg":
+        return {verb: MISSING_S} | dict.fromkeys(conjugation.naive_third(verb), OVER_REGULARISED)
+    return dict.fromkeys([conjugation.third_person(verb), *conjugation.naive_third(verb)], EXTRA_S)
+
+
+def _inflected(verb: str) -> list[str]:
+    """The words of a verb that never stand after *will*, *to*, *do*, *does* or *did*: all but its base."""
+    return [word for word in conjugation.forms(verb) if word != verb]

@@ -1,144 +1,176 @@
-"""The grid's oracle: which cell a sentence speaks of, and what its verb should be.
+"""The grid's reader: which verbs of a text the lesson covers, what each should be, and where each stands.
 
-It reads frames (subject, helpers, verb), not meanings: a sentence outside the grid's frames, or with words
-that contradict each other about its tense, is none of its business and gives ``None``. It does not know models.
+It reads frames (a subject, helpers, a verb), not meanings. A verb whose frame is not one of the grid's, or whose
+sentence contradicts itself about its tense, is none of its business. It decides what may be corrected; what is
+put there is decided by the model. It does not know models.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from minitutor import grid, mistakes
-from minitutor.conjugation import VERBS
+from minitutor import grid, mistakes, words
+from minitutor.frames import Place, joined, place_of, starts, verb_of
 from minitutor.grid import Cell
+from minitutor.subjects import Subject
+from minitutor.tokens import Token, sentences, tokens
 
-_ADVERBS: Final = "always|usually|often|never|sometimes|really|also|just|already|probably|still|soon|now"
-_FRAME: Final = re.compile(
-    rf"(?<![\w'’-])(?P<subject>I|[Yy]ou|[Hh]e|[Ss]he)"
-    rf"(?P<helper>(?:'ll| will| would like to"
-    rf"|(?: (?:{_ADVERBS}))? (?:wants?|needs?|hopes?|plans?|likes?|try|tries|have|has) to"
-    rf"| have| has)?)"
-    rf"(?P<adverbs>(?: (?:{_ADVERBS}))*) (?P<form>[a-z]+)(?![\w'’-])"
-)
-_BARE: Final = re.compile(r"(?P<subject>\w+)(?P<helper>) (?P<form>[a-z]+)(?![\w'’-])")
-"""The same place read without a helper: *have* is then the verb, as in "I have breakfast"."""
-_SENTENCE: Final = re.compile(r"[^.!?]+[.!?]*")
 _PAST_WORDS: Final = re.compile(r"\b(?:yesterday|last (?:week|night|year|summer|month|\w+day)|ago)\b", re.IGNORECASE)
-_FUTURE_WORDS: Final = re.compile(r"\b(?:tomorrow|next (?:week|year|month|summer))\b", re.IGNORECASE)
+_FUTURE_WORDS: Final = re.compile(r"\b(?:tomorrow|next (?:week|year|month|summer|\w+day))\b", re.IGNORECASE)
 _PRESENT_WORDS: Final = re.compile(r"\b(?:every (?:day|week|morning|evening)|on (?:Mondays|Sundays))\b", re.IGNORECASE)
-_NOT: Final = re.compile(r" not\b")
-_ASKING: Final = re.compile(
-    r"(?:^|[^\w'’])(?:do|does|did|will|would|can|could|shall|should|may|might|must|have|has|had|am|is|are|was|were)"
-    r"(?:n['’]t)? $",
-    re.IGNORECASE,
-)
-"""A helper before its subject: a question, whose verb is another form than a statement's."""
-_LEAD: Final = 12
-"""Characters before a subject that may hold such a helper."""
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A clause the grid knows: its cell, its subject, the word that stands there and where."""
+    """A verb the lesson covers: its cell and subject, what stands there and where, and what belongs there."""
 
     cell: Cell
     subject: str
+    person: str
+    """The grammatical person, plural ones apart: 1sg, 2sg, 3sg, 1pl or 3pl."""
     form: str
+    right: str
     at: int
     error_type: str
+    helper: bool = False
+    """Whether the text is rather about the verb that follows it: the *do* of *don't go*, the *want* of *want to go*."""
+
+    @property
+    def end(self) -> int:
+        """Where the word ends."""
+        return self.at + len(self.form)
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence of a text begins and ends, its mark with it and the space before it not."""
-    found = []
-    for match in _SENTENCE.finditer(text):
-        lead = len(match[0]) - len(match[0].lstrip())
-        if lead < len(match[0]):
-            found.append((match.start() + lead, match.end()))
-    return found
+def clauses(text: str) -> list[Parsed]:
+    """Every verb of a text that the lesson covers, in the order of their places."""
+    found = [clause for begin, end in sentences(text) for clause in _sentence(text, begin, end)]
+    return sorted(found, key=lambda clause: clause.at)
 
 
 def parse(text: str) -> Parsed | None:
-    """The clause of a text that is in the grid: the first wrong one, else the first."""
-    clauses = [clause for begin, end in sentences(text) for clause in _clauses(text, begin, end)]
-    return next((clause for clause in clauses if clause.error_type != mistakes.NONE), next(iter(clauses), None))
+    """The verb a text is about: the first wrong one, else the first that is no helper of another."""
+    return chosen(clauses(text))
+
+
+def chosen(found: Sequence[Parsed]) -> Parsed | None:
+    """Of the verbs of a text, the one it is about: the first wrong one, else the first that is no helper."""
+    wrong = [clause for clause in found if clause.error_type != mistakes.NONE]
+    right = [clause for clause in found if not clause.helper]
+    return next(iter(wrong or right or found), None)
 
 
 def oracle(text: str) -> str | None:
-    """The text with every clause of the grid put right; None where it has none."""
-    clauses = [clause for begin, end in sentences(text) for clause in _clauses(text, begin, end)]
-    for clause in reversed(clauses):
-        text = text[: clause.at] + clause.cell.form + text[clause.at + len(clause.form) :]
-    return text if clauses else None
+    """The text with every verb of the grid put right; None where it has none."""
+    found = clauses(text)
+    for clause in reversed(found):
+        text = text[: clause.at] + clause.right + text[clause.end :]
+    return text if found else None
 
 
-def _clauses(text: str, begin: int, end: int) -> list[Parsed]:
-    """The clauses of one sentence that are in the grid."""
-    found = []
-    for match in _FRAME.finditer(text, begin, end):
-        clause = _clause(match, text[begin:end])
-        if clause is None and match["helper"] in {" have", " has"}:
-            bare = _BARE.match(text, match.start())
-            clause = _clause(bare, text[begin:end]) if bare and match["form"] not in _participles() else None
-        if clause is not None:
-            found.append(clause)
+def _sentence(text: str, begin: int, end: int) -> list[Parsed]:
+    """The verbs of one sentence that are in the grid."""
+    found: list[Parsed] = []
+    before: Place | None = None
+    line = tokens(text, begin, end)
+    for at, token in enumerate(line):
+        verb = verb_of().get(token.low)
+        if verb is None or not (token.raw.islower() or (token.raw.istitle() and starts(line, at))):
+            continue
+        place = place_of(line, at, verb) or joined(line, at, before)
+        clause = _clause(line, at, verb, place) if place else None
+        if place is None or clause is None:
+            continue
+        found.append(clause)
+        before = place
+        helper = _disagreeing(line, place)
+        if helper is not None:
+            found.append(helper)
     return found
 
 
-def _clause(match: re.Match[str], sentence: str) -> Parsed | None:
-    subject, form = match["subject"], match["form"]
-    person = grid.PERSON_OF[subject if subject == "I" else subject.lower()]
-    lead = match.string[max(0, match.start() - _LEAD) : match.start()]
-    if _NOT.match(match.string, match.end()) or _ASKING.search(lead):
-        return None
-    for tense in _tenses(match["helper"], person):
-        if not _agrees(tense, sentence):
+def _clause(line: Sequence[Token], at: int, verb: str, place: Place, *, helper: bool = False) -> Parsed | None:
+    """The verb as one of the grid, in the first of its possible tenses that knows the word."""
+    token, subject = line[at], place.subject
+    around = _around(line, at)
+    for tense in place.tenses:
+        if not _agrees(tense, around):
             continue
-        for verb in VERBS:
-            error = _words(verb, tense, person).get(form)
-            if error is not None:
-                return Parsed(grid.cells()[verb, tense, person], subject, form, match.start("form"), error)
+        right = mistakes.right_form(verb, tense, subject.person, bare=place.bare)
+        wrong = mistakes.wrong_forms(verb, tense, subject.person, bare=place.bare)
+        if token.low != right and token.low not in wrong:
+            continue
+        if verb == "be" and at + 1 < len(line) and line[at + 1].low == "n't" and right == "am":
+            return None  # there is no *amn't* to put there
+        return Parsed(
+            cell=grid.cells()[verb, tense, subject.person],
+            subject=_written(line, subject),
+            person=_grammatical(line, subject),
+            form=token.raw,
+            right=cased(right, token.raw),
+            at=token.begin,
+            error_type=wrong.get(token.low, mistakes.NONE),
+            helper=helper or (at + 1 < len(line) and line[at + 1].low == "to" and token.low in words.MATRIX),
+        )
     return None
 
 
-def _tenses(helper: str, person: str) -> tuple[str, ...]:
-    """The tenses a helper allows; none where it does not fit the person (*he have gone*)."""
-    words = helper.split()
-    if not words:
-        return (grid.PRESENT, grid.PAST)
-    if words[-1] in {"will", "'ll"}:
-        return (grid.FUTURE,)
-    if words[-1] == "to":
-        right = words[0] == "would" or words[-2].endswith("s") == (person == "3sg")
-        return (grid.INFINITIVE,) if right else ()
-    right = (words[-1] == "has") == (person == "3sg")
-    return (grid.PARTICIPLE,) if right else ()
+def _disagreeing(line: Sequence[Token], place: Place) -> Parsed | None:
+    """A verb's helper where it does not fit the subject (*he have gone*, *she don't go*): a verb of the grid itself."""
+    if place.helper is None:
+        return None
+    verb = verb_of()[line[place.helper].low]
+    own = Place(place.subject, (grid.PRESENT,))
+    found = _clause(line, place.helper, verb, own, helper=True)
+    return found if found is not None and found.error_type != mistakes.NONE else None
+
+
+def _around(line: Sequence[Token], at: int) -> str:
+    """The part of the sentence whose words of time speak about a verb: up to the next conjunctions."""
+    first, last = at, at
+    while first > 0 and line[first - 1].low not in words.CONJUNCTIONS - words.ADVERBS:
+        first -= 1
+    while last + 1 < len(line) and line[last + 1].low not in words.CONJUNCTIONS - words.ADVERBS:
+        last += 1
+    if first > 0 and line[first - 1].low in words.SUBORDINATE:
+        comma = next((n for n in range(first, last) if line[n].low == ","), None)
+        if comma is not None:
+            first, last = (first, comma) if at < comma else (comma, last)
+    return " ".join(token.low for token in line[first : last + 1])
 
 
 def _agrees(tense: str, text: str) -> bool:
     """Whether no word of the text says that it is another tense."""
-    past, future, present = (words.search(text) for words in (_PAST_WORDS, _FUTURE_WORDS, _PRESENT_WORDS))
+    past, future, present = (found.search(text) for found in (_PAST_WORDS, _FUTURE_WORDS, _PRESENT_WORDS))
     if tense == grid.PRESENT:
         return not past and not future
     if tense == grid.PAST:
         return not future and not (present and not past)
     if tense == grid.PARTICIPLE:
         return not past and not future
-    return not past
+    return tense != grid.FUTURE or not past
 
 
-@cache
-def _words(verb: str, tense: str, person: str) -> dict[str, str]:
-    """Each word a cell knows, right or wrong, with its error type."""
-    cell = grid.cells()[verb, tense, person]
-    return {word: error for error, word in mistakes.wrong_forms(cell)} | {cell.form: mistakes.NONE}
+def _written(line: Sequence[Token], subject: Subject) -> str:
+    """The subject as it is written."""
+    parts = [line[subject.first].raw]
+    for token in line[subject.first + 1 : subject.last + 1]:
+        parts += [token.gap, token.raw]
+    return "".join(parts)
 
 
-@cache
-def _participles() -> frozenset[str]:
-    """Every word that may stand after *have* or *has* as a verb, right or wrong."""
-    verbs = (_words(verb, grid.PARTICIPLE, "3sg") for verb in VERBS)
-    return frozenset(word for words in verbs for word in words)
+def _grammatical(line: Sequence[Token], subject: Subject) -> str:
+    """1pl for *we* and whatever is joined with *I*, 3pl for other plurals but *you*, else the grid's person."""
+    if not subject.plural:
+        return subject.person
+    held = {token.low for token in line[subject.first : subject.last + 1]}
+    if held & {"we", "i"}:
+        return "1pl"
+    return "2sg" if "you" in held else "3pl"
+
+
+def cased(word: str, like: str) -> str:
+    """A word with a capital where the other has one."""
+    return word[0].upper() + word[1:] if like[:1].isupper() else word

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minitutor import grid, mistakes
+from minitutor import conjugation, grid, mistakes
 
 # verb: he-form, past, participle; Spanish: infinitive, yo/tú/él present, past, participle, yo future.
 FORMS = """
@@ -67,20 +67,33 @@ def test_regularity() -> None:
 
 
 def test_mistakes_of_the_taxonomy() -> None:
-    cells = grid.cells()
-    assert mistakes.wrong_forms(cells["go", "past_simple", "3sg"]) == [("over_regularised", "goed")]
-    assert mistakes.wrong_forms(cells["go", "present_simple", "3sg"]) == [("missing_s", "go")]
-    assert mistakes.wrong_forms(cells["study", "present_simple", "1sg"]) == [("extra_s", "studies")]
-    assert mistakes.wrong_forms(cells["eat", "past_participle", "2sg"]) == [("past_for_participle", "ate")]
-    assert mistakes.wrong_forms(cells["see", "simple_future", "1sg"]) == [
-        ("inflected_after_will_to", "saw"),
-        ("inflected_after_will_to", "sees"),
-    ]
-    assert mistakes.wrong_forms(cells["be", "past_simple", "2sg"]) == [("wrong_be_form", "was")]
-    assert mistakes.wrong_forms(cells["work", "past_simple", "3sg"]) == []
+    wrong = mistakes.wrong_forms
+    assert wrong("go", "past_simple", "3sg") == {"goed": "over_regularised"}
+    assert wrong("go", "present_simple", "3sg") == {"go": "missing_s", "gos": "over_regularised"}
+    assert wrong("study", "present_simple", "1sg") == {"studies": "extra_s"}
+    assert wrong("eat", "past_participle", "2sg") == {"ate": "past_for_participle", "eated": "over_regularised"}
+    after_will = dict.fromkeys(["sees", "saw", "seen", "seed"], "inflected_after_will_to")
+    assert wrong("see", "simple_future", "1sg") == after_will
+    assert wrong("see", "past_simple", "1sg", bare=True) == after_will
+    assert wrong("be", "past_simple", "2sg") == {"was": "wrong_be_form"}
+    assert wrong("work", "past_simple", "3sg") == {}
+    assert mistakes.right_form("go", "past_simple", "3sg") == "went"
+    assert mistakes.right_form("go", "past_simple", "3sg", bare=True) == "go"
 
 
 def test_no_mistake_is_a_right_form_of_its_cell() -> None:
-    found = [(cell, error, word) for cell in grid.cells().values() for error, word in mistakes.wrong_forms(cell)]
+    found = [
+        (cell, error, word)
+        for cell in grid.cells().values()
+        for word, error in mistakes.wrong_forms(cell.verb, cell.tense, cell.person).items()
+    ]
     assert {error for _, error, _ in found} == set(mistakes.MISTAKES)
     assert all(word != cell.form for cell, _, word in found)
+
+
+def test_we_and_they_have_a_spanish_of_their_own() -> None:
+    assert conjugation.spanish("go", "present_simple", "1pl") == "vamos"
+    assert conjugation.spanish("start", "past_simple", "3pl") == "empezaron"
+    assert conjugation.spanish("have", "simple_future", "3pl") == "tendrán"
+    assert conjugation.spanish("see", "past_participle", "1pl") == "hemos visto"
+    assert conjugation.spanish("like", "past_simple", "3pl") == "les gustó"

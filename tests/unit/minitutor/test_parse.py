@@ -33,20 +33,102 @@ def test_reads_a_cell(text: str, cell: str, error: str, right: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("I goed to the store.", "I went to the store."),
+        ("It work.", "It works."),
+        ("They goes home.", "They go home."),
+        ("Yesterday Łukasz eated an apple.", "Yesterday Łukasz ate an apple."),
+        ("美玲 goed to school.", "美玲 went to school."),
+        ("My brother's dog eat fish.", "My brother's dog eats fish."),
+        ("Anna's brothers was here.", "Anna's brothers were here."),
+        ("Last summer my little brother writed a letter.", "Last summer my little brother wrote a letter."),
+        ("The children goes to school.", "The children go to school."),
+        ("Two friends comes by bus.", "Two friends come by bus."),
+        ("Anna and Ben goes to school.", "Anna and Ben go to school."),
+        ("My brother and I was happy.", "My brother and I were happy."),
+        ("Everybody go home.", "Everybody goes home."),
+        ("James go to school.", "James goes to school."),
+        ("Mr. Smith go to work.", "Mr. Smith goes to work."),
+        ("These books is good.", "These books are good."),
+        ("He does not goes.", "He does not go."),
+        ("They didn't went to Kraków.", "They didn't go to Kraków."),
+        ("Did he went to school?", "Did he go to school?"),
+        ("doesn't she goes home?", "doesn't she go home?"),
+        ("Where does my brother goes?", "Where does my brother go?"),
+        ("How many books does he has?", "How many books does he have?"),
+        ("Will Otto's sister and his grandfather plays?", "Will Otto's sister and his grandfather play?"),
+        ("Have they ate?", "Have they eaten?"),
+        ("Was you at home?", "Were you at home?"),
+        ("Why is they late?", "Why are they late?"),
+        ("They wasn’t at home.", "They weren’t at home."),
+        ("He won't goes to school.", "He won't go to school."),
+        ("He don't go to school.", "He doesn't go to school."),
+        ("My brother have gone to work.", "My brother has gone to work."),
+        ("She have lived here for ten years.", "She has lived here for ten years."),
+        ("She's went home.", "She's gone home."),
+        ("He haves a dog.", "He has a dog."),
+        ("I wants to goes home.", "I want to go home."),
+        ("She has never went to Madrid since 2010.", "She has never gone to Madrid since 2010."),
+        ("When I came home, she eated the soup.", "When I came home, she ate the soup."),
+        ("I like football and my brother like tennis.", "I like football and my brother likes tennis."),
+        ("He walked home and eated a cake.", "He walked home and ate a cake."),
+        ("He often does the cooking and my parents likes it.", "He often does the cooking and my parents like it."),
+        ("I am happy because he work here.", "I am happy because he works here."),
+    ],
+)
+def test_reads_the_frames_learners_write(text: str, right: str) -> None:
+    assert parse.oracle(text) == right
+    assert parse.oracle(right) == right
+    read = parse.parse(text)
+    assert read is not None
+    assert read.error_type != "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The school play was good.",
+        "It is true that the dog walks home.",
+        "I saw my sister go home.",
+        "He goes to work by bus.",
+        "My father and my mother like to walk.",
+        "I like my brother and he likes me.",
+        "My news is good.",
+        "He looks like a star.",
+    ],
+)
+def test_right_sentences_are_right(text: str) -> None:
+    assert parse.oracle(text) == text
+
+
+def test_after_do_the_tense_is_the_helpers_and_the_mistake_an_inflected_verb() -> None:
+    for text, tense in (("He didn't went.", "past_simple"), ("Does she goes?", "present_simple")):
+        read = parse.parse(text)
+        assert read is not None
+        assert (read.cell.tense, read.error_type, read.right) == (tense, "inflected_after_will_to", "go")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
-        "The weather is nice.",
+        "Nice weather today.",
         "Yesterday he go home.",
-        "He does not go.",
         "He gone home.",
-        "They goes home.",
         "he",
         "He swims every day.",
         "Tomorrow he goed home.",
         "HE GOED HOME",
-        "Did he went to school?",
-        "doesn't she goes home?",
+        "Where he go?",
+        "If I were you, go home.",
+        "Dogs like bones.",
+        "Can he goes home?",
+        "There was a dog.",
+        "Let my brother go.",
+        "The dog in the park play.",
+        "Go home!",
+        "I isn't",
     ],
 )
 def test_leaves_alone_what_is_no_frame(text: str) -> None:

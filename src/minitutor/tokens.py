@@ -1,0 +1,66 @@
+"""A text as tokens: words, split at contractions (*did|n't*, *he|'ll*), numbers and marks, each with its place.
+
+Every character that is no token is space; nothing is changed, so places count in the text as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+_LETTER: Final = r"[^\W\d_][\u0300-\u036f]*"
+_TOKEN: Final = re.compile(
+    rf"(?P<not>n['’]t)(?!\w)"
+    rf"|(?P<short>['’](?:ll|ve|re|s|d|m))(?!\w)"
+    rf"|(?P<word>(?:{_LETTER})+?(?=n['’]t(?!\w))"
+    rf"|(?:{_LETTER})+(?:(?:['’](?!(?:ll|ve|re|s|d|m|t)(?!\w))|[-‐‑])(?:{_LETTER})+)*)"
+    rf"|(?P<number>\d[\d.,:]*\d|\d)"
+    rf"|(?P<mark>[^\w\s]|_)"
+)
+_END: Final = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|\n")
+_ABBREVIATION: Final = re.compile(
+    r"(?:^|[\s(])(?:mr|mrs|ms|dr|st|prof|no|vs|e\.g|i\.e|a\.m|p\.m|[A-Z])\.$", re.IGNORECASE
+)
+
+
+class Token(msgspec.Struct, frozen=True):
+    """One token: what is written, the same in lower case with straight quotes, and where it stands."""
+
+    raw: str
+    low: str
+    begin: int
+    end: int
+    gap: str
+    """What stands between it and the token before: space, or nothing."""
+    word: bool
+    """False for a mark."""
+    sentence_start: bool
+    """Whether it is the sentence's first word."""
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Where each sentence of a text begins and ends, with its closing mark and without the space before it."""
+    found, begin = [], 0
+    for match in _END.finditer(text):
+        if match[0] != "\n" and match[0].startswith(".") and _ABBREVIATION.search(text, begin, match.start() + 1):
+            continue
+        found.append((begin, match.end()))
+        begin = match.end()
+    found.append((begin, len(text)))
+    stripped = ((first + len(text[first:last]) - len(text[first:last].lstrip()), last) for first, last in found)
+    return [(first, last) for first, last in stripped if first < last]
+
+
+def tokens(text: str, begin: int, end: int) -> list[Token]:
+    """The tokens of one sentence."""
+    found: list[Token] = []
+    at, words = begin, 0
+    for match in _TOKEN.finditer(text, begin, end):
+        raw, word = match[0], match["mark"] is None
+        low, gap = raw.lower().replace("’", "'"), text[at : match.start()]
+        found.append(Token(raw, low, match.start(), match.end(), gap, word, word and not words))
+        words += word
+        at = match.end()
+    return found
