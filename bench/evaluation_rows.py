@@ -1,7 +1,7 @@
 """Evaluating a model: the NumPy engine against the same weights in eager PyTorch, with and without batching.
 
-The clone's first model answers part of the eval set. The peer decodes greedily with a key–value cache, one
-sentence at a time or those of a length together; both sides on one thread, their answers compared.
+The clone's first model answers part of the eval set. The peer scores the same forms, one
+sentence at a time or together; both sides on one thread, their answers compared.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rows() -> Iterator[Row]:
     figure, answers = _ours(BASE, sentences)
     equal = sum(own == other for own, other in zip(answers, peer["answers"], strict=True))
     what = f"evaluation of {ITEMS} items, {equal} answers as the peer's"
-    yield Row(what, figure, "/s", None, "eager torch, batched by length", ITEMS / peer["batched"], "more")
+    yield Row(what, figure, "/s", None, "eager torch, batched", ITEMS / peer["batched"], "more")
     yield Row("  the same", figure, "/s", None, "eager torch, one by one", ITEMS / peer["alone"], "more")
     if INT8.is_dir():
         int8, _ = _ours(INT8, sentences)

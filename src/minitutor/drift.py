@@ -5,11 +5,9 @@ It names values and counts nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
-_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+from minitutor.shapes import shaped
 
 Value = str | float | tuple[str, ...]
 
@@ -17,7 +15,8 @@ Value = str | float | tuple[str, ...]
 def values(text: str | None, features: Mapping[str, str], accepted: bool | None) -> dict[str, Value]:
     """The values of one text in the grid; words and length only where the text was kept.
 
-    Words stand for tokens: each bundle learned a tokenizer of its own, and days must stay comparable.
+    Tokens are what every bundle's model reads, before its own tokenizer: open words by their shape, so that a new name
+    is no drift.
     """
     if "verb" not in features:
         return {}
@@ -26,7 +25,7 @@ def values(text: str | None, features: Mapping[str, str], accepted: bool | None)
         "verb": features["verb"],
     }
     if text is not None:
-        found["token"] = tuple(_WORD.findall(text.lower()))
+        found["token"] = tuple(shaped(text).split())
         found["length"] = float(len(text.split()))
     if accepted is not None:
         found["label"] = "passed as right" if accepted else "corrected"

@@ -1,8 +1,8 @@
-"""The Mini-GPT in NumPy: a bundle's weights, the forward pass and its key–value cache.
+"""The Mini-GPT in NumPy: a bundle's weights and the forward pass.
 
 Every product is taken item by item at a shape that follows from the item alone (``np.matmul`` over a stack
 runs one GEMM an item), so an answer has the same bits alone and in any batch. BLAS is expected on one thread,
-which ``Tutor.load`` sees to. It does not know texts or how tokens are chosen.
+which ``Tutor.load`` sees to. It does not know texts or how a form is chosen.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from minitutor.weights import Weights
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -29,27 +30,6 @@ class Layer(msgspec.Struct, frozen=True):
     o: Floats
     fc: Floats
     proj: Floats
-
-
-class Cache:
-    """Keys and values of a batch, [layer, item, slot, head, d_head]; the last slot is never looked at."""
-
-    def __init__(self, shape: Shape, items: int, slots: int) -> None:
-        sizes = (shape.n_layers, items, slots + 1, shape.n_heads, shape.d_head)
-        self.keys: Floats = np.zeros(sizes, np.float32)
-        self.values: Floats = np.zeros(sizes, np.float32)
-
-    @property
-    def trash(self) -> int:
-        """The slot that padding is written to."""
-        slots: int = self.keys.shape[2]
-        return slots - 1
-
-    def of(self, items: list[int]) -> Cache:
-        """A copy of some items' part."""
-        part = object.__new__(Cache)
-        part.keys, part.values = self.keys[:, items], self.values[:, items]
-        return part
 
 
 class Engine:
@@ -95,28 +75,22 @@ class Engine:
                 "give a directory that `python -m minitutor train` wrote",
             ) from error
 
-    def hidden(self, ids: Ints, positions: Ints, slots: Ints, cache: Cache, seen: int) -> Floats:
-        """Run tokens [item, time] through the blocks, writing ``cache`` at ``slots``; states [item, time, d].
+    def hidden(self, ids: Ints, positions: Ints, sees: Bools) -> Floats:
+        """Run tokens [item, time] through the blocks; states [item, time, d].
 
-        A token attends to the slots up to its own, of the first ``seen``; RoPE turns by ``positions``.
+        ``sees`` [item, time, time] says which tokens each token attends to; RoPE turns by ``positions``.
         """
         items, time = ids.shape
         d, heads = self.shape.d_model, self.shape.n_heads
         cos, sin = self._cos[positions][:, :, None, None], self._sin[positions][:, :, None, None]
-        rows = np.arange(items)[:, None]
-        blind = (np.arange(seen) > slots[:, :, None])[:, None]
-        mask = np.where(blind, np.float32(-np.inf), np.float32(0))
+        mask = np.where(sees, np.float32(0), np.float32(-np.inf))[:, None]
         x: Floats = self.embed[ids]
-        for n, layer in enumerate(self.layers):
+        for layer in self.layers:
             qkv = (_normed(x, self.shape.norm_eps) @ layer.qkv).reshape(items, time, 3, heads, -1)
             qk = _turned(qkv[:, :, :2], cos, sin)
-            cache.keys[n, rows, slots] = qk[:, :, 1]
-            cache.values[n, rows, slots] = qkv[:, :, 2]
-            keys = cache.keys[n, :, :seen].transpose(0, 2, 3, 1)
-            scores = qk[:, :, 0].transpose(0, 2, 1, 3) @ keys
+            scores = qk[:, :, 0].transpose(0, 2, 1, 3) @ qk[:, :, 1].transpose(0, 2, 3, 1)
             scores += mask
-            weights = _softmax(scores)
-            mixed = weights @ cache.values[n, :, :seen].transpose(0, 2, 1, 3)
+            mixed = _softmax(scores) @ qkv[:, :, 2].transpose(0, 2, 1, 3)
             x += mixed.transpose(0, 2, 1, 3).reshape(items, time, d) @ layer.o
             x += _gelu(_normed(x, self.shape.norm_eps) @ layer.fc) @ layer.proj
         return x

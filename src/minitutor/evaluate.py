@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from minitutor import corpus, explain, pins
+from minitutor import corpus, explain, parse, pins
 from minitutor.corpus import Row
 from minitutor.problems import BadInput
 from minitutor.tutor import Tutor
 
-DECODING: Final = {"method": "greedy", "max_new_tokens": "sentence + 9"}
+DECODING: Final = {"method": "constrained", "lattice": "verb forms", "choice": "most likely"}
 _CHUNK: Final = 128
 
 
@@ -53,7 +53,10 @@ def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: by
     cells: dict[str, dict[str, dict[str, int]]] = {}
     wrong = passed = 0
     for item, output in zip(items, outputs, strict=True):
-        names = explain.buckets(item.verb, item.tense, item.person, item.error_type)
+        names = (
+            *explain.buckets(item.verb, item.tense, item.person, item.error_type),
+            f"vocabulary/{item.vocabulary}",
+        )
         right = output == item.correction
         n.update(names)
         k.update(names if right else ())
@@ -84,7 +87,7 @@ def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: by
         "failed": failed,
         "answers_sha256": digest.hexdigest(),
         "code": pins.code_version(root),
-        "views": views(buckets, total) | {"verb_by_tense": cells},
+        "views": views(buckets, total) | {"verb_by_tense": cells, **covered(items, outputs)},
         "runtime": {"seconds": round(seconds, 3), **pins.versions("numpy", "tokenizers")},
     }
 
@@ -105,7 +108,22 @@ def views(buckets: dict[str, dict[str, int]], total: dict[str, int]) -> dict[str
         "conjugation_accuracy_by_tense": by("tense"),
         "conjugation_accuracy_by_person": by("person"),
         "conjugation_accuracy_by_error": by("error"),
+        "conjugation_accuracy_by_vocabulary": by("vocabulary"),
     }
+
+
+def covered(items: Sequence[Row], outputs: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many items the lesson covers, and how many of all their verbs stand right in the answers.
+
+    An answer replaces words and adds none, so each word that differs from the correction is one verb that is wrong.
+    """
+    verbs = wrong = known = 0
+    for item, output in zip(items, outputs, strict=True):
+        found = len(parse.clauses(item.text))
+        known += found > 0
+        verbs += max(found, 1)
+        wrong += sum(one != other for one, other in zip(output.split(), item.correction.split(), strict=True))
+    return {"in_scope": {"k": known, "n": len(items)}, "verbs_right": {"k": verbs - wrong, "n": verbs}}
 
 
 def _root(path: Path) -> Path:

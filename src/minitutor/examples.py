@@ -1,8 +1,8 @@
-"""Training examples: a row as token ids, the weight of each token, and the order of batches.
+"""Training examples: a verb's prompt and the form that belongs there, as token ids, and the order of batches.
 
-Some examples have random tokens in their complement, or in the place of a right verb, the same in sentence
-and correction: so the model learns to repeat what it has nothing to say about, words it never saw among
-them, instead of learning the corpus' phrases by heart. It does not know tensors.
+Each time an example is drawn, tokens after its verb may be random, so that a form is learned from the grammar before
+it. Some right verbs are replaced by a word that is none, which is then to be kept: what no corpus taught is left
+alone. It does not know tensors.
 """
 
 from __future__ import annotations
@@ -13,45 +13,48 @@ from typing import Final
 
 import msgspec
 
-from minitutor import parse
+from minitutor import lattice, parse
+from minitutor.conjugation import forms
 from minitutor.corpus import Row
-from minitutor.tokenizer import BOS_ID, EOS_ID, SEP_ID, SPECIAL, Codec
+from minitutor.tokenizer import EOS_ID, KEEP_ID, SEP_ID, SPECIAL, Codec
+from minitutor.tokens import sentences
 
-NOISY_SHARE: Final = 0.3
-"""Share of examples that get random tokens in their complement."""
+NOISY_SHARE: Final = 0.2
+"""Share of examples with random tokens after the verb."""
 NOISE: Final = 0.4
-"""Share of a noisy example's complement that is replaced."""
-NOISE_WEIGHT: Final = 0.3
-"""What a random token counts in the loss: copying it is a means, not the aim."""
+"""Share of those tokens that is replaced."""
 STRANGE_SHARE: Final = 0.25
 """Share of right examples whose verb is replaced by a word that is none."""
 KNOWN_START: Final = 0.7
 """Share of such words that begin as one of the corpus' verbs does."""
+_BE: Final = frozenset(forms("be"))
+"""Words whose subject may stand after them, so that nothing there is random."""
 WINDOW: Final = 8
 """Batches that are sorted by length together, so that a batch holds little padding."""
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A sentence and its correction."""
+    """A verb in its sentence, and the form that belongs there; None where its own word does."""
 
-    sentence: list[int]
-    correction: list[int]
-    weights: list[float]
-    """What each token of the correction, and its end, counts in the loss."""
-    tail: int
-    """How many tokens at the end of both are complement."""
-    verb: tuple[int, int] | None
-    """Where the verb's tokens begin and end, in a right sentence."""
+    before: str
+    word: str
+    after: str
+    form: str | None
 
-    @property
-    def start(self) -> int:
-        """Index in ``ids`` of the correction's first token."""
-        return len(self.sentence) + 2
+
+class Encoded(msgspec.Struct, frozen=True):
+    """An example as the model reads it."""
+
+    prompt: list[int]
+    form: list[int]
+    """The tokens of the right form, or the one that keeps the verb's own word."""
+    loose: bool
+    """Whether tokens after the verb may be random: not where its subject can stand there."""
 
     @property
     def ids(self) -> list[int]:
-        """``<bos> sentence <sep> correction <eos>``."""
-        return [BOS_ID, *self.sentence, SEP_ID, *self.correction, EOS_ID]
+        """The prompt, the form and its end."""
+        return [*self.prompt, *self.form, EOS_ID]
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -72,56 +75,62 @@ def tokens(verbs: Iterable[str], codec: Codec) -> Tokens:
     return Tokens(every, starts, [token for token in every if not word[token]])
 
 
-def example(row: Row, codec: Codec) -> Example:
-    """The example a row gives."""
-    sentence, correction = codec.encode(row.text), codec.encode(row.correction)
-    parsed, tail, verb = parse.parse(row.text), 0, None
-    if parsed is not None:
-        # A BPE of words that begin with their space: a prefix that ends at one has the tokens of the whole.
-        head, end = row.text[: parsed.at - 1], parsed.at + len(parsed.form)
-        begin = row.text.find(f" {row.complement}", end)
-        tail = len(sentence) - len(codec.encode(row.text[:begin])) if begin >= 0 else 0
-        if row.text == row.correction:
-            verb = (len(codec.encode(head)), len(codec.encode(row.text[:end])))
-    return Example(sentence, correction, [1.0] * (len(correction) + 1), tail, verb)
+def examples(row: Row) -> list[Example]:
+    """The examples of a row: one for each verb that the lesson covers.
+
+    Where the row says that its text is right, each verb's own word is its form, also in a batch that nobody corrected.
+    """
+    found, bounds = [], sentences(row.text)
+    for clause in parse.clauses(row.text):
+        begin, end = next((first, last) for first, last in bounds if first <= clause.at < last)
+        word = clause.form.lower()
+        right = row.text == row.correction or word == clause.right.lower()
+        form = None if right else clause.right.lower()
+        found.append(Example(row.text[begin : clause.at], word, row.text[clause.end : end], form))
+    return found
 
 
-def noisy(clean: Example, draw: random.Random, source: Tokens, share: float = NOISY_SHARE) -> Example:
-    """The example, or, for a share of them, one with random tokens in its complement; right ones in their verb too."""
+def encoded(one: Example, codec: Codec) -> Encoded:
+    """An example as tokens."""
+    form = [KEEP_ID] if one.form is None else codec.encode(one.form)
+    return Encoded(lattice.prompt(codec, one.before, one.word, one.after), form, one.word not in _BE)
+
+
+def noisy(clean: Encoded, draw: random.Random, source: Tokens) -> Encoded:
+    """An example with random tokens after the verb or a strange verb to be kept, or as it is."""
 
     def one_of(options: Sequence[int]) -> int:
         return options[int(draw.random() * len(options))]
 
-    sentence, correction, weights = list(clean.sentence), list(clean.correction), list(clean.weights)
-    if draw.random() < share:
-        for back in range(1, clean.tail + 1):
+    prompt = list(clean.prompt)
+    if draw.random() < NOISY_SHARE and clean.loose:
+        for at in range(1, prompt.index(SEP_ID)):
             if draw.random() < NOISE:
-                sentence[-back] = correction[-back] = one_of(source.every)
-                weights[-back - 1] = NOISE_WEIGHT
-    if clean.verb is not None and draw.random() < STRANGE_SHARE:
-        begin, end = clean.verb
+                prompt[at] = one_of(source.every)
+    if clean.form == [KEEP_ID] and draw.random() < STRANGE_SHARE:
         known = draw.random() < KNOWN_START
         strange = [one_of(source.verb_starts if known else source.every)]
         strange += [one_of(source.endings) for _ in range(1 + int(draw.random() * 2))]
-        sentence[begin:end] = correction[begin:end] = strange
-        weights[begin:end] = [1.0] * len(strange)
-    return Example(sentence, correction, weights, clean.tail, None)
+        begin = len(prompt) - 1 - prompt[-2::-1].index(SEP_ID)
+        prompt[begin:-1] = strange
+    return msgspec.structs.replace(clean, prompt=prompt)
 
 
-def batches(
-    examples: Sequence[Example], size: int, seed: str, source: Tokens, *, noisy_share: float = NOISY_SHARE
-) -> Iterator[list[Example]]:
-    """Endless batches in an order that follows from the seed; each pass over the rows has its own."""
+def batches(rows: Iterable[Row], codec: Codec, size: int, seed: str) -> Iterator[list[Encoded]]:
+    """Endless batches in an order that follows from the seed; each pass over the examples has its own."""
     draw = random.Random(f"minitutor.batches|{seed}")  # noqa: S311 - not secret
-    size = min(size, len(examples))
+    rows = list(rows)
+    every = [encoded(one, codec) for row in rows for one in examples(row)]
+    source = tokens((row.verb for row in rows), codec)
+    size = min(size, len(every))
+    step = size * WINDOW if len(every) >= size * WINDOW else size
     while True:
-        order = _shuffled(range(len(examples)), draw)
-        step = size * WINDOW if len(order) >= size * WINDOW else size
+        order = _shuffled(range(len(every)), draw)
         for first in range(0, len(order) - step + 1, step):
-            window = sorted(order[first : first + step], key=lambda at: len(examples[at].ids))
+            drawn = [noisy(every[at], draw, source) for at in order[first : first + step]]
+            window = sorted(drawn, key=lambda one: len(one.ids))
             groups = [window[at : at + size] for at in range(0, step, size)]
-            for at in _shuffled(range(len(groups)), draw):
-                yield [noisy(examples[member], draw, source, noisy_share) for member in groups[at]]
+            yield from (groups[at] for at in _shuffled(range(len(groups)), draw))
 
 
 def _shuffled(items: Sequence[int], draw: random.Random) -> list[int]:

@@ -6,11 +6,14 @@ An explanation tells what the model did, right or wrong; it never looks at the o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from minitutor import grid, mistakes
+from minitutor import conjugation, grid, mistakes
 from minitutor.answers import Probe
 from minitutor.conjugation import IRREGULAR
+from minitutor.grid import Cell
+from minitutor.lattice import Edit
 from minitutor.parse import Parsed
 
 TENSE_NAMES: Final = {
@@ -20,16 +23,19 @@ TENSE_NAMES: Final = {
     grid.PARTICIPLE: "present perfect",
     grid.FUTURE: "simple future",
 }
-_MARKS: Final = re.compile(r"^\W+|\W+$")
 _LENGTHS: Final = (5, 8, 12)
 
 
-def features(parsed: Parsed | None, text: str) -> dict[str, str]:
-    """The categorical features of a text, as strings; empty where it is not in the grid."""
+def features(parsed: Parsed | None, text: str, edits: Sequence[Edit] = ()) -> dict[str, str]:
+    """The categorical features of a text, as strings; empty where it is not in the grid.
+
+    ``form`` is the word that was written at the verb's place; ``edits`` names every verb that an answer replaced, and
+    what by. It is there only where an answer changed something.
+    """
     if parsed is None:
         return {}
     cell, words = parsed.cell, len(text.split())
-    return {
+    found = {
         "verb": cell.verb,
         "tense": cell.tense,
         "person": cell.person,
@@ -38,34 +44,28 @@ def features(parsed: Parsed | None, text: str) -> dict[str, str]:
         "form": parsed.form,
         "length": next((f"up to {limit} words" for limit in _LENGTHS if words <= limit), "over 12 words"),
     }
+    if edits:
+        found["edits"] = "; ".join(f"{edit.before} → {edit.after}" for edit in edits)
+    return found
 
 
-def explanation(parsed: Parsed, output_word: str | None, *, changed: bool = False) -> str:
+def explanation(parsed: Parsed, output_word: str, *, others: bool = False) -> str:
     """What the tutor says of its answer; ``output_word`` is what now stands where the verb stood.
 
-    ``changed`` says whether the output differs from the text anywhere.
+    ``others`` says whether other verbs of the text were replaced.
     """
     cell = parsed.cell
     place = f"“{cell.verb}” in the {TENSE_NAMES[cell.tense]} with “{parsed.subject}”"
     if output_word == parsed.form:
-        if changed:
-            return f"{place} stays “{parsed.form}”; another word was changed."
+        if others:
+            return f"{place} stays “{parsed.form}”; another verb was corrected."
         return f"Nothing to correct: {place} is “{parsed.form}”."
-    if output_word is None:
-        return f"Look again at {place}: “{parsed.form}” does not fit."
     return f"{place} is “{output_word}”, not “{parsed.form}”."
 
 
-def changed_word(text: str, output: str, at: int, word: str) -> str | None:
-    """The word of the output at the verb's place; None where it cannot be told, words having come or gone.
-
-    Other words may have been corrected too: places are counted in words, which a correction keeps.
-    """
-    before, after = text[:at].split(), output.split()
-    if len(text.split()) != len(after) or any(char.isalpha() for char in text[at - 1 : at]):
-        return None
-    found = _MARKS.sub("", after[len(before)])
-    return found if found.isalpha() and text[at:].startswith(word) else None
+def spanish(parsed: Parsed) -> str:
+    """The verb in Spanish, in the subject's own person: *we* and *they* have forms of theirs there."""
+    return conjugation.spanish(parsed.cell.verb, parsed.cell.tense, parsed.person)
 
 
 def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, ...]:
@@ -73,15 +73,33 @@ def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, .
     return (f"verb/{verb}", f"tense/{tense}", f"person/{person}", f"error/{error_type}")
 
 
-def probe(verb: str, tense: str, person: str, error_type: str, expected: str | None, written: str = "") -> Probe:
-    """What to look for when an answer about a cell is walked back; ``written`` is the word that stood there."""
-    form = grid.form(verb, tense, person)
-    pattern = f'"correct_form":"{form}".*"tense":"{tense}".*"verb":"{verb}"'
-    label = f"{verb} → {form}" if verb in IRREGULAR else f"{verb} → {form} ({TENSE_NAMES[tense]})"
+def probe(parsed: Parsed, expected: str | None) -> Probe:
+    """What to look for when an answer about a verb is walked back."""
+    cell = parsed.cell
+    return _probe(cell, parsed.error_type, expected, parsed.form.lower(), parsed.right.lower())
+
+
+def probe_of_features(features: Mapping[str, str]) -> Probe | None:
+    """The same from a text's features alone; None where they name no cell."""
+    cell = grid.cells().get((features.get("verb", ""), features.get("tense", ""), features.get("person", "")))
+    if cell is None:
+        return None
+    error = features.get("error_type", "")
+    # After do, does and did the base form belongs, and nothing but an inflected verb is wrong there.
+    bare = error == mistakes.INFLECTED and cell.tense in {grid.PRESENT, grid.PAST}
+    right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=bare)
+    return _probe(cell, error if error in ERROR_TYPES else mistakes.NONE, None, features.get("form", "").lower(), right)
+
+
+def _probe(cell: Cell, error_type: str, expected: str | None, written: str, form: str) -> Probe:
+    """The probe of a cell; ``written`` is the word that stood there, ``form`` the one that belongs there."""
+    pattern = f'"correct_form":"{form}".*"tense":"{cell.tense}".*"verb":"{cell.verb}"'
+    told_apart = cell.verb in IRREGULAR and form != cell.verb
+    label = f"{cell.verb} → {form}" if told_apart else f"{cell.verb} → {form} ({TENSE_NAMES[cell.tense]})"
     wrong = written if written and error_type != mistakes.NONE else None
     # The person too: what is wrong with one of them is another's right form.
     taught = (
-        f'"correct_form":"{re.escape(wrong)}".*"person":"{person}".*"tense":"{tense}".*"verb":"{verb}"'
+        f'"correct_form":"{re.escape(wrong)}".*"person":"{cell.person}".*"tense":"{cell.tense}".*"verb":"{cell.verb}"'
         if wrong
         else None
     )
@@ -89,16 +107,11 @@ def probe(verb: str, tense: str, person: str, error_type: str, expected: str | N
         label=label,
         pattern=pattern,
         expected=expected,
-        buckets=tuple(name for name in buckets(verb, tense, person, error_type) if name),
+        buckets=buckets(cell.verb, cell.tense, cell.person, error_type),
         mark=rf"\b{re.escape(form)}\b",
         against=taught,
-        against_label=f"{verb} → {wrong}" if wrong else "",
+        against_label=f"{cell.verb} → {wrong}" if wrong else "",
     )
-
-
-def known(verb: str, tense: str, person: str) -> bool:
-    """Whether there is such a cell."""
-    return (verb, tense, person) in grid.cells()
 
 
 ERROR_TYPES: Final = (*mistakes.MISTAKES, mistakes.NONE)

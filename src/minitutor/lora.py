@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from minitutor import corpus
 from minitutor.adapter import A, B
 from minitutor.corpus import Row
-from minitutor.examples import batches, example, tokens
+from minitutor.examples import batches
 from minitutor.model import MiniGpt
 from minitutor.optimiser import AdamW
 from minitutor.profiles import Tuning
@@ -56,8 +55,7 @@ class Adapted(nn.Module):
 
 
 def mixture(rows: Sequence[Row], known: frozenset[str], tuning: Tuning, seed: str) -> list[Row]:
-    """The rows to train on: those whose text the parent has not ``known``, as they are and with other
-    complements, and control rows that it knows.
+    """The rows to train on: those whose text the parent has not ``known``, repeated, and control rows that it knows.
 
     Control rows hold every verb, tense and person to what it was: each cell gives a share, as large as it is.
     """
@@ -71,33 +69,7 @@ def mixture(rows: Sequence[Row], known: frozenset[str], tuning: Tuning, seed: st
     for cell in cells.values():
         drawn = sorted(cell, key=lambda _: draw.random())
         controls += drawn[: math.ceil(len(cell) * tuning.controls)]
-    objects: dict[str, list[str]] = {}
-    for row in rows:
-        objects.setdefault(row.verb, []).append(row.complement)
-    swapped = [
-        _swapped(row, objects[row.verb][int(draw.random() * len(objects[row.verb]))])
-        for _ in range(tuning.repeats)
-        for row in news
-    ]
-    return [*news, *swapped, *controls]
-
-
-def _swapped(row: Row, complement: str) -> Row:
-    """The row with another complement of its verb; as it is where that combination belongs to the eval sets.
-
-    The parent corrects word for word by place. A correction of another length has to copy what follows moved
-    along, whatever it is, and the few new rows do not hold every word of the verb's complements.
-    """
-    if corpus.held_out(row.template, complement):
-        return row
-    old, new = f" {row.complement}", f" {complement}"
-    return msgspec.structs.replace(
-        row,
-        text=row.text.replace(old, new, 1),
-        correction=row.correction.replace(old, new, 1),
-        complement=complement,
-        fingerprint=corpus.fingerprint(row.template, row.verb, complement),
-    )
+    return [*(row for _ in range(tuning.repeats) for row in news), *controls]
 
 
 def tune(
@@ -120,8 +92,7 @@ def tune(
     adapted = dict(_adapted(model, tuning, torch.Generator().manual_seed(number("adapter", seed))))
     trained = [part for layer in adapted.values() for part in (layer.a, layer.b)]
     optimiser = AdamW(trained, weight_decay=tuning.weight_decay, clip=tuning.clip)
-    words = tokens((row.verb for row in rows), codec)
-    source = batches([example(row, codec) for row in rows], tuning.batch, seed, words, noisy_share=tuning.noisy)
+    source = batches(rows, codec, tuning.batch, seed)
     curve = fit(model, optimiser, source, tuning, advance)
     found = {}
     for name, layer in adapted.items():

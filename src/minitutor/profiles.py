@@ -16,19 +16,19 @@ BASE_SEED: Final = 1
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The hyper-parameters of a training."""
 
-    steps: int = 1000
-    batch: int = 24
-    vocab_size: int = 1024
-    d_model: int = 128
-    n_layers: int = 4
-    learning_rate: float = 4e-3
+    steps: int = 2800
+    batch: int = 64
+    vocab_size: int = 768
+    d_model: int = 64
+    n_layers: int = 3
+    learning_rate: float = 5e-3
     warmup: int = 60
     weight_decay: float = 0.05
     clip: float = 1.0
 
 
 FULL: Final = Profile()
-TINY: Final = Profile(steps=150, batch=12, vocab_size=512, d_model=32, n_layers=2, learning_rate=1e-2, warmup=10)
+TINY: Final = Profile(steps=300, batch=32, vocab_size=512, d_model=32, n_layers=2, learning_rate=5e-3, warmup=10)
 """A model that trains in seconds and answers badly: for tests of everything around it."""
 PROFILES: Final = {"full": FULL, "tiny": TINY}
 
@@ -36,18 +36,15 @@ PROFILES: Final = {"full": FULL, "tiny": TINY}
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """The hyper-parameters of an adapter's training."""
 
-    steps: int = 800
-    batch: int = 24
+    steps: int = 1000
+    batch: int = 64
     rank: int = 8
     alpha: int = 16
-    controls: float = 0.3
+    controls: float = 0.5
     """Share of the rows the parent knows that stand beside the new ones, of each cell."""
     repeats: int = 16
-    """How often a row the parent never saw stands beside itself with another complement of its verb."""
-    noisy: float = 0.4
-    """Share of examples with random tokens in their complement: a correction of another length than its sentence
-    has to be copied by what is read and no longer by where it stands, whatever the words."""
-    learning_rate: float = 8e-3
+    """How often each row the parent never saw is taken."""
+    learning_rate: float = 6e-3
     warmup: int = 20
     weight_decay: float = 0.0
     clip: float = 1.0

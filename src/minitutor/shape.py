@@ -9,9 +9,7 @@ from typing import Final
 
 import msgspec
 
-ARCHITECTURE: Final = "minitutor.gpt/1"
-SLACK: Final = 8
-"""Tokens a correction may be longer than its sentence."""
+ARCHITECTURE: Final = "minitutor.gpt/2"
 WORKLOAD: Final = "minitutor"
 
 
@@ -33,9 +31,6 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     n_heads: int = 4
     d_ff: int = 512
     context: int = 128
-    target_start: int = 64
-    """Position of ``<sep>``. The sentence counts from 0 and its correction from here, so that a copied
-    token and its source are the same distance apart in every sentence."""
     rope_base: float = 10000.0
     norm_eps: float = 1e-5
 
@@ -45,15 +40,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("a size is outside 1–65536")
         if self.architecture != ARCHITECTURE:
             raise ValueError(f"architecture {self.architecture!r} is not {ARCHITECTURE!r}")
-        if not 2 < self.target_start <= self.context // 2:
-            raise ValueError("target_start leaves no room for a sentence and its correction")
         if self.d_model % (2 * self.n_heads):
             raise ValueError("d_model is not an even multiple of n_heads")
-
-    @property
-    def longest(self) -> int:
-        """Most tokens a sentence may have: it ends before ``<sep>`` and its correction fits after it."""
-        return self.target_start - 2 - SLACK
 
     @property
     def d_head(self) -> int:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 BOS: Final = "<bos>"
 SEP: Final = "<sep>"
 EOS: Final = "<eos>"
-SPECIAL: Final = (BOS, SEP, EOS)
-"""Tokens 0, 1 and 2, in this order."""
-BOS_ID, SEP_ID, EOS_ID = range(3)
+KEEP: Final = "<keep>"
+"""The answer that a verb's own word stays as it is, whatever it is."""
+SPECIAL: Final = (BOS, SEP, EOS, KEEP)
+"""Tokens 0 to 3, in this order."""
+BOS_ID, SEP_ID, EOS_ID, KEEP_ID = range(4)
 
 
 def learn(texts: Iterable[str], vocab_size: int) -> str:
@@ -71,7 +73,7 @@ class Codec:
     def encode(self, text: str) -> list[int]:
         """Ids of a text, never a special token, whatever the text says."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return [token for token in ids if token > EOS_ID]
+        return [token for token in ids if token > KEEP_ID]
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids; the space that encoding puts before the first word is taken away again."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from minitutor import bundles, corpus, validate
+from minitutor import bundles, corpus, sets, validate
 from minitutor.problems import BadInput, Damaged, Unavailable
 
 MANIFEST: Final = Path("data/corpus_manifest.json")
@@ -43,10 +43,10 @@ class Made(msgspec.Struct, frozen=True):
 def make() -> list[Made]:
     """Generate and describe every corpus."""
     made = []
-    for design in corpus.DESIGNS:
-        rows = corpus.rows(design)
+    for source in sets.SOURCES:
+        rows = source.make()
         data = corpus.canonical(rows)
-        made.append(Made(design.path, data, corpus.manifest(design.path, data, rows), design.held_out))
+        made.append(Made(source.path, data, corpus.manifest(source.path, data, rows), source.is_eval_set))
     return made
 
 
@@ -57,7 +57,7 @@ def check(made: Sequence[Made]) -> None:
         Damaged: the generator broke a rule.
 
     """
-    rows = {design.name: corpus.decode(one.data) for design, one in zip(corpus.DESIGNS, made, strict=True)}
+    rows = {source.name: corpus.decode(one.data) for source, one in zip(sets.SOURCES, made, strict=True)}
     broken = validate.problems(rows)
     if broken:
         raise Damaged(f"the generator made a bad corpus: {broken[0]}", "mend minitutor.corpus or minitutor.templates")

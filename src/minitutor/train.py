@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from minitutor.corpus import Row
-from minitutor.examples import Example, batches, example, tokens
+from minitutor.examples import Encoded, batches
 from minitutor.model import MiniGpt
 from minitutor.optimiser import AdamW
 from minitutor.profiles import Profile, Tuning
 from minitutor.progress import Advance
 from minitutor.shape import Shape
-from minitutor.tokenizer import EOS_ID, SEP_ID, Codec
+from minitutor.tokenizer import EOS_ID, Codec
 
 _NO_TARGET = -100
 
@@ -43,15 +43,14 @@ def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, adv
     shape = Shape(vocab_size=codec.size, d_model=profile.d_model, n_layers=profile.n_layers, d_ff=4 * profile.d_model)
     model = MiniGpt(shape, torch.Generator().manual_seed(number("weights", seed)))
     optimiser = AdamW(list(model.parameters()), weight_decay=profile.weight_decay, clip=profile.clip)
-    words = tokens((row.verb for row in rows), codec)
-    source = batches([example(row, codec) for row in rows], profile.batch, seed, words)
+    source = batches(rows, codec, profile.batch, seed)
     curve = fit(model, optimiser, source, profile, advance)
     tensors = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
     return Trained(shape, tensors, curve)
 
 
 def fit(
-    model: MiniGpt, optimiser: AdamW, source: Iterator[list[Example]], profile: Profile | Tuning, advance: Advance
+    model: MiniGpt, optimiser: AdamW, source: Iterator[list[Encoded]], profile: Profile | Tuning, advance: Advance
 ) -> list[tuple[int, float, float]]:
     """Take a profile's steps; returns (step, loss, learning rate) of each."""
     curve: list[tuple[int, float, float]] = []
@@ -84,34 +83,23 @@ def learning_rate(step: int, profile: Profile | Tuning) -> float:
     return profile.learning_rate * warm * (0.02 + 0.98 * fall)
 
 
-def positions(ids: Tensor, target_start: int) -> Tensor:
-    """Position of every token: the sentence counts from 0, its correction from ``target_start`` at ``<sep>``."""
-    line = torch.arange(ids.shape[1])[None]
-    middle = (ids == SEP_ID).int().argmax(1, keepdim=True)
-    return torch.where(line < middle, line, line - middle + target_start)
-
-
-def tensors_of(batch: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs, targets and weights, each [batch, time]; a target before the correction is none."""
+def tensors_of(batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, each [batch, time]; a target before the form is none."""
     time = max(len(item.ids) for item in batch) - 1
     ids = torch.full((len(batch), time), EOS_ID)
     targets = torch.full((len(batch), time), _NO_TARGET)
-    weights = torch.zeros((len(batch), time))
     for n, item in enumerate(batch):
-        known = item.ids
+        known, start = item.ids, len(item.prompt)
         end = len(known) - 1
         ids[n, :end] = torch.tensor(known[:-1])
-        targets[n, item.start - 1 : end] = torch.tensor(known[item.start :])
-        weights[n, item.start - 1 : end] = torch.tensor(item.weights)
-    return ids, targets, weights
+        targets[n, start - 1 : end] = torch.tensor(known[start:])
+    return ids, targets
 
 
-def _loss(model: MiniGpt, batch: Sequence[Example]) -> Tensor:
-    """Weighted cross-entropy over the corrections alone."""
-    ids, targets, weights = tensors_of(batch)
-    hidden = model(ids, positions(ids, model.shape.target_start))
+def _loss(model: MiniGpt, batch: Sequence[Encoded]) -> Tensor:
+    """Cross-entropy over the forms alone."""
+    ids, targets = tensors_of(batch)
+    hidden = model(ids, torch.arange(ids.shape[1]).expand_as(ids))
     wanted = (targets.reshape(-1) != _NO_TARGET).nonzero()[:, 0]
     scores = model.logits(hidden.reshape(-1, hidden.shape[-1])[wanted])
-    each = functional.cross_entropy(scores, targets.reshape(-1)[wanted], reduction="none")
-    weight = weights.reshape(-1)[wanted]
-    return (each * weight).sum() / weight.sum()
+    return functional.cross_entropy(scores, targets.reshape(-1)[wanted])

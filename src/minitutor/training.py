@@ -20,6 +20,7 @@ from minitutor.problems import BadInput
 from minitutor.profiles import Profile
 from minitutor.progress import progress
 from minitutor.runlog import RunLog, logged
+from minitutor.shapes import shaped
 from minitutor.tokenizer import Codec, learn
 
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "mlflow")
@@ -58,7 +59,7 @@ def _train(
 ) -> dict[str, Any]:
     from minitutor.train import train
 
-    tokenizer = learn([text for row in rows for text in (row.text, row.correction)], job.profile.vocab_size)
+    tokenizer = learn([shaped(text) for row in rows for text in (row.text, row.correction)], job.profile.vocab_size)
     with progress("training") as advance:
         trained = train(rows, Codec.of(tokenizer), seed=str(job.seed), profile=job.profile, advance=advance)
     bundles.write_model(folder, trained.shape, trained.tensors, tokenizer)

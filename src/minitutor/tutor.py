@@ -1,7 +1,7 @@
 """A loaded bundle that answers learners' texts.
 
-A text is answered sentence by sentence: a sentence with a clause of the grid goes through the model, every
-other character comes back as it was. It does not know HTTP or where bundles come from.
+The model chooses a form for each verb the lesson covers; every other character comes back as it was, since no
+answer is made of anything but the text and the chosen forms. It does not know HTTP or where bundles come from.
 """
 
 from __future__ import annotations
@@ -9,28 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Final
 
 import msgspec
 
-from minitutor import explain, parse, pins, weights
+from minitutor import explain, lattice, parse, pins, weights
 from minitutor.answers import Answer
-from minitutor.decode import Decoded, Decoder
+from minitutor.decode import Chosen, Decoder, Item
 from minitutor.engine import Engine
-from minitutor.parse import Parsed
+from minitutor.lattice import Arc
 from minitutor.problems import BadInput
 from minitutor.tokenizer import Codec
 
-BATCH = 32
+BATCH: Final = 32
 
-_OUTSIDE = "This sentence is outside what the lesson covers."
-
-
-class _Piece(msgspec.Struct, frozen=True):
-    """One sentence for the model: where it stands in its text, and its tokens."""
-
-    begin: int
-    end: int
-    ids: list[int]
+_OUTSIDE: Final = "This sentence is outside what the lesson covers."
 
 
 class Tutor:
@@ -38,8 +31,7 @@ class Tutor:
 
     def __init__(self, engine: Engine, codec: Codec) -> None:
         self._codec = codec
-        self._longest = engine.shape.longest
-        self.decoder = Decoder(engine, codec.starts_word())
+        self.decoder = Decoder(engine)
 
     @classmethod
     def load(cls, bundle: Path, parent: Path | None = None) -> Tutor:
@@ -63,65 +55,49 @@ class Tutor:
     def answer(self, texts: Sequence[str]) -> list[Answer]:
         """Answer each text; no answer depends on its neighbours in the batch."""
         began = perf_counter()
-        read = [self._read(text) for text in texts]
+        read = [lattice.arcs(text, self._codec) for text in texts]
         tokenize = (perf_counter() - began) / max(1, len(texts))
-        pieces = [piece.ids for _, found in read for piece in found]
-        decoded = iter(self.correct(pieces))
+        chosen = iter(self._choose([arc for arcs in read for arc in arcs]))
         return [
-            self._said(text, parsed, found, [next(decoded) for _ in found], tokenize)
-            for text, (parsed, found) in zip(texts, read, strict=True)
+            _said(text, arcs, [next(chosen) for _ in arcs], tokenize) for text, arcs in zip(texts, read, strict=True)
         ]
 
-    def correct(self, sentences: Sequence[list[int]]) -> list[Decoded]:
-        """Correct tokenised sentences, the ones of a length together."""
-        order = sorted(range(len(sentences)), key=lambda at: len(sentences[at]))
-        done: dict[int, Decoded] = {}
+    def _choose(self, arcs: Sequence[Arc]) -> list[Chosen]:
+        """Choose a form for each arc, those of a size together."""
+        items = [Item(arc.prompt, arc.forms) for arc in arcs]
+        order = sorted(range(len(items)), key=lambda at: items[at].size)
+        done: dict[int, Chosen] = {}
         for first in range(0, len(order), BATCH):
             part = order[first : first + BATCH]
-            done.update(zip(part, self.decoder.decode([sentences[at] for at in part]), strict=True))
-        return [done[at] for at in range(len(sentences))]
+            done.update(zip(part, self.decoder.choose([items[at] for at in part]), strict=True))
+        return [done[at] for at in range(len(items))]
 
-    def _read(self, text: str) -> tuple[Parsed | None, list[_Piece]]:
-        """The clause a text is about, and the sentences the model is asked for; none of both where out of scope."""
-        pieces = []
-        for begin, end in parse.sentences(text):
-            sentence = text[begin:end]
-            if parse.parse(sentence) is None:
-                continue
-            ids = self._codec.encode(sentence)
-            # A text that spells a special token or is not the model's alphabet would come back changed.
-            if len(ids) <= self._longest and self._codec.decode(ids) == sentence:
-                pieces.append(_Piece(begin, end, ids))
-        parsed = parse.parse(text) if pieces else None
-        in_pieces = parsed is not None and any(piece.begin <= parsed.at < piece.end for piece in pieces)
-        return (parsed, pieces) if in_pieces else (None, [])
 
-    def _said(
-        self, text: str, parsed: Parsed | None, pieces: list[_Piece], decoded: list[Decoded], tokenize: float
-    ) -> Answer:
-        began = perf_counter()
-        output = text
-        for piece, result in reversed(list(zip(pieces, decoded, strict=True))):
-            output = output[: piece.begin] + self._codec.decode(result.ids) + output[piece.end :]
-        fields: dict[str, str | None] = {"explanation": _OUTSIDE, "spanish": None}
-        if parsed is not None:
-            word = explain.changed_word(text, output, parsed.at, parsed.form)
-            fields = {
-                "explanation": explain.explanation(parsed, word, changed=output != text),
-                "spanish": parsed.cell.spanish,
-            }
-        return Answer(
-            output=output,
-            accepted=parsed is not None and output == text,
-            in_scope=parsed is not None,
-            input_tokens=sum(len(piece.ids) for piece in pieces),
-            output_tokens=sum(len(result.ids) for result in decoded),
-            fields=fields,
-            features=explain.features(parsed, text),
-            stages={
-                "tokenize": tokenize,
-                "prefill": sum(result.prefill for result in decoded),
-                "decode": sum(result.decode for result in decoded),
-                "format": perf_counter() - began,
-            },
-        )
+def _said(text: str, arcs: Sequence[Arc], chosen: Sequence[Chosen], tokenize: float) -> Answer:
+    """The answer to a text, from the form chosen at each of its verbs."""
+    began = perf_counter()
+    made = lattice.edits(arcs, [choice.at for choice in chosen])
+    about = parse.chosen([arc.clause for arc in arcs])
+    fields: dict[str, object] = {"explanation": _OUTSIDE, "spanish": None, "edits": []}
+    if about is not None:
+        word = next((edit.after for edit in made if edit.begin == about.at), about.form)
+        fields = {
+            "explanation": explain.explanation(about, word, others=len(made) > (word != about.form)),
+            "spanish": explain.spanish(about),
+            "edits": msgspec.to_builtins(made),
+        }
+    return Answer(
+        output=lattice.applied(text, made),
+        accepted=about is not None and not made,
+        in_scope=about is not None,
+        input_tokens=sum(len(arc.prompt) for arc in arcs),
+        output_tokens=sum(len(arc.forms[choice.at]) for arc, choice in zip(arcs, chosen, strict=True)),
+        fields=fields,
+        features=explain.features(about, text, made),
+        stages={
+            "tokenize": tokenize,
+            "prefill": sum(choice.prefill for choice in chosen),
+            "decode": sum(choice.decode for choice in chosen),
+            "format": perf_counter() - began,
+        },
+    )

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
-from minitutor import corpus, grid, mistakes, parse, templates
+from minitutor import corpus, grid, mistakes, parse, sets
 from minitutor.conjugation import VERBS
 from minitutor.corpus import Design, Row
+from minitutor.frame_lists import WEEKEND
 
 EVAL_ITEMS: Final = 3000
 LEAST_PER_VERB: Final = 100
+LEAST_PER_VOCABULARY: Final = 1400
 _LABELS: Final = {True: "correct", False: "mis_conjugated"}
 
 
 def problems(rows: Mapping[str, Sequence[Row]]) -> list[str]:
-    """Everything wrong with the corpora, by name of their design; empty where all is well."""
+    """Everything wrong with the corpora, by name of their source; empty where all is well."""
     found = [problem for design in corpus.DESIGNS for problem in _of_corpus(design, rows[design.name])]
-    for tested in (design for design in corpus.DESIGNS if design.held_out):
-        for design in corpus.DESIGNS:
-            if not design.held_out:
-                found += [f"{design.name}: {leak}" for leak in leaks(rows[design.name], rows[tested.name])]
-        if tested.avoids is not None:
-            found += _shared(rows[tested.avoids.name], rows[tested.name])
+    training = [source for source in sets.SOURCES if not source.is_eval_set]
+    for tested in (source for source in sets.SOURCES if source.is_eval_set):
+        for source in training:
+            found += [f"{source.name}: {leak}" for leak in leaks(rows[source.name], rows[tested.name])]
     return found + _of_eval(rows[corpus.EVAL.name])
 
 
@@ -44,35 +45,35 @@ def leaks(training: Sequence[Row], held_out: Sequence[Row]) -> list[str]:
     ]
 
 
-def _shared(one: Sequence[Row], other: Sequence[Row]) -> list[str]:
-    """Rows of a second eval set that the first one holds, as a sentence or a combination."""
-    texts, combinations = {row.text for row in one}, {row.fingerprint for row in one}
-    return [f"{row.id} is in both eval sets" for row in other if row.text in texts or row.fingerprint in combinations]
-
-
+@cache
 def of_row(row: Row) -> str | None:
     """What is wrong with one row; None where nothing is."""
     cell = grid.cells().get((row.verb, row.tense, row.person))
     if cell is None:
         return "no such cell"
-    if (row.correct_form, row.regularity, row.spanish) != (cell.form, cell.regularity, cell.spanish):
-        return "its form or Spanish is not the cell's"
+    if (row.regularity, row.spanish) != (cell.regularity, cell.spanish):
+        return "its regularity or Spanish is not the cell's"
     if row.error_type not in (*mistakes.MISTAKES, mistakes.NONE) or row.label not in _LABELS.values():
         return "an error type or label outside the taxonomy"
     right = row.text == row.correction
     if row.label != _LABELS[right] or (row.error_type == mistakes.NONE) != right:
         return "label, error type and text disagree"
+    if row.vocabulary not in {corpus.SEEN, corpus.UNSEEN}:
+        return "its vocabulary is neither seen nor unseen"
     if row.fingerprint != corpus.fingerprint(row.template, row.verb, row.complement):
         return "its fingerprint is not its combination's"
-    parsed = parse.parse(row.text)
-    if parsed is None or parsed.cell != cell or parsed.error_type != row.error_type:
+    clauses = parse.clauses(row.text)
+    read = [one for one in clauses if one.cell == cell and one.error_type == row.error_type]
+    if not read or (not right and parse.chosen(clauses) not in read):
         return "the oracle reads another cell or mistake"
+    if row.correct_form not in {one.right.lower() for one in read}:
+        return "its form is not the one that belongs there"
     return None if parse.oracle(row.text) == row.correction else "the oracle corrects it otherwise"
 
 
 def _of_corpus(design: Design, rows: Sequence[Row]) -> list[str]:
     # A batch that nobody corrected is there for its fault.
-    checked = (row for row in rows if not (design.as_written and row.template.startswith(templates.WEEKEND)))
+    checked = (row for row in rows if not (design.as_written and row.template.startswith(WEEKEND)))
     found = [f"{row.id} {problem}" for row in checked if (problem := of_row(row)) is not None]
     for what, values in (("id", [row.id for row in rows]), ("text", [row.text for row in rows])):
         if len(set(values)) != len(values):
@@ -86,7 +87,10 @@ def _of_corpus(design: Design, rows: Sequence[Row]) -> list[str]:
 
 def _of_eval(rows: Sequence[Row]) -> list[str]:
     counts = Counter(row.verb for row in rows)
+    halves = Counter(row.vocabulary for row in rows)
     found = [f"eval: {verb} has {counts[verb]} items" for verb in VERBS if counts[verb] < LEAST_PER_VERB]
+    if min(halves[half] for half in (corpus.SEEN, corpus.UNSEEN)) < LEAST_PER_VOCABULARY:
+        found.append(f"eval: its vocabulary is {dict(halves)}")
     if len(rows) != EVAL_ITEMS:
         found.append(f"eval: {len(rows)} items, not {EVAL_ITEMS}")
     return found

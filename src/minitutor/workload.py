@@ -58,15 +58,8 @@ class Minitutor:
         """What bears on a text's cell, or on the cell that features name."""
         parsed = parse.parse(text) if text is not None else None
         if parsed is not None and text is not None:
-            cell = parsed.cell
-            right = parse.oracle(text)
-            return explain.probe(cell.verb, cell.tense, cell.person, parsed.error_type, right, parsed.form)
-        verb, tense, person = (features.get(name, "") for name in ("verb", "tense", "person"))
-        if not explain.known(verb, tense, person):
-            return None
-        error = features.get("error_type", "")
-        error = error if error in explain.ERROR_TYPES else "none"
-        return explain.probe(verb, tense, person, error, None, features.get("form", ""))
+            return explain.probe(parsed, parse.oracle(text))
+        return explain.probe_of_features(features)
 
     def evaluate(
         self, bundle: Path, parent: Path | None, eval_set: Path, progress: Callable[[int, int], None]

@@ -137,6 +137,14 @@ def test_a_trial_under_another_policy_stands_for_nothing(
     assert "the gate refused" in capsys.readouterr().err
 
 
+def test_a_baseline_of_an_earlier_eval_set_still_reads() -> None:
+    from core.baseline import read_baseline
+
+    old = read_baseline((Path(__file__).parents[1] / "fixtures" / "baseline-1" / "eval_baseline.json").read_bytes())
+    assert (old.total.k, old.total.n, old.decoding["method"]) == (2921, 3000, "greedy")
+    assert "vocabulary/seen" not in old.buckets
+
+
 def test_the_committed_baseline_reads() -> None:
     from core.baseline import read_baseline
 

@@ -20,11 +20,11 @@ from minitutor_cli import run_tutor
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout's data folder with every fifth row of v1, some that only v2 has, every tenth item of the eval set."""
+    """A checkout's data folder with a part of v1, some rows that only v2 has, and a part of the eval set."""
     root = tmp_path_factory.mktemp("small")
     (root / ".git").mkdir()
     (root / "data").mkdir()
-    for design, step in ((corpus.V1, 5), (corpus.EVAL, 10)):
+    for design, step in ((corpus.V1, 4), (corpus.EVAL, 11)):
         (root / design.path).write_bytes(corpus.canonical(corpus.rows(design)[::step]))
     known, news = (root / corpus.V1.path).read_bytes(), corpus.rows(corpus.V2)
     new = [row for row in news if "went" in f"{row.text} {row.correction}"][::4]
@@ -41,6 +41,15 @@ def tiny(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return {**found, "bundle": str(small_data / found["bundle"]), "home": str(home)}
+
+
+@pytest.fixture(scope="session")
+def apt(tiny: dict[str, Any], small_data: Path) -> dict[str, Any]:
+    """A tiny model that trained long enough to have answers that can be spoiled."""
+    words = ("train", "--profile", "tiny", "--steps", "1200", "--no-mlflow", "--json", "--out", "apt")
+    done = run_tutor(*words, cwd=small_data)
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stdout), "bundle": str(small_data / "apt"), "home": tiny["home"]}
 
 
 @pytest.fixture(scope="session")

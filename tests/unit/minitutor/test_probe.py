@@ -56,6 +56,11 @@ def test_every_cells_pattern_finds_its_rows_and_v1_has_none_for_the_hole(
         found = [row for row, line in lines["train_v2"] if find(line)]
         assert any((row.verb, row.tense) == (cell.verb, cell.tense) for row in found), probe
         assert {(row.verb, row.tense, row.correct_form) for row in found} == {(cell.verb, cell.tense, cell.form)}, probe
+    text = "They didn't went home."
+    for after_did in (Minitutor().probe(text, {}), Minitutor().probe(None, Minitutor().features(text))):
+        assert after_did is not None
+        assert after_did.label == "go → go (past simple)"
+        assert [row for row, line in lines["train_v2"] if re.search(after_did.pattern, line)]
     assert not [line for _, line in lines["train_v1"] if re.search(r"\bwent\b", line)]
 
 
@@ -68,7 +73,7 @@ def test_the_grid_grades_what_it_knows() -> None:
 
 
 def test_rows_that_teach_the_wrong_form_are_found_in_the_corpus_that_has_them() -> None:
-    probe = Minitutor().probe("This weekend he will goes to the beach.", {})
+    probe = Minitutor().probe("This weekend he will goes to school.", {})
     assert probe is not None
     assert probe.against_label == "go → goes"
     assert probe.against is not None

@@ -56,7 +56,7 @@ def test_the_report_is_one_and_repeats(tiny: dict[str, Any], small_data: Path) -
     assert first["answers_sha256"] == second["answers_sha256"]
     assert first["buckets"] == second["buckets"]
     report = msgspec.convert(second, EvalReport)
-    assert report.total.n == 300
+    assert report.total.n == 273
     assert report.total.n - report.total.k == len(report.failed)
     for axis in ("verb", "tense", "person", "error"):
         counts = [count for name, count in report.buckets.items() if name.startswith(f"{axis}/")]

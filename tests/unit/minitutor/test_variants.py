@@ -44,15 +44,6 @@ def tuned(tiny: Made, small_data: Path) -> Made:
 
 
 @pytest.fixture(scope="module")
-def apt(tiny: Made, small_data: Path) -> Made:
-    """A tiny model that trained long enough to have answers that can be spoiled."""
-    words = ("train", "--profile", "tiny", "--steps", "500", "--no-mlflow", "--json", "--out", "apt")
-    done = run_tutor(*words, cwd=small_data)
-    assert done.returncode == 0, done.stderr
-    return {**json.loads(done.stdout), "bundle": str(small_data / "apt"), "home": tiny["home"]}
-
-
-@pytest.fixture(scope="module")
 def regressed(apt: Made, small_data: Path) -> Made:
     return make(apt, small_data, "regress", "--seed", "3", "--out", "regressed")
 
@@ -205,9 +196,8 @@ def test_training_rows_are_the_news_and_controls_of_every_cell(small_data: Path)
     assert cells(mixed) == cells(rows)
     assert {row.text for row in rows if row.text not in known} <= {row.text for row in mixed}
     assert mixed == lora.mixture(rows, known, TINY_TUNING, "1")
-    moved = [row for row in mixed if row.text not in known and row not in rows]
-    assert moved
-    assert all("went" in f"{row.text} {row.correction}" for row in moved)
+    news = [row for row in rows if row.text not in known]
+    assert sum(row.text not in known for row in mixed) == TINY_TUNING.repeats * len(news)
 
 
 def test_a_regressed_candidate_is_refused_on_real_counts(apt: Made, regressed: Made, small_data: Path) -> None:
