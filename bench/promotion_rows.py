@@ -23,8 +23,8 @@ from pathlib import Path
 import served
 from rows import Row, median, wall
 
-from core.settings import load
-from core.spine import Spine, create_ledger, open_spine
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger, open_spine
 
 SPINE = str(Path(sys.executable).with_name("spine"))
 WEIGHTS = 3_500_000

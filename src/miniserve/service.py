@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import msgspec
 
-from core.workload import Answer, Model
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.metrics import Metrics
 from miniobserve.sql import StorageError
@@ -23,6 +22,7 @@ from miniserve.arms import Arms
 from miniserve.batcher import Answered, Batcher, ModelFailed, QueueFull
 from miniserve.record import Ask, Copy, Keep, make_trace
 from miniserve.replies import Problem, busy
+from modelspine.workload import Answer, Model
 
 DURABLE_SECONDS = 1.0
 """A trace that is not durable by then turns its reply into 503 and the server unready."""

@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from console import cost_tabs as tabs
-from console.source import Source
-from core.cli.cost import HEAD
-from core.cost import BreakEven, EntryCost, Range
-from core.costday import Costs, measured
-from core.costwords import money, unit_of
-from core.errors import Unavailable
-from core.report import Count
-from core.spine import Spine
+from modelspine.cli.cost import HEAD
+from modelspine.cost.figures import BreakEven, EntryCost, Range
+from modelspine.cost.format import money, unit_of
+from modelspine.cost.query import Costs, measured
+from modelspine.errors import Unavailable
+from modelspine.gate.eval_report import Count
+from modelspine.spine import Spine
+from modelspine_console.data.source import Source
+from modelspine_console.screens import cost_tabs as tabs
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -213,8 +213,8 @@ async def test_how_far_it_is_and_leaving_stops_it(fortnight: Spine, days: Any) -
 
 
 async def test_no_traces_and_no_entries(console: Any, spine: Spine, run_console: Any, tmp_path: Any) -> None:
-    from core.settings import load
-    from core.spine import create_ledger
+    from modelspine.settings import load
+    from modelspine.spine import create_ledger
 
     class Broken(Source):
         def costs(self, now: datetime, step: Any) -> Any:

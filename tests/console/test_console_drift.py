@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from cli_world import run
-from console import drift_tabs as tabs
-from console.changes import Changes
-from console.source import Source
-from core.cli.drift import status_cell
-from core.drift import Bin, Feature
-from core.driftday import days as known
-from core.driftday import measure, recorded
-from core.drifttrend import Day
-from core.driftwords import chance, figure, part, percent
-from core.errors import Unavailable
-from core.spine import Spine
+from modelspine.cli.drift import status_cell
+from modelspine.drift.days import days as known
+from modelspine.drift.days import measure, recorded
+from modelspine.drift.format import chance, figure, part, percent
+from modelspine.drift.report import Bin, Feature
+from modelspine.drift.trend import Day
+from modelspine.errors import Unavailable
+from modelspine.spine import Spine
+from modelspine_console.data.source import Source
+from modelspine_console.screens import drift_tabs as tabs
+from modelspine_console.writes.changes import Changes
 
 Capture = pytest.CaptureFixture[str]
 NEWEST, REPORTED, FIRST = "2026-11-18", "2026-11-17", "2026-11-05"
@@ -293,7 +293,7 @@ def test_a_plot_of_any_days(fortnight: Spine, values: tuple[float | None, ...], 
 
 
 def test_every_peak_survives_thinning() -> None:
-    from console.plots import thinned
+    from modelspine_console.draw.plots import thinned
 
     points = [(float(n), 5.0 if n == 777 else 0.1) for n in range(10_000)]
     few = thinned(points, 160)

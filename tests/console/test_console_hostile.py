@@ -10,42 +10,42 @@ from typing import Any
 import msgspec
 import pytest
 
-from console.changes import Changes
-from console.confirm import Confirm
-from console.jobs import Outcome
-from console.lines import Doc
-from console.plan import Ask, Plan, Step, Touched
-from console.safe import strip
-from console.source import Checked, Entries, Pulse, Source
-from console.traffic_source import Reading, Traffic
-from core.bundle import Tensor
-from core.canary import Decision as Verdict
-from core.comparison import AnchorRow, Decision, GateResult, Row
-from core.corpus import Row as CorpusRow
-from core.corpus import Search
-from core.cost import BreakEven, EntryCost, Range
-from core.costday import Costs
-from core.drift import Against, DriftReport, Expected, Feature, Window
-from core.drift import Bin as DriftBin
-from core.driftday import Reported
-from core.drifttrend import Day, Trend
-from core.entries import Detail, Entry
-from core.epochs import Epoch
-from core.errors import Damaged
-from core.finding import Finding
-from core.gating import Gated
-from core.incident import Walk
-from core.ladder import ready
-from core.ledger import Event
-from core.lineage import Hop, Lineage
-from core.pace import ArmPace, Pace
-from core.position import Position, Signature
-from core.report import Count, EvalReport, EvalSet
-from core.routereport import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
-from core.sequential import Difference
-from core.spine import Spine
-from core.traffic import Arm, Guard, Route
 from miniobserve.traces import Assignment, Found, Trace
+from modelspine.cost.figures import BreakEven, EntryCost, Range
+from modelspine.cost.query import Costs
+from modelspine.drift.days import Reported
+from modelspine.drift.report import Against, DriftReport, Expected, Feature, Window
+from modelspine.drift.report import Bin as DriftBin
+from modelspine.drift.trend import Day, Trend
+from modelspine.errors import Damaged
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet
+from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
+from modelspine.identity.bundle import Tensor
+from modelspine.incident.finding import Finding
+from modelspine.incident.walk import Walk
+from modelspine.ledger.route import Arm, Guard, Route
+from modelspine.ledger.store import Event
+from modelspine.lineage.corpora import Row as CorpusRow
+from modelspine.lineage.corpora import Search
+from modelspine.lineage.walker import Hop, Lineage
+from modelspine.registry.entries import Detail, Entry
+from modelspine.release.eligibility import Position, Signature
+from modelspine.release.gate_run import Gated
+from modelspine.spine import Spine
+from modelspine.stats import Difference
+from modelspine.traffic.canary import Decision as Verdict
+from modelspine.traffic.epochs import Epoch
+from modelspine.traffic.ladder import ready
+from modelspine.traffic.report import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
+from modelspine.traffic.request_rate import ArmPace, Pace
+from modelspine_console.data.jobs import Outcome
+from modelspine_console.data.source import Checked, Entries, Pulse, Source
+from modelspine_console.data.traffic_source import Reading, Traffic
+from modelspine_console.dialogs.confirm import Confirm
+from modelspine_console.draw.sanitize import strip
+from modelspine_console.widgets.document import Doc
+from modelspine_console.writes.changes import Changes
+from modelspine_console.writes.plan import Ask, Plan, Step, Touched
 
 SIZE = (150, 40)
 
@@ -417,8 +417,8 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
 
 
 async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: Any) -> None:
-    from console.dialogs import Choice, Reader
-    from console.safe import safe, toast
+    from modelspine_console.dialogs.dialogs import Choice, Reader
+    from modelspine_console.draw.sanitize import safe, toast
 
     async with run_console(hostile, size=SIZE) as desk:
         for n, s in enumerate(hostile.strings):

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 from textual.app import App, ComposeResult
 
-from console import filter as filters
-from console.charts import heat, tables
-from console.grid import Head, grid
-from console.incident_text import request_columns
-from console.jobs import Jobs, Outcome
-from console.jump import Jump, parse
-from console.lines import Doc
-from console.safe import cut, folded, row, safe, strip
-from console.shell import Context, header
-from console.table import Column, Table
-from console.theme import Palette
-from console.traffic_tabs import shadow
-from core.report import Count
-from core.routereport import ShadowReport, Square
+from modelspine.gate.eval_report import Count
+from modelspine.traffic.report import ShadowReport, Square
+from modelspine_console.controllers.jump import Jump, parse
+from modelspine_console.data import filter as filters
+from modelspine_console.data.jobs import Jobs, Outcome
+from modelspine_console.draw.charts import heat, tables
+from modelspine_console.draw.grid import Head, grid
+from modelspine_console.draw.sanitize import cut, folded, row, safe, strip
+from modelspine_console.draw.theme import Palette
+from modelspine_console.frame import Context, header
+from modelspine_console.screens.incident_text import request_columns
+from modelspine_console.screens.traffic_tabs import shadow
+from modelspine_console.widgets.document import Doc
+from modelspine_console.widgets.table import Column, Table
 
 
 class Bench(App[None]):

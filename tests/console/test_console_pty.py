@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from core.spine import Spine
+from modelspine.spine import Spine
 
 SPINE = Path(sys.executable).with_name("spine")
 REFUSED = re.compile("[\u200b-\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\u0080-\u009f\U000e0000-\U000e007f]")

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 import console_seed
-from console.actions import CHANGES
-from console.changes import Changes
-from console.plan import command_of, problem, reached
-from console.source import Source
 from console_dialog import confirming, fill, toasts
-from core.cli.run import main
-from core.errors import BadInput, Conflict, Refused
-from core.exposure import known_rate, worst
-from core.ladder import ready
-from core.ledger import Event
-from core.spine import Spine
-from core.traffic import Route
+from modelspine.cli.run import main
+from modelspine.errors import BadInput, Conflict, Refused
+from modelspine.ledger.route import Route
+from modelspine.ledger.store import Event
+from modelspine.spine import Spine
+from modelspine.traffic.exposure import known_rate, worst
+from modelspine.traffic.ladder import ready
+from modelspine_console.data.source import Source
+from modelspine_console.keymap import CHANGES
+from modelspine_console.writes.changes import Changes
+from modelspine_console.writes.plan import command_of, problem, reached
 
 ROLLOUT = ("canary", "shadow", "abort", "advance", "weight")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import console
-from console.app import Console
+import modelspine_console
+from modelspine_console.app import Console
 
-FOLDER = Path(console.__file__).parent
-FILES = sorted(FOLDER.glob("*.py"))
+FOLDER = Path(modelspine_console.__file__).parent
+FILES = sorted(FOLDER.rglob("*.py"))
 MAKERS = {
     "Content",
     "Text",
@@ -31,7 +31,7 @@ SHOWN = {"title", "sub_title", "border_title", "border_subtitle", "tooltip", "lo
 
 
 def broken_rules(tree: ast.AST) -> list[str]:
-    """Ways around ``console.safe`` in one module's syntax tree."""
+    """Ways around ``modelspine_console.draw.sanitize`` in one module's syntax tree."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("textual.widgets"):
@@ -58,7 +58,7 @@ def broken_rules(tree: ast.AST) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.name != "safe.py"], ids=lambda f: f.name)
+@pytest.mark.parametrize("file", [f for f in FILES if f.name != "sanitize.py"], ids=str)
 def test_text_reaches_the_screen_through_one_door(file: Path) -> None:
     assert broken_rules(ast.parse(file.read_text())) == []
 
@@ -94,9 +94,9 @@ def test_files_and_functions_stay_small(file: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("console.command", ["textual", "rich"]),
+        ("modelspine_console.command", ["textual", "rich"]),
         (
-            "console.app",
+            "modelspine_console.app",
             ["mlflow", "dvc", "torch", "numpy", "scipy", "minitutor", "miniserve", "duckdb", "sqlalchemy", "plotext"],
         ),
     ],
@@ -111,20 +111,22 @@ def test_only_source_reads_stores_and_only_changes_writes_them() -> None:
     for file in FILES:
         names = {alias for node in ast.walk(ast.parse(file.read_text())) for alias in _imported(node)}
         if file.name not in ("source.py", "command.py"):
-            assert not names & {"core.spine", "core.registry", "miniobserve.reader", "sqlite3"}, file.name
+            assert not names & {"modelspine.spine", "modelspine.registry.registry", "miniobserve.reader", "sqlite3"}, (
+                file.name
+            )
         text = file.read_text()
         assert ("readonly=False" in text) == (file.name == "changes.py"), file.name
 
 
 def test_bindings_are_the_table() -> None:
-    from console.actions import ACTIONS
+    from modelspine_console.keymap import ACTIONS
 
     assert {binding.id for binding in Console.BINDINGS} == {action.id for action in ACTIONS}
 
 
 def test_what_changes_something_is_a_capital_that_only_write_mode_has() -> None:
-    from console.actions import ACTIONS, CHANGES
-    from console.writing import Writing
+    from modelspine_console.controllers.write_mode import Writing
+    from modelspine_console.keymap import ACTIONS, CHANGES
 
     asked = {name.removeprefix("action_") for name in vars(Writing) if name.startswith("action_")}
     assert {action.id for action in CHANGES} == asked
@@ -132,7 +134,7 @@ def test_what_changes_something_is_a_capital_that_only_write_mode_has() -> None:
         if action.mutates:
             assert all(len(key) == 1 and key.isupper() for key in action.keys), action.id
     for file in FILES:
-        if file.name not in ("changes.py", "writing.py"):
+        if file.name not in ("changes.py", "write_mode.py"):
             assert "carry_out" not in file.read_text(), file.name
 
 

@@ -9,9 +9,9 @@ import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 
-from console.actions import ACTIONS, BY_ID, FOOTER, SCREENS, key_table
-from console.app import Console
-from core.times import of_ns
+from modelspine.times import of_ns
+from modelspine_console.app import Console
+from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, SCREENS, key_table
 
 BAD = "req-000000a7"
 

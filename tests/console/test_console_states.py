@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from console.source import Source
-from core.errors import Unavailable
-from core.settings import load
-from core.spine import Spine, create_ledger
+from modelspine.errors import Unavailable
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger
+from modelspine_console.data.source import Source
 
 
 class Slow(Source):
@@ -184,8 +184,8 @@ async def test_an_unexpected_error_is_shown_and_nothing_dies(spine: Spine, run_c
 
 
 async def test_an_answer_to_an_older_question_is_dropped(console: Any) -> None:
-    from console.desk import Answer
-    from console.jobs import Outcome
+    from modelspine_console.app_protocol import Answer
+    from modelspine_console.data.jobs import Outcome
 
     async with console() as desk:
         view = desk.app.view

@@ -13,13 +13,13 @@ import msgspec
 import pytest
 
 import console_seed
-from console.source import Source
-from console.traffic_source import Reading
-from core.canary import consider
-from core.cli.run import main
-from core.settings import load
-from core.spine import Spine, create_ledger
-from core.times import nanoseconds, of_ns
+from modelspine.cli.run import main
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger
+from modelspine.times import nanoseconds, of_ns
+from modelspine.traffic.canary import consider
+from modelspine_console.data.source import Source
+from modelspine_console.data.traffic_source import Reading
 
 SIZE = (170, 44)
 LATER = console_seed.NOON + timedelta(minutes=10)

@@ -17,14 +17,14 @@ from textual.events import Key
 
 import console_seed
 import console_world as world
-from console.actions import CHANGES
-from console.changes import Changes
-from console.plan import Plan, command_of, next_semver, problem
-from console.source import Source
 from console_dialog import confirming, fill, toasts
-from core.cli.run import main
-from core.errors import Conflict, Refused
-from core.spine import Spine
+from modelspine.cli.run import main
+from modelspine.errors import Conflict, Refused
+from modelspine.spine import Spine
+from modelspine_console.data.source import Source
+from modelspine_console.keymap import CHANGES
+from modelspine_console.writes.changes import Changes
+from modelspine_console.writes.plan import Plan, command_of, next_semver, problem
 
 BAD = "req-000000a7"
 

@@ -11,8 +11,8 @@ import pytest
 
 from bundles import write_bundle
 from cli_world import World, check_refused, make_world, run
-from core.settings import load
-from core.spine import open_spine
+from modelspine.settings import load
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 

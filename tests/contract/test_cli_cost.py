@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from cli_world import World, check_refused, leave_trace, make_world, run
-from core.cli.cost import markdown
-from core.costday import sampled
-from core.costwords import money
-from core.spent import Spent
-from core.spine import open_spine
+from modelspine.cli.cost import markdown
+from modelspine.cost.format import money
+from modelspine.cost.meter import Spent
+from modelspine.cost.query import sampled
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_world import HOSTILE
-from core.cli import progress
-from core.cli.incident import markdown
-from core.cli.render import Cell, Out, cell_width, harmless, percent
-from core.cli.tree import lines, mermaid
-from core.finding import QUESTIONS, Finding
-from core.incident import Walk
-from core.lineage import Hop
-from core.text import size
 from miniobserve.traces import Assignment, Trace
+from modelspine.cli import progress
+from modelspine.cli.incident import markdown
+from modelspine.cli.output import Cell, Out, cell_width, harmless, percent
+from modelspine.cli.tree import lines, mermaid
+from modelspine.incident.finding import QUESTIONS, Finding
+from modelspine.incident.walk import Walk
+from modelspine.lineage.walker import Hop
+from modelspine.text import size
 
 FOREIGN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cli_world import REQUEST, SAID, World, check_refused, leave_trace, make_world, run
-from core.driftday import measure, record
-from core.spine import open_spine
-from core.times import of_ns
+from modelspine.drift.days import measure, record
+from modelspine.spine import open_spine
+from modelspine.times import of_ns
 
 Capture = pytest.CaptureFixture[str]
 OLD_NS = 1_772_409_600_000_000_000

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
-from core.spine import open_spine
-from core.traffic import assign, of_copy
+from modelspine.ledger.route import assign, of_copy
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 OLD = "req-six-months-ago"

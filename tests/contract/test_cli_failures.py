@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from cli_world import REQUEST, World, check_refused, make_world, run
-from core.cli.failures import as_spine_error
-from core.cli.grammar import VERBS
-from core.errors import Refused
-from core.spine import open_spine
 from miniobserve.sql import StorageError
+from modelspine.cli.errors import as_spine_error
+from modelspine.cli.verbs import VERBS
+from modelspine.errors import Refused
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 
@@ -353,7 +353,7 @@ def test_a_rewritten_chain_is_seen_by_a_checkpoint_alone(world: World, capsys: C
 
 def test_a_forged_pointer_is_named(world: World, capsys: Capture) -> None:
     """A well-chained event that routes to an entry which was never promoted."""
-    from core.ledger import Draft
+    from modelspine.ledger.store import Draft
 
     arm = {"name": "stable", "sha": world.child, "semver": "v0.1.0", "weight_bp": 9_000}
     body = {"strategy": "single", "arms": [arm], "reason": "x"}
@@ -373,7 +373,7 @@ def test_a_forged_pointer_is_named(world: World, capsys: Capture) -> None:
 
 
 def test_events_that_add_up_to_nothing_are_named(world: World, capsys: Capture) -> None:
-    from core.ledger import Draft
+    from modelspine.ledger.store import Draft
 
     with open_spine(world.root) as spine:
         spine.ledger.append([Draft(kind="promoted", body={"sha": "f" * 64, "semver": "v1.0.0"})], expected=None)
@@ -397,7 +397,7 @@ def test_what_nobody_foresaw_is_two_lines(world: World, capsys: Capture, monkeyp
     def boom(*_: object, **__: object) -> None:
         raise ZeroDivisionError("\x1b[31mno")
 
-    monkeypatch.setattr("core.registry.Registry.list", boom)
+    monkeypatch.setattr("modelspine.registry.registry.Registry.list", boom)
     done = run(capsys, "list")
     check_refused(done, 3)
     assert "ZeroDivisionError" in done.err
@@ -424,7 +424,7 @@ def test_every_exception_has_its_code(
     def boom(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr("core.registry.Registry.list", boom)
+    monkeypatch.setattr("modelspine.registry.registry.Registry.list", boom)
     check_refused(run(capsys, "list"), code)
 
 

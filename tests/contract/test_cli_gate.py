@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bundles import eval_report
-from core.baseline import baseline_bytes, baseline_of
-from core.cli import main
-from core.report import read_report
-from core.spine import open_spine
+from modelspine.cli import main
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.spine import open_spine
 
 Make = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -138,7 +138,7 @@ def test_a_trial_under_another_policy_stands_for_nothing(
 
 
 def test_the_committed_baseline_reads() -> None:
-    from core.baseline import read_baseline
+    from modelspine.gate.baseline import read_baseline
 
     baseline = read_baseline((Path(__file__).parents[2] / "eval_baseline.json").read_bytes())
     assert baseline.total.n == 3000

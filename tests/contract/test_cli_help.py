@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import core.cli.grammar as grammar
+import modelspine.cli.verbs as grammar
 from cli_world import check_refused, run
-from core.cli.completion import words
-from core.cli.reference import leaves
+from modelspine.cli.completion import words
+from modelspine.cli.help import leaves
 
 Capture = pytest.CaptureFixture[str]
 PAGE = Path(__file__).parents[2] / "docs" / "CLI.md"

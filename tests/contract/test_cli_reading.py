@@ -11,9 +11,9 @@ import pytest
 
 from bundles import write_bundle
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
-from core.baseline import baseline_bytes, baseline_of
-from core.cli import main
-from core.spine import open_spine
+from modelspine.cli import main
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 

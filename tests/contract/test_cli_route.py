@@ -11,10 +11,10 @@ import pytest
 
 from answers import Arm, leave_answers
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
-from core.spine import open_spine
-from core.traffic import Route, assign, copied, of_copy
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.ledger.route import Route, assign, copied, of_copy
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 WHY = ("--reason", "because")

@@ -18,15 +18,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from core import dsse
-from core.canonical import canonical
-from core.comparison import Decision
-from core.errors import Refused
-from core.keys import Trust as TrustFile
-from core.keys import TrustedKey, new_key, trust_bytes
-from core.verify import read_chain
-from core.verify import verify as verify_all
 from gating import at, changed, leaves
+from modelspine.attestation import dsse
+from modelspine.attestation.keys import Trust as TrustFile
+from modelspine.attestation.keys import TrustedKey, new_key, trust_bytes
+from modelspine.canonical_json import canonical
+from modelspine.errors import Refused
+from modelspine.gate.result import Decision
+from modelspine.maintenance.verify_ledger import read_chain
+from modelspine.maintenance.verify_ledger import verify as verify_all
 from prod import Prod, attempt, digest, make_prod, pointers, promote
 
 Patch = pytest.MonkeyPatch
@@ -490,27 +490,31 @@ def any_spelling(made: bytes) -> dsse.Envelope:
     return msgspec.json.decode(made, type=dsse.Envelope)
 
 
+VERDICT = "modelspine.attestation.verdict"
+PROMOTION = "modelspine.release.promotion"
 TWINS: dict[str, tuple[dict[str, Any], str]] = {
     "skips the subject": (
-        {"core.verdict.same_subject": skipped, "core.verdict.VerifiedVerdict.check": skipped}, "another entry's"
+        {f"{VERDICT}.same_subject": skipped, f"{VERDICT}.VerifiedVerdict.check": skipped}, "another entry's"
     ),
-    "skips the time": ({"core.verdict.fresh": skipped}, "expired"),
-    "skips what moved": ({"core.verdict.unmoved": skipped}, "the baseline edited since"),
-    "believes the result": ({"core.verdict.decided_again": passing}, "PASS over a failing report"),
+    "skips the time": ({f"{VERDICT}.fresh": skipped}, "expired"),
+    "skips what moved": ({f"{VERDICT}.unmoved": skipped}, "the baseline edited since"),
+    "believes the result": ({f"{VERDICT}.decided_again": passing}, "PASS over a failing report"),
     "skips the signature": (
-        {"core.keys.TrustedKey.accepts": lambda *_: True}, "a key nobody trusts under a trusted id"
+        {"modelspine.attestation.keys.TrustedKey.accepts": lambda *_: True}, "a key nobody trusts under a trusted id"
     ),
     "believes any trust file": (
-        {"core.promotion._as_committed": lambda _root, file, _hint: file.read_bytes()}, "a key nobody committed"
+        {f"{PROMOTION}._as_committed": lambda _root, file, _hint: file.read_bytes()}, "a key nobody committed"
     ),
     "believes any variable": (
-        {"core.promotion.in_force": lambda settings, name, **_: getattr(settings, name).read_bytes()},
+        {f"{PROMOTION}.in_force": lambda settings, name, **_: getattr(settings, name).read_bytes()},
         "another committed trust file by variable",
     ),
-    "believes any counts": ({"core.promotion._measured": skipped}, "counts no report has"),
-    "allows a year": ({"core.grounds.MAX_LIFETIME": timedelta(days=999)}, "living for a year"),
-    "takes any spelling": ({"core.dsse._read": any_spelling}, "a line feed more"),
-    "lets SPINE_ENV loosen": ({"core.registry.may_promote": believing}, "SPINE_ENV=dev without a verdict"),
+    "believes any counts": ({f"{PROMOTION}._measured": skipped}, "counts no report has"),
+    "allows a year": ({"modelspine.attestation.checks.MAX_LIFETIME": timedelta(days=999)}, "living for a year"),
+    "takes any spelling": ({"modelspine.attestation.dsse._read": any_spelling}, "a line feed more"),
+    "lets SPINE_ENV loosen": (
+        {"modelspine.registry.registry.may_promote": believing}, "SPINE_ENV=dev without a verdict"
+    ),
 }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import forge
 import second_identity
-from core.bundle import read_bundle
-from core.errors import BundleRefused
+from modelspine.errors import BundleRefused
+from modelspine.identity.bundle import read_bundle
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "golden" / "bundle-1.json").read_text())["cases"]
 ACCEPTED = [case for case in CASES if "sha" in case]

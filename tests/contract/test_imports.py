@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     "miniobserve": (ROOT / "src" / "miniobserve", set()),
     "minitutor": (ROOT / "src" / "minitutor", set()),
-    "core": (ROOT / "core", {"miniobserve"}),
-    "miniserve": (ROOT / "src" / "miniserve", {"core", "miniobserve"}),
-    "console": (ROOT / "console", {"core", "miniobserve"}),
+    "modelspine": (ROOT / "core" / "modelspine", {"miniobserve"}),
+    "miniserve": (ROOT / "src" / "miniserve", {"modelspine", "miniobserve"}),
+    "modelspine_console": (ROOT / "console" / "modelspine_console", {"modelspine", "miniobserve"}),
 }
 """Package → its folder, and the packages of this project it may import."""
 CORE_TAKES = {
@@ -56,7 +55,7 @@ def forbidden(package: str, allowed: set[str], source: str) -> set[str]:
     """The modules of other floors a file imports and may not."""
     others = FLOORS.keys() - allowed - {package}
     found = {name for name in imported(source) if name.split(".")[0] in others}
-    if package == "core":
+    if package == "modelspine":
         observed = {name for name in imported(source) if name.split(".")[0] == "miniobserve"}
         found |= {name for name in observed if not any(f"{name}.".startswith(f"{own}.") for own in CORE_TAKES)}
     return found
@@ -74,15 +73,15 @@ def test_imports_run_one_way(package: str) -> None:
 @pytest.mark.parametrize(
     ("package", "source"),
     [
-        ("core", "import console"),
-        ("core", "def f():\n    from miniserve.app import x"),
-        ("core", "from miniobserve.writer import TraceWriter"),
-        ("core", "from miniobserve import metrics"),
-        ("minitutor", "from core.workload import Answer"),
-        ("miniobserve", "import core.errors"),
-        ("console", "import minitutor"),
+        ("modelspine", "import modelspine_console"),
+        ("modelspine", "def f():\n    from miniserve.app import x"),
+        ("modelspine", "from miniobserve.writer import TraceWriter"),
+        ("modelspine", "from miniobserve import metrics"),
+        ("minitutor", "from modelspine.workload import Answer"),
+        ("miniobserve", "import modelspine.errors"),
+        ("modelspine_console", "import minitutor"),
         ("miniserve", "import importlib\nimportlib.import_module('minitutor.engine')"),
-        ("console", "import_module(name)"),
+        ("modelspine_console", "import_module(name)"),
     ],
 )
 def test_the_walk_sees_a_forbidden_import(package: str, source: str) -> None:
@@ -97,23 +96,27 @@ def loaded_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["core", "core.spine", "core.cli", "core.cli.entries, core.cli.incident, core.cli.reference"]
+    "module",
+    [
+        "modelspine",
+        "modelspine.spine",
+        "modelspine.cli",
+        "modelspine.cli.entries, modelspine.cli.incident, modelspine.cli.help",
+    ],
 )
 def test_core_loads_nothing_heavy(module: str) -> None:
     loaded = loaded_by(module)
-    assert "core" in loaded
-    assert loaded & (HEAVY | {"console", "miniserve", "minitutor"}) == set()
+    assert "modelspine" in loaded
+    assert loaded & (HEAVY | {"modelspine_console", "miniserve", "minitutor"}) == set()
 
 
 def test_the_console_loads_no_model_library() -> None:
-    if find_spec("console.app") is None:
-        pytest.skip("console.app is not built yet")
-    assert loaded_by("console.app") & {"mlflow", "dvc", "torch"} == set()
+    assert loaded_by("modelspine_console.app") & {"mlflow", "dvc", "torch"} == set()
 
 
 def test_a_command_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys, json; from core.cli import main\n"
+        "import sys, json; from modelspine.cli import main\n"
         "for words in (['init'], ['list'], ['verify'], ['history'], ['info'], ['help'], ['completion', 'bash']):\n"
         f"    assert main([*words, '--root', {str(tmp_path)!r}]) == 0, words\n"
         "print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"

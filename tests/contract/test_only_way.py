@@ -22,14 +22,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.cli import main
-from core.cli.grammar import VERBS, everything
-from core.cli.parser import Parser
-from core.errors import Refused, SpineError
-from core.promotion import Attempt
-from core.registry import Registry
-from core.settings import Settings
-from core.verdict import VerifiedVerdict
+from modelspine.attestation.verdict import VerifiedVerdict
+from modelspine.cli import main
+from modelspine.cli.parser import Parser
+from modelspine.cli.verbs import VERBS, everything
+from modelspine.errors import Refused, SpineError
+from modelspine.registry.registry import Registry
+from modelspine.release.promotion import Attempt
+from modelspine.settings import Settings
 from prod import Prod, make_prod, pointers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,13 +88,17 @@ def makers() -> dict[str, set[str]]:
 
 
 def test_one_function_drafts_a_promotion() -> None:
-    assert [where for where, kinds in makers().items() if "promoted" in kinds] == ["core/registry.py:decide"]
+    assert [where for where, kinds in makers().items() if "promoted" in kinds] == [
+        "core/modelspine/registry/registry.py:decide"
+    ]
 
 
 def test_every_draft_that_may_move_traffic_stands_behind_a_rule() -> None:
-    """A draft of a route is made where ``core.rules`` was asked whether the entry may answer, or by a promotion."""
+    """A draft of a route is made where ``registry.rules`` was asked whether the entry may answer, or by a promotion."""
     for where, kinds in makers().items():
-        if not kinds & {*MOVES, "?"} or where == "core/history.py:change":  # that one compares and appends nothing
+        if not kinds & {*MOVES, "?"}:
+            continue
+        if where == "core/modelspine/ledger/transactions.py:change":  # that one compares and appends nothing
             continue
         module, _, name = where.partition(":")
         guarded = [
@@ -112,25 +116,25 @@ def test_the_ledger_is_appended_to_in_three_places() -> None:
         if called(call) == "append" and keyword(call, "expected") is not None
     }
     assert found == {
-        "core/history.py:change",  # what a rule allowed, on the state it was decided on
-        "core/registry.py:promote",  # the denial
-        "core/spine.py:create_ledger",  # the first event
+        "core/modelspine/ledger/transactions.py:change",  # what a rule allowed, on the state it was decided on
+        "core/modelspine/registry/registry.py:promote",  # the denial
+        "core/modelspine/spine.py:create_ledger",  # the first event
     }
 
 
 def test_nobody_else_writes_the_events_table() -> None:
     for file in SOURCES:
         writes = re.search(r"(INTO|UPDATE|FROM)\s+events\b", file.read_text(encoding="utf-8"))
-        if writes is not None and file.name != "ledger.py":
+        if writes is not None and file.name != "store.py":
             assert writes[1] == "FROM", file
             assert "DELETE FROM events" not in file.read_text(encoding="utf-8"), file
 
 
 def test_the_one_token_stays_in_its_module() -> None:
     for file in SOURCES:
-        if file != ROOT / "core" / "verdict.py":
+        if file != ROOT / "core" / "modelspine" / "attestation" / "verdict.py":
             text = file.read_text(encoding="utf-8")
-            assert not re.search(r"core\.verdict.*_TOKEN|verdict\._TOKEN", text), file
+            assert not re.search(r"\bverdict\._TOKEN", text), file
             assert not [call for _, call, _ in calls(file) if called(call) == "VerifiedVerdict"], file
 
 
@@ -159,7 +163,7 @@ ROGUES: dict[str, tuple[str, Callable[[], None]]] = {
     ),
     "a row of its own": ("SQL = 'INSERT INTO events VALUES (?)'", test_nobody_else_writes_the_events_table),
     "a verdict of its own": (
-        "def slip(core):\n    return VerifiedVerdict(1, 2, token=core.verdict._TOKEN)",
+        "def slip(core):\n    return VerifiedVerdict(1, 2, token=core.attestation.verdict._TOKEN)",
         test_the_one_token_stays_in_its_module,
     ),
 }  # fmt: skip
@@ -305,7 +309,7 @@ def verified(prod: Prod) -> VerifiedVerdict:
 def test_a_verified_verdict_is_not_made_copied_stored_or_changed(prod: Prod) -> None:
     real = verified(prod)
     for token in (None, object(), "token"):
-        with pytest.raises(TypeError, match=r"only core\.verdict\.verify"):
+        with pytest.raises(TypeError, match=r"only modelspine\.attestation\.verdict\.verify"):
             VerifiedVerdict(real.signed, real.decision, token=token)
     for again in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="not copied or stored"):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli_world import leave_trace, run
-from core.cli.grammar import parse
-from core.errors import SpineError
+from modelspine.cli.verbs import parse
+from modelspine.errors import SpineError
 from prod import Prod, make_prod
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "SECURITY.md").read_text(encoding="utf-8")
@@ -77,10 +77,9 @@ def test_a_command_that_is_none_would_be_seen() -> None:
 
 
 def test_variables_and_files_that_are_named_exist() -> None:
-    core = Path(__file__).resolve().parents[2] / "core"
-    source = "".join(file.read_text(encoding="utf-8") for file in core.rglob("*.py"))
+    root = Path(__file__).resolve().parents[2]
+    source = "".join(file.read_text(encoding="utf-8") for file in (root / "core").rglob("*.py"))
     for name in set(re.findall(r"`(SPINE_[A-Z_]+)`", PAGE)):
         assert name in source or name.removeprefix("SPINE_").lower() in source, name
-    root = core.parent
     for name in set(re.findall(r"`(tests/[a-z_/.]+|docs/[A-Za-z_/.]+)`", PAGE)):
         assert (root / name).is_file(), name

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from bundles import eval_report
-from core.baseline import baseline_bytes, baseline_of
-from core.cli import main
-from core.report import read_report
-from core.settings import load
-from core.spine import create_ledger, open_spine
-from core.traffic import assign
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.cli import main
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.ledger.route import assign
+from modelspine.settings import load
+from modelspine.spine import create_ledger, open_spine
 
 Make = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -177,7 +177,7 @@ def test_only_the_committed_baseline_is_signed_against(prod: Path, make_bundle: 
 
 
 def test_a_callable_that_is_no_verifier_promotes_nothing(prod: Path, make_bundle: Make) -> None:
-    from core.errors import Refused
+    from modelspine.errors import Refused
 
     sha = registered(prod, make_bundle(1))
     with open_spine(prod) as spine, pytest.raises(Refused, match="only a verified verdict"):

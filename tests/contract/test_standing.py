@@ -11,10 +11,10 @@ import pytest
 
 from bundles import eval_report
 from cli_world import REQUEST, Done, check_refused, leave_trace, make_world, run
-from core.baseline import baseline_bytes, baseline_of
-from core.ledger import Draft
-from core.report import read_report
-from core.spine import Spine, open_spine
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.ledger.store import Draft
+from modelspine.spine import Spine, open_spine
 from prod import Prod, make_prod, promote
 
 Make = Callable[..., Path]

@@ -15,8 +15,8 @@ import pytest
 
 from bundles import eval_report
 from cli_world import Done, run
-from core.baseline import baseline_bytes, baseline_of
-from core.report import read_report
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
 
 Make = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]

@@ -12,12 +12,12 @@ import pytest
 
 from bundles import write_bundle
 from cli_world import World, leave_trace, make_world, run
-from core.entries import registered_body
-from core.keys import Trust, new_key, trusted
-from core.ledger import Draft
-from core.lineage import manifest_corpora
-from core.spine import open_spine
-from core.verdict import read_verdict
+from modelspine.attestation.keys import Trust, new_key, trusted
+from modelspine.attestation.verdict import read_verdict
+from modelspine.ledger.store import Draft
+from modelspine.lineage.walker import manifest_corpora
+from modelspine.registry.entries import registered_body
+from modelspine.spine import open_spine
 from prod import Prod, make_prod, promote
 
 Capture = pytest.CaptureFixture[str]

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {"core", "console", "miniserve", "miniobserve", "minitutor"}
+PACKAGES = {
+    "modelspine": "core",
+    "modelspine_console": "console",
+    "miniserve": "src",
+    "miniobserve": "src",
+    "minitutor": "src",
+}
+"""Import name → the folder it stands in."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == PACKAGES
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == PACKAGES.keys()
     sources = {path.relative_to(ROOT / base) for base, path in _sources()}
     assert {Path(name) for name in names if name.endswith(".py")} == sources
 
@@ -32,8 +39,8 @@ def test_it_runs_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import core.cli, core; assert sys.argv[1] in core.__file__; "
-        "sys.exit(core.cli.main(['init']))"
+        "import sys; sys.path.insert(0, sys.argv[1]); from modelspine import cli; assert sys.argv[1] in cli.__file__; "
+        "sys.exit(cli.main(['init']))"
     )
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
@@ -47,13 +54,12 @@ def test_entry_points(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
         text = archive.read(name).decode()
-    for line in ("spine = core.cli:main", "[spine.workloads]", "[spine.commands]", "serve =", "console ="):
+    for line in ("spine = modelspine.cli:main", "[spine.workloads]", "[spine.commands]", "serve =", "console ="):
         assert line in text
 
 
 def _sources() -> list[tuple[str, Path]]:
     found = []
-    for package in sorted(PACKAGES):
-        base = "." if package in ("core", "console") else "src"
+    for package, base in PACKAGES.items():
         found += [(base, path) for path in (ROOT / base / package).rglob("*.py")]
     return found

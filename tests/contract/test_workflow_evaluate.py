@@ -12,9 +12,9 @@ import pytest
 
 from bundles import eval_report, write_bundle
 from cli_world import Done, check_refused, run
-from core.baseline import Item, baseline_bytes, baseline_of
-from core.report import read_report
-from core.spine import open_spine
+from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 SET = b"".join(json.dumps({"id": str(n), "text": f"item {n}"}).encode() + b"\n" for n in range(100))
@@ -64,7 +64,7 @@ class Workload:
 @pytest.fixture
 def workload(monkeypatch: pytest.MonkeyPatch) -> Workload:
     made = Workload()
-    monkeypatch.setattr("core.spine.load_workload", lambda _name: made)
+    monkeypatch.setattr("modelspine.spine.load_workload", lambda _name: made)
     return made
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cli_world import check_refused, run
-from core.artifacts import Artifacts
-from core.bundle import read_bundle
-from core.spine import open_spine
+from modelspine.identity.bundle import read_bundle
+from modelspine.registry.mlflow_runs import Artifacts
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 SHA = "ab" * 32

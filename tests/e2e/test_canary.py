@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.spine import Spine
-from core.state import State
-from core.traffic import Guard, Ladder, Step
+from modelspine.ledger.route import Guard, Ladder, Step
+from modelspine.ledger.state import State
+from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 LADDER = Ladder(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cli_world import check_refused, run
-from core.spine import Spine
+from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 JUSTFILE = Path(__file__).parents[2] / "Justfile"

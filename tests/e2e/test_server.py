@@ -230,8 +230,8 @@ def test_a_running_server_follows_the_route_and_never_mixes(tmp_path: Path) -> N
 
 def move_unverified(spine: object, sha: str) -> None:
     """Route to an entry past the registry, which would have refused its bytes."""
-    from core.ledger import Draft
-    from core.spine import Spine
+    from modelspine.ledger.store import Draft
+    from modelspine.spine import Spine
 
     assert isinstance(spine, Spine)
     arm = {"name": "stable", "sha": sha, "semver": "v0.3.0", "weight_bp": 10_000}

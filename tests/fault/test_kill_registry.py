@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from core.spine import Spine, open_spine
-from core.verify import read_chain, verify
+from modelspine.maintenance.verify_ledger import read_chain, verify
+from modelspine.spine import Spine, open_spine
 
 pytestmark = pytest.mark.usefixtures("either_ledger")
 CYCLES = 200 if os.environ.get("SPINE_FAULTS") == "long" else 10
@@ -29,7 +29,7 @@ VERBS = {
 WORKER = """
 import sys
 from pathlib import Path
-from core.spine import open_spine
+from modelspine.spine import open_spine
 root, ref, key, broken = sys.argv[1:]
 spine = open_spine(Path(root))
 spine.registry.state()

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Unavailable
-from core.ledger import Draft, Event, Ledger
-from core.settings import load
-from core.spine import create_ledger, open_spine
-from core.verify import read_chain
 from miniobserve.reader import TraceReader
 from miniobserve.sql import StorageError, connect
 from miniobserve.writer import TraceWriter
+from modelspine.errors import Unavailable
+from modelspine.ledger.store import Draft, Event, Ledger
+from modelspine.maintenance.verify_ledger import read_chain
+from modelspine.settings import load
+from modelspine.spine import create_ledger, open_spine
 from observed import make_trace
 from postgres import Cut, admin, end_backends, schema_of
 

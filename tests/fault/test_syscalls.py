@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SpineError
-from core.spine import open_spine
+from modelspine.errors import SpineError
+from modelspine.spine import open_spine
 
 STRACE = shutil.which("strace")
 LONG = os.environ.get("SPINE_FAULTS") == "long"
@@ -32,8 +32,8 @@ VERBS = {
 WORKER = """
 import sys
 from pathlib import Path
-from core.errors import SpineError
-from core.spine import open_spine
+from modelspine.errors import SpineError
+from modelspine.spine import open_spine
 spine = open_spine(Path(sys.argv[1]))
 spine.registry.state()
 open("/dev/null").close()  # the mark: faults count from here

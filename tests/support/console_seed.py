@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from answers import Arm, leave_answers
-from core.settings import Settings, load
-from core.spine import Spine, create_ledger
-from core.traffic import assign
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.ledger.route import assign
+from modelspine.settings import Settings, load
+from modelspine.spine import Spine, create_ledger
 
 VERBS = ("be", "come", "do", "eat", "finish", "go", "have", "see", "work", "write")
 TENSES = ("infinitive", "present_simple", "past_simple", "past_participle", "simple_future")

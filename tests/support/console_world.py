@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import console_seed
-from core.baseline import Item, baseline_bytes, baseline_of
-from core.gating import gate_entry, signed_verdict
-from core.promotion import make_key
-from core.report import read_report
-from core.spine import Spine, create_ledger
+from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.release.gate_run import gate_entry, signed_verdict
+from modelspine.release.promotion import make_key
+from modelspine.spine import Spine, create_ledger
 
 GO = Item(id="first-one", text="Yesterday he goed to school.", correct_form="went")
 

@@ -21,14 +21,14 @@ import msgspec
 import pytest
 
 from cli_world import REQUEST, World, check_refused, leave_trace, make_world, run
-from core.archive import created, safe_name
-from core.backup import backup, place_of
-from core.cli import main
-from core.errors import BadInput, Damaged, SpineError
-from core.ledger import Head
-from core.restore import restore
-from core.settings import Settings, load
-from core.spine import open_spine
+from modelspine.cli import main
+from modelspine.errors import BadInput, Damaged, SpineError
+from modelspine.ledger.store import Head
+from modelspine.maintenance.backup import backup, place_of
+from modelspine.maintenance.restore import restore
+from modelspine.maintenance.tar_archive import created, safe_name
+from modelspine.settings import Settings, load
+from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
 Quiet = lambda *_: None  # noqa: E731
@@ -156,7 +156,7 @@ def test_what_the_ledger_and_the_traces_name_is_in_it_while_they_grow(
 
 def test_a_copy_is_one_moment_of_a_database_that_is_written_on(tmp_path: Path) -> None:
     """Pairs are inserted together; no copy ever holds half a pair, however the steps of it fall."""
-    from core.backup import snapshot
+    from modelspine.maintenance.backup import snapshot
 
     file = tmp_path / "live.db"
     live = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
@@ -380,7 +380,7 @@ def test_a_manifest_of_another_kind_or_none(archive: Path, tmp_path: Path) -> No
 
 
 def test_an_mlflow_store_that_is_no_database_is_refused(archive: Path, tmp_path: Path) -> None:
-    from core.backup import _seal
+    from modelspine.maintenance.backup import _seal
 
     settings = settings_of(tmp_path / "new")
     with created(tmp_path / "a.tar") as writer:
@@ -446,7 +446,7 @@ def test_a_member_larger_than_the_disk_is_not_begun(tmp_path: Path) -> None:
 
 
 def test_a_long_name_survives(tmp_path: Path) -> None:
-    from core.archive import opened
+    from modelspine.maintenance.tar_archive import opened
 
     name = "mlartifacts/" + "/".join(["n" * 120] * 4)
     with created(tmp_path / "a.tar") as writer:

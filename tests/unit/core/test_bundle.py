@@ -10,8 +10,8 @@ import pytest
 
 import forge
 import second_identity
-from core.bundle import Bundle, diff, file_identity, read_bundle
-from core.errors import BundleRefused, Unavailable
+from modelspine.errors import BundleRefused, Unavailable
+from modelspine.identity.bundle import Bundle, diff, file_identity, read_bundle
 
 PARENT = "ab" * 32
 TENSORS: forge.Tensors = {"w": ("F32", [2, 2], bytes(16)), "b": ("I8", [3], b"\1\2\3"), "empty": ("U8", [0], b"")}

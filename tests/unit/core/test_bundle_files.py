@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import forge
-from core import digest, intake, layout
-from core.bundle import file_identity, read_bundle
-from core.errors import BundleRefused, Unavailable
+from modelspine.errors import BundleRefused, Unavailable
+from modelspine.identity import bundle_files as layout
+from modelspine.identity import hashing as digest
+from modelspine.identity import untrusted_files as intake
+from modelspine.identity.bundle import file_identity, read_bundle
 
 MODEL = forge.plain({"w": ("U8", [300_000], bytes(range(250)) * 1200), "v": ("U8", [2], b"\1\2")})
 OTHER = forge.plain({"w": ("U8", [300_000], bytes(300_000)), "v": ("U8", [2], b"\3\4")})

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import forge
 import second_identity
-from core.bundle import read_bundle
-from core.canonical import canonical, parse_json
+from modelspine.canonical_json import canonical, parse_json
+from modelspine.identity.bundle import read_bundle
 
 TENSORS: forge.Tensors = {
     "embed.weight": ("F32", [4, 3], bytes(range(48))),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from core.cache import Cache
-from core.errors import Damaged, Unavailable
+from modelspine.errors import Damaged, Unavailable
+from modelspine.identity.bundle_cache import Cache
 
 Make = Callable[..., Path]
 REAL = os.open

@@ -13,17 +13,17 @@ import msgspec
 import pytest
 
 from answers import NS, Arm, leave_answers
-from core.canary import ERRORS, Decision, consider, decide, tick
-from core.errors import Refused
-from core.exposure import rate, worst
-from core.judgement import Judgement, Result
-from core.ladder import at_weight, ready
-from core.spine import Spine, open_spine
-from core.times import nanoseconds
-from core.traffic import Arm as Place
-from core.traffic import Guard, Ladder, Route, Step
 from miniobserve.reader import TraceReader
 from miniobserve.sql import StorageError
+from modelspine.errors import Refused
+from modelspine.ledger.route import Arm as Place
+from modelspine.ledger.route import Guard, Ladder, Route, Step
+from modelspine.spine import Spine, open_spine
+from modelspine.times import nanoseconds
+from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
+from modelspine.traffic.exposure import rate, worst
+from modelspine.traffic.ladder import at_weight, ready
+from modelspine.traffic.noninferiority import Judgement, Result
 
 Make = Callable[..., Path]
 EVEN = Ladder(

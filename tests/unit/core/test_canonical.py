@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.canonical import MAX_ITEMS, canonical, parse_json
-from core.errors import BadInput, BundleRefused
+from modelspine.canonical_json import MAX_ITEMS, canonical, parse_json
+from modelspine.errors import BadInput, BundleRefused
 
 
 def refusal(raw: bytes) -> str:

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cost import EntryCost, Priced, cost_per_1k, costs
-from core.costwords import notes
-from core.gatestats import wilson
-from core.report import Count
-from core.spent import DAY, Spent, metered
 from miniobserve.cost import CostMeter, by_stage
+from modelspine.cost.figures import EntryCost, Priced, cost_per_1k, costs
+from modelspine.cost.format import notes
+from modelspine.cost.meter import DAY, Spent, metered
+from modelspine.gate.eval_report import Count
+from modelspine.gatestats import wilson
 
 RATE = 0.05
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -9,10 +9,19 @@ import msgspec
 import pytest
 
 from bundles import eval_report
-from core.drift import DriftReport, Live, Reference, Window, expected_accuracy, judge_day, judge_features, status_of
-from core.driftbins import Tally, fix
-from core.driftwords import chance, told
-from core.report import EvalReport, read_report
+from modelspine.drift.bins import Tally, fix
+from modelspine.drift.format import chance, told
+from modelspine.drift.report import (
+    DriftReport,
+    Live,
+    Reference,
+    Window,
+    expected_accuracy,
+    judge_day,
+    judge_features,
+    status_of,
+)
+from modelspine.gate.eval_report import EvalReport, read_report
 
 BUCKETS = {
     "tense/past": {"k": 60, "n": 100}, "tense/future": {"k": 100, "n": 100}, "verb/go": {"k": 80, "n": 100},

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.driftbins import OTHER, Bins, Tally, fill, fix
+from modelspine.drift.bins import OTHER, Bins, Tally, fill, fix
 
 
 def tally(*rows: Any, keep: bool = False) -> Tally:

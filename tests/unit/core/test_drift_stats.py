@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.drift import SIGNIFICANT, WATCH, judge_features
-from core.driftbins import Tally, fix
-from core.driftstats import benjamini_hochberg, compare, design_effect, needed
+from modelspine.drift.bins import Tally, fix
+from modelspine.drift.psi import benjamini_hochberg, compare, design_effect, needed
+from modelspine.drift.report import SIGNIFICANT, WATCH, judge_features
 
 COUNTS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=25).filter(
     lambda pairs: sum(a for a, _ in pairs) > 0 and sum(b for _, b in pairs) > 0

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.baseline import Anchor, Baseline, Item, baseline_bytes, baseline_of, read_baseline, with_item
-from core.errors import BadInput
-from core.judge import judge
-from core.report import Count
 from gating import BASE_SHA, GO, baseline, raw, report, report_dict
+from modelspine.errors import BadInput
+from modelspine.gate.baseline import Anchor, Baseline, Item, baseline_bytes, baseline_of, read_baseline, with_item
+from modelspine.gate.decision import judge
+from modelspine.gate.eval_report import Count
 
 
 def test_a_baseline_of_a_report_reads_back_and_passes_the_same_report() -> None:
@@ -45,7 +45,7 @@ def test_its_bytes_do_not_depend_on_the_order_of_anything() -> None:
 
 
 def read(data: dict[str, Any]) -> Any:
-    from core.judge import read_submission
+    from modelspine.gate.decision import read_submission
 
     return read_submission(raw(data)).report
 

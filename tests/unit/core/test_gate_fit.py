@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from core.baseline import read_baseline
-from core.errors import BadInput
-from core.judge import as_json, judge, read_submission
 from gating import baseline, raw, report_dict
+from modelspine.errors import BadInput
+from modelspine.gate.baseline import read_baseline
+from modelspine.gate.decision import as_json, judge, read_submission
 
 Change = Callable[[dict[str, Any]], None]
 

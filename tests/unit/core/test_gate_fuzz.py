@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.baseline import Anchor, read_baseline, with_item
-from core.errors import SpineError
-from core.gatetable import lines, markdown
-from core.judge import as_json, judge, read_submission
-from core.report import Count
 from gating import GO, baseline, raw, report_dict
+from modelspine.errors import SpineError
+from modelspine.gate.baseline import Anchor, read_baseline, with_item
+from modelspine.gate.decision import as_json, judge, read_submission
+from modelspine.gate.eval_report import Count
+from modelspine.gate.table import lines, markdown
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 VALUES = st.recursive(

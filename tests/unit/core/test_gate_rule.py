@@ -7,12 +7,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from core.baseline import Anchor, Baseline, read_baseline
-from core.comparison import Decision, GateResult, delta, over
-from core.gate import combine, gate
-from core.judge import as_json, judge
-from core.report import Count
 from gating import GO, baseline, raw, report, report_dict
+from modelspine.gate.baseline import Anchor, Baseline, read_baseline
+from modelspine.gate.decision import as_json, judge
+from modelspine.gate.eval_report import Count
+from modelspine.gate.result import Decision, GateResult, delta, over
+from modelspine.gate.rule import combine, gate
 
 LIMIT = 300
 

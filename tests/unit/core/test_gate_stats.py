@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.gate import gate
-from core.gatestats import FlipTable, holm, mcnemar, wilson
-from core.report import Count, EvalReport, EvalSet, Failed
 from gating import report
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed
+from modelspine.gate.rule import gate
+from modelspine.gatestats import FlipTable, holm, mcnemar, wilson
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 99, 100, 150, 3000, 10**6])

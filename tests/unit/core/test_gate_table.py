@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from core.baseline import Anchor
-from core.comparison import Decision
-from core.gatetable import HEAD, lines, markdown, table
-from core.judge import judge
-from core.report import Count
-from core.text import visible
 from gating import GO, baseline, raw, report_dict
+from modelspine.gate.baseline import Anchor
+from modelspine.gate.decision import judge
+from modelspine.gate.eval_report import Count
+from modelspine.gate.result import Decision
+from modelspine.gate.table import HEAD, lines, markdown, table
+from modelspine.text import visible
 
 HOSTILE = [
     "a|b",

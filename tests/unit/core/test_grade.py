@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.workload import grade
+from modelspine.workload import grade
 
 
 class Graded:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from core.judgement import Judgement, judge, side
-from core.sequential import FEW_UNITS
-from core.traffic import Guard
 from miniobserve.evidence import Said, Unit
+from modelspine.ledger.route import Guard
+from modelspine.stats import FEW_UNITS
+from modelspine.traffic.noninferiority import Judgement, judge, side
 
 GUARD = Guard(margin_bp=500)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BadInput, Conflict, Damaged, Unavailable
-from core.ledger import GENESIS, Draft, Head, Ledger
 from miniobserve.sql import StorageError, connect
+from modelspine.errors import BadInput, Conflict, Damaged, Unavailable
+from modelspine.ledger.store import GENESIS, Draft, Head, Ledger
 from postgres import admin
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from cli_world import World, make_world, run
-from core import corpus
-from core.errors import BadInput, Damaged
-from core.matching import TooSlowError, matching, search
-from core.spine import open_spine
+from modelspine.errors import BadInput, Damaged
+from modelspine.lineage import corpora as corpus
+from modelspine.lineage.row_search import TooSlowError, matching, search
+from modelspine.spine import open_spine
 
 ENDLESS = "(a+)+$"
 
@@ -94,7 +94,7 @@ def test_an_interrupt_ends_the_search_and_its_process(rows: Path) -> None:
 import sys
 import time
 from pathlib import Path
-from core.matching import matching
+from modelspine.lineage.row_search import matching
 print("ready", flush=True)
 try:
     matching(Path({str(rows)!r}), {ENDLESS!r}, 1)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from core.baseline import read_baseline
-from core.errors import BadInput, Conflict, Refused, Unavailable
-from core.neverregress import add, item_of
 from gating import GO, baseline
+from modelspine.errors import BadInput, Conflict, Refused, Unavailable
+from modelspine.gate.baseline import read_baseline
+from modelspine.gate.neverregress import add, item_of
 
 
 def walk(**more: Any) -> Any:

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from answers import NS, Arm, leave_answers
-from core.canary import considered
-from core.epochs import epochs
-from core.errors import BadInput, Unavailable
-from core.exposure import Exposure, known_rate, rate, worst
-from core.ladder import ready, rungs
-from core.ledger import Draft, Ledger
-from core.pace import MINUTES, NEWEST, pace
-from core.state import fold
-from core.traffic import Arm as Place
-from core.traffic import Guard, Route, weight_of
 from miniobserve.reader import TraceReader
 from miniobserve.writer import TraceWriter
+from modelspine.errors import BadInput, Unavailable
+from modelspine.ledger.route import Arm as Place
+from modelspine.ledger.route import Guard, Route, weight_of
+from modelspine.ledger.state import fold
+from modelspine.ledger.store import Draft, Ledger
+from modelspine.traffic.canary import considered
+from modelspine.traffic.epochs import epochs
+from modelspine.traffic.exposure import Exposure, known_rate, rate, worst
+from modelspine.traffic.ladder import ready, rungs
+from modelspine.traffic.request_rate import MINUTES, NEWEST, pace
 
 NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 START = int(NOON.timestamp()) * NS

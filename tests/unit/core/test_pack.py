@@ -16,11 +16,11 @@ import pytest
 
 from bundles import eval_report, write_bundle
 from cli_world import REQUEST, SAID, V1, V2, leave_trace, track
-from core.baseline import baseline_bytes, baseline_of
-from core.cli import main
-from core.report import read_report
-from core.settings import load
-from core.spine import create_ledger, open_spine
+from modelspine.cli import main
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.settings import load
+from modelspine.spine import create_ledger, open_spine
 
 ECHO = str(Path(__file__).parents[2] / "fixtures" / "echo")
 
@@ -235,8 +235,8 @@ def everything(path: Path) -> bytes:
 
 
 def test_a_walk_with_text_is_not_packed_where_none_is_kept(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.errors import Refused
-    from core.pack import pack
+    from modelspine.errors import Refused
+    from modelspine.incident.pack import pack
 
     monkeypatch.setenv("SPINE_TEXT_POLICY", "none")
     with open_spine(world, readonly=True) as spine, pytest.raises(Refused, match="text policy"):
@@ -255,7 +255,7 @@ def test_the_same_incident_is_the_same_bytes(world: Path, tmp_path: Path, capsys
 def test_a_long_ledger_goes_in_from_where_it_matters(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.pack.WHOLE", 2)
+    monkeypatch.setattr("modelspine.incident.pack.WHOLE", 2)
     assert main(["incident", REQUEST, "--pack", str(tmp_path / "p.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "p.zip") as archive:
         archive.extractall(tmp_path / "pack")

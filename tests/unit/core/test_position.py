@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.ledger import Event
-from core.position import denied
-from core.state import fold
+from modelspine.ledger.state import fold
+from modelspine.ledger.store import Event
+from modelspine.release.eligibility import denied
 
 A, B, C = "aaaa" * 16, "bbbb" * 16, "cccc" * 16
 ALL = {"promote", "rollback", "route", "release", "tombstone"}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BadInput, BundleRefused, Conflict, Damaged, Refused, Unavailable, UnknownRef
-from core.settings import load
-from core.spine import Spine, create_ledger, open_spine
+from modelspine.errors import BadInput, BundleRefused, Conflict, Damaged, Refused, Unavailable, UnknownRef
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger, open_spine
 
 pytestmark = pytest.mark.usefixtures("either_ledger")
 

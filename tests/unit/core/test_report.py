@@ -7,8 +7,8 @@ import json
 import pytest
 
 from bundles import eval_report
-from core.errors import BadInput
-from core.report import Count, read_report
+from modelspine.errors import BadInput
+from modelspine.gate.eval_report import Count, read_report
 
 
 def test_a_report_reads_back_with_its_views() -> None:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from core.errors import BadInput, Conflict, Damaged, Refused
-from core.ladder import MOST_STEPS, after, at_weight, read_ladder, ready
-from core.spine import Spine
-from core.state import fold
-from core.traffic import FULL, Ladder, Route, assign
+from modelspine.errors import BadInput, Conflict, Damaged, Refused
+from modelspine.ledger.route import FULL, Ladder, Route, assign
+from modelspine.ledger.state import fold
+from modelspine.spine import Spine
+from modelspine.traffic.ladder import MOST_STEPS, after, at_weight, read_ladder, ready
 
 Make = Callable[..., Path]
 WHY = "because"

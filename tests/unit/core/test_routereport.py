@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.gatestats import mcnemar
-from core.routereport import MOST_BUCKETS, Split, _shadow, _split
-from core.routetable import split_told as told
-from core.traffic import Arm
 from miniobserve.evidence import Pair, Unit
+from modelspine.gatestats import mcnemar
+from modelspine.ledger.route import Arm
+from modelspine.traffic.report import MOST_BUCKETS, Split, _shadow, _split
+from modelspine.traffic.report_text import split_told as told
 
 
 def test_counts_by_feature() -> None:

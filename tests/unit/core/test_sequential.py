@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from scipy import stats
 
-from core.sequential import (
+from modelspine.stats import (
     FEW_UNITS,
     SRM_ALARM,
     SRM_UNITS,

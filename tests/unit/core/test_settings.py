@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BadInput
-from core.settings import find_root, load, masked
+from modelspine.errors import BadInput
+from modelspine.settings import find_root, load, masked
 
 
 def test_defaults_stand_under_the_root(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import AmbiguousRef, BadInput, UnknownRef
-from core.ledger import Event
-from core.state import State, check_semver, fold, until
+from modelspine.errors import AmbiguousRef, BadInput, UnknownRef
+from modelspine.ledger.state import State, check_semver, fold, until
+from modelspine.ledger.store import Event
 
 A, B, C = "aaaa" * 16, "aabb" * 16, "cccc" * 16
 

@@ -9,8 +9,8 @@ import pytest
 from safetensors import SafetensorError, deserialize
 
 import forge
-from core.errors import BundleRefused
-from core.tensorfile import BITS, MAX_HEADER, header_length, parse_header
+from modelspine.errors import BundleRefused
+from modelspine.identity.safetensors_header import BITS, MAX_HEADER, header_length, parse_header
 
 
 def installed_knows(dtype: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.text import argument, short, visible
+from modelspine.text import argument, short, visible
 
 hostile = st.text(st.characters(codec=None, exclude_categories=[]), max_size=60) | st.text(
     "a\x00\x1b\x7f\x9b\u200b\u200d\u202e\u2066\u2028\u2029\ufeff\ufe0f\U000e0041\U000e0100\ud800\ue000\u0378\u0301\u3164é…‹›",
@@ -91,7 +91,7 @@ def test_short_is_twelve_digits() -> None:
 
 @pytest.mark.parametrize("text", ["plain-id", "-dash", "--json", "two words", "it's", "$(rm -rf /)", "a;b", "", "-"])
 def test_an_argument_is_pasted_as_one_word_and_never_as_a_flag(text: str) -> None:
-    from core.cli.grammar import parse
+    from modelspine.cli.verbs import parse
 
     words = shlex.split(f"spine incident {argument(text)}")
     assert parse(words[1:]).request_id == text

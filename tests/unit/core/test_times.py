@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.errors import BadInput
-from core.times import age, moment, nanoseconds, of_ns
+from modelspine.errors import BadInput
+from modelspine.times import age, moment, nanoseconds, of_ns
 
 
 @pytest.mark.parametrize(

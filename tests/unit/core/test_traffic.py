@@ -9,7 +9,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.traffic import Arm, Route, assign, copied, of_copy, place, reassigned
+from modelspine.ledger.route import Arm, Route, assign, copied, of_copy, place, reassigned
 
 A, B = "a" * 64, "b" * 64
 
@@ -117,7 +117,7 @@ def test_every_replica_agrees() -> None:
     """The same route read back from an event's body, in whatever process, gives the same arm."""
     here = [assign(route(3_000), f"learner-{n}", sticky=True).arm for n in range(50)]
     code = (
-        "from core.traffic import Arm, Route, assign\n"
+        "from modelspine.ledger.route import Arm, Route, assign\n"
         f"arms = (Arm(name='stable', sha={A!r}, semver='', weight_bp=7_000),"
         f" Arm(name='canary', sha={B!r}, semver='', weight_bp=3_000))\n"
         "r = Route(strategy='canary', epoch=99, salt='12', arms=arms)\n"

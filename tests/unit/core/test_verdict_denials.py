@@ -11,11 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.canonical import canonical
-from core.dsse import seal
-from core.keys import Trust, new_key, trusted
-from core.statement import Stable
-from core.verdict import PAYLOAD_TYPE, sign
 from gating import (
     GO,
     NOW,
@@ -32,6 +27,11 @@ from gating import (
     report_dict,
     resigned,
 )
+from modelspine.attestation.dsse import seal
+from modelspine.attestation.keys import Trust, new_key, trusted
+from modelspine.attestation.statement import Stable
+from modelspine.attestation.verdict import PAYLOAD_TYPE, sign
+from modelspine.canonical_json import canonical
 
 
 @pytest.fixture

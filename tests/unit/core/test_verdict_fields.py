@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.canonical import canonical
-from core.errors import Refused
 from gating import STATEMENT, VALID, WORLD, Path, at, changed, denied, leaves, resigned
+from modelspine.canonical_json import canonical
+from modelspine.errors import Refused
 
 
 def other_values(value: Any) -> list[Any]:

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from core.errors import Refused
-from core.judge import judge
-from core.keys import read_trust
-from core.ledger import Head
-from core.statement import Stable
-from core.verdict import read_verdict, verify
 from gating import GO, NOW, SHA, STABLE_SHA
+from modelspine.attestation.keys import read_trust
+from modelspine.attestation.statement import Stable
+from modelspine.attestation.verdict import read_verdict, verify
+from modelspine.errors import Refused
+from modelspine.gate.decision import judge
+from modelspine.ledger.store import Head
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "verdict-1"
 FILES = {path.stem: path.read_bytes() for path in FOLDER.glob("*.json")}
@@ -75,7 +75,7 @@ def test_its_signature_checks_without_any_code_of_ours() -> None:
 
 def test_neither_gate_nor_verdict_loads_anything_heavy_before_it_is_needed() -> None:
     code = (
-        "import sys, core.judge, core.gatetable, core.verdict\n"
+        "import sys, modelspine.gate.decision, modelspine.gate.table, modelspine.attestation.verdict\n"
         "print(sorted({'cryptography', 'numpy', 'scipy', 'rich', 'mlflow'} & {m.split('.')[0] for m in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

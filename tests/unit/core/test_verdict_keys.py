@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.canonical import canonical
-from core.dsse import pae, seal, unseal
-from core.errors import BadInput, Refused
-from core.keys import Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
+from modelspine.attestation.dsse import pae, seal, unseal
+from modelspine.attestation.keys import Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
+from modelspine.canonical_json import canonical
+from modelspine.errors import BadInput, Refused
 
 KIND = "text/plain"
 KEY = new_key()

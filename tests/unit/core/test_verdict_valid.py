@@ -11,10 +11,6 @@ from typing import Any
 
 import pytest
 
-from core.errors import BadInput, Refused
-from core.ledger import Head
-from core.statement import Stable, Statement
-from core.verdict import VerifiedVerdict, read_verdict, sign
 from gating import (
     SHA,
     STABLE_SHA,
@@ -25,6 +21,10 @@ from gating import (
     raw,
     report_dict,
 )
+from modelspine.attestation.statement import Stable, Statement
+from modelspine.attestation.verdict import VerifiedVerdict, read_verdict, sign
+from modelspine.errors import BadInput, Refused
+from modelspine.ledger.store import Head
 
 
 def test_a_valid_verdict_is_accepted_and_says_what_it_stands_on() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from core.canary import ERRORS
-from core.spine import Spine
-from core.traffic import Guard
 from miniobserve.reader import TraceReader
 from miniobserve.sql import StorageError, connect
 from miniserve.watch import Watch
+from modelspine.ledger.route import Guard
+from modelspine.spine import Spine
+from modelspine.traffic.canary import ERRORS
 
 
 class Gone(TraceReader):

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.workload import Answer as AskedAnswer
-from core.workload import Probe as AskedProbe
 from minitutor import explain, parse
 from minitutor.answers import Answer, Probe
 from minitutor.problems import BadInput
 from minitutor.tutor import Tutor
 from minitutor.workload import Minitutor
+from modelspine.workload import Answer as AskedAnswer
+from modelspine.workload import Probe as AskedProbe
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,94 @@
+"""``spine lineage`` and ``spine impact``: up from an entry to its rows, down from a corpus to what it touched."""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from modelspine.cli.errors import error_object, fail
+from modelspine.cli.event_text import name_of
+from modelspine.cli.output import Out
+from modelspine.cli.parser import Verbs
+from modelspine.cli.progress import working
+from modelspine.cli.tree import lines, mermaid
+from modelspine.errors import Damaged, Exit, SpineError, Unavailable
+from modelspine.lineage.walker import Lineage
+from modelspine.spine import Spine
+from modelspine.text import short, visible
+
+
+def command(verbs: Verbs) -> None:
+    """Add the verbs."""
+    lineage = verbs.add(
+        "lineage", "walk from an entry up to its run, parents, corpora and code", run_lineage,
+        example="spine lineage production --verify",
+    )  # fmt: skip
+    lineage.add_argument("ref", metavar="REF")
+    lineage.add_argument(
+        "--verify", action="store_true", help="check every hop now; exit 5 where a hash does not match"
+    )
+    lineage.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart")
+    impact = verbs.add(
+        "impact", "list every entry and day of traffic a corpus went into", run_impact,
+        example="spine impact 91ac0f2e6b1d",
+    )  # fmt: skip
+    impact.add_argument("corpus", metavar="CORPUS_HASH", help="4 digits or more of its DVC hash")
+
+
+def run_lineage(args: argparse.Namespace, spine: Spine) -> int:
+    """Walk up."""
+    out = Out.of(args)
+    with working("walking up" + (", checking every hop" if args.verify else "")):
+        walk = spine.lineage(args.ref, verify=args.verify)
+    wrong = unsound(walk, checked=args.verify)
+    if out.json:
+        said = {"error": error_object(wrong)} if wrong is not None else {}
+        out.object(msgspec.to_builtins(walk) | {"corpus_dvc_hash": walk.corpus_dvc_hash} | said)
+    else:
+        for line in mermaid(walk.root) if args.mermaid else lines(out, walk.root):
+            out.line(line)
+    return Exit.OK if wrong is None else fail(wrong, as_json=False)
+
+
+def unsound(walk: Lineage, *, checked: bool) -> SpineError | None:
+    """What a walk found wrong: a hash that does not match or, where all were to be checked, a hop that could not be."""
+    bad = [hop for hop in walk.hops if hop.status == "mismatch"]
+    gone = [hop for hop in walk.hops if hop.status == "missing" and "why" in hop.evidence]
+    if bad:
+        return Damaged(f"{len(bad)} of {len(walk.hops)} hops do not match: {_why(bad[0].evidence)}", _SEE)
+    if checked and gone:
+        return Unavailable(f"{len(gone)} of {len(walk.hops)} hops could not be checked: {_why(gone[0].evidence)}", _SEE)
+    return None
+
+
+_SEE = "`spine lineage REF --verify --json` shows the evidence of each hop"
+
+
+def _why(evidence: dict[str, object]) -> str:
+    return visible(str(evidence.get("why", "")), 300)
+
+
+def run_impact(args: argparse.Namespace, spine: Spine) -> int:
+    """Walk down."""
+    out = Out.of(args)
+    try:
+        traces = spine.traces
+    except Unavailable:
+        traces = None  # nothing was served yet; the entries are the answer all the same
+    touched = spine.lineage.impact(args.corpus, traces)
+    if out.json:
+        out.object({"corpus": args.corpus, "traces": traces is not None, "entries": touched})
+        return Exit.OK
+    rows = []
+    for entry in touched:
+        served = sum(count for _, count in entry.days)
+        span = f"{entry.days[0][0]} – {entry.days[-1][0]}" if entry.days else "–"
+        via = "trained on it" if entry.via == "trained" else f"through {short(entry.via)}"
+        rows.append(
+            (name_of(entry.sha, entry.semver), visible(entry.status), via, f"{served:,}", f"{len(entry.days)}", span)
+        )
+    out.table(("entry", "status", "how", "answered", "days", "from – to"), rows, right=("answered", "days"))
+    if traces is None:
+        out.line("there is no trace store, so no traffic can be named")
+    return Exit.OK
