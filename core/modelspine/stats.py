@@ -7,7 +7,7 @@ only true at one look, fixed beforehand, says so in its name. It does not know t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -157,3 +157,46 @@ def welch_fixed_p(one: Sequence[float], other: Sequence[float]) -> float | None:
 
     freedom = sum(parts) ** 2 / sum(p * p / (len(each) - 1) for p, each in zip(parts, (one, other), strict=True))
     return float(2 * stdtr(freedom, -abs(means[1] - means[0]) / math.sqrt(sum(parts))))
+
+
+SIGNIFICANT = 0.05
+
+
+_Z = 1.959963984540054
+"""The standard normal's 97.5 % quantile."""
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """The Wilson 95 % interval of a share, for n ≥ 1."""
+    share, z2 = k / n, _Z * _Z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    low = 0.0 if k == 0 else max(0.0, middle - half)
+    high = 1.0 if k == n else min(1.0, middle + half)
+    return low, high
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """The two-sided exact McNemar p: how likely flips this lopsided are when either way is as likely."""
+    flips, fewer = lost + gained, min(lost, gained)
+    if lost == gained:
+        return 1.0
+    log_first = math.lgamma(flips + 1) - math.lgamma(fewer + 1) - math.lgamma(flips - fewer + 1) - flips * math.log(2)
+    # The binomial's tail from its largest term down, each term from its neighbour.
+    term = total = 1.0
+    for k in range(fewer, 0, -1):
+        term *= k / (flips - k + 1)
+        total += term
+        if term < total * 1e-17:
+            break
+    return min(1.0, 2 * math.exp(log_first) * total)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Each p-value after Holm's correction for having looked at all of them."""
+    adjusted: dict[str, float] = {}
+    highest = 0.0
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda pair: (pair[1], pair[0]))):
+        highest = max(highest, min(1.0, p * (len(p_values) - rank)))
+        adjusted[name] = highest
+    return adjusted

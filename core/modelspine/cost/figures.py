@@ -16,8 +16,7 @@ import msgspec
 
 from modelspine.cost.meter import DAY, Meter
 from modelspine.gate.eval_report import Count
-from modelspine.gatestats import wilson
-from modelspine.stats import sums
+from modelspine.stats import sums, wilson
 
 READY = 0.30
 """Accuracy under which no cost per quality is given: a cheap wrong answer is no bargain."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from modelspine.gate.result import Against, GateResult, Row, over
-from modelspine.gatestats import SIGNIFICANT
+from modelspine.stats import SIGNIFICANT
 from modelspine.text import visible
 
 _MAX_SENTENCES = 40

@@ -14,9 +14,10 @@ import msgspec
 from modelspine.gate.baseline import TOLERANCE_PP, Anchor, Baseline
 from modelspine.gate.eval_report import Count, EvalReport
 from modelspine.gate.fit import Side, unanswered, unfit
+from modelspine.gate.flips import Flips, FlipTable
 from modelspine.gate.reasons import few, reasons, told, warnings
 from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, delta, over
-from modelspine.gatestats import SIGNIFICANT, Flips, FlipTable, holm, wilson
+from modelspine.stats import SIGNIFICANT, holm, wilson
 
 MakeRow = Callable[[Count, Count, Flips | None, float | None], Row]
 

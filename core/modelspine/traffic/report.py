@@ -12,9 +12,8 @@ import msgspec
 
 from miniobserve.evidence import EVER, Evidence, Pair, Said, Unit, quantile
 from modelspine.gate.eval_report import Count
-from modelspine.gatestats import holm, mcnemar
 from modelspine.ledger.route import FULL, Arm, Guard, Route
-from modelspine.stats import SRM_ALARM, SRM_UNITS, Difference, difference, mismatch, welch_fixed_p
+from modelspine.stats import SRM_ALARM, SRM_UNITS, Difference, difference, holm, mcnemar, mismatch, welch_fixed_p
 from modelspine.times import after_ns
 from modelspine.traffic.noninferiority import Measure, Side, side
 

@@ -17,7 +17,7 @@ from modelspine.cost.figures import EntryCost, Priced, cost_per_1k, costs
 from modelspine.cost.format import notes
 from modelspine.cost.meter import DAY, Spent, metered
 from modelspine.gate.eval_report import Count
-from modelspine.gatestats import wilson
+from modelspine.stats import wilson
 
 RATE = 0.05
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

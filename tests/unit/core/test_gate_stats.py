@@ -11,8 +11,9 @@ from scipy import stats
 
 from gating import report
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed
+from modelspine.gate.flips import FlipTable
 from modelspine.gate.rule import gate
-from modelspine.gatestats import FlipTable, holm, mcnemar, wilson
+from modelspine.stats import holm, mcnemar, wilson
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 99, 100, 150, 3000, 10**6])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from miniobserve.evidence import Pair, Unit
-from modelspine.gatestats import mcnemar
 from modelspine.ledger.route import Arm
+from modelspine.stats import mcnemar
 from modelspine.traffic.report import MOST_BUCKETS, Split, _shadow, _split
 from modelspine.traffic.report_text import split_told as told
 
