@@ -18,8 +18,8 @@ from rows import Row, median
 from miniobserve.daily import Request
 from miniobserve.reader import TraceReader
 from modelspine.drift.bins import Tally, fix
+from modelspine.drift.reference import Values
 from modelspine.drift.report import Feature, judge_features
-from modelspine.drift.values import Values
 from modelspine.workload import load_workload
 
 SEED = 7

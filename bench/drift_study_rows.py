@@ -19,8 +19,8 @@ import msgspec
 from rows import Row
 
 from modelspine.drift.bins import Bins, Tally, Value, fill, fix
+from modelspine.drift.reference import Values
 from modelspine.drift.report import ACT, WATCH, judge_features
-from modelspine.drift.values import Values
 from modelspine.workload import load_workload
 
 SHARES = (0.0, 0.05, 0.10, 0.15, 0.25, 0.50)

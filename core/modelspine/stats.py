@@ -1,7 +1,8 @@
-"""Statistics of two arms that stay true however often somebody looks, by unit and never by request.
+"""Statistics: of two arms, true however often somebody looks; of two reports, intervals and exact p-values.
 
 Learners are sticky and some are heavy, so the unit of randomisation is the unit of every variance here. What is
-only true at one look, fixed beforehand, says so in its name. It does not know traces, routes or models.
+only true at one look, fixed beforehand, says so in its name. Small and exact on purpose: the libraries that hold
+the same tests take a second to import. It does not know traces, routes or models.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ SRM_ALARM = 100.0
 """Bayes factor beyond which the split is not the one that was set."""
 _SRM_K = 100.0
 _LEAST_FREEDOM = 3.0
+SIGNIFICANT = 0.05
+_Z = 1.959963984540054
+"""The standard normal's 97.5 % quantile."""
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -159,13 +163,6 @@ def welch_fixed_p(one: Sequence[float], other: Sequence[float]) -> float | None:
     return float(2 * stdtr(freedom, -abs(means[1] - means[0]) / math.sqrt(sum(parts))))
 
 
-SIGNIFICANT = 0.05
-
-
-_Z = 1.959963984540054
-"""The standard normal's 97.5 % quantile."""
-
-
 def wilson(k: int, n: int) -> tuple[float, float]:
     """The Wilson 95 % interval of a share, for n ≥ 1."""
     share, z2 = k / n, _Z * _Z
@@ -199,4 +196,15 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda pair: (pair[1], pair[0]))):
         highest = max(highest, min(1.0, p * (len(p_values) - rank)))
         adjusted[name] = highest
+    return adjusted
+
+
+def benjamini_hochberg(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Each p-value after Benjamini and Hochberg's correction for having looked at all of them."""
+    adjusted: dict[str, float] = {}
+    lowest, count = 1.0, len(p_values)
+    ordered = sorted(p_values.items(), key=lambda pair: (pair[1], pair[0]))
+    for rank, (name, p) in reversed([*enumerate(ordered, 1)]):
+        lowest = min(lowest, p * count / rank)
+        adjusted[name] = lowest
     return adjusted

@@ -69,7 +69,7 @@ class Model(Protocol):
 class Workload(Protocol):
     """One kind of small-model service.
 
-    It may also name what drift is looked for in, beyond categorical features: see ``drift.values``.
+    It may also name what drift is looked for in, beyond categorical features: see ``drift.reference``.
     """
 
     name: str

@@ -15,7 +15,7 @@ import msgspec
 
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.metrics import Metrics
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms

@@ -62,7 +62,7 @@ class Watch:
         began = time.monotonic()
         blind = 0.0 if self._blind_since is None else began - self._blind_since
         try:
-            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), blind=blind)
+            decision = tick(self._spine.routing, self._spine.traces, datetime.now(UTC), blind=blind)
         except SpineError as error:
             self._warn(error.message)
             return

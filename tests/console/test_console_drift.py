@@ -11,11 +11,10 @@ import pytest
 
 from cli_world import run
 from modelspine.cli.drift import status_cell
+from modelspine.drift.days import Day, measure, recorded
 from modelspine.drift.days import days as known
-from modelspine.drift.days import measure, recorded
 from modelspine.drift.format import chance, figure, part, percent
 from modelspine.drift.report import Bin, Feature
-from modelspine.drift.trend import Day
 from modelspine.errors import Unavailable
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source

@@ -13,10 +13,9 @@ import pytest
 from miniobserve.traces import Assignment, Found, Trace
 from modelspine.cost.figures import BreakEven, EntryCost, Range
 from modelspine.cost.query import Costs
-from modelspine.drift.days import Reported
+from modelspine.drift.days import Day, Reported, Trend
 from modelspine.drift.report import Against, DriftReport, Expected, Feature, Window
 from modelspine.drift.report import Bin as DriftBin
-from modelspine.drift.trend import Day, Trend
 from modelspine.errors import Damaged
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet
 from modelspine.gate.result import AnchorRow, Decision, GateResult, Row

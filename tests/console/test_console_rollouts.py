@@ -16,8 +16,8 @@ from modelspine.errors import BadInput, Conflict, Refused
 from modelspine.ledger.route import Route
 from modelspine.ledger.store import Event
 from modelspine.spine import Spine
-from modelspine.traffic.exposure import known_rate, worst
 from modelspine.traffic.ladder import ready
+from modelspine.traffic.request_rate import known_rate, worst
 from modelspine_console.data.source import Source
 from modelspine_console.keymap import CHANGES
 from modelspine_console.writes.changes import Changes
@@ -67,7 +67,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
     async with writable(screen=screen) as desk:
         if screen == "traffic":  # an epoch of the entry, to have it under the cursor
             with console_seed.open_project(project) as opened:
-                opened.registry.route_shadow(shas["lora"], reason="first unseen")
+                opened.routing.shadow(shas["lora"], reason="first unseen")
             desk.app.look()
             await desk.settle()
             before = stands(project)
@@ -236,7 +236,7 @@ async def test_a_ledger_that_moves_under_the_dialog_changes_nothing(
     async with writable() as desk:
         await desk.press("W")
         with console_seed.open_project(project) as opened:
-            opened.registry.abort(reason="somebody else")
+            opened.routing.abort(reason="somebody else")
         before = stands(project)
         await fill(desk, weight="50%", reason="more")
         assert stands(project) == before

@@ -27,6 +27,7 @@ MAKERS = {
     "from_rich_text",
     "render_markup",
 }
+STORES = {"modelspine.project", "modelspine.spine", "modelspine.registry.registry", "miniobserve.reader", "sqlite3"}
 SHOWN = {"title", "sub_title", "border_title", "border_subtitle", "tooltip", "loading", "placeholder"}
 
 
@@ -111,9 +112,7 @@ def test_only_source_reads_stores_and_only_changes_writes_them() -> None:
     for file in FILES:
         names = {alias for node in ast.walk(ast.parse(file.read_text())) for alias in _imported(node)}
         if file.name not in ("source.py", "command.py"):
-            assert not names & {"modelspine.spine", "modelspine.registry.registry", "miniobserve.reader", "sqlite3"}, (
-                file.name
-            )
+            assert not names & STORES, file.name
         text = file.read_text()
         assert ("readonly=False" in text) == (file.name == "changes.py"), file.name
 

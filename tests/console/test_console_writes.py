@@ -256,7 +256,7 @@ async def test_a_ledger_that_moves_under_the_dialog_changes_nothing(writable: An
 
 async def test_rollback_routes_holds_and_says_the_seq(writable: Any, project: Path, shas: dict[str, str]) -> None:
     with console_seed.open_project(project) as spine:
-        spine.registry.route_single(shas["lora"], reason="it knows went")
+        spine.routing.single(shas["lora"], reason="it knows went")
     async with writable() as desk:
         await desk.press("G", "B")
         text = desk.text()
@@ -320,7 +320,7 @@ async def test_the_incident_goes_to_the_entry_that_answer_8_names(
         assert " routed v0.3.0" in toasts(desk)
     with console_seed.open_project(project) as spine:
         assert spine.registry.state().production == shas["lora"]
-        spine.registry.route_single(shas["base"], reason="back for the test")
+        spine.routing.single(shas["base"], reason="back for the test")
     async with writable(screen="incident", argument=BAD) as desk:
         await desk.press("B")
         await fill(desk, name="v0.3.0")

@@ -17,8 +17,8 @@ from cli_world import HOSTILE
 from miniobserve.traces import Assignment, Trace
 from modelspine.cli import progress
 from modelspine.cli.incident import markdown
+from modelspine.cli.lineage import lines, mermaid
 from modelspine.cli.output import Cell, Out, cell_width, harmless, percent
-from modelspine.cli.tree import lines, mermaid
 from modelspine.incident.finding import QUESTIONS, Finding
 from modelspine.incident.walk import Walk
 from modelspine.lineage.walker import Hop

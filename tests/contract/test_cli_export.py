@@ -91,7 +91,7 @@ def test_a_request_of_six_months_ago_still_walks(capsys: Capture, old_day: str) 
 def test_a_closed_day_is_counted_as_it_was(capsys: Capture, old_day: str) -> None:
     """Drift, cost and the comparison of arms say of a pruned day what they said while it was live."""
     with open_spine(Path.cwd()) as spine:
-        spine.registry.route_shadow("v0.2.0", reason="what would it say?")
+        spine.routing.shadow("v0.2.0", reason="what would it say?")
         epoch = spine.registry.state().seq
         route = spine.registry.route()
     assert route is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli_world import REQUEST, World, check_refused, make_world, run
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from modelspine.cli.errors import as_spine_error
 from modelspine.cli.verbs import VERBS
 from modelspine.errors import Refused
@@ -269,7 +269,7 @@ def test_the_page_cannot_be_written(world: World, capsys: Capture) -> None:
 
 
 def test_a_locked_ledger(world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miniobserve.sql.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("miniobserve.sql.protocol.BUSY_SECONDS", 0.05)
     holder = sqlite3.connect(ledger(world), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:

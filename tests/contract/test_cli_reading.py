@@ -284,7 +284,7 @@ def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: 
     leave_trace(own.root, "req-00000002", SAID, SAID, "dismissed", source="replay", started_ns=10**18)
     before = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
     with open_spine(own.root) as spine:
-        routed = spine.registry.route_single(own.loud, reason="it shouts").seq
+        routed = spine.routing.single(own.loud, reason="it shouts").seq
         spine.registry.note("something else", ref=None)
     after = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
     assert before["answers"][7]["evidence"]["verb"] == "route single"
@@ -347,7 +347,7 @@ def test_hostile_text_never_reaches_the_terminal(world: World, tmp_path: Path, c
     hostile = make_world(tmp_path / "hostile")
     with open_spine(hostile.root) as spine:
         spine.registry.note(HOSTILE, ref="v0.1.0")
-        spine.registry.route_single("v0.2.0", reason=HOSTILE)
+        spine.routing.single("v0.2.0", reason=HOSTILE)
     leave_trace(hostile.root, "req-hostile1", HOSTILE, HOSTILE, features={"length": HOSTILE})
     (hostile.root / "data" / "v1.jsonl").write_text(HOSTILE)
     track_again(hostile.root)

@@ -503,7 +503,8 @@ TWINS: dict[str, tuple[dict[str, Any], str]] = {
         {"modelspine.attestation.keys.TrustedKey.accepts": lambda *_: True}, "a key nobody trusts under a trusted id"
     ),
     "believes any trust file": (
-        {f"{PROMOTION}._as_committed": lambda _root, file, _hint: file.read_bytes()}, "a key nobody committed"
+        {"modelspine.attestation.trust._as_committed": lambda _root, file, _hint: file.read_bytes()},
+        "a key nobody committed",
     ),
     "believes any variable": (
         {f"{PROMOTION}.in_force": lambda settings, name, **_: getattr(settings, name).read_bytes()},

@@ -30,6 +30,7 @@ from modelspine.errors import Refused, SpineError
 from modelspine.registry.registry import Registry
 from modelspine.release.promotion import Attempt
 from modelspine.settings import Settings
+from modelspine.traffic.commands import Routing
 from prod import Prod, make_prod, pointers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,11 @@ def called(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
+def calls_by_name(node: ast.Call, name: str) -> bool:
+    """Whether a call is of a function of that name, and not of a method."""
+    return isinstance(node.func, ast.Name) and node.func.id == name
+
+
 def keyword(node: ast.Call, name: str) -> ast.expr | None:
     return next((each.value for each in node.keywords if each.arg == name), None)
 
@@ -101,9 +107,8 @@ def test_every_draft_that_may_move_traffic_stands_behind_a_rule() -> None:
         if where == "core/modelspine/ledger/transactions.py:change":  # that one compares and appends nothing
             continue
         module, _, name = where.partition(":")
-        guarded = [
-            inside for function, call, inside in calls(ROOT / module) if called(call) == name or function == name
-        ]
+        guarded = [inside for function, _, inside in calls(ROOT / module) if function == name]
+        guarded += [inside for file in SOURCES for _, call, inside in calls(file) if calls_by_name(call, name)]
         asked = {called(call) for inside in guarded for call in ast.walk(inside) if isinstance(call, ast.Call)}
         assert [rule for rule in asked if rule.startswith("may_")], where
 
@@ -203,18 +208,24 @@ def guess(parameter: inspect.Parameter, prod: Prod) -> Any:
     return parameter.default if parameter.default is not parameter.empty else ()
 
 
-PUBLIC = sorted(name for name, _ in inspect.getmembers(Registry, inspect.isfunction) if not name.startswith("_"))
+PUBLIC = sorted(
+    f"{part}.{name}"
+    for part, made in (("registry", Registry), ("routing", Routing))
+    for name, _ in inspect.getmembers(made, inspect.isfunction)
+    if not name.startswith("_")
+)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
 @pytest.mark.parametrize("plain", [True, False], ids=["plainly", "with everything"])
-def test_no_method_of_the_registry_moves_production_to_what_nobody_signed(
+def test_no_method_of_registry_or_routing_moves_production_to_what_nobody_signed(
     name: str, prod: Prod, plain: bool, tmp_path: Path
 ) -> None:
     twin = prod.copy(tmp_path / "twin")
     with twin.open("dev") as spine:
         before = pointers(spine)
-        method = getattr(spine.registry, name)
+        part, _, verb = name.partition(".")
+        method = getattr(getattr(spine, part), verb)
         words = {
             each.name: guess(each, twin)
             for each in inspect.signature(method).parameters.values()

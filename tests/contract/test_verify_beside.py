@@ -15,8 +15,7 @@ from cli_world import World, leave_trace, make_world, run
 from modelspine.attestation.keys import Trust, new_key, trusted
 from modelspine.attestation.verdict import read_verdict
 from modelspine.ledger.store import Draft
-from modelspine.lineage.walker import manifest_corpora
-from modelspine.registry.entries import registered_body
+from modelspine.registry.entries import manifest_corpora, registered_body
 from modelspine.spine import open_spine
 from prod import Prod, make_prod, promote
 
@@ -266,7 +265,7 @@ def test_a_corpus_with_its_md5_and_another_sha256_is_found(world: World, capsys:
         corpora = [{**manifest_corpora(spine.registry.get(world.loud))[0], "sha256": "0" * 64}]
         sha = spine.registry.register(write_bundle(world.root / "made" / "5", 5, k=95, corpora=corpora)).sha
         spine.registry.promote(sha, "v0.3.0", reason="x")
-        spine.registry.route_single(sha, reason="x")
+        spine.routing.single(sha, reason="x")
     code, found = checks(capsys, world.root)
     assert code == 5
     assert "its manifest says 000000000000" in found["corpora"]["problems"][0]

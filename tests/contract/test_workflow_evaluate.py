@@ -64,7 +64,7 @@ class Workload:
 @pytest.fixture
 def workload(monkeypatch: pytest.MonkeyPatch) -> Workload:
     made = Workload()
-    monkeypatch.setattr("modelspine.spine.load_workload", lambda _name: made)
+    monkeypatch.setattr("modelspine.project.load_workload", lambda _name: made)
     return made
 
 

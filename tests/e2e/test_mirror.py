@@ -42,11 +42,11 @@ def test_it_shows_what_is_promoted_and_routed(
         assert found["v2.0.0"].source == spine.cache.path(two).as_uri()
         assert shown() == one
         mirror = Mirror(MODEL, spine.settings.mlflow, spine.settings.cache)
-        spine.registry.route_single(two, reason="better")
+        spine.routing.single(two, reason="better")
         show(mirror.job(spine.registry.state()), client)
         assert shown() == two
         client.delete_registered_model(MODEL)
-        spine.registry.rollback(one, reason="back")
+        spine.routing.rollback(one, reason="back")
         spine.registry.promote(one, "v1.1.0")
         for _ in range(2):
             show(mirror.job(spine.registry.state()), client)

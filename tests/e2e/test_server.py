@@ -191,12 +191,12 @@ def test_a_running_server_follows_the_route_and_never_mixes(tmp_path: Path) -> N
                     time.sleep(0.02)
 
             for number in (2, 1, 2, 1):
-                spine.registry.route_single(by_number[number], reason="back and forth")
+                spine.routing.single(by_number[number], reason="back and forth")
                 until(number)
             weights = spine.settings.cache / by_number[3] / "model.safetensors"
-            spine.registry.route_single(by_number[3], reason="damaged after this is decided")
+            spine.routing.single(by_number[3], reason="damaged after this is decided")
             until(3)
-            spine.registry.route_single(by_number[1], reason="away")
+            spine.routing.single(by_number[1], reason="away")
             until(1)
             data = bytearray(weights.read_bytes())
             data[-1] ^= 1
@@ -213,7 +213,7 @@ def test_a_running_server_follows_the_route_and_never_mixes(tmp_path: Path) -> N
             assert server.get("/readyz").json()["ready"] is True
             assert server.ask().json()["model_sha"] == by_number[1]
             trace = TraceReader.open(spine.settings.traces)[server.ask().json()["request_id"]]
-            spine.registry.route_single(by_number[2], reason="the way out")
+            spine.routing.single(by_number[2], reason="the way out")
             until(2)
             assert server.get("/readyz").json()["route_problem"] is None
             stop.set()

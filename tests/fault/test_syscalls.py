@@ -27,7 +27,7 @@ FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 VERBS = {
     "register": "spine.registry.register(Path(sys.argv[2]))",
     "promote": "spine.registry.promote(sys.argv[2], 'v2.0.0')",
-    "rollback": "spine.registry.rollback(sys.argv[2], reason='x')",
+    "rollback": "spine.routing.rollback(sys.argv[2], reason='x')",
 }
 WORKER = """
 import sys
@@ -86,7 +86,7 @@ def world(project: Path, make_bundle: Callable[..., Path]) -> dict[str, str]:
 def test_a_fault_at_each_syscall(project: Path, world: dict[str, str], verb: str, tmp_path: Path) -> None:
     if verb == "rollback":
         with open_spine(project) as spine:
-            spine.registry.route_single(world["promote"], reason="to come back from")
+            spine.routing.single(world["promote"], reason="to come back from")
     pristine = tmp_path / "pristine"
     shutil.copytree(project, pristine)
     fired = 0

@@ -13,12 +13,12 @@ import pytest
 
 from modelspine.attestation.dsse import seal
 from modelspine.attestation.keys import SigningKey, Trust, new_key, trusted
-from modelspine.attestation.statement import Run, Stable, Statement, statement
+from modelspine.attestation.statement import Run, Statement, statement
 from modelspine.attestation.verdict import PAYLOAD_TYPE, VerifiedVerdict, sign, verify
 from modelspine.canonical_json import canonical
 from modelspine.errors import Refused
 from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
-from modelspine.gate.decision import read_submission
+from modelspine.gate.decision import Stable, read_submission
 from modelspine.gate.eval_report import EvalReport
 from modelspine.ledger.store import Head
 

@@ -5,7 +5,6 @@ The file is new and complete or not there. It does not know what it writes.
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import Unavailable
+from modelspine.files import write_file
 
 
 def write(folder: Path, name: str, value: Any, now: datetime) -> str:
@@ -24,11 +24,9 @@ def write(folder: Path, name: str, value: Any, now: datetime) -> str:
     """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:80].strip("-.") or "export"
     path = folder / f"{stem}-{now:%Y%m%dT%H%M%S}.json"
-    staging = folder / f".{path.name}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        staging.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-        staging.rename(path)
+        write_file(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     except OSError as error:
         raise Unavailable(f"{path.name} could not be written: {error.strerror or error}", f"check {folder}") from error
     return str(path)

@@ -23,7 +23,7 @@ from modelspine_console.data.traffic_source import TrafficSource
 if TYPE_CHECKING:
     from miniobserve.traces import Found
     from modelspine.cost.query import Costs, Step
-    from modelspine.drift.trend import Trend
+    from modelspine.drift.days import Trend
     from modelspine.incident.walk import Walk
     from modelspine.lineage.corpora import Search
     from modelspine.lineage.walker import Lineage
@@ -178,7 +178,7 @@ class Source(TrafficSource):
         Raises:
             Absent: there are neither reports nor traces.
         """
-        from modelspine.drift.trend import trend
+        from modelspine.drift.days import trend
 
         found = trend(self._spine, at=self.at)
         if not found.days and not found.counted:

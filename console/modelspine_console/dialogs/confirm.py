@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 
 from modelspine.ledger.route import FULL
 from modelspine.text import short
-from modelspine.traffic.exposure import worst
+from modelspine.traffic.request_rate import worst
 from modelspine_console.draw.format import age, gate_word, pairs
 from modelspine_console.draw.sanitize import Line, fill, folded, row, safe, toast
 from modelspine_console.widgets.document import Doc, Lines

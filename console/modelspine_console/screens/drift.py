@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from modelspine.drift.days import as_object, days_as_object
 from modelspine.drift.format import figure, percent, source
 from modelspine.drift.report import LEVELS
-from modelspine.drift.trend import as_object, days_as_object
 from modelspine.text import short
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw import plots
@@ -22,7 +22,7 @@ from modelspine_console.widgets.document import Doc
 from modelspine_console.widgets.table import Column, Table
 
 if TYPE_CHECKING:
-    from modelspine.drift.trend import Day, Trend
+    from modelspine.drift.days import Day, Trend
 
 TABS = ("features", "trend", "bins", "map", "expected")
 

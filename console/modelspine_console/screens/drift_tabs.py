@@ -24,9 +24,8 @@ from modelspine_console.draw.theme import Role
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelspine.drift.days import Reported
+    from modelspine.drift.days import Day, Reported
     from modelspine.drift.report import Bin, DriftReport, Feature
-    from modelspine.drift.trend import Day
 
 _STATUS: dict[str, Role] = {"insufficient": "muted", "stable": "good", "watch": "warn", "act": "bad"}
 _NAME = 26

@@ -17,7 +17,7 @@ from modelspine.errors import Refused
 from modelspine.ledger.route import FULL
 from modelspine.release.eligibility import denied, prod_or, route_denied
 from modelspine.text import short
-from modelspine.traffic.exposure import known_rate
+from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
 from modelspine_console.writes import rollout_plan as rollouts
 from modelspine_console.writes.plan import WHOLE, Ask, Plan, Touched, next_semver
@@ -102,12 +102,12 @@ class Changes:
         """
         import hashlib
 
-        from modelspine.gate.baseline import read_baseline
-        from modelspine.gate.neverregress import item_of, read
+        from modelspine.gate.baseline import raw_baseline, read_baseline
+        from modelspine.incident.walk import item_of
 
         item = item_of(walk)
         file = self._spine.settings.eval_baseline
-        raw = read(file)
+        raw = raw_baseline(file)
         items = read_baseline(raw).never_regress
         if any(known == item for known in items):
             raise Refused("the baseline holds this sentence already", "nothing was changed")
@@ -190,9 +190,9 @@ class Changes:
         from modelspine.spine import Spine
 
         if plan.in_file:
-            from modelspine.gate.neverregress import add
+            from modelspine.gate.baseline import add_item
 
-            added = add(self._spine.settings.eval_baseline, plan.item, expected=plan.key)
+            added = add_item(self._spine.settings.eval_baseline, plan.item, expected=plan.key)
             return f"{plan.name} {_PAST[plan.verb]} ({added.items} items); review and commit the file"
         with Spine(self._spine.settings, readonly=False) as spine:
             if plan.verb == "report":

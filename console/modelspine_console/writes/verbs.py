@@ -1,4 +1,4 @@
-"""What each change calls of core's registry, with what was planned and what was typed.
+"""What each change calls of core's registry and routing, with what was planned and what was typed.
 
 ``writes.changes`` hands it a writable spine; nothing is opened here, and nothing decided.
 """
@@ -26,16 +26,18 @@ def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
     )
 
 
-def _plain(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
+def _named(method: str, of: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
+    """A method of the registry or of the routing, given the entry it is about."""
+
     def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        verb = getattr(spine.registry, method)
+        verb = getattr(getattr(spine, of), method)
         return verb(plan.sha, reason=values["reason"], expected=plan.seq, key=plan.key)
 
     return do
 
 
 def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    return spine.registry.canary(
+    return spine.routing.canary(
         plan.sha, weight_bp=_typed(values), reason=values["reason"], expected=plan.seq, key=plan.key
     )
 
@@ -43,14 +45,12 @@ def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
 def _shadow(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
     typed = _typed(values)
     share = FULL if typed is None else typed
-    return spine.registry.route_shadow(
-        plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key
-    )
+    return spine.routing.shadow(plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key)
 
 
 def _weight(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
     weight_bp = weight_of(values["weight"])
-    return spine.registry.weigh(weight_bp, reason=values["reason"], expected=plan.seq, key=plan.key)
+    return spine.routing.weigh(weight_bp, reason=values["reason"], expected=plan.seq, key=plan.key)
 
 
 def _typed(values: Mapping[str, str]) -> int | None:
@@ -60,7 +60,7 @@ def _typed(values: Mapping[str, str]) -> int | None:
 
 def _moved(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
     def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        return getattr(spine.registry, method)(reason=values["reason"], expected=plan.seq, key=plan.key)
+        return getattr(spine.routing, method)(reason=values["reason"], expected=plan.seq, key=plan.key)
 
     return do
 
@@ -72,9 +72,9 @@ VERBS: dict[str, Callable[[Spine, Plan, Mapping[str, str]], Any]] = {
     "advance": _moved("advance"),
     "abort": _moved("abort"),
     "promote": _promote,
-    "rollback": _plain("rollback"),
-    "route": _plain("route_single"),
-    "release": _plain("release"),
-    "tombstone": _plain("tombstone"),
+    "rollback": _named("rollback", "routing"),
+    "route": _named("single", "routing"),
+    "release": _named("release", "registry"),
+    "tombstone": _named("tombstone", "registry"),
 }
 """Verb → what it calls."""

@@ -6,6 +6,7 @@ Each check raises ``Refused`` with what does not hold. It does not know signatur
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,28 +18,30 @@ from modelspine.attestation.statement import (
     SUBJECT,
     Counted,
     Predicate,
-    Stable,
+    Statement,
     Subject,
     counted,
     counted_baseline,
     policy,
-    rival,
 )
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import SCHEMA as BASELINE
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import read_submission
+from modelspine.gate.decision import Stable, read_submission, rival
 from modelspine.gate.eval_report import SCHEMA as REPORT
 from modelspine.gate.eval_report import EvalReport
 from modelspine.gate.result import Decision
 from modelspine.gate.rule import combine, gate
+from modelspine.ledger.store import Event
 from modelspine.text import short, visible
 from modelspine.times import FORMAT
 
 SKEW: Final = timedelta(seconds=60)
 """How far the clock of the machine that signed may be ahead of this one's."""
 AGAIN: Final = "run the gate again and promote with the verdict it signs"
+Hashes = Callable[[int], str | None]
+"""The hash of the ledger's event of a seq, None where there is none."""
 
 
 def same_subject(subject: Subject, said: Predicate, sha: str) -> None:
@@ -140,3 +143,29 @@ def _side(said: Predicate, counts: Counted) -> EvalReport:
         buckets=counts.buckets,
         false_accept=counts.false_accept,
     )
+
+
+def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Hashes) -> str | None:
+    """What a verdict whose signature holds says against the promotion that names it; None where nothing.
+
+    Its result is computed again from the counts and the policy that it states.
+    """
+    said = statement.predicate
+    named = promoted.body["verdict"]
+    about = statement.subject[0].digest.get("sha256", "")
+    for sha in (about, said.candidate.entry_sha):
+        if sha != promoted.body.get("sha"):
+            return f"it is about {visible(short(sha))}"
+    if said.result != "pass":
+        return f"it says {visible(said.result, 20)}"
+    if named.get("key") != key_id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
+        return "the promotion's event names another key or report"
+    try:
+        again = decided_again(said, *against_then(said)).result
+    except BadInput as error:
+        return f"it cannot be decided again: {error.message}"
+    if again != "pass":
+        return f"it says pass, and its own counts say {again}"
+    if said.ledger.seq >= promoted.seq or hash_at(said.ledger.seq) != said.ledger.hash:
+        return f"it was decided on another ledger than this one's #{said.ledger.seq}"
+    return None

@@ -17,7 +17,7 @@ import msgspec
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import judge, read_submission
+from modelspine.gate.decision import Stable, judge, read_submission, rival
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet
 from modelspine.ledger.store import Head
 from modelspine.text import short, visible
@@ -88,13 +88,6 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     predicate: Predicate
 
 
-class Stable(msgspec.Struct, frozen=True, kw_only=True):
-    """The entry now in production, and the bytes of its report."""
-
-    entry_sha: str
-    report: bytes
-
-
 def statement(
     *,
     sha: str,
@@ -148,14 +141,6 @@ def statement(
     )
     subject = Subject(name=SUBJECT, digest={"sha256": sha})
     return Statement(type=TYPE, subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=predicate)
-
-
-def rival(sha: str, stable: Stable | None) -> bytes | None:
-    """The report a candidate has to hold its own against: the stable entry's, where that is another one.
-
-    An entry is not compared with itself, so that what is in production can be evaluated on a new eval set.
-    """
-    return stable.report if stable is not None and stable.entry_sha != sha else None
 
 
 def _well_formed(sha: str, code: str, head: Head, lifetime: timedelta) -> None:

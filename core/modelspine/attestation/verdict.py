@@ -16,9 +16,10 @@ import msgspec
 from modelspine.attestation import dsse
 from modelspine.attestation.checks import AGAIN, against_now, decided_again, fresh, same_subject, unmoved
 from modelspine.attestation.keys import SigningKey, Trust, TrustedKey
-from modelspine.attestation.statement import CODE, PREDICATE_TYPE, TYPE, Predicate, Stable, Statement
+from modelspine.attestation.statement import CODE, PREDICATE_TYPE, TYPE, Predicate, Statement
 from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BadInput, Refused
+from modelspine.gate.decision import Stable
 from modelspine.gate.result import Decision
 from modelspine.text import short, visible
 

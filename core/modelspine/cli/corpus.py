@@ -10,7 +10,7 @@ from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.lineage.corpora import Search
-from modelspine.lineage.walker import manifest_corpora
+from modelspine.registry.entries import manifest_corpora
 from modelspine.spine import Spine
 from modelspine.text import short, visible
 

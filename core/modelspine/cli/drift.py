@@ -17,8 +17,8 @@ from modelspine.text import visible
 from modelspine.times import moment
 
 if TYPE_CHECKING:
+    from modelspine.drift.days import Day
     from modelspine.drift.report import DriftReport, Feature
-    from modelspine.drift.trend import Day
 
 _COLOURS: dict[str, Colour] = {"insufficient": "dim", "stable": "good", "watch": "warn", "act": "bad"}
 _SHOWN_BINS = 5
@@ -43,8 +43,7 @@ def command(verbs: Verbs) -> None:
 
 def run_report(args: argparse.Namespace, spine: Spine) -> int:
     """Make a report and record it."""
-    from modelspine.drift.days import measure, newest_day, record
-    from modelspine.drift.trend import as_object
+    from modelspine.drift.days import as_object, measure, newest_day, record
 
     out = Out.of(args)
     with working("counting requests") as progress:
@@ -63,8 +62,7 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:
     """Show the trend, or a day."""
-    from modelspine.drift.days import days, recorded
-    from modelspine.drift.trend import as_object, days_as_object, trend
+    from modelspine.drift.days import as_object, days, days_as_object, recorded, trend
 
     out = Out.of(args)
     if args.day is not None:

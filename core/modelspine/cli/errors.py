@@ -8,7 +8,7 @@ import re
 import sys
 from typing import Any
 
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from modelspine.cli.output import Out
 from modelspine.errors import SpineError, Unavailable
 from modelspine.ledger.store import storage_errors

@@ -36,10 +36,10 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Gate an entry or a report."""
+    from modelspine.attestation.trust import key_from
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import lines, markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
-    from modelspine.release.promotion import key_from
 
     out = Out.of(args)
     if args.sign and (args.baseline is not None or args.tolerance_pp is not None):

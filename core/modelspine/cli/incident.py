@@ -21,7 +21,7 @@ from modelspine.text import visible
 from modelspine.times import of_ns
 
 if TYPE_CHECKING:
-    from modelspine.gate.neverregress import Added
+    from modelspine.gate.baseline import Added
     from modelspine.incident.pack import Packed
 
 _NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
@@ -92,9 +92,10 @@ def _packed(spine: Spine, walk: Walk, path: Path) -> Packed:
 
 
 def _kept(spine: Spine, walk: Walk) -> Added:
-    from modelspine.gate.neverregress import add, item_of
+    from modelspine.gate.baseline import add_item
+    from modelspine.incident.walk import item_of
 
-    return add(spine.settings.eval_baseline, item_of(walk))
+    return add_item(spine.settings.eval_baseline, item_of(walk))
 
 
 def said(added: Added) -> str:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from modelspine.cli.errors import as_spine_error
 from modelspine.cli.output import Cell, Out
 from modelspine.cli.parser import Verbs

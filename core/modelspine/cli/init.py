@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs
 from modelspine.errors import Damaged, Exit, Unavailable
+from modelspine.git import run_git
 from modelspine.ledger.store import Ledger
 from modelspine.settings import Settings, masked
 from modelspine.spine import Spine, create_ledger
@@ -94,11 +94,10 @@ def _ignore(settings: Settings) -> Path | None:
     """Keep the state out of git: the .gitignore that was written, or None where nothing had to be."""
     if settings.root not in settings.home.parents:
         return None
-    git = ("git", "-C", str(settings.root))
     name = f"{settings.home.relative_to(settings.root)}/"
     try:
-        checked = subprocess.run([*git, "check-ignore", "-q", name], capture_output=True, check=False)
-    except OSError:
+        checked = run_git(settings.root, "check-ignore", "-q", name)
+    except Unavailable:
         return None  # without git there is nothing to keep it out of
     if checked.returncode != 1:  # 0: ignored already; 128: no git repository
         return None

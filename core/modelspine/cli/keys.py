@@ -25,9 +25,9 @@ def command(verbs: Verbs) -> None:
 
 def run_new(args: argparse.Namespace, spine: Spine) -> int:
     """Make a key."""
-    from modelspine.release.promotion import make_key
+    from modelspine.attestation.trust import make_key
 
-    key, file = make_key(spine, args.name, args.out)
+    key, file = make_key(spine.settings, args.name, args.out)
     out = Out.of(args)
     if out.json:
         out.object({"id": key.id, "private": str(file), "trust": str(spine.settings.trust)})

@@ -1,21 +1,26 @@
-"""``spine lineage`` and ``spine impact``: up from an entry to its rows, down from a corpus to what it touched."""
+"""``spine lineage`` and ``spine impact``: up from an entry to its rows, down from a corpus to what it touched;
+a tree for a terminal, a Mermaid flowchart for a page.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 import msgspec
 
 from modelspine.cli.errors import error_object, fail
-from modelspine.cli.event_text import name_of
+from modelspine.cli.event_text import hop_status, name_of
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.cli.tree import lines, mermaid
 from modelspine.errors import Damaged, Exit, SpineError, Unavailable
-from modelspine.lineage.walker import Lineage
+from modelspine.lineage.walker import Hop, Lineage
 from modelspine.spine import Spine
 from modelspine.text import short, visible
+
+_SEE = "`spine lineage REF --verify --json` shows the evidence of each hop"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-_/:–…✔•✖‼")
 
 
 def command(verbs: Verbs) -> None:
@@ -62,9 +67,6 @@ def unsound(walk: Lineage, *, checked: bool) -> SpineError | None:
     return None
 
 
-_SEE = "`spine lineage REF --verify --json` shows the evidence of each hop"
-
-
 def _why(evidence: dict[str, object]) -> str:
     return visible(str(evidence.get("why", "")), 300)
 
@@ -92,3 +94,36 @@ def run_impact(args: argparse.Namespace, spine: Spine) -> int:
     if traces is None:
         out.line("there is no trace store, so no traffic can be named")
     return Exit.OK
+
+
+def lines(out: Out, hop: Hop, *, lead: str = "", turn: str = "", below: str = "") -> Iterator[str]:
+    """The lines of a tree: branch, status, kind, label, and why where a check failed."""
+    status = hop_status(hop.status)
+    label = f"{hop.kind}  {visible(hop.label, 160)}"
+    yield f"{lead}{turn}{out.paint(status.text, status.colour)}  {label}"
+    why = hop.evidence.get("why")
+    inner = lead + below
+    if why:
+        yield f"{inner}{'│  ' if hop.children else '   '}{visible(str(why), 240)}"
+    for number, child in enumerate(hop.children, 1):
+        last = number == len(hop.children)
+        yield from lines(out, child, lead=inner, turn="└─ " if last else "├─ ", below="   " if last else "│  ")
+
+
+def mermaid(root: Hop) -> Iterator[str]:
+    """The lines of a flowchart, with everything in a label that Mermaid could read written as an entity."""
+    yield "flowchart TD"
+    left: list[tuple[Hop, str | None]] = [(root, None)]
+    number = 0
+    while left:
+        hop, parent = left.pop()
+        name = f"n{number}"
+        number += 1
+        yield f'    {name}["{_escaped(f"{hop_status(hop.status).text} {hop.kind}: {visible(hop.label, 160)}")}"]'
+        if parent is not None:
+            yield f"    {parent} --> {name}"
+        left.extend((child, name) for child in reversed(hop.children))
+
+
+def _escaped(text: str) -> str:
+    return "".join(char if char in _PLAIN else f"#{ord(char)};" for char in text)

@@ -94,7 +94,7 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
     """Go back to an entry."""
     with working("hashing the bundle"):
-        receipt = spine.registry.rollback(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+        receipt = spine.routing.rollback(args.ref, reason=args.reason, expected=args.expect, key=args.key)
     return receipt_told(Out.of(args), receipt)
 
 

@@ -66,14 +66,14 @@ def command(nested: Verbs) -> None:
 def run_single(args: argparse.Namespace, spine: Spine) -> int:
     """Route everything to one entry."""
     with working("hashing the bundle"):
-        receipt = spine.registry.route_single(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+        receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key)
     return receipt_told(Out.of(args), receipt)
 
 
 def run_ab(args: argparse.Namespace, spine: Spine) -> int:
     """Begin an A/B comparison."""
     with working("hashing the bundles"):
-        receipt = spine.registry.route_ab(
+        receipt = spine.routing.ab(
             args.ref, weight_bp=args.weight, reason=args.reason, expected=args.expect, key=args.key
         )
     return receipt_told(Out.of(args), receipt)
@@ -82,7 +82,7 @@ def run_ab(args: argparse.Namespace, spine: Spine) -> int:
 def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
     """Begin to copy requests."""
     with working("hashing the bundles"):
-        receipt = spine.registry.route_shadow(
+        receipt = spine.routing.shadow(
             args.ref, share_bp=args.share, reason=args.reason, expected=args.expect, key=args.key
         )
     return receipt_told(Out.of(args), receipt)
@@ -90,8 +90,8 @@ def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_canary(args: argparse.Namespace, spine: Spine) -> int:
     """Begin a canary; its worst exposure is told before it is written down."""
-    from modelspine.traffic.exposure import known_rate, worst
     from modelspine.traffic.ladder import read_ladder
+    from modelspine.traffic.request_rate import known_rate, worst
 
     ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
     out = Out.of(args)
@@ -105,7 +105,7 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
                 out.line(f"worst exposure: {found.told}")
 
     with working("hashing the bundles"):
-        receipt = spine.registry.canary(
+        receipt = spine.routing.canary(
             args.ref,
             weight_bp=args.weight,
             ladder=ladder,
@@ -120,20 +120,20 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 def run_weight(args: argparse.Namespace, spine: Spine) -> int:
     """Change the weight of what is tried out."""
     with working("hashing the bundles"):
-        receipt = spine.registry.weigh(args.weight, reason=args.reason, expected=args.expect, key=args.key)
+        receipt = spine.routing.weigh(args.weight, reason=args.reason, expected=args.expect, key=args.key)
     return receipt_told(Out.of(args), receipt)
 
 
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
     """Take the canary one step on."""
     with working("hashing the bundles"):
-        receipt = spine.registry.advance(reason=args.reason, expected=args.expect, key=args.key)
+        receipt = spine.routing.advance(reason=args.reason, expected=args.expect, key=args.key)
     return receipt_told(Out.of(args), receipt)
 
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:
     """End what is tried out."""
-    receipt = spine.registry.abort(reason=args.reason, expected=args.expect, key=args.key)
+    receipt = spine.routing.abort(reason=args.reason, expected=args.expect, key=args.key)
     out = Out.of(args)
     code = receipt_told(out, receipt)
     held = spine.registry.events()[receipt.seq : receipt.seq + 1]

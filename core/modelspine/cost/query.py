@@ -22,7 +22,7 @@ from modelspine.text import visible
 from modelspine.times import nanoseconds
 
 if TYPE_CHECKING:
-    from modelspine.spine import Spine
+    from modelspine.project import Project
 
 Step = Callable[[int, int], None]
 """Called with how many requests were read so far, of how many."""
@@ -49,18 +49,18 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measured(
-    spine: Spine, day: str | None, now: datetime, step: Step = lambda _done, _total: None, *, at: str | None = None
+    project: Project, day: str | None, now: datetime, step: Step = lambda _done, _total: None, *, at: str | None = None
 ) -> Costs:
     """The figures of a day's requests (UTC), or of every one; entries without a request are listed without prices.
 
     With ``at`` (RFC 3339 UTC) they are those of that moment: its entries, the requests that had started, and idle
     hours up to it in place of ``now``.
     """
-    priced = entries(spine, at)
+    priced = entries(project, at)
     if at is not None:
         now = datetime.fromisoformat(at)
     with storage_errors():
-        requests = spine.traces.requests
+        requests = project.traces.requests
         since, until = day_range(day) if day is not None else (0, 2**63 - 1)
         if at is not None:
             until = min(until, nanoseconds(now) + 1000)
@@ -72,7 +72,7 @@ def measured(
     return Costs(of=day or "every day", at=now, requests=seen, entries=costs(priced, meters, now))
 
 
-def entries(spine: Spine, at: str | None = None) -> tuple[Priced, ...]:
+def entries(project: Project, at: str | None = None) -> tuple[Priced, ...]:
     """Every entry that was not taken away, in the order they were registered."""
     return tuple(
         Priced(
@@ -83,7 +83,7 @@ def entries(spine: Spine, at: str | None = None) -> tuple[Priced, ...]:
             total=e.total,
             held=e.status == "held",
         )
-        for e in spine.registry.list(at)
+        for e in project.registry.list(at)
         if e.status != "tombstoned"
     )
 
@@ -111,16 +111,16 @@ def sampled(file: Path) -> Costs:
     return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures)
 
 
-def sample(spine: Spine, of: str, limit: int, day: str) -> Iterator[bytes]:
+def sample(project: Project, of: str, limit: int, day: str) -> Iterator[bytes]:
     """The lines of a sample, a day's oldest requests: no text, no learner, no request id."""
     taken: list[Spent] = []
     with storage_errors():
-        for page in spine.traces.requests.pages(*day_range(day), Spent):
+        for page in project.traces.requests.pages(*day_range(day), Spent):
             taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
             if len(taken) >= limit:
                 break
     shas = {spent.entry_sha for spent in taken}
-    named = tuple(entry for entry in entries(spine) if entry.sha in shas)
+    named = tuple(entry for entry in entries(project) if entry.sha in shas)
     last = max((spent.started_ns for spent in taken), default=0) // 10**9 + 1
     at = datetime.fromtimestamp(last, UTC)
     yield from _lines((Sample(schema="spine.cost-sample/1", of=of, at=at, entries=named), *taken))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -64,17 +64,6 @@ def compare(reference: Sequence[int], live: Sequence[int], *, effect: float = 1.
         shares=tuple(zip(p, q, strict=True)),
         terms=tuple(math.copysign(size, b - a) for size, a, b in zip(sizes, p, q, strict=True)),
     )
-
-
-def benjamini_hochberg(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Each p-value after Benjamini and Hochberg's correction for having looked at all of them."""
-    adjusted: dict[str, float] = {}
-    lowest, count = 1.0, len(p_values)
-    ordered = sorted(p_values.items(), key=lambda pair: (pair[1], pair[0]))
-    for rank, (name, p) in reversed([*enumerate(ordered, 1)]):
-        lowest = min(lowest, p * count / rank)
-        adjusted[name] = lowest
-    return adjusted
 
 
 def design_effect(rows: Sequence[Sequence[int]], bins: int) -> float:

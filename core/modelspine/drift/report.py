@@ -14,8 +14,9 @@ from typing import Literal
 import msgspec
 
 from modelspine.drift.bins import UNSEEN, Bins, Tally, fill
-from modelspine.drift.psi import DRAWS, Shift, benjamini_hochberg, compare, needed
+from modelspine.drift.psi import DRAWS, Shift, compare, needed
 from modelspine.gate.eval_report import EvalReport
+from modelspine.stats import benjamini_hochberg
 
 SCHEMA = "spine.drift/1"
 WATCH = 0.10

@@ -1,20 +1,24 @@
 """The committed baseline, ``spine.baseline/1``: what production scored, and what may never be lost again.
 
-Only a reviewed commit changes the file; what is here reads it strictly and writes the bytes such a commit
-would hold. It does not know the rule that compares a candidate with it (``gate.rule``), nor where it lies.
+Only a reviewed commit makes a change of the file count; what is here reads it strictly, makes the bytes such a
+commit would hold, and puts an incident's sentence into the file, uncommitted, for review. It does not know the
+rule that compares a candidate with it (``gate.rule``), nor where it lies.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from modelspine.canonical_json import parse_json
-from modelspine.errors import BadInput
+from modelspine.errors import BadInput, Conflict, Refused, Unavailable
+from modelspine.files import write_file
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed
 from modelspine.text import visible
 
@@ -166,3 +170,59 @@ def _checked(data: Any) -> Baseline:
             raise BadInput(f"{_WHAT}'s never_regress item “{visible(item.id, 60)}” has no correct_form", _HINT)
         seen.add(item.id)
     return baseline
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the file. ``changed`` is False where it held the item already."""
+
+    file: str
+    item: Item
+    changed: bool
+    items: int
+    """Never-regress items in the file afterwards."""
+
+
+def raw_baseline(file: Path) -> bytes:
+    """The baseline's bytes.
+
+    Raises:
+        Refused: there is no such file.
+        Unavailable: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise Refused(
+            f"there is no baseline at {visible(str(file), 120)}", "make one from an entry's report and commit it"
+        ) from error
+    except OSError as error:
+        raise Unavailable(f"{visible(str(file), 120)}: {error.strerror}", "check its permissions") from error
+
+
+def add_item(file: Path, item: Item, *, expected: str | None = None) -> Added:
+    """Put an item into the baseline file of the working tree; a reviewed commit makes it count.
+
+    Args:
+        file: the baseline.
+        item: what must stay right.
+        expected: SHA-256 of the file's bytes that this was decided on; None takes whatever stands there.
+
+    Raises:
+        BadInput: the file is no baseline, or has another item of that id.
+        Conflict: the file is another one than ``expected``.
+        Refused, Unavailable: there is none, or it cannot be written.
+    """
+    raw = raw_baseline(file)
+    if expected is not None and hashlib.sha256(raw).hexdigest() != expected:
+        raise Conflict(f"{visible(file.name, 80)} changed meanwhile; nothing was written", "look at it again")
+    made = with_item(raw, item)
+    items = len(msgspec.json.decode(made)["never_regress"])
+    if items == len(msgspec.json.decode(raw).get("never_regress", ())):
+        return Added(file=str(file), item=item, changed=False, items=items)
+    try:
+        write_file(file, made, mode=file.stat().st_mode & 0o777)
+    except OSError as error:
+        raise Unavailable(
+            f"{visible(str(file), 120)} could not be written: {error.strerror}", "check its permissions"
+        ) from error
+    return Added(file=str(file), item=item, changed=True, items=items)

@@ -88,3 +88,18 @@ def as_json(decision: Decision) -> dict[str, Any]:
     first = made["compared"][0] if made["compared"] else {}
     shared = ("tolerance_pp", "total", "false_accept", "anchor", "never_regress", "pooled_p")
     return {**made, **{name: first.get(name) for name in shared}}
+
+
+class Stable(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry now in production, and the bytes of its report."""
+
+    entry_sha: str
+    report: bytes
+
+
+def rival(sha: str, stable: Stable | None) -> bytes | None:
+    """The report a candidate has to hold its own against: the stable entry's, where that is another one.
+
+    An entry is not compared with itself, so that what is in production can be evaluated on a new eval set.
+    """
+    return stable.report if stable is not None and stable.entry_sha != sha else None

@@ -1,25 +1,27 @@
 """The gate's rule: a candidate's counts against the baseline's and the stable entry's, decided in integers.
 
-A bucket is blocked when it loses more than the tolerance, exactly; what cannot be compared is an error and
-never a pass. Statistics stand beside each row and decide nothing. It does not know how a report was made,
-what a bucket means, or who asks.
+A bucket is blocked when it loses more than the tolerance, exactly; whatever keeps two reports from being compared
+(``unfit``) is an error and never a pass. Statistics stand beside each row and decide nothing. It does not know
+how a report was made, what a bucket means, or who asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from modelspine.canonical_json import canonical
 from modelspine.gate.baseline import TOLERANCE_PP, Anchor, Baseline
 from modelspine.gate.eval_report import Count, EvalReport
-from modelspine.gate.fit import Side, unanswered, unfit
 from modelspine.gate.flips import Flips, FlipTable
 from modelspine.gate.reasons import few, reasons, told, warnings
 from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, delta, over
 from modelspine.stats import SIGNIFICANT, holm, wilson
+from modelspine.text import visible
 
 MakeRow = Callable[[Count, Count, Flips | None, float | None], Row]
+Side = Baseline | EvalReport
 
 
 def gate(
@@ -179,3 +181,78 @@ def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> Anch
         budget_pp=budget_pp,
         blocked=over(anchor.total, total, budget_pp),
     )
+
+
+def unfit(candidate: EvalReport, against: Side) -> list[str]:
+    """Every reason why the candidate cannot be compared with the other side; empty where it can."""
+    return [
+        *_sets(candidate, against),
+        *_broken("the candidate", candidate),
+        *_broken("the other side", against),
+        *_uneven(candidate, against),
+    ]
+
+
+def unanswered(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
+    """The never-regress items nobody evaluated."""
+    missing = [item.id for item in baseline.never_regress if item.id not in (results or {})]
+    return [f"never_regress item “{visible(name, 60)}” was not evaluated" for name in missing]
+
+
+def _sets(candidate: EvalReport, against: Side) -> Iterator[str]:
+    one, two = candidate.eval_set, against.eval_set
+    for name, mine, other in (
+        ("sha256", one.sha256, two.sha256),
+        ("dvc_hash", one.dvc_hash, two.dvc_hash),
+        ("n", one.n, two.n),
+    ):
+        if mine != other:
+            yield f"the eval sets differ: {name} {visible(str(mine), 70)} here, {visible(str(other), 70)} there"
+    if not one.sha256:
+        yield "the eval set has no sha256"
+    try:
+        same = canonical(candidate.decoding) == canonical(against.decoding)
+    except (ValueError, RecursionError):
+        yield "the decoding is not a value that can be compared"
+    else:
+        if not same:
+            yield "the decoding differs: the two did not answer under the same settings"
+
+
+def _broken(who: str, side: Side) -> Iterator[str]:
+    if not side.buckets:
+        yield f"{who} has no buckets"
+    for where, count in _counts(side):
+        if count.n <= 0:
+            yield f"{who} counted nothing in {where}: n = {count.n}"
+        elif not 0 <= count.k <= count.n:
+            yield f"{who} has k = {count.k} of n = {count.n} in {where}"
+
+
+def _uneven(candidate: EvalReport, against: Side) -> Iterator[str]:
+    for name in sorted(against.buckets.keys() - candidate.buckets.keys()):
+        yield f"the candidate has no {_bucket(name)}"
+    for name in sorted(candidate.buckets.keys() - against.buckets.keys()):
+        yield f"the candidate has a {_bucket(name)} that there is nothing to compare with"
+    pairs = [("the total", candidate.total, against.total)]
+    if candidate.false_accept is not None and against.false_accept is not None:
+        pairs.append(("the false accepts", candidate.false_accept, against.false_accept))
+    elif candidate.false_accept is not against.false_accept:
+        yield "only one of the two counted false accepts"
+    shared = sorted(candidate.buckets.keys() & against.buckets.keys())
+    pairs += [(_bucket(name), candidate.buckets[name], against.buckets[name]) for name in shared]
+    for where, mine, other in pairs:
+        if mine.n != other.n:
+            yield f"n differs in {where}: {mine.n} here, {other.n} there"
+
+
+def _counts(side: Side) -> Iterator[tuple[str, Count]]:
+    yield "the total", side.total
+    if side.false_accept is not None:
+        yield "the false accepts", side.false_accept
+    for name, count in side.buckets.items():
+        yield _bucket(name), count
+
+
+def _bucket(name: str) -> str:
+    return f"bucket “{visible(name, 80)}”"

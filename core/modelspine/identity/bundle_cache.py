@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from modelspine.errors import BundleRefused, Damaged, Unavailable
+from modelspine.files import sync_folder
 from modelspine.identity.bundle import Bundle, read_bundle
 from modelspine.text import short
 
@@ -88,11 +89,7 @@ class Cache:
             if not final.is_dir():
                 raise
             return  # another process gave the same bytes the same name first
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(self.folder)
 
 
 def _of_the_machine(error: BaseException) -> OSError | None:

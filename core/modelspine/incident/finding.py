@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelspine.lineage.walker import Status
+from modelspine.lineage.status import Status
 
 QUESTIONS = (
     "Which checkpoint answered?",

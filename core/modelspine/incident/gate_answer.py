@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from miniobserve.traces import Trace
-from modelspine.errors import BadInput, Refused
+from modelspine.errors import Refused
 from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.state import Known
 from modelspine.ledger.store import Event
@@ -17,14 +17,11 @@ from modelspine.registry.promotion_record import WORDS, standing
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
+    from modelspine.attestation.checks import Hashes
     from modelspine.attestation.verdict import SignedVerdict
 
 Verdicts = Callable[[str], "SignedVerdict"]
 """The signed verdict of a digest, its signature checked now against the trust file."""
-
-
-Hashes = Callable[[int], str | None]
-"""The hash of the ledger's event of a seq, None where there is none."""
 
 
 def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: Hashes) -> Finding:
@@ -43,9 +40,11 @@ def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: 
 
 
 def _signed(promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict[str, Any], command: str) -> Finding:
+    from modelspine.attestation.checks import disagreement  # loaded where a signed verdict is looked at
+
     try:
         signed = verdicts(str(promoted.body["verdict"].get("digest")))
-        problem = disagreement(signed, promoted, hash_at)
+        problem = disagreement(signed.statement, signed.key.id, promoted, hash_at)
     except Refused as error:
         return finding(7, f"its verdict does not hold: {error.message}", "mismatch", evidence, command)
     said = signed.statement.predicate
@@ -60,34 +59,6 @@ def _signed(promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict
         f"decided on ledger #{said.ledger.seq} {short(said.ledger.hash)}, promoted at #{promoted.seq}"
     )
     return finding(7, visible(answer, 600), "verified", evidence, command)
-
-
-def disagreement(signed: SignedVerdict, promoted: Event, hash_at: Hashes) -> str | None:
-    """What a verdict whose signature holds says against the promotion that names it; None where nothing.
-
-    Its result is computed again from the counts and the policy that it states.
-    """
-    from modelspine.attestation.checks import against_then, decided_again  # loaded where a signed verdict is looked at
-
-    said = signed.statement.predicate
-    named = promoted.body["verdict"]
-    about = signed.statement.subject[0].digest.get("sha256", "")
-    for sha in (about, said.candidate.entry_sha):
-        if sha != promoted.body.get("sha"):
-            return f"it is about {visible(short(sha))}"
-    if said.result != "pass":
-        return f"it says {visible(said.result, 20)}"
-    if named.get("key") != signed.key.id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
-        return "the promotion's event names another key or report"
-    try:
-        again = decided_again(said, *against_then(said)).result
-    except BadInput as error:
-        return f"it cannot be decided again: {error.message}"
-    if again != "pass":
-        return f"it says pass, and its own counts say {again}"
-    if said.ledger.seq >= promoted.seq or hash_at(said.ledger.seq) != said.ledger.hash:
-        return f"it was decided on another ledger than this one's #{said.ledger.seq}"
-    return None
 
 
 def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,12 +22,13 @@ from modelspine.attestation.dsse import Envelope, pae
 from modelspine.attestation.keys import SCHEMA as TRUST
 from modelspine.attestation.keys import from_base64, read_trust
 from modelspine.errors import BadInput, Refused, SpineError, UnknownRef
+from modelspine.files import OWNER, replacing
 from modelspine.incident.finding import Finding
 from modelspine.incident.walk import Walk
 from modelspine.ledger.state import State
 from modelspine.ledger.store import GENESIS, Event
-from modelspine.lineage.walker import manifest_corpora
-from modelspine.spine import Spine
+from modelspine.project import Project
+from modelspine.registry.entries import manifest_corpora
 from modelspine.text import visible
 
 SCHEMA = "spine.pack/1"
@@ -59,7 +59,7 @@ def without_text(trace: Trace) -> Trace:
     return msgspec.structs.replace(trace, sentence=None, correction=None, error="", assignment=unit)
 
 
-def pack(spine: Spine, walk: Walk, page: str, path: Path) -> Packed:
+def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
     """Write the pack of a walk; ``page`` is the walk as Markdown. A file of that name gives way at the end.
 
     The walk is taken as it is: under a text policy that keeps no text, walk ``without_text(trace)``.
@@ -68,13 +68,13 @@ def pack(spine: Spine, walk: Walk, page: str, path: Path) -> Packed:
         Refused: the walk holds text that the policy does not keep.
         Damaged: a piece of evidence does not have its digest.
     """
-    policy = spine.settings.text_policy
+    policy = project.settings.text_policy
     if policy != "full" and walk.trace.sentence is not None:
         raise Refused(f"the text policy is {policy}, and this walk holds a sentence", "walk it without its text")
-    state = spine.registry.state()
+    state = project.registry.state()
     entries = list(dict.fromkeys(_entries(walk, state)))
-    events = spine.registry.events()
-    lines, first = _lines(spine, walk, events, entries)
+    events = project.registry.events()
+    lines, first = _lines(project, walk, events, entries)
     head = events[-1]
     about = {
         "schema": SCHEMA,
@@ -86,15 +86,15 @@ def pack(spine: Spine, walk: Walk, page: str, path: Path) -> Packed:
         "before": events[first - 1].prev if events else GENESIS,
     }
     files = {
-        "verify.py": Path(__file__).with_name("packverifier.py").read_bytes(),
+        "verify.py": Path(__file__).with_name("pack_verifier.py").read_bytes(),
         "pack.json": _json(about),
         "ledger.jsonl": lines,
         "trace.json": _json(walk.trace),
         "walk.json": _json(walk),
         "walk.md": page.encode(),
-        "corpus.json": _json(list(_corpora(spine, walk))),
-        "trust.json": _trust(spine),
-        **_evidence(spine, state, entries),
+        "corpus.json": _json(list(_corpora(project, walk))),
+        "trust.json": _trust(project),
+        **_evidence(project, state, entries),
     }
     files |= _signatures(files, [e for sha in entries if sha in state.entries for e in state.entries[sha].promoted])
     sums = "".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(files.items())).encode()
@@ -118,17 +118,17 @@ def _entries(walk: Walk, state: State) -> Iterator[str]:
             sha = known.registered.body.get("parent") if known is not None else None
 
 
-def _lines(spine: Spine, walk: Walk, events: list[Event], entries: list[str]) -> tuple[bytes, int]:
+def _lines(project: Project, walk: Walk, events: list[Event], entries: list[str]) -> tuple[bytes, int]:
     """The ledger's lines as they are stored, and the seq of the first one that is in."""
     first = 1
     if len(events) > WHOLE:
         named = [e.seq for e in events if e.seq == walk.trace.assignment.epoch or e.body.get("sha") in entries]
         first = min(named, default=1)
-    lines = spine.ledger.lines(first)[: len(events) - first + 1]  # what was appended meanwhile is not in
+    lines = project.ledger.lines(first)[: len(events) - first + 1]  # what was appended meanwhile is not in
     return b"".join(line + b"\n" for line in lines), first
 
 
-def _evidence(spine: Spine, state: State, entries: list[str]) -> dict[str, bytes]:
+def _evidence(project: Project, state: State, entries: list[str]) -> dict[str, bytes]:
     """What the ledger names about these entries, by digest."""
     named: dict[str, None] = {}
     for known in (state.entries[sha] for sha in entries if sha in state.entries):
@@ -137,7 +137,7 @@ def _evidence(spine: Spine, state: State, entries: list[str]) -> dict[str, bytes
                 verdict = event.body.get("verdict") or {}
                 named |= dict.fromkeys(event.body.get("evidence", {}).values())
                 named |= {str(verdict["digest"]): None} if verdict.get("signed") else {}
-    return {f"evidence/{digest}": spine.ledger.get(digest) for digest in named}
+    return {f"evidence/{digest}": project.ledger.get(digest) for digest in named}
 
 
 def _signatures(files: Mapping[str, bytes], promoted: list[Event]) -> dict[str, bytes]:
@@ -159,30 +159,30 @@ def _signatures(files: Mapping[str, bytes], promoted: list[Event]) -> dict[str, 
     return made
 
 
-def _trust(spine: Spine) -> bytes:
-    file = spine.settings.trust
+def _trust(project: Project) -> bytes:
+    file = project.settings.trust
     return file.read_bytes() if file.is_file() else _json({"schema": TRUST, "keys": []})
 
 
-def _corpora(spine: Spine, walk: Walk) -> Iterator[dict[str, Any]]:
+def _corpora(project: Project, walk: Walk) -> Iterator[dict[str, Any]]:
     """The matching rows of every corpus that answer 4 speaks of, each corpus hashed on the way."""
     found: Finding = walk.answers[3]
     pattern = found.evidence.get("pattern")
     if pattern is None:
         return
     try:
-        own = [str(c.get("dvc_hash")) for c in manifest_corpora(spine.registry.get(walk.trace.entry_sha))]
+        own = [str(c.get("dvc_hash")) for c in manifest_corpora(project.registry.get(walk.trace.entry_sha))]
     except UnknownRef:
         own = []
     others = [str(other["dvc_hash"]) for other in found.evidence.get("elsewhere", ())]
     for dvc_hash in dict.fromkeys([*own, *others]):
         about = {"dvc_hash": dvc_hash, "trained_on": dvc_hash in own}
         try:
-            search = spine.corpora.search(dvc_hash, pattern, limit=_ROWS)
+            search = project.corpora.search(dvc_hash, pattern, limit=_ROWS)
         except SpineError as error:
             yield about | {"missing": error.message}
             continue
-        yield about | {"path": spine.corpora.resolve(dvc_hash).path, **msgspec.to_builtins(search)}
+        yield about | {"path": project.corpora.resolve(dvc_hash).path, **msgspec.to_builtins(search)}
 
 
 def _json(value: Any) -> bytes:
@@ -193,18 +193,9 @@ def _zip(files: Mapping[str, bytes], path: Path) -> int:
     """Write the files into a zip whose bytes follow from theirs alone; returns its size."""
     if not path.absolute().parent.is_dir():
         raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
-    partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
-    try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, body in sorted(files.items()):
-                    info = zipfile.ZipInfo(name, _TIME)
-                    info.external_attr, info.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
-                    archive.writestr(info, body)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path, mode=OWNER) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in sorted(files.items()):
+            info = zipfile.ZipInfo(name, _TIME)
+            info.external_attr, info.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, body)
     return path.stat().st_size

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from miniobserve.traces import Trace
-from modelspine.errors import Damaged, SpineError, UnknownRef
+from modelspine.errors import Damaged, Refused, SpineError, UnknownRef
+from modelspine.gate.baseline import Item
 from modelspine.incident.finding import Finding, finding
 from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
@@ -20,8 +21,8 @@ from modelspine.incident.rollback_target import way_out
 from modelspine.ledger.route import FULL, reassigned
 from modelspine.ledger.state import Known
 from modelspine.lineage.corpora import Corpora, Search
-from modelspine.lineage.walker import Status, manifest_corpora
-from modelspine.registry.entries import Detail, describe
+from modelspine.lineage.status import Status
+from modelspine.registry.entries import Detail, describe, manifest_corpora
 from modelspine.registry.registry import Registry
 from modelspine.text import argument, short, visible
 from modelspine.times import of_ns
@@ -257,3 +258,16 @@ def _guarded(number: int, step: Callable[[], Finding]) -> Finding:
         return finding(number, error.message, "mismatch", {"hint": error.hint}, "spine verify")
     except SpineError as error:
         return finding(number, error.message, "missing", {"hint": error.hint}, "spine info")
+
+
+def item_of(walk: Walk) -> Item:
+    """The item an incident makes: its sentence, and what the workload's oracle says it should have become.
+
+    Raises:
+        Refused: the sentence was not kept, or the workload does not know what is right.
+    """
+    if walk.trace.sentence is None:
+        raise Refused("the sentence was not kept, so nothing can be asked again", "`text_policy = full` keeps them")
+    if not walk.expected:
+        raise Refused("the workload does not say what the right answer is", "write the item into the baseline by hand")
+    return Item(id=walk.request_id, text=walk.trace.sentence, correct_form=walk.expected)

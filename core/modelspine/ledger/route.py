@@ -1,7 +1,7 @@
 """Who answers whom: the route as a value and the assignment of one unit to an arm.
 
 Pure: the same route and unit give the same arm on every replica, today and when an incident is walked.
-It does not know HTTP, the ledger, or what a model is.
+It does not know HTTP, how events are kept, or what a model is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from miniobserve.traces import Assignment
 from modelspine.errors import BadInput
+from modelspine.ledger.store import Draft
 from modelspine.text import visible
 
 FULL = 10_000
@@ -175,3 +176,10 @@ def ladder_of(body: dict[str, Any]) -> Ladder:
     steps = tuple(Step(weight_bp=w, min_seconds=seconds, min_samples=n) for w, seconds, n in body["steps"])
     guard = msgspec.convert(body["guard"], Guard)
     return Ladder(steps=steps, at=body["at"], auto=body["auto"], guard=guard)
+
+
+def single(sha: str, semver: str, reason: str, *, kind: str = "routed", verb: str | None = None) -> Draft:
+    """All traffic to one entry."""
+    arm = Arm(name="stable", sha=sha, semver=semver, weight_bp=FULL)
+    body = {"sha": sha, "strategy": "single", "arms": [msgspec.to_builtins(arm)], "reason": reason}
+    return Draft(kind=kind, body={**body, "verb": verb} if verb else body)

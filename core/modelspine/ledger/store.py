@@ -20,7 +20,8 @@ from typing import Any
 
 import rfc8785
 
-from miniobserve.sql import StorageError, Transaction, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError, Transaction
 from modelspine.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
 from modelspine.ledger.event import GENESIS, Draft, Event, Head, checked, event_of, require, same_request
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable, UnknownRef
+from modelspine.git import run_git
 from modelspine.lineage.dvc_file import named_in, outs
 from modelspine.lineage.row_search import PATIENCE, TooSlowError, matching
 from modelspine.text import visible
@@ -268,13 +268,8 @@ class Corpora:
                 f"DVC's remote does not answer: {text}", "set SPINE_DVC_REMOTE to its URL, or see `dvc remote list`"
             ) from error
 
-    def _git(self, *arguments: str) -> str:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(self.root), *arguments], capture_output=True, timeout=30, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unavailable(f"git did not answer: {visible(str(error), 80)}", "is git installed?") from error
+    def _git(self, *words: str) -> str:
+        done = run_git(self.root, *words)
         return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
     def _check(self, dvc_hash: str, found: str, path: Path) -> None:

@@ -8,22 +8,22 @@ is shown as missing and never guessed. It does not draw.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from miniobserve.reader import TraceReader
 from modelspine.errors import Damaged, SpineError, UnknownRef
+from modelspine.git import run_git
 from modelspine.lineage.corpora import Corpora
-from modelspine.registry.entries import NAMED_CORPORA, Detail, Entry, corpora_of
+from modelspine.lineage.status import Status
+from modelspine.registry.entries import NAMED_CORPORA, Detail, Entry, manifest_corpora
 from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.registry import Registry
 from modelspine.text import argument, short, visible
 
-Status = Literal["verified", "recorded", "missing", "mismatch"]
 _DEEPEST = 16
 
 
@@ -206,11 +206,7 @@ class Walker:
         command = f"git -C . cat-file -t {argument(git_sha) if git_sha else 'SHA'}"
         if not git_sha:
             return _missing("code", "no commit is recorded", command)
-        known = subprocess.run(
-            ["git", "-C", str(self._root), "cat-file", "-e", f"{git_sha[:64]}^{{commit}}"],
-            capture_output=True,
-            check=False,
-        )
+        known = run_git(self._root, "cat-file", "-e", f"{git_sha[:64]}^{{commit}}")
         whole = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", git_sha) is not None
         status: Status = "verified" if known.returncode == 0 and whole else "recorded"
         dirty = bool(code.get("dirty"))
@@ -238,11 +234,6 @@ class Walker:
         return _hop(
             "eval_set", label, evidence, f"spine lineage {short(detail.entry.sha)} --verify", check, verify=verify
         )
-
-
-def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
-    """The corpora that an entry's training manifest names."""
-    return corpora_of(detail.manifest)
 
 
 def _hop(

@@ -18,6 +18,7 @@ import msgspec
 
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Damaged
+from modelspine.files import sync_folder
 from modelspine.ledger.store import Head
 from modelspine.maintenance.backup import (
     MANIFEST,
@@ -31,7 +32,7 @@ from modelspine.maintenance.backup import (
     folders,
     place_of,
 )
-from modelspine.maintenance.tar_archive import Member, Reader, opened, sync_folder
+from modelspine.maintenance.tar_archive import Member, Reader, opened
 from modelspine.maintenance.verify_ledger import parse_checkpoint
 from modelspine.settings import Settings
 from modelspine.text import visible

@@ -22,6 +22,7 @@ from typing import IO, NoReturn
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
+from modelspine.files import OWNER, replacing, sync_folder
 from modelspine.text import visible
 
 BLOCK = 512
@@ -103,33 +104,16 @@ def created(path: Path) -> Iterator[Writer]:
     """
     if path.exists():
         raise BadInput(f"{visible(str(path), 160)} is there already", "give a new name; a backup replaces nothing")
-    partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
-    try:
-        # It holds what learners wrote: nobody but its owner reads it.
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as raw:
-            packed = path.name.endswith((".gz", ".tgz"))
-            stream: IO[bytes] = gzip.GzipFile("", "wb", _FAST, raw, 0) if packed else raw  # type: ignore[assignment]
-            writer = Writer(stream)
-            yield writer
-            writer.close()
-            if packed:
-                stream.close()
-            raw.flush()
-            os.fsync(raw.fileno())
-        partial.rename(path)
-        sync_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    # It holds what learners wrote: nobody but its owner reads it.
+    with replacing(path, mode=OWNER) as raw:
+        packed = path.name.endswith((".gz", ".tgz"))
+        stream: IO[bytes] = gzip.GzipFile("", "wb", _FAST, raw, 0) if packed else raw  # type: ignore[assignment]
+        writer = Writer(stream)
+        yield writer
+        writer.close()
+        if packed:
+            stream.close()
+    sync_folder(path.parent)
 
 
 class Reader:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelspine.errors import BadInput
 from modelspine.ledger.store import storage_errors
-from modelspine.spine import Spine
+from modelspine.project import Project
 
 if TYPE_CHECKING:
     from miniobserve.export import Exported
@@ -38,7 +38,7 @@ def closed_before(day: str | None, before: str | None, today: date) -> str:
 
 
 def export_days(
-    spine: Spine,
+    project: Project,
     *,
     day: str | None,
     before: str | None,
@@ -57,19 +57,19 @@ def export_days(
     from miniobserve.export import export_day
 
     end = closed_before(day, before, today)
-    folder = spine.settings.parquet if out is None else out.absolute()
-    if prune and folder.resolve() != spine.settings.parquet.resolve():
+    folder = project.settings.parquet if out is None else out.absolute()
+    if prune and folder.resolve() != project.settings.parquet.resolve():
         raise BadInput(
             "--prune deletes only what a walk still finds, and it looks in one folder",
-            f"leave --out away, or set `parquet` (now {spine.settings.parquet}) to that folder",
+            f"leave --out away, or set `parquet` (now {project.settings.parquet}) to that folder",
         )
     with storage_errors():
-        days = [day] if day is not None else spine.traces.days(end)
+        days = [day] if day is not None else project.traces.days(end)
         archive = Archive(folder)
         try:
             for number, one in enumerate(days):
                 progress("days", number, len(days))
-                done = export_day(spine.settings.traces, archive, one, prune=prune)
+                done = export_day(project.settings.traces, archive, one, prune=prune)
                 if done is not None:
                     yield done
         finally:

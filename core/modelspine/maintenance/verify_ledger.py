@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from miniobserve.sql import connect
+from miniobserve.sql.open import connect
 from modelspine.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from modelspine.identity.bundle import Bundle
 from modelspine.identity.bundle_cache import Cache

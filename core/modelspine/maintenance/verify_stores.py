@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miniobserve.archive import Archive
-from miniobserve.sql import connect
+from miniobserve.sql.open import connect
 from modelspine.errors import BadInput, Damaged, Refused, SpineError, Unavailable
-from modelspine.incident.gate_answer import disagreement
 from modelspine.ledger.state import Known, State, fold
 from modelspine.ledger.store import Event, Ledger, storage_errors
-from modelspine.lineage.walker import manifest_corpora
 from modelspine.maintenance.verify_ledger import Check, Progress
+from modelspine.project import Project
+from modelspine.registry.entries import manifest_corpora
 from modelspine.registry.promotion_record import standing
-from modelspine.spine import Spine
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -28,22 +27,22 @@ if TYPE_CHECKING:
 Step = Callable[[State, Progress], Check]
 
 
-def steps(spine: Spine) -> tuple[Step, ...]:
+def steps(project: Project) -> tuple[Step, ...]:
     """The checks of one project, to be handed to ``maintenance.verify_ledger.verify``."""
     return (
-        lambda state, _progress: _verdicts(spine, state),
-        lambda state, progress: _corpora(spine, state, progress),
-        lambda _state, _progress: _traces(spine.settings.traces),
-        lambda _state, progress: _exports(Archive(spine.settings.parquet), progress),
+        lambda state, _progress: _verdicts(project, state),
+        lambda state, progress: _corpora(project, state, progress),
+        lambda _state, _progress: _traces(project.settings.traces),
+        lambda _state, progress: _exports(Archive(project.settings.parquet), progress),
     )
 
 
-def _verdicts(spine: Spine, state: State) -> Check:
+def _verdicts(project: Project, state: State) -> Check:
     """Every promotion's verdict, checked again against the trust file: signature, entry, result, ledger."""
-    from modelspine.release.promotion import trust_of
+    from modelspine.attestation.trust import trust_of
 
-    events = spine.registry.events()
-    trust = cache(lambda: trust_of(spine))  # asks git, once
+    events = project.registry.events()
+    trust = cache(lambda: trust_of(project.settings, project.registry.state().env))  # asks git, once
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
@@ -53,7 +52,7 @@ def _verdicts(spine: Spine, state: State) -> Check:
         if event.kind == "promoted":
             name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
             try:
-                wrong = _wrong(spine.ledger, trust, event, events, then, promoted)
+                wrong = _wrong(project.ledger, trust, event, events, then, promoted)
             except Refused as error:
                 # A key that was removed spoils what it signed; what serves now must be gated again.
                 (problems if event.body.get("sha") in serving else notes).append(f"{name}: {error.message}")
@@ -72,6 +71,7 @@ def _wrong(
     """What is wrong with the verdict of a promotion that was made on the state ``then``, after the ``earlier`` ones."""
     if standing(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
+    from modelspine.attestation.checks import disagreement
     from modelspine.attestation.verdict import read_verdict
 
     digest = str(event.body["verdict"].get("digest"))
@@ -83,18 +83,22 @@ def _wrong(
         return "its verdict compares with another entry than the one that was in production"
     if said.expires <= event.at != then.at:  # a time that only repeats the one before was told by a slower clock
         return f"its verdict had expired at {visible(said.expires, 40)}"
-    return disagreement(signed, event, lambda seq: events[seq - 1].hash if 0 < seq <= len(events) else None)
+
+    def hash_at(seq: int) -> str | None:
+        return events[seq - 1].hash if 0 < seq <= len(events) else None
+
+    return disagreement(signed.statement, signed.key.id, event, hash_at)
 
 
-def _corpora(spine: Spine, state: State, progress: Progress) -> Check:
+def _corpora(project: Project, state: State, progress: Progress) -> Check:
     """Every corpus an entry was trained on, where its rows are on this machine: hashed again."""
     trained = [known for known in state.entries.values() if known.tombstoned is None]
-    wanted = dict.fromkeys(corpus for known in trained for corpus in _trained_on(spine, known))
+    wanted = dict.fromkeys(corpus for known in trained for corpus in _trained_on(project, known))
     problems: list[str] = []
     notes: list[str] = []
     for number, (dvc_hash, sha256) in enumerate(wanted, 1):
         try:
-            spine.corpora.verify(dvc_hash, sha256=sha256)
+            project.corpora.verify(dvc_hash, sha256=sha256)
         except Damaged as error:
             problems.append(error.message)
         except (Unavailable, BadInput) as error:  # nobody can make it whole: a manifest may name anything
@@ -105,11 +109,11 @@ def _corpora(spine: Spine, state: State, progress: Progress) -> Check:
     return Check(name="corpora", checked=len(wanted), problems=tuple(problems), notes=tuple(notes))
 
 
-def _trained_on(spine: Spine, known: Known) -> list[tuple[str, str | None]]:
+def _trained_on(project: Project, known: Known) -> list[tuple[str, str | None]]:
     """DVC hash and SHA-256 of the corpora an entry's manifest names; what its event names, where that is damaged."""
     named = known.registered.body.get("corpora", ())
     try:
-        corpora = manifest_corpora(spine.registry.get(known.sha)) if named else []
+        corpora = manifest_corpora(project.registry.get(known.sha)) if named else []
     except SpineError:
         return [(str(dvc_hash), None) for dvc_hash in named]
     digests = [(str(c.get("dvc_hash")), c.get("sha256")) for c in corpora]

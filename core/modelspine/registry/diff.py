@@ -14,8 +14,7 @@ import msgspec
 from modelspine.canonical_json import canonical
 from modelspine.gate.eval_report import Count
 from modelspine.identity.bundle import Bundle, Difference, diff
-from modelspine.lineage.walker import manifest_corpora
-from modelspine.registry.entries import Detail
+from modelspine.registry.entries import Detail, manifest_corpora
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):

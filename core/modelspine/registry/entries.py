@@ -172,3 +172,8 @@ def corpora_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 def _run_id(manifest: dict[str, Any]) -> str | None:
     run_id = manifest.get("mlflow_run_id")
     return run_id[:64] if isinstance(run_id, str) else None
+
+
+def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
+    """The corpora that an entry's training manifest names."""
+    return corpora_of(detail.manifest)

@@ -15,7 +15,7 @@ import msgspec
 
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
 from modelspine.identity.bundle_cache import Cache
-from modelspine.ledger.route import Route
+from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver, completes
 from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
@@ -24,8 +24,6 @@ from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.promotion_record import denied, on_verdict
 from modelspine.registry.rules import may_answer, may_promote, may_release, may_tombstone
 from modelspine.text import short
-from modelspine.traffic.commands import Routing
-from modelspine.traffic.rollout import single
 
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
@@ -34,14 +32,14 @@ Verifier = Callable[[str, State], "VerifiedVerdict"]
 """Checks a signed verdict for an entry on a state; only ``attestation.verdict.verify`` can make what it returns."""
 
 
-class Registry(Routing):
+class Registry:
     """The entries of one ledger, and what may be done to them."""
 
     def __init__(
         self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", after: After = None
     ) -> None:
         self._ledger = ledger
-        self._history = History(ledger, after)
+        self.history = History(ledger, after)
         self._cache = cache
         self._artifacts = artifacts
         self._env = env
@@ -50,11 +48,11 @@ class Registry(Routing):
 
     def events(self, at: str | None = None) -> list[Event]:
         """Every event, in order, its chain checked; up to a moment where one is given."""
-        return self._history.events(at)
+        return self.history.events(at)
 
     def state(self, at: str | None = None) -> State:
         """What is true now, or was true at a moment (RFC 3339 UTC, six digits)."""
-        return self._history.state(at)
+        return self.history.state(at)
 
     def list(self, at: str | None = None) -> list[Entry]:
         """Every entry, in the order they were registered."""
@@ -140,7 +138,7 @@ class Registry(Routing):
             new = known is None or completes(known.registered.body, body)
             return [Draft(kind="registered", body=body)] if new else []
 
-        done = self._history.change(decide, sha=bundle.sha)
+        done = self.history.change(decide, sha=bundle.sha)
         if not done:
             known = self.state().entries[bundle.sha]
             warnings += _unlike(known.registered, body)
@@ -157,7 +155,7 @@ class Registry(Routing):
         """Write down what a gate run decided on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA."""
         body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
         drafts = [Draft(kind="gated", body=body)]
-        return _made(self._history.change(lambda _state: drafts, sha=sha))
+        return _made(self.history.change(lambda _state: drafts, sha=sha))
 
     def promote(
         self,
@@ -198,7 +196,7 @@ class Registry(Routing):
             return drafts
 
         try:
-            done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
+            done = self.history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
         except (Refused, Damaged) as error:
             refusal = denied("promote", sha, error, verdict, semver=semver, idempotency_key=key)
             self._ledger.append([refusal], expected=None)
@@ -222,7 +220,7 @@ class Registry(Routing):
             may_release(state, sha)
             return [Draft(kind="released", body=asked)]
 
-        return _made(self._history.change(decide, sha=sha, expected=expected, key=key, asked=("released", asked)))
+        return _made(self.history.change(decide, sha=sha, expected=expected, key=key, asked=("released", asked)))
 
     def tombstone(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Mark an entry as never to be used again; nothing is deleted.
@@ -238,7 +236,7 @@ class Registry(Routing):
             may_tombstone(state, sha)
             return [Draft(kind="tombstoned", body=asked)]
 
-        return _made(self._history.change(decide, sha=sha, expected=expected, key=key, asked=("tombstoned", asked)))
+        return _made(self.history.change(decide, sha=sha, expected=expected, key=key, asked=("tombstoned", asked)))
 
     def note(self, text: str, *, ref: str | None = None, key: str | None = None) -> Receipt:
         """Write a remark into the ledger, about an entry or about nothing in particular."""
@@ -247,7 +245,7 @@ class Registry(Routing):
         sha = self.resolve(ref) if ref is not None else ""
         body: dict[str, Any] = {"text": text, **({"sha": sha} if sha else {})}
         return _made(
-            self._history.change(
+            self.history.change(
                 lambda _state: [Draft(kind="noted", body=body)], sha=sha, key=key, asked=("noted", body)
             )
         )

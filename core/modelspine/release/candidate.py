@@ -16,7 +16,7 @@ import msgspec
 from modelspine.errors import BadInput, Damaged, SpineError
 from modelspine.identity.bundle import read_bundle
 from modelspine.ledger.state import check_reason, check_semver
-from modelspine.spine import Spine
+from modelspine.project import Project
 from modelspine.text import short, visible
 
 FILE = "candidate.toml"
@@ -62,7 +62,7 @@ def read_candidate(file: Path) -> Candidate:
     return made
 
 
-def fetch(spine: Spine, candidate: Candidate, target: Path) -> None:
+def fetch(project: Project, candidate: Candidate, target: Path) -> None:
     """Put the bundle that the run logged into a new folder, where it is the one that was asked for.
 
     The parent it is loaded with goes into the cache, where it is not there and its run is known.
@@ -76,24 +76,24 @@ def fetch(spine: Spine, candidate: Candidate, target: Path) -> None:
     if target.exists():
         raise BadInput(f"{visible(str(target), 120)} is there already", "name a folder that is not")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with spine.artifacts.fetched(candidate.run_id) as folder:
+    with project.artifacts.fetched(candidate.run_id) as folder:
         bundle = read_bundle(folder, store=target)  # what is kept is what was hashed
     try:
         _check(candidate.run_id, bundle.sha, candidate.sha)
-        if bundle.parent_sha is not None and not spine.cache.path(bundle.parent_sha).is_dir():
-            _fetch_parent(spine, candidate.run_id, bundle.parent_sha)
+        if bundle.parent_sha is not None and not project.cache.path(bundle.parent_sha).is_dir():
+            _fetch_parent(project, candidate.run_id, bundle.parent_sha)
     except SpineError:
         shutil.rmtree(target)
         raise
 
 
-def _fetch_parent(spine: Spine, run_id: str, sha: str) -> None:
+def _fetch_parent(project: Project, run_id: str, sha: str) -> None:
     """Keep the bundle of a run's parent run, as far as MLflow knows one; whoever needs it says that it is not here."""
-    above = spine.artifacts.run(run_id).tags.get("mlflow.parentRunId")
+    above = project.artifacts.run(run_id).tags.get("mlflow.parentRunId")
     if above is None:
         return
-    with spine.artifacts.fetched(above) as folder:
-        _check(above, spine.cache.add(folder).sha, sha)
+    with project.artifacts.fetched(above) as folder:
+        _check(above, project.cache.add(folder).sha, sha)
 
 
 def _check(run_id: str, found: str, wanted: str) -> None:

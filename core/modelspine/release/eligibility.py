@@ -15,13 +15,13 @@ from modelspine.errors import Refused, SpineError
 from modelspine.ledger.route import SHADOW
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
-from modelspine.lineage.walker import Status
+from modelspine.lineage.status import Status
 from modelspine.registry.rules import may_lead, may_promote, may_release, may_roll_back, may_tombstone
 from modelspine.text import short, visible
 from modelspine.traffic import rollout
 
 if TYPE_CHECKING:
-    from modelspine.spine import Spine
+    from modelspine.project import Project
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,23 +50,23 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Verb → why it would be refused; a verb that is not in it would not be."""
 
 
-def position(spine: Spine, ref: str, at: str | None = None) -> Position:
+def position(project: Project, ref: str, at: str | None = None) -> Position:
     """Where an entry stands now, or stood at a moment.
 
     Raises:
         UnknownRef, AmbiguousRef: no or several entries have that name.
     """
-    state = spine.registry.state(at)
+    state = project.registry.state(at)
     sha = state.resolve(ref)
     known = state.entries[sha]
     return Position(
         sha=sha,
         seq=state.seq,
-        env=prod_or(state, spine.settings.env),
+        env=prod_or(state, project.settings.env),
         gated=known.gated,
-        outdated=_outdated(spine, state, known.gated) if known.gated is not None else (),
-        signatures=tuple(_signature(spine, event) for event in reversed(known.promoted)),
-        denied=denied(state, sha, spine.settings.env),
+        outdated=_outdated(project, state, known.gated) if known.gated is not None else (),
+        signatures=tuple(_signature(project, event) for event in reversed(known.promoted)),
+        denied=denied(state, sha, project.settings.env),
     )
 
 
@@ -119,9 +119,9 @@ def _moved(state: State, sha: str) -> bool:
     return True
 
 
-def _outdated(spine: Spine, state: State, gated: Event) -> tuple[str, ...]:
+def _outdated(project: Project, state: State, gated: Event) -> tuple[str, ...]:
     found = []
-    file = spine.settings.eval_baseline
+    file = project.settings.eval_baseline
     raw = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(raw).hexdigest() != gated.body.get("baseline"):
         found.append("the baseline is another one today")
@@ -130,13 +130,13 @@ def _outdated(spine: Spine, state: State, gated: Event) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _signature(spine: Spine, promoted: Event) -> Signature:
+def _signature(project: Project, promoted: Event) -> Signature:
     verdict = promoted.body.get("verdict") or {}
     status: Status = "recorded"
     told = "nobody signed: a development verdict"
     if verdict.get("signed"):
         try:
-            said = spine.verdict(str(verdict.get("digest")))
+            said = project.verdict(str(verdict.get("digest")))
             of = said.statement.predicate
             status, told = "verified", f"{of.result}, signed by {said.key.name}, run {of.run.id}, issued {of.issued}"
         except SpineError as error:

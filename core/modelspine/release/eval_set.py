@@ -7,10 +7,10 @@ does not know what an item is or who answers it.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path, PurePosixPath
 
 from modelspine.errors import BadInput, Damaged, Unavailable
+from modelspine.files import write_file
 from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.eval_report import EvalSet
 from modelspine.lineage.corpora import Corpora
@@ -61,12 +61,7 @@ def fetched(named: EvalSet, root: Path, corpora: Corpora) -> Path:
         raw = _read(corpora.file(named.dvc_hash, pull=True))
         check_bytes(named, raw)
         file.parent.mkdir(parents=True, exist_ok=True)
-        staged = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
-        try:
-            staged.write_bytes(raw)
-            staged.replace(file)
-        finally:
-            staged.unlink(missing_ok=True)
+        write_file(file, raw)
     return checked(named, root)
 
 

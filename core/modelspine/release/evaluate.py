@@ -19,8 +19,8 @@ from modelspine.gate.baseline import Baseline, Item
 from modelspine.gate.decision import read_submission
 from modelspine.gate.eval_report import EvalReport, read_report
 from modelspine.identity.bundle import read_bundle
+from modelspine.project import Project
 from modelspine.release.eval_set import checked
-from modelspine.spine import Spine
 from modelspine.text import short, visible
 from modelspine.workload import workload_errors
 
@@ -41,11 +41,11 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[str, ...]
 
 
-def evaluate(spine: Spine, source: str, baseline: Baseline, *, runs: int, told: Told) -> Evaluated:
+def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, told: Told) -> Evaluated:
     """Evaluate an entry, or the bundle in a folder.
 
     Args:
-        spine: the project.
+        project: the project.
         source: a bundle's folder, or a REF.
         baseline: names the eval set and the never-regress items.
         runs: how many times; every run has to give the same answers.
@@ -56,48 +56,48 @@ def evaluate(spine: Spine, source: str, baseline: Baseline, *, runs: int, told: 
         Unavailable: the eval set is not here, or the workload failed.
         Damaged: the eval set or the bundle has another hash, or two runs gave different answers.
     """
-    eval_set = checked(baseline.eval_set, spine.settings.root)
-    with _source(spine, source) as (sha, folder, parent, own):
-        reports = [_one(spine, folder, parent, eval_set, run, told) for run in range(1, runs + 1)]
-        kept = still_right(spine, folder, parent, baseline.never_regress)
+    eval_set = checked(baseline.eval_set, project.settings.root)
+    with _source(project, source) as (sha, folder, parent, own):
+        reports = [_one(project, folder, parent, eval_set, run, told) for run in range(1, runs + 1)]
+        kept = still_right(project, folder, parent, baseline.never_regress)
     for number, report in enumerate(reports, 1):
         _of_this_set(report, baseline)
         _repeats(reports[0], report, number)
     made = {**reports[0], "entry_sha": sha, **({"never_regress": kept} if kept else {})}
     raw = msgspec.json.encode(made)
-    read_submission(raw, what=f"the report of the workload {spine.settings.workload}")
+    read_submission(raw, what=f"the report of the workload {project.settings.workload}")
     differences, registered = _against(read_report(raw), own)
     return Evaluated(sha=sha, report=made, runs=runs, registered=registered, differences=differences)
 
 
 @contextmanager
-def _source(spine: Spine, source: str) -> Iterator[tuple[str, Path, Path | None, EvalReport | None]]:
+def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | None, EvalReport | None]]:
     """SHA, folder, parent's folder and the report an entry was registered with, or a folder holds."""
     if not Path(source).is_dir():
-        sha = spine.registry.resolve(source)
-        own = spine.registry.get(sha).eval_report
-        yield sha, spine.registry.verified(sha), spine.registry.parent_folder(sha), own
+        sha = project.registry.resolve(source)
+        own = project.registry.get(sha).eval_report
+        yield sha, project.registry.verified(sha), project.registry.parent_folder(sha), own
         return
     with tempfile.TemporaryDirectory(prefix="spine-evaluate-") as scratch:
         folder = Path(scratch) / "bundle"
         bundle = read_bundle(Path(source), store=folder)
         raw = bundle.evidence.get("eval_report.json")
-        parent = spine.cache.verified(bundle.parent_sha)[0] if bundle.parent_sha else None
+        parent = project.cache.verified(bundle.parent_sha)[0] if bundle.parent_sha else None
         yield bundle.sha, folder, parent, read_report(raw) if raw is not None else None
 
 
-def _one(spine: Spine, folder: Path, parent: Path | None, eval_set: Path, run: int, told: Told) -> dict[str, Any]:
-    workload = spine.workload
+def _one(project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, told: Told) -> dict[str, Any]:
+    workload = project.workload
     with workload_errors(workload.name):
         # A model is loaded anew each time, so that nothing one run left behind can make the second one equal.
         return dict(workload.evaluate(folder, parent, eval_set, lambda done, total: told(run, done, total)))
 
 
-def still_right(spine: Spine, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:
+def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:
     """Never-regress item id → whether a bundle that was verified just now still gets it right."""
     if not items:
         return {}
-    workload = spine.workload
+    workload = project.workload
     with workload_errors(workload.name):
         answers = workload.load(folder, parent).answer([item.text for item in items])
         return {item.id: item.kept(answer.output) for item, answer in zip(items, answers, strict=True)}

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 
 from modelspine.attestation.keys import SigningKey
-from modelspine.attestation.statement import rival
+from modelspine.attestation.trust import in_force
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import read_baseline
-from modelspine.gate.decision import judge, read_submission
+from modelspine.gate.decision import judge, read_submission, rival
 from modelspine.gate.result import Decision
+from modelspine.project import Project
 from modelspine.release.evaluate import still_right
-from modelspine.release.promotion import in_force, signed, stable_of
-from modelspine.spine import Spine
+from modelspine.release.promotion import signed, stable_of
 from modelspine.text import short, visible
 
 
@@ -35,7 +35,7 @@ class Gated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_entry(
-    spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
+    project: Project, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
 ) -> Gated:
     """Gate a registered entry against a baseline and against the entry in production, and write nothing.
 
@@ -47,11 +47,11 @@ def compare_entry(
         Refused: it has no evaluation report.
         BadInput: the fresh one is of another entry, or cannot be read.
     """
-    return _compared(spine, ref, _read(baseline), tolerance_pp, report)
+    return _compared(project, ref, _read(baseline), tolerance_pp, report)
 
 
 def gate_entry(
-    spine: Spine, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
+    project: Project, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
 ) -> Gated:
     """Gate a registered entry as ``compare_entry`` does, and write the decision down as a ``gated`` event.
 
@@ -64,19 +64,19 @@ def gate_entry(
         BadInput: the fresh one is of another entry, or cannot be read.
     """
     raw = _read(baseline)
-    gated = _compared(spine, ref, raw, tolerance_pp, report)
-    if tolerance_pp is not None or baseline.absolute() != spine.settings.eval_baseline.absolute():
+    gated = _compared(project, ref, raw, tolerance_pp, report)
+    if tolerance_pp is not None or baseline.absolute() != project.settings.eval_baseline.absolute():
         return gated  # a trial: what another policy says must not stand for what this one says
     if gated.decision.result == "error" or raw is None or gated.sha is None or gated.report is None:
         return msgspec.structs.replace(gated, report=None)  # nothing was compared, nothing is known
-    kept = spine.ledger.put(raw)
-    receipt = spine.registry.gated(
+    kept = project.ledger.put(raw)
+    receipt = project.registry.gated(
         gated.sha, result=gated.decision.result, report=gated.report, baseline=kept, stable=gated.stable
     )
     return msgspec.structs.replace(gated, seq=receipt.seq)
 
 
-def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
+def signed_verdict(project: Project, gated: Gated, key: SigningKey) -> bytes:
     """The signed verdict of a gate run on an entry: decided again, on the committed baseline alone.
 
     Raises:
@@ -84,13 +84,15 @@ def signed_verdict(spine: Spine, gated: Gated, key: SigningKey) -> bytes:
     """
     if gated.sha is None:
         raise BadInput("a report of no entry is not signed", "register its bundle, then gate the entry")
-    baseline = in_force(spine.settings, "eval_baseline", committed=True)
-    report = gated.report or spine.registry.state().entries[gated.sha].report
-    spine.registry.verified(gated.sha)
-    return signed(spine, gated.sha, spine.ledger.get(str(report)), baseline, _kept(spine, gated.sha, baseline), key)
+    baseline = in_force(project.settings, "eval_baseline", committed=True)
+    report = gated.report or project.registry.state().entries[gated.sha].report
+    project.registry.verified(gated.sha)
+    return signed(
+        project, gated.sha, project.ledger.get(str(report)), baseline, _kept(project, gated.sha, baseline), key
+    )
 
 
-def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
+def gate_report(project: Project, report: Path, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
     """Gate a report file the same way; it belongs to no entry, so nothing is written.
 
     Raises:
@@ -99,15 +101,15 @@ def gate_report(spine: Spine, report: Path, *, baseline: Path, tolerance_pp: int
     raw = _read(report)
     if raw is None:
         raise BadInput(f"there is no report at {visible(str(report), 120)}", "give a REF or a report's file")
-    url = spine.settings.ledger
+    url = project.settings.ledger
     has_ledger = not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
-    stable = stable_of(spine, spine.registry.state()) if has_ledger else None
+    stable = stable_of(project, project.registry.state()) if has_ledger else None
     before = stable.report if stable is not None else None
     decision = judge(raw, baseline=_read(baseline), stable=before, tolerance_pp=tolerance_pp)
     return Gated(sha=None, seq=None, decision=decision, stable=stable.entry_sha if stable is not None else None)
 
 
-def _fresh(spine: Spine, sha: str, file: Path) -> str:
+def _fresh(project: Project, sha: str, file: Path) -> str:
     """The digest of a fresh report, kept as evidence: it has to say that it is about this entry's bytes."""
     raw = _read(file)
     if raw is None:
@@ -116,28 +118,28 @@ def _fresh(spine: Spine, sha: str, file: Path) -> str:
     if named != sha:
         about = visible(short(named), 12) if named else "no entry at all"
         raise BadInput(f"the report is about {about}, and the entry is {short(sha)}", "evaluate this entry")
-    return spine.ledger.put(raw)
+    return project.ledger.put(raw)
 
 
-def _compared(spine: Spine, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None) -> Gated:
+def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None) -> Gated:
     """The comparison of an entry with what stands now; nothing is written but a fresh report."""
-    registry = spine.registry
+    registry = project.registry
     state = registry.state()
     sha = state.resolve(ref)
-    report = _fresh(spine, sha, fresh) if fresh is not None else state.entries[sha].report
+    report = _fresh(project, sha, fresh) if fresh is not None else state.entries[sha].report
     if report is None:
         raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
     decision = judge(
-        spine.ledger.get(report),
+        project.ledger.get(report),
         baseline=raw,
-        stable=rival(sha, stable_of(spine, state)),
+        stable=rival(sha, stable_of(project, state)),
         tolerance_pp=tolerance_pp,
-        never_regress=_kept(spine, sha, raw),
+        never_regress=_kept(project, sha, raw),
     )
     return Gated(sha=sha, seq=None, decision=decision, stable=state.production, report=report)
 
 
-def _kept(spine: Spine, sha: str, baseline: bytes | None) -> dict[str, bool] | None:
+def _kept(project: Project, sha: str, baseline: bytes | None) -> dict[str, bool] | None:
     """Put every never-regress sentence to the entry's verified bytes: item id → still right."""
     try:
         items = read_baseline(baseline).never_regress if baseline is not None else ()
@@ -145,7 +147,7 @@ def _kept(spine: Spine, sha: str, baseline: bytes | None) -> dict[str, bool] | N
         return None  # the gate says what is wrong with it
     if not items:
         return None
-    return still_right(spine, spine.registry.verified(sha), spine.registry.parent_folder(sha), items)
+    return still_right(project, project.registry.verified(sha), project.registry.parent_folder(sha), items)
 
 
 def _read(file: Path) -> bytes | None:

@@ -18,9 +18,9 @@ from miniobserve.reader import TraceReader
 from modelspine.errors import Conflict, Refused, SpineError
 from modelspine.ledger.route import Ladder, Route
 from modelspine.ledger.store import storage_errors
-from modelspine.registry.registry import Registry
 from modelspine.stats import SRM_ALARM, SRM_UNITS, mismatch
 from modelspine.times import nanoseconds
+from modelspine.traffic.commands import Routing
 from modelspine.traffic.noninferiority import WORDS, Judgement, Result, judge, measure_of, side
 
 FAILS = 2
@@ -182,14 +182,14 @@ def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime) -> 
     return decide(route, judgement, history, seconds=clock.seconds, window=newest.number)
 
 
-def tick(registry: Registry, traces: TraceReader, now: datetime, *, blind: float = 0.0) -> Decision | None:
+def tick(routing: Routing, traces: TraceReader, now: datetime, *, blind: float = 0.0) -> Decision | None:
     """Look at the canary once and do what follows; None where none is under way.
 
     Losing the race to another replica is no failure: the decision comes back without a seq. Traces that cannot be
     read are the verdict ``error``, without a judgement.
 
     Args:
-        registry: open for writing.
+        routing: of a registry that is open for writing.
         traces: where every replica's traces are.
         now: the present, aware.
         blind: seconds for which no look before this one could read the traces; a canary that nobody could watch
@@ -198,6 +198,7 @@ def tick(registry: Registry, traces: TraceReader, now: datetime, *, blind: float
     Raises:
         Unavailable, Damaged: the ledger could not be read or written, or a bundle does not verify.
     """
+    registry = routing.registry
     state = registry.state()
     route = state.route
     if route is None or route.strategy != "canary" or route.ladder is None:
@@ -210,7 +211,7 @@ def tick(registry: Registry, traces: TraceReader, now: datetime, *, blind: float
         decision = _unreadable(route, since_ns, now, blind, error.message)
     if decision.action == "hold":
         return decision
-    verb = registry.advance if decision.action == "advance" else registry.abort
+    verb = routing.advance if decision.action == "advance" else routing.abort
     try:
         done = verb(reason=f"canary {decision.verdict}: {decision.reason}", expected=state.seq, key=decision.key)
     except (Conflict, Refused):

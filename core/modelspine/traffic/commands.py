@@ -6,15 +6,15 @@ It does not measure anything, and does not know how events or bundles are stored
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from modelspine.errors import BadInput
-from modelspine.ledger.route import FULL, SHADOW, Guard, Ladder
+from modelspine.ledger.route import FULL, SHADOW, Guard, Ladder, single
 from modelspine.ledger.state import State, check_reason
-from modelspine.ledger.store import Draft, Event
-from modelspine.ledger.transactions import History, Receipt
+from modelspine.ledger.store import Draft
+from modelspine.ledger.transactions import Receipt
+from modelspine.registry.registry import Registry
 from modelspine.registry.rules import may_lead, may_roll_back
 from modelspine.traffic import rollout
 from modelspine.traffic.ladder import at_weight, ready
@@ -24,27 +24,12 @@ Announce = Callable[[int, Guard], None]
 
 
 class Routing:
-    """The traffic side of a registry."""
+    """What may be done to the route of one registry."""
 
-    _history: History
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
 
-    @abstractmethod
-    def resolve(self, ref: str, at: str | None = None) -> str:
-        """The SHA a REF names."""
-
-    @abstractmethod
-    def hashed(self, sha: str) -> None:
-        """Hash again, just now, what an entry answers from."""
-
-    @abstractmethod
-    def state(self, at: str | None = None) -> State:
-        """What is true now."""
-
-    @abstractmethod
-    def events(self, at: str | None = None) -> list[Event]:
-        """Every event, in order."""
-
-    def route_single(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def single(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Give all traffic to one promoted entry.
 
         Raises:
@@ -52,21 +37,21 @@ class Routing:
             Damaged: its bytes do not verify now.
         """
         check_reason(reason)
-        sha = self.resolve(ref)
+        sha = self.registry.resolve(ref)
 
         def decide(state: State) -> list[Draft]:
             route = state.route
             if route is not None and route.strategy == "single" and route.stable.sha == sha:
                 return []
             semver = may_lead(state, sha)
-            self.hashed(sha)
-            return [rollout.single(sha, semver, reason)]
+            self.registry.hashed(sha)
+            return [single(sha, semver, reason)]
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
+        done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
         return done or self._in_force(sha)
 
-    def route_ab(
+    def ab(
         self, ref: str, *, reason: str, weight_bp: int = FULL // 2, expected: int | None = None, key: str | None = None
     ) -> Receipt:
         """Let a promoted entry answer a share of the learners beside the stable one, to compare the two.
@@ -78,7 +63,7 @@ class Routing:
         _check_weight(weight_bp, most=FULL - 1)
         return self._start("ab", ref, weight_bp, None, reason, expected, key)
 
-    def route_shadow(
+    def shadow(
         self, ref: str, *, reason: str, share_bp: int = FULL, expected: int | None = None, key: str | None = None
     ) -> Receipt:
         """Copy a share of the requests to an entry whose answers nobody sees; it may be pending or held.
@@ -167,20 +152,20 @@ class Routing:
             Damaged, Unavailable: its bytes do not verify now.
         """
         check_reason(reason)
-        sha = self.resolve(ref)
+        sha = self.registry.resolve(ref)
 
         def decide(state: State) -> list[Draft]:
             route = state.route
             if route is not None and route.strategy == "single" and route.stable.sha == sha:
                 return []
             semver = may_roll_back(state, sha)
-            self.hashed(sha)
+            self.registry.hashed(sha)
             left = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
             holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in left]
-            return [rollout.single(sha, semver, reason, kind="rolled_back"), *holds]
+            return [single(sha, semver, reason, kind="rolled_back"), *holds]
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
+        done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
         return done or self._in_force(sha)
 
     def _start(
@@ -195,7 +180,7 @@ class Routing:
         announce: Announce | None = None,
     ) -> Receipt:
         check_reason(reason)
-        sha = self.resolve(ref)
+        sha = self.registry.resolve(ref)
 
         def decide(state: State) -> Sequence[Draft]:
             drafts = rollout.start(state, strategy, sha, weight_bp, reason, ladder)
@@ -205,7 +190,7 @@ class Routing:
             return drafts
 
         asked = {"sha": sha, "strategy": strategy, "weight_bp": weight_bp, "reason": reason}
-        done = self._history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
+        done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
         return done or self._in_force(sha)
 
     def _move(
@@ -225,7 +210,7 @@ class Routing:
                 self._hash(drafts)
             return drafts
 
-        done = self._history.change(decide, sha="", expected=expected, key=key, asked=("routed", asked))
+        done = self.registry.history.change(decide, sha="", expected=expected, key=key, asked=("routed", asked))
         if done is None:
             return self._in_force("")
         return Receipt(seq=done.seq, sha=done.event.body["sha"], created=done.created, event=done.event)
@@ -234,14 +219,14 @@ class Routing:
         """Hash again every bundle that a new route names."""
         for draft in drafts:
             for arm in draft.body.get("arms", ()):
-                self.hashed(arm["sha"])
+                self.registry.hashed(arm["sha"])
 
     def _in_force(self, sha: str) -> Receipt:
         """The event that routed to what is in force already."""
-        route = self.state().route
+        route = self.registry.state().route
         epoch = route.epoch if route else 0
         named = sha or (route.arms[-1].sha if route else "")
-        return Receipt(seq=epoch, sha=named, created=False, event=self.events()[epoch - 1])
+        return Receipt(seq=epoch, sha=named, created=False, event=self.registry.events()[epoch - 1])
 
 
 def _check_weight(weight_bp: int, *, least: int = 1, most: int) -> None:

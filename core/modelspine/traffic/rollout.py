@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import Refused
-from modelspine.ledger.route import FULL, SHADOW, Arm, Ladder, Route, ladder_body
+from modelspine.ledger.route import FULL, SHADOW, Arm, Ladder, Route, ladder_body, single
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft
 from modelspine.registry.rules import may_route, may_shadow
@@ -20,13 +20,6 @@ from modelspine.traffic.ladder import after, at_weight
 
 ARMS = {"ab": "candidate", "canary": "canary", SHADOW: SHADOW}
 """Strategy → the name of the arm beside the stable one."""
-
-
-def single(sha: str, semver: str, reason: str, *, kind: str = "routed", verb: str | None = None) -> Draft:
-    """All traffic to one entry."""
-    arm = Arm(name="stable", sha=sha, semver=semver, weight_bp=FULL)
-    body = {"sha": sha, "strategy": "single", "arms": [msgspec.to_builtins(arm)], "reason": reason}
-    return Draft(kind=kind, body={**body, "verb": verb} if verb else body)
 
 
 def start(

@@ -78,7 +78,7 @@ def test_a_restored_backup_is_the_project_again(
         assert [e.sha for e in after.registry.list()] == [made.silent, made.loud, made.child]
         assert after.traces[REQUEST] == before.traces[REQUEST]
         assert after.incident(REQUEST).answers[0].status == "verified"
-        after.registry.route_single("v0.2.0", reason="it goes on")
+        after.routing.single("v0.2.0", reason="it goes on")
     assert (tmp_path / "again" / "drift_reports" / "2026-11-22.json").is_file()
     assert (tmp_path / "again" / ".spine" / "days" / "2026-11-21.parquet").is_file()
     assert not (tmp_path / "again" / ".spine" / "keys").exists()
@@ -127,7 +127,7 @@ def test_what_the_ledger_and_the_traces_name_is_in_it_while_they_grow(
                 number = len(grown)
                 sha = spine.registry.register(make_bundle(number)).sha
                 spine.registry.promote(sha, f"v{number}.0.0")
-                spine.registry.route_single(sha, reason="the newest")
+                spine.routing.single(sha, reason="the newest")
                 leave_trace(project, f"req-growing-{number}", "x", "x")
                 grown.append(sha)
 

@@ -14,16 +14,16 @@ import pytest
 
 from answers import NS, Arm, leave_answers
 from miniobserve.reader import TraceReader
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from modelspine.errors import Refused
 from modelspine.ledger.route import Arm as Place
 from modelspine.ledger.route import Guard, Ladder, Route, Step
 from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
-from modelspine.traffic.exposure import rate, worst
 from modelspine.traffic.ladder import at_weight, ready
 from modelspine.traffic.noninferiority import Judgement, Result
+from modelspine.traffic.request_rate import rate, worst
 
 Make = Callable[..., Path]
 EVEN = Ladder(
@@ -104,7 +104,7 @@ def canary(spine: Spine, make_bundle: Make) -> Spine:
     stable, good = (spine.registry.register(make_bundle(n)).sha for n in (1, 2))
     spine.registry.promote(stable, "v1.0.0")
     spine.registry.promote(good, "v2.0.0")
-    spine.registry.canary(good, reason="try it", ladder=EVEN)
+    spine.routing.canary(good, reason="try it", ladder=EVEN)
     return spine
 
 
@@ -127,7 +127,7 @@ def after(spine: Spine, seconds: float) -> datetime:
 
 
 def ticked(spine: Spine, seconds: float) -> Decision:
-    decision = tick(spine.registry, spine.traces, after(spine, seconds))
+    decision = tick(spine.routing, spine.traces, after(spine, seconds))
     assert decision is not None
     return decision
 
@@ -148,7 +148,7 @@ def test_a_good_canary_climbs_to_the_end(canary: Spine) -> None:
     fill(canary, GOOD, seed=2)
     assert ticked(canary, 61).action == "advance"
     assert (route_of(canary).strategy, route_of(canary).stable.semver) == ("single", "v2.0.0")
-    assert tick(canary.registry, canary.traces, datetime.now(UTC)) is None
+    assert tick(canary.routing, canary.traces, datetime.now(UTC)) is None
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_bad_canary_is_aborted_and_held(canary: Spine, bad: Arm, word: str) ->
     assert [event.kind for event in canary.registry.events()[seq:]] == ["routed", "held"]
     assert (route_of(canary).strategy, route_of(canary).arms) == (before.strategy, before.arms)
     assert canary.registry.get("v2.0.0").entry.status == "held"
-    assert tick(canary.registry, canary.traces, datetime.now(UTC)) is None
+    assert tick(canary.routing, canary.traces, datetime.now(UTC)) is None
 
 
 def test_one_failed_window_is_not_enough(canary: Spine) -> None:
@@ -244,7 +244,7 @@ def test_two_tickers_at_once_make_one_event(canary: Spine, right: float) -> None
     def run(replica: Spine) -> None:
         replica.registry.state()
         gate.wait()
-        found.append(tick(replica.registry, replica.traces, now))
+        found.append(tick(replica.routing, replica.traces, now))
 
     threads = [threading.Thread(target=run, args=(replica,)) for replica in replicas]
     for thread in threads:
@@ -268,7 +268,7 @@ def test_replicas_that_name_no_key_and_no_seq_make_more_than_one(canary: Spine) 
     def run(replica: Spine) -> None:
         gate.wait()
         with contextlib.suppress(Refused):
-            replica.registry.advance(reason="it passed")
+            replica.routing.advance(reason="it passed")
 
     threads = [threading.Thread(target=run, args=(replica,)) for replica in replicas]
     for thread in threads:
@@ -294,7 +294,7 @@ def test_a_ledger_that_moved_is_no_failure(canary: Spine) -> None:
             return super().evidence
 
     slow = Moving(stale.traces._database)
-    lost = tick(stale.registry, slow, after(canary, 61))
+    lost = tick(stale.routing, slow, after(canary, 61))
     assert lost is not None
     assert (lost.action, lost.seq) == ("advance", None)
     assert route_of(canary).arms[1].weight_bp == 3_000
@@ -312,12 +312,12 @@ def test_a_canary_nobody_can_watch_is_aborted(canary: Spine) -> None:
     broken = Broken(canary.traces._database)
     limit = ERRORS * EVEN.guard.window_seconds
     for blind in (0.0, limit - 0.1):
-        held = tick(canary.registry, broken, after(canary, 61), blind=blind)
+        held = tick(canary.routing, broken, after(canary, 61), blind=blind)
         assert held is not None
         assert (held.action, held.verdict, held.judgement, held.seq) == ("hold", "error", None, None)
         assert "the disk is gone" in held.reason
     assert route_of(canary).strategy == "canary"
-    done = tick(canary.registry, broken, after(canary, 61), blind=limit)
+    done = tick(canary.routing, broken, after(canary, 61), blind=limit)
     assert done is not None
     assert (done.action, done.verdict) == ("abort", "error")
     assert route_of(canary).strategy == "single"
@@ -339,6 +339,6 @@ def test_the_rate_of_the_newest_busy_hour(canary: Spine) -> None:
 def test_steps_by_hand_and_by_itself_meet(canary: Spine) -> None:
     """An operator's weight opens an epoch, so what was seen before it no longer counts."""
     fill(canary, GOOD)
-    canary.registry.weigh(3_500, reason="a little more")
+    canary.routing.weigh(3_500, reason="a little more")
     assert ticked(canary, 61).verdict == "no_data"
     assert route_of(canary).ladder == at_weight(EVEN, 3_500, auto=False)

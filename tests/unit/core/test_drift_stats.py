@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelspine.drift.bins import Tally, fix
-from modelspine.drift.psi import benjamini_hochberg, compare, design_effect, needed
+from modelspine.drift.psi import compare, design_effect, needed
 from modelspine.drift.report import SIGNIFICANT, WATCH, judge_features
+from modelspine.stats import benjamini_hochberg
 
 COUNTS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=25).filter(
     lambda pairs: sum(a for a, _ in pairs) > 0 and sum(b for _, b in pairs) > 0

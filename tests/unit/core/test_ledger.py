@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from miniobserve.sql import StorageError, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError
 from modelspine.errors import BadInput, Conflict, Damaged, Unavailable
 from modelspine.ledger.store import GENESIS, Draft, Head, Ledger
 from postgres import admin
@@ -219,7 +220,7 @@ def test_deleted_while_open_is_said_and_not_recreated(sqlite_ledger: Ledger, fil
 
 def test_locked_database_names_the_way_out(sqlite_ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sqlite_ledger.close()
-    monkeypatch.setattr("miniobserve.sql.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("miniobserve.sql.protocol.BUSY_SECONDS", 0.05)
     ledger = Ledger(f"sqlite:///{file}", actor="a")
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -17,9 +17,8 @@ from modelspine.ledger.state import fold
 from modelspine.ledger.store import Draft, Ledger
 from modelspine.traffic.canary import considered
 from modelspine.traffic.epochs import epochs
-from modelspine.traffic.exposure import Exposure, known_rate, rate, worst
 from modelspine.traffic.ladder import ready, rungs
-from modelspine.traffic.request_rate import MINUTES, NEWEST, pace
+from modelspine.traffic.request_rate import MINUTES, NEWEST, Exposure, known_rate, pace, rate, worst
 
 NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 START = int(NOON.timestamp()) * NS

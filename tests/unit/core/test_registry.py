@@ -54,7 +54,7 @@ def test_only_the_first_promotion_moves_traffic(spine: Spine, make_bundle: Make)
     spine.registry.promote(one, "v1.0.0")
     spine.registry.promote(two, "v2.0.0")
     assert spine.registry.state().production == one
-    spine.registry.route_single(two, reason="better")
+    spine.routing.single(two, reason="better")
     assert spine.registry.state().production == two
 
 
@@ -134,7 +134,7 @@ def test_only_promoted_entries_take_traffic(spine: Spine, make_bundle: Make) -> 
     one, two = (spine.registry.register(make_bundle(n)).sha for n in (1, 2))
     spine.registry.promote(one, "v1.0.0")
     with pytest.raises(Refused, match="never promoted"):
-        spine.registry.route_single(two, reason="x")
+        spine.routing.single(two, reason="x")
     assert spine.registry.state().production == one
 
 
@@ -159,7 +159,7 @@ def test_corrupt_bytes_are_never_routed_to(spine: Spine, make_bundle: Make) -> N
     weights.chmod(0o644)
     weights.write_bytes(raw)
     with pytest.raises(Damaged, match="hashes to"):
-        spine.registry.route_single(two, reason="x")
+        spine.routing.single(two, reason="x")
     assert spine.registry.state().production == one
     assert spine.registry.register(make_bundle(2)).created is False
     assert spine.registry.verified(two), "registering the same bundle again replaces the damaged bytes"
@@ -172,21 +172,21 @@ def test_an_adapter_is_not_routed_to_over_a_corrupt_parent(spine: Spine, make_bu
     adapter = registry.register(make_bundle(3, parent=base)).sha
     for number, sha in enumerate((first, adapter)):
         registry.promote(sha, f"v1.{number}.0")
-    registry.route_single(adapter, reason="try")
-    registry.route_single(first, reason="back")
+    spine.routing.single(adapter, reason="try")
+    spine.routing.single(first, reason="back")
     weights = spine.settings.cache / base / "model.safetensors"
     weights.chmod(0o644)
     sound = weights.read_bytes()
     weights.write_bytes(sound[:-1] + b"\x07")
     head = spine.ledger.head()
-    for verb in (registry.rollback, registry.route_single, registry.canary, registry.route_shadow):
+    for verb in (spine.routing.rollback, spine.routing.single, spine.routing.canary, spine.routing.shadow):
         with pytest.raises(Damaged, match="hashes to"):
             verb(adapter, reason="again")
     assert spine.ledger.head() == head
     with pytest.raises(Damaged):
         registry.promote(adapter, "v2.0.0")
     shutil.rmtree(weights.parent)
-    assert registry.rollback(adapter, reason="again").created
+    assert spine.routing.rollback(adapter, reason="again").created
 
 
 def test_missing_bytes_are_unavailable(spine: Spine, make_bundle: Make) -> None:
@@ -210,13 +210,13 @@ def test_key_makes_a_retry_safe_even_after_the_state_moved(spine: Spine, make_bu
     one, two = (spine.registry.register(make_bundle(n)).sha for n in (1, 2))
     for sha, semver in ((one, "v1.0.0"), (two, "v2.0.0")):
         spine.registry.promote(sha, semver)
-    first = spine.registry.route_single(two, reason="up", key="k1")
-    spine.registry.route_single(one, reason="down")
-    again = spine.registry.route_single(two, reason="up", key="k1")
+    first = spine.routing.single(two, reason="up", key="k1")
+    spine.routing.single(one, reason="down")
+    again = spine.routing.single(two, reason="up", key="k1")
     assert (again.seq, again.created) == (first.seq, False)
     assert spine.registry.state().production == one
     with pytest.raises(Conflict, match="already stands"):
-        spine.registry.route_single(one, reason="up", key="k1")
+        spine.routing.single(one, reason="up", key="k1")
 
 
 def test_two_processes_worth_of_registries_agree(project: Path, make_bundle: Make) -> None:
@@ -277,29 +277,29 @@ def three(spine: Spine, make_bundle: Make) -> list[str]:
     shas = [spine.registry.register(make_bundle(n)).sha for n in (1, 2, 3)]
     for number, sha in enumerate(shas, 1):
         spine.registry.promote(sha, f"v{number}.0.0")
-    spine.registry.route_single(shas[1], reason="newer")
+    spine.routing.single(shas[1], reason="newer")
     return shas
 
 
 def test_rollback_goes_back_and_holds_what_it_leaves(spine: Spine, three: list[str]) -> None:
-    receipt = spine.registry.rollback("v1.0.0", reason="accepts goed")
+    receipt = spine.routing.rollback("v1.0.0", reason="accepts goed")
     state = spine.registry.state()
     assert state.production == three[0]
     assert (state.entries[three[1]].status, state.entries[three[1]].held) == ("held", "accepts goed")
     assert [event.kind for event in spine.registry.events()[-2:]] == ["rolled_back", "held"]
-    again = spine.registry.rollback("v1.0.0", reason="again")
+    again = spine.routing.rollback("v1.0.0", reason="again")
     assert (again.seq, again.created) == (receipt.seq, False)
 
 
 def test_what_is_held_takes_no_traffic_until_it_is_released(spine: Spine, three: list[str]) -> None:
-    spine.registry.rollback(three[0], reason="bad")
-    for move in (spine.registry.route_single, spine.registry.rollback):
+    spine.routing.rollback(three[0], reason="bad")
+    for move in (spine.routing.single, spine.routing.rollback):
         with pytest.raises(Refused, match="is held: bad"):
             move(three[1], reason="x")
     with pytest.raises(Refused, match="is held"):
         spine.registry.promote(three[1], "v9.0.0")
     spine.registry.release(three[1], reason="it was the corpus")
-    spine.registry.route_single(three[1], reason="back")
+    spine.routing.single(three[1], reason="back")
     assert spine.registry.state().production == three[1]
     with pytest.raises(Refused, match="is not held"):
         spine.registry.release(three[1], reason="x")
@@ -309,15 +309,15 @@ def test_rollback_refuses_what_never_was_stable_or_does_not_verify(
     spine: Spine, three: list[str], make_bundle: Make
 ) -> None:
     with pytest.raises(Refused, match="never was the stable arm"):
-        spine.registry.rollback(three[2], reason="x")
+        spine.routing.rollback(three[2], reason="x")
     pending = spine.registry.register(make_bundle(4)).sha
     with pytest.raises(Refused, match="never promoted"):
-        spine.registry.rollback(pending, reason="x")
+        spine.routing.rollback(pending, reason="x")
     weights = spine.cache.path(three[0]) / "model.safetensors"
     weights.chmod(0o644)
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     with pytest.raises(Damaged):
-        spine.registry.rollback(three[0], reason="x")
+        spine.routing.rollback(three[0], reason="x")
     assert spine.registry.state().production == three[1]
     assert spine.registry.state().entries[three[1]].held is None
 
@@ -325,7 +325,7 @@ def test_rollback_refuses_what_never_was_stable_or_does_not_verify(
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_nothing_changes_for_no_reason(spine: Spine, three: list[str], blank: str) -> None:
     before = spine.registry.state().seq
-    for change in (spine.registry.route_single, spine.registry.rollback, spine.registry.tombstone):
+    for change in (spine.routing.single, spine.routing.rollback, spine.registry.tombstone):
         with pytest.raises(BadInput, match="needs a reason"):
             change(three[0], reason=blank)
     with pytest.raises(BadInput, match="needs a reason"):

@@ -51,8 +51,8 @@ def trio(spine: Spine, make_bundle: Make) -> Trio:
 
 def held(trio: Trio) -> str:
     """Hold the good entry, by aborting a try of it."""
-    trio.spine.registry.route_ab(trio.good, reason=WHY)
-    trio.spine.registry.abort(reason="was bad")
+    trio.spine.routing.ab(trio.good, reason=WHY)
+    trio.spine.routing.abort(reason="was bad")
     return trio.good
 
 
@@ -76,7 +76,9 @@ ALLOWED = {(verb, "promoted") for verb in ("ab", "canary", "shadow")} | {("shado
 def test_who_may_be_tried_out(trio: Trio, verb: str, entry: str) -> None:
     registry = trio.spine.registry
     sha = ENTRIES[entry](trio)
-    start = {"ab": registry.route_ab, "canary": registry.canary, "shadow": registry.route_shadow}[verb]
+    start = {"ab": trio.spine.routing.ab, "canary": trio.spine.routing.canary, "shadow": trio.spine.routing.shadow}[
+        verb
+    ]
     before = registry.state().seq
     if (verb, entry) in ALLOWED:
         assert start(sha, reason=WHY).created
@@ -98,18 +100,19 @@ def test_bytes_are_hashed_before_anybody_is_routed_to_them(trio: Trio, verb: str
     weights.write_bytes(raw)
     registry = trio.spine.registry
     before = registry.state().seq
-    start = {"ab": registry.route_ab, "canary": registry.canary, "shadow": registry.route_shadow}[verb]
+    start = {"ab": trio.spine.routing.ab, "canary": trio.spine.routing.canary, "shadow": trio.spine.routing.shadow}[
+        verb
+    ]
     with pytest.raises(Damaged):
         start(trio.good, reason=WHY)
     assert registry.state().seq == before
 
 
 def test_every_weight_is_an_epoch_of_one_rollout_and_only_adds_units(trio: Trio) -> None:
-    registry = trio.spine.registry
-    first = registry.canary(trio.good, reason=WHY, weight_bp=500)
+    first = trio.spine.routing.canary(trio.good, reason=WHY, weight_bp=500)
     seen: list[Route] = [trio.route]
     for weight in (1_000, 4_000, 9_999):
-        registry.weigh(weight, reason=WHY)
+        trio.spine.routing.weigh(weight, reason=WHY)
         seen.append(trio.route)
     assert len({route.epoch for route in seen}) == 4
     assert {route.salt for route in seen} == {str(first.seq)}
@@ -117,50 +120,48 @@ def test_every_weight_is_an_epoch_of_one_rollout_and_only_adds_units(trio: Trio)
     units = [f"learner-{n}" for n in range(400)]
     on = [{u for u in units if assign(route, u, sticky=True).arm == "canary"} for route in seen]
     assert on[0] < on[1] < on[2] < on[3]
-    again = registry.weigh(9_999, reason=WHY)
+    again = trio.spine.routing.weigh(9_999, reason=WHY)
     assert (again.seq, again.created) == (seen[-1].epoch, False)
 
 
 def test_a_ladder_ends_as_the_stable_arm(trio: Trio) -> None:
     registry = trio.spine.registry
-    registry.canary(trio.good, reason=WHY)
+    trio.spine.routing.canary(trio.good, reason=WHY)
     climbed = [trio.weights()[1][1]]
     while trio.route.strategy == "canary":
-        registry.advance(reason=WHY)
+        trio.spine.routing.advance(reason=WHY)
         climbed.append(trio.weights()[-1][1])
     assert climbed == [100, 1_000, 5_000, FULL]
     assert (trio.route.strategy, trio.route.stable.sha) == ("single", trio.good)
     assert registry.state().entries[trio.stable].held is None
     with pytest.raises(Refused, match="nothing is tried out"):
-        registry.advance(reason=WHY)
-    assert registry.rollback(trio.stable, reason=WHY).created
+        trio.spine.routing.advance(reason=WHY)
+    assert trio.spine.routing.rollback(trio.stable, reason=WHY).created
 
 
 def test_a_weight_by_hand_is_a_pause(trio: Trio) -> None:
-    registry = trio.spine.registry
-    registry.canary(trio.good, reason=WHY)
-    registry.weigh(100, reason="wait")
+    trio.spine.routing.canary(trio.good, reason=WHY)
+    trio.spine.routing.weigh(100, reason="wait")
     assert trio.route.ladder is not None
     assert (trio.route.ladder.at, trio.route.ladder.auto) == (0, False)
-    registry.weigh(2_000, reason="more")
+    trio.spine.routing.weigh(2_000, reason="more")
     assert (trio.route.ladder.at, trio.route.ladder.auto) == (1, False)
-    registry.advance(reason="go on")
+    trio.spine.routing.advance(reason="go on")
     assert trio.weights()[1] == ("canary", 5_000)
     assert trio.route.ladder.auto
 
 
 def test_from_below_the_ladder_the_first_step_comes_next(trio: Trio) -> None:
-    registry = trio.spine.registry
-    registry.canary(trio.good, reason=WHY)
-    registry.advance(reason=WHY)
-    registry.weigh(0, reason="nobody for now")
+    trio.spine.routing.canary(trio.good, reason=WHY)
+    trio.spine.routing.advance(reason=WHY)
+    trio.spine.routing.weigh(0, reason="nobody for now")
     assert trio.weights()[1] == ("canary", 0)
-    registry.advance(reason="go on")
+    trio.spine.routing.advance(reason="go on")
     assert trio.weights()[1] == ("canary", 100)
 
 
 def test_a_weight_alone_never_advances_by_itself(trio: Trio) -> None:
-    trio.spine.registry.canary(trio.good, reason=WHY, weight_bp=700)
+    trio.spine.routing.canary(trio.good, reason=WHY, weight_bp=700)
     assert trio.weights() == [("stable", 9_300), ("canary", 700)]
     assert trio.route.ladder is not None
     assert not trio.route.ladder.auto
@@ -171,13 +172,13 @@ def test_a_weight_alone_never_advances_by_itself(trio: Trio) -> None:
 def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, before: str) -> None:
     registry = trio.spine.registry
     if before == "shadow":
-        registry.route_shadow(trio.pending, reason=WHY, share_bp=2_000)
+        trio.spine.routing.shadow(trio.pending, reason=WHY, share_bp=2_000)
     was = trio.route
-    start = {"ab": registry.route_ab, "canary": registry.canary}[verb]
+    start = {"ab": trio.spine.routing.ab, "canary": trio.spine.routing.canary}[verb]
     start(trio.good, reason=WHY, weight_bp=300)
-    registry.weigh(400, reason=WHY)
+    trio.spine.routing.weigh(400, reason=WHY)
     seq = registry.state().seq
-    receipt = registry.abort(reason="slow")
+    receipt = trio.spine.routing.abort(reason="slow")
     assert trio.kinds(seq) == ["routed", "held"]
     assert receipt.seq == seq + 1
     assert (trio.route.strategy, trio.route.arms) == (was.strategy, was.arms)
@@ -187,110 +188,107 @@ def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, bef
     with pytest.raises(Refused, match="is held: slow"):
         start(trio.good, reason=WHY)
     with pytest.raises(Refused, match="nothing is tried out" if before == "single" else "has no steps"):
-        registry.advance(reason=WHY)
+        trio.spine.routing.advance(reason=WHY)
 
 
 @pytest.mark.parametrize("verb", ["advance", "weigh"])
 def test_more_traffic_needs_the_bytes(trio: Trio, verb: str) -> None:
     registry = trio.spine.registry
-    registry.canary(trio.good, reason=WHY)
+    trio.spine.routing.canary(trio.good, reason=WHY)
     weights = trio.spine.settings.cache / trio.good / "model.safetensors"
     weights.chmod(0o644)
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     seq = registry.state().seq
     with pytest.raises(Damaged):
-        registry.advance(reason=WHY) if verb == "advance" else registry.weigh(500, reason=WHY)
+        trio.spine.routing.advance(reason=WHY) if verb == "advance" else trio.spine.routing.weigh(500, reason=WHY)
     assert registry.state().seq == seq
 
 
 def test_an_abort_does_not_need_the_bytes(trio: Trio) -> None:
-    trio.spine.registry.canary(trio.good, reason=WHY)
+    trio.spine.routing.canary(trio.good, reason=WHY)
     (trio.spine.settings.cache / trio.good / "model.safetensors").unlink()
-    assert trio.spine.registry.abort(reason="gone").created
+    assert trio.spine.routing.abort(reason="gone").created
     assert trio.weights() == [("stable", FULL)]
 
 
 def test_a_route_that_may_not_come_back_is_left_out(trio: Trio) -> None:
     """The shadow of before was buried meanwhile: the stable arm alone goes on."""
     registry = trio.spine.registry
-    registry.route_shadow(trio.pending, reason=WHY)
-    registry.canary(trio.good, reason=WHY)
+    trio.spine.routing.shadow(trio.pending, reason=WHY)
+    trio.spine.routing.canary(trio.good, reason=WHY)
     registry.tombstone(trio.pending, reason="leaked")
-    registry.abort(reason=WHY)
+    trio.spine.routing.abort(reason=WHY)
     assert (trio.route.strategy, trio.weights()) == ("single", [("stable", FULL)])
 
 
 def test_a_rollback_during_a_rollout_ends_it(trio: Trio) -> None:
     registry = trio.spine.registry
-    registry.canary(trio.good, reason=WHY)
-    registry.rollback(trio.stable, reason="bad news")
+    trio.spine.routing.canary(trio.good, reason=WHY)
+    trio.spine.routing.rollback(trio.stable, reason="bad news")
     assert (trio.route.strategy, trio.route.stable.sha) == ("single", trio.stable)
     assert registry.state().entries[trio.good].held == "bad news"
 
 
 def test_a_rollback_holds_no_shadow(trio: Trio) -> None:
     registry = trio.spine.registry
-    registry.route_shadow(trio.good, reason=WHY)
-    registry.rollback(trio.stable, reason=WHY)
+    trio.spine.routing.shadow(trio.good, reason=WHY)
+    trio.spine.routing.rollback(trio.stable, reason=WHY)
     assert registry.state().entries[trio.good].held is None
 
 
 def test_one_rollout_at_a_time(trio: Trio) -> None:
-    registry = trio.spine.registry
-    registry.route_shadow(trio.good, reason=WHY, share_bp=500)
-    first = registry.canary(trio.good, reason=WHY)
-    for again in (registry.route_ab, registry.route_shadow):
+    trio.spine.routing.shadow(trio.good, reason=WHY, share_bp=500)
+    first = trio.spine.routing.canary(trio.good, reason=WHY)
+    for again in (trio.spine.routing.ab, trio.spine.routing.shadow):
         with pytest.raises(Refused, match="under way"):
             again(trio.good, reason=WHY)
-    same = registry.canary(trio.good, reason=WHY)
+    same = trio.spine.routing.canary(trio.good, reason=WHY)
     assert (same.seq, same.created) == (first.seq, False)
 
 
 def test_a_held_entry_is_not_weighed_up(trio: Trio) -> None:
     """Held while it is a shadow, it may go on as one, and must not become a canary."""
-    registry = trio.spine.registry
     held(trio)
-    registry.route_shadow(trio.good, reason=WHY)
-    assert registry.weigh(100, reason=WHY).created
+    trio.spine.routing.shadow(trio.good, reason=WHY)
+    assert trio.spine.routing.weigh(100, reason=WHY).created
     with pytest.raises(Refused, match="is held"):
-        registry.canary(trio.good, reason=WHY)
+        trio.spine.routing.canary(trio.good, reason=WHY)
 
 
 def test_keys_and_seqs(trio: Trio) -> None:
     registry = trio.spine.registry
     seq = registry.state().seq
-    first = registry.canary(trio.good, reason=WHY, expected=seq, key="begin")
-    again = registry.canary(trio.good, reason=WHY, key="begin")
+    first = trio.spine.routing.canary(trio.good, reason=WHY, expected=seq, key="begin")
+    again = trio.spine.routing.canary(trio.good, reason=WHY, key="begin")
     assert (again.seq, again.created) == (first.seq, False)
     with pytest.raises(Conflict):
-        registry.canary(trio.good, reason=WHY, weight_bp=900, key="begin")
-    moved = registry.weigh(300, reason=WHY, key="more")
-    assert registry.weigh(300, reason=WHY, key="more").seq == moved.seq
+        trio.spine.routing.canary(trio.good, reason=WHY, weight_bp=900, key="begin")
+    moved = trio.spine.routing.weigh(300, reason=WHY, key="more")
+    assert trio.spine.routing.weigh(300, reason=WHY, key="more").seq == moved.seq
     for change in (
-        lambda: registry.weigh(400, reason=WHY, key="more"),
-        lambda: registry.abort(reason=WHY, expected=seq),
-        lambda: registry.advance(reason=WHY, expected=seq),
+        lambda: trio.spine.routing.weigh(400, reason=WHY, key="more"),
+        lambda: trio.spine.routing.abort(reason=WHY, expected=seq),
+        lambda: trio.spine.routing.advance(reason=WHY, expected=seq),
     ):
         with pytest.raises(Conflict):
             change()
-    ended = registry.abort(reason=WHY, key="end")
-    assert registry.abort(reason=WHY, key="end").seq == ended.seq
+    ended = trio.spine.routing.abort(reason=WHY, key="end")
+    assert trio.spine.routing.abort(reason=WHY, key="end").seq == ended.seq
 
 
 @pytest.mark.parametrize("weight", [0, FULL, FULL + 1, -1])
 def test_weights_have_ends(trio: Trio, weight: int) -> None:
-    registry = trio.spine.registry
     with pytest.raises(BadInput):
-        registry.route_ab(trio.good, reason=WHY, weight_bp=weight)
+        trio.spine.routing.ab(trio.good, reason=WHY, weight_bp=weight)
     with pytest.raises(BadInput):
-        registry.canary(trio.good, reason=WHY, weight_bp=weight)
-    registry.route_ab(trio.good, reason=WHY)
+        trio.spine.routing.canary(trio.good, reason=WHY, weight_bp=weight)
+    trio.spine.routing.ab(trio.good, reason=WHY)
     if weight == 0:
-        registry.weigh(0, reason="nobody for now")
+        trio.spine.routing.weigh(0, reason="nobody for now")
         assert trio.weights() == [("stable", FULL), ("candidate", 0)]
     else:
         with pytest.raises((BadInput, Refused)):
-            registry.weigh(weight, reason=WHY)
+            trio.spine.routing.weigh(weight, reason=WHY)
 
 
 def test_the_longest_ladder_fits_into_an_event(trio: Trio, tmp_path: Path) -> None:
@@ -298,7 +296,7 @@ def test_the_longest_ladder_fits_into_an_event(trio: Trio, tmp_path: Path) -> No
     steps = [{"weight_bp": 100 + n, "min_seconds": 10**8, "min_samples": 10**8} for n in range(MOST_STEPS)]
     file.write_bytes(msgspec.json.encode({"steps": steps, "margin_bp": 300, "window_seconds": 5}))
     ladder = read_ladder(file)
-    trio.spine.registry.canary(trio.good, reason="x" * 150, ladder=ladder)
+    trio.spine.routing.canary(trio.good, reason="x" * 150, ladder=ladder)
     assert trio.route.ladder == ladder
     assert trio.route.ladder.guard.margin_bp == 300
     again = fold(trio.spine.registry.events()).route

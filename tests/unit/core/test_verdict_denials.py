@@ -29,9 +29,9 @@ from gating import (
 )
 from modelspine.attestation.dsse import seal
 from modelspine.attestation.keys import Trust, new_key, trusted
-from modelspine.attestation.statement import Stable
 from modelspine.attestation.verdict import PAYLOAD_TYPE, sign
 from modelspine.canonical_json import canonical
+from modelspine.gate.decision import Stable
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gating import GO, NOW, SHA, STABLE_SHA
 from modelspine.attestation.keys import read_trust
-from modelspine.attestation.statement import Stable
 from modelspine.attestation.verdict import read_verdict, verify
 from modelspine.errors import Refused
-from modelspine.gate.decision import judge
+from modelspine.gate.decision import Stable, judge
 from modelspine.ledger.store import Head
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "verdict-1"

@@ -21,9 +21,10 @@ from gating import (
     raw,
     report_dict,
 )
-from modelspine.attestation.statement import Stable, Statement
+from modelspine.attestation.statement import Statement
 from modelspine.attestation.verdict import VerifiedVerdict, read_verdict, sign
 from modelspine.errors import BadInput, Refused
+from modelspine.gate.decision import Stable
 from modelspine.ledger.store import Head
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from miniobserve.reader import COUNTED, TraceReader
 from miniobserve.schema import BOUNDS, MINUTE_NS, latency_bucket, latency_quantile
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
 

@@ -1,114 +1,16 @@
-"""The storage protocol: what a SQL database must do to keep traces or a ledger, and the SQLite driver.
-
-SQL is written with ``?`` for parameters and in the dialect SQLite and PostgreSQL share. Callers see
-rows as tuples and every failure as one exception with a kind; which database it is stays in here and in
-``miniobserve.postgres``. It does not know any table.
-"""
+"""The SQLite driver of the storage protocol. It does not know any table."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
-BUSY_SECONDS = 5.0
-"""How long a writer waits for another one before it says that the database is locked."""
-
-Params = Sequence[Any]
-Kind = Literal["unavailable", "damaged", "conflict", "absent", "lost"]
-
-
-class StorageError(Exception):
-    """A database failed: it could not be reached or written (unavailable), is not a sound database
-    any more (damaged), a unique value was already taken (conflict), it never held these tables (absent),
-    or its connection broke on the way, after which a commit may or may not have been kept (lost).
-    """
-
-    def __init__(self, kind: Kind, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.kind: Kind = kind
-        self.message = message
-        self.hint = hint
-
-
-class Transaction(Protocol):
-    """Statements that take effect together, or not at all."""
-
-    def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
-        ...
-
-    def executemany(self, sql: str, rows: Sequence[Params]) -> None:
-        """Run one statement once for each row of parameters."""
-        ...
-
-
-class Database(Protocol):
-    """One open database; its methods may be called from any thread."""
-
-    bytes_column: str
-    """The type of a column that gives text back byte by byte as it was written."""
-
-    def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """Run one query; never writes."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin a write that takes effect whole or not at all; durable when the block ends well.
-
-        Another writer waits (SQLite), or finds a unique value taken: kind ``conflict``, to be tried again.
-        """
-        ...
-
-    def script(self, statements: Sequence[str]) -> None:
-        """Run schema statements that are safe to run again."""
-        ...
-
-    def append_only(self, table: str) -> None:
-        """Make the database itself refuse UPDATE and DELETE on a table."""
-        ...
-
-    def as_kept(self, text: bytes) -> str | bytes:
-        """UTF-8 text as it is written into a ``bytes_column``."""
-        ...
-
-    def close(self) -> None:
-        """Give the connection back."""
-        ...
-
-
-def connect(url: str, *, create: bool = False, readonly: bool = False) -> Database:
-    """Open the database at ``url``: ``sqlite:///relative``, ``sqlite:////absolute``, or
-    ``postgresql://user@host/database?schema=name``.
-
-    Args:
-        url: where it is.
-        create: make an empty one where none exists; otherwise a missing database is an error.
-        readonly: refuse every write at the connection itself.
-
-    Raises:
-        StorageError: missing, unreadable, not a database, or a URL of another kind.
-
-    """
-    if url.startswith(("postgresql://", "postgres://")):
-        try:
-            from miniobserve.postgres import Postgres  # psycopg takes 0.1 s to load
-        except ImportError as error:
-            raise StorageError(
-                "unavailable", f"the PostgreSQL driver does not load: {error}", "install psycopg[binary]"
-            ) from error
-        return Postgres(url, create=create, readonly=readonly)
-    if url.startswith("sqlite:///"):
-        return SQLite(Path(url.removeprefix("sqlite:///")), create=create, readonly=readonly)
-    scheme = url.split(":", 1)[0]
-    raise StorageError(
-        "unavailable",
-        f"no driver for a database URL that starts with {scheme[:20]!r}",
-        "use sqlite:///path/to/file.db or postgresql://user@host/database",
-    )
+from miniobserve.sql import protocol
+from miniobserve.sql.protocol import Params, StorageError, Transaction
 
 
 class SQLite:
@@ -132,7 +34,7 @@ class SQLite:
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}",
                 uri=True,
-                timeout=BUSY_SECONDS,
+                timeout=protocol.BUSY_SECONDS,
                 isolation_level=None,
                 check_same_thread=False,
             )

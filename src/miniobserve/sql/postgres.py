@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from miniobserve import sql as protocol
-from miniobserve.pgerrors import failed, unreachable
-from miniobserve.sql import Params, StorageError, Transaction
+from miniobserve.sql import protocol
+from miniobserve.sql.postgres_errors import failed, unreachable
+from miniobserve.sql.protocol import Params, StorageError, Transaction
 
 STALLED_SECONDS = 10
 """A client that falls silent inside a transaction for this long is rolled back: it would hold up the others."""

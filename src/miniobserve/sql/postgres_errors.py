@@ -10,7 +10,7 @@ import re
 import psycopg
 from psycopg import errors
 
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 
 _HINTS = (
     ("does not exist", "make it on the server (`createdb`, `createuser`), or correct the URL"),
