@@ -7,6 +7,7 @@ no store (``data.source`` does, in threads) and adds no rule to what core says.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult
@@ -16,17 +17,19 @@ from textual.events import Event, Key, Paste, Resize
 from textual.screen import Screen
 
 from modelspine.settings import masked
-from modelspine_console import frame as shell
+from modelspine_console import frame
+from modelspine_console.action import SCREENS, Action
+from modelspine_console.app_protocol import Answer
 from modelspine_console.controllers.freshness import Freshness
-from modelspine_console.controllers.moving import Moving
-from modelspine_console.controllers.navigation import Travel
-from modelspine_console.controllers.selection import Handlers
-from modelspine_console.controllers.write_mode import Writing
-from modelspine_console.data.jobs import Jobs
-from modelspine_console.data.source import Clock, Source, utc_now
+from modelspine_console.controllers.keys import Keys
+from modelspine_console.controllers.navigation import Navigation
+from modelspine_console.controllers.selection import Selection
+from modelspine_console.controllers.write_mode import WriteMode
+from modelspine_console.data.jobs import Jobs, Outcome
+from modelspine_console.data.source import Clock, Pulse, Source, utc_now
 from modelspine_console.draw.theme import NAMES, Palette, theme
-from modelspine_console.keymap import ACTIONS, BY_ID, CHANGES, FOOTER, SCREENS, Action
-from modelspine_console.screens.base import ONE, THREE, TWO, View
+from modelspine_console.keymap import ACTIONS, BY_ID, CHANGES, FOOTER, Controllers
+from modelspine_console.screens.base import View, room_of
 from modelspine_console.screens.index import make_view
 from modelspine_console.widgets.document import Lines
 from modelspine_console.widgets.prompt import Prompt
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 INTERVAL = 2.0
 """Seconds between two looks at the stores; data older than three of them is stale."""
-_NARROW, _WIDE = 84, 140
 _LEAST = (60, 16)
 
 
@@ -44,7 +46,7 @@ class Frame(Screen[None], inherit_bindings=False):
     """The one screen below all dialogs; its keys are the console's alone."""
 
 
-class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bindings=False):
+class Console(App[int], inherit_bindings=False):
     """The operator's console over one project."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -78,15 +80,20 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
     ) -> None:
         super().__init__(ansi_color=True if plain else None)
         self.source = source
-        self.changes = changes
         self.clock = clock
-        self.stirred = clock() if write else None
         self.interval = interval
         self.jobs = Jobs()
         self.palette = Palette(NAMES[0], plain=plain)
         self.header, self.crumb_line = Lines(base="bar"), Lines()
         self.hint_line, self.small = Lines(base="bar"), Lines(id="small")
-        self.body, self.prompt = Container(id="body"), Prompt(changed=self.prompt_changed, done=self.prompt_done)
+        self.freshness = Freshness(self)
+        self.write_mode = WriteMode(self, self.freshness, changes)
+        self.write_mode.begin(on=write)
+        self.navigation = Navigation(self, self.write_mode)
+        self.keys = Keys(self, self.write_mode)
+        self._controllers = Controllers(self, self.navigation, Selection(self), self.freshness, self.write_mode)
+        self.body = Container(id="body")
+        self.prompt = Prompt(changed=self.navigation.prompt_changed, done=self.navigation.prompt_done)
         self.views: dict[str, View] = {}
         self.trail: list[str] = []
         self._first = (screen, argument)
@@ -100,8 +107,6 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
         """The screen below all dialogs."""
         return Frame(id="frame")
 
-    # frame --------------------------------------------------------------------------------------------
-
     def compose(self) -> ComposeResult:
         """The frame; screens are made when they are first opened."""
         yield self.header
@@ -113,10 +118,10 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
 
     def on_mount(self) -> None:
         """Show the frame, then start reading."""
-        self.header.show(lambda width: [shell.header(self.context(), width)])
-        self.crumb_line.show(lambda width: [shell.crumbs(self.where(), width)])
-        self.hint_line.show(lambda width: [shell.hints(self.offered(), self.tabs(), width)])
-        self.small.show(lambda _width: shell.too_small(self.size.width, self.size.height))
+        self.header.show(lambda width: [frame.header(self.context(), width)])
+        self.crumb_line.show(lambda width: [frame.crumbs(self.where(), width)])
+        self.hint_line.show(lambda width: [frame.hints(self.offered(), self.tabs(), width)])
+        self.small.show(lambda _width: frame.too_small(self.size.width, self.size.height))
         self.set_interval(1.0, self.tick)
         self.call_after_refresh(self._begin)
 
@@ -127,8 +132,8 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
             self.exit(0)
             return
         self.open_view(*self._first)
-        self.look()
-        self.set_interval(self.interval, self.look)
+        self.freshness.look()
+        self.set_interval(self.interval, self.freshness.look)
 
     def _on_signal(self, number: signal.Signals) -> None:
         """A signal leaves by the same door as a key, so the terminal is given back; the exit code tells."""
@@ -139,25 +144,22 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
         """One, two or three columns; or nothing but a line where there is no room."""
         width, height = event.size
         self.screen_stack[0].set_class(width < _LEAST[0] or height < _LEAST[1], "-tiny")
-        room = ONE if width < _NARROW else THREE if width >= _WIDE else TWO
         for view in self.views.values():
-            if view.room != room:
-                view.room = room
+            if view.room != room_of(width):
+                view.room = room_of(width)
                 view.lay_out()
 
-    # what the frame says --------------------------------------------------------------------------------
-
-    def context(self) -> shell.Context:
+    def context(self) -> frame.Context:
         """What the header says."""
         now = self.clock()
-        age = None if self.answered is None else max(0.0, now.timestamp() - self.answered)
+        answered = self.freshness.answered
         place, mark, query = masked(self.source.settings.ledger).partition("?")
-        return shell.Context(
+        return frame.Context(
             env=self.pulse.env if self.pulse else "",
             ledger=place.rsplit("/", 1)[-1] + mark + query,
-            writing=self.writing,
-            link=self.link,
-            age=age,
+            writing=self.write_mode.seconds,
+            link=self.freshness.link,
+            age=None if answered is None else max(0.0, now.timestamp() - answered),
             now=now,
             at=self.source.at,
         )
@@ -184,7 +186,43 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
             self.crumb_line.refresh()
             self.hint_line.refresh()
 
-    # screens ------------------------------------------------------------------------------------------
+    def on_answer(self, answer: Answer) -> None:
+        """The ledger answered, or did not; or a change was planned or made."""
+        takes: dict[str, Callable[[Outcome[Any]], None]] = {
+            "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
+        }  # fmt: skip
+        takes[answer.slot](answer.outcome)
+
+    def tick(self) -> None:
+        """Age what is shown; write mode ages too."""
+        self.freshness.age()
+        self.write_mode.expire()
+        self.write_mode.recheck()
+        self.header.refresh()
+        self.moved()
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """What the ledger said last."""
+        return self.freshness.pulse
+
+    @property
+    def reread(self) -> bool:
+        """Whether everything is being read again."""
+        return self.freshness.reread
+
+    def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
+        """Show a backend's error."""
+        self.freshness.failed(outcome, again=again)
+
+    def next_theme(self) -> None:
+        """Light or dark."""
+        name = NAMES[(NAMES.index(self.palette.name) + 1) % len(NAMES)]
+        self.palette = Palette(name, plain=self.palette.plain)
+        self.theme = name
+        self.refresh(layout=True)
+        for widget in self.screen.query("*"):
+            widget.refresh()
 
     @property
     def view(self) -> View | None:
@@ -200,8 +238,7 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
         view = self.views.get(name)
         if view is None:
             view = self.views[name] = make_view(name)
-            width = self.size.width
-            view.room = ONE if width < _NARROW else THREE if width >= _WIDE else TWO
+            view.room = room_of(self.size.width)
             self.body.mount(view)
         elif view is not before:
             view.reload()
@@ -211,50 +248,47 @@ class Console(Moving, Handlers, Travel, Writing, Freshness, App[int], inherit_bi
             view.go(argument)
         self.call_after_refresh(lambda: view.activate(view.active))
 
-    # actions ------------------------------------------------------------------------------------------
+    actions = ACTIONS
+
+    def action(self, name: str) -> Action:
+        """One row of the table."""
+        return BY_ID[name]
+
+    def act(self, name: str) -> bool:
+        """Do an action of the table, where it holds; True where it was done."""
+        action = BY_ID[name]
+        if not self.holds(action):
+            return False
+        action.run(self._controllers)
+        return True
+
+    def live_actions(self) -> set[str]:
+        """Ids of the actions whose keys do something now."""
+        return {binding.action for _, binding, _, _ in self.screen.active_bindings.values()}
 
     def holds(self, action: Action) -> bool:
         """True where an action belongs to the open screen, and to the mode."""
-        if action.mutates and self.writing is None:
+        if action.mutates and self.write_mode.seconds is None:
             return False
         return not action.where or (bool(self.trail) and self.trail[-1] in action.where)
 
     def reason(self, action: Action) -> str | None:
         """Why an action cannot be done now; None where it can."""
-        why = self.refusal() if action.mutates else None
+        why = self.write_mode.refusal() if action.mutates else None
         return why or (self.view.reason(action.id) if self.view is not None else None)
 
     @property
     def typist(self) -> Any:
-        """What takes the keys that type: the prompt, or a dialog's field; None where keys are commands."""
-        if len(self.screen_stack) > 1:
-            return getattr(self.screen, "typist", None)
-        return self.prompt if self.prompt.display else None
+        """What takes the keys that type."""
+        return self.keys.typist
 
     async def on_event(self, event: Event) -> None:
-        """Take every key and paste here, in the order they come; none travels through a widget's queue."""
+        """Take every key and paste here, in the order they come."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
             self.app_focus = True
-            self.stir()
-            typist = self.typist
-            if isinstance(event, Key):
-                await self._press(event, typist)
-            elif typist is not None:
-                typist.paste(event.text)
+            await self.keys.take(event)
         else:
             await super().on_event(event)
-
-    async def _press(self, event: Key, typist: Any) -> None:
-        if event.key in BY_ID["leave"].keys:
-            self.leave()
-        elif self.planning is not None:
-            self.hold(event.key, event.character)
-        elif typist is not None and (typist.key(event.key, event.character) or typist is self.prompt):
-            return
-        else:
-            bound = self.screen.active_bindings.get(event.key)
-            if bound is not None and bound.enabled:
-                await self.run_action(bound.binding.action, bound.node)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the table says, where it says so; what changes something is not there in read-only mode."""

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modelspine_console.keymap import SCREENS
+from modelspine_console.action import SCREENS
 
 if TYPE_CHECKING:
     from modelspine.spine import Spine
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),
     )
     code = app.run()
-    if app.parting:
-        sys.stderr.write(f"{app.parting}\n")
+    if app.write_mode.parting:
+        sys.stderr.write(f"{app.write_mode.parting}\n")
     return app.return_code or 0 if code is None else code
 
 

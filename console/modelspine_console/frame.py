@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
+from modelspine_console.action import Action, show_key
 from modelspine_console.draw.format import status
 from modelspine_console.draw.sanitize import Line, cells, fill, row, safe
 from modelspine_console.draw.theme import Role
-from modelspine_console.keymap import Action, show_key
 
 Link = Literal["connecting", "live", "paused", "stale", "disconnected"]
 

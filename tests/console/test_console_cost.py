@@ -116,24 +116,24 @@ async def test_lineage_and_requests_of_an_entry(days: Any) -> None:
         assert (desk.app.view.NAME, desk.app.view.filter_text) == ("incident", f"sha:{sha}")
         await desk.press("minus", "o")
         assert desk.app.view.NAME == "lineage"
-        desk.app.jump("cost nobody")
+        desk.app.navigation.jump("cost nobody")
         await desk.settle()
-        assert "no entry here is named nobody" in desk.app.last_error.error
+        assert "no entry here is named nobody" in desk.app.freshness.last_error.error
 
 
 async def test_another_moment(days: Any, fortnight: Spine) -> None:
     at = fortnight.registry.events()[1].at
     async with days(screen="cost") as desk:
-        desk.app.jump(f"at {at}")
+        desk.app.navigation.jump(f"at {at}")
         await desk.settle()
         assert "1 of 1" in desk.text()
         assert desk.app.view.made == measured(fortnight, None, NOW, at=at)
         assert ("command", f"spine cost --json --at {at}") in desk.app.view.copies()
-        desk.app.jump("at 2026-11-06")
+        desk.app.navigation.jump("at 2026-11-06")
         await desk.settle()
         assert desk.app.view.list.state == "empty"
         assert "spine register" in desk.text()
-        desk.app.jump("at now")
+        desk.app.navigation.jump("at now")
         await desk.settle()
         assert "3 of 3" in desk.text()
 
@@ -173,7 +173,7 @@ async def test_a_slow_sum_is_made_when_it_is_asked_for_and_not_at_every_look(for
     async with days(source=source, screen="cost", interval=3600) as desk:
         assert source.sums == 1
         desk.app.view._took = 30.0
-        desk.app.look()
+        desk.app.freshness.look()
         desk.app.view.reload()
         await desk.settle()
         await desk.press("1", "5")
@@ -207,7 +207,7 @@ async def test_how_far_it_is_and_leaving_stops_it(fortnight: Spine, days: Any) -
         source.gate.set()
         await desk.settle()
         assert source.left == 1
-        assert desk.app.last_error is None
+        assert desk.app.freshness.last_error is None
         await desk.press("5")
         assert "3 of 3" in desk.text()
 

@@ -145,16 +145,16 @@ async def test_filter(days: Any, text: str, left: int) -> None:
 async def test_jump_to_a_day_sort_and_another_moment(days: Any, fortnight: Spine) -> None:
     event = next(e for e in fortnight.registry.events() if e.body.get("day") == "2026-11-07")
     async with days(screen="registry") as desk:
-        desk.app.jump("drift 2026-11-09")
+        desk.app.navigation.jump("drift 2026-11-09")
         await desk.settle()
         assert desk.app.view.table.current.day == "2026-11-09"
         await desk.press("s", "s")
         assert "sort: status" in desk.text()
         assert desk.app.view.table.rows[desk.app.view.table.order[0]].made.report.status == "act"
-        desk.app.jump("drift 1999-01-01")
+        desk.app.navigation.jump("drift 1999-01-01")
         await desk.settle()
-        assert "no day here is 1999-01-01" in desk.app.last_error.error
-        desk.app.jump(f"at {event.at}")
+        assert "no day here is 1999-01-01" in desk.app.freshness.last_error.error
+        desk.app.navigation.jump(f"at {event.at}")
         await desk.settle()
         reported = [day.day for day in desk.app.view.table.rows if day.made is not None]
         assert reported == ["2026-11-07", "2026-11-06", FIRST], "later reports were not known yet"
@@ -205,7 +205,7 @@ async def test_no_day_no_traces_and_a_ledger_that_fails(console: Any, spine: Spi
 
 async def test_old_days_are_marked(days: Any) -> None:
     async with days(screen="drift", interval=3600) as desk:
-        desk.app.answered -= 3 * 3600 + 1
+        desk.app.freshness.answered -= 3 * 3600 + 1
         desk.app.tick()
         await desk.settle()
         assert "stale" in desk.lines()[0]
@@ -228,11 +228,11 @@ async def test_a_report_is_made_through_the_dialog_and_is_the_one_it_showed(days
         await desk.press("enter")
         event = known(fortnight)[NEWEST]
         assert recorded(fortnight, event).report == measure(fortnight, NEWEST)
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert desk.app.view.table.current.made.event == event
         await desk.press("D")
-        assert "says just this" in desk.app.last_error.error
+        assert "says just this" in desk.app.freshness.last_error.error
         assert len(desk.app.screen_stack) == 1
 
 
@@ -241,7 +241,7 @@ async def test_no_report_is_made_on_a_ledger_that_moved_nor_in_read_only_mode(da
     async with days(screen="drift", changes=changes) as desk:
         await desk.press("D")
         assert len(desk.app.screen_stack) == 1
-        desk.app.write_mode(on=True)
+        desk.app.write_mode.switch(on=True)
         await desk.press("D")
         with Spine(fortnight.settings, readonly=False) as other:
             other.registry.note("somebody was quicker")

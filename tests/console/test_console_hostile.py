@@ -424,7 +424,7 @@ async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: An
             hostile.s = s
             toast(desk.app, s, title=s)
             desk.app.failed(Outcome(error=s or "x", hint=s))
-            desk.app.jump(f"{s} {s}") if not s.strip().startswith(("q", "e")) else None
+            desk.app.navigation.jump(f"{s} {s}") if not s.strip().startswith(("q", "e")) else None
             desk.app.prompt.open(":", s, "")
             desk.app.prompt.type(s)
             if n % 10 == 0:
@@ -469,7 +469,7 @@ async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
                 drawn(desk, desk.app.screen.query_one("Doc"))
                 dialog.dismiss(None)
                 await check(desk)
-            desk.app.changed(Outcome(f"#{n} {s}"))
+            desk.app.write_mode.changed(Outcome(f"#{n} {s}"))
             desk.app.clear_notifications()
 
 

@@ -68,7 +68,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
         if screen == "traffic":  # an epoch of the entry, to have it under the cursor
             with console_seed.open_project(project) as opened:
                 opened.routing.shadow(shas["lora"], reason="first unseen")
-            desk.app.look()
+            desk.app.freshness.look()
             await desk.settle()
             before = stands(project)
         await desk.press("j", "C")
@@ -326,7 +326,7 @@ async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes
         await desk.press("shift+tab", "tab")
         assert desk.app.screen.plan.key in desk.text().split("spine route canary")[1]
         write_note(project, "somebody else was quicker")
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "the ledger moved from" in desk.text()
 

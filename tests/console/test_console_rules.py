@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -123,13 +124,21 @@ def test_bindings_are_the_table() -> None:
     assert {binding.id for binding in Console.BINDINGS} == {action.id for action in ACTIONS}
 
 
-def test_what_changes_something_is_a_capital_that_only_write_mode_has() -> None:
-    from modelspine_console.controllers.write_mode import Writing
-    from modelspine_console.keymap import ACTIONS, CHANGES
+def test_the_registry_speaks_about_every_change_it_offers() -> None:
+    from modelspine_console.keymap import CHANGES
+    from modelspine_console.screens import registry
 
-    asked = {name.removeprefix("action_") for name in vars(Writing) if name.startswith("action_")}
-    assert {action.id for action in CHANGES} == asked
+    assert {action.id for action in CHANGES if "registry" in action.where} == {*registry.CHANGES}
+
+
+def test_what_changes_something_is_a_capital_that_only_write_mode_has() -> None:
+    from modelspine_console.keymap import ACTIONS
+
     for action in ACTIONS:
+        on = Mock()
+        action.run(on)
+        assert len(on.method_calls) == 1, action.id
+        assert on.write_mode.method_calls == ([call.ask(action.id)] if action.mutates else []), action.id
         if action.mutates:
             assert all(len(key) == 1 and key.isupper() for key in action.keys), action.id
     for file in FILES:

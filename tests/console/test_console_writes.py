@@ -78,8 +78,9 @@ async def test_without_write_mode_no_key_and_no_action_changes_anything(
                 if len(desk.app.screen_stack) > 1:
                     await desk.press("escape")
         for action in CHANGES:
-            assert not await desk.app.run_action(action.id)
-            getattr(desk.app, f"action_{action.id}")()
+            assert not desk.app.act(action.id)
+            assert not await desk.app.run_action(action.id), "what is on a screen cannot name an action"
+            desk.app.write_mode.ask(action.id)
             assert action.title not in desk.lines()[-1]
         await desk.settle()
         assert not confirming(desk)
@@ -92,7 +93,7 @@ async def test_without_write_mode_no_key_and_no_action_changes_anything(
 
 async def test_a_console_opened_for_reading_only_stays_so(console: Any) -> None:
     async with console(write=True) as desk:
-        desk.app.jump("rw")
+        desk.app.navigation.jump("rw")
         await desk.settle()
         assert "READ-ONLY" in desk.lines()[0]
         assert "for reading only" in toasts(desk)
@@ -117,10 +118,10 @@ async def test_write_mode_is_shown_and_ends_when_nobody_presses_a_key(writable: 
         await desk.settle()
         assert "READ-ONLY" in desk.lines()[0]
         assert "P promote" not in desk.text()
-        desk.app.jump("rw")
+        desk.app.navigation.jump("rw")
         await desk.settle()
         assert "WRITE 10min" in desk.lines()[0]
-        desk.app.jump("ro")
+        desk.app.navigation.jump("ro")
         await desk.settle()
         assert "READ-ONLY" in desk.lines()[0]
 
@@ -142,12 +143,12 @@ async def test_write_mode_that_ends_under_a_dialog_stops_it(writable: Any, proje
 async def test_old_or_other_data_is_not_changed(writable: Any, spine: Spine, project: Path, how: str) -> None:
     async with writable() as desk:
         if how == "at":
-            desk.app.jump(f"at {spine.registry.events()[-1].at}")
+            desk.app.navigation.jump(f"at {spine.registry.events()[-1].at}")
         elif how == "paused":
             await desk.press("p")
         else:
             (project / ".spine/ledger.db").rename(project / ".spine/away.db")
-            desk.app.look()
+            desk.app.freshness.look()
         await desk.settle()
         await desk.press("P")
         assert not confirming(desk)
@@ -242,7 +243,7 @@ async def test_a_ledger_that_moves_under_the_dialog_changes_nothing(writable: An
         await desk.press("j", "j", "P")
         elsewhere(project)
         if seen:
-            desk.app.look()
+            desk.app.freshness.look()
             await desk.settle()
             assert "the ledger moved from" in desk.text()
         before = seq(project)
@@ -379,7 +380,7 @@ async def test_the_gate_tab_compares_on_demand_and_writes_nothing(
         assert "may lose" in text
         assert seq(project) == before, "a comparison is not written down"
         elsewhere(project)
-        desk.app.look()
+        desk.app.freshness.look()
         await desk.settle()
         assert "press v to compare" in desk.text(), "it was made on another state"
 
@@ -400,7 +401,7 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(tmp_path: Path, run_
                 Changes(spine).carry_out(plan, {"semver": "v0.1.0", "reason": "around the dialog", "verdict": ""})
             assert seq(settings.root) == before + 1, "the refusal is written down"
             await desk.press("escape")
-            desk.app.look()
+            desk.app.freshness.look()
             await desk.settle()
             await desk.press("P")
             await fill(desk, reason="first", verdict=str(tmp_path / "nosuch"), name=sha[:12])
@@ -411,7 +412,7 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(tmp_path: Path, run_
             await desk.press("escape", "P")
             await fill(desk, reason="first", verdict=str(file), name=sha[:12])
             assert "promoted v0.1.0" in toasts(desk)
-            desk.app.look()
+            desk.app.freshness.look()
             await desk.settle()
             await desk.press("right_square_bracket", "right_square_bracket")
             assert "✔ pass" in desk.text()
@@ -451,8 +452,8 @@ async def test_a_quit_during_a_promotion_leaves_its_outcome_readable_by_its_key(
         assert slow.begun.wait(5)
         await desk.pilot.press("ctrl+c")
         assert desk.app.return_value == 0
-        assert plan.key in desk.app.parting
-        assert "--semver v0.4.0" in desk.app.parting
+        assert plan.key in desk.app.write_mode.parting
+        assert "--semver v0.4.0" in desk.app.write_mode.parting
     slow.gate.set()
     assert await asyncio.to_thread(slow.over.wait, 10)
     with Spine(console_seed.settings_of(project), readonly=True) as after:

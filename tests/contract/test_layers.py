@@ -29,7 +29,7 @@ LAYERS = (
 )
 """From left to right; a layer imports only layers after it, and packages of one layer not each other."""
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-FOLDERS = (ROOT / "core", ROOT / "src")
+FOLDERS = (ROOT / "core", ROOT / "console", ROOT / "src")
 
 
 def modules() -> dict[str, Path]:

@@ -8,11 +8,10 @@ reads ``[@click=…]`` is just that text. No other module of the console makes C
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual.app import App
 from textual.content import Content
 from textual.strip import Strip
 
@@ -86,8 +85,23 @@ def _break(text: str, room: int) -> int:
     return space + 1 if space >= fits // 2 else max(1, fits)
 
 
+class Notifies(Protocol):
+    """What can show a short message."""
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show it."""
+
+
 def toast(
-    app: App[Any], text: object, *, title: str = "", severity: Severity = "information", lasting: bool = False
+    app: Notifies, text: object, *, title: str = "", severity: Severity = "information", lasting: bool = False
 ) -> None:
     """A short message in the corner."""
     timeout = 8.0 if severity == "error" or lasting else 4.0

@@ -20,6 +20,7 @@ from modelspine_console.widgets.table import Table
 
 ONE, TWO, THREE = 1, 2, 3
 """How many panes there is room for."""
+_NARROW, _WIDE = 84, 140
 
 
 class View(Asking):
@@ -209,6 +210,9 @@ class View(Asking):
     def unfold(self, *, open_: bool) -> None:
         """Open or close the branch under the cursor."""
 
+    def compare(self) -> None:
+        """Compare what is marked, where that can be."""
+
     def verify(self) -> None:
         """Hash again what is behind this."""
 
@@ -261,6 +265,11 @@ class View(Asking):
         """A double click goes in."""
         event.stop()
         self.drill()
+
+
+def room_of(width: int) -> int:
+    """How many panes a terminal of this width has room for."""
+    return ONE if width < _NARROW else THREE if width >= _WIDE else TWO
 
 
 def document(title: str) -> Pane:

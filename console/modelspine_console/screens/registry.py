@@ -13,7 +13,6 @@ from modelspine_console.data.jobs import Outcome
 from modelspine_console.data.source import Entries
 from modelspine_console.draw.format import age, builtins, count, dash, entry_status
 from modelspine_console.draw.sanitize import Line, safe
-from modelspine_console.keymap import CHANGES
 from modelspine_console.screens import registry_tabs as tabs
 from modelspine_console.screens.base import View, document
 from modelspine_console.screens.gate_tab import gate
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from modelspine.release.gate_run import Gated
 
 TABS = ("summary", "buckets", "gate", "manifest", "history")
-_CHANGES = tuple(action.id for action in CHANGES)
+CHANGES = ("promote", "rollback", "route", "canary", "shadow", "release", "tombstone")
+"""What may be asked for on this screen; where an entry stands says what would be refused."""
 _REST = 0.06
 """Seconds the cursor rests on an entry before its detail is read."""
 _RANKS = {"production": 0, "promoted": 2, "held": 3, "pending": 4, "tombstoned": 5}
@@ -172,11 +172,11 @@ class RegistryView(View):
         """Comparing needs two marks, and what changes an entry core's leave."""
         if action == "compare" and len(self.table.marks) != 2:
             return "mark two entries with space"
-        if action in ("lineage", "incident", *_CHANGES, "verify") and self.table.current is None:
+        if action in ("lineage", "incident", *CHANGES, "verify") and self.table.current is None:
             return "no entry is chosen"
         if action == "verify" and self.desk.source.at is not None:
             return "the gate compares with today's baseline: `:at now` first"
-        if action in _CHANGES:
+        if action in CHANGES:
             known = self.position if self.position is not None and self.position.sha == self.target() else None
             return known.denied.get(action) if known is not None else "the entry is being read"
         return None
