@@ -1,1 +1,1 @@
-"""The terminal console: screens and keys over what ``core`` returns; it adds no rule of its own."""
+"""The terminal console: screens and keys over what ``modelspine`` returns; it adds no rule of its own."""

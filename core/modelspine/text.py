@@ -82,3 +82,10 @@ def _mark(char: str) -> str:
     if code < 0x20:
         return chr(0x2400 + code)
     return "␡" if code == _DELETE else f"‹U+{code:04X}›"
+
+
+def cell_width(text: str) -> int:
+    """Columns a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

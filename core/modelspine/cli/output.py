@@ -13,14 +13,13 @@ import re
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TextIO
 
 import msgspec
 
 from modelspine.errors import Unavailable
-from modelspine.text import visible
+from modelspine.text import cell_width, visible
 
 Colour = Literal["", "good", "bad", "warn", "dim", "bold"]
 _CODES = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1"}
@@ -136,13 +135,6 @@ def lost(error: Exception) -> None:
 def harmless(text: str) -> str:
     """JSON text with every character a terminal could obey, or a reader not see, as its escape."""
     return text if text.isascii() and "\x7f" not in text else _UNSAFE.sub(_escape, text)
-
-
-def cell_width(text: str) -> int:
-    """Columns a text takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def percent(k: int, n: int) -> str:

@@ -7,7 +7,6 @@ them can open markup, end a cell or notify anybody. It does not colour and does 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,7 +14,7 @@ import msgspec
 
 from modelspine.gate.reasons import signed
 from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
-from modelspine.text import visible
+from modelspine.text import cell_width, visible
 
 HEAD = ("", "bucket", "before", "now", "Δ pp", "may lose", "lost", "gained", "95 % of now", "p", "against")
 RIGHT = frozenset({"before", "now", "Δ pp", "may lose", "lost", "gained", "p"})
@@ -58,7 +57,7 @@ def lines(decision: Decision, *, limit: int | None = None, still: bool = True) -
     moved = [line for line in listed if still or not line.still]
     kept = moved[:limit] if limit is not None else moved
     cells = [HEAD, *(line.cells for line in kept)]
-    widths = [max(_width(row[column]) for row in cells) for column in range(len(HEAD))]
+    widths = [max(cell_width(row[column]) for row in cells) for column in range(len(HEAD))]
     told += ["", *(_aligned(row, widths) for row in cells)]
     if len(kept) < len(moved):
         told.append(_more(moved[len(kept) :]))
@@ -160,15 +159,9 @@ def _more(left: Sequence[Line]) -> str:
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     parts = []
     for name, cell, width in zip(HEAD, cells, widths, strict=True):
-        space = " " * (width - _width(cell))
+        space = " " * (width - cell_width(cell))
         parts.append(space + cell if name in RIGHT else cell + space)
     return "  ".join(parts).rstrip()
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def _code(text: str) -> str:

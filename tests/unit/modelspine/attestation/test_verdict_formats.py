@@ -20,7 +20,7 @@ from modelspine.errors import Refused
 from modelspine.gate.decision import Stable, judge
 from modelspine.ledger.store import Head
 
-FOLDER = Path(__file__).parents[2] / "fixtures" / "verdict-1"
+FOLDER = Path(__file__).parents[3] / "fixtures" / "verdict-1"
 FILES = {path.stem: path.read_bytes() for path in FOLDER.glob("*.json")}
 
 

@@ -22,7 +22,7 @@ from modelspine.gate.eval_report import read_report
 from modelspine.settings import load
 from modelspine.spine import create_ledger, open_spine
 
-ECHO = str(Path(__file__).parents[2] / "fixtures" / "echo")
+ECHO = str(Path(__file__).parents[3] / "fixtures" / "echo")
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def test_the_same_counts_are_the_same_bytes() -> None:
 
 def test_reports_of_every_version_read_back() -> None:
     """Written by `spine drift report` on a replayed day of the tutor, and never again."""
-    raw = (Path(__file__).parents[2] / "fixtures" / "drift-1" / "report.json").read_bytes()
+    raw = (Path(__file__).parents[3] / "fixtures" / "drift-1" / "report.json").read_bytes()
     found = msgspec.json.decode(raw, type=DriftReport)
     assert (found.schema, found.status, found.window.n) == ("spine.drift/1", "watch", 400)
     assert found.worst is not None

@@ -18,11 +18,11 @@ from miniobserve.traces import Assignment, Trace
 from modelspine.cli import progress
 from modelspine.cli.incident import markdown
 from modelspine.cli.lineage import lines, mermaid
-from modelspine.cli.output import Cell, Out, cell_width, harmless, percent
+from modelspine.cli.output import Cell, Out, harmless, percent
 from modelspine.incident.finding import QUESTIONS, Finding
 from modelspine.incident.walk import Walk
 from modelspine.lineage.walker import Hop
-from modelspine.text import size
+from modelspine.text import cell_width, size
 
 FOREIGN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]")
 

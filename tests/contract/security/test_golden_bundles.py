@@ -13,7 +13,7 @@ import second_identity
 from modelspine.errors import BundleRefused
 from modelspine.identity.bundle import read_bundle
 
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "golden" / "bundle-1.json").read_text())["cases"]
+CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "golden" / "bundle-1.json").read_text())["cases"]
 ACCEPTED = [case for case in CASES if "sha" in case]
 REFUSED = [case for case in CASES if "refused" in case]
 

@@ -19,7 +19,7 @@ import yaml
 from prod import Prod, make_prod
 from workflow_policy import PINNED, verbs, violations
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WORKFLOWS = ROOT / ".github" / "workflows"
 DEPLOY = WORKFLOWS / "deploy-grammar-tutor.yml"
 Doc = dict[Any, Any]

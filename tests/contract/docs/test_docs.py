@@ -14,7 +14,7 @@ import pytest
 from modelspine.cli.verbs import VERBS
 from modelspine_console.keymap import key_table
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 MOST_LINES = 300

@@ -14,7 +14,7 @@ from modelspine.cli.completion import words
 from modelspine.cli.help import leaves
 
 Capture = pytest.CaptureFixture[str]
-PAGE = Path(__file__).parents[2] / "docs" / "CLI.md"
+PAGE = Path(__file__).parents[3] / "docs" / "CLI.md"
 
 
 def every_command() -> list[list[str]]:

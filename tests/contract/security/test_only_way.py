@@ -33,7 +33,7 @@ from modelspine.settings import Settings
 from modelspine.traffic.commands import Routing
 from prod import Prod, make_prod, pointers
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted(file for folder in ("core", "console", "src/miniserve") for file in (ROOT / folder).rglob("*.py"))
 MOVES = ("promoted", "routed", "rolled_back")
 HATCH = re.compile(r"force|skip|bypass|unsafe|insecure|ignore|unchecked|no-?verif|no-?gate|no-?sign|yes|override")

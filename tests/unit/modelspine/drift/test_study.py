@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_statuses_rise_with_the_share_and_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

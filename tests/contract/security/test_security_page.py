@@ -14,7 +14,7 @@ from modelspine.cli.verbs import parse
 from modelspine.errors import SpineError
 from prod import Prod, make_prod
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "SECURITY.md").read_text(encoding="utf-8")
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE) for line in block.splitlines()
 ]
@@ -77,7 +77,7 @@ def test_a_command_that_is_none_would_be_seen() -> None:
 
 
 def test_variables_and_files_that_are_named_exist() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     source = "".join(file.read_text(encoding="utf-8") for file in (root / "core").rglob("*.py"))
     for name in set(re.findall(r"`(SPINE_[A-Z_]+)`", PAGE)):
         assert name in source or name.removeprefix("SPINE_").lower() in source, name

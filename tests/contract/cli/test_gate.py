@@ -140,7 +140,7 @@ def test_a_trial_under_another_policy_stands_for_nothing(
 def test_the_committed_baseline_reads() -> None:
     from modelspine.gate.baseline import read_baseline
 
-    baseline = read_baseline((Path(__file__).parents[2] / "eval_baseline.json").read_bytes())
+    baseline = read_baseline((Path(__file__).parents[3] / "eval_baseline.json").read_bytes())
     assert baseline.total.n == 3000
     assert baseline.tolerance_pp == 2
     assert min(count.n for name, count in baseline.buckets.items() if name.startswith("verb/")) >= 100
