@@ -7,9 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+import modelspine
+from modelspine import errors
 
 ROOT = Path(__file__).parents[3]
 FLOORS = {
@@ -108,6 +112,35 @@ def test_core_loads_nothing_heavy(module: str) -> None:
     loaded = loaded_by(module)
     assert "modelspine" in loaded
     assert loaded & (HEAVY | {"modelspine_console", "miniserve", "minitutor"}) == set()
+
+
+def test_the_public_names_are_there_and_load_nothing_until_they_are_used() -> None:
+    code = (
+        "import sys, modelspine; before = sorted(m for m in sys.modules if m.startswith('modelspine')); "
+        "from modelspine import *; assert open_spine.__module__ == Spine.__module__ == 'modelspine.spine'; "
+        "print(before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == ["modelspine", "modelspine.errors"]
+    tree = {
+        name for name, made in vars(errors).items() if isinstance(made, type) and made.__module__ == errors.__name__
+    }
+    assert set(modelspine.__all__) == tree | {"Spine", "open_spine"}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = modelspine.nothing
+
+
+def test_what_others_rely_on_is_found() -> None:
+    """By these names other projects, and the page about a workload of one's own, reach in."""
+    from modelspine.cli import main
+    from modelspine.gate.baseline import baseline_bytes, baseline_of
+    from modelspine.gate.eval_report import read_report
+    from modelspine.workload import Answer, Probe
+
+    assert all(map(callable, (main, baseline_bytes, baseline_of, read_report, Answer, Probe)))
+    assert {point.value for point in entry_points(group="console_scripts", name="spine")} == {"modelspine.cli:main"}
+    assert {point.name for point in entry_points(group="spine.commands")} >= {"serve", "console"}
+    assert {point.name for point in entry_points(group="spine.workloads")} >= {"minitutor"}
 
 
 def test_the_console_loads_no_model_library() -> None:
