@@ -27,7 +27,7 @@ PEER = """
 import sys
 from textual.app import App
 from textual.widgets import DataTable
-from core.spine import open_spine
+from modelspine.spine import open_spine
 
 class Peer(App):
     def compose(self):

@@ -29,9 +29,9 @@ def rows() -> Iterator[Row]:
     """Rows of this group."""
     python = sys.executable
     bare = wall([python, "-c", "pass"])
-    core = wall([python, "-c", "import core.spine"]) - bare
+    core = wall([python, "-c", "import modelspine.spine"]) - bare
     mlflow = wall([python, "-c", "import mlflow.tracking"], runs=3) - bare
-    yield Row("import core", 1000 * core, "ms", 150, "import mlflow.tracking", 1000 * mlflow)
+    yield Row("import modelspine.spine", 1000 * core, "ms", 150, "import mlflow.tracking", 1000 * mlflow)
     with tempfile.TemporaryDirectory() as folder:
         root = stores.ledger(Path(folder), ENTRIES)
         url = stores.mlflow_runs(root / "mlflow.db", ENTRIES)

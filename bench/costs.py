@@ -17,15 +17,15 @@ REQUESTS = 400
 
 def page() -> str:
     """The page, from the committed sample and the time in it."""
-    from core.cli.cost import markdown
-    from core.costday import sampled
+    from modelspine.cli.cost import markdown
+    from modelspine.cost.query import sampled
 
     return "\n".join(markdown(sampled(SAMPLE))) + "\n"
 
 
 def main(words: list[str]) -> int:
-    from core.costday import sample
-    from core.spine import open_spine
+    from modelspine.cost.query import sample
+    from modelspine.spine import open_spine
 
     if words and (words[0] != "sample" or len(words) != 3):
         print(__doc__, file=sys.stderr)

@@ -15,12 +15,12 @@ import peers
 import stores
 from rows import Row, median
 
-from core.drift import Feature, judge_features
-from core.driftbins import Tally, fix
-from core.driftvalues import Values
-from core.workload import load_workload
 from miniobserve.daily import Request
 from miniobserve.reader import TraceReader
+from modelspine.drift.bins import Tally, fix
+from modelspine.drift.reference import Values
+from modelspine.drift.report import Feature, judge_features
+from modelspine.workload import load_workload
 
 SEED = 7
 TRAINED, N = 14_000, 1_000_000

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import msgspec
 from rows import Row
 
-from core.drift import ACT, WATCH, judge_features
-from core.driftbins import Bins, Tally, Value, fill, fix
-from core.driftvalues import Values
-from core.workload import load_workload
+from modelspine.drift.bins import Bins, Tally, Value, fill, fix
+from modelspine.drift.reference import Values
+from modelspine.drift.report import ACT, WATCH, judge_features
+from modelspine.workload import load_workload
 
 SHARES = (0.0, 0.05, 0.10, 0.15, 0.25, 0.50)
 SEEDS = 100

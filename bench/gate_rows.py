@@ -14,9 +14,9 @@ from typing import Any
 
 from rows import Row, median
 
-from core.baseline import baseline_bytes, baseline_of
-from core.judge import judge
-from core.report import read_report
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.decision import judge
+from modelspine.gate.eval_report import read_report
 
 TOLERANCE = 2
 

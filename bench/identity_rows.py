@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rows import Row, median, show
 
-from core.bundle import read_bundle
+from modelspine.identity.bundle import read_bundle
 
 TENSOR = 8 * 2**20
 

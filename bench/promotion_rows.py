@@ -23,8 +23,8 @@ from pathlib import Path
 import served
 from rows import Row, median, wall
 
-from core.settings import load
-from core.spine import Spine, create_ledger, open_spine
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger, open_spine
 
 SPINE = str(Path(sys.executable).with_name("spine"))
 WEIGHTS = 3_500_000
@@ -102,7 +102,7 @@ def _verbs(root: Path, alias: float) -> Iterator[Row]:
         for _ in range(30):
             _forward(spine, two)
             began = time.perf_counter()
-            spine.registry.rollback(one, reason="bench")
+            spine.routing.rollback(one, reason="bench")
             times.append(time.perf_counter() - began)
         back = 1000 * statistics.median(times)
         yield Row("rollback and hold: hash 3.5 MB, append, in process", back, "ms", None, peer, 1000 * alias)
@@ -112,7 +112,7 @@ def _forward(spine: Spine, sha: str) -> None:
     """Make an entry stable, whether it was held or not."""
     if spine.registry.state().entries[sha].held is not None:
         spine.registry.release(sha, reason="bench")
-    spine.registry.route_single(sha, reason="bench")
+    spine.routing.single(sha, reason="bench")
 
 
 def _commands(root: Path, url: str) -> Iterator[Row]:

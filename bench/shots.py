@@ -10,9 +10,9 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from console.app import Console
-from console.source import Source
-from core.spine import open_spine
+from modelspine.spine import open_spine
+from modelspine_console.app import Console
+from modelspine_console.data.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (120, 34)
@@ -65,8 +65,8 @@ def canary(project: Path) -> str:
 def digest() -> str:
     """SHA-256 over the console's sources, by name."""
     found = hashlib.sha256()
-    for file in sorted((ROOT / "console").glob("*.py")):
-        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted((ROOT / "console").rglob("*.py")):
+        found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return found.hexdigest()
 
 

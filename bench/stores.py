@@ -10,10 +10,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from core.ledger import Draft, Ledger
-from core.settings import load
-from core.spine import create_ledger
-from core.traffic import Arm, Route, assign
 from miniobserve.schema import (
     INSERT_ANSWER,
     INSERT_BODY,
@@ -26,6 +22,10 @@ from miniobserve.schema import (
 )
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.ledger.route import Arm, Route, assign
+from modelspine.ledger.store import Draft, Ledger
+from modelspine.settings import load
+from modelspine.spine import create_ledger
 
 WORDS = ("goed", "went", "plays", "played", "watches", "ated", "was", "were")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import stores
 from rows import Row, median
 
-from core.canary import look
-from core.ladder import ready
-from core.traffic import Arm, Route, assign
 from miniobserve.reader import TraceReader
+from modelspine.ledger.route import Arm, Route, assign
+from modelspine.traffic.canary import look
+from modelspine.traffic.ladder import ready
 
 CALLS = 100_000
 COUNT = 200_000

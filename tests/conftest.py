@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bundles import write_bundle
-from core.settings import load
-from core.spine import Spine, create_ledger, open_spine
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger, open_spine
 from postgres import fresh_schema
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 
 if TYPE_CHECKING:
     import duckdb

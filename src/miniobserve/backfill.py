@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from miniobserve.schema import INSERT_ANSWER, UPSERT_UNIT, answer_row, unit_rows
-from miniobserve.sql import Database
+from miniobserve.sql.protocol import Database
 from miniobserve.traces import Trace
 
 _PAGE = 5_000

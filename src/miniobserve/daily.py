@@ -14,7 +14,7 @@ import msgspec
 
 from miniobserve.archive import Archive
 from miniobserve.schema import MINUTE_NS
-from miniobserve.sql import Database, StorageError
+from miniobserve.sql.protocol import Database, StorageError
 
 DAY_NS = 1440 * MINUTE_NS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from miniobserve.archive import Archive
 from miniobserve.schema import slot_seconds
-from miniobserve.sql import Database, Params, StorageError
+from miniobserve.sql.protocol import Database, Params, StorageError
 
 EVER = 2**63 - 1
 """Later than every moment, UTC ns."""

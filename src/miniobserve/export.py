@@ -22,7 +22,8 @@ import msgspec
 from miniobserve.archive import PRUNED, Archive, Kept, connected, digest
 from miniobserve.reader import TraceReader
 from miniobserve.schema import INSERT_EXPORTED, SCHEMA, trace_row
-from miniobserve.sql import StorageError, Transaction, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError, Transaction
 from miniobserve.traces import Trace
 
 _COLUMNS = {

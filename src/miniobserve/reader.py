@@ -24,7 +24,8 @@ from miniobserve.schema import (
     MINUTE_NS,
     latency_quantile,
 )
-from miniobserve.sql import Database, StorageError, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import Database, StorageError
 from miniobserve.traces import Found, Trace
 
 COUNTED = 10_000

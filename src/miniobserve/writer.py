@@ -32,7 +32,8 @@ from miniobserve.schema import (
     trace_row,
     unit_rows,
 )
-from miniobserve.sql import StorageError, Transaction, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError, Transaction
 from miniobserve.traces import Trace
 
 Outcome = Literal["accepted", "dismissed", "revised"]
@@ -85,7 +86,7 @@ class TraceWriter:
         """Open or create the store at ``url``.
 
         Args:
-            url: a database URL of ``miniobserve.sql``.
+            url: a database URL of ``miniobserve.sql.open``.
             queue: how many submissions may wait; the next one fails at once.
             batch: the most submissions one transaction holds.
 

@@ -18,7 +18,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.workload import Workload
 from miniobserve.ids import is_request_id
 from miniobserve.writer import OUTCOMES
 from miniserve.limits import Guard, RateLimit, parse_object
@@ -27,6 +26,7 @@ from miniserve.record import Ask
 from miniserve.replies import JSON, Problem, to_json
 from miniserve.service import Done, Service
 from miniserve.shadow import Shadow
+from modelspine.workload import Workload
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,13 +16,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from core.errors import BadInput, SpineError, Unavailable
-from core.text import short
-from core.traffic import Arm, Route, assign, copied
-from core.workload import Model, Workload
 from miniobserve.traces import Assignment
 from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
+from modelspine.errors import BadInput, SpineError, Unavailable
+from modelspine.ledger.route import Arm, Route, assign, copied
+from modelspine.text import short
+from modelspine.workload import Model, Workload
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 2.0

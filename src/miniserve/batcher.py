@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from core.workload import Answer, Model
+from modelspine.workload import Answer, Model
 
 
 class QueueFull(Exception):

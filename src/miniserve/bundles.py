@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from core.errors import Unavailable
+from modelspine.errors import Unavailable
 
 
 class Bundles(Protocol):

@@ -13,11 +13,11 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from core.errors import BadInput, Unavailable
+from modelspine.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from core.spine import Spine
     from miniserve.arms import Serving
+    from modelspine.spine import Spine
 
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

@@ -9,8 +9,8 @@ import json
 from html import escape
 from typing import Any
 
-from core.workload import Workload
 from miniobserve.writer import OUTCOMES
+from modelspine.workload import Workload
 
 _ERRORS = {
     "400": "malformed HTTP or JSON",

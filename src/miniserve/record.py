@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from core.traffic import Arm, of_copy
-from core.workload import Answer
 from miniobserve.cost import CURRENCY, CostMeter
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import Assignment, Trace
+from modelspine.ledger.route import Arm, of_copy
+from modelspine.workload import Answer
 
 TextPolicy = Literal["full", "hash", "none"]
 

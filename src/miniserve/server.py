@@ -19,9 +19,6 @@ from types import FrameType
 import msgspec
 import uvicorn
 
-from core.ledger import storage_errors
-from core.spine import Spine
-from core.workload import Answer, Workload, grade
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
 from miniobserve.spans import SpanExporter, wanted
@@ -35,6 +32,9 @@ from miniserve.replies import Problem
 from miniserve.service import Service
 from miniserve.shadow import Shadow
 from miniserve.watch import Watch
+from modelspine.ledger.store import storage_errors
+from modelspine.spine import Spine
+from modelspine.workload import Answer, Workload, grade
 
 DRAIN_SECONDS = 6
 _SECOND_SIGNAL_EXIT = 130

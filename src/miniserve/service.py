@@ -13,16 +13,16 @@ from typing import TypeVar
 
 import msgspec
 
-from core.workload import Answer, Model
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.metrics import Metrics
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms
 from miniserve.batcher import Answered, Batcher, ModelFailed, QueueFull
 from miniserve.record import Ask, Copy, Keep, make_trace
 from miniserve.replies import Problem, busy
+from modelspine.workload import Answer, Model
 
 DURABLE_SECONDS = 1.0
 """A trace that is not durable by then turns its reply into 503 and the server unready."""

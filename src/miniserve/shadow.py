@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from core.errors import SpineError
-from core.workload import Answer
 from miniserve.bundles import Bundles, folders
 from miniserve.frames import Broken, receive, send
 from miniserve.record import Copy
 from miniserve.shadowchild import Load, Said, Texts
+from modelspine.errors import SpineError
+from modelspine.workload import Answer
 
 QUEUE = 256
 BATCH = 8

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from core.workload import Answer, Model, load_workload
 from miniserve.frames import Broken, receive, send
+from modelspine.workload import Answer, Model, load_workload
 
 MOST_MEMORY = 2 << 30
 """Bytes of address space; a model that leaks meets this bound and not the machine's."""

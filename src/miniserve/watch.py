@@ -1,4 +1,4 @@
-"""The thread that looks after a canary: asks ``core.canary`` what follows from the traces, until it is over.
+"""The thread that looks after a canary: it asks ``modelspine.traffic.canary`` what follows, until it is over.
 
 Every replica has one and there is no leader; what they decide is the same, and one append wins. It does not
 know what a decision is made of.
@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from core.errors import SpineError
-from core.spine import Spine
-from core.traffic import Route
+from modelspine.errors import SpineError
+from modelspine.ledger.route import Route
+from modelspine.spine import Spine
 
 EVERY_SECONDS = 0.5
 PAUSE = 9
@@ -57,12 +57,12 @@ class Watch:
             pause = max(EVERY_SECONDS, PAUSE * (time.thread_time() - began))
 
     def _look(self) -> None:
-        from core.canary import tick  # statistics load with the first canary
+        from modelspine.traffic.canary import tick  # statistics load with the first canary
 
         began = time.monotonic()
         blind = 0.0 if self._blind_since is None else began - self._blind_since
         try:
-            decision = tick(self._spine.registry, self._spine.traces, datetime.now(UTC), blind=blind)
+            decision = tick(self._spine.routing, self._spine.traces, datetime.now(UTC), blind=blind)
         except SpineError as error:
             self._warn(error.message)
             return

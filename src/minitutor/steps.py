@@ -102,5 +102,5 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
 def _program(name: str) -> list[str]:
     """The command line that starts ``spine``, or one of this package's commands."""
     if name == "minitutor":
-        return [sys.executable, "-m", "minitutor"]
+        return [sys.executable, "-P", "-m", "minitutor"]
     return [str(Path(sys.executable).with_name(name))]

@@ -18,11 +18,11 @@ from textual.pilot import Pilot
 import console_days
 import console_seed as _seed
 import console_tiny as tiny
-from console.app import Console
-from console.source import Source
-from core.ladder import read_ladder
-from core.spine import Spine
 from hostile import STRINGS
+from modelspine.spine import Spine
+from modelspine.traffic.ladder import read_ladder
+from modelspine_console.app import Console
+from modelspine_console.data.source import Source
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.spine import Spine
-from core.state import State
-from core.traffic import Guard, Ladder, Step
+from modelspine.ledger.route import Guard, Ladder, Step
+from modelspine.ledger.state import State
+from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 LADDER = Ladder(
@@ -47,7 +47,7 @@ def test_a_canary_ends_itself(tmp_path: Path, number: int, good: bool) -> None:
     with open_project(root) as spine:
         stable, tried = add_entry(spine, 1), add_entry(spine, number)
         with Server(root) as server:
-            spine.registry.canary(tried, reason="try it", ladder=LADDER)
+            spine.routing.canary(tried, reason="try it", ladder=LADDER)
             client = threading.Thread(target=learners_at_work, args=(server, stop, seen))
             client.start()
             try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli_world import HOSTILE, World, make_world
-from core.spine import open_spine
+from modelspine.spine import open_spine
 
 SPINE = str(Path(sys.executable).with_name("spine"))
 
@@ -87,9 +87,9 @@ def test_an_output_that_has_no_such_signs(world: World) -> None:
 def test_ctrl_c(world: World) -> None:
     code = """
 import time
-import core.registry
-core.registry.Registry.list = lambda *_: print("up", flush=True) or time.sleep(30)
-from core.cli import main
+import modelspine.registry.registry
+modelspine.registry.registry.Registry.list = lambda *_: print("up", flush=True) or time.sleep(30)
+from modelspine.cli import main
 raise SystemExit(main(["list"]))
 """
     with subprocess.Popen(

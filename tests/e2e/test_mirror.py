@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from core.cli import main
-from core.mirror import Mirror, show
-from core.spine import open_spine
+from modelspine.cli import main
+from modelspine.registry.mlflow_mirror import Mirror, show
+from modelspine.spine import open_spine
 
 Make = Callable[..., Path]
 MODEL = "grammar-tutor"
@@ -42,11 +42,11 @@ def test_it_shows_what_is_promoted_and_routed(
         assert found["v2.0.0"].source == spine.cache.path(two).as_uri()
         assert shown() == one
         mirror = Mirror(MODEL, spine.settings.mlflow, spine.settings.cache)
-        spine.registry.route_single(two, reason="better")
+        spine.routing.single(two, reason="better")
         show(mirror.job(spine.registry.state()), client)
         assert shown() == two
         client.delete_registered_model(MODEL)
-        spine.registry.rollback(one, reason="back")
+        spine.routing.rollback(one, reason="back")
         spine.registry.promote(one, "v1.1.0")
         for _ in range(2):
             show(mirror.job(spine.registry.state()), client)
@@ -82,7 +82,9 @@ def test_mlflow_that_hangs_is_a_warning(project: Path, make_bundle: Make, monkey
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("SPINE_MIRROR", MODEL)
         monkeypatch.setenv("SPINE_MLFLOW", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr("core.mirror.Mirror.__init__.__kwdefaults__", {"deadline": 0.5}, raising=True)
+        monkeypatch.setattr(
+            "modelspine.registry.mlflow_mirror.Mirror.__init__.__kwdefaults__", {"deadline": 0.5}, raising=True
+        )
         with open_spine(project) as spine:
             sha = spine.registry.register(make_bundle(1)).sha
             done = spine.registry.promote(sha, "v1.0.0")
@@ -92,7 +94,7 @@ def test_mlflow_that_hangs_is_a_warning(project: Path, make_bundle: Make, monkey
 
 @pytest.mark.parametrize("name", ["", "a/b", "x" * 90, "it's"])
 def test_a_name_mlflow_could_not_take_is_refused(project: Path, name: str, monkeypatch: Any) -> None:
-    from core.errors import BadInput
+    from modelspine.errors import BadInput
 
     (project / "spine.toml").write_text(f"mirror = {json.dumps(name)}\n")
     with pytest.raises(BadInput, match="mirror"):

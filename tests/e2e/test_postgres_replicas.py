@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from console.source import Source
-from core.cli import main
-from core.spine import open_spine
+from modelspine.cli import main
+from modelspine.spine import open_spine
+from modelspine_console.data.source import Source
 from postgres import admin, end_backends, schema_of
 from shout_server import Server, add_entry, make_project, open_project
 

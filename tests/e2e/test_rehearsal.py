@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from core.bundle import read_bundle
-from core.gateanswer import gate_answer
-from core.ledger import Head
-from core.spine import Spine
-from core.traffic import assign
-from core.verify import read_witness
 from miniobserve.traces import Trace
 from minitutor_cli import run_tutor
+from modelspine.identity.bundle import read_bundle
+from modelspine.incident.gate_answer import gate_answer
+from modelspine.ledger.route import assign
+from modelspine.ledger.store import Head
+from modelspine.maintenance.verify_ledger import read_witness
+from modelspine.spine import Spine
 from rehearsal import Machine, Ran, git
 from scratch_project import WORST, Project, disturbed, make_project
 

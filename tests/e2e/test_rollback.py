@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cli_world import check_refused, run
-from core.spine import Spine
+from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 JUSTFILE = Path(__file__).parents[2] / "Justfile"
@@ -70,7 +70,7 @@ def project(tmp_path: Path) -> tuple[Path, str, str, str]:
         run_id = spine.artifacts.put(folder, experiment="shout", name="second", tags={})
         assert spine.registry.register_pending(run_id).sha == two
         spine.registry.promote(two, "v0.2.0", reason="better")
-        spine.registry.route_single(two, reason="better")
+        spine.routing.single(two, reason="better")
     return root, one, two, run_id
 
 
@@ -159,9 +159,9 @@ def test_where_one_cannot_go_back_to(tmp_path: Path, capsys: pytest.CaptureFixtu
         missing, corrupt, held, stable = (add_entry(spine, number) for number in (1, 2, 3, 4))
         never_stable, pending = add_entry(spine, 5), add_entry(spine, 6, promoted=False)
         for sha in (corrupt, held, stable):
-            spine.registry.route_single(sha, reason="forward")
-        spine.registry.route_single(held, reason="again")
-        spine.registry.rollback(stable, reason="bad")
+            spine.routing.single(sha, reason="forward")
+        spine.routing.single(held, reason="again")
+        spine.routing.rollback(stable, reason="bad")
         shutil.rmtree(spine.cache.path(missing))
         weights = spine.cache.path(corrupt) / "model.safetensors"
         weights.chmod(0o644)

@@ -191,12 +191,12 @@ def test_a_running_server_follows_the_route_and_never_mixes(tmp_path: Path) -> N
                     time.sleep(0.02)
 
             for number in (2, 1, 2, 1):
-                spine.registry.route_single(by_number[number], reason="back and forth")
+                spine.routing.single(by_number[number], reason="back and forth")
                 until(number)
             weights = spine.settings.cache / by_number[3] / "model.safetensors"
-            spine.registry.route_single(by_number[3], reason="damaged after this is decided")
+            spine.routing.single(by_number[3], reason="damaged after this is decided")
             until(3)
-            spine.registry.route_single(by_number[1], reason="away")
+            spine.routing.single(by_number[1], reason="away")
             until(1)
             data = bytearray(weights.read_bytes())
             data[-1] ^= 1
@@ -213,7 +213,7 @@ def test_a_running_server_follows_the_route_and_never_mixes(tmp_path: Path) -> N
             assert server.get("/readyz").json()["ready"] is True
             assert server.ask().json()["model_sha"] == by_number[1]
             trace = TraceReader.open(spine.settings.traces)[server.ask().json()["request_id"]]
-            spine.registry.route_single(by_number[2], reason="the way out")
+            spine.routing.single(by_number[2], reason="the way out")
             until(2)
             assert server.get("/readyz").json()["route_problem"] is None
             stop.set()
@@ -230,8 +230,8 @@ def test_a_running_server_follows_the_route_and_never_mixes(tmp_path: Path) -> N
 
 def move_unverified(spine: object, sha: str) -> None:
     """Route to an entry past the registry, which would have refused its bytes."""
-    from core.ledger import Draft
-    from core.spine import Spine
+    from modelspine.ledger.store import Draft
+    from modelspine.spine import Spine
 
     assert isinstance(spine, Spine)
     arm = {"name": "stable", "sha": sha, "semver": "v0.3.0", "weight_bp": 10_000}

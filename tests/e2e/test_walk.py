@@ -15,14 +15,14 @@ import msgspec
 import pytest
 
 from bundles import write_bundle
-from core.errors import Damaged, Unavailable, UnknownRef
-from core.lineage import Hop
-from core.settings import load
-from core.spine import Spine, create_ledger, open_spine
-from core.times import of_ns
-from core.traffic import assign
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.errors import Damaged, Unavailable, UnknownRef
+from modelspine.ledger.route import assign
+from modelspine.lineage.walker import Hop
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger, open_spine
+from modelspine.times import of_ns
 
 V1 = [{"id": str(n), "text": f"row {n}"} for n in range(50)]
 V2 = [*V1, {"id": "went", "text": "he WENT"}, {"id": "also", "text": "she WENT"}]

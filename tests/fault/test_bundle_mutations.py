@@ -19,8 +19,8 @@ import pytest
 
 import forge
 import second_identity
-from core.bundle import read_bundle
-from core.errors import BundleRefused
+from modelspine.errors import BundleRefused
+from modelspine.identity.bundle import read_bundle
 
 COUNT = 20_000 * (20 if os.environ.get("SPINE_FAULTS") == "long" else 1)
 MODEL, CONFIG, TOKENIZER, MANIFEST = "model.safetensors", "config.json", "tokenizer.json", "train_manifest.json"

@@ -16,19 +16,21 @@ from pathlib import Path
 
 import pytest
 
-from core.backup import backup
-from core.errors import SpineError
-from core.restore import restore
-from core.settings import load
-from core.spine import open_spine
-from core.verify import read_chain
+from modelspine.errors import SpineError
+from modelspine.maintenance.backup import backup
+from modelspine.maintenance.restore import restore
+from modelspine.maintenance.verify_ledger import read_chain
+from modelspine.settings import load
+from modelspine.spine import open_spine
 
 CYCLES = 100 if os.environ.get("SPINE_FAULTS") == "long" else 6
 START = """
 import sys
 from pathlib import Path
-from core import archive, backup, restore
-from core.settings import load
+from modelspine.maintenance import tar_archive as archive
+from modelspine.maintenance import backup
+from modelspine.maintenance import restore
+from modelspine.settings import load
 settings = load(environ={"SPINE_ROOT": sys.argv[1]})
 file = Path(sys.argv[2])
 quiet = lambda *_: None

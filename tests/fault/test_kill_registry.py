@@ -15,21 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from core.spine import Spine, open_spine
-from core.verify import read_chain, verify
+from modelspine.maintenance.verify_ledger import read_chain, verify
+from modelspine.spine import Spine, open_spine
 
 pytestmark = pytest.mark.usefixtures("either_ledger")
 CYCLES = 200 if os.environ.get("SPINE_FAULTS") == "long" else 10
 
 VERBS = {
-    "route": "spine.registry.route_single(ref, reason='moved', key=key)",
-    "rollback": "spine.registry.rollback(ref, reason='moved', key=key)",
+    "route": "spine.routing.single(ref, reason='moved', key=key)",
+    "rollback": "spine.routing.rollback(ref, reason='moved', key=key)",
     "promote": "spine.registry.promote(ref, 'v' + key + '.1.0', key=key)",
 }
 WORKER = """
 import sys
 from pathlib import Path
-from core.spine import open_spine
+from modelspine.spine import open_spine
 root, ref, key, broken = sys.argv[1:]
 spine = open_spine(Path(root))
 spine.registry.state()
@@ -72,8 +72,8 @@ def two(project: Path, make_bundle: Callable[..., Path]) -> tuple[str, str]:
         shas = [spine.registry.register(make_bundle(n)).sha for n in (1, 2)]
         for number, sha in enumerate(shas):
             spine.registry.promote(sha, f"v{number}.0.0")
-        spine.registry.route_single(shas[1], reason="forward")
-        spine.registry.route_single(shas[0], reason="and back")
+        spine.routing.single(shas[1], reason="forward")
+        spine.routing.single(shas[0], reason="and back")
     return shas[0], shas[1]
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core.spine import open_spine
+from modelspine.spine import open_spine
 
 pytestmark = pytest.mark.usefixtures("either_ledger")
 
-PREFACE = (
-    "import sys; from pathlib import Path; from core.errors import SpineError; from core.spine import open_spine\n"
-)
+PREFACE = "import sys; from pathlib import Path; from modelspine import SpineError, open_spine\n"
 REGISTER = PREFACE + "print(open_spine(Path(sys.argv[1])).registry.register(Path(sys.argv[2])).sha)"
 PROMOTE = (
     PREFACE

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Unavailable
-from core.ledger import Draft, Event, Ledger
-from core.settings import load
-from core.spine import create_ledger, open_spine
-from core.verify import read_chain
 from miniobserve.reader import TraceReader
-from miniobserve.sql import StorageError, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError
 from miniobserve.writer import TraceWriter
+from modelspine.errors import Unavailable
+from modelspine.ledger.store import Draft, Event, Ledger
+from modelspine.maintenance.verify_ledger import read_chain
+from modelspine.settings import load
+from modelspine.spine import create_ledger, open_spine
 from observed import make_trace
 from postgres import Cut, admin, end_backends, schema_of
 
@@ -209,7 +210,7 @@ def test_truncate_is_refused(ledger: Ledger, postgres_url: str) -> None:
 def test_a_writer_that_stands_still_is_named_and_then_passed(
     ledger: Ledger, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miniobserve.sql.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("miniobserve.sql.protocol.BUSY_SECONDS", 0.05)
     mine, other = Ledger(postgres_url, actor="a"), connect(postgres_url)
     with other.transaction() as tx:
         tx.execute("LOCK TABLE events")

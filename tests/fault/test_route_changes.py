@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from core.ledger import Draft
-from core.spine import Spine
-from core.traffic import FULL, Arm, Route
+from modelspine.ledger.route import FULL, Arm, Route
+from modelspine.ledger.store import Draft
+from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 CHANGES = 50

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.ledger import Draft
-from core.spine import Spine
-from core.traffic import FULL, Arm
 from miniobserve.reader import TraceReader
+from modelspine.ledger.route import FULL, Arm
+from modelspine.ledger.store import Draft
+from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 REQUESTS = 60

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SpineError
-from core.spine import open_spine
+from modelspine.errors import SpineError
+from modelspine.spine import open_spine
 
 STRACE = shutil.which("strace")
 LONG = os.environ.get("SPINE_FAULTS") == "long"
@@ -27,13 +27,13 @@ FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 VERBS = {
     "register": "spine.registry.register(Path(sys.argv[2]))",
     "promote": "spine.registry.promote(sys.argv[2], 'v2.0.0')",
-    "rollback": "spine.registry.rollback(sys.argv[2], reason='x')",
+    "rollback": "spine.routing.rollback(sys.argv[2], reason='x')",
 }
 WORKER = """
 import sys
 from pathlib import Path
-from core.errors import SpineError
-from core.spine import open_spine
+from modelspine.errors import SpineError
+from modelspine.spine import open_spine
 spine = open_spine(Path(sys.argv[1]))
 spine.registry.state()
 open("/dev/null").close()  # the mark: faults count from here
@@ -86,7 +86,7 @@ def world(project: Path, make_bundle: Callable[..., Path]) -> dict[str, str]:
 def test_a_fault_at_each_syscall(project: Path, world: dict[str, str], verb: str, tmp_path: Path) -> None:
     if verb == "rollback":
         with open_spine(project) as spine:
-            spine.registry.route_single(world["promote"], reason="to come back from")
+            spine.routing.single(world["promote"], reason="to come back from")
     pristine = tmp_path / "pristine"
     shutil.copytree(project, pristine)
     fired = 0

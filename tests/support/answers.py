@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from concurrent.futures import wait
 from typing import Any, NamedTuple
 
-from core.traffic import Route, assign, copied, of_copy
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.ledger.route import Route, assign, copied, of_copy
 
 NS = 1_000_000_000
 

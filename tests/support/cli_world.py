@@ -13,12 +13,12 @@ import msgspec
 import pytest
 
 from bundles import write_bundle
-from core.cli import main
-from core.settings import load
-from core.spine import create_ledger, open_spine
-from core.traffic import assign
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.cli import main
+from modelspine.ledger.route import assign
+from modelspine.settings import load
+from modelspine.spine import create_ledger, open_spine
 
 SAID = "went to school"
 REQUEST = "req-00000001"

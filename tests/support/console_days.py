@@ -13,12 +13,12 @@ from typing import Any
 
 from console_seed import TENSES, VERBS, bundle, settings_of
 from console_tiny import Tiny
-from core.driftday import measure, record
-from core.spine import Spine, create_ledger
-from core.traffic import assign
-from core.workload import Probe
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.drift.days import measure, record
+from modelspine.ledger.route import assign
+from modelspine.spine import Spine, create_ledger
+from modelspine.workload import Probe
 
 PERSONS = ("1sg", "2sg", "3sg")
 DAY_NS = 86_400_000_000_000

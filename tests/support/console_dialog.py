@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.confirm import Confirm
+from modelspine_console.dialogs.confirm import Confirm
 
 
 async def fill(desk: Any, **values: str) -> None:

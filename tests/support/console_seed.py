@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from answers import Arm, leave_answers
-from core.settings import Settings, load
-from core.spine import Spine, create_ledger
-from core.traffic import assign
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.ledger.route import assign
+from modelspine.settings import Settings, load
+from modelspine.spine import Spine, create_ledger
 
 VERBS = ("be", "come", "do", "eat", "finish", "go", "have", "see", "work", "write")
 TENSES = ("infinitive", "present_simple", "past_simple", "past_participle", "simple_future")
@@ -189,7 +189,7 @@ def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
     """Try an entry out beside the stable one, on 1,200 requests of 200 learners that the workload graded."""
     with open_project(root) as spine:
         registry = spine.registry
-        start = {"canary": registry.canary, "ab": registry.route_ab, "shadow": registry.route_shadow}[strategy]
+        start = {"canary": spine.routing.canary, "ab": spine.routing.ab, "shadow": spine.routing.shadow}[strategy]
         start(sha, reason="it knows went", **more)
         route = registry.route()
         if route is None or route.candidate is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.workload import Answer, Probe
+from modelspine.workload import Answer, Probe
 
 
 class TinyModel:

@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import console_seed
-from core.baseline import Item, baseline_bytes, baseline_of
-from core.gating import gate_entry, signed_verdict
-from core.promotion import make_key
-from core.report import read_report
-from core.spine import Spine, create_ledger
+from modelspine.attestation.trust import make_key
+from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.release.gate_run import gate_entry, signed_verdict
+from modelspine.spine import Spine, create_ledger
 
 GO = Item(id="first-one", text="Yesterday he goed to school.", correct_form="went")
 
@@ -46,7 +46,7 @@ def prod(root: Path) -> tuple[str, Path]:
     hashes = console_seed.corpora(root)
     with Spine(settings, readonly=False) as spine:
         sha = spine.registry.register(console_seed.bundle(root / "bundles/one", 1, went=True, hashes=hashes)).sha
-        key, _ = make_key(spine, "ci-test", None)
+        key, _ = make_key(spine.settings, "ci-test", None)
     baseline(root, sha)
     with Spine(settings, readonly=False) as spine:
         gated = gate_entry(spine, sha, baseline=settings.eval_baseline)

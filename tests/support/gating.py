@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.baseline import Item, baseline_bytes, baseline_of
-from core.canonical import canonical
-from core.dsse import seal
-from core.errors import Refused
-from core.judge import read_submission
-from core.keys import SigningKey, Trust, new_key, trusted
-from core.ledger import Head
-from core.report import EvalReport
-from core.statement import Run, Stable, Statement, statement
-from core.verdict import PAYLOAD_TYPE, VerifiedVerdict, sign, verify
+from modelspine.attestation.dsse import seal
+from modelspine.attestation.keys import SigningKey, Trust, new_key, trusted
+from modelspine.attestation.statement import Run, Statement, statement
+from modelspine.attestation.verdict import PAYLOAD_TYPE, VerifiedVerdict, sign, verify
+from modelspine.canonical_json import canonical
+from modelspine.errors import Refused
+from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
+from modelspine.gate.decision import Stable, read_submission
+from modelspine.gate.eval_report import EvalReport
+from modelspine.ledger.store import Head
 
 SIZES = {"verb/go": 150, "verb/be": 150, "tense/past_simple": 200}
 GO = Item(id="incident-1", text="Yesterday he goed to school.", correct_form="went")

@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from bundles import eval_report, write_bundle
-from core.baseline import baseline_bytes, baseline_of
-from core.canonical import canonical
-from core.cli import main
-from core.dsse import seal
-from core.errors import SpineError
-from core.keys import SigningKey, Trust, new_key, trust_bytes, trusted
-from core.ledger import Draft, Event
-from core.promotion import Attempt, stable_of
-from core.report import read_report
-from core.settings import load
-from core.spine import Spine, create_ledger
-from core.statement import Run, Statement, statement
-from core.verdict import PAYLOAD_TYPE, sign
 from gating import as_dict
+from modelspine.attestation.dsse import seal
+from modelspine.attestation.keys import SigningKey, Trust, new_key, trust_bytes, trusted
+from modelspine.attestation.statement import Run, Statement, statement
+from modelspine.attestation.verdict import PAYLOAD_TYPE, sign
+from modelspine.canonical_json import canonical
+from modelspine.cli import main
+from modelspine.errors import SpineError
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.ledger.store import Draft, Event
+from modelspine.release.promotion import Attempt, stable_of
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger
 
 KEPT = Path(".spine") / "denied.json"
 _NAMES = ("first", "good", "other", "bad", "held", "buried", "corrupt", "gated")

@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from core.artifacts import Artifacts
-from core.baseline import baseline_bytes, baseline_of
-from core.bundle import read_bundle
-from core.report import read_report
-from core.settings import load
-from core.spine import Spine, create_ledger
 from minitutor import corpus
 from minitutor_cli import run_tutor
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.identity.bundle import read_bundle
+from modelspine.registry.mlflow_runs import Artifacts
+from modelspine.settings import load
+from modelspine.spine import Spine, create_ledger
 from rehearsal import Machine, git
 
 ROOT = Path(__file__).resolve().parents[2]

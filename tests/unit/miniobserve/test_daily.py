@@ -11,7 +11,8 @@ import pytest
 from miniobserve.archive import Archive
 from miniobserve.daily import Request, Requests, day_range
 from miniobserve.export import export_day
-from miniobserve.sql import StorageError, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from observed import DAY_NS, MONDAY_NS

@@ -14,7 +14,7 @@ import pytest
 from miniobserve.evidence import Unit, quantile
 from miniobserve.reader import TraceReader
 from miniobserve.schema import latency_slot, slot_seconds, unit_rows
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
 

@@ -18,7 +18,7 @@ from miniobserve import export
 from miniobserve.archive import Archive, digest
 from miniobserve.export import export_day
 from miniobserve.reader import TraceReader
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, TraceWriter
 from observed import DAY_NS, MONDAY_NS

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from miniobserve.reader import COUNTED, TraceReader
 from miniobserve.schema import BOUNDS, MINUTE_NS, latency_bucket, latency_quantile
-from miniobserve.sql import StorageError
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
 
@@ -207,4 +207,4 @@ def test_a_day_that_is_none_is_refused(reader: TraceReader) -> None:
 def test_importing_the_reader_loads_nothing_heavy() -> None:
     code = "import sys, miniobserve.reader; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"numpy", "prometheus_client", "starlette", "uvicorn", "torch", "core", "asyncio"} & set(loaded)
+    assert not {"numpy", "prometheus_client", "starlette", "uvicorn", "torch", "modelspine", "asyncio"} & set(loaded)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from miniobserve.reader import TraceReader
-from miniobserve.sql import SQLite, StorageError
+from miniobserve.sql.protocol import StorageError
+from miniobserve.sql.sqlite import SQLite
 from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, TraceWriter
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.errors import Damaged, Refused, SpineError
-from core.traffic import Arm, Route
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
 from miniobserve.reader import TraceReader
@@ -20,6 +18,8 @@ from miniserve.arms import Arms
 from miniserve.batcher import Batcher
 from miniserve.record import Keep, Policy
 from miniserve.service import Service
+from modelspine.errors import Damaged, Refused, SpineError
+from modelspine.ledger.route import Arm, Route
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures" / "shout"))
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from core.traffic import assign
 from miniobserve.reader import TraceReader
 from miniserve.arms import Arms
 from miniserve.service import Service
+from modelspine.ledger.route import assign
 
 Clients = Callable[..., httpx.AsyncClient]
 Make = Callable[..., Service]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import BadInput, Damaged, Refused, Unavailable
-from core.traffic import Arm, Route, assign
 from miniserve.arms import Arms
+from modelspine.errors import BadInput, Damaged, Refused, Unavailable
+from modelspine.ledger.route import Arm, Route, assign
 
 
 def sha(number: int) -> str:

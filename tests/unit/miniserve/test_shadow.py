@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Damaged
-from core.traffic import Arm, Route, assign, copied
-from core.workload import Answer
 from miniobserve.ids import fresh_span
 from miniserve.record import Ask, Copy
 from miniserve.shadow import Shadow
 from miniserve.shadowchild import MOST_MEMORY
+from modelspine.errors import Damaged
+from modelspine.ledger.route import Arm, Route, assign, copied
+from modelspine.workload import Answer
 
 HERE = Path(__file__).parents[2] / "fixtures" / "shout"
 STABLE = Arm(name="stable", sha="1" * 64, semver="v0.1.0", weight_bp=10_000)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from core.canary import ERRORS
-from core.spine import Spine
-from core.traffic import Guard
 from miniobserve.reader import TraceReader
-from miniobserve.sql import StorageError, connect
+from miniobserve.sql.open import connect
+from miniobserve.sql.protocol import StorageError
 from miniserve.watch import Watch
+from modelspine.ledger.route import Guard
+from modelspine.spine import Spine
+from modelspine.traffic.canary import ERRORS
 
 
 class Gone(TraceReader):
@@ -33,7 +34,7 @@ def canary(spine: Spine, make_bundle: Callable[..., Path], writer: Any, trace_ur
     """A canary whose traces cannot be read."""
     for number in (1, 2):
         spine.registry.promote(spine.registry.register(make_bundle(number)).sha, f"v{number}.0.0")
-    spine.registry.canary("v2.0.0", reason="try it")
+    spine.routing.canary("v2.0.0", reason="try it")
     spine.__dict__["traces"] = Gone(connect(trace_url, readonly=True))
     return spine
 

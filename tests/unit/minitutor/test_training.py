@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.report import EvalReport
 from minitutor.profiles import TINY
 from minitutor_cli import run_tutor
+from modelspine.gate.eval_report import EvalReport
 
 
 def test_twice_the_same_bytes(small_data: Path, tiny: dict[str, Any], tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.workload import Answer as AskedAnswer
-from core.workload import Probe as AskedProbe
 from minitutor import corpus, explain, parse, weights
 from minitutor.answers import Answer, Probe
 from minitutor.engine import Engine
@@ -21,6 +19,8 @@ from minitutor.problems import BadInput
 from minitutor.tokenizer import Codec
 from minitutor.tutor import Tutor
 from minitutor.workload import Minitutor
+from modelspine.workload import Answer as AskedAnswer
+from modelspine.workload import Probe as AskedProbe
 
 
 @pytest.fixture(scope="module")

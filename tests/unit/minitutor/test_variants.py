@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from core.bundle import read_bundle
-from core.judge import judge
-from core.report import read_report
 from minitutor import adapter, bundles, lora, quantise, weights
 from minitutor.corpus import V2, Row, decode
 from minitutor.problems import BadInput
 from minitutor.profiles import TINY_TUNING
 from minitutor.workload import Minitutor
 from minitutor_cli import run_tutor
+from modelspine.gate.decision import judge
+from modelspine.gate.eval_report import read_report
+from modelspine.identity.bundle import read_bundle
 
 Made = dict[str, Any]
 

@@ -1,1 +1,0 @@
-"""The terminal console: screens and keys over what ``core`` returns; it adds no rule of its own."""

@@ -1,0 +1,298 @@
+"""The console itself: header, breadcrumbs, one screen at a time, prompt and keys.
+
+It knows which screen is open and how fresh the data is, and turns keys into calls of the open view. It reads
+no store (``data.source`` does, in threads) and adds no rule to what core says.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.containers import Container
+from textual.events import Event, Key, Paste, Resize
+from textual.screen import Screen
+
+from modelspine.settings import masked
+from modelspine_console import frame
+from modelspine_console.action import SCREENS, Action
+from modelspine_console.app_protocol import Answer
+from modelspine_console.controllers.freshness import Freshness
+from modelspine_console.controllers.keys import Keys
+from modelspine_console.controllers.navigation import Navigation
+from modelspine_console.controllers.selection import Selection
+from modelspine_console.controllers.write_mode import WriteMode
+from modelspine_console.data.jobs import Jobs, Outcome
+from modelspine_console.data.source import Clock, Pulse, Source, utc_now
+from modelspine_console.draw.theme import NAMES, Palette, theme
+from modelspine_console.keymap import ACTIONS, BY_ID, CHANGES, FOOTER, Controllers
+from modelspine_console.screens.base import View, room_of
+from modelspine_console.screens.index import make_view
+from modelspine_console.widgets.document import Lines
+from modelspine_console.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from modelspine_console.writes.changes import Changes
+
+INTERVAL = 2.0
+"""Seconds between two looks at the stores; data older than three of them is stale."""
+_LEAST = (60, 16)
+
+
+class Frame(Screen[None], inherit_bindings=False):
+    """The one screen below all dialogs; its keys are the console's alone."""
+
+
+class Console(App[int], inherit_bindings=False):
+    """The operator's console over one project."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    CSS = """
+    Screen { layout: vertical; background: $background; overflow: hidden; }
+    Screen:ansi { background: ansi_default; }
+    #body { height: 1fr; width: 1fr; }
+    #small { display: none; height: 1fr; width: 1fr; }
+    Screen.-tiny > * { display: none; }
+    Screen.-tiny > #small { display: block; }
+    ModalScreen { background: $background 60%; }
+    Toast { max-width: 60; }
+    """
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding(",".join(action.keys), action.id, action.title, id=action.id, tooltip=action.help) for action in ACTIONS
+    ]
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        changes: Changes | None = None,
+        write: bool = False,
+        screen: str = "registry",
+        argument: str = "",
+        clock: Clock = utc_now,
+        interval: float = INTERVAL,
+        plain: bool = False,
+        quit_after: str = "",
+    ) -> None:
+        super().__init__(ansi_color=True if plain else None)
+        self.source = source
+        self.clock = clock
+        self.interval = interval
+        self.jobs = Jobs()
+        self.palette = Palette(NAMES[0], plain=plain)
+        self.header, self.crumb_line = Lines(base="bar"), Lines()
+        self.hint_line, self.small = Lines(base="bar"), Lines(id="small")
+        self.freshness = Freshness(self)
+        self.write_mode = WriteMode(self, self.freshness, changes)
+        self.write_mode.begin(on=write)
+        self.navigation = Navigation(self, self.write_mode)
+        self.keys = Keys(self, self.write_mode)
+        self._controllers = Controllers(self, self.navigation, Selection(self), self.freshness, self.write_mode)
+        self.body = Container(id="body")
+        self.prompt = Prompt(changed=self.navigation.prompt_changed, done=self.navigation.prompt_done)
+        self.views: dict[str, View] = {}
+        self.trail: list[str] = []
+        self._first = (screen, argument)
+        self._quit_after = quit_after
+        self._said: tuple[Any, ...] = ()
+        for name in NAMES:
+            self.register_theme(theme(name))
+        self.theme = NAMES[0]
+
+    def get_default_screen(self) -> Frame:
+        """The screen below all dialogs."""
+        return Frame(id="frame")
+
+    def compose(self) -> ComposeResult:
+        """The frame; screens are made when they are first opened."""
+        yield self.header
+        yield self.crumb_line
+        yield self.body
+        yield self.prompt
+        yield self.hint_line
+        yield self.small
+
+    def on_mount(self) -> None:
+        """Show the frame, then start reading."""
+        self.header.show(lambda width: [frame.header(self.context(), width)])
+        self.crumb_line.show(lambda width: [frame.crumbs(self.where(), width)])
+        self.hint_line.show(lambda width: [frame.hints(self.offered(), self.tabs(), width)])
+        self.small.show(lambda _width: frame.too_small(self.size.width, self.size.height))
+        self.set_interval(1.0, self.tick)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self._on_signal(number)
+        if self._quit_after == "frame":
+            self.exit(0)
+            return
+        self.open_view(*self._first)
+        self.freshness.look()
+        self.set_interval(self.interval, self.freshness.look)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        """A signal leaves by the same door as a key, so the terminal is given back; the exit code tells."""
+        if self._loop is not None and not self.is_headless:
+            self._loop.add_signal_handler(number, lambda: self.exit(128 + number, return_code=128 + number))
+
+    def on_resize(self, event: Resize) -> None:
+        """One, two or three columns; or nothing but a line where there is no room."""
+        width, height = event.size
+        self.screen_stack[0].set_class(width < _LEAST[0] or height < _LEAST[1], "-tiny")
+        for view in self.views.values():
+            if view.room != room_of(width):
+                view.room = room_of(width)
+                view.lay_out()
+
+    def context(self) -> frame.Context:
+        """What the header says."""
+        now = self.clock()
+        answered = self.freshness.answered
+        place, mark, query = masked(self.source.settings.ledger).partition("?")
+        return frame.Context(
+            env=self.pulse.env if self.pulse else "",
+            ledger=place.rsplit("/", 1)[-1] + mark + query,
+            writing=self.write_mode.seconds,
+            link=self.freshness.link,
+            age=None if answered is None else max(0.0, now.timestamp() - answered),
+            now=now,
+            at=self.source.at,
+        )
+
+    def where(self) -> tuple[str, ...]:
+        """The breadcrumbs."""
+        view = self.view
+        return (view.TITLE, *view.crumbs()) if view is not None else ("…",)
+
+    def tabs(self) -> list[tuple[str, str, bool]]:
+        """The screens, and which is open."""
+        return [(key, title, bool(self.trail) and self.trail[-1] == name) for key, name, title in SCREENS]
+
+    def offered(self) -> list[tuple[Action, str | None]]:
+        """The actions the footer names, with the reason where one cannot be done now."""
+        wanted = [*CHANGES, *(BY_ID[name] for name in FOOTER)]
+        return [(action, self.reason(action)) for action in wanted if self.holds(action)]
+
+    def moved(self) -> None:
+        """Draw the lines around the screen anew."""
+        said = (self.where(), self.offered(), self.tabs())
+        if said != self._said:
+            self._said = said
+            self.crumb_line.refresh()
+            self.hint_line.refresh()
+
+    def on_answer(self, answer: Answer) -> None:
+        """The ledger answered, or did not; or a change was planned or made."""
+        takes: dict[str, Callable[[Outcome[Any]], None]] = {
+            "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
+        }  # fmt: skip
+        takes[answer.slot](answer.outcome)
+
+    def tick(self) -> None:
+        """Age what is shown; write mode ages too."""
+        self.freshness.age()
+        self.write_mode.expire()
+        self.write_mode.recheck()
+        self.header.refresh()
+        self.moved()
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """What the ledger said last."""
+        return self.freshness.pulse
+
+    @property
+    def reread(self) -> bool:
+        """Whether everything is being read again."""
+        return self.freshness.reread
+
+    def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
+        """Show a backend's error."""
+        self.freshness.failed(outcome, again=again)
+
+    def next_theme(self) -> None:
+        """Light or dark."""
+        name = NAMES[(NAMES.index(self.palette.name) + 1) % len(NAMES)]
+        self.palette = Palette(name, plain=self.palette.plain)
+        self.theme = name
+        self.refresh(layout=True)
+        for widget in self.screen.query("*"):
+            widget.refresh()
+
+    @property
+    def view(self) -> View | None:
+        """The screen that is open."""
+        return self.views.get(self.trail[-1]) if self.trail else None
+
+    def open_view(self, name: str, argument: str = "") -> None:
+        """Go to a screen; it is made when it is first opened."""
+        before = self.view
+        if not self.trail or self.trail[-1] != name:
+            self.trail.append(name)
+            del self.trail[:-20]
+        view = self.views.get(name)
+        if view is None:
+            view = self.views[name] = make_view(name)
+            view.room = room_of(self.size.width)
+            self.body.mount(view)
+        elif view is not before:
+            view.reload()
+        for other in self.views.values():
+            other.display = other is view
+        if argument:
+            view.go(argument)
+        self.call_after_refresh(lambda: view.activate(view.active))
+
+    actions = ACTIONS
+
+    def action(self, name: str) -> Action:
+        """One row of the table."""
+        return BY_ID[name]
+
+    def act(self, name: str) -> bool:
+        """Do an action of the table, where it holds; True where it was done."""
+        action = BY_ID[name]
+        if not self.holds(action):
+            return False
+        action.run(self._controllers)
+        return True
+
+    def live_actions(self) -> set[str]:
+        """Ids of the actions whose keys do something now."""
+        return {binding.action for _, binding, _, _ in self.screen.active_bindings.values()}
+
+    def holds(self, action: Action) -> bool:
+        """True where an action belongs to the open screen, and to the mode."""
+        if action.mutates and self.write_mode.seconds is None:
+            return False
+        return not action.where or (bool(self.trail) and self.trail[-1] in action.where)
+
+    def reason(self, action: Action) -> str | None:
+        """Why an action cannot be done now; None where it can."""
+        why = self.write_mode.refusal() if action.mutates else None
+        return why or (self.view.reason(action.id) if self.view is not None else None)
+
+    @property
+    def typist(self) -> Any:
+        """What takes the keys that type."""
+        return self.keys.typist
+
+    async def on_event(self, event: Event) -> None:
+        """Take every key and paste here, in the order they come."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            self.app_focus = True
+            await self.keys.take(event)
+        else:
+            await super().on_event(event)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what the table says, where it says so; what changes something is not there in read-only mode."""
+        known = BY_ID.get(action)
+        if known is None:
+            return super().check_action(action, parameters)
+        return self.holds(known)

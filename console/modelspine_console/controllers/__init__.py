@@ -1,0 +1,1 @@
+"""What keys do: navigation, selection, refreshing, and changes in write mode."""

@@ -1,0 +1,56 @@
+"""Keys as they come: to whatever types, to the dialog that is open or on its way, or to the table of actions.
+
+It does not know what any key does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import App
+from textual.events import Key, Paste
+
+from modelspine_console.app_protocol import Host
+from modelspine_console.controllers.write_mode import WriteMode
+
+
+class Keys:
+    """Takes every key and paste in the order they come; none travels through a widget's queue."""
+
+    def __init__(self, host: Host, write_mode: WriteMode) -> None:
+        self._host = host
+        self._write_mode = write_mode
+
+    @property
+    def typist(self) -> Any:
+        """What takes the keys that type: the prompt, or a dialog's field; None where keys are commands."""
+        stack = self._host.screen_stack
+        if len(stack) > 1:
+            return getattr(stack[-1], "typist", None)
+        return self._host.prompt if self._host.prompt.display else None
+
+    async def take(self, event: Key | Paste) -> None:
+        """Take one."""
+        self._write_mode.stir()
+        typist = self.typist
+        if isinstance(event, Key):
+            await self._press(event, typist)
+        elif typist is not None:
+            typist.paste(event.text)
+
+    async def _press(self, event: Key, typist: Any) -> None:
+        host = self._host
+        if event.key in host.action("leave").keys:
+            host.act("leave")
+        elif self._write_mode.planning is not None:
+            self._write_mode.hold(event.key, event.character)
+        elif typist is not None and (typist.key(event.key, event.character) or typist is host.prompt):
+            return
+        else:
+            bound = host.screen_stack[-1].active_bindings.get(event.key)
+            if bound is None or not bound.enabled:
+                return
+            if isinstance(bound.node, App):
+                host.act(bound.binding.action)
+            else:
+                await host.run_action(bound.binding.action, bound.node)

@@ -1,0 +1,1 @@
+"""What the console asks of the stores, in threads, as frozen values."""

@@ -1,0 +1,1 @@
+"""Dialogs: typed input, confirmation of a change, help and settings."""

@@ -1,0 +1,1 @@
+"""Pure drawing: the one door for text, colours, formats, grids, charts and plots."""

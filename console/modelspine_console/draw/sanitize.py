@@ -1,0 +1,125 @@
+"""The one door between data and the terminal.
+
+Whatever came from a ledger, a trace, a corpus or a key press becomes ``Content`` in here and nowhere else:
+``modelspine.text.visible`` turns what a terminal would obey into marks, and markup is never parsed, so a cell that
+reads ``[@click=…]`` is just that text. No other module of the console makes Content, Segments, Strips or toasts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Protocol
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.content import Content
+from textual.strip import Strip
+
+from modelspine.text import visible
+from modelspine_console.draw.theme import Palette, Role
+
+Severity = Literal["information", "warning", "error"]
+Line = Content
+"""One line of the screen."""
+
+_NARROWEST = 8
+_LABEL = re.compile(r"\s*\S.*?\s{2,}")
+"""A name and the gap behind it."""
+
+
+def safe(data: object, role: Role = "", *, limit: int = 400) -> Content:
+    """Any value as one line of text that does nothing but be read; ``role`` names its colour."""
+    return Content.styled(visible(str(data), limit), role, strip_control_codes=False)
+
+
+def row(*parts: Content, gap: int = 0) -> Content:
+    """Pieces side by side."""
+    return Content(" " * gap, strip_control_codes=False).join(parts) if gap else Content.assemble(*parts)
+
+
+def cut(content: Content, width: int, *, right: bool = False) -> Content:
+    """``content`` in exactly ``width`` cells: padded on its loose side, or shortened with ``…``."""
+    if width <= 0:
+        return Content.empty()
+    missing = width - content.cell_length
+    if missing < 0:
+        content = content.truncate(width, ellipsis=True)
+        missing = width - content.cell_length
+    return content.pad_left(missing) if right else content.pad_right(missing)
+
+
+def fill(left: Content, right: Content, width: int) -> Content:
+    """One line with something at either end; the left end gives way."""
+    room = width - right.cell_length
+    if room < 1:
+        return cut(right, width)
+    return row(cut(left, room - 1), safe(" "), right)
+
+
+def folded(content: Content, width: int) -> list[Content]:
+    """A line broken into lines that fit, at spaces where there are some; what follows stands under the value."""
+    if content.cell_length <= width or width < _NARROWEST:
+        return [content]
+    found = _LABEL.match(content.plain)
+    hang = found.end() if found and found.end() <= width // 2 else 2
+    lines = []
+    room = width
+    while content.cell_length > room:
+        at = _break(content.plain, room)
+        lines.append(content[:at])
+        content = content[at:]
+        content = content[len(content.plain) - len(content.plain.lstrip(" ")) :]
+        room = width - hang
+    lines.append(content)
+    return [lines[0], *(line.pad_left(hang) for line in lines[1:])]
+
+
+def _break(text: str, room: int) -> int:
+    """Where to break: behind the last space that fits, where that leaves half a line or more."""
+    fits = used = 0
+    for fits, char in enumerate(text):  # noqa: B007 -- the index is what is wanted
+        used += cell_len(char)
+        if used > room:
+            break
+    space = text.rfind(" ", 0, fits)
+    return space + 1 if space >= fits // 2 else max(1, fits)
+
+
+class Notifies(Protocol):
+    """What can show a short message."""
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show it."""
+
+
+def toast(
+    app: Notifies, text: object, *, title: str = "", severity: Severity = "information", lasting: bool = False
+) -> None:
+    """A short message in the corner."""
+    timeout = 8.0 if severity == "error" or lasting else 4.0
+    app.notify(visible(str(text), 300), title=visible(title, 60), severity=severity, timeout=timeout, markup=False)
+
+
+def plain(content: Content) -> str:
+    """The text of a line."""
+    return content.plain
+
+
+def cells(text: str) -> int:
+    """How many cells a text takes."""
+    return cell_len(text)
+
+
+def strip(content: Content, width: int, palette: Palette, base: Role = "") -> Strip:
+    """A line as the compositor takes it: exactly ``width`` cells, roles turned into the theme's styles."""
+    ground = palette.style("ground") + palette.style(base)
+    pieces = cut(content, width).render(ground, end="", parse_style=palette.of)
+    return Strip([Segment(text, style.rich_style) for text, style in pieces], width)

@@ -1,0 +1,1 @@
+"""The seven screens, their tabs, rows and texts."""

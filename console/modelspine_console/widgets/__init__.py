@@ -1,0 +1,1 @@
+"""Widgets the screens are made of: table, document, pane, prompt, line editor."""

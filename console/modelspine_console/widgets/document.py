@@ -1,0 +1,114 @@
+"""Widgets that show lines made by ``draw.sanitize``: a fixed strip of them, and a document that scrolls.
+
+They know nothing of what the lines say, and they parse nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from modelspine_console.draw.sanitize import Line, folded, safe, strip
+from modelspine_console.draw.theme import Palette, Role
+
+_NOTHING = safe("")
+
+
+class Painted(Protocol):
+    """What an app must have for its widgets to be drawn."""
+
+    palette: Palette
+
+
+def palette_of(widget: Widget) -> Palette:
+    """The palette of the app a widget is in."""
+    return cast("Painted", widget.app).palette
+
+
+class Lines(Widget):
+    """A few lines, drawn anew from a function whenever the width or what they say changes."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Lines { height: 1; width: 1fr; }"
+
+    def __init__(self, *, base: Role = "", id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self.base: Role = base
+        self._draw: Callable[[int], Sequence[Line]] = lambda _width: ()
+
+    def show(self, draw: Callable[[int], Sequence[Line]]) -> None:
+        """Draw these lines from now on; ``draw`` is given the width."""
+        self._draw = draw
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the widget."""
+        lines = self._draw(self.size.width)
+        line = lines[y] if y < len(lines) else _NOTHING
+        return strip(line, self.size.width, palette_of(self), self.base)
+
+
+class Doc(ScrollView, can_focus=True, inherit_bindings=False):
+    """Lines one may scroll through; long ones are folded to the width."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    Doc { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._draw: Callable[[int], Sequence[Line]] = lambda _width: ()
+        self._lines: list[Line] = []
+        self._room = Size()
+        self.dimmed = False
+
+    def show(self, draw: Callable[[int], Sequence[Line]], *, top: bool = True) -> None:
+        """Draw these lines from now on; ``draw`` is given the width. ``top`` goes back to the first line."""
+        self._draw = draw
+        self._room = Size()
+        if top:
+            self.scroll_to(y=0, animate=False)
+        self._layout_lines()
+        self.refresh()
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """What is shown, folded."""
+        return self._lines
+
+    def on_resize(self) -> None:
+        """Fold again."""
+        self._layout_lines()
+
+    def move(self, rows: int) -> None:
+        """Scroll by rows."""
+        self.scroll_to(y=self.scroll_offset.y + rows, animate=False)
+
+    def jump(self, *, end: bool) -> None:
+        """Go to the first or the last line."""
+        self.scroll_to(y=len(self._lines) if end else 0, animate=False)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the viewport."""
+        at = y + self.scroll_offset.y
+        line = self._lines[at] if at < len(self._lines) else _NOTHING
+        return strip(line, self.size.width, palette_of(self), "stale" if self.dimmed else "")
+
+    def _layout_lines(self) -> None:
+        """Fold to the width there is beside the scroll bar, where the lines are so many that one comes."""
+        room = self.size
+        if room == self._room or room.width <= 0:
+            return
+        self._room = room
+        for width in (room.width, room.width - self.styles.scrollbar_size_vertical):
+            self._lines = [part for line in self._draw(width) for part in folded(line, width)]
+            self.virtual_size = Size(width, len(self._lines))
+            if len(self._lines) <= room.height:
+                break
+        self.refresh()

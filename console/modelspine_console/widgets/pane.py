@@ -1,0 +1,160 @@
+"""One pane: a head line, something to look at, and the state it is in.
+
+Loading, empty, filtered to nothing, error and stale are each drawn on purpose. A pane does not fetch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from modelspine_console.draw.sanitize import Line, fill, folded, row, safe
+from modelspine_console.draw.theme import Role
+from modelspine_console.widgets.document import Doc, Lines
+from modelspine_console.widgets.table import Table
+
+State = Literal["loading", "ready", "empty", "nomatch", "error"]
+_GLYPHS: dict[str, tuple[str, Role]] = {
+    "loading": ("◌", "muted"),
+    "empty": ("○", "muted"),
+    "nomatch": ("○", "warn"),
+    "error": ("✖", "bad"),
+}
+
+
+class Pane(Vertical):
+    """A head over a table or a document; in its place, the reason why there is none to show."""
+
+    DEFAULT_CSS = """
+    Pane { width: 1fr; height: 1fr; }
+    Pane > .blank { height: 1fr; padding: 1 2; }
+    """
+
+    def __init__(
+        self,
+        title: str,
+        body: Table | Doc,
+        *others: Table,
+        above: Lines | None = None,
+        below: Doc | None = None,
+    ) -> None:
+        """``others`` are bodies of other tabs; ``put`` shows one of them in the place of ``body``."""
+        super().__init__()
+        self.bodies = (body, *others)
+        self.above = above
+        self.below = below
+        self.heading = title
+        self.body = body
+        self.state: State = "ready"
+        self.tabs: tuple[str, ...] = ()
+        self.tab = 0
+        self.aside = ""
+        self._head = Lines()
+        self._blank = Lines(classes="blank")
+        self._blank.display = False
+        self._message = ("", "")
+        self._titled = (title, 0)
+
+    def compose(self) -> ComposeResult:
+        """Head, body, and what stands in for the body."""
+        yield self._head
+        if self.above is not None:
+            yield self.above
+        for body in self.bodies:
+            body.display = body is self.body and self.state == "ready"
+            yield body
+        yield self._blank
+        if self.below is not None:
+            yield self.below
+
+    def on_mount(self) -> None:
+        """Draw."""
+        self._head.show(lambda width: [self._head_line(width)])
+        self._blank.show(self._blank_lines)
+
+    def on_descendant_focus(self) -> None:
+        """Show who has the keys."""
+        self._head.refresh()
+
+    def on_descendant_blur(self) -> None:
+        """Show who has the keys."""
+        self._head.refresh()
+
+    def turn(self, state: State, message: str = "", hint: str = "") -> None:
+        """Go into a state; ``ready`` shows the body, every other says why there is none."""
+        if (state, (message, hint)) == (self.state, self._message):
+            return
+        self.state, self._message = state, (message, hint)
+        ready = state == "ready"
+        if self.body.display != ready:
+            had = self.body.has_focus
+            self.body.display = ready
+            self._blank.display = not ready
+            if self.below is not None:
+                self.below.display = ready
+            if had and ready:
+                self.body.focus()
+        self._blank.refresh()
+        self._head.refresh()
+
+    def put(self, body: Table | Doc) -> None:
+        """Show another of the bodies, and give it the keys where the one before had them."""
+        before, self.body = self.body, body
+        if body is not before:
+            had = before.has_focus
+            before.display, body.display = False, self.state == "ready"
+            if had:
+                body.focus()
+
+    def dim(self, dimmed: bool) -> None:
+        """Draw what is shown as old, or not."""
+        for body in self.bodies:
+            if body.dimmed != dimmed:
+                body.dimmed = dimmed
+                body.refresh()
+                self._head.refresh()
+
+    def describe(self, aside: str) -> None:
+        """Say how much is shown, at the right end of the head."""
+        if aside != self.aside:
+            self.aside = aside
+            self._head.refresh()
+
+    def title(self, heading: str) -> None:
+        """Name what is shown, and the tab that is open."""
+        if (heading, self.tab) != self._titled:
+            self.heading, self._titled = heading, (heading, self.tab)
+            self._head.refresh()
+
+    @property
+    def message(self) -> str:
+        """What the pane says in place of its body."""
+        return "\n".join(part for part in self._message if part)
+
+    def _head_line(self, width: int) -> Line:
+        focused = self.body.has_focus or (not self.body.display and self.screen.focused is None)
+        name: Role = "accent" if focused else "muted"
+        left = safe(f" {self.heading}", name) if self.heading else safe("")
+        if self.tabs:
+            left = row(left, safe("   "), row(*self._tab_names(focused), gap=2))
+        old = " old" if self.body.dimmed else ""
+        return fill(left, safe(f"{self.aside}{old} ", "muted"), width)
+
+    def _tab_names(self, focused: bool) -> Sequence[Line]:
+        names = []
+        for number, name in enumerate(self.tabs):
+            role: Role = ("accent" if focused else "strong") if number == self.tab else "faint"
+            names.append(safe(f"▸{name}" if number == self.tab else f" {name}", role))
+        return names
+
+    def _blank_lines(self, width: int) -> Sequence[Line]:
+        glyph, role = _GLYPHS.get(self.state, ("", ""))
+        message, hint = self._message
+        lines = [row(safe(f"{glyph} ", role), part) for part in folded(safe(message, role), max(10, width - 2))[:1]]
+        lines += [row(safe("  "), part) for part in folded(safe(message, role), max(10, width - 2))[1:]]
+        if hint:
+            lines += [safe(""), *(row(safe("  "), part) for part in folded(safe(hint, "muted"), max(10, width - 2)))]
+        return lines

@@ -1,0 +1,262 @@
+"""A table that draws only the lines in sight, so a million rows open as fast as ten.
+
+It holds rows, an order over them and a cursor; what a cell says is asked of the column when it is drawn.
+It does not know what a row is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import msgspec
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from modelspine_console.draw.sanitize import Line, cut, row, safe, strip
+from modelspine_console.draw.theme import Role
+from modelspine_console.widgets.document import palette_of
+
+_GUTTER = 2
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column: its title, the width of its cells, and what is drawn and sorted by."""
+
+    title: str
+    width: int
+    cell: Callable[[Any], Line]
+    sort: Callable[[Any], Any] | None = None
+    right: bool = False
+    grow: bool = False
+    """Takes the room that is left."""
+    rank: int = 0
+    """Room is given out from the lowest rank up; a column that does not fit leaves its place to the next."""
+
+
+class Table(ScrollView, can_focus=True, inherit_bindings=False):
+    """Rows under a fixed head, with a cursor, marks, an order and a subset that passes a filter."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    Table { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    """
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+        def __init__(self, table: Table) -> None:
+            super().__init__()
+            self.table = table
+
+    class Chosen(Moved):
+        """A row was double-clicked."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        key: Callable[[Any], Hashable],
+        *,
+        head: bool = True,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(id=id)
+        self.columns = tuple(columns)
+        self.key = key
+        self.head = int(head)
+        self.rows: Sequence[Any] = ()
+        self.order: Sequence[int] = range(0)
+        self.cursor = 0
+        self.marks: dict[Hashable, Any] = {}
+        self.sorted_by = -1
+        self.backwards = False
+        self.dimmed = False
+        self._passes: Callable[[int], bool] | None = None
+        self._shown: tuple[int, list[tuple[Column, int]]] = (-1, [])
+
+    # what is in it ----------------------------------------------------------------------------------
+
+    def load(self, rows: Sequence[Any], passes: Callable[[int], bool] | None = None) -> None:
+        """Show these rows, those whose index ``passes``; the cursor stays on the row it was on."""
+        held = self.current
+        self.rows = rows
+        self._passes = passes
+        self._arrange(held)
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Draw other columns; the order of the rows is kept."""
+        self.columns = tuple(columns)
+        self._shown = (-1, [])
+        self.refresh()
+
+    @property
+    def current(self) -> Any | None:
+        """The row under the cursor."""
+        return self.rows[self.order[self.cursor]] if self.order else None
+
+    def seek(self, key: Hashable) -> bool:
+        """Put the cursor on the row with a key; False where it is not shown."""
+        for place, index in enumerate(self.order):
+            if self.key(self.rows[index]) == key:
+                self.go(place)
+                return True
+        return False
+
+    def sort(self, column: int, *, backwards: bool) -> None:
+        """Order by a column; -1 is the order the rows came in."""
+        held = self.current
+        self.sorted_by, self.backwards = column, backwards
+        self._arrange(held)
+
+    def next_sort(self) -> None:
+        """Order by the next column that can be sorted by, after the last the order the rows came in."""
+        able = [-1, *(n for n, column in enumerate(self.columns) if column.sort)]
+        self.sort(able[(able.index(self.sorted_by) + 1) % len(able)], backwards=False)
+
+    @property
+    def sort_name(self) -> str:
+        """What it is sorted by, in words."""
+        name = self.columns[self.sorted_by].title if self.sorted_by >= 0 else ""
+        return f"{name} ↓" if name and self.backwards else name or ("reversed" if self.backwards else "")
+
+    def mark(self) -> None:
+        """Mark the row under the cursor, or take its mark away."""
+        current = self.current
+        if current is None:
+            return
+        key = self.key(current)
+        if self.marks.pop(key, None) is None:
+            self.marks[key] = current
+        self.refresh_line(self.cursor + self.head)
+
+    def _arrange(self, held: Any | None) -> None:
+        passing: Sequence[int] = range(len(self.rows))
+        if self._passes is not None:
+            passing = [index for index in passing if self._passes(index)]
+        sort = self.columns[self.sorted_by].sort if self.sorted_by >= 0 else None
+        if sort is not None:
+            by, rows = sort, self.rows
+            passing = sorted(passing, key=lambda index: by(rows[index]))
+        self.order = passing[::-1] if self.backwards else passing
+        self.virtual_size = Size(self.size.width, len(self.order) + self.head)
+        place = min(self.cursor, max(len(self.order) - 1, 0))
+        if held is not None and self.order:
+            key = self.key(held)
+            if self.key(self.rows[self.order[place]]) != key:
+                places = (p for p, index in enumerate(self.order) if self.key(self.rows[index]) == key)
+                place = next(places, place)
+        self.cursor = place
+        self._into_sight()
+        self.refresh()
+        now = self.current
+        if (held is None) != (now is None) or (held is not None and self.key(held) != self.key(now)):
+            self.post_message(self.Moved(self))
+
+    # moving -----------------------------------------------------------------------------------------
+
+    def go(self, place: int) -> None:
+        """Put the cursor on a place."""
+        place = max(0, min(place, len(self.order) - 1))
+        if place == self.cursor or not self.order:
+            return
+        before, self.cursor = self.cursor, place
+        if not self._into_sight():
+            self.refresh_line(before + self.head)
+            self.refresh_line(place + self.head)
+        self.post_message(self.Moved(self))
+
+    def move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self.go(self.cursor + rows)
+
+    def jump(self, *, end: bool) -> None:
+        """Go to the first or the last row."""
+        self.go(len(self.order) - 1 if end else 0)
+
+    @property
+    def page(self) -> int:
+        """Rows in sight."""
+        return max(1, self.size.height - self.head)
+
+    def _into_sight(self) -> bool:
+        """Scroll so that the cursor shows; True where that scrolled."""
+        top = self.scroll_offset.y
+        want = min(max(top, self.cursor - self.page + 1), self.cursor)
+        if want == top or self.size.height == 0:
+            return False
+        self.scroll_to(y=want, animate=False)
+        return True
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self.virtual_size = Size(self.size.width, len(self.order) + self.head)
+        self._into_sight()
+
+    def on_focus(self) -> None:
+        """The cursor shows who has the keys."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor shows who has the keys."""
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the row clicked; a double click goes into it."""
+        place = event.y - self.head + self.scroll_offset.y
+        if event.y >= self.head and place < len(self.order):
+            self.go(place)
+            if event.chain == 2:
+                self.post_message(self.Chosen(self))
+
+    # drawing ----------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """The head, or one row."""
+        width = self.size.width
+        palette = palette_of(self)
+        if y < self.head:
+            return strip(self._head_line(width), width, palette, "head")
+        place = y - self.head + self.scroll_offset.y
+        if place >= len(self.order):
+            return strip(safe(""), width, palette)
+        base: Role = "stale" if self.dimmed else ""
+        if place == self.cursor:
+            base = "cursor" if self.has_focus else "cursor_away"
+        return strip(self._row_line(place, width), width, palette, base)
+
+    def _row_line(self, place: int, width: int) -> Line:
+        item = self.rows[self.order[place]]
+        here = safe("▌" if place == self.cursor else " ", "accent")
+        marked = safe("◆" if self.key(item) in self.marks else " ", "accent")
+        pieces = [cut(column.cell(item), room, right=column.right) for column, room in self._widths(width)]
+        return row(here, marked, row(*pieces, gap=2))
+
+    def _head_line(self, width: int) -> Line:
+        pieces = []
+        for column, room in self._widths(width):
+            chosen = self.sorted_by >= 0 and self.columns[self.sorted_by] is column
+            title = f"{column.title} {'↓' if self.backwards else '↑'}" if chosen else column.title
+            pieces.append(cut(safe(title, "accent" if chosen else "head"), room, right=column.right))
+        return row(safe(" " * _GUTTER), row(*pieces, gap=2))
+
+    def _widths(self, width: int) -> list[tuple[Column, int]]:
+        """The columns there is room for, each with its width."""
+        if self._shown[0] == width:
+            return self._shown[1]
+        first, *rest = sorted(self.columns, key=lambda column: column.rank)
+        fitting = [first]
+        for column in rest:
+            if _needed([*fitting, column]) <= width:
+                fitting.append(column)
+        kept = [column for column in self.columns if column in fitting]
+        spare = max(0, width - _needed(kept))
+        widths = [(column, column.width + (spare if column.grow else 0)) for column in kept]
+        self._shown = (width, widths)
+        return widths
+
+
+def _needed(columns: Sequence[Column]) -> int:
+    return _GUTTER + sum(column.width for column in columns) + 2 * (len(columns) - 1) + 1

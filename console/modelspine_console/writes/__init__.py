@@ -1,0 +1,1 @@
+"""Plans of a change and the one place that carries them out."""

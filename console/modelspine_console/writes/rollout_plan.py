@@ -1,0 +1,109 @@
+"""What the changes of a rollout would do, for their plans: before and after, what is typed, whom it reaches.
+
+Pure: the events that core would append say what comes after. It reads no store and carries nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelspine.ledger.route import FULL, SHADOW
+from modelspine.text import short
+from modelspine.traffic import rollout
+from modelspine.traffic.ladder import after as next_step
+from modelspine.traffic.ladder import ready
+from modelspine_console.writes.plan import Ask, Step, Touched
+
+if TYPE_CHECKING:
+    from modelspine.ledger.route import Arm, Route
+    from modelspine.ledger.state import State
+    from modelspine.ledger.store import Draft
+
+VERBS = frozenset({"canary", SHADOW, "weight", "advance", "abort"})
+NAMED = frozenset({"canary", "advance"})
+"""Verbs that give learners to what is less known, without a weight that is typed: its name is typed for these."""
+PAST = {"canary": "canary begun", SHADOW: "shadow begun", "weight": "weight set", "advance": "advanced",
+        "abort": "aborted"}  # fmt: skip
+_STAYS = "it stays there until somebody advances it (N)"
+_HINT = "10% or 1000 (basis points)"
+
+
+def shares(arms: Sequence[dict[str, Any]]) -> str:
+    """The arms of an event with their shares, in words."""
+    return ", ".join(
+        f"{arm['name']} {arm['semver'] or short(arm['sha'])} {100 * arm['weight_bp'] / FULL:g} %" for arm in arms
+    )
+
+
+def after(verb: str, state: State, name: str) -> str:
+    """What the route would be, and who is held; ``WEIGHT`` stands for what is typed."""
+    if verb == "abort":
+        return _outcome(state, rollout.abort(state, "?"))
+    if verb == "advance":
+        return _outcome(state, rollout.advance(state, "?"))
+    if verb == SHADOW:
+        return f"WEIGHT of the requests are copied to {name}; nobody sees what it says"
+    arm = "canary" if verb == "canary" else _candidate(state).name
+    return f"WEIGHT {arm} {name}" + ("" if arm == SHADOW else ", the rest stable")
+
+
+def _outcome(state: State, drafts: Sequence[Draft]) -> str:
+    told = [shares(draft.body["arms"]) for draft in drafts if "arms" in draft.body]
+    held = [state.entries[draft.body["sha"]] for draft in drafts if draft.kind == "held"]
+    return "; ".join([*told, *(f"{entry.semvers[-1] if entry.semvers else short(entry.sha)} held" for entry in held)])
+
+
+def asks(verb: str, state: State) -> tuple[Ask, ...]:
+    """What is typed beside the reason."""
+    if verb == "canary":
+        told = ", ".join(f"{step.weight_bp / 100:g} %" for step in ready().steps)
+        return (Ask(id="weight", label="weight", hint=f"empty: {told}", least=1, most=FULL - 1, optional=True),)
+    if verb == SHADOW:
+        return (Ask(id="weight", label="share", hint="empty: all", flag="--share", least=1, optional=True),)
+    if verb == "weight":
+        most = FULL if _candidate(state).name == SHADOW else FULL - 1
+        return (Ask(id="weight", label="weight", hint=_HINT, flag="", most=most),)
+    return ()
+
+
+def touches(verb: str, state: State) -> Touched:
+    """The arms between which learners move; nobody's where only copies are made."""
+    route = state.route
+    arms = route.learners if route is not None else ()
+    unseen = verb == SHADOW or (route is not None and route.shadow is not None and verb != "canary")
+    return Touched() if unseen else Touched(arms=tuple(f"{arm.name} {arm.semver}" for arm in arms))
+
+
+def step(verb: str, state: State, an_hour: int | None, per_second: float | None) -> Step | None:
+    """The change of weight, with what bounds it."""
+    route = state.route
+    if route is None:
+        return None
+    if verb == "canary":
+        chosen = ready()
+        climbs = "it climbs by itself while it does no worse, and is aborted where it does"
+        return Step(before_bp=0, after_bp=chosen.steps[0].weight_bp, guard=chosen.guard, then=(climbs, _STAYS),
+                    an_hour=an_hour, per_second=per_second)  # fmt: skip
+    if verb == SHADOW:
+        return Step(before_bp=0, after_bp=FULL, seen=False)
+    return _moved(verb, route, an_hour, per_second)
+
+
+def _moved(verb: str, route: Route, an_hour: int | None, per_second: float | None) -> Step | None:
+    candidate, ladder = route.candidate, route.ladder
+    if candidate is None:
+        return None
+    to: int | None = None if verb == "weight" else 0
+    guard = ladder.guard if ladder is not None and verb != "abort" else None
+    if verb == "advance":
+        further = next_step(ladder, candidate.weight_bp) if ladder is not None else None
+        to = further.steps[further.at].weight_bp if further is not None else FULL
+        guard = guard if further is not None else None
+    then = ("", _STAYS if verb == "weight" and ladder is not None else "")
+    return Step(before_bp=candidate.weight_bp, after_bp=to, seen=route.shadow is None, guard=guard, then=then,
+                an_hour=an_hour, per_second=per_second)  # fmt: skip
+
+
+def _candidate(state: State) -> Arm:
+    return rollout.under_way(state)[1]

@@ -1,1 +1,0 @@
-"""The headless spine: identity, history and evidence of a small-model service."""

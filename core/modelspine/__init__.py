@@ -1,0 +1,53 @@
+"""The headless spine: identity, history and evidence of a small-model service.
+
+    from modelspine import open_spine
+
+    with open_spine(readonly=True) as spine:
+        print(spine.registry.state().production)
+
+What is named here is public: ``open_spine`` and ``Spine``, and the tree of errors they raise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelspine.errors import (
+    AmbiguousRef,
+    BadInput,
+    BundleRefused,
+    Conflict,
+    Damaged,
+    Exit,
+    Refused,
+    SpineError,
+    Unavailable,
+    UnknownRef,
+)
+
+if TYPE_CHECKING:
+    from modelspine.spine import Spine, open_spine
+
+__all__ = [
+    "AmbiguousRef",
+    "BadInput",
+    "BundleRefused",
+    "Conflict",
+    "Damaged",
+    "Exit",
+    "Refused",
+    "Spine",
+    "SpineError",
+    "Unavailable",
+    "UnknownRef",
+    "open_spine",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the facade when it is first asked for: every module of this package runs these lines first."""
+    if name in ("Spine", "open_spine"):
+        from modelspine import spine
+
+        return getattr(spine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

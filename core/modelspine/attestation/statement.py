@@ -1,0 +1,194 @@
+"""What a verdict says: an in-toto Statement v1 about one entry, with every count its result follows from.
+
+Making one decides the gate from the files themselves, so that nobody can hand in a result. It does not sign and
+does not know whether the ledger it was decided on is still where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from modelspine.canonical_json import canonical
+from modelspine.errors import BadInput
+from modelspine.gate.baseline import Baseline, read_baseline
+from modelspine.gate.decision import Stable, judge, read_submission, rival
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet
+from modelspine.ledger.store import Head
+from modelspine.text import short, visible
+from modelspine.times import FORMAT
+
+TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:spine:verdict:1"
+SUBJECT = "spine.entry/1"
+RULE = "spine.gate/1"
+LIFETIME = timedelta(hours=24)
+MAX_LIFETIME = timedelta(days=7)
+CODE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+SHA = re.compile(r"[0-9a-f]{64}")
+_HINT = "mend that and evaluate again; only a comparison that could be made is signed"
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry: ``digest`` is its canonical SHA under ``sha256``."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """One side's raw counts, and the digest of the file they stand in."""
+
+    entry_sha: str
+    sha256: str
+    total: Count
+    buckets: dict[str, Count]
+    false_accept: Count | None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """The CI run that decided."""
+
+    id: str
+    url: str
+
+
+class Predicate(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict proper."""
+
+    result: str
+    candidate: Counted
+    baseline: Counted
+    stable: Counted | None
+    eval_set: EvalSet
+    decoding: Any
+    policy: dict[str, Any]
+    policy_sha256: str
+    never_regress: dict[str, bool]
+    code: str
+    """Git SHA of the code that evaluated and decided."""
+    ledger: Head
+    """The newest event the decision was made on."""
+    run: Run
+    issued: str
+    expires: str
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """The in-toto statement."""
+
+    type: str = msgspec.field(name="_type")
+    subject: tuple[Subject, ...]
+    predicate_type: str = msgspec.field(name="predicateType")
+    predicate: Predicate
+
+
+def statement(
+    *,
+    sha: str,
+    candidate: bytes,
+    baseline: bytes,
+    stable: Stable | None,
+    never_regress: Mapping[str, bool] | None,
+    code: str,
+    head: Head,
+    run: Run,
+    issued: datetime,
+    lifetime: timedelta = LIFETIME,
+) -> Statement:
+    """Decide on an entry and state it, pass or fail.
+
+    Args:
+        sha: the entry's canonical SHA, of bytes hashed just now.
+        candidate: its report.
+        baseline: the committed baseline.
+        stable: the entry in production; None where there is none.
+        never_regress: item id → still right; None takes what the report carries.
+        code: git SHA of the code that evaluated and decides.
+        head: the ledger's newest event.
+        run: the CI run.
+        issued: now.
+        lifetime: how long it may be used, at most seven days.
+
+    Raises:
+        BadInput: the gate answers with an error, a report is about another entry, or an argument is malformed.
+    """
+    _well_formed(sha, code, head, lifetime)
+    decision = judge(candidate, baseline=baseline, stable=rival(sha, stable), never_regress=never_regress)
+    if decision.result == "error":
+        raise BadInput(f"there is no verdict to sign: {decision.reasons[0]}", _HINT)
+    base = read_baseline(baseline)
+    predicate = Predicate(
+        result=decision.result,
+        candidate=counted(sha, candidate),
+        baseline=_counts(base.entry_sha, baseline, base),
+        stable=counted(stable.entry_sha, stable.report) if stable else None,
+        eval_set=base.eval_set,
+        decoding=base.decoding,
+        policy=policy(base),
+        policy_sha256=hashlib.sha256(canonical(policy(base))).hexdigest(),
+        never_regress=decision.compared[0].never_regress,
+        code=code,
+        ledger=head,
+        run=run,
+        issued=issued.astimezone(UTC).strftime(FORMAT),
+        expires=(issued.astimezone(UTC) + lifetime).strftime(FORMAT),
+    )
+    subject = Subject(name=SUBJECT, digest={"sha256": sha})
+    return Statement(type=TYPE, subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=predicate)
+
+
+def _well_formed(sha: str, code: str, head: Head, lifetime: timedelta) -> None:
+    if SHA.fullmatch(sha) is None or CODE.fullmatch(code) is None:
+        raise BadInput("a verdict names its entry by 64 hex digits and its code by a whole git SHA", _HINT)
+    if head.seq < 1 or SHA.fullmatch(head.hash) is None:
+        raise BadInput("a verdict names the ledger event it was decided on", "make the ledger first: `spine init`")
+    if not timedelta(0) < lifetime <= MAX_LIFETIME:
+        raise BadInput(f"a verdict lives at most {MAX_LIFETIME.days} days", "give a shorter time")
+
+
+def policy(baseline: Baseline) -> dict[str, Any]:
+    """Everything beside the counts that the result depends on."""
+    return {
+        "rule": RULE,
+        "tolerance_pp": baseline.tolerance_pp,
+        "anchor": msgspec.to_builtins(baseline.anchor),
+        "anchor_budget_pp": baseline.anchor_budget_pp,
+        "never_regress": [msgspec.to_builtins(item) for item in baseline.never_regress],
+    }
+
+
+def counted(sha: str, report: bytes) -> Counted:
+    """The counts of an entry's report.
+
+    Raises:
+        BadInput: it cannot be read, or is about another entry.
+    """
+    read = read_submission(report).report
+    if read.entry_sha not in (None, sha):
+        raise BadInput(
+            f"the report is about {short(str(read.entry_sha))} and the entry is {visible(short(sha))}",
+            "evaluate this entry",
+        )
+    return _counts(sha, report, read)
+
+
+def counted_baseline(raw: bytes) -> Counted:
+    """The counts of the baseline file."""
+    baseline = read_baseline(raw)
+    return _counts(baseline.entry_sha, raw, baseline)
+
+
+def _counts(sha: str, raw: bytes, side: Baseline | EvalReport) -> Counted:
+    return Counted(
+        entry_sha=sha,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        total=side.total,
+        buckets=side.buckets,
+        false_accept=side.false_accept,
+    )

@@ -1,0 +1,129 @@
+"""Strict JSON in, canonical JSON out: the bytes every digest is taken over.
+
+`parse_json` reads RFC 8259 JSON that means one thing to every reader, so that no two programs can disagree
+on what was hashed; `canonical` writes RFC 8785. It does not know what the JSON is about.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from array import array
+from itertools import accumulate
+from typing import Any, NoReturn
+
+import rfc8785
+
+from modelspine.errors import BadInput
+from modelspine.text import visible
+
+MAX_DEPTH = 64
+MAX_ITEMS = 500_000
+MAX_INTEGER = 2**53 - 1
+
+# An unterminated string matches to the end, so that the scan never starts over and stays linear.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
+_STEP = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256))
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_HINT = "write it again with a standard JSON writer; a file that two readers can read in two ways has no identity"
+
+
+def canonical(obj: Any) -> bytes:
+    """The RFC 8785 bytes of a JSON value.
+
+    Raises:
+        ValueError: the value is not one that strict JSON can hold.
+
+    """
+    return rfc8785.dumps(obj)
+
+
+def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> Any:
+    """The value of one strict JSON text; ``what`` names the text in messages, ``error`` is what is raised.
+
+    Refused: anything but UTF-8 without a byte order mark, repeated keys (compared after unescaping), lone
+    surrogates, NaN and Infinity, numbers that overflow a double, integer tokens beyond ±(2^53 − 1), nesting
+    over 64, more than half a million items. ``-0`` is read as the double it is, so it never counts as an integer.
+    """
+    strict = _Strict(what, error)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        strict.refuse(f"is not UTF-8 at byte {exc.start}")
+    if text.startswith("\ufeff"):
+        strict.refuse("starts with a byte order mark")
+    strict.check_structure(raw)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=strict.pairs,
+            parse_int=strict.integer,
+            parse_float=strict.real,
+            parse_constant=strict.constant,
+        )
+    except json.JSONDecodeError as exc:
+        strict.refuse(f"is not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}")
+    if _SURROGATE.search(text):
+        strict.check_surrogates(value)
+    return value
+
+
+class _Strict:
+    """The hooks of one parse; every refusal names the text it is about."""
+
+    def __init__(self, what: str, error: type[BadInput]) -> None:
+        self.what = what
+        self.error = error
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise self.error(f"{visible(self.what, 120)} {reason}", _HINT)
+
+    def check_structure(self, raw: bytes) -> None:
+        """Bound depth and item count on the raw bytes: the parser recurses, so it must not see the rest."""
+        if raw.count(b'"') > 4 * MAX_ITEMS:
+            self.refuse(f"has more than {MAX_ITEMS:,} items")
+        structure = _STRING.sub(b"", raw).translate(None, _NOT_STRUCTURE)
+        if len(structure) > 2 * MAX_ITEMS or structure.count(b",") > MAX_ITEMS:
+            self.refuse(f"has more than {MAX_ITEMS:,} items")
+        steps = array("b", structure.translate(_STEP))
+        if max(accumulate(steps), default=0) > MAX_DEPTH:
+            self.refuse(f"nests deeper than {MAX_DEPTH}")
+
+    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            seen: set[str] = set()
+            repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            self.refuse(f"has the key “{visible(repeated, 60)}” more than once in one object")
+        return found
+
+    def integer(self, token: str) -> int | float:
+        if token == "-0":  # noqa: S105  (a JSON token, no secret)
+            return -0.0
+        if len(token) > 17 or abs(number := int(token)) > MAX_INTEGER:
+            self.refuse(f"has the integer {visible(token, 40)}, beyond ±(2^53 − 1)")
+        return number
+
+    def real(self, token: str) -> float:
+        number = float(token)
+        if math.isinf(number):
+            self.refuse(f"has the number {visible(token, 40)}, too large for a double")
+        return number
+
+    def constant(self, token: str) -> NoReturn:
+        self.refuse(f"has {token}, which is not a JSON number")
+
+    def check_surrogates(self, value: Any) -> None:
+        """Walk a value of bounded depth for strings that no UTF-8 can hold."""
+        if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+                self.refuse(f"has a lone surrogate in “{visible(value, 60)}”")
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self.check_surrogates(key)
+                self.check_surrogates(item)
+        elif isinstance(value, list):
+            for item in value:
+                self.check_surrogates(item)

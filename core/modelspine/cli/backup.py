@@ -1,0 +1,82 @@
+"""``spine backup`` and ``spine restore``: everything in one file, and back from it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from modelspine.cli.output import Out
+from modelspine.cli.parser import Verbs
+from modelspine.cli.progress import working
+from modelspine.cli.verify import checked
+from modelspine.errors import BadInput, Exit
+from modelspine.maintenance.backup import OPTIONAL, Part, backup
+from modelspine.maintenance.restore import restore
+from modelspine.settings import load
+from modelspine.spine import Spine
+from modelspine.text import size, visible
+
+
+def command(verbs: Verbs) -> None:
+    """Add ``backup`` and ``restore``."""
+    keep = verbs.add(
+        "backup", "write ledger, traces, cache, MLflow store and drift reports into one file, while it serves", run,
+        example="spine backup spine-2026-11-22.tar.gz",
+    )  # fmt: skip
+    keep.add_argument("file", metavar="F", type=Path, help="a tar archive, compressed where the name ends in .gz")
+    keep.add_argument(
+        "--without", action="append", default=[], choices=OPTIONAL, metavar="PART",
+        help=f"leave a part out that is kept elsewhere: {', '.join(OPTIONAL)}; repeat for more",
+    )  # fmt: skip
+    back = verbs.add(
+        "restore", "put a backup back into an empty place, then verify it", run_restore,
+        example="spine restore spine-2026-11-22.tar.gz --into /srv/spine",
+    )  # fmt: skip
+    back.add_argument("file", metavar="F", type=Path, help="what `spine backup` wrote")
+    back.add_argument(
+        "--into", metavar="DIR", type=Path, help="an empty folder that becomes the project (default: this project)"
+    )
+
+
+def run(args: argparse.Namespace, spine: Spine) -> int:
+    """Take a backup."""
+    out = Out.of(args)
+    with working("keeping") as progress:
+        taken = backup(spine.settings, args.file, without=args.without, progress=progress.step)
+    if out.json:
+        out.object(taken)
+        return Exit.OK
+    _parts(out, taken.parts)
+    out.line(f"{size(taken.size)} in {visible(taken.path, 200)}; the ledger up to #{taken.ledger.partition(':')[0]}")
+    for warning in taken.warnings:
+        out.line(out.paint(f"   ! {warning}", "warn"))
+    out.line(f"keep these outside: {taken.ledger}")
+    out.line(f"                    {taken.manifest_sha256} (SHA-256 of its manifest)")
+    return Exit.OK
+
+
+def run_restore(args: argparse.Namespace, spine: Spine) -> int:
+    """Put a backup back."""
+    out = Out.of(args)
+    settings = spine.settings
+    if args.into is not None:
+        if args.into.exists() and (not args.into.is_dir() or next(args.into.iterdir(), None) is not None):
+            raise BadInput(
+                f"{visible(str(args.into), 160)} is not an empty folder", "a restore replaces nothing; name a new one"
+            )
+        settings = load(environ={"SPINE_ROOT": str(args.into.absolute()), "SPINE_ACTOR": settings.actor})
+    with working("restoring") as progress:
+        done, head = restore(args.file, settings, progress=progress.step)
+    if not out.json:
+        _parts(out, done.parts)
+        out.line(f"restored into {visible(done.into, 200)}, a {visible(done.env, 20)} ledger up to #{head.seq}")
+    with Spine(settings, readonly=True) as restored:
+        return checked(out, restored, [head], {"restored": msgspec.to_builtins(done)})
+
+
+def _parts(out: Out, parts: Sequence[Part]) -> None:
+    rows = [(visible(part.name, 20), f"{part.files:,}", size(part.size)) for part in parts]
+    out.table(("part", "files", "size"), rows, right=("files", "size"))

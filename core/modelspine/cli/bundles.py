@@ -1,0 +1,119 @@
+"""``spine sha``, ``spine whois`` and ``spine diff``: which content is which."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelspine.cli.event_text import name_of
+from modelspine.cli.output import Cell, Colour, Out, percent
+from modelspine.cli.parser import Verbs
+from modelspine.cli.progress import working
+from modelspine.errors import Exit
+from modelspine.gate.eval_report import Count
+from modelspine.identity.bundle import read_bundle
+from modelspine.registry.diff import Comparison, Delta, as_json, compare
+from modelspine.registry.lookup import whois
+from modelspine.spine import Spine
+from modelspine.text import short, visible
+
+
+def command(verbs: Verbs) -> None:
+    """Add the verbs."""
+    sha = verbs.add("sha", "print the canonical SHA of a bundle", run_sha, example="spine sha runs/base/bundle")
+    sha.add_argument("folder", metavar="BUNDLE_DIR")
+    who = verbs.add(
+        "whois", "say which entry a folder, a safetensors file or a digest belongs to", run_whois,
+        example="spine whois model.safetensors",
+    )  # fmt: skip
+    who.add_argument("asked", metavar="PATH|SHA", help="a path, or 4 digits or more of any digest the ledger knows")
+    diff = verbs.add(
+        "diff",
+        "compare two entries: config, tensors, corpora, every bucket",
+        run_diff,
+        example="spine diff v0.1.0 v0.3.0",
+    )
+    diff.add_argument("a", metavar="A", help="a REF")
+    diff.add_argument("b", metavar="B", help="a REF")
+
+
+def run_sha(args: argparse.Namespace, _spine: Spine) -> int:
+    """Hash a bundle."""
+    out = Out.of(args)
+    with working("hashing the bundle"):
+        bundle = read_bundle(Path(args.folder))
+    if out.json:
+        names = ("sha", "weights", "config", "tokenizer", "parent_sha", "files")
+        out.object({name: getattr(bundle, name) for name in names} | {"tensors": len(bundle.tensors)})
+    else:
+        out.line(bundle.sha)
+    return Exit.OK
+
+
+def run_whois(args: argparse.Namespace, spine: Spine) -> int:
+    """Look a path or digest up."""
+    out = Out.of(args)
+    with working("looking it up"):
+        who = whois(spine.registry, args.asked)
+    if out.json:
+        out.object(who)
+        return Exit.OK
+    rows = [(m.what, short(m.digest), visible(m.semver or "–"), short(m.sha) or "–", f"#{m.seq}") for m in who.matches]
+    out.table(("it is the", "digest", "semver", "of entry", "since"), [[visible(c) for c in row] for row in rows])
+    return Exit.OK
+
+
+def run_diff(args: argparse.Namespace, spine: Spine) -> int:
+    """Compare two entries."""
+    out = Out.of(args)
+    a, b = spine.registry.get(args.a), spine.registry.get(args.b)
+    comparison = compare(a, b)
+    if out.json:
+        out.object(as_json(comparison))
+        return Exit.OK
+    out.line(f"{name_of(a.entry.sha, a.entry.semver)} → {name_of(b.entry.sha, b.entry.semver)}")
+    out.pairs(_content(comparison))
+    if comparison.deltas:
+        out.line()
+        rows = [_delta(delta) for delta in comparison.deltas]
+        out.table(("bucket", "A", "B", "B − A, pp"), rows, right=("A", "B", "B − A, pp"))
+    return Exit.OK
+
+
+def _content(comparison: Comparison) -> list[tuple[str, str]]:
+    content = comparison.content
+    tensors = [
+        f"{sign}{len(names)} ({visible(', '.join(names), 120)})"
+        for sign, names in (
+            ("+", content.tensors_added),
+            ("−", content.tensors_removed),
+            ("≠", content.tensors_changed),
+        )
+        if names
+    ]
+    corpora = [
+        f"{sign} {c.get('path')} {c.get('dvc_hash')}"
+        for sign, some in (("+", comparison.corpora_added), ("−", comparison.corpora_removed))
+        for c in some
+    ]
+    tokenizer = {True: "another one", False: "the same", None: "not recorded apart from the config"}
+    config = [f"{path} {left or '–'} → {right or '–'}" for path, left, right in content.config]
+    parent = f"{short(content.parent[0] or '–')} → {short(content.parent[1] or '–')}" if content.parent else "the same"
+    return [
+        ("config", visible("; ".join(config), 1000) or "the same"),
+        ("tokenizer", tokenizer[comparison.tokenizer_changed]),
+        ("tensors", "  ".join([*tensors, f"{content.tensors_same:,} the same"])),
+        ("parent", parent),
+        ("corpora", visible("; ".join(corpora), 400) or "the same"),
+    ]
+
+
+def _delta(delta: Delta) -> tuple[Cell | str, ...]:
+    pp = delta.pp
+    colour: Colour = "" if not pp else "good" if (pp > 0) != (delta.name == "false_accept") else "bad"
+    shown = "–" if pp is None else f"{pp:+.2f}".replace("-", "−")
+    return visible(delta.name, 60), _ratio(delta.a), _ratio(delta.b), Cell(shown, colour)
+
+
+def _ratio(count: Count | None) -> str:
+    return percent(count.k, count.n) if count else "–"

@@ -1,0 +1,84 @@
+"""``spine corpus grep``: the rows of a corpus that match a pattern, every byte hashed on the way."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from modelspine.cli.output import Out
+from modelspine.cli.parser import Verbs, count
+from modelspine.cli.progress import working
+from modelspine.errors import BadInput, Exit, UnknownRef
+from modelspine.lineage.corpora import Search
+from modelspine.registry.entries import manifest_corpora
+from modelspine.spine import Spine
+from modelspine.text import short, visible
+
+_DVC_HASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+_AROUND = 88
+"""Characters of a row that are shown around its match."""
+
+
+def command(verbs: Verbs) -> None:
+    """Add ``corpus`` with its verb."""
+    nested = verbs.add("corpus", "look into the corpora an entry was trained on").add_verbs()
+    grep = nested.add(
+        "grep", "show the rows that match a Python regular expression; none is no error", run,
+        example="spine corpus grep production went",
+    )  # fmt: skip
+    grep.add_argument("ref", metavar="REF", help="an entry, a DVC hash, or the path of a tracked corpus")
+    grep.add_argument("pattern", metavar="PATTERN")
+    grep.add_argument("--limit", type=count, default=20, metavar="N", help="most rows shown a corpus (default: 20)")
+
+
+def run(args: argparse.Namespace, spine: Spine) -> int:
+    """Search each corpus."""
+    out = Out.of(args)
+    found = []
+    with working("reading the corpora"):
+        for path, dvc_hash in _corpora(args.ref, spine):
+            found.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
+    if out.json:
+        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in found]})
+        return Exit.OK
+    for path, search in found:
+        out.line(
+            f"{visible(path, 120)}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match"
+        )
+        rows = [(f"{row.number:,}", visible(row.around(_AROUND), 2 * _AROUND)) for row in search.shown]
+        if rows:
+            out.table(("row", "text"), rows, right=("row",))
+        if search.matched > len(search.shown):
+            out.line(f"   {search.matched - len(search.shown):,} more; --limit shows them")
+    return Exit.OK
+
+
+def _object(path: str, search: Search) -> dict[str, object]:
+    return {
+        "path": path,
+        "dvc_hash": search.dvc_hash,
+        "sha256": search.sha256,
+        "rows": search.rows,
+        "matched": search.matched,
+        "shown": [{"row": row.number, "text": row.text} for row in search.shown],
+    }
+
+
+def _corpora(ref: str, spine: Spine) -> list[tuple[str, str]]:
+    """The (path, DVC hash) of every corpus a REF means: an entry's, or one named by its hash or path."""
+    try:
+        detail = spine.registry.get(ref)
+    except UnknownRef:
+        if _DVC_HASH.fullmatch(ref):
+            return [(spine.corpora.resolve(ref).path, ref)]
+        named = [(path, dvc_hash) for path, dvc_hash in spine.corpora.tracked() if path == ref]
+        if named:
+            return named
+        raise
+    corpora = [(str(c.get("path", "corpus")), str(c.get("dvc_hash"))) for c in manifest_corpora(detail)]
+    if not corpora:
+        raise BadInput(
+            f"the manifest of {visible(ref, 80)} names no corpus", "name a corpus by its DVC hash or path instead"
+        )
+    return corpora

@@ -1,0 +1,137 @@
+"""``spine list`` and ``spine show``: what is registered."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from modelspine.cli.event_text import entry_status, entry_verdict, told
+from modelspine.cli.output import Cell, Out, percent
+from modelspine.cli.parser import Verbs
+from modelspine.errors import Exit
+from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.registry.entries import Detail, Entry
+from modelspine.spine import Spine
+from modelspine.text import short, size, visible
+from modelspine.times import age, moment
+
+_HEAD = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
+
+
+def command(verbs: Verbs) -> None:
+    """Add the verbs."""
+    listing = verbs.add(
+        "list", "list every entry, in the order they were registered", run_list, example="spine list --at 2026-11-22"
+    )
+    listing.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    show = verbs.add("show", "show one entry with its evidence and history", run_show, example="spine show production")
+    show.add_argument("ref", metavar="REF")
+    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+
+
+def run_list(args: argparse.Namespace, spine: Spine) -> int:
+    """List the entries."""
+    out = Out.of(args)
+    entries = spine.registry.list(args.at)
+    if out.json:
+        out.object({"entries": entries, "at": args.at})
+    elif not entries:
+        out.line(
+            "nothing was registered" + (" then" if args.at else " yet; `spine register BUNDLE_DIR` registers a bundle")
+        )
+    else:
+        now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
+        out.table(_HEAD, [_row(entry, now) for entry in entries], right=("accuracy", "false accept", "age"))
+    return Exit.OK
+
+
+def run_show(args: argparse.Namespace, spine: Spine) -> int:
+    """Show one entry."""
+    out = Out.of(args)
+    detail = spine.registry.get(args.ref, args.at)
+    if out.json:
+        out.object(shown(detail))
+    else:
+        _human(out, detail)
+    return Exit.OK
+
+
+def shown(detail: Detail) -> dict[str, Any]:
+    """One entry as programs read it: its row, and beside that what is known about it."""
+    report = detail.eval_report
+    answer: dict[str, Any] = msgspec.to_builtins(detail.entry)
+    return answer | {
+        "manifest": detail.manifest,
+        "corpus_manifest": detail.corpus_manifest,
+        "eval_report": msgspec.to_builtins(report) if report else None,
+        "buckets": msgspec.to_builtins(report.buckets) if report else {},
+        "weights": detail.weights,
+        "config_digest": detail.config_digest,
+        "config": detail.config,
+        "tensors": msgspec.to_builtins(detail.tensors),
+        "history": msgspec.to_builtins(detail.history),
+    }
+
+
+def _row(entry: Entry, now: datetime) -> tuple[Cell | str, ...]:
+    return (
+        entry_status(entry),
+        visible(entry.semver or "–", 40),
+        short(entry.sha),
+        visible(entry.variant, 20),
+        _count(entry.total),
+        f"{entry.false_accept.k:,}/{entry.false_accept.n:,}" if entry.false_accept else "–",
+        short(entry.parent_sha) if entry.parent_sha else "–",
+        age(entry.registered_at, now),
+        entry_verdict(entry),
+    )
+
+
+def _count(count: Count | None) -> str:
+    return percent(count.k, count.n) if count else "–"
+
+
+def _human(out: Out, detail: Detail) -> None:
+    entry = detail.entry
+    status = entry_status(entry)
+    out.line(
+        f"{out.paint(visible(entry.semver or short(entry.sha), 40), 'bold')}  {out.paint(status.text, status.colour)}"
+    )
+    out.pairs(_summary(detail))
+    if detail.eval_report is not None:
+        out.line()
+        _buckets(out, detail.eval_report)
+    out.line()
+    rows = [(f"#{e.seq}", e.at, visible(e.actor, 30), visible(e.kind, 20), told(e)) for e in detail.history]
+    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",))
+
+
+def _summary(detail: Detail) -> list[tuple[str, str]]:
+    entry, manifest = detail.entry, detail.manifest
+    corpora = [c for c in manifest.get("corpora") or () if isinstance(c, dict)]
+    elements = sum(tensor.size for tensor in detail.tensors)
+    return [
+        ("sha", entry.sha),
+        ("semvers", visible(", ".join(entry.semvers)) or "–"),
+        ("verdict", entry_verdict(entry).text),
+        ("variant", visible(entry.variant) or "–"),
+        ("parent", entry.parent_sha or "–"),
+        ("accuracy", _count(entry.total)),
+        ("false accept", _count(entry.false_accept)),
+        ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in all"),
+        ("run", visible(entry.run_id or "–")),
+        ("seed", visible(str(manifest.get("seed", "–")), 40)),
+        ("corpora", visible("; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora), 400) or "–"),
+        ("registered", f"{entry.registered_at}  #{entry.seq}"),
+    ]
+
+
+def _buckets(out: Out, report: EvalReport) -> None:
+    rows = [
+        (visible(name, 60), f"{c.k:,}", f"{c.n:,}", f"{100 * c.k / c.n:.1f}" if c.n else "–")
+        for name, c in report.buckets.items()
+    ]
+    out.table(("bucket", "k", "n", "%"), rows, right=("k", "n", "%"))

@@ -1,0 +1,157 @@
+"""``spine info``: every setting with its origin, the versions in use, and what each store is.
+
+It works where stores are missing or damaged, and loads none of the libraries it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from miniobserve.sql.protocol import StorageError
+from modelspine.cli.errors import as_spine_error
+from modelspine.cli.output import Cell, Out
+from modelspine.cli.parser import Verbs
+from modelspine.cli.progress import working
+from modelspine.errors import Exit
+from modelspine.settings import Settings, masked
+from modelspine.spine import Spine
+from modelspine.text import counted, size, visible
+
+_PACKAGES = (
+    "modelspine",
+    "msgspec",
+    "rfc8785",
+    "textual",
+    "mlflow",
+    "dvc",
+    "torch",
+    "numpy",
+    "safetensors",
+    "tokenizers",
+    "psycopg",
+    "duckdb",
+)
+Table = dict[str, dict[str, Any]]
+
+
+def command(verbs: Verbs) -> None:
+    """Add ``info``."""
+    info = verbs.add(
+        "info",
+        "show each setting with its origin, the state of each store, the versions in use",
+        run,
+        example="spine info",
+    )
+    info.add_argument("--reach", action="store_true", help="only ask the ledger, MLflow and DVC's remote; exit 3")
+
+
+def run(args: argparse.Namespace, spine: Spine) -> int:
+    """Show it all."""
+    out = Out.of(args)
+    if args.reach:
+        return _reach(out, spine)
+    root, settings, stores, versions = str(spine.settings.root), _settings(spine.settings), _stores(spine), _versions()
+    if out.json:
+        out.object({"root": root, "settings": settings, "stores": stores, "versions": versions})
+        return Exit.OK
+    out.line(f"project {visible(root)}")
+    out.line()
+    rows = [(name, visible(str(s["value"])), Cell(visible(s["origin"]), "dim")) for name, s in settings.items()]
+    out.table(("setting", "value", "from"), rows)
+    out.line()
+    out.table(("store", "state", "size", "holds", "where"), [_row(*item) for item in stores.items()], right=("size",))
+    out.line()
+    out.pairs((name, visible(value)) for name, value in versions.items())
+    return Exit.OK
+
+
+def _reach(out: Out, spine: Spine) -> int:
+    """Ask what a deployment needs, each in turn; the first that does not answer is the error."""
+    asked = {"ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach}
+    with working("asking the stores"):
+        for ask in asked.values():
+            ask()
+    if out.json:
+        out.object({"reached": list(asked)})
+    else:
+        out.line(f"✔ {', '.join(asked)} answer")
+    return Exit.OK
+
+
+def _settings(settings: Settings) -> Table:
+    names = [name for name in Settings.__struct_fields__ if name not in ("root", "origins")]
+    return {
+        name: {"value": _shown(getattr(settings, name)), "origin": settings.origins.get(name, "default")}
+        for name in names
+    }
+
+
+def _shown(value: Any) -> Any:
+    return masked(str(value)) if isinstance(value, str | Path) else value
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _stores(spine: Spine) -> Table:
+    settings = spine.settings
+    return {
+        "ledger": _store(settings.ledger, lambda: counted(spine.ledger.head().seq, "event")),
+        "traces": _store(settings.traces, lambda: _traces(spine)),
+        "mlflow": _store(settings.mlflow, lambda: ""),
+        "cache": _folder(settings.cache, "bundle"),
+        "artifacts": _folder(settings.artifacts, "folder"),
+        "parquet": _folder(settings.parquet, "day"),
+    }
+
+
+def _traces(spine: Spine) -> str:
+    matched = spine.traces.list(limit=1).matched
+    return "over 10,000 traces" if matched is None else counted(matched, "trace")
+
+
+def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
+    """A database: whether it is there and sound enough to be asked, and how much it holds."""
+    path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    answer: dict[str, Any] = {"where": masked(url), "state": "ok", "bytes": None, "holds": ""}
+    if path is not None and not path.is_file():
+        return answer | {"state": "missing"}
+    if path is not None:
+        answer["bytes"] = path.stat().st_size
+    try:
+        return answer | {"holds": ask()}
+    except Exception as error:  # noqa: BLE001  (whatever a store does, the others are shown)
+        cause = error if isinstance(error, StorageError) else error.__cause__
+        if isinstance(cause, StorageError) and cause.kind == "absent":
+            return answer | {"state": "missing"}
+        return answer | {"state": "unusable", "holds": as_spine_error(error).message}
+
+
+def _folder(path: Path, noun: str) -> dict[str, Any]:
+    if not path.is_dir():
+        return {"where": str(path), "state": "missing", "bytes": None, "holds": ""}
+    try:
+        count = sum(1 for child in path.iterdir() if not child.name.startswith("."))
+    except OSError as error:
+        return {"where": str(path), "state": "unusable", "bytes": None, "holds": error.strerror or ""}
+    return {"where": str(path), "state": "ok", "bytes": None, "holds": counted(count, noun)}
+
+
+def _row(name: str, store: dict[str, Any]) -> tuple[Cell | str, ...]:
+    state = {"ok": Cell("✔ ok", "good"), "missing": Cell("· missing", "dim")}.get(
+        store["state"], Cell("✖ unusable", "bad")
+    )
+    room = size(store["bytes"]) if store["bytes"] is not None else ""
+    return name, state, room, visible(store["holds"]), Cell(visible(store["where"]), "dim")

@@ -1,0 +1,38 @@
+"""``spine keys``: keys that verdicts are signed with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelspine.cli.output import Out
+from modelspine.cli.parser import Verbs
+from modelspine.errors import Exit
+from modelspine.spine import Spine
+from modelspine.text import visible
+
+
+def command(verbs: Verbs) -> None:
+    """Add ``keys`` with its verb."""
+    nested = verbs.add("keys", "keys that verdicts are signed with").add_verbs()
+    new = nested.add(
+        "new", "make a signing key, and add its public half to the trust file", run_new,
+        example="spine keys new --name ci-2026",
+    )  # fmt: skip
+    new.add_argument("--name", default="ci", metavar="NAME", help="whose key it is (default: ci)")
+    new.add_argument("--out", type=Path, metavar="F", help="where the private half goes (default: .spine/keys/ID.pem)")
+
+
+def run_new(args: argparse.Namespace, spine: Spine) -> int:
+    """Make a key."""
+    from modelspine.attestation.trust import make_key
+
+    key, file = make_key(spine.settings, args.name, args.out)
+    out = Out.of(args)
+    if out.json:
+        out.object({"id": key.id, "private": str(file), "trust": str(spine.settings.trust)})
+        return Exit.OK
+    out.line(f"{key.id}  {visible(args.name, 60)}")
+    out.line(f"   private  {visible(str(file), 200)}  (whoever reads it can sign; keep it out of git)")
+    out.line(f"   public   added to {visible(str(spine.settings.trust), 200)}; commit that file after a review")
+    return Exit.OK

@@ -1,0 +1,152 @@
+"""The verbs that change entries: ``register``, ``promote``, ``rollback``, ``release``, ``tombstone``, ``note``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from modelspine.cli.event_text import name_of, told
+from modelspine.cli.output import Out
+from modelspine.cli.parser import Verbs, change_flags
+from modelspine.cli.progress import working
+from modelspine.errors import BadInput, Exit, Unavailable
+from modelspine.ledger.transactions import Receipt
+from modelspine.spine import Spine
+from modelspine.text import visible
+
+
+def command(verbs: Verbs) -> None:
+    """Add the verbs."""
+    register = verbs.add(
+        "register", "make a bundle known: the one an MLflow run logged, or a folder", run_register,
+        example="spine register runs/base/bundle", writes=True,
+    )  # fmt: skip
+    register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="an MLflow run id, or a bundle's folder")
+    promote = verbs.add(
+        "promote", "bind a semver to an entry; the ledger's first promotion also routes to it", run_promote,
+        example='spine promote 4be1 --semver v0.1.0 --reason "first model"', writes=True,
+    )  # fmt: skip
+    promote.add_argument("ref", metavar="REF")
+    promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="never names another entry again")
+    promote.add_argument("--verdict", type=Path, metavar="F", help="a signed verdict, as `spine gate --sign` wrote it")
+    promote.add_argument(
+        "--override-gate", action="store_true", help="dev ledgers only: pass over a failed gate; the event says so"
+    )
+    change_flags(promote)
+    rollback = verbs.add(
+        "rollback", "give all traffic back to an entry that was stable before; holds the one it leaves", run_rollback,
+        example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
+    )  # fmt: skip
+    rollback.add_argument("ref", metavar="REF")
+    change_flags(rollback)
+    release = verbs.add(
+        "release", "let a held entry take learners' traffic again", run_release,
+        example='spine release v0.2.0 --reason "the report was about another model"', writes=True,
+    )  # fmt: skip
+    release.add_argument("ref", metavar="REF")
+    change_flags(release)
+    tombstone = verbs.add(
+        "tombstone", "mark an entry as never to be used again; nothing is deleted", run_tombstone,
+        example='spine tombstone 1d0b --reason "trained on the wrong corpus"', writes=True,
+    )  # fmt: skip
+    tombstone.add_argument("ref", metavar="REF")
+    change_flags(tombstone)
+    note = verbs.add(
+        "note", "write a remark into the ledger", run_note,
+        example='spine note "the eval set was reviewed" --ref v0.1.0', writes=True,
+    )  # fmt: skip
+    note.add_argument("text", metavar="TEXT")
+    note.add_argument("--ref", metavar="REF", help="the entry it is about")
+    change_flags(note, reason=False, expect=False)
+
+
+def run_register(args: argparse.Namespace, spine: Spine) -> int:
+    """Register a folder or a run."""
+    source: str = args.source
+    folder = Path(source)
+    if folder.is_dir():
+        with working("hashing the bundle"):
+            receipt = spine.registry.register(folder)
+    else:
+        _check_run_id(source, spine)
+        with working("asking MLflow"):
+            receipt = spine.registry.register_pending(source)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_promote(args: argparse.Namespace, spine: Spine) -> int:
+    """Promote an entry."""
+    from modelspine.release.promotion import read_attempt
+
+    verdict = read_attempt(spine, args.verdict) if args.verdict is not None else None
+    asked = {"override": args.override_gate, "expected": args.expect, "key": args.key}
+    with working("hashing the bundle"):
+        receipt = spine.registry.promote(args.ref, args.semver, reason=args.reason, verdict=verdict, **asked)
+    out = Out.of(args)
+    code = receipt_told(out, receipt)
+    route = spine.registry.route()
+    if not out.json and receipt.created and route is not None and route.epoch == receipt.seq + 1:
+        out.line(f"#{route.epoch} routed {name_of(receipt.sha, args.semver)} all traffic: the first promotion")
+    return code
+
+
+def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
+    """Go back to an entry."""
+    with working("hashing the bundle"):
+        receipt = spine.routing.rollback(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_release(args: argparse.Namespace, spine: Spine) -> int:
+    """Release an entry."""
+    receipt = spine.registry.release(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_tombstone(args: argparse.Namespace, spine: Spine) -> int:
+    """Bury an entry."""
+    receipt = spine.registry.tombstone(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    return receipt_told(Out.of(args), receipt)
+
+
+def run_note(args: argparse.Namespace, spine: Spine) -> int:
+    """Write a remark."""
+    sha = spine.registry.resolve(args.ref) if args.ref is not None else None
+    return receipt_told(Out.of(args), spine.registry.note(args.text, ref=sha, key=args.key))
+
+
+def receipt_told(out: Out, receipt: Receipt, **more: Any) -> int:
+    """Tell what a change left in the ledger; ``more`` goes into the JSON alone."""
+    event = receipt.event
+    if out.json:
+        answer: dict[str, Any] = {
+            "seq": receipt.seq,
+            "sha": receipt.sha,
+            "created": receipt.created,
+            "kind": event.kind,
+            "warnings": receipt.warnings,
+            **more,
+        }
+        out.object(answer)
+        return Exit.OK
+    before = "" if receipt.created else "  (as it was already; nothing was changed)"
+    out.line(f"#{receipt.seq} {visible(event.kind, 20)} {told(event)}{before}")
+    for warning in receipt.warnings:
+        out.line(out.paint(f"   ! {visible(warning)}", "warn"))
+    return Exit.OK
+
+
+def _check_run_id(source: str, spine: Spine) -> None:
+    """Refuse what cannot be a run before MLflow, which takes seconds to load, is asked."""
+    if not source.isascii() or not source.replace("-", "").replace("_", "").isalnum():
+        raise BadInput(
+            f"there is no folder {visible(source, 120)!r}, and it cannot be a run id",
+            "give a bundle's folder, or the id of an MLflow run",
+        )
+    url = spine.settings.mlflow
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        raise Unavailable(
+            f"there is no folder {visible(source, 80)!r}, and no MLflow store at {visible(url)} to ask for a run",
+            "give a bundle's folder, or set `mlflow` in spine.toml",
+        )

@@ -1,0 +1,261 @@
+"""What an entry's answers cost beside how good they are, from prices that were frozen on traces.
+
+Prices are summed and never computed again. Money has a unit; a share has its n; what nobody knows is None and
+never 0. It does not know where traces come from or how a figure is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from modelspine.cost.meter import DAY, Meter
+from modelspine.gate.eval_report import Count
+from modelspine.stats import sums, wilson
+
+READY = 0.30
+"""Accuracy under which no cost per quality is given: a cheap wrong answer is no bargain."""
+_Z = 1.959963984540054
+
+Standing = Literal["frontier", "tied", "dominated"]
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry, as far as cost per quality is concerned."""
+
+    sha: str
+    semver: str | None
+    variant: str
+    parent_sha: str | None
+    total: Count | None
+    """Right answers of all items of its evaluation."""
+    held: bool = False
+    """True where it may take no learner's traffic."""
+
+
+class Range(msgspec.Struct, frozen=True):
+    """A figure with its 95 % bounds; a bound nobody can give is None."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
+    """From which price of one wrong answer an entry pays against its parent."""
+
+    parent_sha: str
+    cost_difference: float
+    """Currency a request, this entry less its parent."""
+    accuracy_difference: float
+    price: float | None
+    """Currency a wrong answer; None where no price decides."""
+    pays: Literal["always", "above", "below", "never"]
+
+
+class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry's figures. Money is in ``currency``; ``cost_per_1k`` is for 1,000 tokens, read and written."""
+
+    sha: str
+    semver: str | None
+    variant: str
+    requests: int
+    shadow: int
+    """How many of the requests were shadow copies; the figures below are of them only where there was nothing else."""
+    priced: int
+    tokens: int
+    """Of the priced requests."""
+    tokens_per_second: float | None
+    currency: str | None
+    """None where nothing is priced, or prices are in several currencies, which do not add up."""
+    rate_per_hour: float | None
+    """None where prices are of several rates."""
+    price_versions: tuple[str, ...]
+    cost: float | None
+    cost_per_request: float | None
+    cost_per_1k: Range | None
+    stages: dict[str, float]
+    """Stage → its part of ``cost``."""
+    total: Count | None
+    accuracy: Range | None
+    cpqu: float | None
+    readiness: Literal["ready", "not-deployment-ready"] | None
+    cost_per_correct: Range | None
+    amortised_per_1k: float | None
+    """With the idle machine: each day with requests counts whole, the present one up to now."""
+    amortised_per_correct: float | None
+    held: bool = False
+    """True where it may take no learner's traffic: it has no standing, and dominates nothing."""
+    standing: Standing | None = None
+    break_even: BreakEven | None = None
+    unexplained: float | None
+    """How far the frozen prices lie from stage seconds × frozen rate, as a share; within 0.001 by design."""
+
+
+def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime) -> tuple[EntryCost, ...]:
+    """The figures of every entry, in their order, each with its standing among the others."""
+    idle = _amortised({sha: meter.telling for sha, meter in meters.items()}, now)
+    made = [_entry(entry, meters.get(entry.sha, Meter()), idle.get(entry.sha)) for entry in entries]
+    by_sha = {cost.sha: cost for cost in made}
+    free = [cost for cost in made if not cost.held]
+    parents = {entry.sha: entry.parent_sha for entry in entries}
+    return tuple(
+        msgspec.structs.replace(
+            cost,
+            standing=None if cost.held else standing(cost, free),
+            break_even=break_even(cost, by_sha.get(parents[cost.sha] or "")),
+        )
+        for cost in made
+    )
+
+
+def cost_per_1k(rate_per_hour: float, tokens_per_second: float) -> float:
+    """Price of 1,000 tokens on a machine of this rate at this speed: rate / (tokens per second · 3.6)."""
+    return rate_per_hour / (tokens_per_second * 3.6)
+
+
+def standing(cost: EntryCost, others: Sequence[EntryCost]) -> Standing | None:
+    """Where an entry stands: nothing is as cheap and as good; something seems to be; something is.
+
+    Another entry dominates it where it is no worse in both cost and accuracy and the intervals of at least one of
+    them lie apart; where both overlap the two are tied. None without both figures.
+    """
+    if cost.cost_per_1k is None or cost.accuracy is None:
+        return None
+    found: Standing = "frontier"
+    for other in others:
+        if other.sha == cost.sha or other.currency != cost.currency:
+            continue
+        if other.cost_per_1k is None or other.accuracy is None:
+            continue
+        cheaper = cost.cost_per_1k.value - other.cost_per_1k.value
+        better = other.accuracy.value - cost.accuracy.value
+        if cheaper < 0 or better < 0 or cheaper == better == 0:
+            continue
+        if _apart(other.cost_per_1k, cost.cost_per_1k) or _apart(cost.accuracy, other.accuracy):
+            return "dominated"
+        found = "tied"
+    return found
+
+
+def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
+    """The price of one wrong answer at which an entry costs as much as its parent; None where one is unknown."""
+    if parent is None or cost.accuracy is None or parent.accuracy is None or cost.currency != parent.currency:
+        return None
+    if cost.cost_per_request is None or parent.cost_per_request is None:
+        return None
+    dearer = cost.cost_per_request - parent.cost_per_request
+    better = cost.accuracy.value - parent.accuracy.value
+    pays: Literal["always", "above", "below", "never"]
+    if dearer <= 0 <= better:
+        pays = "always"
+    elif better <= 0 <= dearer:
+        pays = "never"
+    else:
+        pays = "above" if better > 0 else "below"
+    return BreakEven(
+        parent_sha=parent.sha,
+        cost_difference=dearer,
+        accuracy_difference=better,
+        price=dearer / better if pays in ("above", "below") else None,
+        pays=pays,
+    )
+
+
+def _entry(entry: Priced, whole: Meter, idle: float | None) -> EntryCost:
+    meter, copies = whole.telling, whole.copies.requests if whole.copies is not None else 0
+    known = meter.priced > 0 and len(meter.currencies) == 1
+    rates = meter.rates - {None}
+    per_request = meter.cost / meter.priced if known else None
+    per_1k = _per_1k(meter) if known and meter.tokens else None
+    accuracy = _accuracy(entry.total)
+    ready = None if accuracy is None else accuracy.value >= READY
+    spread = idle / meter.cost if idle is not None and known and meter.cost else None
+    return EntryCost(
+        sha=entry.sha,
+        semver=entry.semver,
+        variant=entry.variant,
+        requests=whole.requests + copies,
+        shadow=copies,
+        priced=meter.priced,
+        tokens=meter.tokens,
+        tokens_per_second=meter.tokens / meter.busy if meter.busy else None,
+        currency=next(iter(meter.currencies)) if known else None,
+        rate_per_hour=next(iter(rates)) if len(rates) == 1 else None,
+        price_versions=tuple(sorted(meter.versions)),
+        cost=meter.cost if known else None,
+        cost_per_request=per_request,
+        cost_per_1k=per_1k,
+        stages=dict(meter.stages) if known else {},
+        held=entry.held,
+        total=entry.total,
+        accuracy=accuracy,
+        cpqu=per_1k.value / accuracy.value if per_1k is not None and accuracy is not None and ready else None,
+        readiness=None if ready is None else ("ready" if ready else "not-deployment-ready"),
+        cost_per_correct=_per_correct(per_request, accuracy) if ready else None,
+        amortised_per_1k=per_1k.value * spread if per_1k is not None and spread is not None else None,
+        amortised_per_correct=(
+            per_request * spread / accuracy.value
+            if per_request is not None and spread is not None and accuracy is not None and ready
+            else None
+        ),
+        unexplained=abs(meter.explained / meter.cost - 1) if known and meter.cost else None,
+    )
+
+
+def _per_1k(meter: Meter) -> Range:
+    """Cost of 1,000 tokens, with the interval of a ratio of two sums.
+
+    One learner's texts are alike, and so are requests that came together: its variance is the larger one of that
+    between learners and, where there are minutes enough to tell, that between minutes. No bounds with few learners.
+    """
+    ratio = meter.cost / meter.tokens
+    by_learner, by_minute = sums(meter.units()).variance, sums(meter.minutes.values()).variance
+    if not math.isfinite(by_learner):
+        return Range(1000 * ratio, None, None)
+    half = _Z * math.sqrt(max(by_learner, by_minute if math.isfinite(by_minute) else 0.0))
+    return Range(1000 * ratio, 1000 * max(0.0, ratio - half), 1000 * (ratio + half))
+
+
+def _accuracy(total: Count | None) -> Range | None:
+    if total is None or not total.n:
+        return None
+    return Range(total.k / total.n, *wilson(total.k, total.n))
+
+
+def _per_correct(per_request: float | None, accuracy: Range | None) -> Range | None:
+    if per_request is None or accuracy is None or not accuracy.value:
+        return None
+    low = per_request / accuracy.high if accuracy.high else None
+    return Range(per_request / accuracy.value, low, per_request / accuracy.low if accuracy.low else None)
+
+
+def _amortised(meters: Mapping[str, Meter], now: datetime) -> dict[str, float]:
+    """What the machine cost on the days with requests, each day parted over its entries by their seconds."""
+    seconds = now.astimezone(UTC).timestamp()
+    busy: Counter[int] = Counter()
+    for meter in meters.values():
+        busy.update(meter.days)
+    found: dict[str, float] = {}
+    for sha, meter in meters.items():
+        rates = meter.rates
+        if len(rates) != 1 or None in rates:
+            continue  # several rates, or none: nobody knows which one the idle hours had
+        rate = next(iter(rates)) or 0.0
+        hours = sum(
+            min(DAY, max(0.0, seconds - day * DAY)) / 3600 * spent / busy[day]
+            for day, spent in meter.days.items()
+            if busy[day]
+        )
+        found[sha] = rate * hours
+    return found
+
+
+def _apart(lower: Range, upper: Range) -> bool:
+    """Whether one interval ends before the other begins."""
+    return lower.high is not None and upper.low is not None and lower.high < upper.low

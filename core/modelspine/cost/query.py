@@ -1,0 +1,130 @@
+"""Where cost figures are read from: the trace store and the registry, or a sample that holds both.
+
+A sample is a file of JSON lines: the first names the entries, their evaluation and the time it was taken, each
+other one is a trace. It computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from miniobserve.daily import day_range
+from modelspine.cost.figures import EntryCost, Priced, costs
+from modelspine.cost.meter import Spent, metered
+from modelspine.errors import BadInput
+from modelspine.ledger.store import storage_errors
+from modelspine.text import visible
+from modelspine.times import nanoseconds
+
+if TYPE_CHECKING:
+    from modelspine.project import Project
+
+Step = Callable[[int, int], None]
+"""Called with how many requests were read so far, of how many."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line of a sample."""
+
+    schema: Literal["spine.cost-sample/1"]
+    of: str
+    """Where its traces are from."""
+    at: datetime
+    """The time its idle hours are counted to."""
+    entries: tuple[Priced, ...]
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of some requests."""
+
+    of: str
+    at: datetime
+    requests: int
+    entries: tuple[EntryCost, ...]
+
+
+def measured(
+    project: Project, day: str | None, now: datetime, step: Step = lambda _done, _total: None, *, at: str | None = None
+) -> Costs:
+    """The figures of a day's requests (UTC), or of every one; entries without a request are listed without prices.
+
+    With ``at`` (RFC 3339 UTC) they are those of that moment: its entries, the requests that had started, and idle
+    hours up to it in place of ``now``.
+    """
+    priced = entries(project, at)
+    if at is not None:
+        now = datetime.fromisoformat(at)
+    with storage_errors():
+        requests = project.traces.requests
+        since, until = day_range(day) if day is not None else (0, 2**63 - 1)
+        if at is not None:
+            until = min(until, nanoseconds(now) + 1000)
+        meters, seen, total = metered(()), 0, requests.count(since, until)
+        for page in requests.pages(since, until, Spent):
+            metered(page, meters)
+            seen += len(page)
+            step(seen, total)
+    return Costs(of=day or "every day", at=now, requests=seen, entries=costs(priced, meters, now))
+
+
+def entries(project: Project, at: str | None = None) -> tuple[Priced, ...]:
+    """Every entry that was not taken away, in the order they were registered."""
+    return tuple(
+        Priced(
+            sha=e.sha,
+            semver=e.semver,
+            variant=e.variant,
+            parent_sha=e.parent_sha,
+            total=e.total,
+            held=e.status == "held",
+        )
+        for e in project.registry.list(at)
+        if e.status != "tombstoned"
+    )
+
+
+def sampled(file: Path) -> Costs:
+    """The figures of a sample.
+
+    Raises:
+        BadInput: it is not one.
+    """
+    try:
+        with file.open("rb") as lines:
+            head = msgspec.json.decode(next(lines, b""), type=Sample)
+            traces = [msgspec.json.decode(line, type=Spent) for line in lines]
+    except OSError as error:
+        raise BadInput(
+            f"{visible(str(file), 120)} cannot be read: {error.strerror or error}", "name a sample"
+        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{visible(str(file), 120)} is no sample of traces: {visible(str(error), 120)}",
+            "`python bench/costs.py sample FILE` writes one",
+        ) from error
+    figures = costs(head.entries, metered(traces), head.at)
+    return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures)
+
+
+def sample(project: Project, of: str, limit: int, day: str) -> Iterator[bytes]:
+    """The lines of a sample, a day's oldest requests: no text, no learner, no request id."""
+    taken: list[Spent] = []
+    with storage_errors():
+        for page in project.traces.requests.pages(*day_range(day), Spent):
+            taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
+            if len(taken) >= limit:
+                break
+    shas = {spent.entry_sha for spent in taken}
+    named = tuple(entry for entry in entries(project) if entry.sha in shas)
+    last = max((spent.started_ns for spent in taken), default=0) // 10**9 + 1
+    at = datetime.fromtimestamp(last, UTC)
+    yield from _lines((Sample(schema="spine.cost-sample/1", of=of, at=at, entries=named), *taken))
+
+
+def _lines(values: Iterable[msgspec.Struct]) -> Iterator[bytes]:
+    return (msgspec.json.encode(value) + b"\n" for value in values)

@@ -1,0 +1,105 @@
+"""The gate over files: bytes in, a decision out. What cannot be read is an error of the gate, never a pass.
+
+It reads reports through strict JSON, so that a key written twice is refused and not overwritten. It does not
+know where the bytes came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from modelspine.canonical_json import parse_json
+from modelspine.errors import BadInput
+from modelspine.gate.baseline import read_baseline
+from modelspine.gate.eval_report import SCHEMA, EvalReport, convert_report
+from modelspine.gate.result import Decision
+from modelspine.gate.rule import combine, failed_closed, gate
+from modelspine.text import visible
+
+_HINT = "evaluate the entry again to make a new one"
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A report as it was handed in; ``never_regress`` where the report carries those results itself."""
+
+    report: EvalReport
+    never_regress: dict[str, bool] | None
+    sha256: str
+
+
+class _Carried(msgspec.Struct):
+    never_regress: dict[str, bool] | None = None
+
+
+def read_submission(raw: bytes, *, what: str = "the report") -> Submission:
+    """Decode a report for the gate; ``what`` names it in messages.
+
+    Raises:
+        BadInput: it is not strict JSON, repeats a key, lacks a field, has one of the wrong kind or another schema.
+    """
+    data = parse_json(raw, what=what)
+    report = convert_report(data, what=what)
+    try:
+        carried = msgspec.convert(data, _Carried)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{what} is not a {SCHEMA} report: {visible(str(error), 160)}", _HINT) from error
+    return Submission(report=report, never_regress=carried.never_regress, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def judge(
+    candidate: bytes,
+    *,
+    baseline: bytes | None,
+    stable: bytes | None,
+    tolerance_pp: int | None = None,
+    never_regress: Mapping[str, bool] | None = None,
+) -> Decision:
+    """Decide on a candidate's report; whatever the bytes hold, this answers and never raises.
+
+    Args:
+        candidate: its report.
+        baseline: the committed baseline; None where there is none, which is an error.
+        stable: the report of the entry now stable; None where nothing is in production.
+        tolerance_pp: percentage points a bucket may lose, for both comparisons; None takes the baseline's.
+        never_regress: item id → still right, evaluated just now; None takes what the report carries.
+    """
+    try:
+        submitted = read_submission(candidate)
+        base = read_baseline(baseline) if baseline is not None else None
+        before = read_submission(stable, what="the stable entry's report").report if stable is not None else None
+    except BadInput as error:
+        return failed_closed(error.message)
+    if base is None:
+        return failed_closed("there is no baseline to compare with")
+    answers = submitted.never_regress if never_regress is None else never_regress
+    tolerance = base.tolerance_pp if tolerance_pp is None else tolerance_pp
+    against_baseline = gate(submitted.report, base, tolerance_pp=tolerance, never_regress=answers)
+    against_stable = gate(submitted.report, before, tolerance_pp=tolerance) if before is not None else None
+    return combine(against_baseline, against_stable)
+
+
+def as_json(decision: Decision) -> dict[str, Any]:
+    """The shape of ``spine gate --json``: raw names, every row, and each comparison by itself."""
+    made: dict[str, Any] = msgspec.to_builtins(decision)
+    first = made["compared"][0] if made["compared"] else {}
+    shared = ("tolerance_pp", "total", "false_accept", "anchor", "never_regress", "pooled_p")
+    return {**made, **{name: first.get(name) for name in shared}}
+
+
+class Stable(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry now in production, and the bytes of its report."""
+
+    entry_sha: str
+    report: bytes
+
+
+def rival(sha: str, stable: Stable | None) -> bytes | None:
+    """The report a candidate has to hold its own against: the stable entry's, where that is another one.
+
+    An entry is not compared with itself, so that what is in production can be evaluated on a new eval set.
+    """
+    return stable.report if stable is not None and stable.entry_sha != sha else None

@@ -1,0 +1,100 @@
+"""An evaluation report, ``spine.eval/1``: raw counts in buckets that the workload named.
+
+It does not know how a report was made, nor what any bucket means.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from modelspine.canonical_json import parse_json
+from modelspine.errors import BadInput
+from modelspine.text import visible
+
+SCHEMA = "spine.eval/1"
+
+
+class Count(msgspec.Struct, frozen=True):
+    """``k`` right answers of ``n``."""
+
+    k: int
+    n: int
+
+    @property
+    def ratio(self) -> float | None:
+        """k/n, or None where nothing was counted."""
+        return self.k / self.n if self.n else None
+
+
+class EvalSet(msgspec.Struct, frozen=True, kw_only=True):
+    """The frozen set of items the report speaks about."""
+
+    path: str
+    dvc_hash: str
+    sha256: str
+    n: int
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """One item that was answered wrongly, and the buckets it counts in."""
+
+    id: str
+    buckets: tuple[str, ...]
+
+
+class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report; whatever ``views`` holds reads as an attribute too."""
+
+    schema: str
+    eval_set: EvalSet
+    decoding: Any
+    total: Count
+    buckets: dict[str, Count]
+    false_accept: Count | None = None
+    entry_sha: str | None = None
+    failed: tuple[Failed, ...] = ()
+    answers_sha256: str | None = None
+    code: dict[str, Any] = {}
+    views: dict[str, Any] = {}
+    runtime: dict[str, Any] = {}
+
+    _reserved: ClassVar[str] = "_"
+
+    def __getattr__(self, name: str) -> Any:
+        """A view the workload put into the report, such as ``conjugation_accuracy_by_verb``."""
+        if not name.startswith(self._reserved) and name in self.views:
+            return self.views[name]
+        raise AttributeError(f"this report has no {name!r}; its views are {', '.join(sorted(self.views)) or 'none'}")
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of all items answered right."""
+        return self.total.ratio
+
+
+def read_report(raw: bytes, *, what: str = "the report") -> EvalReport:
+    """Decode a report strictly; ``what`` names it in messages.
+
+    Raises:
+        BadInput: it is not strict JSON, repeats a key, lacks a field, has one of the wrong kind or another schema.
+    """
+    return convert_report(parse_json(raw, what=what), what=what)
+
+
+def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
+    """A report from JSON that was parsed already.
+
+    Raises:
+        BadInput: see ``read_report``.
+    """
+    if isinstance(data, dict) and data.get("schema") != SCHEMA:
+        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {SCHEMA!r}", _HINT)
+    try:
+        return msgspec.convert(data, EvalReport)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadInput(f"{what} is not a {SCHEMA} report: {visible(str(error), 160)}", _HINT) from error
+
+
+_HINT = "evaluate the entry again to make a new one"

@@ -1,0 +1,258 @@
+"""The gate's rule: a candidate's counts against the baseline's and the stable entry's, decided in integers.
+
+A bucket is blocked when it loses more than the tolerance, exactly; whatever keeps two reports from being compared
+(``unfit``) is an error and never a pass. Statistics stand beside each row and decide nothing. It does not know
+how a report was made, what a bucket means, or who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from modelspine.canonical_json import canonical
+from modelspine.gate.baseline import TOLERANCE_PP, Anchor, Baseline
+from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.gate.flips import Flips, FlipTable
+from modelspine.gate.reasons import few, reasons, told, warnings
+from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, delta, over
+from modelspine.stats import SIGNIFICANT, holm, wilson
+from modelspine.text import visible
+
+MakeRow = Callable[[Count, Count, Flips | None, float | None], Row]
+Side = Baseline | EvalReport
+
+
+def gate(
+    candidate: EvalReport,
+    against: Side,
+    *,
+    tolerance_pp: int | None = None,
+    never_regress: Mapping[str, bool] | None = None,
+) -> GateResult:
+    """Compare a candidate with the baseline, or with the report of the entry now stable.
+
+    Args:
+        candidate: its report.
+        against: the other side. Anchor and never-regress items count where it is a baseline.
+        tolerance_pp: percentage points a bucket may lose; None takes the baseline's.
+        never_regress: item id → whether the candidate still gets it right.
+    """
+    baseline = against if isinstance(against, Baseline) else None
+    if tolerance_pp is None:
+        tolerance_pp = baseline.tolerance_pp if baseline else TOLERANCE_PP
+    label: Against = "baseline" if baseline else "stable"
+    faults = unfit(candidate, against)
+    if not 0 <= tolerance_pp <= 100:
+        faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
+    if baseline:
+        faults += unanswered(baseline, never_regress) + _unfit_anchor(baseline.anchor)
+    if faults:
+        return GateResult(
+            against=label, entry_sha=against.entry_sha, result="error", reasons=few(faults), tolerance_pp=tolerance_pp
+        )
+    return _compared(candidate, against, label, tolerance_pp, never_regress or {})
+
+
+def combine(baseline: GateResult | None, stable: GateResult | None) -> Decision:
+    """A candidate passes where it passes every comparison; without a baseline there is nothing to pass.
+
+    Args:
+        baseline: the comparison with the committed baseline; None where there is none, which is an error.
+        stable: the comparison with the stable entry's report; None where nothing is in production.
+    """
+    if baseline is None:
+        return failed_closed("there is no baseline to compare with")
+    compared = (baseline,) if stable is None else (baseline, stable)
+    results = {each.result for each in compared}
+    result: Result = "error" if "error" in results else "fail" if "fail" in results else "pass"
+    rows = {} if result == "error" else dict(baseline.buckets)
+    for name, row in stable.buckets.items() if stable and rows else ():
+        mine = rows[name]
+        if (row.blocked, row.warn) > (mine.blocked, mine.warn):
+            rows[name] = row
+    return Decision(
+        result=result,
+        reasons=told({each.against: each.reasons for each in compared}),
+        warnings=told({each.against: each.warnings for each in compared}),
+        buckets=rows,
+        compared=compared,
+    )
+
+
+def failed_closed(reason: str) -> Decision:
+    """The decision where nothing could be compared."""
+    return Decision(result="error", reasons=(reason,))
+
+
+def _compared(
+    candidate: EvalReport, against: Side, label: Against, tolerance: int, answers: Mapping[str, bool]
+) -> GateResult:
+    row = _rows(label, tolerance)
+    flips = FlipTable(against, candidate)
+    pooled = flips.pooled()
+    anchor, kept = None, {}
+    if isinstance(against, Baseline):
+        anchor = _against_anchor(candidate.total, against.anchor, against.anchor_budget_pp)
+        kept = {item.id: answers[item.id] is True for item in against.never_regress}
+    made = GateResult(
+        against=label,
+        entry_sha=against.entry_sha,
+        result="error",  # until the rows were looked at
+        reasons=(),
+        tolerance_pp=tolerance,
+        buckets=_buckets(candidate, against, flips, row),
+        total=_total(row(against.total, candidate.total, pooled, None)),
+        false_accept=_accepts(candidate.false_accept, against.false_accept, row, tolerance),
+        anchor=anchor,
+        never_regress=kept,
+        pooled_p=pooled.p if pooled else None,
+    )
+    return msgspec.structs.replace(
+        made,
+        result="fail" if _is_blocked(made) else "pass",
+        reasons=few(reasons(made)),
+        warnings=few(warnings(made)),
+    )
+
+
+def _is_blocked(made: GateResult) -> bool:
+    marks = [made.false_accept, made.anchor, *made.buckets.values()]
+    return any(mark is not None and mark.blocked for mark in marks) or not all(made.never_regress.values())
+
+
+def _buckets(candidate: EvalReport, against: Side, flips: FlipTable, row: MakeRow) -> dict[str, Row]:
+    pairs = {name: (against.buckets[name], candidate.buckets[name]) for name in sorted(against.buckets)}
+    moved = {name: flips.of(name, *pair) for name, pair in pairs.items()}
+    adjusted = holm({name: each.p for name, each in moved.items() if each is not None})
+    return {name: row(*pair, moved[name], adjusted.get(name)) for name, pair in pairs.items()}
+
+
+def _total(row: Row) -> Row:
+    """The rule speaks of buckets: the total is shown, and warned about, but blocks through the anchor alone."""
+    unlikely = row.mcnemar_p is not None and row.mcnemar_p < SIGNIFICANT
+    return msgspec.structs.replace(row, blocked=False, warn=row.blocked or (row.cand.k < row.base.k and unlikely))
+
+
+def _accepts(cand: Count | None, base: Count | None, row: MakeRow, tolerance: int) -> Row | None:
+    """Wrong texts passed as right: here it is rising that blocks."""
+    if cand is None or base is None:
+        return None
+    return msgspec.structs.replace(row(base, cand, None, None), blocked=over(cand, base, tolerance))
+
+
+def _rows(label: Against, tolerance: int) -> MakeRow:
+    def row(base: Count, cand: Count, flips: Flips | None, holm_p: float | None) -> Row:
+        blocked = over(base, cand, tolerance)
+        return Row(
+            base=base,
+            cand=cand,
+            delta_pp=delta(base, cand),
+            blocked=blocked,
+            against=label,
+            tolerance_items=tolerance * base.n // 100,
+            flip_pp=100 / base.n,
+            wilson=wilson(cand.k, cand.n),
+            flips_lost=flips.lost if flips else None,
+            flips_gained=flips.gained if flips else None,
+            mcnemar_p=flips.p if flips else None,
+            holm_p=holm_p,
+            warn=not blocked and cand.k < base.k and holm_p is not None and holm_p < SIGNIFICANT,
+        )
+
+    return row
+
+
+def _unfit_anchor(anchor: Anchor | None) -> list[str]:
+    if anchor is None or 0 <= anchor.total.k <= anchor.total.n != 0:
+        return []
+    return [f"the anchor has k = {anchor.total.k} of n = {anchor.total.n}"]
+
+
+def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> AnchorRow | None:
+    if anchor is None:
+        return None
+    return AnchorRow(
+        entry_sha=anchor.entry_sha,
+        base=anchor.total,
+        cand=total,
+        delta_pp=delta(anchor.total, total),
+        budget_pp=budget_pp,
+        blocked=over(anchor.total, total, budget_pp),
+    )
+
+
+def unfit(candidate: EvalReport, against: Side) -> list[str]:
+    """Every reason why the candidate cannot be compared with the other side; empty where it can."""
+    return [
+        *_sets(candidate, against),
+        *_broken("the candidate", candidate),
+        *_broken("the other side", against),
+        *_uneven(candidate, against),
+    ]
+
+
+def unanswered(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
+    """The never-regress items nobody evaluated."""
+    missing = [item.id for item in baseline.never_regress if item.id not in (results or {})]
+    return [f"never_regress item “{visible(name, 60)}” was not evaluated" for name in missing]
+
+
+def _sets(candidate: EvalReport, against: Side) -> Iterator[str]:
+    one, two = candidate.eval_set, against.eval_set
+    for name, mine, other in (
+        ("sha256", one.sha256, two.sha256),
+        ("dvc_hash", one.dvc_hash, two.dvc_hash),
+        ("n", one.n, two.n),
+    ):
+        if mine != other:
+            yield f"the eval sets differ: {name} {visible(str(mine), 70)} here, {visible(str(other), 70)} there"
+    if not one.sha256:
+        yield "the eval set has no sha256"
+    try:
+        same = canonical(candidate.decoding) == canonical(against.decoding)
+    except (ValueError, RecursionError):
+        yield "the decoding is not a value that can be compared"
+    else:
+        if not same:
+            yield "the decoding differs: the two did not answer under the same settings"
+
+
+def _broken(who: str, side: Side) -> Iterator[str]:
+    if not side.buckets:
+        yield f"{who} has no buckets"
+    for where, count in _counts(side):
+        if count.n <= 0:
+            yield f"{who} counted nothing in {where}: n = {count.n}"
+        elif not 0 <= count.k <= count.n:
+            yield f"{who} has k = {count.k} of n = {count.n} in {where}"
+
+
+def _uneven(candidate: EvalReport, against: Side) -> Iterator[str]:
+    for name in sorted(against.buckets.keys() - candidate.buckets.keys()):
+        yield f"the candidate has no {_bucket(name)}"
+    for name in sorted(candidate.buckets.keys() - against.buckets.keys()):
+        yield f"the candidate has a {_bucket(name)} that there is nothing to compare with"
+    pairs = [("the total", candidate.total, against.total)]
+    if candidate.false_accept is not None and against.false_accept is not None:
+        pairs.append(("the false accepts", candidate.false_accept, against.false_accept))
+    elif candidate.false_accept is not against.false_accept:
+        yield "only one of the two counted false accepts"
+    shared = sorted(candidate.buckets.keys() & against.buckets.keys())
+    pairs += [(_bucket(name), candidate.buckets[name], against.buckets[name]) for name in shared]
+    for where, mine, other in pairs:
+        if mine.n != other.n:
+            yield f"n differs in {where}: {mine.n} here, {other.n} there"
+
+
+def _counts(side: Side) -> Iterator[tuple[str, Count]]:
+    yield "the total", side.total
+    if side.false_accept is not None:
+        yield "the false accepts", side.false_accept
+    for name, count in side.buckets.items():
+        yield _bucket(name), count
+
+
+def _bucket(name: str) -> str:
+    return f"bucket “{visible(name, 80)}”"

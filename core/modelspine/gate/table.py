@@ -1,0 +1,183 @@
+"""A decision as a table: aligned plain text, or Markdown for a job summary. Blocked rows come first.
+
+Bucket names and item ids come from a report and are hostile: they are made visible, and in Markdown nothing in
+them can open markup, end a cell or notify anybody. It does not colour and does not print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from modelspine.gate.reasons import signed
+from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
+from modelspine.text import cell_width, visible
+
+HEAD = ("", "bucket", "before", "now", "Δ pp", "may lose", "lost", "gained", "95 % of now", "p", "against")
+RIGHT = frozenset({"before", "now", "Δ pp", "may lose", "lost", "gained", "p"})
+SIGNS = {"pass": "✔", "fail": "✖", "error": "‼"}
+_MARKS = {"blocked": "✖", "warn": "!", "ok": "✔"}
+_ORDER = ("blocked", "warn", "ok")
+_PLAIN = re.compile(r"[A-Za-z0-9_./ :=+-]*[A-Za-z0-9][A-Za-z0-9_./ :=+-]*")
+_IDS = 8
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of the table: how it stands, and its cells in the order of ``HEAD``, safe to show."""
+
+    state: Literal["blocked", "warn", "ok"]
+    cells: tuple[str, ...]
+    still: bool = False
+    """True of a bucket in which no item changed."""
+
+
+def table(decision: Decision) -> list[Line]:
+    """Every line: blocked ones first, then warned ones, the largest loss on top; false accepts and totals with them."""
+    rows = [(name, row) for name, row in decision.buckets.items()]
+    listed = [_bucket(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
+    for each in decision.compared:
+        listed += _extra(each)
+    return sorted(listed, key=lambda line: _ORDER.index(line.state))
+
+
+def lines(decision: Decision, *, limit: int | None = None, still: bool = True) -> list[str]:
+    """The decision as plain text: the result, why, what deserves a look, and the aligned table.
+
+    ``limit`` keeps that many lines of the table and says how many more there are; without ``still`` the buckets in
+    which no item changed are only counted.
+    """
+    head = f"{SIGNS[decision.result]} gate: {decision.result}"
+    told = [head, *(f"  ✖ {reason}" for reason in decision.reasons), *(f"  ! {each}" for each in decision.warnings)]
+    listed = table(decision)
+    if not listed:
+        return told
+    moved = [line for line in listed if still or not line.still]
+    kept = moved[:limit] if limit is not None else moved
+    cells = [HEAD, *(line.cells for line in kept)]
+    widths = [max(cell_width(row[column]) for row in cells) for column in range(len(HEAD))]
+    told += ["", *(_aligned(row, widths) for row in cells)]
+    if len(kept) < len(moved):
+        told.append(_more(moved[len(kept) :]))
+    if len(moved) < len(listed):
+        told.append(f"✔  {len(listed) - len(moved):,} more buckets, in which no item changed")
+    return told + _flipped(decision)
+
+
+def markdown(decision: Decision, *, limit: int | None = 300) -> str:
+    """The decision as GitHub Markdown; a job summary has a size limit, so the table keeps ``limit`` lines."""
+    told = [f"### {SIGNS[decision.result]} Gate: {decision.result}", ""]
+    told += [f"- ✖ {_inert(reason)}" for reason in decision.reasons]
+    told += [f"- ! {_inert(warning)}" for warning in decision.warnings]
+    listed = table(decision)
+    if listed:
+        kept = listed[:limit] if limit is not None else listed
+        rule = ["---:" if name in RIGHT else ":---" for name in HEAD]
+        told += ["", f"| {' | '.join(HEAD)} |", f"| {' | '.join(rule)} |"]
+        for line in kept:
+            mark, name, *rest = line.cells
+            told.append(f"| {mark} | {_code(name)} | {' | '.join(rest)} |")
+        if len(kept) < len(listed):
+            told += ["", _more(listed[len(kept) :])]
+        told += ["", *(f"- {_inert(flip)}" for flip in _flipped(decision))]
+    return "\n".join(told).rstrip() + "\n"
+
+
+def _extra(compared: GateResult) -> list[Line]:
+    found = []
+    if compared.total is not None:
+        found.append(_line("total", compared.total))
+    if compared.false_accept is not None:
+        found.append(_line("false accepts", compared.false_accept))
+    if compared.anchor is not None:
+        found.append(_anchored(compared.anchor))
+    for item, kept in compared.never_regress.items():
+        state: Literal["blocked", "ok"] = "ok" if kept else "blocked"
+        word = "right" if kept else "wrong"
+        cells = (_MARKS[state], f"never: {visible(item, 53)}", "right", word, "", "", "", "", "", "", compared.against)
+        found.append(Line(state, cells))
+    return found
+
+
+def _bucket(name: str, row: Row) -> Line:
+    """A bucket's line; where flips are not known, equal counts may still hide some."""
+    line = _line(name, row)
+    still = line.state == "ok" and row.base == row.cand and row.flips_lost == () == row.flips_gained
+    return msgspec.structs.replace(line, still=still)
+
+
+def _line(name: str, row: Row) -> Line:
+    state: Literal["blocked", "warn", "ok"] = "blocked" if row.blocked else "warn" if row.warn else "ok"
+    low, high = row.wilson
+    p = row.mcnemar_p if row.holm_p is None else row.holm_p
+    cells = (
+        _MARKS[state],
+        _named(name),
+        f"{row.base.k:,}/{row.base.n:,}",
+        f"{row.cand.k:,}/{row.cand.n:,}",
+        signed(row.delta_pp),
+        f"{row.tolerance_items:,}",
+        "–" if row.flips_lost is None else f"{len(row.flips_lost):,}",
+        "–" if row.flips_gained is None else f"{len(row.flips_gained):,}",
+        f"{100 * low:.1f} … {100 * high:.1f}",
+        "–" if p is None else f"{p:.2g}",
+        row.against,
+    )
+    return Line(state, cells)
+
+
+def _named(name: str) -> str:
+    return visible(name, 60) if name.strip() else f"“{visible(name, 58)}”"
+
+
+def _anchored(row: AnchorRow) -> Line:
+    state: Literal["blocked", "ok"] = "blocked" if row.blocked else "ok"
+    before, now = (f"{count.k:,}/{count.n:,}" for count in (row.base, row.cand))
+    return Line(
+        state, (_MARKS[state], "total", before, now, signed(row.delta_pp), f"{row.budget_pp} pp", *[""] * 4, "anchor")
+    )
+
+
+def _flipped(decision: Decision) -> list[str]:
+    """The items lost in each blocked or warned bucket, by id."""
+    found = []
+    for name, row in decision.buckets.items():
+        if (row.blocked or row.warn) and row.flips_lost:
+            some = ", ".join(visible(item, 40) for item in row.flips_lost[:_IDS])
+            more = len(row.flips_lost) - _IDS
+            found.append(f"lost in {_named(name)}: {some}{f' and {more:,} more' if more > 0 else ''}")
+    return found[:_IDS]
+
+
+def _more(left: Sequence[Line]) -> str:
+    blocked = sum(line.state == "blocked" for line in left)
+    return f"… and {len(left):,} more lines, {blocked:,} of them blocked"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    parts = []
+    for name, cell, width in zip(HEAD, cells, widths, strict=True):
+        space = " " * (width - cell_width(cell))
+        parts.append(space + cell if name in RIGHT else cell + space)
+    return "  ".join(parts).rstrip()
+
+
+def _code(text: str) -> str:
+    """A name as code, where nothing in it is markup, a link or a mention."""
+    return f"`{text}`" if _PLAIN.fullmatch(text) else f"<code>{_entities(text)}</code>"
+
+
+def _inert(text: str) -> str:
+    """A sentence with foreign names in it: plain words stay, everything that could be markup is an entity."""
+    return "".join(f"<code>{_entities(word)}</code>" if _odd(word) else word for word in re.split(r"(\s+)", text))
+
+
+def _odd(word: str) -> bool:
+    """True where markup, a link or a mention could begin; an underscore within a word cannot begin any."""
+    return re.search(r"[@#`*<>&|\\\[\]~!$^{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|www\.", word) is not None
+
+
+def _entities(text: str) -> str:
+    return "".join(c if c.isalnum() or ord(c) > 0x7F or c in " /.,-" else f"&#{ord(c)};" for c in text)

@@ -1,0 +1,149 @@
+"""The header of one safetensors file, read so strictly that a file has one meaning.
+
+Stricter than the format's own readers, which accept unknown fields, repeated names and a leading space: what
+is accepted here, they accept too. It does not read tensor data and does not know what a bundle is.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Any, NoReturn
+
+import msgspec
+
+from modelspine.canonical_json import parse_json
+from modelspine.errors import BundleRefused
+from modelspine.text import visible
+
+PREFIX = 8
+MAX_HEADER = 2**20
+MAX_TENSORS = 4096
+BITS = {
+    "BOOL": 8,
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
+    "I16": 16,
+    "U16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "I32": 32,
+    "U32": 32,
+    "F32": 32,
+    "C64": 64,
+    "F64": 64,
+    "I64": 64,
+    "U64": 64,
+}
+"""Bits an element of each dtype takes; the names are safetensors' own."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.]{1,128}", re.ASCII)
+_FIELDS = {"dtype", "shape", "data_offsets"}
+_MAX_BITS = 2**64 - 1
+_HINT = "save the tensors again with the safetensors library; names may use A-Z a-z 0-9 _ . only"
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """Where one tensor lies: ``begin`` counts from the end of the header, ``size`` is in bytes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    size: int
+
+
+def header_length(prefix: bytes, file_size: int, *, what: str) -> int:
+    """How long the header is that the file's first eight bytes announce.
+
+    Raises:
+        BundleRefused: the file is shorter than that, or the header over 1 MiB.
+
+    """
+    if len(prefix) < PREFIX:
+        _refuse(what, "is shorter than the 8 bytes that give its header's length")
+    length: int = struct.unpack("<Q", prefix)[0]
+    if length > MAX_HEADER:
+        _refuse(what, f"announces a header of {length:,} bytes, over 1 MiB")
+    if length > file_size - PREFIX:
+        _refuse(what, f"announces a header of {length:,} bytes, but ends before it does")
+    return length
+
+
+def parse_header(raw: bytes, data_size: int, *, what: str) -> tuple[Slot, ...]:
+    """The tensors a header describes, in the order of their data, which they cover without hole or overlap.
+
+    Raises:
+        BundleRefused: the header breaks any rule of bundle/1; the message names the file and the tensor.
+
+    """
+    if raw[:1] != b"{":
+        _refuse(what, "has a header that does not start with “{”")
+    header = parse_json(raw, what=f"the header of {what}", error=BundleRefused)
+    _check_metadata(header.pop("__metadata__", {}), what)
+    if len(header) > MAX_TENSORS:
+        _refuse(what, f"holds {len(header):,} tensors, over {MAX_TENSORS:,}")
+    slots = sorted((_slot(name, entry, what) for name, entry in header.items()), key=lambda s: (s.begin, s.size))
+    end = 0
+    for slot in slots:
+        if slot.begin != end:
+            kind = "a hole before" if slot.begin > end else "an overlap at"
+            _refuse(what, f"has {kind} tensor {slot.name}: data to {end}, next from {slot.begin}")
+        end += slot.size
+    if end > data_size:
+        _refuse(what, f"is cut short: its tensors take {end:,} bytes, it has {data_size:,}")
+    if end < data_size:
+        _refuse(what, f"has {data_size - end:,} trailing bytes that belong to no tensor")
+    return tuple(slots)
+
+
+def _refuse(what: str, reason: str) -> NoReturn:
+    raise BundleRefused(f"{visible(what, 120)} {reason}", _HINT)
+
+
+def _check_metadata(metadata: Any, what: str) -> None:
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        _refuse(what, "has a __metadata__ that is not a map of strings")
+
+
+def _slot(name: str, entry: Any, what: str) -> Slot:
+    if not _NAME.fullmatch(name):
+        _refuse(what, f"has a tensor named “{visible(name, 60)}”, outside [A-Za-z0-9_.]{{1,128}}")
+    if not isinstance(entry, dict) or set(entry) != _FIELDS:
+        fields = ", ".join(sorted(visible(key, 40) for key in entry)[:5]) if isinstance(entry, dict) else "no object"
+        _refuse(what, f"describes tensor {name} by {fields or 'nothing'}; it must be dtype, shape, data_offsets alone")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in BITS:
+        _refuse(what, f"gives tensor {name} the unknown dtype {visible(str(dtype), 40)}")
+    if not _naturals(shape):
+        _refuse(what, f"gives tensor {name} a shape that is not a list of whole numbers from 0")
+    if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        _refuse(what, f"gives tensor {name} data_offsets that are not [begin, end]")
+    begin, end = offsets
+    if _bits(name, dtype, shape, what) != 8 * (end - begin):
+        _refuse(what, f"gives tensor {name} {end - begin:,} bytes, which is not the size of its shape and dtype")
+    return Slot(name, dtype, tuple(shape), begin, end - begin)
+
+
+def _naturals(value: Any) -> bool:
+    """Whether ``value`` is a list of integers from 0; booleans and floats are not integers here."""
+    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
+
+
+def _bits(name: str, dtype: str, shape: list[int], what: str) -> int:
+    """The tensor's size in bits, multiplied out as a 64-bit reader does, so that none of them overflows."""
+    bits = BITS[dtype]
+    count = 1
+    for dim in shape:
+        count *= dim
+        if count * bits > _MAX_BITS:
+            _refuse(what, f"gives tensor {name} a shape beyond 2^64 bits")
+    return count * bits

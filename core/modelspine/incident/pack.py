@@ -1,0 +1,201 @@
+"""One incident as a zip that a stranger can check: the walk, and every byte that its claims hang on.
+
+It holds the ledger's own lines up to its newest event, the evidence they name about the entries concerned, the
+verdicts with their signatures as files, the matching corpus rows, and ``verify.py``, which needs Python alone.
+Where the text policy keeps no text, none of the learner's goes in. It does not know how a walk is made or drawn.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from miniobserve.traces import Trace
+from modelspine.attestation.dsse import Envelope, pae
+from modelspine.attestation.keys import SCHEMA as TRUST
+from modelspine.attestation.keys import from_base64, read_trust
+from modelspine.errors import BadInput, Refused, SpineError, UnknownRef
+from modelspine.files import OWNER, replacing
+from modelspine.incident.finding import Finding
+from modelspine.incident.walk import Walk
+from modelspine.ledger.state import State
+from modelspine.ledger.store import GENESIS, Event
+from modelspine.project import Project
+from modelspine.registry.entries import manifest_corpora
+from modelspine.text import visible
+
+SCHEMA = "spine.pack/1"
+WHOLE = 20_000
+"""A ledger of up to so many events goes in whole; a longer one from the first event that matters."""
+_ROWS = 200
+"""Matching corpus rows that are quoted; all of them are counted."""
+_TIME = (1980, 1, 1, 0, 0, 0)
+_DER = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 bytes of an Ed25519 key in a public key's DER."""
+
+
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack that was written."""
+
+    path: str
+    files: int
+    size: int
+    sums_sha256: str
+    """SHA-256 of its list of digests; the verifier prints the same."""
+    ledger: str
+
+
+def without_text(trace: Trace) -> Trace:
+    """A trace without the learner's words, and without the learner."""
+    where = trace.assignment
+    unit = msgspec.structs.replace(where, unit=None) if where.sticky else where
+    return msgspec.structs.replace(trace, sentence=None, correction=None, error="", assignment=unit)
+
+
+def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
+    """Write the pack of a walk; ``page`` is the walk as Markdown. A file of that name gives way at the end.
+
+    The walk is taken as it is: under a text policy that keeps no text, walk ``without_text(trace)``.
+
+    Raises:
+        Refused: the walk holds text that the policy does not keep.
+        Damaged: a piece of evidence does not have its digest.
+    """
+    policy = project.settings.text_policy
+    if policy != "full" and walk.trace.sentence is not None:
+        raise Refused(f"the text policy is {policy}, and this walk holds a sentence", "walk it without its text")
+    state = project.registry.state()
+    entries = list(dict.fromkeys(_entries(walk, state)))
+    events = project.registry.events()
+    lines, first = _lines(project, walk, events, entries)
+    head = events[-1]
+    about = {
+        "schema": SCHEMA,
+        "request_id": walk.request_id,
+        "entries": entries,
+        "text_policy": policy,
+        "ledger": f"{head.seq}:{head.hash}",
+        "from": first,
+        "before": events[first - 1].prev if events else GENESIS,
+    }
+    files = {
+        "verify.py": Path(__file__).with_name("pack_verifier.py").read_bytes(),
+        "pack.json": _json(about),
+        "ledger.jsonl": lines,
+        "trace.json": _json(walk.trace),
+        "walk.json": _json(walk),
+        "walk.md": page.encode(),
+        "corpus.json": _json(list(_corpora(project, walk))),
+        "trust.json": _trust(project),
+        **_evidence(project, state, entries),
+    }
+    files |= _signatures(files, [e for sha in entries if sha in state.entries for e in state.entries[sha].promoted])
+    sums = "".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(files.items())).encode()
+    files["SHA256SUMS"] = sums
+    return Packed(
+        path=str(path),
+        files=len(files),
+        size=_zip(files, path),
+        sums_sha256=hashlib.sha256(sums).hexdigest(),
+        ledger=f"{head.seq}:{head.hash}",
+    )
+
+
+def _entries(walk: Walk, state: State) -> Iterator[str]:
+    """The entry that answered, then the one to go back to, each with its parents."""
+    for start in (walk.trace.entry_sha, walk.answers[7].evidence.get("go_to")):
+        sha = start
+        while sha:
+            yield str(sha)
+            known = state.entries.get(str(sha))
+            sha = known.registered.body.get("parent") if known is not None else None
+
+
+def _lines(project: Project, walk: Walk, events: list[Event], entries: list[str]) -> tuple[bytes, int]:
+    """The ledger's lines as they are stored, and the seq of the first one that is in."""
+    first = 1
+    if len(events) > WHOLE:
+        named = [e.seq for e in events if e.seq == walk.trace.assignment.epoch or e.body.get("sha") in entries]
+        first = min(named, default=1)
+    lines = project.ledger.lines(first)[: len(events) - first + 1]  # what was appended meanwhile is not in
+    return b"".join(line + b"\n" for line in lines), first
+
+
+def _evidence(project: Project, state: State, entries: list[str]) -> dict[str, bytes]:
+    """What the ledger names about these entries, by digest."""
+    named: dict[str, None] = {}
+    for known in (state.entries[sha] for sha in entries if sha in state.entries):
+        for event in known.history:
+            if event.body.get("sha") == known.sha:
+                verdict = event.body.get("verdict") or {}
+                named |= dict.fromkeys(event.body.get("evidence", {}).values())
+                named |= {str(verdict["digest"]): None} if verdict.get("signed") else {}
+    return {f"evidence/{digest}": project.ledger.get(digest) for digest in named}
+
+
+def _signatures(files: Mapping[str, bytes], promoted: list[Event]) -> dict[str, bytes]:
+    """Of each signed verdict the three files ``openssl pkeyutl -verify`` takes."""
+    made: dict[str, bytes] = {}
+    trust = read_trust(files["trust.json"])
+    for verdict in (event.body.get("verdict") or {} for event in promoted):
+        raw = files.get(f"evidence/{verdict.get('digest')}")
+        if raw is None or not verdict.get("signed"):
+            continue
+        envelope = msgspec.json.decode(raw, type=Envelope)
+        key = trust.find(envelope.signatures[0].keyid)
+        der = _DER + from_base64(key.public) if key is not None else b""
+        name = f"signatures/{verdict['digest']}"
+        pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
+        made[f"{name}.pem"] = pem.encode()
+        made[f"{name}.pae"] = pae(envelope.payload_type, from_base64(envelope.payload))
+        made[f"{name}.sig"] = from_base64(envelope.signatures[0].sig)
+    return made
+
+
+def _trust(project: Project) -> bytes:
+    file = project.settings.trust
+    return file.read_bytes() if file.is_file() else _json({"schema": TRUST, "keys": []})
+
+
+def _corpora(project: Project, walk: Walk) -> Iterator[dict[str, Any]]:
+    """The matching rows of every corpus that answer 4 speaks of, each corpus hashed on the way."""
+    found: Finding = walk.answers[3]
+    pattern = found.evidence.get("pattern")
+    if pattern is None:
+        return
+    try:
+        own = [str(c.get("dvc_hash")) for c in manifest_corpora(project.registry.get(walk.trace.entry_sha))]
+    except UnknownRef:
+        own = []
+    others = [str(other["dvc_hash"]) for other in found.evidence.get("elsewhere", ())]
+    for dvc_hash in dict.fromkeys([*own, *others]):
+        about = {"dvc_hash": dvc_hash, "trained_on": dvc_hash in own}
+        try:
+            search = project.corpora.search(dvc_hash, pattern, limit=_ROWS)
+        except SpineError as error:
+            yield about | {"missing": error.message}
+            continue
+        yield about | {"path": project.corpora.resolve(dvc_hash).path, **msgspec.to_builtins(search)}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(msgspec.to_builtins(value), indent=1, ensure_ascii=True).encode() + b"\n"
+
+
+def _zip(files: Mapping[str, bytes], path: Path) -> int:
+    """Write the files into a zip whose bytes follow from theirs alone; returns its size."""
+    if not path.absolute().parent.is_dir():
+        raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
+    with replacing(path, mode=OWNER) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in sorted(files.items()):
+            info = zipfile.ZipInfo(name, _TIME)
+            info.external_attr, info.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, body)
+    return path.stat().st_size

@@ -1,0 +1,1 @@
+"""Backup, restore, export of closed days, and verification of every store."""

@@ -1,0 +1,141 @@
+"""One project: settings in, stores out, each opened when it is first asked for.
+
+It decides nothing; it wires. It does not know who asks, nor what is worked out from the stores.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from miniobserve.reader import TraceReader
+from miniobserve.traces import Trace
+from modelspine.errors import UnknownRef
+from modelspine.identity.bundle_cache import Cache
+from modelspine.ledger.store import Ledger, storage_errors
+from modelspine.registry.mlflow_runs import Artifacts
+from modelspine.registry.registry import Registry
+from modelspine.settings import Settings
+from modelspine.text import visible
+from modelspine.workload import Workload, load_workload
+
+if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
+    from modelspine.attestation.verdict import SignedVerdict
+    from modelspine.lineage.corpora import Corpora
+    from modelspine.lineage.walker import Walker
+    from modelspine.traffic.commands import Routing
+
+
+class Project:
+    """One project's stores. ``readonly`` refuses every write at the database connection itself."""
+
+    def __init__(self, settings: Settings, *, readonly: bool) -> None:
+        self.settings = settings
+        self.readonly = readonly
+        self._lock = threading.RLock()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger; there must be one (``spine init`` makes it)."""
+        return Ledger(self.settings.ledger, actor=self.settings.actor, readonly=self.readonly)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The verified bundles on this machine."""
+        return Cache(self.settings.cache)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """The MLflow store."""
+        return Artifacts(self.settings.mlflow, self.settings.artifacts, self.settings.home / "tmp")
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The entries, and what may be done to them."""
+        after = None
+        if self.settings.mirror is not None:
+            from modelspine.registry.mlflow_mirror import Mirror
+
+            after = Mirror(self.settings.mirror, self.settings.mlflow, self.settings.cache)
+        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env, after=after)
+
+    @cached_property
+    def routing(self) -> Routing:
+        """The verbs that move traffic."""
+        from modelspine.traffic.commands import Routing
+
+        return Routing(self.registry)
+
+    @cached_property
+    def corpora(self) -> Corpora:
+        """The corpora under DVC."""
+        from modelspine.lineage.corpora import Corpora
+
+        return Corpora(self.settings.root, self.settings.dvc_remote)
+
+    @cached_property
+    def lineage(self) -> Walker:
+        """Walks: ``lineage(ref)`` up, ``lineage.impact(corpus_hash, traces)`` down."""
+        from modelspine.lineage.walker import Walker
+
+        return Walker(self.registry, self.artifacts, self.corpora, self.settings.root)
+
+    @cached_property
+    def traces(self) -> TraceReader:
+        """The traces of the server; there must have been one."""
+        with storage_errors():
+            return TraceReader.open(self.settings.traces, self.settings.parquet)
+
+    @property
+    def workload(self) -> Workload:
+        """The workload the settings name."""
+        with self._lock:
+            return self._workload
+
+    @cached_property
+    def _workload(self) -> Workload:
+        return load_workload(self.settings.workload)
+
+    def trace(self, request_id: str) -> Trace:
+        """The trace of a request.
+
+        Raises:
+            UnknownRef: no trace has that id.
+        """
+        with storage_errors():
+            found = self.traces.get(request_id)
+        if found is None:
+            raise UnknownRef(
+                f"no trace has the id {visible(request_id, 80)!r}",
+                "find it by what was said: `spine traces list --text WORD --day YYYY-MM-DD`",
+            )
+        return found
+
+    def verdict(self, digest: str) -> SignedVerdict:
+        """A signed verdict that was promoted on, its signature checked now.
+
+        Raises:
+            Refused: no trusted key signed it.
+            Damaged: its bytes are not those it was promoted on.
+        """
+        from modelspine.attestation.trust import trust_of
+        from modelspine.attestation.verdict import read_verdict
+
+        return read_verdict(self.ledger.get(digest), trust_of(self.settings, self.registry.state().env))
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("ledger", "traces"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+
+    def __enter__(self) -> Self:
+        """The spine itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Close what was opened."""
+        self.close()

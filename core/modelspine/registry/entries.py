@@ -1,0 +1,179 @@
+"""Entries as they are shown: an event body going in, a flat row or the full detail coming out.
+
+It does not decide anything and does not know where evidence is kept; it is handed ``put`` and ``get``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from modelspine.canonical_json import parse_json
+from modelspine.errors import BundleRefused
+from modelspine.gate.eval_report import Count, EvalReport, read_report
+from modelspine.identity.bundle import Bundle, Tensor
+from modelspine.ledger.state import Known, State
+from modelspine.ledger.store import Event
+from modelspine.registry.promotion_record import Standing, standing
+from modelspine.text import short
+
+EVIDENCE = ("train_manifest", "corpus_manifest", "eval_report")
+"""Files beside a bundle's weights that are evidence and not identity, without ``.json``."""
+
+NAMED_CORPORA = 4
+"""Corpora that an entry's event has room for; where it names so many, its manifest may name more."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the registry."""
+
+    sha: str
+    semver: str | None
+    """The newest of ``semvers``."""
+    semvers: tuple[str, ...]
+    status: str
+    """pending | promoted | held | tombstoned."""
+    production: bool
+    arms: tuple[str, ...]
+    parent_sha: str | None
+    variant: str
+    accuracy: float | None
+    total: Count | None
+    false_accept: Count | None
+    corpora: tuple[str, ...]
+    """DVC hashes of what it was trained on, at most ``NAMED_CORPORA`` of them."""
+    run_id: str | None
+    size_bytes: int
+    registered_at: str
+    seq: int
+    verdict: Standing | None = None
+    """What its newest promotion stands on: signed | unsigned | overridden; None where it has none."""
+
+
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry with everything that is known about it."""
+
+    entry: Entry
+    manifest: dict[str, Any]
+    corpus_manifest: dict[str, Any]
+    eval_report: EvalReport | None
+    weights: str
+    config_digest: str
+    config: dict[str, Any]
+    tensors: tuple[Tensor, ...]
+    history: tuple[Event, ...]
+    """Every event that names it."""
+
+
+def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
+    """The body of the event that registers a bundle; its evidence is put away and named by digest.
+
+    Raises:
+        BundleRefused: the evidence is not JSON, or is about another entry.
+    """
+    manifest = _object(bundle, "train_manifest")
+    report = _report(bundle)
+    table = {"config": bundle.config_json, "tensors": [msgspec.to_builtins(t) for t in bundle.tensors]}
+    evidence = {name: put(bundle.evidence[f"{name}.json"]) for name in EVIDENCE if f"{name}.json" in bundle.evidence}
+    evidence["bundle"] = put(msgspec.json.encode(table))
+    body: dict[str, Any] = {
+        "sha": bundle.sha,
+        "weights": bundle.weights,
+        "config": bundle.config,
+        "parent": bundle.parent_sha,
+        "variant": str(bundle.config_json.get("variant", ""))[:40],
+        "run_id": run_id or _run_id(manifest),
+        "size": sum(file.size for file in bundle.files),
+        "evidence": evidence,
+        "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
+    }
+    if report is not None:
+        body["total"] = [report.total.k, report.total.n]
+        if report.false_accept is not None:
+            body["false_accept"] = [report.false_accept.k, report.false_accept.n]
+    return body
+
+
+def describe(known: Known, state: State) -> Entry:
+    """One entry as a row."""
+    get = known.registered.body.get
+    total, false_accept = get("total"), get("false_accept")
+    route = state.route
+    sha = known.sha
+    semvers = tuple(known.semvers)
+    return Entry(
+        sha=sha,
+        semver=semvers[-1] if semvers else None,
+        semvers=semvers,
+        status=known.status,
+        production=route is not None and route.stable.sha == sha,
+        arms=tuple([arm.name for arm in route.arms if arm.sha == sha]) if route is not None else (),
+        parent_sha=get("parent"),
+        variant=get("variant", ""),
+        accuracy=total[0] / total[1] if total and total[1] else None,
+        total=Count(*total) if total else None,
+        false_accept=Count(*false_accept) if false_accept else None,
+        corpora=tuple(get("corpora", ())),
+        run_id=get("run_id"),
+        size_bytes=get("size", 0),
+        registered_at=known.registered.at,
+        seq=known.registered.seq,
+        verdict=standing(known.promoted[-1]) if known.promoted else None,
+    )
+
+
+def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:
+    """One entry with its evidence, each piece re-hashed as it is read."""
+    body = known.registered.body
+    kept = {name: get(digest) for name, digest in body.get("evidence", {}).items()}
+    table = msgspec.json.decode(kept["bundle"]) if "bundle" in kept else {}
+    return Detail(
+        entry=describe(known, state),
+        manifest=msgspec.json.decode(kept.get("train_manifest", b"{}")),
+        corpus_manifest=msgspec.json.decode(kept.get("corpus_manifest", b"{}")),
+        eval_report=read_report(kept["eval_report"]) if "eval_report" in kept else None,
+        weights=body.get("weights", ""),
+        config_digest=body.get("config", ""),
+        config=table.get("config", {}),
+        tensors=tuple(msgspec.convert(t, Tensor) for t in table.get("tensors", ())),
+        history=tuple(known.history),
+    )
+
+
+def _report(bundle: Bundle) -> EvalReport | None:
+    raw = bundle.evidence.get("eval_report.json")
+    if raw is None:
+        return None
+    report = read_report(raw)
+    if report.entry_sha is not None and report.entry_sha != bundle.sha:
+        raise BundleRefused(
+            f"eval_report.json is about {short(report.entry_sha)}, and this bundle is {short(bundle.sha)}",
+            "evaluate this bundle, then register it",
+        )
+    return report
+
+
+def _object(bundle: Bundle, name: str) -> dict[str, Any]:
+    raw = bundle.evidence.get(f"{name}.json")
+    value = parse_json(raw, what=f"{name}.json") if raw is not None else {}
+    if not isinstance(value, dict):
+        raise BundleRefused(f"{name}.json is not a JSON object", "write it as an object")
+    return value
+
+
+def corpora_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The corpora a training manifest names."""
+    corpora = manifest.get("corpora")
+    return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
+
+
+def _run_id(manifest: dict[str, Any]) -> str | None:
+    run_id = manifest.get("mlflow_run_id")
+    return run_id[:64] if isinstance(run_id, str) else None
+
+
+def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
+    """The corpora that an entry's training manifest names."""
+    return corpora_of(detail.manifest)

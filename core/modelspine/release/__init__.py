@@ -1,0 +1,1 @@
+"""From a reviewed candidate to a promotion: evaluation, gate run, signed verdict."""

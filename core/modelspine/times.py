@@ -1,0 +1,55 @@
+"""Times as people type them, and as the ledger writes them: RFC 3339, UTC, six digits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from modelspine.errors import BadInput
+from modelspine.text import visible
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def moment(text: str) -> str:
+    """A time a person typed, as the ledger writes it; without a zone it is UTC, a bare day means its end.
+
+    Raises:
+        BadInput: it is not an ISO 8601 date or time.
+    """
+    try:
+        when = datetime.fromisoformat(text)
+        if len(text) <= len("2026-11-22"):
+            when += timedelta(days=1, microseconds=-1)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return when.astimezone(UTC).strftime(FORMAT)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(
+            f"{visible(text, 60)!r} is not a time", "write it as 2026-11-22, 2026-11-22T14:03 or 2026-11-22T14:03:11Z"
+        ) from error
+
+
+def of_ns(ns: int) -> str:
+    """A trace's time (UTC nanoseconds since 1970) as the ledger writes times."""
+    return (_EPOCH + timedelta(microseconds=ns // 1_000)).strftime(FORMAT)
+
+
+def nanoseconds(moment: datetime | str) -> int:
+    """A moment, or a ledger time, as traces write it; to the microsecond, which a float would not keep."""
+    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def after_ns(at: str) -> int:
+    """The first UTC nanosecond since 1970 behind a ledger time, as the bound below which traces count as of then."""
+    return nanoseconds(at) + 1_000
+
+
+def age(at: str, now: datetime) -> str:
+    """How long ago a ledger time was, in one unit: ``40 s``, ``12 min``, ``3 h``, ``6 d``."""
+    seconds = max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {name}"
+    return f"{int(seconds // 86_400)} d"

@@ -1,0 +1,1 @@
+"""Which arm answers whom, and what follows from the answers: rollouts, canaries, reports."""

@@ -1,0 +1,126 @@
+"""``spine cost``, and the page made of real traces that are committed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cli_world import World, check_refused, leave_trace, make_world, run
+from modelspine.cli.cost import markdown
+from modelspine.cost.format import money
+from modelspine.cost.meter import Spent
+from modelspine.cost.query import sampled
+from modelspine.spine import open_spine
+
+Capture = pytest.CaptureFixture[str]
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLE = ROOT / "data" / "samples" / "costs.jsonl"
+PAID = {"stages": {"decode": 0.72}, "cost": 1e-5, "rate_per_hour": 0.05, "input_tokens": 5, "output_tokens": 5}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    made = make_world(tmp_path_factory.mktemp("cost") / "project")
+    leave_trace(made.root, "req-paid-0001", "x y", "x y", **PAID)
+    more = PAID | {"stages": {"decode": 1.44}, "cost": 2e-5, "entry_sha": made.child}
+    leave_trace(made.root, "req-paid-0002", "x y", "x y", **more)
+    leave_trace(made.root, "req-paid-0003", "x y", "x y", started_ns=1_772_409_600_000_000_000, **PAID)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _there(world: World, echo: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world.root)
+
+
+def test_each_entry_has_its_figures(world: World, capsys: Capture) -> None:
+    silent, loud, child = run(capsys, "cost", "--json").json["entries"]
+    assert (silent["sha"], silent["requests"], silent["priced"]) == (world.silent, 3, 2)
+    assert silent["cost_per_1k"]["value"] == pytest.approx(1e-3)
+    assert silent["cpqu"] == pytest.approx(1e-3 / 0.8)
+    assert (loud["requests"], loud["cost"], loud["standing"]) == (0, None, None)
+    assert (child["cost_per_request"], child["cpqu"], child["total"]) == (2e-5, None, None)
+    human = run(capsys, "cost").out
+    for part in ("1 mUSD", "1.25 mUSD", "unknown", "1 of 3 requests have no price", "● frontier", "80/100 80.0 %"):
+        assert part in human
+
+
+def test_a_day(world: World, capsys: Capture) -> None:
+    made = run(capsys, "cost", "--day", "2026-03-02", "--json").json
+    assert (made["requests"], made["entries"][0]["cost"]) == (1, 1e-5)
+    hours = made["entries"][0]["amortised_per_1k"] * made["entries"][0]["tokens"] / 1000 / 0.05
+    assert hours == pytest.approx(24)
+
+
+def test_another_moment(world: World, capsys: Capture) -> None:
+    then = run(capsys, "cost", "--at", "2026-03-02T00:00:00Z", "--json").json
+    assert (then["requests"], then["entries"]) == (1, []), "no entry was registered by then"
+    with open_spine(world.root, readonly=True) as spine:
+        at = spine.registry.events()[1].at
+    then = run(capsys, "cost", "--at", at, "--json").json
+    assert [entry["sha"] for entry in then["entries"]] == [world.silent]
+    assert then["entries"][0]["requests"] == 1
+
+
+def test_a_page(world: World, capsys: Capture, tmp_path: Path) -> None:
+    done = run(capsys, "cost", "--md", str(tmp_path / "costs.md"))
+    assert done.code == 0
+    page = (tmp_path / "costs.md").read_text(encoding="utf-8")
+    assert "| `v0.1.0 " in page
+    assert len({line.count("|") for line in page.splitlines() if line.startswith("|")}) == 1
+    check_refused(run(capsys, "cost", "--md", str(tmp_path / "no" / "such.md")), 3)
+
+
+def test_a_hostile_name_draws_nothing(tmp_path: Path, capsys: Capture) -> None:
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    head = json.loads(lines[0])
+    head["of"] = "\x1b[31m`x`"
+    head["entries"][0] |= {"variant": "a|`b`\x1b]0;x\x07", "semver": "v1"}
+    (tmp_path / "bad.jsonl").write_text("\n".join([json.dumps(head), *lines[1:3]]), encoding="utf-8")
+    done = run(capsys, "cost", "--traces", str(tmp_path / "bad.jsonl"), "--md", str(tmp_path / "page.md"))
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "\x1b" not in done.out + page
+    assert "`a\\|´b´" in page
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}\n", '{"schema": "spine.cost-sample/2"}\n'])
+def test_a_file_that_is_no_sample(tmp_path: Path, capsys: Capture, text: str) -> None:
+    (tmp_path / "bad.jsonl").write_text(text)
+    check_refused(run(capsys, "cost", "--traces", str(tmp_path / "bad.jsonl")), 2)
+
+
+def test_costs_md_is_current() -> None:
+    """`python bench/costs.py` writes it from the sample; the sample's own time stands still."""
+    page = (ROOT / "docs" / "COSTS.md").read_text(encoding="utf-8")
+    assert page == "\n".join(markdown(sampled(SAMPLE))) + "\n"
+
+
+def test_the_sample_is_real_and_its_prices_are_its_seconds() -> None:
+    traces = [msgspec.json.decode(line, type=Spent) for line in SAMPLE.read_bytes().splitlines()[1:]]
+    assert len(traces) >= 100
+    for trace in traces:
+        assert trace.rate_per_hour is not None
+        assert trace.cost == pytest.approx(sum(trace.stages.values()) * trace.rate_per_hour / 3600, rel=1e-3)
+    made = sampled(SAMPLE)
+    assert any(cost.break_even is not None for cost in made.entries), "two entries that answered side by side"
+    assert not any(cost.shadow for cost in made.entries), "copies wait in no queue, so their price is another one"
+    assert all(cost.unexplained is not None and cost.unexplained < 1e-3 for cost in made.entries)
+    assert sum(cost.cost or 0 for cost in made.entries) == pytest.approx(sum(t.cost or 0 for t in traces), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "unknown"),
+        (0.0, "0 USD"),
+        (1.5, "1.5 USD"),
+        (-2e-6, "-2 µUSD"),
+        (999.9, "1,000 USD"),
+        (3e-10, "0.3 nUSD"),
+    ],
+)
+def test_money_has_its_unit(value: float | None, shown: str) -> None:
+    assert money(value, "USD") == shown

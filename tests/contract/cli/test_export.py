@@ -1,0 +1,162 @@
+"""``spine traces export``: a closed day leaves the live store, and every walk gives the answers it gave."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
+from modelspine.ledger.route import assign, of_copy
+from modelspine.spine import open_spine
+
+Capture = pytest.CaptureFixture[str]
+OLD = "req-six-months-ago"
+DAY_NS = 86_400_000_000_000
+AGO = 183 * DAY_NS
+
+
+def day_of(ns: int) -> str:
+    return datetime.fromtimestamp(ns // 10**9, UTC).date().isoformat()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, int]:
+    """The project, with requests of six months ago and of yesterday beside today's."""
+    world = make_world(tmp_path_factory.mktemp("export") / "project")
+    then = time.time_ns() - AGO
+    leave_trace(world.root, OLD, HOSTILE, HOSTILE, "dismissed", started_ns=then)
+    leave_trace(world.root, "req-yesterday", "went", "went", started_ns=time.time_ns() - DAY_NS)
+    return world, then
+
+
+@pytest.fixture
+def old_day(made: tuple[World, int], tmp_path: Path, echo: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    root = tmp_path / "copy"
+    shutil.copytree(made[0].root, root)
+    monkeypatch.chdir(root)
+    return day_of(made[1])
+
+
+def test_verify_reads_the_exported_days_again(capsys: Capture, old_day: str) -> None:
+    (day,) = run(capsys, "traces", "export", "--day", old_day, "--prune", "--json").json["days"]
+    file, other = Path(day["file"]), Path("other.parquet")
+    sound = run(capsys, "verify", "--json")
+    assert (sound.code, exports(sound.json)) == (0, (1, []))
+    said = f"rows: '1', sha256: '{day['sha256']}'"
+    changed = f"SELECT * REPLACE (replace(body, 'stable', 'canary') AS body) FROM '{file}'"
+    duckdb.sql(f"COPY ({changed}) TO '{other}' (FORMAT parquet, KV_METADATA {{{said}}})")
+    for bytes_ in (other.read_bytes(), file.read_bytes()[:-100]):
+        file.write_bytes(bytes_)
+        found = run(capsys, "verify", "--json")
+        (problem,) = exports(found.json)[1]
+        assert (found.code, old_day in problem) == (5, True)
+    file.unlink()
+    assert exports(run(capsys, "verify", "--json").json) == (
+        0,
+        [f"{old_day}: it left the live store, and its file is gone"],
+    )
+
+
+def exports(found: dict[str, Any]) -> tuple[int, list[str]]:
+    """How many exported days were checked, and what is wrong with them."""
+    (check,) = (check for check in found["checks"] if check["name"] == "exports")
+    return check["checked"], check["problems"]
+
+
+def test_a_request_of_six_months_ago_still_walks(capsys: Capture, old_day: str) -> None:
+    asked = (
+        ["incident", OLD, "--json"], ["incident", OLD], ["traces", "show", OLD, "--json"], ["traces", "show", OLD],
+        ["traces", "list", "--json"], ["traces", "list", "--day", old_day], ["traces", "list", "--limit", "1"],
+        ["traces", "list", "--outcome", "dismissed", "--json"], ["impact", "data/v1.jsonl", "--json"],
+    )  # fmt: skip
+    before = [run(capsys, *words) for words in asked]
+    assert before[0].code == 0
+    done = run(capsys, "traces", "export", "--day", old_day, "--prune", "--json")
+    (day,) = done.json["days"]
+    assert (day["day"], day["rows"], day["pruned"], day["written"]) == (old_day, 1, 1, True)
+    assert Path(day["file"]) == Path.cwd() / ".spine" / "parquet" / f"day={old_day}" / "traces.parquet"
+    assert [run(capsys, *words) for words in asked] == before
+    shutil.move(".spine/parquet", "elsewhere")
+    check_refused(run(capsys, "incident", OLD), 2)
+
+
+def test_a_closed_day_is_counted_as_it_was(capsys: Capture, old_day: str) -> None:
+    """Drift, cost and the comparison of arms say of a pruned day what they said while it was live."""
+    with open_spine(Path.cwd()) as spine:
+        spine.routing.shadow("v0.2.0", reason="what would it say?")
+        epoch = spine.registry.state().seq
+        route = spine.registry.route()
+    assert route is not None
+    given = assign(route, "learner-1", sticky=True)
+    arm = route.shadow
+    assert arm is not None
+    paid = {"stages": {"decode": 0.72}, "cost": 1e-5, "rate_per_hour": 0.05, "input_tokens": 5, "output_tokens": 5}
+    then = time.time_ns() - AGO
+    for number in range(9):
+        told = {"started_ns": then + number, "features": {"length": str(number % 3)}, "graded": number % 2 > 0}
+        one = f"req-closed-{number}"
+        leave_trace(Path.cwd(), one, "x", "x", "accepted" if number else None, assignment=given, **told, **paid)
+        told |= {"graded": True, "assignment": of_copy(given, arm), "shadow_of": one}
+        leave_trace(Path.cwd(), f"req-copied-{number}", "x", "x", **told, **paid)
+    asked = (
+        ["drift", "report", "--day", old_day, "--json"], ["cost", "--day", old_day, "--json"],
+        ["route", "report", "--epoch", str(epoch), "--json"],
+    )  # fmt: skip
+    everything = run(capsys, "cost", "--json").json
+    before = [run(capsys, *words).json for words in asked]
+    assert before[0]["window"]["n"] == 10
+    assert [before[1]["entries"][0][name] for name in ("priced", "shadow")] == [9, 9]
+    assert before[2]["arms"][0]["feedback"]["accepted"] == 8
+    assert {square["bucket"] for square in before[2]["shadow"]["buckets"]} == {"length=0", "length=1", "length=2"}
+    assert run(capsys, "traces", "export", "--prune", "--json").json["days"][0]["pruned"] == 19
+    after = [run(capsys, *words).json for words in asked]
+    assert before[1].pop("at") < after[1].pop("at")
+    assert (before[0].pop("created"), after[0].pop("created")) == (True, False), "the same day is the same report"
+    assert after == before
+    assert run(capsys, "cost", "--json").json["requests"] == everything["requests"]
+    with sqlite3.connect(".spine/traces.db") as store:
+        store.execute("DELETE FROM traces")
+    assert run(capsys, "drift", "report", "--json").json["day"] == day_of(time.time_ns() - DAY_NS), "the newest day"
+
+
+def test_every_closed_day_and_never_today(capsys: Capture, old_day: str) -> None:
+    done = run(capsys, "traces", "export")
+    assert done.code == 0
+    assert "\x1b" not in done.out
+    yesterday = day_of(time.time_ns() - DAY_NS)
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == [old_day, yesterday]
+    assert "as it was" in run(capsys, "traces", "export").out
+    today = datetime.now(UTC).date()
+    for words in (
+        ["--day", today.isoformat()], ["--day", (today + timedelta(1)).isoformat()],
+        ["--before", (today + timedelta(1)).isoformat()], ["--day", old_day, "--before", old_day],
+        ["--prune", "--out", "elsewhere"], ["--day", "yesterday"],
+    ):  # fmt: skip
+        check_refused(run(capsys, "traces", "export", *words), 2)
+    assert run(capsys, "traces", "export", "--before", old_day, "--json").json == {"days": []}
+    assert run(capsys, "traces", "export", "--day", "2001-01-01").out == "there is nothing to export\n"
+
+
+def test_another_folder_and_one_that_cannot_be_written(capsys: Capture, old_day: str) -> None:
+    done = run(capsys, "traces", "export", "--day", old_day, "--out", "backup/days", "--json")
+    assert Path(done.json["days"][0]["file"]).is_file()
+    assert not Path(".spine/parquet").exists()
+    Path("file").write_text("x")
+    check_refused(run(capsys, "traces", "export", "--out", "file/days"), 3)
+    info = json.loads(run(capsys, "info", "--json").out)
+    assert info["stores"]["parquet"]["state"] == "missing"
+
+
+def test_a_broken_day_is_damage(capsys: Capture, old_day: str) -> None:
+    run(capsys, "traces", "export", "--prune")
+    Path(f".spine/parquet/day={old_day}/traces.parquet").write_bytes(b"PAR1")
+    check_refused(run(capsys, "traces", "list"), 5)
+    check_refused(run(capsys, "traces", "export", "--day", old_day), 5)

@@ -1,0 +1,136 @@
+"""Help, the reference page and shell completion, all made from the parsers themselves."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import modelspine.cli.verbs as grammar
+from cli_world import check_refused, run
+from modelspine.cli.completion import words
+from modelspine.cli.help import leaves
+
+Capture = pytest.CaptureFixture[str]
+PAGE = Path(__file__).parents[3] / "docs" / "CLI.md"
+
+
+def every_command() -> list[list[str]]:
+    return [parser.prog.split()[1:] for _, parser in leaves(grammar.everything().parser)]
+
+
+@pytest.mark.parametrize("verb", every_command(), ids=" ".join)
+def test_every_help_is_useful(capsys: Capture, verb: list[str]) -> None:
+    done = run(capsys, *verb, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("usage: spine " + " ".join(verb))
+    if verb[0] in grammar.VERBS:
+        assert "\nexample:\n  " in done.out
+        assert f"spine {' '.join(verb)}" in done.out.split("\nexample:\n  ")[1]
+        assert run(capsys, "help", *verb).out == done.out
+
+
+def test_the_page_is_current(capsys: Capture) -> None:
+    assert PAGE.read_text(encoding="utf-8") == run(capsys, "help", "--markdown").out, (
+        "docs/CLI.md is stale: spine help --markdown > docs/CLI.md"
+    )
+    assert "%%" not in PAGE.read_text(encoding="utf-8"), "argparse halves them, a page has to as well"
+
+
+def test_the_page_lists_every_command_and_no_other() -> None:
+    table = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `spine ")]
+    listed = [line.removeprefix("| `").split("`")[0].split() for line in table]
+    for command, line in zip(every_command(), listed, strict=True):
+        assert line[1 : 1 + len(command)] == command
+
+
+def test_the_page_shows_what_help_prints_not_how_argparse_spells_it() -> None:
+    assert "50% (half)" in PAGE.read_text(encoding="utf-8")
+    assert "%%" not in PAGE.read_text(encoding="utf-8")
+
+
+def test_help_and_completion_are_json_where_it_is_asked_for(capsys: Capture) -> None:
+    assert run(capsys, "help", "--json").json["text"] == run(capsys, "help").out
+    assert run(capsys, "help", "route", "--json").json["text"] == run(capsys, "help", "route").out
+    script = run(capsys, "completion", "zsh", "--json").json["script"]
+    assert script == run(capsys, "completion", "zsh").out
+    assert "%%" not in script
+
+
+def test_no_arguments_is_help(capsys: Capture) -> None:
+    done = run(capsys)
+    assert (done.code, done.err) == (0, "")
+    assert all(f"    {verb}" in done.out for verb in grammar.VERBS)
+    assert done.out == run(capsys, "--help").out == run(capsys, "help").out
+    assert run(capsys, "--version").out.startswith("spine 0.")
+
+
+class Broken:
+    """An entry point whose package does not load."""
+
+    name = "serve"
+
+    def load(self) -> object:
+        raise ImportError("no module named \x1b[31mgone")
+
+
+def test_a_package_that_does_not_load_breaks_no_other_verb(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar, "_points", lambda: [Broken()])
+    check_refused(run(capsys, "serve"), 3)
+    helped = run(capsys, "help")
+    assert helped.code == 0
+    assert "'serve' does not load: no module named ␛[31mgone" in helped.out
+    assert run(capsys, "history", "--help").code == 0
+
+
+def test_entry_points_are_not_looked_up_for_a_built_in_verb(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def never() -> None:
+        raise AssertionError("looked up")
+
+    monkeypatch.setattr(grammar, "_points", never)
+    assert run(capsys, "init", root=tmp_path).code == 0
+    assert run(capsys, "list", root=tmp_path).code == 0
+
+
+def test_the_nearest_verb_is_named(capsys: Capture) -> None:
+    assert "did you mean `spine lineage`?" in run(capsys, "linaege").err
+    assert "did you mean `spine serve`?" in run(capsys, "serv").err
+
+
+# completion -----------------------------------------------------------------------------------------
+
+
+def completed(capsys: Capture, line: str) -> set[str]:
+    """What bash offers at the end of a line."""
+    script = run(capsys, "completion", "bash").out
+    typed = line.split(" ")
+    quoted = " ".join(f"'{word}'" for word in typed)
+    ask = f"COMP_WORDS=({quoted}); COMP_CWORD={len(typed) - 1}; _spine; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+def test_bash_completes(capsys: Capture) -> None:
+    assert completed(capsys, "spine li") == {"list", "lineage"}
+    assert completed(capsys, "spine route s") == {"show", "single", "shadow"}
+    assert completed(capsys, "spine lineage --") >= {"--verify", "--mermaid", "--json"}
+    assert "--semver" not in completed(capsys, "spine lineage --")
+    assert completed(capsys, "spine promote v0.1.0 --s") == {"--semver"}
+    assert completed(capsys, "spine completion z") == {"zsh"}
+    assert "serve" in completed(capsys, "spine ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_verb(capsys: Capture, shell: str) -> None:
+    script = run(capsys, "completion", shell).out
+    for typed, follow in words(grammar.everything().parser).items():
+        assert all(word in script for word in typed)
+        assert all(name.removeprefix("--") in script for name, _ in follow)
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,399 @@
+"""Every reading verb: the shape of its JSON, that the human answer says the same, and that data cannot act."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bundles import write_bundle
+from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
+from modelspine.cli import main
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.spine import open_spine
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("cli") / "project")
+
+
+@pytest.fixture(autouse=True)
+def _here(world: World, echo: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world.root)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_list(world: World, capsys: Capture) -> None:
+    entries = run(capsys, "list", "--json").json["entries"]
+    assert [e["sha"] for e in entries] == [world.silent, world.loud, world.child]
+    first = entries[0]
+    assert {"sha", "semver", "semvers", "status", "parent_sha", "variant", "accuracy", "production", "arms"} <= set(
+        first
+    )
+    assert (first["semver"], first["semvers"], first["status"]) == ("v0.1.0", ["v0.1.0"], "promoted")
+    assert (first["production"], first["arms"], first["accuracy"]) == (True, ["stable"], 0.8)
+    assert (entries[2]["semver"], entries[2]["status"], entries[2]["parent_sha"]) == (None, "pending", world.silent)
+    human = run(capsys, "list").out.splitlines()
+    assert human[0].split()[:3] == ["status", "semver", "sha"]
+    assert "● production" in human[1]
+    assert "○ promoted" in human[2]
+    assert "· pending" in human[3]
+    assert "80/100 80.0 %" in human[1]
+    assert world.silent[:12] in human[3]
+
+
+def test_list_at_a_time(world: World, capsys: Capture) -> None:
+    with open_spine(world.root, readonly=True) as spine:
+        registered = spine.registry.events()[1].at
+    entries = run(capsys, "list", "--at", registered, "--json").json["entries"]
+    assert [(e["sha"], e["status"]) for e in entries] == [(world.silent, "pending")]
+    assert run(capsys, "list", "--at", "2001-01-01", "--json").json["entries"] == []
+    assert "nothing was registered then" in run(capsys, "list", "--at", "2001-01-01").out
+    check_refused(run(capsys, "list", "--at", "yesterday"), 2)
+
+
+@pytest.mark.parametrize("ref", ["v0.1.0", "production", "SHORT"])
+def test_show(world: World, capsys: Capture, ref: str) -> None:
+    ref = world.silent[:8] if ref == "SHORT" else ref
+    shown = run(capsys, "show", ref, "--json").json
+    assert (shown["sha"], shown["semver"], shown["status"]) == (world.silent, "v0.1.0", "promoted")
+    assert shown["manifest"]["seed"] == "-1"
+    assert shown["buckets"]["verb/go"] == {"k": 40, "n": 50}
+    assert [event["kind"] for event in shown["history"]] == ["registered", "promoted", "routed"]
+    human = run(capsys, "show", ref).out
+    assert world.silent in human
+    assert "verb/go" in human
+    assert "the first promotion" in human
+
+
+def test_route_show(world: World, capsys: Capture) -> None:
+    route = run(capsys, "route", "show", "--json").json
+    arm = {"name": "stable", "sha": world.silent, "semver": "v0.1.0", "weight_bp": 10_000}
+    assert (route["strategy"], route["arms"]) == ("single", [arm])
+    assert route["salt"] == str(route["epoch"])
+    assert "100.00" in run(capsys, "route", "show").out
+    none = run(capsys, "route", "show", "--at", "2001-01-01", "--json").json
+    assert (none["strategy"], none["arms"]) == (None, [])
+
+
+def test_history(world: World, capsys: Capture) -> None:
+    events = run(capsys, "history", "--json").json["events"]
+    kinds = ["opened", "registered", "registered", "registered", "promoted", "routed", "promoted"]
+    assert [e["kind"] for e in events] == kinds
+    assert [e["seq"] for e in events] == list(range(1, 8))
+    assert all(len(e["hash"]) == 64 for e in events)
+    at = run(capsys, "history", "--at", events[1]["at"], "--json").json["events"]
+    assert [e["seq"] for e in at] == [1, 2]
+    assert [e["seq"] for e in run(capsys, "history", "--limit", "2", "--json").json["events"]] == [6, 7]
+    mine = run(capsys, "history", "--ref", "v0.2.0", "--json").json["events"]
+    assert [e["kind"] for e in mine] == ["registered", "promoted"]
+    assert "v0.2.0" in run(capsys, "history").out.splitlines()[-1]
+
+
+def test_sha_prints_the_digits_alone(world: World, capsys: Capture) -> None:
+    assert run(capsys, "sha", "made/1").out == world.silent + "\n"
+    assert run(capsys, "sha", "made/3", "--json").json["parent_sha"] == world.silent
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ("made/1", "entry"),
+        ("made/1/model.safetensors", "weights"),
+        ("SHA", "entry"),
+        ("CORPUS", "corpus"),
+        ("TENSOR", "tensor w"),
+    ],
+)
+def test_whois(world: World, capsys: Capture, asked: str, what: str) -> None:
+    shown = run(capsys, "show", world.silent, "--json").json
+    asked = {"SHA": world.silent[:10], "CORPUS": shown["corpora"][0], "TENSOR": shown["tensors"][0]["digest"][:20]}.get(
+        asked, asked
+    )
+    matches = run(capsys, "whois", asked, "--json").json["matches"]
+    assert what in {m["what"] for m in matches}
+    assert world.silent in {m["sha"] for m in matches}
+    assert what in run(capsys, "whois", asked).out
+
+
+def test_diff(world: World, capsys: Capture) -> None:
+    found = run(capsys, "diff", "v0.1.0", "v0.2.0", "--json").json
+    assert found["config"] == [{"path": "$.number", "a": "-1", "b": "7"}]
+    assert found["tensors"] == {"added": [], "removed": [], "changed": ["w"], "same": 0}
+    assert [c["path"] for c in found["corpora"]["added"]] == ["data/v2.jsonl"]
+    assert [c["path"] for c in found["corpora"]["removed"]] == ["data/v1.jsonl"]
+    assert found["buckets"]["total"] == {
+        "a": {"k": 80, "n": 100},
+        "b": {"k": 95, "n": 100},
+        "delta_pp": pytest.approx(15),
+    }
+    assert found["buckets"]["verb/go"]["delta_pp"] == pytest.approx(14)
+    assert found["tokenizer_changed"] is False
+    human = run(capsys, "diff", "v0.1.0", "v0.2.0").out
+    assert "+15.00" in human
+    assert "$.number" in human
+    same = run(capsys, "diff", "v0.1.0", "v0.1.0", "--json").json
+    assert (same["config"], same["tensors"]["same"]) == ([], 1)
+
+
+def test_lineage(world: World, capsys: Capture) -> None:
+    walk = run(capsys, "lineage", world.child, "--json").json
+    assert walk["sha"] == world.child
+    kinds = [(hop["kind"], hop["status"]) for hop in walk["root"]["children"]]
+    assert kinds == [
+        ("run", "missing"),
+        ("code", "recorded"),
+        ("corpus", "missing"),
+        ("eval_set", "missing"),
+        ("entry", "recorded"),
+    ]
+    tree = run(capsys, "lineage", world.child).out
+    assert "└─ • recorded  entry" in tree
+    assert "   ├─ ✖ missing  run" in tree
+    assert f"data/v1.jsonl  md5 {run(capsys, 'show', 'v0.1.0', '--json').json['corpora'][0][:12]}" in tree
+    assert run(capsys, "lineage", "v0.1.0", "--json").json["corpus_dvc_hash"]
+
+
+def test_lineage_as_a_flowchart(world: World, capsys: Capture) -> None:
+    lines = run(capsys, "lineage", world.child, "--mermaid").out.splitlines()
+    assert lines[0] == "flowchart TD"
+    nodes = [line for line in lines if "[" in line]
+    assert len(nodes) == 10
+    assert len([line for line in lines if "-->" in line]) == 9
+    assert all(re.fullmatch(r'    n\d+\["[^"<>`]*"\]', line) for line in nodes)
+
+
+def test_impact_names_an_entry_by_any_of_many_corpora(tmp_path: Path, capsys: Capture) -> None:
+    """An event has room for a few of them; the recall list has to hold all."""
+    world = make_world(tmp_path / "many")
+    corpora = [{"path": f"data/{n}.jsonl", "dvc_hash": f"{n:032x}"} for n in range(1, 8)]
+    with open_spine(world.root) as spine:
+        sha = spine.registry.register(write_bundle(world.root / "made" / "many", 70, corpora=corpora)).sha
+    for corpus in corpora:
+        found = run(capsys, "impact", corpus["dvc_hash"], "--json", root=world.root)
+        assert [e["sha"] for e in found.json["entries"]] == [sha]
+
+
+def test_impact(world: World, capsys: Capture) -> None:
+    corpus = run(capsys, "lineage", "v0.1.0", "--json").json["corpus_dvc_hash"]
+    touched = {e["sha"]: e for e in run(capsys, "impact", corpus, "--json").json["entries"]}
+    assert touched[world.silent]["via"] == "trained"
+    assert sum(count for _, count in touched[world.silent]["days"]) >= 1
+    assert touched[world.child]["via"] == world.silent
+    assert "through " + world.silent[:12] in run(capsys, "impact", corpus[:6]).out
+    check_refused(run(capsys, "impact", "f" * 32), 2)
+
+
+@pytest.mark.parametrize("ref", ["v0.2.0", "HASH", "data/v2.jsonl"])
+def test_corpus_grep(world: World, capsys: Capture, ref: str) -> None:
+    ref = run(capsys, "lineage", "v0.2.0", "--json").json["corpus_dvc_hash"] if ref == "HASH" else ref
+    found = run(capsys, "corpus", "grep", ref, "WENT", "--json").json["corpora"]
+    assert [(c["path"], c["matched"], c["rows"]) for c in found] == [("data/v2.jsonl", 1, len(V2))]
+    assert found[0]["shown"] == [{"row": 51, "text": json.dumps(V2[50])}]
+    human = run(capsys, "corpus", "grep", ref, "WENT").out
+    assert "1 of 51 rows match" in human
+    assert " 51  " in human
+
+
+def test_corpus_grep_without_a_match_is_no_error(capsys: Capture) -> None:
+    done = run(capsys, "corpus", "grep", "v0.1.0", "WENT")
+    assert (done.code, done.err) == (0, "")
+    assert f"0 of {len(V1)} rows match" in done.out
+    assert "46 more" in run(capsys, "corpus", "grep", "v0.1.0", "row", "--limit", "4").out
+    check_refused(run(capsys, "corpus", "grep", "v0.1.0", "("), 2)
+
+
+def test_traces(world: World, capsys: Capture) -> None:
+    found = run(
+        capsys, "traces", "list", "--text", "SCHOOL", "--outcome", "dismissed", "--feature", "length=3", "--json"
+    ).json
+    assert [t["request_id"] for t in found["traces"]] == [REQUEST]
+    assert found["matched"] == 1
+    assert run(capsys, "traces", "list", "--ref", "v0.2.0", "--json").json["traces"] == []
+    assert run(capsys, "traces", "list", "--day", "2001-01-01", "--json").json["traces"] == []
+    assert REQUEST in run(capsys, "traces", "list", "--arm", "stable").out
+    shown = run(capsys, "traces", "show", REQUEST, "--json").json
+    assert (shown["sentence"], shown["entry_sha"], shown["feedback"]) == (SAID, world.silent, "dismissed")
+    assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
+
+
+def test_incident_never_regress(world: World, capsys: Capture) -> None:
+    refused = run(capsys, "incident", REQUEST, "--never-regress")
+    assert (refused.code, refused.err.count("\n")) == (1, 2)
+    assert "there is no baseline" in refused.err
+    with open_spine(world.root, readonly=True) as spine:
+        detail = spine.registry.get("v0.1.0")
+    assert detail.eval_report is not None
+    made = baseline_of(detail.eval_report, reason="first", approved_in="#1", entry_sha=detail.entry.sha)
+    file = world.root / "eval_baseline.json"
+    file.write_bytes(baseline_bytes(made))
+    try:
+        first, second = (run(capsys, "incident", REQUEST, "--never-regress", "--json") for _ in range(2))
+        assert [done.json["never_regress"]["changed"] for done in (first, second)] == [True, False]
+        items = json.loads(file.read_bytes())["never_regress"]
+        assert [item["id"] for item in items] == [REQUEST]
+        assert "nothing was changed" in run(capsys, "incident", REQUEST, "--never-regress").out
+    finally:
+        file.unlink()
+
+
+def test_incident(world: World, capsys: Capture, tmp_path: Path) -> None:
+    done = run(capsys, "incident", REQUEST, "--json", "--md", str(tmp_path / "walk.md"))
+    walk = done.json
+    assert (done.code, walk["request_id"], walk["found"]) == (0, REQUEST, True)
+    assert [answer["n"] for answer in walk["answers"]] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert all({"n", "question", "answer", "status", "evidence", "command"} == set(a) for a in walk["answers"])
+    assert walk["suggestion"].startswith("spine route single v0.2.0")
+    page = (tmp_path / "walk.md").read_text()
+    assert page.startswith(f"# Incident `{REQUEST}`")
+    assert page.count("\n| ") == 9
+    human = run(capsys, "incident", REQUEST).out
+    assert "learner said: dismissed" in human
+    assert "✖ false accept" in human
+    assert "1 model    ✔ verified" in human
+    assert "8 way out  ✔ verified" in human
+    assert "suggestion" in human
+    assert walk["answers"][0]["command"] not in human.split("suggestion")[0]
+    assert f"$ {walk['answers'][0]['command']}" in run(capsys, "incident", REQUEST, "-v").out
+
+
+def test_incident_of_a_request_that_got_no_answer(
+    world: World, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(world.root, tmp_path / "copy"))
+    monkeypatch.chdir(root)
+    more = {"correction": None, "is_correct": None, "status": 503, "error": "too late"}
+    leave_trace(root, "req-late-0001", "went to school", "", **more)
+    answer = run(capsys, "incident", "req-late-0001", "--json").json["answers"][0]
+    assert (answer["status"], "it gave no answer then: 503 too late" in answer["answer"]) == ("verified", True)
+    out = run(capsys, "incident", "req-late-0001").out
+    assert "“went to school” got no answer: 503 too late" in out
+    assert "✖ wrong" not in out
+    assert "answered         nothing" in run(capsys, "traces", "show", "req-late-0001").out
+
+
+def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: Path, capsys: Capture) -> None:
+    own = make_world(tmp_path / "own")
+    root = str(own.root)
+    leave_trace(own.root, "req-00000002", SAID, SAID, "dismissed", source="replay", started_ns=10**18)
+    before = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
+    with open_spine(own.root) as spine:
+        routed = spine.routing.single(own.loud, reason="it shouts").seq
+        spine.registry.note("something else", ref=None)
+    after = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
+    assert before["answers"][7]["evidence"]["verb"] == "route single"
+    eighth = after["answers"][7]
+    assert eighth["status"] == "verified"
+    assert eighth["answer"].endswith(f"its bytes verify; in production since #{routed}")
+    assert (eighth["evidence"]["go_to"], eighth["evidence"]["verb"]) == (own.loud, None)
+    assert after["suggestion"] == f"nothing to move: v0.2.0 has answered learners since #{routed} (`spine route show`)"
+    human = run(capsys, "incident", "req-00000002", "--root", root).out
+    assert "dismissed · replayed · 2001-09-09 01:46:40 UTC" in human
+    # At its simulated time nothing was routed: the epoch is what can be looked up.
+    epoch = after["answers"][5]["evidence"]["epoch"]
+    assert after["answers"][5]["command"] == f"spine route report --epoch {epoch}"
+
+
+def test_incident_of_nobody(capsys: Capture) -> None:
+    check_refused(run(capsys, "incident", "req-nobody"), 2)
+    done = run(capsys, "incident", "req-nobody", "--json")
+    assert (done.code, done.json["found"], done.json["error"]["code"]) == (2, False, 2)
+
+
+def test_incident_wraps_to_the_width(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = run(capsys, "incident", REQUEST).out.splitlines()
+    assert max(len(line) for line in lines) <= 60
+    assert any(line.startswith(" " * 20) for line in lines)
+
+
+def test_verify(world: World, capsys: Capture) -> None:
+    report = run(capsys, "verify", "--json").json
+    assert report["ok"] is True
+    assert {c["name"]: c["checked"] for c in report["checks"]} == {
+        "chain": 7,
+        "evidence": 8,
+        "bundles": 3,
+        "pointers": 3,
+        "verdicts": 2,
+        "corpora": 2,
+        "traces": 1,
+        "exports": 0,
+    }
+    done = run(capsys, "verify", "--checkpoint", report["checkpoint"])
+    assert (done.code, done.err) == (0, "")
+    assert "✔ checkpoints" in done.out
+    assert report["checkpoint"] in done.out
+
+
+def test_info(world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINE_MLFLOW", "postgresql://me:secret@host/db")
+    done = run(capsys, "info", "--json")
+    info = done.json
+    assert info["settings"]["workload"] == {"value": "echo", "origin": "SPINE_WORKLOAD"}
+    assert info["settings"]["mlflow"] == {"value": "postgresql://me:•••@host/db", "origin": "SPINE_MLFLOW"}
+    assert (info["stores"]["ledger"]["holds"], info["stores"]["traces"]["holds"]) == ("7 events", "1 trace")
+    assert "secret" not in done.out + run(capsys, "info").out
+    assert info["versions"]["modelspine"]
+
+
+def test_hostile_text_never_reaches_the_terminal(world: World, tmp_path: Path, capsys: Capture) -> None:
+    hostile = make_world(tmp_path / "hostile")
+    with open_spine(hostile.root) as spine:
+        spine.registry.note(HOSTILE, ref="v0.1.0")
+        spine.routing.single("v0.2.0", reason=HOSTILE)
+    leave_trace(hostile.root, "req-hostile1", HOSTILE, HOSTILE, features={"length": HOSTILE})
+    (hostile.root / "data" / "v1.jsonl").write_text(HOSTILE)
+    track_again(hostile.root)
+    for words in (
+        ("history",), ("show", "v0.1.0"), ("show", "v0.2.0"), ("list",), ("route", "show"), ("traces", "list"),
+        ("verify",),
+        ("traces", "show", "req-hostile1"), ("incident", "req-hostile1", "-v"), ("lineage", "v0.1.0"), ("info",),
+        ("corpus", "grep", "data/v1.jsonl", "."), ("show", HOSTILE), (HOSTILE,), ("traces", "list", "--day", HOSTILE),
+        ("incident", HOSTILE), ("--root", HOSTILE, "list"), ("lineage", HOSTILE), ("whois", HOSTILE), ("list", HOSTILE),
+    ):  # fmt: skip
+        done = run(capsys, *words, root=hostile.root if "--root" not in words else None)
+        for text in (done.out, done.err):
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u200b]", text), words
+    raw = run(capsys, "traces", "show", "req-hostile1", "--json", root=hostile.root)
+    assert raw.json["sentence"] == HOSTILE
+    assert "\u202e" not in raw.out
+    assert "\x1b" not in raw.out
+
+
+def track_again(root: Path) -> None:
+    """Let the .dvc file agree with what stands in v1 now."""
+    import hashlib
+
+    raw = (root / "data" / "v1.jsonl").read_bytes()
+    md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    (root / "data" / "v1.jsonl.dvc").write_text(f"outs:\n- md5: {md5}\n  path: v1.jsonl\n")
+
+
+def test_reading_verbs_write_nothing(world: World, capsys: Capture) -> None:
+    with open_spine(world.root, readonly=True) as spine:
+        before = spine.ledger.head()
+    for words in (["list"], ["show", "production"], ["verify"], ["info"], ["lineage", "production"], ["history"]):
+        assert main(words) == 0
+    with open_spine(world.root, readonly=True) as spine:
+        assert spine.ledger.head() == before
+
+
+def test_a_walk_that_found_something_wrong_says_so_in_json_too(world: World, capsys: Capture) -> None:
+    assert "error" not in run(capsys, "lineage", world.loud, "--json").json
+    rows = world.root / "data" / "v2.jsonl"
+    whole = rows.read_bytes()
+    try:
+        for raw, code, kind in ((whole, 3, "unavailable"), (whole + b"{}\n", 5, "damaged")):
+            rows.write_bytes(raw)
+            done = run(capsys, "lineage", world.loud, "--verify", "--json")
+            assert (done.code, done.json["error"]["code"], done.json["error"]["kind"]) == (code, code, kind)
+            assert done.json["root"]
+    finally:
+        rows.write_bytes(whole)

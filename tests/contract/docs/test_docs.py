@@ -1,0 +1,151 @@
+"""What is written down is what is there: README, Justfile, run, pictures, file sizes."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from modelspine.cli.verbs import VERBS
+from modelspine_console.keymap import key_table
+
+ROOT = Path(__file__).resolve().parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+MOST_LINES = 300
+CORE = ROOT / "core" / "modelspine"
+MOST_RECIPES = 15
+
+
+def test_readme_has_the_two_commands() -> None:
+    assert "./run demo" in README
+    assert "./run test" in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    for target in targets:
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_verb_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`spine ([a-z]+)", text)) | set(re.findall(r"^\$ spine ([a-z]+)", text, re.MULTILINE))
+    assert named <= {*VERBS, "serve", "console"}
+
+
+def test_every_module_of_core_has_its_line() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = page.split("## Who owns what")[1].split("\n## ")[0]
+    named, package = [], ""
+    for line in table.splitlines()[6:]:
+        cells = line.split("|")
+        if line.startswith("| `"):
+            package = cells[1].strip(" `") + "/"
+        modules = re.findall(r"`([a-z_]+)`", cells[2]) if len(cells) > 2 else []
+        named += [name if (CORE / f"{name}.py").is_file() else package + name for name in modules]
+    there = {file.relative_to(CORE).with_suffix("").as_posix() for file in CORE.rglob("*.py")}
+    assert sorted(named) == sorted(name for name in there if not name.endswith("__init__") and "cli/" not in name)
+
+
+def test_what_core_takes_from_the_traces_is_named() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = page.split("`core` takes from `miniobserve`")[1].split("`minitutor`")[0]
+    taken = {
+        name
+        for file in (ROOT / "core").rglob("*.py")
+        for name in re.findall(r"from miniobserve\.(\w+)[\w.]* import", file.read_text(encoding="utf-8"))
+    }
+    assert taken == {name.removeprefix("miniobserve.") for name in re.findall(r"`([a-z.]+)`", named)}
+
+
+def test_readme_lists_the_keys_there_are() -> None:
+    """The table between the marks is the console's table of actions."""
+    table = README.split("<!-- keys -->")[1].split("<!-- /keys -->")[0].strip()
+    assert table == key_table().strip()
+
+
+def test_justfile_recipes_are_few_and_each_is_explained() -> None:
+    lines = (ROOT / "Justfile").read_text(encoding="utf-8").splitlines()
+    recipes = [n for n, line in enumerate(lines) if re.match(r"^[a-z_][a-z0-9_-]*( [^:=]*)?:([^=]|$)", line)]
+    assert 0 < len(recipes) <= MOST_RECIPES
+    for n in recipes:
+        assert lines[n - 1].startswith("# "), lines[n]
+
+
+def test_run_is_posix_shell() -> None:
+    text = (ROOT / "run").read_text(encoding="utf-8")
+    assert text.startswith("#!/bin/sh\n")
+    assert len(text.splitlines()) <= 60
+    subprocess.run(["sh", "-n", str(ROOT / "run")], check=True)
+    assert "[[" not in text
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    assert "./run test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock"])
+def test_the_lock_names_no_local_path_and_no_cuda(name: str) -> None:
+    lock = (ROOT / name).read_text(encoding="utf-8")
+    requirements = [line for line in lock.splitlines() if line and not line.startswith("#")]
+    assert all(re.match(r"^[A-Za-z0-9._-]+==[^ @]+( ; .+)?$", line) for line in requirements)
+    assert not re.search(r"nvidia|cuda|triton|file:", "\n".join(requirements))
+
+
+def test_only_the_bench_installs_the_peers() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    peers = {re.split(r"[<>=]", line)[0] for line in told["project"]["optional-dependencies"]["peers"]}
+    pinned = {line.split("==")[0] for line in (ROOT / "bench" / "peers.lock").read_text(encoding="utf-8").splitlines()}
+    everyone = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()}
+    assert peers <= pinned
+    assert peers & everyone == {"pandas"}, "MLflow has pandas too, in another version"
+
+
+def test_every_direct_dependency_says_why_it_is_here() -> None:
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    requirements = [line for line in lines if re.match(r'^    "[a-z0-9-]+(\[[a-z]+\])?[<>=]', line)]
+    assert len(requirements) > 10
+    assert [line for line in requirements if "#" not in line] == []
+
+
+def test_pictures_are_of_this_console() -> None:
+    """`just shots` writes the digest of the sources it drew; a console that changed since has stale pictures."""
+    written = (ROOT / "docs" / "img" / "SOURCES").read_text(encoding="utf-8").strip()
+    assert written == console_digest()
+    for name in re.findall(r"docs/img/([a-z]+\.svg)", README):
+        assert "<svg" in (ROOT / "docs" / "img" / name).read_text(encoding="utf-8")[:200]
+
+
+def console_digest() -> str:
+    digest = hashlib.sha256()
+    for file in sorted((ROOT / "console").rglob("*.py")):
+        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def test_files_and_functions_stay_readable() -> None:
+    long = []
+    for folder in ("core", "console", "src"):
+        for file in (ROOT / folder).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            if len(text.splitlines()) > MOST_LINES:
+                long.append(f"{file}: {len(text.splitlines())} lines")
+            for node in ast.walk(ast.parse(text)):
+                if (
+                    isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                    and (node.end_lineno or 0) - node.lineno > 59
+                ):
+                    long.append(f"{file}: {node.name}")
+                if isinstance(node, ast.Module) and not ast.get_docstring(node):
+                    long.append(f"{file}: no docstring")
+    assert long == []

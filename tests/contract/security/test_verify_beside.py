@@ -1,0 +1,274 @@
+"""``spine verify`` finds what changed beside the ledger: corpora, traces, cached evidence, verdicts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles import write_bundle
+from cli_world import World, leave_trace, make_world, run
+from modelspine.attestation.keys import Trust, new_key, trusted
+from modelspine.attestation.verdict import read_verdict
+from modelspine.ledger.store import Draft
+from modelspine.registry.entries import manifest_corpora, registered_body
+from modelspine.spine import open_spine
+from prod import Prod, make_prod, promote
+
+Capture = pytest.CaptureFixture[str]
+Spoil = Callable[[World], None]
+
+
+def flip(file: Path) -> None:
+    """Change its last byte but one."""
+    raw = bytearray(file.read_bytes())
+    raw[-2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(raw)
+
+
+def spoil_traces(world: World) -> None:
+    file = world.root / ".spine" / "traces.db"
+    raw = bytearray(file.read_bytes())
+    raw[4096 + 8 : 4096 + 200] = b"\xff" * 192
+    file.write_bytes(raw)
+
+
+def cached(world: World, name: str) -> Path:
+    return world.root / ".spine" / "cache" / world.loud / name
+
+
+def add_report(world: World) -> None:
+    report = cached(world, "eval_report.json").read_bytes()
+    (world.root / ".spine" / "cache" / world.child / "eval_report.json").write_bytes(report)
+
+
+DAMAGE: dict[str, tuple[str, Spoil, str]] = {
+    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl: the rows hash to"),
+    "a page of the trace store": ("traces", spoil_traces, ""),
+    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json beside"),
+    "a manifest beside weights": (
+        "bundles", lambda w: cached(w, "train_manifest.json").write_bytes(b'{"parent_sha": null}'), "train_manifest",
+    ),
+    "a report where none was registered": ("bundles", add_report, "eval_report.json beside"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path: Path, echo: None) -> World:
+    return make_world(tmp_path / "world")
+
+
+def checks(capsys: Capture, root: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    done = run(capsys, "verify", "--json", root=root)
+    return done.code, {check["name"]: check for check in done.json["checks"]}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_what_changed_beside_the_ledger_is_found(what: str, world: World, capsys: Capture) -> None:
+    name, spoil, said = DAMAGE[what]
+    assert checks(capsys, world.root)[0] == 0
+    spoil(world)
+    code, found = checks(capsys, world.root)
+    assert code == 5
+    assert said in found[name]["problems"][0]
+    assert [other for other, check in found.items() if check["problems"]] == [name]
+    assert run(capsys, "verify", root=world.root).code == 5
+
+
+def test_what_is_not_on_this_machine_is_a_note(world: World, capsys: Capture) -> None:
+    (world.root / "data" / "v2.jsonl").unlink()
+    (world.root / ".spine" / "traces.db").unlink()
+    code, found = checks(capsys, world.root)
+    assert code == 0
+    assert found["corpora"]["notes"]
+    assert found["traces"]["notes"]
+
+
+def test_the_trace_store_of_a_sound_world_is_read_whole(world: World, capsys: Capture) -> None:
+    with sqlite3.connect(world.root / ".spine" / "traces.db") as database:
+        (count,) = database.execute("SELECT count(*) FROM traces").fetchone()
+    assert checks(capsys, world.root)[1]["traces"]["checked"] == count == 1
+
+
+def test_an_index_that_does_not_find_a_key_is_found(world: World, capsys: Capture) -> None:
+    """Every row is sound; a retry would make a second event of one request all the same."""
+    file = world.root / ".spine" / "ledger.db"
+    assert run(capsys, "note", "once", "--key", "KEY-TO-FIND", root=world.root).code == 0
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = dict(database.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'index'"))
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    begin = (found["sqlite_autoindex_events_2"] - 1) * size
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(b"KEY-TO-FIND", begin, begin + size)] ^= 1
+    file.write_bytes(raw)
+    code, checked = checks(capsys, world.root)
+    assert (code, [name for name, check in checked.items() if check["problems"]]) == (5, ["chain"])
+    assert "the database: " in checked["chain"]["problems"][0]
+
+
+# verdicts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prod(tmp_path: Path) -> Prod:
+    made = make_prod(tmp_path / "prod")
+    sound = made.root / ".spine" / "made" / "corrupt" / "model.safetensors"
+    (made.root / ".spine" / "cache" / made.entries["corrupt"] / sound.name).write_bytes(sound.read_bytes())
+    return made
+
+
+def write_promotion(prod: Prod, name: str, body: dict[str, Any]) -> None:
+    with open_spine(prod.root) as spine:
+        body = {"sha": prod.entries[name], "semver": "v6.6.6", "reason": "past the registry", **body}
+        spine.ledger.append([Draft(kind="promoted", body=body)], expected=None)
+
+
+def test_a_promotion_written_past_the_registry_is_found(prod: Prod, capsys: Capture) -> None:
+    assert checks(capsys, prod.root)[0] == 0
+    write_promotion(prod, "bad", {"verdict": {"signed": False}})
+    code, found = checks(capsys, prod.root)
+    assert (code, found["verdicts"]["checked"]) == (5, 2)
+    assert "without a signed verdict in a prod ledger" in found["verdicts"]["problems"][0]
+
+
+def test_a_verdict_of_another_entry_and_one_that_is_gone_are_found(prod: Prod, capsys: Capture) -> None:
+    with open_spine(prod.root) as spine:
+        digest = spine.ledger.put(prod.signed("good"))
+    write_promotion(prod, "bad", {"verdict": {"signed": True, "digest": digest}})
+    code, found = checks(capsys, prod.root)
+    assert code == 5
+    assert "it is about" in found["verdicts"]["problems"][0]
+    write_promotion(prod, "bad", {"verdict": {"signed": True, "digest": "0" * 64}})
+    assert "evidence" in str(checks(capsys, prod.root)[1]["evidence"]["problems"])
+
+
+def test_a_removed_key_spoils_what_serves_and_is_a_note_on_what_served(prod: Prod, capsys: Capture) -> None:
+    prod.trust(new_key())
+    code, found = checks(capsys, prod.root)
+    assert code == 5
+    assert "differs from the committed one" in found["verdicts"]["problems"][0]
+    prod.commit()
+    code, found = checks(capsys, prod.root)
+    assert code == 5
+    assert "not in the trust file" in found["verdicts"]["problems"][0]
+    prod.trust(prod.key)
+    prod.commit()
+    second = new_key()
+    envelope = prod.reseal(prod.data(), second)
+    prod.trust(prod.key, second)
+    prod.commit()
+    assert promote(prod, envelope)[0] == 0
+    prod.trust(prod.key)
+    prod.commit()
+    code, found = checks(capsys, prod.root)
+    assert (code, len(found["verdicts"]["notes"])) == (0, 1)
+
+
+def forge(prod: Prod, name: str, envelope: bytes, semver: str = "v6.6.6", **more: Any) -> None:
+    """A promotion written past the registry, as complete as the registry's own."""
+    with open_spine(prod.root) as spine:
+        said = read_verdict(envelope, Trust(keys=(trusted(prod.key, name="ci", added="2026-11-01"),)))
+        report = said.statement.predicate.candidate.sha256
+        verdict = {"signed": True, "digest": spine.ledger.put(envelope), "key": prod.key.id, "report": report, **more}
+        body = {"sha": prod.entries[name], "semver": semver, "reason": "past the registry", "verdict": verdict}
+        spine.ledger.append([Draft(kind="promoted", body=body)], expected=None)
+
+
+def passed_anyway(prod: Prod) -> None:
+    """CI's own key under a PASS that the counts do not bear out."""
+    data = prod.data("bad")
+    data["predicate"]["result"] = "pass"
+    forge(prod, "bad", prod.reseal(data))
+
+
+def under_no_policy(prod: Prod) -> None:
+    data = prod.data("bad")
+    data["predicate"] |= {"result": "pass", "policy": {}}
+    forge(prod, "bad", prod.reseal(data))
+
+
+def twice(prod: Prod) -> None:
+    envelope = prod.signed("good")
+    forge(prod, "good", envelope)
+    forge(prod, "good", envelope, "v6.6.7")
+
+
+FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
+    "a pass over failing counts": (passed_anyway, "verdicts", "its own counts say fail"),
+    "a pass under no policy": (under_no_policy, "verdicts", "cannot be decided again"),
+    "a verdict used twice": (twice, "verdicts", "had served a promotion before"),
+    "an expired verdict": (
+        lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) - timedelta(days=2))),
+        "verdicts", "had expired at",
+    ),
+    "a verdict that compares with nothing": (
+        lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "than the one that was in production",
+    ),
+    "another key beside it": (lambda p: forge(p, "good", p.signed("good"), key="0" * 16), "verdicts", "another key"),
+    "a held entry": (lambda p: forge(p, "held", p.signed("held")), "pointers", "is held"),
+    "a tombstoned entry": (lambda p: forge(p, "buried", p.signed("buried")), "pointers", "is tombstoned"),
+    "what the gate refused": (lambda p: forge(p, "gated", p.signed("gated")), "pointers", "the gate refused"),
+    "a semver of another": (
+        lambda p: forge(p, "good", p.signed("good"), "v1.0.0"), "pointers", "never names two entries",
+    ),
+    "a route to what was never promoted": (lambda p: route(p, "good", "v6.6.6"), "pointers", "was never promoted"),
+    "a route under a foreign semver": (lambda p: route(p, "first", "v6.6.6"), "pointers", "never promoted as v6.6.6"),
+    "a rollback to what never was stable": (
+        lambda p: (forge(p, "good", p.signed("good")), route(p, "good", "v6.6.6", "rolled_back"))[0],
+        "pointers", "never was the stable arm",
+    ),
+    "a route to nobody": (lambda p: route(p, "nobody", "v6.6.6"), "pointers", "was never registered"),
+    "half of the traffic": (lambda p: route(p, "first", "v1.0.0", weight_bp=5000), "pointers", "do not add up"),
+}  # fmt: skip
+
+
+def route(prod: Prod, name: str, semver: str, kind: str = "routed", weight_bp: int = 10_000) -> None:
+    """A route written past the registry."""
+    sha = prod.entries.get(name, "7" * 64)
+    arms = [{"name": "stable", "sha": sha, "semver": semver, "weight_bp": weight_bp}]
+    with open_spine(prod.root) as spine:
+        body = {"sha": sha, "strategy": "single", "arms": arms, "reason": "past the registry"}
+        spine.ledger.append([Draft(kind=kind, body=body)], expected=None)
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_what_the_registry_would_have_refused_is_found_in_the_ledger(what: str, prod: Prod, capsys: Capture) -> None:
+    """Events that somebody with write access appended: the chain is whole, and the rules were not kept."""
+    write, name, said = FORGERIES[what]
+    write(prod)
+    code, found = checks(capsys, prod.root)
+    assert code == 5
+    assert not found["chain"]["problems"]
+    assert any(said in problem for problem in found[name]["problems"]), found[name]
+
+
+def test_a_registration_that_names_another_parent_is_found(world: World, capsys: Capture) -> None:
+    bundle = write_bundle(world.root / "made" / "4", 4, report=False)
+    cached = open_spine(world.root).cache.add(bundle)
+    with open_spine(world.root) as spine:
+        body = registered_body(cached, None, spine.ledger.put) | {"parent": world.loud}
+        spine.ledger.append([Draft(kind="registered", body=body)], expected=None)
+    code, found = checks(capsys, world.root)
+    assert (code, len(found["bundles"]["problems"])) == (5, 1)
+    assert "other weights, config or parent" in found["bundles"]["problems"][0]
+
+
+def test_a_corpus_with_its_md5_and_another_sha256_is_found(world: World, capsys: Capture) -> None:
+    """MD5 can be made to collide: the SHA-256 of the manifest is what tells."""
+    with open_spine(world.root) as spine:
+        corpora = [{**manifest_corpora(spine.registry.get(world.loud))[0], "sha256": "0" * 64}]
+        sha = spine.registry.register(write_bundle(world.root / "made" / "5", 5, k=95, corpora=corpora)).sha
+        spine.registry.promote(sha, "v0.3.0", reason="x")
+        spine.routing.single(sha, reason="x")
+    code, found = checks(capsys, world.root)
+    assert code == 5
+    assert "its manifest says 000000000000" in found["corpora"]["problems"][0]
+    leave_trace(world.root, "req-collided-1", "he went", "HE WENT")
+    walked = run(capsys, "incident", "req-collided-1", "--json", root=world.root).json["answers"]
+    assert [walked[n]["status"] for n in (2, 3)] == ["mismatch", "mismatch"]

@@ -1,0 +1,85 @@
+"""The console as a process on a pseudo terminal: what it writes, and keys for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+SPINE = Path(sys.executable).with_name("spine")
+
+
+class Terminal:
+    """One process on a pseudo terminal."""
+
+    def __init__(self, *words: str, root: Path, columns: int = 120, rows: int = 36, **environ: str) -> None:
+        self.leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.follower = follower
+        self.before = termios.tcgetattr(follower)
+        env = {**os.environ, "SPINE_ROOT": str(root), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
+        for name in ("COLUMNS", "LINES"):  # a test runner's own width would win over this terminal's
+            env.pop(name, None)
+        self.process = subprocess.Popen(
+            [SPINE, "console", *words],
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            env=env,
+            start_new_session=True,
+            cwd=root,
+        )
+        self.output = b""
+
+    def read(self, seconds: float) -> None:
+        """Take what is written within some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.leader], [], [], left)
+            if not ready:
+                return
+            self.output += os.read(self.leader, 65536)
+
+    def until(self, text: str, seconds: float = 15.0) -> None:
+        """Wait until a text was written."""
+        end = time.monotonic() + seconds
+        while text.encode() not in self.output:
+            assert time.monotonic() < end, f"{text!r} never came: {self.output[-600:]!r}"
+            self.read(0.05)
+
+    def press(self, keys: str) -> None:
+        """Write keys as a keyboard would."""
+        os.write(self.leader, keys.encode())
+
+    def ended(self, seconds: float = 10.0) -> int:
+        """The exit code, once it has ended."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.05)
+        self.read(0.1)
+        return self.process.wait(timeout=1)
+
+    def given_back(self) -> bool:
+        """True where the terminal is as it was: screen, cursor, mouse and line discipline."""
+        tail = self.output[-4000:]
+        return (
+            termios.tcgetattr(self.follower)[:4] == self.before[:4]
+            and b"\x1b[?1049l" in tail
+            and b"\x1b[?25h" in tail
+            and b"\x1b[?1000l" in tail
+        )
+
+    def close(self) -> None:
+        """End it in any case."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.leader)
+        os.close(self.follower)

@@ -1,0 +1,264 @@
+"""The pack of an incident: what is in it, what its verifier finds, and that it needs Python alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bundles import eval_report, write_bundle
+from cli_world import REQUEST, SAID, V1, V2, leave_trace, track
+from modelspine.cli import main
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+from modelspine.settings import load
+from modelspine.spine import create_ledger, open_spine
+
+ECHO = str(Path(__file__).parents[3] / "fixtures" / "echo")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A prod project: a parent on signed verdict v1.0.0, its child on v2.0.0, and one request to the parent."""
+    root = tmp_path_factory.mktemp("pack") / "project"
+    root.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.syspath_prepend(ECHO)
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "tester")
+            patch.setenv(f"GIT_{role}_EMAIL", "tester@example.org")
+        (root / "spine.toml").write_text('workload = "echo"\n')
+        create_ledger(load(root, environ={}), "prod")
+        report = read_report(json.dumps(eval_report(95, 100)).encode())
+        (root / "eval_baseline.json").write_bytes(
+            baseline_bytes(baseline_of(report, reason="the first", approved_in="v0.1.0", entry_sha="a" * 64))
+        )
+        v1, v2 = track(root, "v1", V1), track(root, "v2", V2)
+        (root / ".gitignore").write_text(".spine/\nmade/\n")
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "baseline"]):
+            subprocess.run(["git", *words], cwd=root, check=True)
+        assert main(["keys", "new", "--name", "ci", "--out", "../ci.pem"]) == 0
+        for words in (["add", "spine.trust.json"], ["commit", "-qm", "trust"]):
+            subprocess.run(["git", *words], cwd=root, check=True)
+        parent = None
+        for number, corpus in ((-1, v1), (7, v2)):
+            folder = write_bundle(root / "made" / str(number), number, corpora=[corpus], parent=parent)
+            with open_spine(root) as spine:
+                sha = spine.registry.register(folder).sha
+            assert main(["gate", sha, "--sign", "--key", "../ci.pem", "--out", f"../{number}.json"]) == 0
+            semver = "v2.0.0" if parent else "v1.0.0"
+            assert main(["promote", sha, "--semver", semver, "--reason", "x", "--verdict", f"../{number}.json"]) == 0
+            parent = parent or sha
+        leave_trace(root, REQUEST, SAID, SAID, "dismissed")
+        assert main(["incident", REQUEST, "--pack", "../first.zip"]) == 0
+        yield root
+
+
+@pytest.fixture
+def unzipped(world: Path, tmp_path: Path) -> Path:
+    with zipfile.ZipFile(world.parent / "first.zip") as archive:
+        archive.extractall(tmp_path / "pack")
+    return tmp_path / "pack"
+
+
+def verified(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the verifier as a stranger would: no site packages, no environment."""
+    command = [sys.executable, "-I", "-S", "verify.py", *words]
+    return subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, check=False)
+
+
+def test_a_pack_verifies_with_python_alone(world: Path, unzipped: Path) -> None:
+    with open_spine(world, readonly=True) as spine:
+        head = spine.ledger.head()
+        lines = spine.ledger.lines()
+    done = verified(unzipped, f"{head.seq}:{head.hash}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hashlib.sha256((unzipped / "SHA256SUMS").read_bytes()).hexdigest() in done.stdout
+    assert (unzipped / "ledger.jsonl").read_bytes().splitlines() == lines
+    assert len((unzipped / "verify.py").read_text().splitlines()) <= 60
+    assert json.loads((unzipped / "walk.json").read_text())["answers"][0]["status"] == "verified"
+    assert (unzipped / "walk.md").read_text().startswith("# Incident")
+    corpora = json.loads((unzipped / "corpus.json").read_text())
+    assert [(c["path"], c["trained_on"], c["matched"], c["rows"]) for c in corpora] == [
+        ("data/v1.jsonl", True, 0, 50), ("data/v2.jsonl", False, 1, 51),
+    ]  # fmt: skip
+    assert corpora[1]["shown"][0]["text"] == json.dumps(V2[-1])
+    assert subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=unzipped, check=False).returncode == 0
+
+
+def test_a_wrong_head_is_found(unzipped: Path) -> None:
+    done = verified(unzipped, f"3:{'0' * 64}")
+    assert done.returncode == 1
+    assert "does not hold 3:000" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the printed command is openssl's")
+def test_the_command_it_prints_checks_the_signature(unzipped: Path) -> None:
+    printed = [line for line in verified(unzipped).stdout.splitlines() if line.startswith("not checked: openssl")]
+    assert len(printed) == 2
+    for line in printed:
+        words = line.removeprefix("not checked: ").split()
+        assert subprocess.run(words, cwd=unzipped, capture_output=True).returncode == 0
+        signature = unzipped / words[-1]
+        signature.write_bytes(bytes([signature.read_bytes()[0] ^ 1]) + signature.read_bytes()[1:])
+        assert subprocess.run(words, cwd=unzipped, capture_output=True).returncode != 0
+
+
+NAMES = [
+    "SHA256SUMS", "pack.json", "ledger.jsonl", "trace.json", "walk.json", "walk.md", "corpus.json", "trust.json",
+    "verify.py", "evidence/*", "signatures/*.pae", "signatures/*.sig", "signatures/*.pem",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_changed_byte_of_any_file_is_found(unzipped: Path, name: str) -> None:
+    for file in sorted(unzipped.glob(name)):
+        raw = file.read_bytes()
+        at = raw.index(b"\n") - 1 if name == "verify.py" else len(raw) // 2
+        file.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        done = verified(unzipped)
+        assert done.returncode == 1, file
+        assert "WRONG" in done.stdout
+        file.write_bytes(raw)
+    assert list(unzipped.glob(name))
+    assert verified(unzipped).returncode == 0
+
+
+def test_a_file_more_or_less_is_found(unzipped: Path) -> None:
+    (unzipped / "more.txt").write_text("x")
+    assert "more.txt is not what SHA256SUMS lists" in verified(unzipped).stdout
+    (unzipped / "more.txt").unlink()
+    (unzipped / "corpus.json").unlink()
+    assert verified(unzipped).returncode == 1
+
+
+def edit(name: str, before: str, after: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for file in sorted(folder.glob(name)):
+            raw = file.read_bytes()
+            if before.encode() in raw:
+                file.write_bytes(raw.replace(before.encode(), after.encode(), 1))
+                return
+        raise AssertionError(f"{before} is in no {name}")
+
+    return change
+
+
+def cut_event(folder: Path) -> None:
+    lines = (folder / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "ledger.jsonl").write_bytes(b"".join(lines[:3] + lines[4:]))
+
+
+def cut_tail(folder: Path) -> None:
+    lines = (folder / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "ledger.jsonl").write_bytes(b"".join(lines[:-1]))
+
+
+def other_tensor(folder: Path) -> None:
+    """Another tensor digest in the table, which then stands under its own digest and is named by a forged event."""
+    table = next(f for f in folder.glob("evidence/*") if b'"tensors"' in f.read_bytes())
+    raw = table.read_bytes()
+    at = raw.index(b'data_sha256":"') + len(b'data_sha256":"')
+    table.write_bytes(raw[:at] + (b"0" if raw[at : at + 1] != b"0" else b"1") + raw[at + 1 :])
+
+
+def other_key(folder: Path) -> None:
+    file = next(folder.glob("signatures/*.pem"))
+    der = base64.b64decode(file.read_text().splitlines()[1])
+    body = base64.b64encode(der[:-32] + bytes(32)).decode()
+    file.write_text(f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+
+
+FORGED: list[tuple[str, Callable[[Path], None]]] = [
+    ("does not follow", edit("ledger.jsonl", '"reason":"x"', '"reason":"y"')),
+    ("does not follow", cut_event),
+    ("does not hold", cut_tail),
+    ("is not what was named", other_tensor),
+    ("is not what was named", edit("evidence/*", '"k": 95', '"k": 99')),
+    ("is not what was named", edit("evidence/*", '"payload":"', '"payload":"e30')),
+    (".pae, .sig or .pem", other_key),
+    ("pack disagree", edit("trace.json", '"entry_sha": "', '"entry_sha": "0')),
+    ("arm is not the ledger's", edit("trace.json", '"intended_sha": "', '"intended_sha": "0')),
+    ("pack disagree", edit("walk.json", REQUEST, "req-00000002")),
+    ("pack disagree", edit("pack.json", REQUEST, "req-00000002")),
+    ("does not hold", edit("pack.json", '"ledger": "8:', '"ledger": "6:')),
+    ("cannot be read", edit("trust.json", '"keys"', '"kees"')),
+    ("cannot be read", edit("ledger.jsonl", "{", "[")),
+]
+
+
+@pytest.mark.parametrize(("told", "change"), FORGED)
+def test_what_is_changed_with_its_digest_is_found_all_the_same(
+    unzipped: Path, told: str, change: Callable[[Path], None]
+) -> None:
+    change(unzipped)
+    names = [line[66:] for line in (unzipped / "SHA256SUMS").read_text().splitlines()]
+    sums = [f"{hashlib.sha256((unzipped / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (unzipped / "SHA256SUMS").write_text("".join(sums))
+    done = verified(unzipped)
+    assert done.returncode == 1
+    assert told in done.stdout, done.stdout
+    assert "SHA256SUMS lists" not in done.stdout
+
+
+@pytest.mark.parametrize("policy", ["hash", "none"])
+def test_under_a_policy_that_keeps_no_text_the_pack_holds_none(
+    world: Path, tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "zebra crossing at midnight"
+    with_text = tmp_path / "full.zip"
+    if policy == "hash":  # the trace was written while the policy still kept text
+        leave_trace(world, "req-striped-01", said, said.upper())
+    assert main(["incident", "req-striped-01", "--pack", str(with_text)]) == 0
+    monkeypatch.setenv("SPINE_TEXT_POLICY", policy)
+    without = tmp_path / "without.zip"
+    assert main(["incident", "req-striped-01", "--pack", str(without)]) == 0
+    assert [b"zebra" in everything(path).lower() for path in (with_text, without)] == [True, False]
+    assert b"learner-1" not in everything(without)
+    with zipfile.ZipFile(without) as archive:
+        archive.extractall(tmp_path / "pack")
+    assert verified(tmp_path / "pack").returncode == 0
+
+
+def everything(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
+def test_a_walk_with_text_is_not_packed_where_none_is_kept(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelspine.errors import Refused
+    from modelspine.incident.pack import pack
+
+    monkeypatch.setenv("SPINE_TEXT_POLICY", "none")
+    with open_spine(world, readonly=True) as spine, pytest.raises(Refused, match="text policy"):
+        pack(spine, spine.incident(REQUEST), "", world.parent / "never.zip")
+    assert not (world.parent / "never.zip").exists()
+
+
+def test_the_same_incident_is_the_same_bytes(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.zip", "b.zip"):
+        assert main(["incident", REQUEST, "--json", "--pack", str(tmp_path / name)]) == 0
+    told = [json.loads(line)["pack"] for line in capsys.readouterr().out.splitlines()]
+    assert told[0]["sums_sha256"] == told[1]["sums_sha256"]
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_a_long_ledger_goes_in_from_where_it_matters(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelspine.incident.pack.WHOLE", 2)
+    assert main(["incident", REQUEST, "--pack", str(tmp_path / "p.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "p.zip") as archive:
+        archive.extractall(tmp_path / "pack")
+    about = json.loads((tmp_path / "pack" / "pack.json").read_text())
+    assert about["from"] == 2
+    assert verified(tmp_path / "pack").returncode == 0

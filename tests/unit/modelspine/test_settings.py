@@ -1,0 +1,89 @@
+"""Settings: file, then environment, then flags, and where each came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelspine.errors import BadInput
+from modelspine.settings import find_root, load, masked
+
+
+def test_defaults_stand_under_the_root(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    settings = load(tmp_path / "deep" / "er", environ={})
+    assert settings.root == tmp_path
+    assert settings.ledger == f"sqlite:///{tmp_path}/.spine/ledger.db"
+    assert settings.env == "dev"
+    assert settings.origins == {}
+
+
+def test_each_layer_beats_the_one_before_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "spine.toml").write_text('port = 9000\nhost = "::1"\nworkload = "echo"\nhome = "state"\n')
+    settings = load(tmp_path, environ={"SPINE_PORT": "9001", "SPINE_HOST": "h"}, flags={"port": "9002", "host": None})
+    assert (settings.port, settings.host, settings.workload) == (9002, "h", "echo")
+    assert settings.home == tmp_path / "state"
+    assert settings.origins == {"port": "flag", "host": "SPINE_HOST", "workload": "spine.toml", "home": "spine.toml"}
+
+
+def test_tool_table_of_pyproject(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[tool.spine]\nactor = "ci"\n')
+    settings = load(tmp_path, environ={})
+    assert (settings.actor, settings.origins["actor"]) == ("ci", "pyproject.toml")
+
+
+def test_relative_database_urls_are_read_from_the_root(tmp_path: Path) -> None:
+    settings = load(tmp_path, environ={"SPINE_ROOT": str(tmp_path), "SPINE_LEDGER": "sqlite:///x/l.db"})
+    assert settings.ledger == f"sqlite:///{tmp_path}/x/l.db"
+
+
+def test_unknown_price_is_none_and_never_zero(tmp_path: Path) -> None:
+    assert load(tmp_path, environ={"SPINE_RATE_PER_HOUR": "unknown"}).rate_per_hour is None
+    assert load(tmp_path, environ={}).rate_per_hour == 0.05
+
+
+@pytest.mark.parametrize(
+    ("toml", "what"),
+    [
+        ("prot = 1", "did you mean 'port'"),
+        ("port = 'many'", "wrong"),
+        ("env = 'staging'", "wrong"),
+        ("port = [", "cannot be read"),
+        ("\x00", "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path: Path, toml: str, what: str) -> None:
+    (tmp_path / "spine.toml").write_text(toml)
+    with pytest.raises(BadInput) as caught:
+        load(tmp_path, environ={})
+    assert what in caught.value.message + caught.value.hint
+
+
+def test_passwords_are_masked() -> None:
+    assert masked("postgresql://ada:s3cret@db:5432/x") == "postgresql://ada:•••@db:5432/x"
+    assert masked("sqlite:////a/b") == "sqlite:////a/b"
+    assert masked("sqlite:////a/b@c/d?mode=ro") == "sqlite:////a/b@c/d?mode=ro"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ghp_t0ken@host/x", "https://•••@host/x"),
+        ("postgresql://ada:p@ss/w0rd@db/x", "postgresql://ada:•••@db/x"),
+        ("postgresql://:s3cret@db/x", "postgresql://:•••@db/x"),
+        ("http://h/?token=s3cret&page=1", "http://h/?token=•••&page=1"),
+        ("http://h/x?page=1&X-Amz-Signature=s3cret#a", "http://h/x?page=1&X-Amz-Signature=•••#a"),
+        ("postgresql://db/x?user=ada&password=s3cret&sslpassword=s3cret",
+         "postgresql://db/x?user=ada&password=•••&sslpassword=•••"),
+        ("http://h:5000/x", "http://h:5000/x"),
+    ],
+)  # fmt: skip
+def test_tokens_and_users_without_a_password_are_masked(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+def test_without_any_marker_the_folder_itself_is_the_root(tmp_path: Path) -> None:
+    assert find_root(tmp_path / "nowhere") == tmp_path / "nowhere"
