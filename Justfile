@@ -54,9 +54,9 @@ bench *args:
 shots:
     python bench/shots.py
 
-# pin every package again
-lock:
-    python bench/lock.py
+# pin every package; --upgrade takes the newest of each
+lock *args:
+    python bench/lock.py "$@"
 
 # forget the ledger, the traces, the runs and the cache of this clone
 clean:

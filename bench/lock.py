@@ -1,8 +1,12 @@
-"""Pin every package again, for all platforms: requirements.lock from pyproject.toml, bench/peers.lock beside it."""
+"""Pin every package, for all platforms and with hashes: requirements.lock, and bench/peers.lock beside it.
+
+A pin that still fits stays; ``--upgrade`` takes the newest of everything.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,40 +16,59 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 PEERS = ROOT / "bench" / "peers.lock"
 HEADER = """\
-# Every package the project installs, pinned: `just lock` writes it from pyproject.toml, `./run` installs it unresolved.
-# torch stands without its CUDA packages: ./run takes a CPU build of it. Why a direct one is here: pyproject.toml.
+# Every package the project installs, pinned with its hashes: `just lock` writes it from pyproject.toml, `./run`
+# installs it unresolved and checks them. Why a direct one is here: pyproject.toml.
+# torch alone has no hash and none of its CUDA packages: its CPU builds come from several indexes, each with bytes
+# of its own, so ./run installs it first and by its version.
 """
 PEERS_HEADER = """\
 # What the bench's peers need beyond requirements.lock, pinned beside it by `just lock`; bench/peers.py installs it.
 """
-CUDA = re.compile(r"^(nvidia-|cuda-|triton|torch==|torch )")
+CUDA = re.compile(r"^(nvidia-|cuda-|triton)")
 
 
 def main() -> None:
     """Resolve, drop what only a CUDA build needs, write; then what the peers add."""
-    torch = re.search(r'"(torch==[\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    if torch is None:
-        raise SystemExit("pyproject.toml must pin torch to one version")
-    own = [*_resolved("--extra", "dev", "--extra", "bench"), torch.group(1)]
+    own = _resolved(LOCK, "--extra", "all", "--extra", "dev", "--extra", "bench")
     _write(LOCK, HEADER, own)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
         pins.write("\n".join(line for line in own if not line.startswith("pandas==")))
         pins.flush()
-        every = _resolved("--extra", "peers", "--constraint", pins.name)
-    _write(PEERS, PEERS_HEADER, set(every) - set(own))
+        every = _resolved(PEERS, "--extra", "all", "--extra", "peers", "--constraint", pins.name)
+    _write(PEERS, PEERS_HEADER, {line: hashes for line, hashes in every.items() if line not in own})
 
 
-def _resolved(*words: str) -> list[str]:
-    compiled = subprocess.run(
-        [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
-         "--no-annotate", "--no-header", *words, "pyproject.toml"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
-    return [line for line in compiled if line and not CUDA.match(line)]
+def _resolved(lock: Path, *words: str) -> dict[str, list[str]]:
+    """Each requirement with its marker → its hashes; torch has none and stands for every build of its version."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / lock.name  # what stands there already is preferred
+        shutil.copy(lock, file)
+        uv = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet"]
+        how = [
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--generate-hashes",
+            "--no-annotate",
+            "--no-header",
+            "--output-file",
+            file,
+        ]
+        subprocess.run([*uv, *how, *sys.argv[1:], *words, "pyproject.toml"], cwd=ROOT, check=True)
+        text = file.read_text(encoding="utf-8")
+    found: dict[str, list[str]] = {}
+    for block in re.findall(r"^\S.*(?:\n .*)*", text, re.MULTILINE):
+        line, *hashes = block.replace(" \\\n", "\n").splitlines()
+        if line.startswith("torch=="):
+            found[re.match(r"torch==[\d.]+", line)[0]] = []  # type: ignore[index]
+        elif not line.startswith("#") and not CUDA.match(line):
+            found[line] = hashes
+    return found
 
 
-def _write(path: Path, header: str, lines: list[str] | set[str]) -> None:
-    path.write_text(header + "\n".join(sorted(lines, key=str.lower)) + "\n", encoding="utf-8")
+def _write(path: Path, header: str, pinned: dict[str, list[str]]) -> None:
+    blocks = [" \\\n".join([line, *pinned[line]]) for line in sorted(pinned, key=str.lower)]
+    path.write_text(header + "\n".join(blocks) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from modelspine.errors import BadInput, SpineError, Unavailable
+from modelspine.extras import missing_extra
 from modelspine.text import visible
 
 Progress = Callable[[int, int], None]
@@ -145,4 +146,5 @@ def workload_errors(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         what = visible(f"{type(error).__name__}: {error}", 160)
-        raise Unavailable(f"the workload {name} failed: {what}", "check that its package fits this bundle") from error
+        failed = Unavailable(f"the workload {name} failed: {what}", "check that its package fits this bundle")
+        raise missing_extra(error) or failed from error

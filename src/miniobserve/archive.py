@@ -161,12 +161,12 @@ class Archive:
     @contextmanager
     def _query(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of its own; what DuckDB raises as ``StorageError``."""
-        import duckdb
-
         with self._lock:
             if self._opened is None:
                 self._opened = connected()
             cursor = self._opened.cursor()
+        import duckdb
+
         try:
             yield cursor
         except duckdb.Error as error:
@@ -181,7 +181,11 @@ class Archive:
 
 def connected() -> duckdb.DuckDBPyConnection:
     """DuckDB in memory, which downloads nothing."""
-    import duckdb
+    try:
+        import duckdb
+    except ImportError as error:
+        wrong = f"DuckDB, which reads and writes the exported days, does not load: {error}"
+        raise StorageError("unavailable", wrong, "pip install 'modelspine[parquet]'") from error
 
     connection = duckdb.connect(":memory:")
     connection.execute("SET autoinstall_known_extensions = false")

@@ -140,6 +140,7 @@ def _line(write: Any, encode: Any, decode: Any, row: Kept) -> None:
 
 def _to_parquet(lines: Path, archive: Archive, count: int, sha: str) -> None:
     """JSON lines to Parquet, in the same place."""
+    connection = connected()
     import duckdb
 
     made = lines.with_suffix(".parquet")
@@ -150,7 +151,6 @@ def _to_parquet(lines: Path, archive: Archive, count: int, sha: str) -> None:
     )
     target = str(made).replace("'", "''")
     options = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{rows: '{count}', sha256: '{sha}'}}"
-    connection = connected()
     try:
         connection.execute(f"COPY ({select}) TO '{target}' ({options})", [str(lines).replace("[", "[[]")])
         with made.open("rb+") as stream:

@@ -11,6 +11,7 @@ from typing import Any
 from miniobserve.sql.protocol import StorageError
 from modelspine.cli.output import Out
 from modelspine.errors import SpineError, Unavailable
+from modelspine.extras import missing_extra
 from modelspine.ledger.store import storage_errors
 from modelspine.text import visible
 
@@ -22,6 +23,8 @@ def as_spine_error(error: Exception) -> SpineError:
     """The error of Spine's own tree that an exception is told as."""
     if isinstance(error, SpineError):
         return error
+    if (lacking := missing_extra(error)) is not None:
+        return lacking
     if isinstance(error, StorageError):
         try:
             with storage_errors():

@@ -6,6 +6,7 @@ It works where stores are missing or damaged, and loads none of the libraries it
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -102,6 +103,9 @@ def _versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
+    if found["mlflow"] == "not installed":  # the extra brings the client alone, which is a distribution of its own
+        with contextlib.suppress(PackageNotFoundError):
+            found["mlflow"] = version("mlflow-skinny")
     return found
 
 

@@ -23,6 +23,7 @@ import rfc8785
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from modelspine.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
+from modelspine.extras import missing_extra
 from modelspine.ledger.event import GENESIS, Draft, Event, Head, checked, event_of, require, same_request
 
 MAX_BODY = 1024
@@ -58,7 +59,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        raise _mapped(error) from error
+        raise missing_extra(error) or _mapped(error) from error
 
 
 def _mapped(error: StorageError) -> SpineError:

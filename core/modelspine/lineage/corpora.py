@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable, UnknownRef
+from modelspine.extras import missing_extra
 from modelspine.git import run_git
 from modelspine.lineage.dvc_file import named_in, outs
 from modelspine.lineage.row_search import PATIENCE, TooSlowError, matching
@@ -236,9 +237,12 @@ class Corpora:
 
         for name in ("dvc", "dvc_data", "dvc_objects"):  # what they would say is raised as one of our errors
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-
+        try:
+            from dvc.exceptions import DvcException
+            from dvc.repo import Repo
+        except ImportError as error:
+            broken = Unavailable(f"DVC does not import: {visible(str(error), 120)}", "install it again, then repeat")
+            raise missing_extra(error) or broken from error
         try:
             return Repo(str(self.root), config=self._config())
         except DvcException as error:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import SpineError
+from modelspine.extras import missing_extra
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
 from modelspine.registry.mlflow_runs import FOLDER, Artifacts
@@ -137,7 +138,9 @@ def main() -> int:
     except SpineError as error:
         sys.stdout.write(f"\n{error.message}\n")
     except Exception as error:  # noqa: BLE001  (whatever MLflow raises is one line for the process that waits)
-        sys.stdout.write(f"\n{json.dumps(str(error).partition(chr(10))[0] or type(error).__name__)}\n")
+        lacking = missing_extra(error)
+        why = lacking.message if lacking else str(error).partition("\n")[0] or type(error).__name__
+        sys.stdout.write(f"\n{json.dumps(why)}\n")
     else:
         return 0
     return 1

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import SpineError, Unavailable, UnknownRef
+from modelspine.extras import missing_extra
 from modelspine.settings import masked
 from modelspine.text import visible
 
@@ -142,7 +143,8 @@ def _mapped(run_id: str) -> Iterator[None]:
     except SpineError:
         raise
     except ImportError as error:
-        raise Unavailable(f"mlflow does not import: {visible(str(error))}", "install it, then repeat") from error
+        broken = Unavailable(f"mlflow does not import: {visible(str(error))}", "install it again, then repeat")
+        raise missing_extra(error) or broken from error
     except Exception as error:
         text = visible(masked(str(error).splitlines()[0]) if str(error) else type(error).__name__, 160)
         if getattr(error, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):

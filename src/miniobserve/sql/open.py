@@ -26,7 +26,7 @@ def connect(url: str, *, create: bool = False, readonly: bool = False) -> Databa
             from miniobserve.sql.postgres import Postgres  # psycopg takes 0.1 s to load
         except ImportError as error:
             raise StorageError(
-                "unavailable", f"the PostgreSQL driver does not load: {error}", "install psycopg[binary]"
+                "unavailable", f"the PostgreSQL driver does not load: {error}", "pip install 'modelspine[postgres]'"
             ) from error
         return Postgres(url, create=create, readonly=readonly)
     if url.startswith("sqlite:///"):

@@ -97,9 +97,19 @@ def test_ci_runs_what_the_readme_says() -> None:
 @pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock"])
 def test_the_lock_names_no_local_path_and_no_cuda(name: str) -> None:
     lock = (ROOT / name).read_text(encoding="utf-8")
-    requirements = [line for line in lock.splitlines() if line and not line.startswith("#")]
-    assert all(re.match(r"^[A-Za-z0-9._-]+==[^ @]+( ; .+)?$", line) for line in requirements)
+    requirements = [line for line in lock.splitlines() if line and not line.startswith(("#", " "))]
+    assert all(re.match(r"^[A-Za-z0-9._-]+==[^ @]+( ; [^;]+)?$", line.removesuffix(" \\")) for line in requirements)
     assert not re.search(r"nvidia|cuda|triton|file:", "\n".join(requirements))
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock"])
+def test_every_pin_but_torch_has_hashes(name: str) -> None:
+    lock = (ROOT / name).read_text(encoding="utf-8")
+    pins = re.findall(r"^[A-Za-z0-9].*(?:\n .*)*", lock, re.MULTILINE)
+    assert len(pins) > 10
+    bare = [pin for pin in pins if not re.fullmatch(r"\S+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", pin)]
+    assert all(pin.startswith("torch==") for pin in bare), bare
+    assert "--require-hashes -r -" in (ROOT / "run").read_text(encoding="utf-8")
 
 
 def test_only_the_bench_installs_the_peers() -> None:

@@ -24,6 +24,7 @@ from modelspine.stats import (
     difference,
     half_width,
     mismatch,
+    student_t_p,
     sums,
     welch_fixed_p,
 )
@@ -222,6 +223,15 @@ def test_any_counts_give_numbers(rows: list[tuple[int, int]]) -> None:
     if found is not None:
         assert found.low <= found.value <= found.high
         assert 0 <= found.fixed_p <= 1
+
+
+@pytest.mark.parametrize("freedom", [1.0, 1.5, 3.0, 30.0, 199.0, 201.0, 5e3, 1e6])
+@pytest.mark.parametrize("t", [0.0, 1e-4, -0.3, 1.0, -1.96, 5.0, 12.0, 1e3])
+def test_students_p_is_scipys(freedom: float, t: float) -> None:
+    from scipy.special import stdtr
+
+    expected = 2 * float(stdtr(freedom, -abs(t)))
+    assert student_t_p(t, freedom) == pytest.approx(expected, rel=1e-10, abs=1e-300)
 
 
 def test_welch_is_scipys() -> None:
