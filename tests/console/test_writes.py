@@ -385,8 +385,11 @@ async def test_the_gate_tab_compares_on_demand_and_writes_nothing(
         assert "press v to compare" in desk.text(), "it was made on another state"
 
 
-async def test_the_gate_tab_shows_the_run_and_the_signature(tmp_path: Path, run_console: Any) -> None:
+async def test_the_gate_tab_shows_the_run_and_the_signature(
+    tmp_path: Path, run_console: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha, file = world.prod(tmp_path / "prod")
+    monkeypatch.chdir(tmp_path)  # a short path in a message, so that its line never breaks within the words looked for
     settings = console_seed.settings_of(tmp_path / "prod")
     with Spine(settings, readonly=True) as spine:
         async with run_console(Source(spine), changes=Changes(spine), write=True, interval=3600) as desk:
@@ -404,10 +407,10 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(tmp_path: Path, run_
             desk.app.freshness.look()
             await desk.settle()
             await desk.press("P")
-            await fill(desk, reason="first", verdict=str(tmp_path / "nosuch"), name=sha[:12])
+            await fill(desk, reason="first", verdict="nosuch", name=sha[:12])
             assert "there is no verdict at" in desk.text()
             await desk.press("escape", "P")
-            await fill(desk, reason="first", verdict=str(tmp_path), name=sha[:12])
+            await fill(desk, reason="first", verdict="prod", name=sha[:12])
             assert "cannot be read" in desk.text(), "said as the command says it"
             await desk.press("escape", "P")
             await fill(desk, reason="first", verdict=str(file), name=sha[:12])

@@ -89,6 +89,14 @@ def test_run_is_posix_shell() -> None:
     assert "[[" not in text
 
 
+@pytest.mark.parametrize("written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python"])
+def test_git_ignores_what_the_demo_writes(written: str, tmp_path: Path) -> None:
+    """The ledger holds a day's drift report; the file is a copy for people, made again by `spine drift report`."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text(encoding="utf-8"))
+    assert subprocess.run(["git", "-C", str(tmp_path), "check-ignore", "-q", written]).returncode == 0
+
+
 def test_ci_runs_what_the_readme_says() -> None:
     assert "./run test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
