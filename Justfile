@@ -16,6 +16,10 @@ demo *args:
 test *args:
     pytest -n auto --dist loadfile "$@"
 
+# the fast round while you work: lint, then unit and contract tests that need no trained model
+check *args: lint
+    pytest -q -n auto --dist worksteal -m "not slow" tests/unit tests/contract "$@"
+
 # types, style and format
 lint:
     ruff check .

@@ -20,6 +20,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+MODELS = {"tiny", "apt", "random_bundle", "random_tutor"}
+"""Fixtures that train a model or make one of the full shape: half a minute each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `just check` leaves out as ``slow``: whatever stands on a model, and what says so itself."""
+    for item in items:
+        if isinstance(item, pytest.Function) and MODELS & set(item.fixturenames):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's home, git identity, MLflow store or colours."""

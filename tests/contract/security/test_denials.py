@@ -436,6 +436,7 @@ def mutants(data: Any) -> Iterator[tuple[str, Any]]:
             yield f"{way} twice", changed(data, path[:-1], [*parent, at(data, path)])
 
 
+@pytest.mark.slow
 def test_every_field_of_a_verdict_changed_under_the_old_signature_is_denied(prod: Prod) -> None:
     valid = prod.signed()
     envelope = json.loads(valid)
@@ -448,6 +449,7 @@ def test_every_field_of_a_verdict_changed_under_the_old_signature_is_denied(prod
             assert "the signature is not one" in error.message, what
 
 
+@pytest.mark.slow
 def test_every_field_of_a_verdict_changed_and_signed_by_nobody_trusted_is_denied(prod: Prod) -> None:
     data = prod.data()
     with prod.open() as spine:

@@ -62,6 +62,7 @@ def test_a_request_that_lacks_something_or_is_not_there_is_refused(here: Path, c
     check_refused(run(capsys, "candidate"), 2)
 
 
+@pytest.mark.slow
 def test_the_runs_bundle_is_fetched_and_another_model_is_refused(here: Path, make_bundle, capsys: Capture) -> None:  # type: ignore[no-untyped-def]
     write(here, **GOOD)
     check_refused(run(capsys, "candidate", "--fetch", "new"), 3)

@@ -16,6 +16,8 @@ import rfc8785
 from minitutor import corpus, parse, sets, validate
 from minitutor.corpus import Row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, list[Row]]:

@@ -11,6 +11,8 @@ import pytest
 
 from minitutor_cli import run_tutor
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[3]
 TRACKED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", "data/.gitignore", "data/corpus_manifest.json", ".gitignore")
 CORPORA = ("train_v1.jsonl", "train_v2.jsonl", "train_v3.jsonl", "eval.jsonl", "held_out.jsonl")

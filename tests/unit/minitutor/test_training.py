@@ -20,6 +20,8 @@ from minitutor.profiles import TINY
 from minitutor_cli import run_tutor
 from modelspine.gate.eval_report import EvalReport
 
+pytestmark = pytest.mark.slow
+
 
 def test_twice_the_same_bytes(small_data: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "again"
