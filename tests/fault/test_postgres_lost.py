@@ -46,7 +46,7 @@ def test_backends_ended_in_the_middle_of_appends(ledger: Ledger, postgres_url: s
     done = threading.Event()
 
     def write(worker: int) -> None:
-        mine = Ledger(postgres_url, actor=f"w{worker}")
+        mine = ledgers[worker]
         for number in range(40):
             text = f"{worker}/{number}"
             try:
@@ -56,6 +56,7 @@ def test_backends_ended_in_the_middle_of_appends(ledger: Ledger, postgres_url: s
                 refused.append(text)
         mine.close()
 
+    ledgers = [Ledger(postgres_url, actor=f"w{worker}") for worker in range(4)]  # open before the first one is ended
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
     for thread in threads:
         thread.start()
