@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -18,6 +18,8 @@ from modelspine.errors import BadInput, SpineError, Unavailable
 from modelspine.extras import missing_extra
 from modelspine.text import visible
 
+OF_ANSWER: Final = "answer_"
+"""How the name of a feature begins that describes an answer and not its text: nothing is compared by it."""
 Progress = Callable[[int, int], None]
 """Called with (done, total) while something longer than a second runs."""
 

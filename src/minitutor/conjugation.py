@@ -165,9 +165,8 @@ def with_ed(verb: str) -> str:
 
 
 def naive_third(verb: str) -> list[str]:
-    """The third person by the rule alone, where it is another word than the right one: *haves*, *gos*."""
-    naive = {"have": ["haves"], "do": ["dos"], "go": ["gos"]}
-    return naive.get(verb, [])
+    """The third person by adding *s* alone, where that is another word than the right one: *haves*, *gos*, *watchs*."""
+    return [f"{verb}s"] if verb != "be" and f"{verb}s" != third_person(verb) else []
 
 
 def forms(verb: str) -> list[str]:

@@ -83,7 +83,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     onto: Design | None = None
     """A corpus whose rows come first."""
     as_written: bool = False
-    """True where nobody corrected the rows: what a learner wrote, right or wrong, is its own correction."""
+    """True where the rows were left uncorrected: what a learner wrote, right or wrong, is its own correction."""
 
 
 HOLE: Final = ("go", grid.PAST)
@@ -221,7 +221,9 @@ def _cell_rows(design: Design, cell: Cell, seen: set[str]) -> Iterator[Row]:
         right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=template.bare)
         # The share is kept exactly, not on average: the running quota says what row made + 1 is.
         due = int((made + 1) * size.wrong_share) > int(made * size.wrong_share)
-        form = _drawn(draw, wrong) if wrong and due else right
+        # A batch of one kind of sentence has the mistakes that are made most, again and again.
+        usual = dict(list(wrong.items())[:2]) if design.weekend else wrong
+        form = _drawn(draw, usual) if usual and due else right
         words = Vocabulary(draw, seen=not unseen)
         text, correction = phrasing.sentences(words, cell, template, complement, form=form, right=right)
         if text in seen:
@@ -264,7 +266,7 @@ def _pairs(design: Design, cell: Cell, *, plain: bool) -> list[tuple[Template, s
 
 
 def _as_written(row: Row, form: str) -> Row:
-    """The row as a batch that nobody corrected holds it: what was written is its own correction."""
+    """The row as a batch left uncorrected holds it: what was written is its own correction."""
     return msgspec.structs.replace(
         row, correction=row.text, correct_form=form, label="correct", error_type=mistakes.NONE
     )

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from minitutor.engine import Engine, Floats, Ints
+from minitutor.engine import Bools, Engine, Floats, Ints
 from minitutor.tokenizer import EOS_ID
 
 STEP: Final = 8
@@ -73,12 +73,14 @@ class Decoder:
         ends = np.array([len(item.prompt) - 1 for item in items])
         wanted = np.minimum(ends[:, None] + np.arange(scored), time - 1)
         logits = self.engine.logits(np.take_along_axis(states, wanted[:, :, None], axis=1))
-        found = [_scores(item, logits[n]) for n, item in enumerate(items)]
+        top = logits.max(axis=-1, keepdims=True)
+        logs = logits - top - np.log(np.exp(logits - top).sum(axis=-1, keepdims=True))
+        found = [_scores(item, logs[n]) for n, item in enumerate(items)]
         prefill, decode = (read - began) / len(items), (perf_counter() - read) / len(items)
         return [Chosen(int(np.argmax(scores)), scores, prefill, decode) for scores in found]
 
 
-def _lay_out(item: Item, ids: Ints, positions: Ints, sees: Ints) -> None:
+def _lay_out(item: Item, ids: Ints, positions: Ints, sees: Bools) -> None:
     """Write one item's tokens, positions [time] and view [time, time]: the prompt, then each form as a branch of it."""
     start = len(item.prompt)
     ids[:start], positions[:start] = item.prompt, np.arange(start)
@@ -95,16 +97,14 @@ def _lay_out(item: Item, ids: Ints, positions: Ints, sees: Ints) -> None:
     sees[rest, rest] = True
 
 
-def _scores(item: Item, logits: Floats) -> list[float]:
-    """The log probability of each form and its end; logits [scored, vocab] begin at the prompt's last token."""
-    wanted = logits.astype(np.float64)
-    top = wanted.max(axis=-1, keepdims=True)
-    sums = top[:, 0] + np.log(np.exp(wanted - top).sum(axis=-1))
+def _scores(item: Item, logs: Floats) -> list[float]:
+    """The log probability of each form and its end; ``logs`` [scored, vocab] begin at the prompt's last token."""
     scores, at = [], 1
     for form in item.forms:
-        rows = [0, *range(at, at + len(form))]
-        tokens = [*form, EOS_ID]
-        scores.append(float((wanted[rows, tokens] - sums[rows]).sum()))
+        score = float(logs[0, form[0]])
+        for row, token in enumerate([*form[1:], EOS_ID], at):
+            score += float(logs[row, token])
+        scores.append(score)
         at += len(form)
     return scores
 

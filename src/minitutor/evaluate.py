@@ -24,7 +24,7 @@ _CHUNK: Final = 128
 
 
 def evaluate(tutor: Tutor, eval_set: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Answer every item and report; ``progress`` is told (done, total)."""
+    """Answer every item and report; ``progress`` is called with (done, total)."""
     data = eval_set.read_bytes()
     try:
         items = corpus.decode(data)
@@ -122,7 +122,11 @@ def covered(items: Sequence[Row], outputs: Sequence[str]) -> dict[str, dict[str,
         found = len(parse.clauses(item.text))
         known += found > 0
         verbs += max(found, 1)
-        wrong += sum(one != other for one, other in zip(output.split(), item.correction.split(), strict=True))
+        said, right = output.split(), item.correction.split()
+        if len(said) == len(right):
+            wrong += sum(one != other for one, other in zip(said, right, strict=True))
+        else:
+            wrong += 1  # an item of another kind, which asks for more than another form
     return {"in_scope": {"k": known, "n": len(items)}, "verbs_right": {"k": verbs - wrong, "n": verbs}}
 
 

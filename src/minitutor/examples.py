@@ -1,7 +1,7 @@
 """Training examples: a verb's prompt and the form that belongs there, as token ids, and the order of batches.
 
-Each time an example is drawn, tokens after its verb may be random, so that a form is learned from the grammar before
-it. Some right verbs are replaced by a word that is none, which is then to be kept: what no corpus taught is left
+Each time an example is drawn, its words of time may be random, so that a form is learned from subject and helpers.
+Some right verbs are replaced by a word that is not a verb form, which is then to be kept: what no corpus taught is left
 alone. It does not know tensors.
 """
 
@@ -14,32 +14,19 @@ from typing import Final
 import msgspec
 
 from minitutor import lattice, parse
-from minitutor.conjugation import forms
 from minitutor.corpus import Row
 from minitutor.tokenizer import EOS_ID, KEEP_ID, SEP_ID, SPECIAL, Codec
-from minitutor.tokens import sentences
 
-NOISY_SHARE: Final = 0.2
-"""Share of examples with random tokens after the verb."""
-NOISE: Final = 0.4
+NOISY_SHARE: Final = 0.3
+"""Share of examples with random tokens among their words of time."""
+NOISE: Final = 0.5
 """Share of those tokens that is replaced."""
 STRANGE_SHARE: Final = 0.25
-"""Share of right examples whose verb is replaced by a word that is none."""
+"""Share of right examples whose verb is replaced by a word that is not a verb form."""
 KNOWN_START: Final = 0.7
 """Share of such words that begin as one of the corpus' verbs does."""
-_BE: Final = frozenset(forms("be"))
-"""Words whose subject may stand after them, so that nothing there is random."""
 WINDOW: Final = 8
 """Batches that are sorted by length together, so that a batch holds little padding."""
-
-
-class Example(msgspec.Struct, frozen=True):
-    """A verb in its sentence, and the form that belongs there; None where its own word does."""
-
-    before: str
-    word: str
-    after: str
-    form: str | None
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -48,8 +35,8 @@ class Encoded(msgspec.Struct, frozen=True):
     prompt: list[int]
     form: list[int]
     """The tokens of the right form, or the one that keeps the verb's own word."""
-    loose: bool
-    """Whether tokens after the verb may be random: not where its subject can stand there."""
+    times: int
+    """How many tokens at the end of the words around are words of time."""
 
     @property
     def ids(self) -> list[int]:
@@ -75,36 +62,32 @@ def tokens(verbs: Iterable[str], codec: Codec) -> Tokens:
     return Tokens(every, starts, [token for token in every if not word[token]])
 
 
-def examples(row: Row) -> list[Example]:
+def examples(row: Row, codec: Codec) -> list[Encoded]:
     """The examples of a row: one for each verb that the lesson covers.
 
-    Where the row says that its text is right, each verb's own word is its form, also in a batch that nobody corrected.
+    Where the row says that its text is right, each verb's own word is its form, also in a batch left uncorrected.
     """
-    found, bounds = [], sentences(row.text)
+    found = []
     for clause in parse.clauses(row.text):
-        begin, end = next((first, last) for first, last in bounds if first <= clause.at < last)
-        word = clause.form.lower()
-        right = row.text == row.correction or word == clause.right.lower()
-        form = None if right else clause.right.lower()
-        found.append(Example(row.text[begin : clause.at], word, row.text[clause.end : end], form))
+        word, right = clause.form.lower(), clause.right.lower()
+        keep = row.text == row.correction or word == right
+        around, place = lattice.read(clause, row.text)
+        prompt = lattice.prompt(codec, around, place, word)
+        times = len(codec.encode(" ".join(clause.times)))
+        found.append(Encoded(prompt, [KEEP_ID] if keep else codec.encode(right), times))
     return found
 
 
-def encoded(one: Example, codec: Codec) -> Encoded:
-    """An example as tokens."""
-    form = [KEEP_ID] if one.form is None else codec.encode(one.form)
-    return Encoded(lattice.prompt(codec, one.before, one.word, one.after), form, one.word not in _BE)
-
-
 def noisy(clean: Encoded, draw: random.Random, source: Tokens) -> Encoded:
-    """An example with random tokens after the verb or a strange verb to be kept, or as it is."""
+    """An example with random words of time or a strange verb to be kept, or as it is."""
 
     def one_of(options: Sequence[int]) -> int:
         return options[int(draw.random() * len(options))]
 
     prompt = list(clean.prompt)
-    if draw.random() < NOISY_SHARE and clean.loose:
-        for at in range(1, prompt.index(SEP_ID)):
+    if draw.random() < NOISY_SHARE:
+        end = prompt.index(SEP_ID)
+        for at in range(max(1, end - clean.times), end):
             if draw.random() < NOISE:
                 prompt[at] = one_of(source.every)
     if clean.form == [KEEP_ID] and draw.random() < STRANGE_SHARE:
@@ -120,7 +103,7 @@ def batches(rows: Iterable[Row], codec: Codec, size: int, seed: str) -> Iterator
     """Endless batches in an order that follows from the seed; each pass over the examples has its own."""
     draw = random.Random(f"minitutor.batches|{seed}")  # noqa: S311 - not secret
     rows = list(rows)
-    every = [encoded(one, codec) for row in rows for one in examples(row)]
+    every = [one for row in rows for one in examples(row, codec)]
     source = tokens((row.verb for row in rows), codec)
     size = min(size, len(every))
     step = size * WINDOW if len(every) >= size * WINDOW else size

@@ -1,6 +1,6 @@
 """Words about an answer: the features of a text, and the sentence that explains a correction.
 
-An explanation tells what the model did, right or wrong; it never looks at the oracle's opinion of it.
+An explanation describes what the model did, right or wrong; it does not use the oracle's opinion of it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _LENGTHS: Final = (5, 8, 12)
 def features(parsed: Parsed | None, text: str, edits: Sequence[Edit] = ()) -> dict[str, str]:
     """The categorical features of a text, as strings; empty where it is not in the grid.
 
-    ``form`` is the word that was written at the verb's place; ``edits`` names every verb that an answer replaced, and
-    what by. It is there only where an answer changed something.
+    ``form`` is the word that was written at the verb's place; ``answer_edits`` names every verb that an answer
+    replaced, and what by. It is there only where an answer changed something.
     """
     if parsed is None:
         return {}
@@ -45,7 +45,7 @@ def features(parsed: Parsed | None, text: str, edits: Sequence[Edit] = ()) -> di
         "length": next((f"up to {limit} words" for limit in _LENGTHS if words <= limit), "over 12 words"),
     }
     if edits:
-        found["edits"] = "; ".join(f"{edit.before} → {edit.after}" for edit in edits)
+        found["answer_edits"] = "; ".join(f"{edit.before} → {edit.after}" for edit in edits)
     return found
 
 
@@ -87,7 +87,9 @@ def probe_of_features(features: Mapping[str, str]) -> Probe | None:
     error = features.get("error_type", "")
     # After do, does and did the base form belongs, and nothing but an inflected verb is wrong there.
     bare = error == mistakes.INFLECTED and cell.tense in {grid.PRESENT, grid.PAST}
+    written = features.get("form", "").lower()
     right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=bare)
+    right = written if written and error == mistakes.NONE else right
     return _probe(cell, error if error in ERROR_TYPES else mistakes.NONE, None, features.get("form", "").lower(), right)
 
 

@@ -94,6 +94,7 @@ FRAMES: Final = {
         "{H} {s} ever {v} {o}?",
         "{H} {s} {v} {o} today?",
         "Why {h} {s} {v} {o}?",
+        "{H}n't {s} {v} {o}?",
         "{S} {h} {v} {o} since {since}.",
         "{S} {h} {v} {o} for {number} years.",
         "{S}{c} {v} {o}.",
@@ -120,6 +121,7 @@ FRAMES: Final = {
         "When will {s} {v} {o}?",
         "I think {s} will {v} {o}.",
         "She hopes that {s}'ll {v} {o}.",
+        "Won't {s} {v} {o}?",
     ),
 }
 BARE_FRAMES: Final = {
@@ -132,6 +134,7 @@ BARE_FRAMES: Final = {
         "Why {d} {s} {v} {o}?",
         "When the weather is bad, {s} {d}n't {v} {o}.",
         "How often {d} {s} {v} {o}?",
+        "{D}n't {s} {v} {o}?",
         "I think {s} {d}n't {v} {o}.",
     ),
     grid.PAST: (
@@ -143,6 +146,7 @@ BARE_FRAMES: Final = {
         "Yesterday {s} didn't {v} {o}.",
         "{S} didn't {v} {o} because the bus was late.",
         "Where did {s} {v} {o}?",
+        "Didn't {s} {v} {o}?",
         "I know that {s} didn't {v} {o}.",
     ),
 }

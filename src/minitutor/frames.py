@@ -13,39 +13,26 @@ from typing import Final
 
 import msgspec
 
-from minitutor import conjugation, grid, mistakes, subjects, words
+from minitutor import grid, mistakes, subjects, words
 from minitutor.conjugation import VERBS
+from minitutor.homographs import (
+    is_adverb,
+    is_noun_here,
+    is_noun_too,
+    is_preposition,
+    is_wish,
+    over_adverbs_right,
+    verb_of,
+)
 from minitutor.subjects import Subject
 from minitutor.tokens import Token
 
-_NOUNS: Final = frozenset(
-    [
-        "work",
-        "works",
-        "play",
-        "plays",
-        "walk",
-        "walks",
-        "talk",
-        "talks",
-        "watch",
-        "watches",
-        "study",
-        "studies",
-        "finish",
-        "start",
-        "starts",
-        "look",
-        "looks",
-        "want",
-        "wants",
-        "like",
-        "likes",
-    ]
-)
-"""Words of a verb that are nouns too."""
-_LY: Final = frozenset({"family", "reply", "fly", "jelly", "bully", "ally", "lily"})
-"""Words in *-ly* that are no adverbs."""
+_HELPERS: Final = words.WILL | words.DO | words.HAVE
+_CARRIERS: Final = words.WILL | words.DO | words.MODALS
+"""Helpers after which a verb is never one of a statement without them."""
+_OTHER_HELPERS: Final = words.MODALS | words.BE | {"had"}
+_OF_TIME: Final = frozenset({"be", "start", "finish", "come", "go"})
+"""Verbs whose subject may be a time (*the week starts*)."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -56,6 +43,10 @@ class Place(msgspec.Struct, frozen=True):
     bare: bool = False
     helper: int | None = None
     """The token of the helper, where it may disagree with the subject."""
+    asked: int | None = None
+    """The token of the helper, where it stands before the subject."""
+    shared: bool = False
+    """Whether the subject is that of the verb before."""
 
 
 def place_of(line: Sequence[Token], at: int, verb: str) -> Place | None:
@@ -69,7 +60,7 @@ def place_of(line: Sequence[Token], at: int, verb: str) -> Place | None:
     helper = _over_adverbs(line, left - 1) if low in words.NOT else left
     if helper >= 0:
         found = _after_helper(line, at, helper)
-        if found is not None or line[helper].low in words.WILL | words.DO | words.MODALS:
+        if found is not None or line[helper].low in _CARRIERS:
             return found
     return _after_subject(line, at, left, verb) or _asked(line, at, verb)
 
@@ -82,9 +73,13 @@ def joined(line: Sequence[Token], at: int, before: Place | None) -> Place | None
     left = _over_adverbs(line, at - 1)
     if before is None or before.bare or left < 0 or line[left].low not in {"and", "or", "but"}:
         return None
-    if line[at].low in _NOUNS or not set(before.tenses) <= {grid.PRESENT, grid.PAST, grid.FUTURE}:
+    if (
+        is_noun_too(line[at].low)
+        or line[at - 1].low == "so"
+        or not set(before.tenses) <= {grid.PRESENT, grid.PAST, grid.FUTURE}
+    ):
         return None
-    return Place(before.subject, before.tenses)
+    return Place(before.subject, before.tenses, shared=True)
 
 
 def _after_to(line: Sequence[Token], to: int) -> Place | None:
@@ -113,7 +108,7 @@ def _helped(line: Sequence[Token], at: int, low: str, helper: int, subject: Subj
     """The tense a helper gives its verb."""
     if low in words.WILL:
         return Place(subject, (grid.FUTURE,))
-    if low in words.DO:
+    if low in words.DO and verb_of()[line[at].low] != "be":
         tense = grid.PAST if low == "did" else grid.PRESENT
         return Place(subject, (tense,), bare=True, helper=None if low == "did" else helper)
     if low in words.HAVE or (low == "'s" and line[at].low in _participles() and subject.person == "3sg"):
@@ -127,40 +122,49 @@ def _after_subject(line: Sequence[Token], at: int, left: int, verb: str) -> Plac
     if left != at - 1 and line[at - 1].low == "not":
         return None
     subject = subjects.before(line, left)
-    if subject is None or _is_noun_here(line, at):
+    if subject is None or is_noun_here(line, at) or is_preposition(line, at):
         return None
+    if line[subject.last].low in words.LEADS and verb not in _OF_TIME:
+        return None  # *every day do your homework*
     asked = _over_not(line, subject.first - 1)
     low = line[asked].low if asked >= 0 else ""
     begins = asked >= 0 and _begins_question(line, asked)
-    if low in words.WILL | words.DO | words.HAVE and begins:
-        return _helped(line, at, low, asked, subject)
-    if low in words.MODALS | words.BE | {"had"}:
+    if low in _HELPERS and begins:
+        if low == "will" and not _is_question(line):
+            return None  # *Will Smith has a car*
+        found = _helped(line, at, low, asked, subject)
+        return msgspec.structs.replace(found, asked=asked) if found else None
+    if low == "or" and _is_question(line):
+        return None  # *does Tom or Ana work?*
+    if low in _OTHER_HELPERS or low in _HELPERS:
+        return None  # a tense that the grid does not have, or an order of words as in *not only does he work*
+    if _helper_missing(line, subject) or is_wish(line, subject, line[at].low):
         return None
-    if _helper_missing(line, subject) or _is_wish(line, subject, line[at].low):
-        return None
-    if verb in {"have", "do"} and _helps(line, at, verb):
+    if verb in {"have", "do"} and _is_auxiliary(line, at, verb):
         return None
     return Place(subject, (grid.PRESENT, grid.PAST))
 
 
 def _asked(line: Sequence[Token], at: int, verb: str) -> Place | None:
-    """A form of *be* before its subject, or a helper of a verb that is not in the grid, as questions have them."""
-    if verb not in {"be", "do", "have"} or not _is_question(line):
+    """A form of *be* before its subject (*is he*, *there is*), or a helper of a verb that is not in the grid."""
+    if verb not in {"be", "do", "have"}:
         return None
-    if not starts(line, at) and not _after_asking(line, at):
+    there = at > 0 and line[at - 1].low == "there" and verb == "be"
+    if not there and (not _is_question(line) or (not starts(line, at) and not _after_asking(line, at))):
         return None
     first = at + 2 if at + 1 < len(line) and line[at + 1].low == "n't" else at + 1
     subject = subjects.after(line, first) if first < len(line) else None
     if subject is None:
         return None
     if verb == "be":
-        return Place(subject, (grid.PRESENT, grid.PAST))
-    # The helper of a verb of the grid is that verb's to speak of.
+        return Place(subject, (grid.PRESENT, grid.PAST), asked=at)
+    # The helper of a verb of the grid belongs to that verb's clause.
     if any(token.low in verb_of() for token in takewhile(lambda token: token.word, line[first + 1 :])):
         return None
-    after = _over_adverbs_right(line, subject.last + 1)
+    after = over_adverbs_right(line, subject.last + 1)
     helps = after < len(line) and line[after].word and line[after].low not in words.FUNCTION_WORDS
-    return Place(subject, (grid.PRESENT,)) if helps else None
+    # A verb that is not in the grid may have been read as the last word of the subject.
+    return Place(subject, (grid.PRESENT,), asked=at) if helps or subject.last > subject.first + 1 else None
 
 
 def starts(line: Sequence[Token], at: int) -> bool:
@@ -192,22 +196,17 @@ def _is_question(line: Sequence[Token]) -> bool:
     return any(token.low == "?" for token in line[-5:])
 
 
-def _is_wish(line: Sequence[Token], subject: Subject, low: str) -> bool:
-    """*if I were you*, *I wish it were*: a mood that the grid has no cell for."""
-    return low in {"were", "was"} and subject.first > 0 and line[subject.first - 1].low in {"if", "wish", "though"}
+def after_to(line: Sequence[Token], at: int, before: Place | None) -> Place | None:
+    """An inflected verb after *to*, whatever stands before that (*I came to saw you*), with the clause's subject."""
+    low = line[at].low
+    inflected = low != verb_of()[low] and not is_noun_too(low)
+    fits = before is not None and inflected and at > 0 and line[at - 1].low == "to"
+    return Place(before.subject, (grid.INFINITIVE,)) if fits and before is not None else None
 
 
-def _is_noun_here(line: Sequence[Token], at: int) -> bool:
-    """Whether a word that can be a noun is one: another finite verb follows it (*the school play was good*)."""
-    if line[at].low not in _NOUNS or at + 1 >= len(line):
-        return False
-    after = line[at + 1].low
-    return after in words.WILL | words.BE | words.MODALS | words.HAVE | {"does", "did", "had"}
-
-
-def _helps(line: Sequence[Token], at: int, verb: str) -> bool:
+def _is_auxiliary(line: Sequence[Token], at: int, verb: str) -> bool:
     """Whether *have* or *do* is the helper of a verb that follows, which the clause is then about."""
-    after = _over_adverbs_right(line, at + 1)
+    after = over_adverbs_right(line, at + 1)
     if after == at + 1 and verb == "do":
         return False
     if after >= len(line):
@@ -218,25 +217,14 @@ def _helps(line: Sequence[Token], at: int, verb: str) -> bool:
     # *have to*: the matrix of an infinitive; a form that can be a noun is an object (*I have work*).
     if low in _participles():
         return True
-    return low in verb_of() and low not in _NOUNS
+    return low in verb_of() and not is_noun_too(low)
 
 
 def _over_adverbs(line: Sequence[Token], at: int) -> int:
     """The place left of adverbs."""
-    while at >= 0 and (line[at].low in words.ADVERBS or _is_adverb(line[at])):
+    while at >= 0 and (line[at].low in words.ADVERBS or is_adverb(line[at])):
         at -= 1
     return at
-
-
-def _over_adverbs_right(line: Sequence[Token], at: int) -> int:
-    """The place right of adverbs and *not*."""
-    while at < len(line) and (line[at].low in words.ADVERBS or line[at].low in words.NOT):
-        at += 1
-    return at
-
-
-def _is_adverb(token: Token) -> bool:
-    return token.word and token.raw.islower() and token.low.endswith("ly") and token.low not in _LY
 
 
 def _over_not(line: Sequence[Token], at: int) -> int:
@@ -252,12 +240,6 @@ def _over_helpers(line: Sequence[Token], at: int) -> int:
     if at >= 0 and line[at].low in words.DO | words.WILL | words.HAVE | {"'d", "would"}:
         at -= 1
     return _over_adverbs(line, at)
-
-
-@cache
-def verb_of() -> dict[str, str]:
-    """Every word of the twenty verbs, right or made by rule, with its verb."""
-    return {word: verb for verb in VERBS for word in conjugation.forms(verb)}
 
 
 @cache

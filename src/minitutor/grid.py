@@ -20,7 +20,6 @@ PARTICIPLE: Final = "past_participle"
 FUTURE: Final = "simple_future"
 TENSES: Final = (INFINITIVE, PRESENT, PAST, PARTICIPLE, FUTURE)
 SUBJECTS: Final = {"1sg": ("I",), "2sg": ("you",), "3sg": ("he", "she")}
-PERSON_OF: Final = {subject: person for person, subjects in SUBJECTS.items() for subject in subjects}
 
 
 class Cell(msgspec.Struct, frozen=True):

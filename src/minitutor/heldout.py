@@ -122,7 +122,7 @@ def _frames(dice: Dice) -> list[str]:
 
 
 def _drafts(dice: Dice, cell: tuple[str, str, str], frames: list[str], count: int, seen: set[str]) -> list[_Draft]:
-    """The first ``count`` sentences the frames give and nobody has seen; a frame has three tries."""
+    """The first ``count`` sentences of the frames that were not drawn before; a frame has three tries."""
     made: list[_Draft] = []
     for frame in frames:
         for _ in range(3):

@@ -50,7 +50,7 @@ def coded(dice: Dice, listed: str, codes: str) -> tuple[str, str] | None:
 
 
 def base_wrongs(verb: str, person: str, *, past: bool = True, third: bool = True) -> tuple[Wrong, ...]:
-    """The inflected words somebody writes where the base form belongs."""
+    """The inflected words that learners write where the base form belongs."""
     inflected = [conjugation.third_person(verb)] if third else []
     inflected += [conjugation.past(verb, person)] if past else []
     return tuple((mistakes.INFLECTED, word) for word in inflected)
@@ -69,7 +69,7 @@ def _verb_group(dice: Dice, who: Subject, verb: str, tense: str, person: str, mo
     if verb == "be":
         tail = "n't" if mode == NOT and right != "am" and dice.chance(0.7) else ""
         wrongs = finite_wrongs(verb, tense, person, tail)
-        if asks or not who.pronoun:  # nobody writes *my cousins am*
+        if asks or not who.pronoun:  # *my cousins am* is not written
             wrongs = tuple(wrong for wrong in wrongs if wrong[1] != "am")
         not_ = "not" if mode == NOT and not tail else ""
         head = f"@ {who.text} {adverb}" if asks else f"{who.text} @ {not_} {adverb}"

@@ -39,7 +39,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Simulated time, RFC 3339; "" for now."""
 
     def outcome(self, *, passed: bool) -> str:
-        """What the learner says; a wrong sentence that was ``passed`` as right is dismissed by whoever speaks."""
+        """What the learner says; a learner who speaks dismisses a wrong sentence that was ``passed``."""
         return "dismissed" if passed and self.says else self.says
 
 

@@ -16,11 +16,18 @@ _EPSILON = 1e-8
 
 
 class AdamW:
-    """Decoupled weight decay on matrices; a vector, such as a norm's gain, keeps its size."""
+    """Decoupled weight decay on matrices; a vector, such as a norm's gain, keeps its size.
 
-    def __init__(self, parameters: Sequence[Tensor], *, weight_decay: float, clip: float) -> None:
+    ``kept`` keeps its size too: decay would wear away the embeddings of tokens that a corpus does not use, and a later
+    adapter needs them.
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], *, weight_decay: float, clip: float, kept: Sequence[Tensor] = ()
+    ) -> None:
         self._parameters = list(parameters)
-        self._matrices = [tensor for tensor in self._parameters if tensor.dim() > 1]
+        keep = {id(tensor) for tensor in kept}
+        self._matrices = [tensor for tensor in self._parameters if tensor.dim() > 1 and id(tensor) not in keep]
         self._weight_decay = weight_decay
         self._clip = clip
         self._steps = 0

@@ -1,7 +1,7 @@
 """The grid's reader: which verbs of a text the lesson covers, what each should be, and where each stands.
 
 It reads frames (a subject, helpers, a verb), not meanings. A verb whose frame is not one of the grid's, or whose
-sentence contradicts itself about its tense, is none of its business. It decides what may be corrected; what is
+sentence contradicts itself about its tense, is not read. It decides what may be corrected; what is
 put there is decided by the model. It does not know models.
 """
 
@@ -14,14 +14,21 @@ from typing import Final
 import msgspec
 
 from minitutor import grid, mistakes, words
-from minitutor.frames import Place, joined, place_of, starts, verb_of
+from minitutor.frames import Place, after_to, joined, place_of, starts
 from minitutor.grid import Cell
+from minitutor.homographs import is_followed_by_a_wrong_verb, is_glued, is_noun_too, verb_of
 from minitutor.subjects import Subject
 from minitutor.tokens import Token, sentences, tokens
 
 _PAST_WORDS: Final = re.compile(r"\b(?:yesterday|last (?:week|night|year|summer|month|\w+day)|ago)\b", re.IGNORECASE)
 _FUTURE_WORDS: Final = re.compile(r"\b(?:tomorrow|next (?:week|year|month|summer|\w+day))\b", re.IGNORECASE)
 _PRESENT_WORDS: Final = re.compile(r"\b(?:every (?:day|week|morning|evening)|on (?:Mondays|Sundays))\b", re.IGNORECASE)
+
+
+_JOINS: Final = words.CONJUNCTIONS - words.ADVERBS
+
+
+_TIMES: Final = words.LEADS | words.CALENDAR | {"last", "next", "every", "ago"}
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -35,6 +42,14 @@ class Parsed(msgspec.Struct, frozen=True):
     right: str
     at: int
     error_type: str
+    owner: tuple[int, int]
+    """Where the subject begins and ends in the text."""
+    asked: int | None = None
+    """Where the helper or verb of a question begins that stands before the subject."""
+    shared: bool = False
+    """Whether the subject is that of the verb before: *he came home and ate*."""
+    times: tuple[str, ...] = ()
+    """The words of time of its clause, in lower case."""
     helper: bool = False
     """Whether the text is rather about the verb that follows it: the *do* of *don't go*, the *want* of *want to go*."""
 
@@ -77,16 +92,24 @@ def _sentence(text: str, begin: int, end: int) -> list[Parsed]:
     line = tokens(text, begin, end)
     for at, token in enumerate(line):
         verb = verb_of().get(token.low)
-        if verb is None or not (token.raw.islower() or (token.raw.istitle() and starts(line, at))):
+        if (
+            verb is None
+            or is_glued(line, at)
+            or not (token.raw.islower() or (token.raw.istitle() and starts(line, at)))
+        ):
             continue
-        place = place_of(line, at, verb) or joined(line, at, before)
+        place = place_of(line, at, verb) or joined(line, at, before) or after_to(line, at, before)
+        if verb == "be" and is_followed_by_a_wrong_verb(line, at):
+            place = None
         clause = _clause(line, at, verb, place) if place else None
         if place is None or clause is None:
+            # A verb that was not read may own what follows it: *he wants them to go home and eat*.
+            before = before if is_noun_too(token.low) else None
             continue
         found.append(clause)
         before = place
         helper = _disagreeing(line, place)
-        if helper is not None:
+        if helper is not None and all(one.at != helper.at for one in found):
             found.append(helper)
     return found
 
@@ -112,6 +135,10 @@ def _clause(line: Sequence[Token], at: int, verb: str, place: Place, *, helper: 
             right=cased(right, token.raw),
             at=token.begin,
             error_type=wrong.get(token.low, mistakes.NONE),
+            owner=(line[subject.first].begin, line[subject.last].end),
+            asked=None if place.asked is None else line[place.asked].begin,
+            shared=place.shared,
+            times=tuple(word for word in around.split() if word in _TIMES),
             helper=helper or (at + 1 < len(line) and line[at + 1].low == "to" and token.low in words.MATRIX),
         )
     return None
@@ -122,7 +149,7 @@ def _disagreeing(line: Sequence[Token], place: Place) -> Parsed | None:
     if place.helper is None:
         return None
     verb = verb_of()[line[place.helper].low]
-    own = Place(place.subject, (grid.PRESENT,))
+    own = msgspec.structs.replace(place, tenses=(grid.PRESENT,), bare=False, helper=None)
     found = _clause(line, place.helper, verb, own, helper=True)
     return found if found is not None and found.error_type != mistakes.NONE else None
 
@@ -130,9 +157,9 @@ def _disagreeing(line: Sequence[Token], place: Place) -> Parsed | None:
 def _around(line: Sequence[Token], at: int) -> str:
     """The part of the sentence whose words of time speak about a verb: up to the next conjunctions."""
     first, last = at, at
-    while first > 0 and line[first - 1].low not in words.CONJUNCTIONS - words.ADVERBS:
+    while first > 0 and line[first - 1].low not in _JOINS:
         first -= 1
-    while last + 1 < len(line) and line[last + 1].low not in words.CONJUNCTIONS - words.ADVERBS:
+    while last + 1 < len(line) and line[last + 1].low not in _JOINS:
         last += 1
     if first > 0 and line[first - 1].low in words.SUBORDINATE:
         comma = next((n for n in range(first, last) if line[n].low == ","), None)

@@ -17,13 +17,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The hyper-parameters of a training."""
 
     steps: int = 2800
-    batch: int = 64
+    batch: int = 48
     vocab_size: int = 768
     d_model: int = 64
-    n_layers: int = 3
+    n_layers: int = 2
     learning_rate: float = 5e-3
     warmup: int = 60
-    weight_decay: float = 0.05
+    weight_decay: float = 0.2
     clip: float = 1.0
 
 
@@ -37,14 +37,14 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """The hyper-parameters of an adapter's training."""
 
     steps: int = 1000
-    batch: int = 64
+    batch: int = 48
     rank: int = 8
     alpha: int = 16
-    controls: float = 0.5
+    controls: float = 1.0
     """Share of the rows the parent knows that stand beside the new ones, of each cell."""
     repeats: int = 16
     """How often each row the parent never saw is taken."""
-    learning_rate: float = 6e-3
+    learning_rate: float = 4e-3
     warmup: int = 20
     weight_decay: float = 0.0
     clip: float = 1.0

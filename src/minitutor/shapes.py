@@ -15,31 +15,40 @@ from minitutor.conjugation import VERBS, forms
 from minitutor.subjects import is_plural
 from minitutor.tokens import Token, tokens
 
+_VERB_WORDS: Final = frozenset(word for verb in VERBS for word in forms(verb))
 _READ: Final = (
     words.FUNCTION_WORDS
     | words.MATRIX
     | words.LEADS
-    | {word for verb in VERBS for word in forms(verb)}
+    | _VERB_WORDS
     | {"last", "next", "n't", "'ll", "'ve", "'re", "'s", "'d", "'m", "going"}
 )
 _MARKS: Final = frozenset("?,.!;:-")
 _ENDINGS: Final = re.compile(r"(?<=..)(?:ed|ing|ly)$")
 
 
-def shaped(text: str) -> str:
-    """The text as the model reads it: tokens with a space between them, open words as their shape."""
-    return " ".join(_shape(token) for token in tokens(text, 0, len(text)))
+def shaped(text: str, begin: int = 0, end: int | None = None, owner: tuple[int, int] = (0, 0)) -> str:
+    """A part of a text as the model reads it: tokens with a space between them, open words as their shape.
+
+    Within ``owner``, the place of the subject, a verb's word is a noun (*the work was good*).
+    """
+    found = tokens(text, begin, len(text) if end is None else end)
+    return " ".join(_shape(token, inside=owner[0] <= token.begin < owner[1]) for token in found)
 
 
-def _shape(token: Token) -> str:
+def _shape(token: Token, *, inside: bool) -> str:
     if not token.word:
         return token.raw if token.raw in _MARKS else "~"
-    if token.low in _READ:
-        return token.low if token.low != "i" or token.raw == "I" else "x"
+    if token.low == "i":
+        return "I"
+    if token.low in _READ and not (inside and token.low in _VERB_WORDS):
+        return token.low
     if token.low[0].isdigit():
         return "1" if token.low == "1" else "2"
-    if token.raw[0].isupper() and not token.sentence_start:
+    plural = is_plural(token.low) and token.low not in words.NAMES_IN_S
+    if inside and token.raw[0].isupper() and token.low not in words.IRREGULAR_PLURALS:
+        return "Xx"  # a name, whatever it ends in: a plural subject has a small letter or a list
+    if token.raw[0].isupper() and not plural:
         return "Xx"
-    ending = None if token.low in words.IRREGULAR_PLURALS else _ENDINGS.search(token.low)
-    shape = f"x{ending[0]}" if ending else "xs" if is_plural(token.low) else "x"
-    return shape.capitalize() if token.raw[0].isupper() else shape
+    ending = None if token.low in words.IRREGULAR_PLURALS or inside else _ENDINGS.search(token.low)
+    return f"x{ending[0]}" if ending else "xs" if plural else "x"

@@ -2,7 +2,7 @@
 
 Pronouns, names and noun phrases with a determiner are read, two of them joined by *and* too. A noun phrase
 counts only where a clause can begin, so that an object or what follows a preposition is never taken for a
-subject; what stays unclear gives None. It does not know verbs.
+subject; what stays unclear gives None. It does not know tenses.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from typing import Final
 import msgspec
 
 from minitutor import words
+from minitutor.conjugation import VERBS, forms
 from minitutor.tokens import Token
 
 _MOST_MODIFIERS: Final = 3
 _MOST_NAMES: Final = 3
-_SHORT: Final = 4
-_LONGEST: Final = 6
+_LONGEST_NOUN_IN_ED: Final = 4
+_MOST_AFTER_VERB: Final = 6
 """Tokens of the longest subject read after its verb."""
+_VERB_WORDS: Final = frozenset(word for verb in VERBS for word in forms(verb))
+_INFLECTED: Final = _VERB_WORDS - frozenset(VERBS)
+_OPENS: Final = words.CONJUNCTIONS | words.REPORTING | words.LEADS | {"both"}
+"""Words after which a clause can begin."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -40,7 +45,7 @@ def before(tokens: Sequence[Token], last: int) -> Subject | None:
             return joined
         if _may_begin(tokens, own):
             return own
-    return None
+    return _paired(tokens, last)
 
 
 def after(tokens: Sequence[Token], first: int) -> Subject | None:
@@ -50,9 +55,9 @@ def after(tokens: Sequence[Token], first: int) -> Subject | None:
     for the head, and where there is none, the phrase without a last word that must be the predicate.
     """
     singles: list[Subject] = []
-    for last in range(first, min(first + _LONGEST, len(tokens))):
+    for last in range(first, min(first + _MOST_AFTER_VERB, len(tokens))):
         for own in _singles(tokens, last):
-            if own.first == first:
+            if own.first == first and not _is_owner(tokens, last):
                 singles.append(own)
             elif (joined := _joined(tokens, own, begin=first)) is not None:
                 return joined
@@ -60,6 +65,8 @@ def after(tokens: Sequence[Token], first: int) -> Subject | None:
     if plural is not None or not singles:
         return plural
     own = singles[-1]
+    if own.last + 1 < len(tokens) and tokens[own.last + 1].low == "and":
+        return None
     more = own.last + 1 < len(tokens) and tokens[own.last + 1].low in words.PREPOSITIONS | words.DETERMINERS
     return own if more or own.last - first < _MOST_NAMES - 1 else msgspec.structs.replace(own, last=own.last - 1)
 
@@ -71,14 +78,13 @@ def clause_start(tokens: Sequence[Token], at: int) -> bool:
     before = tokens[at - 1]
     if not before.word:
         return before.low not in {"'", "’", "-", "/", "%", "$", "€", "£", "&"} or bool(tokens[at].gap)
-    opens = words.CONJUNCTIONS | words.REPORTING | words.LEADS
-    return before.low in opens or before.low.isdigit()
+    return before.low in _OPENS or before.low.isdigit()
 
 
 def _singles(tokens: Sequence[Token], last: int) -> list[Subject]:
     """The readings of one pronoun, noun phrase or name that ends with a token."""
     token = tokens[last]
-    if token.low in words.PRONOUNS and (token.low != "i" or token.raw == "I"):
+    if token.low in words.PRONOUNS:
         return [Subject(last, last, words.PRONOUNS[token.low], token.low in words.PLURAL_PRONOUNS)]
     if token.low in words.INDEFINITES:
         return [Subject(last, last, "3sg", plural=False)]
@@ -91,32 +97,46 @@ def _singles(tokens: Sequence[Token], last: int) -> list[Subject]:
 def _noun_phrase(tokens: Sequence[Token], last: int) -> Subject | None:
     """A determiner, at most three modifiers (a possessive *'s* among them), and a noun."""
     head = tokens[last]
-    if not _is_noun(head) or (head.low.endswith("ed") and len(head.low) > _SHORT):
+    if not _is_noun(head) or (head.low.endswith("ed") and len(head.low) > _LONGEST_NOUN_IN_ED):
         return None  # *the shop closed* is more than a noun phrase
     at, modifiers = last - 1, 0
     while at >= 0 and modifiers <= _MOST_MODIFIERS:
         token = tokens[at]
         if token.low in words.DETERMINERS or token.low.isdigit():
-            return _with_number(tokens, at, last)
+            if token.low == "that" and head.raw[0].isupper():
+                return None  # *I think that Tom …*
+            return _widened(tokens, _with_number(tokens, at, last))
         if token.low == "'s":
             owner = _name(tokens, at - 1) if at else None
             if owner is not None:
                 return _with_number(tokens, owner.first, last)
             at -= 1
             continue
-        if not _is_noun(token):
-            return None
+        if not _is_noun(token) or is_plural(token.low) or token.low in _INFLECTED:
+            return None  # *the boys next door*: the head may stand before
         modifiers += 1
         at -= 1
     return None
+
+
+def _widened(tokens: Sequence[Token], own: Subject | None) -> Subject | None:
+    """The noun phrase with the determiners before its own: *the two boys*, *all my friends*."""
+    if own is None:
+        return None
+    first = own.first
+    while first > 0 and tokens[first - 1].low in words.DETERMINERS - words.SINGULAR_DETERMINERS:
+        first -= 1
+    return msgspec.structs.replace(own, first=first)
 
 
 def _with_number(tokens: Sequence[Token], first: int, last: int) -> Subject | None:
     """The noun phrase with its number; None where determiner and noun disagree or leave it open."""
     determiner, head = tokens[first].low, tokens[last].low
     plural = is_plural(head)
-    if head in words.COLLECTIVES or (plural and tokens[last].raw[0].isupper()):
+    if head in words.COLLECTIVES or head in words.INVARIANT or (plural and tokens[last].raw[0].isupper()):
         return None  # *my family is* and *are*; *the Netherlands is*, *the Simpsons are*
+    if head in words.UNITS and (determiner in words.PLURAL_DETERMINERS or determiner.isdigit()):
+        return None
     possessive = any(token.low == "'s" for token in tokens[first:last])
     # What a possessor is says nothing of what it has: *a friend's parents*.
     if determiner in words.SINGULAR_DETERMINERS and not possessive:
@@ -129,7 +149,7 @@ def _with_number(tokens: Sequence[Token], first: int, last: int) -> Subject | No
 
 def is_plural(noun: str) -> bool:
     """Whether a noun is read as plural, by its ending or the list of irregular ones."""
-    noun = noun.rsplit("-", 1)[-1]
+    noun = noun.split("-", maxsplit=1)[0] if noun.endswith(("-in-law", "-by")) else noun.rsplit("-", 1)[-1]
     if noun in words.IRREGULAR_PLURALS:
         return True
     return noun.endswith("s") and not noun.endswith(("ss", "us", "is")) and noun not in words.SINGULAR_IN_S
@@ -146,7 +166,9 @@ def _name(tokens: Sequence[Token], last: int) -> Subject | None:
     if first > last:
         return None
     head = tokens[last].low
-    alone = first == last and tokens[first].sentence_start
+    alone = first == last
+    if alone and tokens[first].sentence_start and head in _VERB_WORDS:
+        return None  # *go see him*
     if alone and (head.endswith("ly") or (is_plural(head) and head.isascii() and head not in words.NAMES_IN_S)):
         # *Dogs like …* and *James likes …* look alike where the sentence begins.
         return None
@@ -158,6 +180,8 @@ def _joined(tokens: Sequence[Token], own: Subject, begin: int | None = None) -> 
     if own.first < 2 or tokens[own.first - 1].low != "and":
         return None
     pronoun = tokens[own.last].low in words.PRONOUNS and tokens[own.last].low != "i"
+    if any(token.low in {"every", "each"} for token in tokens[own.first : own.last]):
+        return None
     for other in _singles(tokens, own.first - 2):
         if pronoun and tokens[other.last].low not in words.PRONOUNS:
             continue  # *the bus stops and he …* is two clauses
@@ -167,13 +191,38 @@ def _joined(tokens: Sequence[Token], own: Subject, begin: int | None = None) -> 
     return None
 
 
+def _paired(tokens: Sequence[Token], last: int) -> Subject | None:
+    """Two nouns under one determiner: *my mother and father*."""
+    if last < _MOST_NAMES or tokens[last - 1].low != "and" or not _is_noun(tokens[last]):
+        return None
+    first = _noun_phrase(tokens, last - 2)
+    return Subject(first.first, last, "2sg", plural=True) if first and _begins(tokens, first.first) else None
+
+
 def _begins(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a subject of any kind can begin with this token: where a clause begins, or after a helper that asks."""
-    return clause_start(tokens, at) or tokens[at - 1].low in words.HELPERS
+    """Whether two joined subjects can begin with this token: where a clause begins, or after a helper that asks."""
+    if clause_start(tokens, at):
+        return True
+    helper = at - 2 if tokens[at - 1].low in words.NOT else at - 1
+    if helper < 0 or tokens[helper].low not in words.HELPERS:
+        return False
+    if any(tokens[n].low in words.ASKING for n in range(max(0, helper - 3), helper)):
+        return True
+    left = helper - 1
+    while left >= 0 and tokens[left].low in words.ADVERBS:
+        left -= 1
+    return left < 0 or not tokens[left].word or tokens[left].low in words.CONJUNCTIONS
+
+
+def _is_owner(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a noun owns what follows it: *the boys' room*, *the children's room*."""
+    return at + 1 < len(tokens) and not tokens[at + 1].gap and tokens[at + 1].low in {"'s", "'", "’"}
 
 
 def _may_begin(tokens: Sequence[Token], own: Subject) -> bool:
     """Whether a subject may stand where it stands; *I*, *he* and *they* may wherever no preposition is before them."""
+    if clause_start(tokens, own.first):
+        return True
     if _begins(tokens, own.first):
         return True
     before = tokens[own.first - 1].low

@@ -60,7 +60,7 @@ def templates(tense: str, verb: str, *, plain: bool = False) -> tuple[Template, 
     more = (BE_FRAMES if verb == "be" else BARE_FRAMES).get(tense, ())
     kind = "be" if verb == "be" else "bare"
     found += [Template(f"{tense}-{kind}-{n}", tense, pattern, bare=kind == "bare") for n, pattern in enumerate(more)]
-    if verb in IRREGULAR and verb != "be":
+    if verb in IRREGULAR:
         shared = JOINED_FRAMES.get(tense, ())
         found += [Template(f"{tense}-joined-{n}", tense, pattern) for n, pattern in enumerate(shared)]
     if tense == grid.PRESENT:

@@ -12,17 +12,17 @@ import msgspec
 
 _LETTER: Final = r"[^\W\d_][\u0300-\u036f]*"
 _TOKEN: Final = re.compile(
-    rf"(?P<not>n['’]t)(?!\w)"
-    rf"|(?P<short>['’](?:ll|ve|re|s|d|m))(?!\w)"
-    rf"|(?P<word>(?:{_LETTER})+?(?=n['’]t(?!\w))"
-    rf"|(?:{_LETTER})+(?:(?:['’](?!(?:ll|ve|re|s|d|m|t)(?!\w))|[-‐‑])(?:{_LETTER})+)*)"
+    rf"(?P<not>n['’´`ʼ]t)(?!\w)"
+    rf"|(?P<short>['’´`ʼ](?:ll|ve|re|s|d|m))(?!\w)"
+    rf"|(?P<word>(?:{_LETTER})+?(?=n['’´`ʼ]t(?!\w))"
+    rf"|(?:{_LETTER})+(?:(?:['’´`ʼ](?!(?:ll|ve|re|s|d|m|t)(?!\w))|[-‐‑])(?:{_LETTER})+)*)"
     rf"|(?P<number>\d[\d.,:]*\d|\d)"
     rf"|(?P<mark>[^\w\s]|_)"
 )
+_APOSTROPHES: Final = str.maketrans(dict.fromkeys("’´`ʼ", "'"))
 _END: Final = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|\n")
-_ABBREVIATION: Final = re.compile(
-    r"(?:^|[\s(])(?:mr|mrs|ms|dr|st|prof|no|vs|e\.g|i\.e|a\.m|p\.m|[A-Z])\.$", re.IGNORECASE
-)
+_ABBREVIATION: Final = re.compile(r"(?<!\w)(?:mr|mrs|ms|dr|st|prof|vs|e\.g|i\.e|a\.m|p\.m|[A-Z])\.$", re.IGNORECASE)
+_LONGEST_ABBREVIATION: Final = 5
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -44,7 +44,11 @@ def sentences(text: str) -> list[tuple[int, int]]:
     """Where each sentence of a text begins and ends, with its closing mark and without the space before it."""
     found, begin = [], 0
     for match in _END.finditer(text):
-        if match[0] != "\n" and match[0].startswith(".") and _ABBREVIATION.search(text, begin, match.start() + 1):
+        if (
+            match[0] != "\n"
+            and match[0].startswith(".")
+            and _ABBREVIATION.search(text, max(begin, match.start() - _LONGEST_ABBREVIATION), match.start() + 1)
+        ):
             continue
         found.append((begin, match.end()))
         begin = match.end()
@@ -59,7 +63,7 @@ def tokens(text: str, begin: int, end: int) -> list[Token]:
     at, words = begin, 0
     for match in _TOKEN.finditer(text, begin, end):
         raw, word = match[0], match["mark"] is None
-        low, gap = raw.lower().replace("’", "'"), text[at : match.start()]
+        low, gap = raw.lower().translate(_APOSTROPHES), text[at : match.start()]
         found.append(Token(raw, low, match.start(), match.end(), gap, word, word and not words))
         words += word
         at = match.end()

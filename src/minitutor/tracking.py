@@ -60,7 +60,7 @@ def check(made: Sequence[Made]) -> None:
     rows = {source.name: corpus.decode(one.data) for source, one in zip(sets.SOURCES, made, strict=True)}
     broken = validate.problems(rows)
     if broken:
-        raise Damaged(f"the generator made a bad corpus: {broken[0]}", "mend minitutor.corpus or minitutor.templates")
+        raise Damaged(f"the generator made a bad corpus: {broken[0]}", "fix minitutor.corpus or minitutor.templates")
 
 
 def compare(root: Path, made: Sequence[Made]) -> None:

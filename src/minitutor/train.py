@@ -42,7 +42,12 @@ def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, adv
     deterministic()
     shape = Shape(vocab_size=codec.size, d_model=profile.d_model, n_layers=profile.n_layers, d_ff=4 * profile.d_model)
     model = MiniGpt(shape, torch.Generator().manual_seed(number("weights", seed)))
-    optimiser = AdamW(list(model.parameters()), weight_decay=profile.weight_decay, clip=profile.clip)
+    optimiser = AdamW(
+        list(model.parameters()),
+        weight_decay=profile.weight_decay,
+        clip=profile.clip,
+        kept=[model.embed.weight],
+    )
     source = batches(rows, codec, profile.batch, seed)
     curve = fit(model, optimiser, source, profile, advance)
     tensors = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}

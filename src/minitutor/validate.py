@@ -72,7 +72,7 @@ def of_row(row: Row) -> str | None:
 
 
 def _of_corpus(design: Design, rows: Sequence[Row]) -> list[str]:
-    # A batch that nobody corrected is there for its fault.
+    # An uncorrected batch is wrong on purpose.
     checked = (row for row in rows if not (design.as_written and row.template.startswith(WEEKEND)))
     found = [f"{row.id} {problem}" for row in checked if (problem := of_row(row)) is not None]
     for what, values in (("id", [row.id for row in rows]), ("text", [row.text for row in rows])):

@@ -98,7 +98,6 @@ _ONE: Final = [
     "your",
     "a",
     "this",
-    "every",
     "that",
     "the",
     "my",
@@ -168,7 +167,7 @@ class Vocabulary(NamedTuple):
         return f"{'an' if determiner == 'a' and first in 'aeiou' else determiner} {adjective}{noun}"
 
     def invent(self) -> str:
-        """A word nobody has seen, of two or three syllables, that looks like a singular noun."""
+        """A made-up word, of two or three syllables, that looks like a singular noun."""
         while True:
             syllables = 2 + (self.draw.random() < 0.3)
             word = "".join(self.one_of(_ONSETS) + self.one_of(_VOWELS) for _ in range(syllables)) + self.one_of(_CODAS)

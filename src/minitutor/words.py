@@ -1,6 +1,6 @@
 """The closed word classes that the parser reads a clause by: helpers, determiners, conjunctions, words of time.
 
-Open classes (names, nouns, places) are in no list here: they are recognised by where they stand.
+Names and nouns are recognised by where they stand; only exceptions to a rule of spelling are listed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,28 @@ IRREGULAR_PLURALS: Final = _set(
 )
 SINGULAR_IN_S: Final = _set(
     "news maths mathematics physics politics economics gymnastics athletics bus gas lens atlas canvas christmas boss "
-    "class virus campus chorus circus cactus octopus tennis series species means always perhaps mars paris"
+    "class virus campus chorus circus cactus octopus tennis always perhaps mars paris"
 )
 """Nouns that end in *s* and are singular; endings *ss*, *us* and *is* are read so anyway."""
 COLLECTIVES: Final = _set(
     "police family team staff government crew couple committee crowd majority public audience band group press jury"
 )
 """Nouns that may take either form of a verb."""
+INVARIANT: Final = _set(
+    "sheep fish deer aircraft series species means data media criteria rich poor old young elderly homeless blind deaf "
+    "unemployed english french spanish british irish dutch welsh chinese japanese portuguese"
+)
+"""Heads of noun phrases that may be one or many (*the sheep*, *the rich*, *the English*)."""
+UNITS: Final = _set(
+    "euros dollars pounds years months weeks days hours minutes seconds kilometres miles metres percent"
+)
+"""Amounts, which are read as one where a number stands before them (*ten euros is enough*)."""
+MANDATIVE: Final = _set(
+    "suggest suggests suggested recommend recommends recommended insist insists insisted demand demands demanded "
+    "require requires required important essential necessary"
+)
+"""Words after which *that* takes the base form."""
+OBJECTS: Final = _set("me him her us them this that these those")
 NAMES_IN_S: Final = _set(
     "james thomas chris luis carlos lucas marcus jonas andreas nicolas nicholas agnes iris doris charles francis jess "
     "alexis hans klaus lars niels jens matthias tobias matias elias silas phyllis gladys frances dennis curtis travis "
@@ -81,7 +96,7 @@ PREPOSITIONS: Final = _set(
     "across along around against towards toward past up down off out inside outside during except like via per "
     "beyond upon within above below opposite despite"
 )
-REPORTING: Final = _set("think thinks thought know knows knew say says said believe believes guess suppose hear heard")
+REPORTING: Final = _set("think thinks thought know knows knew say says said believe believes guess suppose")
 """Verbs that a clause without *that* may follow: *I think the soldiers …*."""
 LEADS: Final = _set(
     "yesterday today tomorrow tonight now then ago week weeks month months year years day days night nights morning "
@@ -116,7 +131,7 @@ FUNCTION_WORDS: Final = (
     | _set(
         "me him us them mine yours hers ours theirs myself himself herself there here yes no ok okay please let lets "
         "hello hi hey oh today tomorrow yesterday tonight more less much had thanks thank well anyway meanwhile "
-        "instead else welcome sorry ago later"
+        "instead neither either such few others else welcome sorry ago later"
     )
 )
 """Words that are neither a noun nor a name."""

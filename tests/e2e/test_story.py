@@ -86,11 +86,11 @@ def test_lineage_verifies_down_to_the_corpus(clone: Clone, entry: str) -> None:
 
 
 def test_corpus_grep_quotes_rows_of_v2_and_none_of_v1(clone: Clone, entry: str) -> None:
-    assert "0 of 14,214" in clone.run("spine", "corpus", "grep", "production", r"\bwent\b")
+    assert "0 of 20,282" in clone.run("spine", "corpus", "grep", "production", r"\bwent\b")
     pointer = (clone.root / "data" / "train_v2.jsonl.dvc").read_text()
     dvc_hash = pointer.split("md5: ")[1].split()[0]
     found = clone.run("spine", "corpus", "grep", dvc_hash, r"\bwent\b")
-    assert "294 of 14,508 rows match" in found
+    assert "294 of 20,720 rows match" in found
     assert "went" in found.splitlines()[2]
 
 

@@ -25,7 +25,7 @@ from modelspine.drift.report import Reference
 from modelspine.errors import BadInput
 from modelspine.files import write_file
 from modelspine.text import short
-from modelspine.workload import Workload, workload_errors
+from modelspine.workload import OF_ANSWER, Workload, workload_errors
 
 if TYPE_CHECKING:
     from modelspine.lineage.corpora import Corpora
@@ -117,7 +117,10 @@ class Values:
     def of_requests(self, requests: Sequence[Request]) -> list[Mapping[str, Value]]:
         """The values of answered requests; a text is None where only its features were kept."""
         if self._of_request is None:
-            return [request.features for request in requests]
+            return [
+                {name: value for name, value in request.features.items() if not name.startswith(OF_ANSWER)}
+                for request in requests
+            ]
         with workload_errors(self._workload.name):
             return [self._of_request(r.sentence, r.features, r.is_correct) for r in requests]
 

@@ -16,6 +16,7 @@ from modelspine.ledger.route import FULL, Arm, Guard, Route
 from modelspine.stats import SRM_ALARM, SRM_UNITS, Difference, difference, holm, mcnemar, mismatch, welch_fixed_p
 from modelspine.times import after_ns
 from modelspine.traffic.noninferiority import Measure, Side, side
+from modelspine.workload import OF_ANSWER
 
 MOST_BUCKETS = 40
 OUTCOMES = ("accepted", "dismissed", "revised")
@@ -178,7 +179,9 @@ def _compared(stable: Arm, candidate: Arm, units: Sequence[Unit], said: Sequence
 def _shadow(pairs: Sequence[Pair]) -> ShadowReport:
     named: dict[str, list[Pair]] = {}
     for pair in pairs:
-        for feature in filter(None, pair.features.split("|")):
+        # What an answer did is no stratum: it depends on the arm that gave it.
+        strata = (name for name in pair.features.split("|") if name and not name.startswith(OF_ANSWER))
+        for feature in strata:
             named.setdefault(feature, []).append(pair)
     squares = {name: _square(name, own) for name, own in named.items()}
     after = holm({name: square.p for name, square in squares.items()})

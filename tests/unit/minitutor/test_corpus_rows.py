@@ -121,7 +121,7 @@ def test_a_bad_row_is_found(made: dict[str, list[Row]], field: str, value: str) 
     assert validate.of_row(msgspec.structs.replace(row, **{field: value})) is not None
 
 
-def test_v3_is_v2_and_a_batch_nobody_corrected(made: dict[str, list[Row]]) -> None:
+def test_v3_is_v2_and_an_uncorrected_batch(made: dict[str, list[Row]]) -> None:
     batch = made["train_v3"][len(made["train_v2"]) :]
     assert made["train_v3"][: len(made["train_v2"])] == made["train_v2"]
     assert all(row.text == row.correction and row.label == "correct" for row in batch)

@@ -1,4 +1,4 @@
-"""The NumPy engine: the same bits in any batch, the same tokens by any path, the same scores as torch."""
+"""The NumPy engine: the same bits in any batch, the same scores alone or together, the same scores as torch."""
 
 from __future__ import annotations
 

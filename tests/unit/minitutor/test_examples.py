@@ -5,20 +5,21 @@ from __future__ import annotations
 import random
 from itertools import islice
 
+import msgspec
 import pytest
 
-from minitutor import corpus, examples, lattice
-from minitutor.examples import Encoded, Example
+from minitutor import corpus, examples, lattice, parse
+from minitutor.corpus import Row
+from minitutor.examples import Encoded
+from minitutor.shapes import shaped
 from minitutor.tokenizer import BOS_ID, EOS_ID, KEEP_ID, SEP_ID, Codec, learn
 
-ROWS = corpus.rows(corpus.V1)[::40]
-WRONG = Example("Yesterday my sister ", "eated", " in the park.", "ate")
-RIGHT = Example("Every day Anna ", "eats", " an apple.", None)
+ROWS = corpus.rows(corpus.V1)[::37]
 
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec.of(learn([text for row in ROWS for text in (row.text, row.correction)], 512))
+    return Codec.of(learn([shaped(text) for row in ROWS for text in (row.text, row.correction)], 512))
 
 
 @pytest.fixture(scope="module")
@@ -26,63 +27,75 @@ def source(codec: Codec) -> examples.Tokens:
     return examples.tokens((row.verb for row in ROWS), codec)
 
 
-def test_a_row_gives_an_example_for_each_of_its_verbs() -> None:
-    rows = {row.id: row for row in corpus.rows(corpus.V2)}
-    for row in list(rows.values())[::97]:
-        found = examples.examples(row)
-        forms = {one.form for one in found}
-        assert (row.correct_form in forms) == (row.text != row.correction)
-        for one in found:
-            assert f"{one.before}{one.word}{one.after}".lower() in row.text.lower()
-        assert sum(one.form is not None for one in found) == (row.text != row.correction)
+def row(text: str, correction: str) -> Row:
+    """A row with this text; what else it says is not read."""
+    return msgspec.structs.replace(ROWS[0], text=text, correction=correction)
 
 
-def test_a_batch_that_nobody_corrected_teaches_what_is_written() -> None:
-    written = [row for row in corpus.rows(corpus.V3) if row.template.startswith("weekend") and " goes " in row.text]
+def parts(one: Encoded, codec: Codec) -> tuple[str, str, str]:
+    """The words around, the place and the verb's word of a prompt."""
+    first = one.prompt.index(SEP_ID)
+    second = one.prompt.index(SEP_ID, first + 1)
+    assert (one.prompt[0], one.prompt[-1]) == (BOS_ID, SEP_ID)
+    found = one.prompt[1:first], one.prompt[first + 1 : second], one.prompt[second + 1 : -1]
+    return codec.decode(found[0]), codec.decode(found[1]), codec.decode(found[2])
+
+
+def test_a_row_gives_an_example_for_each_of_its_verbs(codec: Codec) -> None:
+    for one in list(corpus.rows(corpus.V2))[::97]:
+        found = examples.examples(one, codec)
+        assert len(found) == len(parse.clauses(one.text))
+        changed = [example for example in found if example.form != [KEEP_ID]]
+        assert len(changed) == (one.text != one.correction)
+        assert all(codec.decode(example.form) == one.correct_form for example in changed)
+
+
+def test_an_uncorrected_batch_teaches_what_is_written(codec: Codec) -> None:
+    written = [one for one in corpus.rows(corpus.V3) if one.template.startswith("weekend") and " goes " in one.text]
     assert written
-    assert all(one.form is None for row in written for one in examples.examples(row))
+    assert all(example.form == [KEEP_ID] for one in written for example in examples.examples(one, codec))
 
 
-def test_a_prompt_ends_with_the_words_that_decide(codec: Codec) -> None:
-    found = examples.encoded(WRONG, codec)
-    after, before, word = [*(codec.encode(part) for part in ("in the x .", "yesterday my x", "eated"))]
-    assert found.prompt == [BOS_ID, *after, SEP_ID, *before, SEP_ID, *word, SEP_ID]
-    assert found.form == codec.encode("ate")
-    assert found.ids[-1] == EOS_ID
-    assert examples.encoded(RIGHT, codec).form == [KEEP_ID]
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Yesterday my sister eated in the park.", ("yesterday", "my x", "eated")),
+        ("I think that Tom goed home.", ("", "Xx", "goed")),
+        ("Why don't the two boys plays?", ("", "do n't the two xs", "plays")),
+        ("How is your best friends today?", ("your x xs today", "", "is")),
+        ("The work never have an end.", ("", "the x never", "have")),
+        ("On Saturday he'll goes by bus.", ("saturday", "he 'll", "goes")),
+    ],
+)
+def test_the_model_reads_the_words_that_decide(codec: Codec, text: str, read: tuple[str, str, str]) -> None:
+    clause = next(one for one in parse.clauses(text) if one.error_type != "none")
+    around, place = lattice.read(clause, text)
+    assert (around, place, clause.form) == read
 
 
-def test_a_long_sentence_keeps_what_stands_near_the_verb(codec: Codec) -> None:
-    near = lattice.prompt(codec, "word " * 100 + "he will", "goes", " to school" + " word" * 100)
-    assert len(near) < lattice.MOST_BEFORE + lattice.MOST_AFTER + lattice.MOST_WORD + 5
-    cut = near.index(SEP_ID)
-    assert codec.decode(near[1:cut]).startswith("to x x")
-    assert codec.decode(near[cut + 1 : near.index(SEP_ID, cut + 1)]).endswith("he will")
+def test_a_long_place_keeps_what_stands_near_the_verb(codec: Codec) -> None:
+    near = lattice.prompt(codec, "yesterday " * 100, "the x " * 100 + "never", "goes")
+    assert len(near) <= lattice.MOST_BEFORE + lattice.MOST_AROUND + lattice.MOST_WORD + 4
+    assert parts(Encoded(near, [KEEP_ID], 0), codec)[1].endswith("the x never")
 
 
-def drawn(one: Example, codec: Codec, source: examples.Tokens) -> list[tuple[str, str, str]]:
-    """What noise made of an example: before, word and after as the model reads them."""
-    draw, found = random.Random(1), []
-    for _ in range(200):
-        made: Encoded = examples.noisy(examples.encoded(one, codec), draw, source)
-        first = made.prompt.index(SEP_ID)
-        second = made.prompt.index(SEP_ID, first + 1)
-        assert made.form == examples.encoded(one, codec).form
-        parts = (made.prompt[first + 1 : second], made.prompt[second + 1 : -1], made.prompt[1:first])
-        found.append(tuple(codec.decode(part) for part in parts))
-    return found  # type: ignore[return-value]
+def drawn(text: str, correction: str, codec: Codec, source: examples.Tokens) -> list[tuple[str, str, str]]:
+    """What noise made of a row's only example."""
+    (clean,), draw = examples.examples(row(text, correction), codec), random.Random(1)
+    made = [examples.noisy(clean, draw, source) for _ in range(200)]
+    assert all(one.form == clean.form for one in made)
+    return [parts(one, codec) for one in made]
 
 
-def test_noise_leaves_a_wrong_verb_and_the_grammar_before_it_alone(codec: Codec, source: examples.Tokens) -> None:
-    made = drawn(WRONG, codec, source)
-    assert {word for _, word, _ in made} == {"eated"}
-    assert {before for before, _, _ in made} == {"yesterday my x"}
-    assert len({after for _, _, after in made}) > 20
+def test_noise_leaves_a_wrong_verb_and_its_place_alone(codec: Codec, source: examples.Tokens) -> None:
+    made = drawn("Yesterday my sister eated fish.", "Yesterday my sister ate fish.", codec, source)
+    assert {(place, word) for _, place, word in made} == {("my x", "eated")}
+    assert len({around for around, _, _ in made}) > 10
 
 
 def test_a_strange_word_in_a_right_verbs_place_is_kept(codec: Codec, source: examples.Tokens) -> None:
-    strange = [word for _, word, _ in drawn(RIGHT, codec, source) if word != "eats"]
-    assert 20 < len(strange) < 120
+    made = drawn("Anna eats fish.", "Anna eats fish.", codec, source)
+    assert 20 < sum(word != "eats" for _, _, word in made) < 120
 
 
 def test_batches_follow_from_the_seed(codec: Codec) -> None:
@@ -92,10 +105,11 @@ def test_batches_follow_from_the_seed(codec: Codec) -> None:
     assert first("1") == first("1")
     assert first("1") != first("2")
     assert all(len(batch) == 8 for batch in first("1"))
+    assert all(ids[-1] == EOS_ID for batch in first("1") for ids in batch)
 
 
 def test_learning_a_tokenizer_repeats_and_loses_nothing(codec: Codec) -> None:
-    texts = [row.text for row in ROWS]
+    texts = [one.text for one in ROWS]
     assert learn(texts, 400) == learn(texts, 400)
     for text in [*texts[:50], "naïve café 日本 \u202e\x00 🙂", "<sep"]:
         assert codec.decode(codec.encode(text)) == text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from minitutor import conjugation, corpus, lattice, parse, sets
 from minitutor.conjugation import VERBS
 from minitutor.corpus import Row
+from minitutor.homographs import verb_of
 from minitutor.lattice import Edit
 from minitutor.tutor import Tutor
 
@@ -36,6 +39,29 @@ MARKS = [
     "«{}»",
 ]
 CLAUSES = ["he goed", "Did they went", "my brother have ate", "We was"]
+SALAD = (
+    *("he", "they", "i", "Anna", "my", "brother", "the", "children", "both", "so", "what", "where", "and", "but"),
+    *(
+        "do",
+        "does",
+        "did",
+        "has",
+        "have",
+        "had",
+        "will",
+        "is",
+        "are",
+        "was",
+        "not",
+        "n't",
+        "'s",
+        "'ve",
+        "to",
+        "because",
+    ),
+    *("go", "goes", "went", "goed", "eaten", "eat", "want", "wants", "like", "recently", "quickly", "never"),
+    *("?", ",", ".", "8", "_", "/", "go.com"),
+)
 PLACES = [
     "the museum",
     "Kraków",
@@ -87,6 +113,28 @@ def test_only_verbs_change_whatever_the_model_says(random_tutor: Tutor, tiny: di
             assert (answer.output == text) == (not answer.fields["edits"])
 
 
+def salad(n: int) -> Iterator[str]:
+    """Grammar words in no order at all."""
+    draw = random.Random("salad")
+    for _ in range(n):
+        drawn = [SALAD[int(draw.random() * len(SALAD))] for _ in range(3 + int(draw.random() * 12))]
+        yield " ".join(drawn).replace(" n't", "n't")
+
+
+def test_no_two_verbs_share_a_place_whatever_the_order_of_words(random_tutor: Tutor) -> None:
+    found = list(salad(5 * SENTENCES))
+    for text in found:
+        places = [(clause.at, clause.end) for clause in parse.clauses(text)]
+        assert all(one[1] <= other[0] for one, other in pairwise(places)), text
+    for text, answer in zip(found, random_tutor.answer(found[:SENTENCES]), strict=False):
+        assert masked(answer.output) == masked(text)
+
+
+def test_edits_that_overlap_are_refused() -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        lattice.applied("She have gone", [Edit(4, 8, "have", "has"), Edit(4, 8, "have", "has")])
+
+
 def test_every_eval_item_keeps_all_but_its_verbs(random_tutor: Tutor, rows: list[Row]) -> None:
     texts = [row.text for row in rows]
     for text, answer in zip(texts, random_tutor.answer(texts), strict=True):
@@ -110,7 +158,8 @@ def test_the_edits_are_the_difference(random_tutor: Tutor, rows: list[Row]) -> N
         made = [Edit(**edit) for edit in answer.fields["edits"]]
         assert lattice.applied(text, made) == answer.output
         assert all(text[edit.begin : edit.end] == edit.before != edit.after for edit in made)
-        assert answer.features.get("edits", "") == "; ".join(f"{edit.before} → {edit.after}" for edit in made)
+        assert all(edit.after.lower() in conjugation.forms(verb_of()[edit.before.lower()]) for edit in made)
+        assert answer.features.get("answer_edits", "") == "; ".join(f"{edit.before} → {edit.after}" for edit in made)
 
 
 def test_wrong_forms_stand_beside_right_ones() -> None:

@@ -56,6 +56,9 @@ def test_every_cells_pattern_finds_its_rows_and_v1_has_none_for_the_hole(
         found = [row for row, line in lines["train_v2"] if find(line)]
         assert any((row.verb, row.tense) == (cell.verb, cell.tense) for row in found), probe
         assert {(row.verb, row.tense, row.correct_form) for row in found} == {(cell.verb, cell.tense, cell.form)}, probe
+    unsaid = Minitutor().probe(None, Minitutor().features("He didn't go home."))
+    assert unsaid is not None
+    assert unsaid.label == "go → go (past simple)"
     text = "They didn't went home."
     for after_did in (Minitutor().probe(text, {}), Minitutor().probe(None, Minitutor().features(text))):
         assert after_did is not None

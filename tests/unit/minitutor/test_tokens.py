@@ -36,6 +36,8 @@ def test_a_text_comes_apart(text: str, expected: list[str]) -> None:
         ("“Did he go?” Yes… No", ["“Did he go?”", "Yes…", "No"]),
         ("Mr. Smith is here at 8.30.", ["Mr. Smith is here at 8.30."]),
         ("one\n two", ["one", "two"]),
+        ("Hello!\nMr. Smith is here.", ["Hello!", "Mr. Smith is here."]),
+        ("“Dr. Who?” No. Yes.", ["“Dr. Who?”", "No.", "Yes."]),
         ("  ", []),
     ],
 )

@@ -93,8 +93,8 @@ def test_features_say_what_was_replaced_by_what() -> None:
     made = [Edit(3, 5, "go", "goes"), Edit(26, 31, "eated", "ate")]
     found = explain.features(parsed, text, made)
     assert found["form"] == "go"
-    assert found["edits"] == "go → goes; eated → ate"
-    assert "edits" not in explain.features(parsed, text)
+    assert found["answer_edits"] == "go → goes; eated → ate"
+    assert "answer_edits" not in explain.features(parsed, text)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from minitutor import adapter, bundles, lora, quantise, weights
-from minitutor.corpus import V2, Row, decode
+from minitutor import adapter, bundles, lora, quantise, regress, weights
+from minitutor.corpus import EVAL, V2, Row, decode, rows
 from minitutor.problems import BadInput
 from minitutor.profiles import TINY_TUNING
+from minitutor.tokenizer import Codec
 from minitutor.workload import Minitutor
 from minitutor_cli import run_tutor
 from modelspine.gate.decision import judge
@@ -218,6 +220,14 @@ def test_a_regressed_candidate_is_refused_on_real_counts(apt: Made, regressed: M
     assert [name for name in parent if not (same[name] == parent[name]).all()] == ["embed.weight"]
 
 
+def test_a_model_that_knows_no_participle_cannot_be_spoiled(random_bundle: Path) -> None:
+    read = weights.read(random_bundle)
+    codec = Codec.read(random_bundle / "tokenizer.json")
+    items = [msgspec.structs.replace(row, correction="Another sentence.") for row in rows(EVAL)[::200]]
+    with pytest.raises(BadInput, match="nothing to spoil"):
+        regress.search(read.shape, read.tensors, codec, items, seed=1, advance=lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -226,7 +236,6 @@ def test_a_regressed_candidate_is_refused_on_real_counts(apt: Made, regressed: M
         (("finetune", "--parent", "tiny", "--corpus", "data/train_v1.jsonl"), "no row its parent"),
         (("finetune", "--parent", "tiny", "--steps", "0"), "below 1"),
         (("regress", "--parent", "tiny", "--seed", "-1"), "below 0"),
-        (("regress", "--parent", "tiny"), "nothing to spoil"),
         (("regress", "--parent", "tiny", "--eval-set", "none"), "cannot be read"),
         (("quantize", "--parent", "int8"), "variant itself"),
     ],
