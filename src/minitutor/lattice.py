@@ -24,6 +24,8 @@ MOST_BEFORE: Final = 24
 MOST_AROUND: Final = 12
 """Tokens that the model reads of the place before a verb, nearest first, and of the words around."""
 MOST_WORD: Final = 12
+LONGEST: Final = MOST_BEFORE + MOST_AROUND + 2 * MOST_WORD + 4
+"""Positions that a prompt and one form after it may take."""
 _BEFORE_NOT: Final = frozenset(["is", "are", "was", "were", "do", "does", "did", "have", "has", "had"])
 """The forms that *n't* can follow."""
 

@@ -38,6 +38,11 @@ class Tutor:
         """Load a bundle directory, an adapter with its parent's; raises BadInput where it is none of this workload."""
         found = weights.read(bundle, parent)
         engine = Engine.of(found, bundle)
+        if engine.shape.context < lattice.LONGEST:
+            raise BadInput(
+                f"{bundle} reads {engine.shape.context} tokens, and a prompt may take {lattice.LONGEST}",
+                "train it with a longer context",
+            )
         # The environment says so to a BLAS not yet loaded; another part of the process may have loaded it before.
         pins.one_thread()
         try:

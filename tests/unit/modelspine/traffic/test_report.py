@@ -35,6 +35,11 @@ def test_many_features_are_cut_to_those_that_differ_most() -> None:
     assert found.buckets[0].bucket == f"v={MOST_BUCKETS + 29}"
 
 
+def test_what_an_answer_did_is_no_stratum() -> None:
+    pairs = [Pair("a", "|answer_edits=goed → went|verb=go|", live=True, shadow=False, n=3)]
+    assert [square.bucket for square in _shadow(pairs).buckets] == ["verb=go"]
+
+
 def test_a_split_that_is_not_as_set_says_so() -> None:
     arms = [
         Arm(name=name, sha="a" * 64, semver="", weight_bp=bp) for name, bp in (("stable", 9_000), ("canary", 1_000))
