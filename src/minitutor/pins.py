@@ -50,10 +50,13 @@ def versions(*names: str) -> dict[str, str]:
 
     found = {"python": ".".join(str(part) for part in sys.version_info[:3])}
     for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "missing"
+        # MLflow's light distribution serves as well, and installs the same package.
+        for distribution in (name, f"{name}-skinny"):
+            try:
+                found[name] = version(distribution)
+                break
+            except PackageNotFoundError:
+                found[name] = "missing"
     return found
 
 
