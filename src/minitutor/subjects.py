@@ -20,6 +20,10 @@ from minitutor.tokens import Token
 _MOST_MODIFIERS: Final = 3
 _MOST_NAMES: Final = 3
 _LONGEST_NOUN_IN_ED: Final = 4
+_SHORTEST_PAIR: Final = 4
+"""Tokens of *my mother and father*."""
+_SHORTEST_WITH_PREDICATE: Final = 3
+"""Tokens of a determiner, a noun and what is said of it."""
 _MOST_AFTER_VERB: Final = 6
 """Tokens of the longest subject read after its verb."""
 _VERB_WORDS: Final = frozenset(word for verb in VERBS for word in forms(verb))
@@ -68,7 +72,11 @@ def after(tokens: Sequence[Token], first: int) -> Subject | None:
     if own.last + 1 < len(tokens) and tokens[own.last + 1].low == "and":
         return None
     more = own.last + 1 < len(tokens) and tokens[own.last + 1].low in words.PREPOSITIONS | words.DETERMINERS
-    return own if more or own.last - first < _MOST_NAMES - 1 else msgspec.structs.replace(own, last=own.last - 1)
+    return (
+        own
+        if more or own.last - first < _SHORTEST_WITH_PREDICATE - 1
+        else msgspec.structs.replace(own, last=own.last - 1)
+    )
 
 
 def clause_start(tokens: Sequence[Token], at: int) -> bool:
@@ -193,7 +201,7 @@ def _joined(tokens: Sequence[Token], own: Subject, begin: int | None = None) -> 
 
 def _paired(tokens: Sequence[Token], last: int) -> Subject | None:
     """Two nouns under one determiner: *my mother and father*."""
-    if last < _MOST_NAMES or tokens[last - 1].low != "and" or not _is_noun(tokens[last]):
+    if last < _SHORTEST_PAIR - 1 or tokens[last - 1].low != "and" or not _is_noun(tokens[last]):
         return None
     first = _noun_phrase(tokens, last - 2)
     return Subject(first.first, last, "2sg", plural=True) if first and _begins(tokens, first.first) else None
