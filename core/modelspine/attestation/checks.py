@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import SCHEMA as BASELINE
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, read_submission, rival
+from modelspine.gate.decision import Stable, floor_rival, read_submission, rival
 from modelspine.gate.eval_report import SCHEMA as REPORT
 from modelspine.gate.eval_report import EvalReport
 from modelspine.gate.result import Decision
@@ -74,7 +74,15 @@ def _moment(text: str) -> datetime:
     return when
 
 
-def unmoved(said: Predicate, baseline: bytes, stable: Stable | None) -> None:
+class Rivals(NamedTuple):
+    """What a candidate is held against, read: each report None where there is none, or it is the same entry's."""
+
+    baseline: Baseline
+    stable: EvalReport | None
+    floor: EvalReport | None
+
+
+def unmoved(said: Predicate, baseline: bytes, stable: Stable | None, floor: Stable | None) -> None:
     """Check that what it was compared with is what is in force, by digest, counts and policy."""
     base = read_baseline(baseline)
     if said.baseline != counted_baseline(baseline):
@@ -100,26 +108,40 @@ def unmoved(said: Predicate, baseline: bytes, stable: Stable | None) -> None:
             f"production moved: the verdict compares with {visible(before)}, and {visible(current)} is stable now",
             AGAIN,
         )
+    if said.floor is msgspec.UNSET:
+        raise Refused("the verdict names no floor: it was made by an older version", AGAIN)
+    now_floor = counted(floor.entry_sha, floor.report) if floor is not None else None
+    if said.floor != now_floor:
+        before = short(said.floor.entry_sha) if said.floor is not None else "nothing"
+        current = short(now_floor.entry_sha) if now_floor is not None else "nothing"
+        raise Refused(
+            f"the floor moved: the verdict compares with {visible(before)}, and now it is {visible(current)}", AGAIN
+        )
 
 
-def decided_again(said: Predicate, base: Baseline, before: EvalReport | None) -> Decision:
-    """The gate's decision, computed from the candidate's counts and the two it is held against."""
+def decided_again(said: Predicate, against: Rivals) -> Decision:
+    """The gate's decision, computed from the candidate's counts and those it is held against."""
     candidate = _side(said, said.candidate)
-    against_baseline = gate(candidate, base, never_regress=said.never_regress)
-    if before is None:
-        return combine(against_baseline, None)
-    return combine(against_baseline, gate(candidate, before, tolerance_pp=base.tolerance_pp))
+    tolerance = against.baseline.tolerance_pp
+    stable, floor = (
+        gate(candidate, side, tolerance_pp=tolerance, label=label) if side is not None else None
+        for label, side in (("stable", against.stable), ("floor", against.floor))
+    )
+    return combine(gate(candidate, against.baseline, never_regress=said.never_regress), stable, floor)
 
 
-def against_now(sha: str, baseline: bytes, stable: Stable | None) -> tuple[Baseline, EvalReport | None]:
-    """The two that are in force now: the baseline, and the report of the entry that is stable."""
-    report = rival(sha, stable)
-    before = read_submission(report, what="the stable entry's report").report if report is not None else None
-    return read_baseline(baseline), before
+def against_now(sha: str, baseline: bytes, stable: Stable | None, floor: Stable | None) -> Rivals:
+    """Those in force now: the baseline, and the reports of the stable entry and of the floor."""
+    stable_report, floor_report = rival(sha, stable), floor_rival(sha, stable, floor)
+    return Rivals(
+        read_baseline(baseline),
+        read_submission(stable_report, what="the stable entry's report").report if stable_report is not None else None,
+        read_submission(floor_report, what="the floor's report").report if floor_report is not None else None,
+    )
 
 
-def against_then(said: Predicate) -> tuple[Baseline, EvalReport | None]:
-    """The two as a verdict states them, for one that was used when others were in force.
+def against_then(said: Predicate) -> Rivals:
+    """Those that a verdict states, for one that was used when others were in force.
 
     Raises:
         BadInput: it states none that the rule could be applied to.
@@ -129,8 +151,14 @@ def against_then(said: Predicate) -> tuple[Baseline, EvalReport | None]:
     sides = {name: getattr(said, name) for name in ("eval_set", "decoding")}
     counts = {name: getattr(said.baseline, name) for name in ("entry_sha", "total", "buckets", "false_accept")}
     raw = canonical(msgspec.to_builtins({**said.policy, **sides, **counts, "schema": BASELINE}))
-    rivals = said.stable is not None and said.stable.entry_sha != said.candidate.entry_sha
-    return read_baseline(raw), _side(said, said.stable) if said.stable is not None and rivals else None
+    own = said.candidate.entry_sha
+    stable = said.stable if said.stable is not None and said.stable.entry_sha != own else None
+    floor = said.floor if isinstance(said.floor, Counted) and said.floor.entry_sha != own else None
+    return Rivals(
+        read_baseline(raw),
+        _side(said, stable) if stable is not None else None,
+        _side(said, floor) if floor is not None and floor != stable else None,
+    )
 
 
 def _side(said: Predicate, counts: Counted) -> EvalReport:
@@ -161,7 +189,7 @@ def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Ha
     if named.get("key") != key_id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
         return "the promotion's event names another key or report"
     try:
-        again = decided_again(said, *against_then(said)).result
+        again = decided_again(said, against_then(said)).result
     except BadInput as error:
         return f"it cannot be decided again: {error.message}"
     if again != "pass":

@@ -16,7 +16,7 @@ import msgspec
 from modelspine.attestation import dsse
 from modelspine.attestation.checks import AGAIN, against_now, decided_again, fresh, same_subject, unmoved
 from modelspine.attestation.keys import SigningKey, Trust, TrustedKey
-from modelspine.attestation.statement import CODE, PREDICATE_TYPE, TYPE, Predicate, Statement
+from modelspine.attestation.statement import CODE, PREDICATE_TYPE, TYPE, Counted, Predicate, Statement
 from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.decision import Stable
@@ -69,7 +69,7 @@ class VerifiedVerdict:
         """What it says."""
         return self.signed.statement.predicate
 
-    def check(self, sha: str, stable_sha: str | None) -> None:
+    def check(self, sha: str, stable_sha: str | None, floor_sha: str | None) -> None:
         """Check again, against the state a promotion is being decided on: the ledger may have moved since.
 
         Raises:
@@ -80,6 +80,9 @@ class VerifiedVerdict:
         compared = self.predicate.stable.entry_sha if self.predicate.stable is not None else None
         if stable_sha != compared:
             raise Refused("production moved since the verdict was verified", AGAIN)
+        floor = self.predicate.floor
+        if floor_sha != (floor.entry_sha if isinstance(floor, Counted) else None):
+            raise Refused("the floor moved since the verdict was verified", AGAIN)
 
 
 def sign(statement: Statement, key: SigningKey) -> bytes:
@@ -115,6 +118,7 @@ def verify(
     sha: str,
     baseline: bytes,
     stable: Stable | None,
+    floor: Stable | None = None,
     hash_at: Callable[[int], str | None],
     now: datetime,
     used: Container[str] = (),
@@ -127,6 +131,7 @@ def verify(
         sha: the entry's canonical SHA, of bytes hashed just now.
         baseline: the committed baseline, byte for byte; it names the eval set in force.
         stable: the entry in production now, with its report; None where there is none.
+        floor: the best entry that was ever in production, with its report; None where there is none.
         hash_at: the hash of this ledger's event of a seq, None where there is no such event.
         now: the time.
         used: digests of verdicts that have served a promotion already.
@@ -145,8 +150,8 @@ def verify(
     if CODE.fullmatch(said.code) is None:
         raise Refused("the verdict does not name the code it was decided by", AGAIN)
     try:
-        unmoved(said, baseline, stable)
-        decision = decided_again(said, *against_now(sha, baseline, stable))
+        unmoved(said, baseline, stable, floor)
+        decision = decided_again(said, against_now(sha, baseline, stable, floor))
     except BadInput as error:
         raise Refused(f"it cannot be checked: {error.message}", error.hint) from error
     if decision.result != "pass":

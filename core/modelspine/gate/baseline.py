@@ -25,6 +25,7 @@ from modelspine.text import visible
 SCHEMA = "spine.baseline/1"
 TOLERANCE_PP = 2
 ANCHOR_BUDGET_PP = 5
+_SHA = re.compile(r"[0-9a-f]{64}")
 _WHAT = "the baseline"
 _HINT = "take the committed eval_baseline.json, or make a new one from an entry's report and have it reviewed"
 
@@ -49,6 +50,13 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True):
     total: Count
 
 
+class Excluded(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that was in production and no longer counts as the floor, and why: a reviewed decision."""
+
+    entry_sha: str
+    reason: str
+
+
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """What a candidate is compared with: an entry's raw counts, and the policy of the comparison."""
 
@@ -66,6 +74,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     anchor_budget_pp: int = ANCHOR_BUDGET_PP
     reason: str = ""
     approved_in: str = ""
+    floor_excludes: tuple[Excluded, ...] = ()
 
 
 def read_baseline(raw: bytes) -> Baseline:
@@ -162,6 +171,13 @@ def _checked(data: Any) -> Baseline:
     for name, number in (("tolerance_pp", baseline.tolerance_pp), ("anchor_budget_pp", baseline.anchor_budget_pp)):
         if not 0 <= number <= 100:
             raise BadInput(f"{_WHAT}'s {name} is {number}, outside 0 … 100 percentage points", _HINT)
+    for entry in baseline.floor_excludes:
+        if _SHA.fullmatch(entry.entry_sha) is None or not entry.reason.strip():
+            raise BadInput(
+                f"{_WHAT}'s floor_excludes needs an entry's full SHA and a reason, not "
+                f"{visible(repr(entry.entry_sha), 70)} and {visible(repr(entry.reason), 60)}",
+                "name the entry by its 64 digits (`spine show REF`), and say why it is no longer the floor",
+            )
     seen: set[str] = set()
     for item in baseline.never_regress:
         if item.id in seen:

@@ -30,6 +30,7 @@ def gate(
     *,
     tolerance_pp: int | None = None,
     never_regress: Mapping[str, bool] | None = None,
+    label: Against = "stable",
 ) -> GateResult:
     """Compare a candidate with the baseline, or with the report of the entry now stable.
 
@@ -38,11 +39,12 @@ def gate(
         against: the other side. Anchor and never-regress items count where it is a baseline.
         tolerance_pp: percentage points a bucket may lose; None takes the baseline's.
         never_regress: item id → whether the candidate still gets it right.
+        label: what the other side is, where it is not the baseline.
     """
     baseline = against if isinstance(against, Baseline) else None
     if tolerance_pp is None:
         tolerance_pp = baseline.tolerance_pp if baseline else TOLERANCE_PP
-    label: Against = "baseline" if baseline else "stable"
+    label = "baseline" if baseline else label
     faults = unfit(candidate, against)
     if not 0 <= tolerance_pp <= 100:
         faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
@@ -55,23 +57,25 @@ def gate(
     return _compared(candidate, against, label, tolerance_pp, never_regress or {})
 
 
-def combine(baseline: GateResult | None, stable: GateResult | None) -> Decision:
+def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateResult | None = None) -> Decision:
     """A candidate passes where it passes every comparison; without a baseline there is nothing to pass.
 
     Args:
         baseline: the comparison with the committed baseline; None where there is none, which is an error.
         stable: the comparison with the stable entry's report; None where nothing is in production.
+        floor: the comparison with the best entry that was ever in production; None where that is the stable entry.
     """
     if baseline is None:
         return failed_closed("there is no baseline to compare with")
-    compared = (baseline,) if stable is None else (baseline, stable)
+    compared = (baseline, *(each for each in (stable, floor) if each is not None))
     results = {each.result for each in compared}
     result: Result = "error" if "error" in results else "fail" if "fail" in results else "pass"
     rows = {} if result == "error" else dict(baseline.buckets)
-    for name, row in stable.buckets.items() if stable and rows else ():
-        mine = rows[name]
-        if (row.blocked, row.warn) > (mine.blocked, mine.warn):
-            rows[name] = row
+    for other in compared[1:] if rows else ():
+        for name, row in other.buckets.items():
+            mine = rows[name]
+            if (row.blocked, row.warn) > (mine.blocked, mine.warn):
+                rows[name] = row
     return Decision(
         result=result,
         reasons=told({each.against: each.reasons for each in compared}),

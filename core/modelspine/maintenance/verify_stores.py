@@ -18,7 +18,8 @@ from modelspine.ledger.store import Event, Ledger, storage_errors
 from modelspine.maintenance.verify_ledger import Check, Progress
 from modelspine.project import Project
 from modelspine.registry.entries import manifest_corpora
-from modelspine.registry.promotion_record import standing
+from modelspine.registry.floor import floor_of
+from modelspine.registry.promotion_record import excluded, standing
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def _wrong(
     if standing(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
     from modelspine.attestation.checks import disagreement
+    from modelspine.attestation.statement import Counted
     from modelspine.attestation.verdict import read_verdict
 
     digest = str(event.body["verdict"].get("digest"))
@@ -81,6 +83,10 @@ def _wrong(
         return "its verdict had served a promotion before"
     if (said.stable.entry_sha if said.stable is not None else None) != then.production:
         return "its verdict compares with another entry than the one that was in production"
+    if said.floor is None or isinstance(said.floor, Counted):  # a verdict from before there was a floor names none
+        floor = floor_of(then, ledger.get, said.eval_set, said.decoding, excluded(said.policy))
+        if (said.floor.entry_sha if said.floor else None) != (floor.entry_sha if floor else None):
+            return "its verdict compares with another floor than the best entry that had been in production"
     if said.expires <= event.at != then.at:  # a time that only repeats the one before was told by a slower clock
         return f"its verdict had expired at {visible(said.expires, 40)}"
 

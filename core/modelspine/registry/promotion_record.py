@@ -10,11 +10,13 @@ It decides nothing: ``registry.rules`` and ``attestation.verdict`` do.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelspine.errors import Refused, SpineError
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft, Event
+from modelspine.registry.floor import Read, floor_of
 
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
@@ -41,8 +43,10 @@ def standing(event: Event) -> Standing:
     return "signed" if isinstance(verdict, dict) and verdict.get("signed") is True else "unsigned"
 
 
-def on_verdict(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, Any]:
+def on_verdict(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:
     """What the event says of a signed verdict, which is checked against the state once more.
+
+    ``read`` reads the reports that the floor is derived from.
 
     Raises:
         Refused: it is no verified verdict, or does not fit this entry and this state.
@@ -51,9 +55,16 @@ def on_verdict(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, An
 
     if type(verdict) is not VerifiedVerdict or not hasattr(verdict, "decision"):
         raise Refused("only a verified verdict promotes", "give the signed file: `spine promote REF --verdict F`")
-    verdict.check(sha, state.production)
+    said = verdict.predicate
+    floor = floor_of(state, read, said.eval_set, said.decoding, excluded(said.policy))
+    verdict.check(sha, state.production, floor.entry_sha if floor is not None else None)
     counts = verdict.predicate.candidate.sha256
     return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id, "report": counts}
+
+
+def excluded(policy: Mapping[str, Any]) -> list[str]:
+    """The entries that a verdict's policy takes out of the floor."""
+    return [str(entry.get("entry_sha")) for entry in policy.get("floor_excludes", ())]
 
 
 def denied(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:

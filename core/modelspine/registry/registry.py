@@ -151,9 +151,15 @@ class Registry:
             )
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
-    def gated(self, sha: str, *, result: str, report: str, baseline: str, stable: str | None) -> Receipt:
-        """Write down what a gate run decided on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA."""
+    def gated(
+        self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, floor: str | None = None
+    ) -> Receipt:
+        """Write down what a gate run decided on an entry.
+
+        ``report`` and ``baseline`` are digests, ``stable`` and ``floor`` the SHAs of the entries it was compared with.
+        """
         body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
+        body |= {"floor": floor} if floor is not None else {}
         drafts = [Draft(kind="gated", body=body)]
         return _made(self.history.change(lambda _state: drafts, sha=sha))
 
@@ -189,7 +195,7 @@ class Registry:
             stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
             self.hashed(sha)
             if verdict is not None:
-                stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state)}
+                stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state, self._ledger.get)}
             drafts = [Draft(kind="promoted", body={**asked, **stands_on})]
             if state.route is None:
                 drafts.append(single(sha, semver, "the first promotion"))

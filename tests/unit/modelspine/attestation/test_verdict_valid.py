@@ -74,10 +74,10 @@ def test_only_the_verifier_makes_a_verified_verdict() -> None:
 
 def test_a_verified_verdict_is_checked_again_where_the_promotion_is_decided() -> None:
     made = WORLD.verify(VALID)
-    made.check(SHA, STABLE_SHA)
+    made.check(SHA, STABLE_SHA, None)
     for sha, stable in ((STABLE_SHA, STABLE_SHA), (SHA, None), (SHA, SHA)):
         with pytest.raises(Refused):
-            made.check(sha, stable)
+            made.check(sha, stable, None)
 
 
 @pytest.mark.parametrize(
