@@ -21,6 +21,7 @@ from modelspine.project import Project
 from modelspine.settings import Settings, load
 
 if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
+    from modelspine.gate.result import Decision
     from modelspine.incident.finding import Finding
     from modelspine.incident.walk import Walk
 
@@ -40,11 +41,15 @@ class Spine(Project):
         """Walk a trace back to its evidence."""
         from modelspine.incident.inputs_answer import inputs_answer
         from modelspine.incident.walk import Investigator
+        from modelspine.release.gate_run import compare_entry
 
         def inputs(trace: Trace) -> Finding:
             return inputs_answer(trace, self.registry.events(), self.ledger.get, self.settings.drift_reports)
 
-        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict)(trace)
+        def gate(sha: str) -> Decision:
+            return compare_entry(self, sha, baseline=self.settings.eval_baseline).decision
+
+        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict, gate)(trace)
 
 
 def open_spine(

@@ -1,93 +1,202 @@
-"""Answer 8 of a walk: which promoted entry knows better, and the verb that takes traffic there, where one is needed.
+"""Answer 8 of a walk: what fixes this request, and the command that does it, where one is needed.
 
-It asks each entry and moves nothing.
+Every promoted entry is asked, those on hold too. An entry is proposed only if the gate would let it replace
+production now: one sentence is no reason to forget all the others. It moves nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
+import msgspec
+
 from miniobserve.traces import Trace
-from modelspine.gate.eval_report import Count
+from modelspine.errors import SpineError
+from modelspine.gate.result import Decision
 from modelspine.incident.finding import Finding, finding
 from modelspine.incident.reproduce import ask
+from modelspine.ledger.state import State
 from modelspine.registry.registry import Registry
 from modelspine.registry.rules import way_to
 from modelspine.text import argument, short, visible
 from modelspine.workload import Probe, Workload
 
+Gate = Callable[[str], Decision]
+"""Compares an entry with the baseline, production and the floor, and writes nothing."""
 
-def way_out(registry: Registry, workload: Callable[[], Workload], trace: Trace, probe: Probe | None) -> Finding:
-    """The sentence put to every promoted entry, and the one to go to."""
+
+class Opinion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one promoted entry says to the sentence now."""
+
+    sha: str
+    semver: str | None
+    says: str | None
+    verifies: bool
+    right: bool
+    held: str | None = None
+    """Why it is on hold."""
+    gate: str | None = None
+    """The gate's result against what stands now; asked of those that are right and not in production."""
+    refused_for: str | None = None
+    """The first reason of a gate that did not pass."""
+    problem: str | None = None
+    """Why it could not be asked."""
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about a request."""
+
+    answer: str
+    suggestion: str
+    command: str
+    go_to: str | None = None
+    """The entry that fixes it, where one does: in production already, or to be taken there."""
+    verb: str | None = None
+    """What takes traffic there; None where nothing has to move."""
+    sure: bool = True
+    """False where nothing could be proven, only concluded from what is recorded."""
+
+
+def rollback_target(
+    registry: Registry, workload: Callable[[], Workload], trace: Trace, probe: Probe | None, gate: Gate
+) -> Finding:
+    """Ask every promoted entry, and say what fixes the request."""
     state = registry.state()
-    promoted = [e for e in registry.list() if e.semvers and e.status == "promoted"]
-    newest = sorted(promoted, key=lambda e: max(p.seq for p in state.entries[e.sha].promoted), reverse=True)
     expected = probe.expected if probe else None
-    opinions: list[dict[str, Any]] = []
-    for entry in newest:
-        said = ask(registry, workload, entry.sha, trace.sentence)
-        right = said.problem is None and expected is not None and said.output == expected
-        verifies = said.problem is None
-        opinions.append(
-            {
-                "sha": entry.sha,
-                "semver": entry.semver,
-                "says": said.output,
-                "verifies": verifies,
-                "right": right,
-                **({"problem": said.problem} if said.problem else {}),
-            }
-        )
-    others = [o for o in opinions if o["right"] and o["sha"] != trace.entry_sha]
-    # What answers learners already needs no change, so it comes before anything newer.
-    better = next((o for o in others if o["sha"] == state.production), next(iter(others), None))
-    if better is None:
-        return _no_way_out(opinions, trace, probe)
-    name, verb = better["semver"], way_to(state, better["sha"])
-    answer = f"{name} {short(better['sha'])} says “{visible(str(better['says']), 80)}”; its bytes verify"
-    suggestion = command = f"spine {verb} {name} {argument(trace.request_id, '--reason')}"
-    if better["sha"] == state.production:
-        stable = takewhile(lambda route: route.stable.sha == better["sha"], reversed(state.routes))
-        verb, command, since = "", "spine route show", f"#{list(stable)[-1].epoch}"
-        answer += f"; in production since {since}"
-        suggestion = f"nothing to move: {name} has answered learners since {since} (`{command}`)"
-    else:
-        totals = {entry.sha: entry.total for entry in promoted}
-        answer += _price(totals[better["sha"]], totals.get(state.production or ""))
-    evidence = {"entries": opinions, "go_to": better["sha"], "verb": verb or None, "suggestion": suggestion}
-    return finding(8, answer, "verified", evidence, command)
-
-
-def _no_way_out(opinions: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> Finding:
-    others = [o for o in opinions if o["sha"] != trace.entry_sha]
-    if others and (unknown := _unknown(others, trace, probe)):
+    opinions = [_opinion(registry, workload, state, sha, trace, expected, gate) for sha in _newest_promoted(state)]
+    evidence: dict[str, Any] = {"entries": [msgspec.to_builtins(opinion) for opinion in opinions]}
+    unknown = _unknown(opinions, trace, expected)
+    if unknown is not None:
         suggestion = "compare what they scored: `spine list`"
-        evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
-        return finding(
-            8, f"whether another entry knows better is unknown: {unknown}", "missing", evidence, "spine list"
+        evidence |= {"go_to": None, "verb": None, "suggestion": suggestion}
+        return finding(8, f"no comparison is possible: {unknown}", "missing", evidence, "spine list")
+    made = advice(state, opinions, trace, expected)
+    evidence |= {"go_to": made.go_to, "verb": made.verb, "suggestion": made.suggestion}
+    return finding(8, made.answer, "verified" if made.sure else "recorded", evidence, made.command)
+
+
+def advice(state: State, opinions: Sequence[Opinion], trace: Trace, expected: str | None) -> Advice:
+    """What to do about a request, once every entry was asked. Pure: it looks only at what it is given."""
+    production = next((each for each in opinions if each.sha == state.production), None)
+    if trace.status < 500 and expected is not None and trace.correction == expected:
+        return Advice(
+            answer=f"the answer was right: “{visible(expected, 80)}”",
+            suggestion="nothing to fix: the answer was right",
+            command=f"spine traces show {argument(trace.request_id)}",
         )
-    answer = "nothing else was promoted" if not others else "no other promoted entry answers it right"
-    expected = f" that answers “{visible(probe.expected, 80)}”" if probe and probe.expected else ""
-    suggestion = f"train and promote a model{expected}"
-    evidence = {"entries": opinions, "go_to": None, "verb": None, "suggestion": suggestion}
-    return finding(8, f"{answer}; {suggestion}", "recorded", evidence, "spine list")
+    if production is not None and production.right:
+        return _already_fixed(state, production)
+    usable = [each for each in opinions if each.right and each is not production]
+    ready = next((each for each in usable if each.held is None and each.gate == "pass"), None)
+    note = _both_fail(opinions, trace, production)
+    if ready is not None:
+        verb = way_to(state, ready.sha)
+        command = f"spine {verb} {ready.semver} {argument(trace.request_id, '--reason')}"
+        answer = f"{_named(ready)} says “{visible(str(ready.says), 80)}”; its bytes verify and the gate passes it{note}"
+        return Advice(answer=answer, suggestion=command, command=command, go_to=ready.sha, verb=verb)
+    held = next((each for each in usable if each.held is not None and each.gate == "pass"), None)
+    if held is not None:
+        command = f"spine release {held.semver} {argument(trace.request_id, '--reason')}"
+        answer = f"{_named(held)} answers it right but is on hold: {visible(str(held.held), 120)}{note}"
+        then = f"spine {_after(state, held.sha)} {held.semver}"
+        suggestion = f"if that reason no longer holds, release it: `{command}`; then `{then}`"
+        return Advice(answer=answer, suggestion=suggestion, command=command)
+    return _no_fix(usable, opinions, trace, expected, note)
 
 
-def _unknown(others: list[dict[str, Any]], trace: Trace, probe: Probe | None) -> str:
-    """Why nobody can say that no other entry answers it right; empty where each was asked and compared."""
-    if trace.sentence is None:
-        return "its text was not kept"
-    silent = next((o for o in others if "problem" in o), None)
-    if silent is not None:
-        return visible(f"{silent['semver']} cannot be asked: {silent['problem']}", 200)
-    return "" if probe is not None and probe.expected is not None else "the workload knows no right answer"
+def _already_fixed(state: State, production: Opinion) -> Advice:
+    stable = takewhile(lambda route: route.stable.sha == production.sha, reversed(state.routes))
+    since = f"#{list(stable)[-1].epoch}"
+    says = visible(str(production.says), 80)
+    return Advice(
+        answer=f"already fixed since {since}: production {_named(production)} says “{says}”; its bytes verify",
+        suggestion=f"nothing to move: already fixed by {production.semver} since {since} (`spine route show`)",
+        command="spine route show",
+        go_to=production.sha,
+    )
 
 
-def _price(there: Count | None, here: Count | None) -> str:
-    """What going there loses elsewhere: one sentence is no reason to forget all the others."""
-    if there is None or here is None or (there.ratio or 0.0) >= (here.ratio or 0.0):
+def _no_fix(
+    usable: Sequence[Opinion], opinions: Sequence[Opinion], trace: Trace, expected: str | None, note: str
+) -> Advice:
+    guard = f"spine incident {argument(trace.request_id)} --never-regress"
+    form = f" that answers “{visible(expected, 80)}”" if expected else ""
+    suggestion = f"train and promote a model{form}; `{guard}` keeps later ones from this mistake"
+    if usable:
+        best = usable[0]
+        why = f": {visible(best.refused_for, 160)}" if best.refused_for else ""
+        answer = f"{_named(best)} answers it right, and the gate does not let it replace production{why}"
+        return Advice(
+            answer=f"{answer}{note}; {suggestion}", suggestion=suggestion, command=f"spine gate {best.semver}"
+        )
+    others = any(each.sha != trace.entry_sha for each in opinions)
+    answer = "no other promoted entry answers it right" if others else "no other entry was promoted"
+    return Advice(answer=f"{answer}{note}; {suggestion}", suggestion=suggestion, command="spine list", sure=False)
+
+
+def _both_fail(opinions: Sequence[Opinion], trace: Trace, production: Opinion | None) -> str:
+    """Said where the entry that answered is out of use already, and what replaced it makes a mistake here too."""
+    answered = next((each for each in opinions if each.sha == trace.entry_sha), None)
+    if answered is None or answered.held is None or production is None or production.sha == answered.sha:
         return ""
-    told = (f"{count.k:,}/{count.n:,} = {100 * (count.ratio or 0.0):.1f} %" for count in (there, here))
-    return "; worse elsewhere: {} right, production {}".format(*told)
+    return f" ({answered.semver}, which answered, is on hold; production {production.semver} misses this sentence too)"
+
+
+def _opinion(
+    registry: Registry,
+    workload: Callable[[], Workload],
+    state: State,
+    sha: str,
+    trace: Trace,
+    expected: str | None,
+    gate: Gate,
+) -> Opinion:
+    known = state.entries[sha]
+    said = ask(registry, workload, sha, trace.sentence)
+    right = said.problem is None and expected is not None and said.output == expected
+    made = Opinion(
+        sha=sha,
+        semver=known.semvers[-1],
+        says=said.output,
+        verifies=said.problem is None,
+        right=right,
+        held=known.held,
+        problem=said.problem,
+    )
+    if not right or sha == state.production:
+        return made
+    try:
+        decision = gate(sha)
+    except SpineError as error:
+        return msgspec.structs.replace(made, gate="error", refused_for=error.message)
+    first = decision.reasons[0] if decision.reasons else None
+    return msgspec.structs.replace(made, gate=decision.result, refused_for=first)
+
+
+def _newest_promoted(state: State) -> list[str]:
+    """Entries that were promoted and are not tombstoned, the newest promotion first."""
+    alive = [known for known in state.entries.values() if known.promoted and known.tombstoned is None]
+    return [known.sha for known in sorted(alive, key=lambda known: known.promoted[-1].seq, reverse=True)]
+
+
+def _unknown(opinions: Sequence[Opinion], trace: Trace, expected: str | None) -> str | None:
+    """Why the entries' answers cannot be judged; None where they can, or where there is no other entry to judge."""
+    if not any(each.sha != trace.entry_sha for each in opinions):
+        return None
+    if trace.sentence is None:
+        return "the sentence was not kept"
+    silent = next((each for each in opinions if each.problem is not None and each.sha != trace.entry_sha), None)
+    if silent is not None and not any(each.right for each in opinions):
+        return visible(f"{silent.semver} cannot be asked: {silent.problem}", 200)
+    return "the workload does not know the right answer" if expected is None else None
+
+
+def _named(opinion: Opinion) -> str:
+    return f"{opinion.semver} {short(opinion.sha)}"
+
+
+def _after(state: State, sha: str) -> str:
+    """The verb that takes traffic to an entry once it is released."""
+    return "rollback" if state.entries[sha].stable_since else "route canary"

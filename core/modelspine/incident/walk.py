@@ -17,7 +17,7 @@ from modelspine.gate.baseline import Item
 from modelspine.incident.finding import Finding, finding
 from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
-from modelspine.incident.rollback_target import way_out
+from modelspine.incident.rollback_target import Gate, rollback_target
 from modelspine.ledger.route import FULL, reassigned
 from modelspine.ledger.state import Known
 from modelspine.lineage.corpora import Corpora, Search
@@ -51,12 +51,14 @@ class Investigator:
         workload: Callable[[], Workload],
         inputs: Callable[[Trace], Finding],
         verdict: Verdicts,
+        gate: Gate,
     ) -> None:
         self._registry = registry
         self._corpora = corpora
         self._workload = workload
         self._inputs = inputs
         self._verdict = verdict
+        self._gate = gate
 
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on."""
@@ -71,7 +73,7 @@ class Investigator:
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
             lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at),
-            lambda: way_out(self._registry, self._workload, trace, probe),
+            lambda: rollback_target(self._registry, self._workload, trace, probe, self._gate),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
         return Walk(

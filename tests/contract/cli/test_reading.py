@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bundles import write_bundle
+from bundles import write_baseline, write_bundle
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
 from modelspine.cli import main
 from modelspine.gate.baseline import baseline_bytes, baseline_of
@@ -243,7 +244,15 @@ def test_incident_never_regress(world: World, capsys: Capture) -> None:
         file.unlink()
 
 
-def test_incident(world: World, capsys: Capture, tmp_path: Path) -> None:
+@pytest.fixture
+def baseline(world: World) -> Iterator[None]:
+    """A baseline, without which no entry can be proposed."""
+    file = write_baseline(world.root)
+    yield
+    file.unlink()
+
+
+def test_incident(world: World, capsys: Capture, tmp_path: Path, baseline: None) -> None:
     done = run(capsys, "incident", REQUEST, "--json", "--md", str(tmp_path / "walk.md"))
     walk = done.json
     assert (done.code, walk["request_id"], walk["found"]) == (0, REQUEST, True)
@@ -281,6 +290,7 @@ def test_incident_of_a_request_that_got_no_answer(
 def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: Path, capsys: Capture) -> None:
     own = make_world(tmp_path / "own")
     root = str(own.root)
+    write_baseline(own.root)
     leave_trace(own.root, "req-00000002", SAID, SAID, "dismissed", source="replay", started_ns=10**18)
     before = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
     with open_spine(own.root) as spine:
@@ -290,9 +300,9 @@ def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: 
     assert before["answers"][7]["evidence"]["verb"] == "route single"
     eighth = after["answers"][7]
     assert eighth["status"] == "verified"
-    assert eighth["answer"].endswith(f"its bytes verify; in production since #{routed}")
+    assert eighth["answer"].startswith(f"already fixed since #{routed}: production v0.2.0")
     assert (eighth["evidence"]["go_to"], eighth["evidence"]["verb"]) == (own.loud, None)
-    assert after["suggestion"] == f"nothing to move: v0.2.0 has answered learners since #{routed} (`spine route show`)"
+    assert after["suggestion"] == f"nothing to move: already fixed by v0.2.0 since #{routed} (`spine route show`)"
     human = run(capsys, "incident", "req-00000002", "--root", root).out
     assert "dismissed · replayed · 2001-09-09 01:46:40 UTC" in human
     # At its simulated time nothing was routed: the epoch is what can be looked up.
