@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,6 +17,10 @@ import pytest
 from clone import ROOT, Clone, make_clone
 from minitutor import facts
 from minitutor.week import QUICK
+from modelspine.gate.result import over
+from modelspine.incident.rollback_target import rollback_target
+from modelspine.release.gate_run import compare_entry
+from modelspine.spine import open_spine
 
 RULES = ROOT / "tests" / "fixtures" / "rules"
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole week
@@ -154,3 +159,38 @@ def shape(walk: str) -> str:
     ):
         walk = re.sub(pattern, name, walk)
     return " ".join(walk.split())
+
+
+def test_no_advice_makes_a_bucket_worse(clone: Clone, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over everything learners wrote that week: what is proposed would lose no bucket more than the gate allows.
+
+    A bundle that was hashed once is not hashed again here: there are thousands of questions.
+    """
+    monkeypatch.chdir(clone.root)
+    for name in ("PYTHONPATH", "SPINE_WORKLOAD"):
+        monkeypatch.setenv(name, clone.environment[name])
+    monkeypatch.syspath_prepend(str(RULES))
+    with open_spine(clone.root, readonly=True) as spine:
+        registry, workload = spine.registry, spine.workload
+        monkeypatch.setattr(registry, "verified", cache(registry.verified))
+        production = registry.state().production
+        baseline = spine.settings.eval_baseline
+        gate = cache(lambda sha: compare_entry(spine, sha, baseline=baseline).decision)
+        # One trace for each answer of each entry to each sentence: what is proposed follows from these alone.
+        traces = spine.traces.list(limit=100_000).traces
+        different = {(trace.entry_sha, trace.sentence, trace.correction): trace for trace in traces}
+        right = 0
+        for trace in different.values():
+            probe = workload.probe(trace.sentence, trace.features)
+            found = rollback_target(registry, lambda: workload, trace, probe, gate)
+            there = found.evidence["go_to"]
+            if trace.graded:
+                right += 1
+                assert found.evidence["suggestion"] == "nothing to fix: the answer was right"
+            elif there is not None and there != production:
+                before, after = (registry.get(sha).eval_report for sha in (production, there))
+                assert before is not None
+                assert after is not None
+                assert not [name for name, count in before.buckets.items() if over(count, after.buckets[name], 2)]
+    assert right > 100
+    assert len(different) - right > 10

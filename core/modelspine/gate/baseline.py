@@ -30,12 +30,14 @@ _WHAT = "the baseline"
 _HINT = "take the committed eval_baseline.json, or make a new one from an entry's report and have it reviewed"
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A text from an incident that must stay right; ``correct_form`` is what the output has to hold."""
 
     id: str
     text: str
     correct_form: str
+    reason: str = ""
+    """Why it was added; left out of the file where nobody gave one."""
 
     def kept(self, output: str) -> bool:
         """True where an output holds the right form as whole words, whatever the case of its letters."""
