@@ -123,11 +123,13 @@ def decided_again(said: Predicate, against: Rivals) -> Decision:
     """The gate's decision, computed from the candidate's counts and those it is held against."""
     candidate = _side(said, said.candidate)
     tolerance = against.baseline.tolerance_pp
-    stable, floor = (
-        gate(candidate, side, tolerance_pp=tolerance, label=label) if side is not None else None
-        for label, side in (("stable", against.stable), ("floor", against.floor))
-    )
-    return combine(gate(candidate, against.baseline, never_regress=said.never_regress), stable, floor)
+    baseline = gate(candidate, against.baseline, never_regress=said.never_regress)
+    stable = floor = None
+    if against.stable is not None:
+        stable = gate(candidate, against.stable, tolerance_pp=tolerance)
+    if against.floor is not None:
+        floor = gate(candidate, against.floor, tolerance_pp=tolerance, label="floor")
+    return combine(baseline, stable, floor)
 
 
 def against_now(sha: str, baseline: bytes, stable: Stable | None, floor: Stable | None) -> Rivals:

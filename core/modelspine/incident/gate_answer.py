@@ -5,6 +5,7 @@ It does not know how a verdict is checked: it is handed the function that does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,15 @@ from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.state import Known
 from modelspine.ledger.store import Event
 from modelspine.registry.promotion_record import WORDS, standing
-from modelspine.text import short, visible
+from modelspine.text import argument, short, visible
 
 if TYPE_CHECKING:
     from modelspine.attestation.checks import Hashes
+    from modelspine.attestation.statement import Run
     from modelspine.attestation.verdict import SignedVerdict
 
+_ACTIONS = re.compile(r"https?://[^/\s]+/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d+)", re.ASCII)
+"""The address of a run of GitHub Actions, on github.com or a server of one's own."""
 Verdicts = Callable[[str], "SignedVerdict"]
 """The signed verdict of a digest, its signature checked now against the trust file."""
 
@@ -53,12 +57,19 @@ def _signed(promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict
     evidence["ledger_head"] = {"seq": said.ledger.seq, "hash": said.ledger.hash}
     if problem is not None:
         return finding(7, f"its verdict does not hold: {problem}", "mismatch", evidence, command)
-    where = f"run {said.run.id} {said.run.url}".rstrip()
     answer = (
-        f"{said.result}, signed by {signed.key.name} ({signed.key.id}), {where}, "
+        f"passed in run {f'{said.run.id} {said.run.url}'.rstrip()}, signed by {signed.key.name} ({signed.key.id}), "
         f"decided on ledger #{said.ledger.seq} {short(said.ledger.hash)}, promoted at #{promoted.seq}"
     )
-    return finding(7, visible(answer, 600), "verified", evidence, command)
+    return finding(7, visible(answer, 600), "verified", evidence, log_command(said.run) or command)
+
+
+def log_command(run: Run) -> str | None:
+    """The command that shows the log of a CI run: of a run on GitHub, or in a file; None where there is none."""
+    found = _ACTIONS.fullmatch(run.url)
+    if found is not None:
+        return f"gh run view {argument(found['run'])} --repo {argument(found['repository'])} --log"
+    return f"less {argument(run.url)}" if run.url and "://" not in run.url else None
 
 
 def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:
