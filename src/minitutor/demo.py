@@ -1,25 +1,30 @@
-"""The whole story in one command: a trained model and its variants, a week of learners, one false accept.
+"""The whole story in one command: trained models, the pipeline that lets them in, a week of learners, one false accept.
 
-Every step is a command a person could type, is printed before it runs, and is skipped where the ledger or
-the traces say that it is done already; so an interrupted demo goes on where it stopped. It knows Spine only
-through its command line.
+Every step is a command that a person could type. It is printed before it runs, and skipped where the ledger or the
+traces say that it is done, so an interrupted demo goes on where it stopped. It knows Spine only through its command
+line, and works in a project of its own (``demo_project``).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from minitutor import corpus, week
+from minitutor import corpus, demo_project, week
 from minitutor.facts import dismissed, facts
-from minitutor.steps import StepFailed, say, server, show, step, told
+from minitutor.problems import TutorError
+from minitutor.steps import Background, StepFailed, ask, say, server, show, step
+
+FOLDER: Final = Path("demo")
+"""Where the demo's project stands, in the checkout."""
 
 
 class Variant(NamedTuple):
-    """A model made after the first one: its command, where its bundle stands, its semver, and why it is promoted."""
+    """A model: the command that makes it, where its bundle stands, the semver it asks for, and why."""
 
     command: tuple[str, ...]
     bundle: Path
@@ -27,31 +32,41 @@ class Variant(NamedTuple):
     reason: str
 
 
-SEMVER: Final = "v0.1.0"
-BUNDLE: Final = Path(".spine/bundles/base")
-"""Where the trained model stands; it is complete or not there."""
+BASE: Final = Variant(("train",), Path(".spine/bundles/base"), "v0.1.0", "the first model")
 SMALL: Final = Variant(
-    ("quantize", "--parent", SEMVER),
+    ("quantize", "--parent", BASE.semver),
     Path(".spine/bundles/int8"),
     "v0.2.0",
     "the same answers in a quarter of the bytes",
 )
 GOOD: Final = Variant(
-    ("finetune", "--parent", SEMVER), Path(".spine/bundles/lora"), "v0.3.0", "go in the past, learned from corpus v2"
+    ("finetune", "--parent", BASE.semver),
+    Path(".spine/bundles/lora"),
+    "v0.3.0",
+    "go in the past, learned from corpus v2",
 )
+AGAIN: Final = Variant(
+    ("train", "--seed", "2"), Path(".spine/bundles/again"), "v0.3.1", "trained again on the same corpus"
+)
+"""As good as the first model in every bucket, and it makes the mistake that a learner complained about."""
 BAD: Final = Variant(
     ("train", "--corpus", corpus.V3.path), Path(".spine/bundles/weekend"), "v0.4.0", "plans for the weekend, corpus v3"
 )
 
 
 def run(*, headless: bool, sizes: week.Sizes) -> int:
-    """Run the demo in the working directory; returns the exit code of what it ends with."""
+    """Run the demo from the checkout in the working directory; returns the exit code of what it ends with."""
     headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
-    # Whoever ends the demo, or closes its terminal, ends its server too.
+    # Whoever ends the demo, or closes its terminal, ends its server and its trainings too.
     for ended in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ended, lambda number, _frame: sys.exit(128 + number))
     try:
-        return _story(headless=headless, sizes=sizes)
+        if not FOLDER.is_dir():
+            print(f"# a project for the demo, in {FOLDER}/: a git remote, a signing key, a prod ledger", flush=True)
+            demo_project.make(Path(), FOLDER)
+        os.chdir(FOLDER)
+        with Background() as background:
+            return _story(background, headless=headless, sizes=sizes)
     except StepFailed as failed:
         return failed.code
     except KeyboardInterrupt:
@@ -59,31 +74,56 @@ def run(*, headless: bool, sizes: week.Sizes) -> int:
         return 130
 
 
-def _story(*, headless: bool, sizes: week.Sizes) -> int:
-    if not Path(".spine/ledger.db").is_file():
-        step("spine", "init")
+def _story(background: Background, *, headless: bool, sizes: week.Sizes) -> int:
     known = facts()
     if known.finished and headless:
         return _end(headless=headless)
-    if SEMVER not in known.promoted:
-        _train_and_promote()
+    if not known.finished:
+        step("minitutor", "corpus", quiet=known.production is not None, mute=known.production is not None)
+        # Both are needed later in the week; the second core trains them while the first one does everything else.
+        background.start(
+            [(("minitutor", *one.command, "--out", str(one.bundle)), one.bundle) for one in (AGAIN, BAD)],
+            after=BASE.bundle,
+        )
+        if _deployed(BASE) is None:
+            return 1
     good = None
     if not known.finished:
-        _promoted(SMALL)
-        good = _promoted(GOOD)
+        _deployed(SMALL)
+        good = _deployed(GOOD)
     with server() as url:
         if not known.finished:
-            _week(url(), good, sizes)
+            _week(background, url(), good, sizes)
         return _end(headless=headless)
 
 
-def _week(url: str, good: str | None, sizes: week.Sizes) -> None:
-    if not week.weekdays(url, good, sizes):
+def _week(background: Background, url: str, good: str | None, sizes: week.Sizes) -> None:
+    week.monday(url, good, sizes)
+    _guard()
+    if not facts().asked_for(AGAIN.bundle):
+        say("a model trained again on the same corpus is no worse in any bucket; the guard is what stops it")
+        _deployed(AGAIN, background)
+    if not week.tuesday_to_friday(url, good, sizes):
         return
     week.saturday(url, sizes)
     if BAD.semver not in facts().promoted:
-        say("no corpus has such sentences: a candidate is trained on a batch of them")
-    week.sunday(url, _promoted(BAD), sizes)
+        say("no corpus has such sentences: a candidate was trained on a batch of them")
+    week.sunday(url, _deployed(BAD, background), sizes)
+
+
+def _guard() -> None:
+    """A learner's complaint becomes an item that no later candidate may get wrong, by a commit that is merged."""
+    incident = dismissed("--text", week.INCIDENT)
+    baseline = json.loads(Path("eval_baseline.json").read_text(encoding="utf-8"))
+    if incident is None or any(item["id"] == incident for item in baseline["never_regress"]):
+        return
+    say(f"a learner complained about {week.INCIDENT!r}: from now on no candidate may say that again")
+    words = ("spine", "incident", incident, "--never-regress", "--reason", "a learner was told that goed is right")
+    show(words)
+    branch = ask(*words)["never_regress"]["branch"]
+    if branch is not None:
+        step("git", "merge", "--quiet", "--ff-only", branch)
+        step("git", "push", "--quiet", "origin", "HEAD:main")
 
 
 def _end(*, headless: bool) -> int:
@@ -100,8 +140,9 @@ def _end(*, headless: bool) -> int:
 
 
 def _more() -> None:
-    """What else there is to see, as commands."""
-    print("\nthere is more to see:")
+    """What else there is to see, as commands, and where to type them."""
+    print("\nthere is more to see; stand in the demo's project and put `spine` on the PATH first:")
+    print(f"$ cd {FOLDER} && . ../.venv/bin/activate")
     commands = [("spine", "list"), ("spine", "drift", "show"), ("spine", "history")]
     known = facts()
     for variant, strategy in ((GOOD, "shadow"), (BAD, "canary")):
@@ -113,39 +154,48 @@ def _more() -> None:
         show(words)
 
 
-def _train_and_promote() -> None:
-    step("minitutor", "corpus")
-    if not BUNDLE.is_dir():
-        step("minitutor", "train", "--out", str(BUNDLE))
-    sha = _registered(BUNDLE)
-    _say_where_it_differs(sha)
-    step("spine", "gate", sha[:12])
-    step("spine", "promote", sha[:12], "--semver", SEMVER, "--reason", "the first model")
-
-
-def _promoted(variant: Variant) -> str | None:
-    """Make a model and promote it, unless that is done; its SHA, None where the gate refused it. No traffic moves."""
+def _deployed(variant: Variant, background: Background | None = None) -> str | None:
+    """Make a model and deploy it by the workflow, unless that is done; its SHA, None where it was refused."""
     known = facts().promoted
     if variant.semver in known:
         return known[variant.semver]
-    step("minitutor", "corpus", quiet=True, mute=True)
+    if background is not None:
+        background.wait(variant.bundle)
     if not variant.bundle.is_dir():
         step("minitutor", *variant.command, "--out", str(variant.bundle))
-    sha = _registered(variant.bundle)
-    if step("spine", "gate", sha[:12], check=False):
-        # On a processor that trains other bits it may come out worse.
-        print(f"the gate did not pass it: the story goes on without {variant.semver}", file=sys.stderr)
-        return None
-    step("spine", "promote", sha[:12], "--semver", variant.semver, "--reason", variant.reason)
-    return sha
+    manifest = json.loads((variant.bundle / "train_manifest.json").read_text(encoding="utf-8"))
+    sha = str(ask("spine", "sha", str(variant.bundle))["sha"])
+    if variant is BASE:
+        _say_where_it_differs(sha)
+    request = {"run_id": str(manifest["mlflow_run_id"]), "sha": sha, "semver": variant.semver, "reason": variant.reason}
+    say(f"ask for {variant.semver}: candidate.toml is committed and pushed, and the workflow runs")
+    commit = demo_project.ask(Path(), request)
+    run_id = _next_run()
+    print(f"run {run_id} of {demo_project.WORKFLOW}", flush=True)
+    try:
+        done = demo_project.deploy(Path(), run_id, commit=commit, report=_report)
+    except TutorError as error:
+        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        raise StepFailed(error.code) from error
+    if done.failed is None:
+        return sha
+    if done.failed != "gate" or done.code != 1:  # not a refusal: something is broken
+        print(f"run {run_id} failed at: {done.failed}; its log is {FOLDER / done.log}", file=sys.stderr)
+        raise StepFailed(done.code)
+    say(f"the workflow refused {variant.semver} and stopped; the refusal goes into the ledger, for whoever asks later")
+    step("spine", "register", request["run_id"])
+    step("spine", "gate", sha[:12], check=False)
+    return None
 
 
-def _registered(bundle: Path) -> str:
-    """Register the run a bundle was logged in; its SHA."""
-    manifest = json.loads((bundle / "train_manifest.json").read_text(encoding="utf-8"))
-    words = ("spine", "register", str(manifest["mlflow_run_id"]))
-    show(words)
-    return str(told(*words)["sha"])
+def _report(name: str, code: int, seconds: float) -> None:
+    print(f"  {'✔' if code == 0 else '✖'} {name}  {seconds:.1f} s", flush=True)
+
+
+def _next_run() -> str:
+    """The id of the next run: one more than the last that left a log."""
+    found = [int(log.stem) for log in Path(".spine/runs").glob("*.log") if log.stem.isdigit()]
+    return str(max(found, default=100) + 1)
 
 
 def _say_where_it_differs(sha: str) -> None:

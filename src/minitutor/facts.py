@@ -5,13 +5,14 @@ It asks ``spine``'s command line and decides nothing.
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from minitutor.steps import told
+from minitutor.steps import ask
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -54,6 +55,15 @@ class Facts(msgspec.Struct, frozen=True):
         routed = self._bodies("routed", "rolled_back")
         return bool(routed) and (routed[-1].get("strategy"), routed[-1].get("sha")) == ("canary", sha)
 
+    def asked_for(self, bundle: Path) -> bool:
+        """Whether the workflow has looked at a bundle: it registers what it gates, and what it refuses too."""
+        manifest = bundle / "train_manifest.json"
+        if not manifest.is_file():
+            return False
+        run_id = json.loads(manifest.read_text(encoding="utf-8")).get("mlflow_run_id")
+        gated = {body["sha"] for body in self._bodies("gated")}
+        return any(body.get("run_id") == run_id and body["sha"] in gated for body in self._bodies("registered"))
+
     def week(self) -> list[date]:
         """Monday to Sunday of the last whole week before the ledger was opened."""
         opened = datetime.fromisoformat(str(self.events[0]["at"])).date()
@@ -66,7 +76,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 def facts() -> Facts:
     """What the ledger says now."""
-    return Facts(told("spine", "history")["events"])
+    return Facts(ask("spine", "history")["events"])
 
 
 def answered(day: date) -> int:
@@ -74,12 +84,12 @@ def answered(day: date) -> int:
     if not Path(".spine/traces.db").is_file():
         return 0
     asked = ("spine", "traces", "list", "--day", day.isoformat(), "--limit", "1")
-    return int(told(*asked)["matched"] - told(*asked, "--arm", "shadow")["matched"])
+    return int(ask(*asked)["matched"] - ask(*asked, "--arm", "shadow")["matched"])
 
 
 def dismissed(*narrowed: str) -> str | None:
     """The newest request whose learner dismissed the answer, where the traces have one."""
     if not Path(".spine/traces.db").is_file():
         return None
-    found = told("spine", "traces", "list", "--outcome", "dismissed", "--limit", "1", *narrowed)
+    found = ask("spine", "traces", "list", "--outcome", "dismissed", "--limit", "1", *narrowed)
     return str(found["traces"][0]["request_id"]) if found["traces"] else None

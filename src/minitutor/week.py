@@ -36,21 +36,25 @@ QUICK: Final = Sizes(330, 700, 400)
 """Enough where one model makes no mistake at all."""
 
 
-def weekdays(url: str, good: str | None, sizes: Sizes) -> bool:
-    """Monday to Friday: an entry in shadow, then as a canary; returns whether it is in production.
-
-    Where the gate refused it, Monday is all there is: a learner complains, and nothing else is tried out.
-    """
+def monday(url: str, good: str | None, sizes: Sizes) -> None:
+    """A learner complains; where there is a better entry, it is asked in shadow from this day on."""
     known = facts()
-    days = known.week()
-    if good is None:
-        _day(url, Day(days[0], sizes.weekday, asking=INCIDENT))
-        return False
-    if known.tried("shadow", good) is None:
+    if good is not None and known.tried("shadow", good) is None:
         say("the week begins: every request is copied to the adapter, and no learner sees what it says")
         step("spine", "route", "shadow", good[:12], "--reason", "would it have said went?")
-    for at, day in enumerate(days[:3]):
-        _day(url, Day(day, sizes.weekday, asking=INCIDENT if at == 0 else ""))
+    _day(url, Day(known.week()[0], sizes.weekday, asking=INCIDENT))
+
+
+def tuesday_to_friday(url: str, good: str | None, sizes: Sizes) -> bool:
+    """The entry in shadow, then as a canary; returns whether it is in production.
+
+    Where the gate refused it, nothing else is tried out and the week ends here.
+    """
+    if good is None:
+        return False
+    days = facts().week()
+    for day in days[1:3]:
+        _day(url, Day(day, sizes.weekday))
     if facts().tried("canary", good) is None:
         step("spine", "route", "report")
         say("right where the other was wrong: learners get it, step by step, as long as it does no harm")

@@ -17,11 +17,11 @@ from modelspine.errors import Exit, UnknownRef
 from modelspine.incident.finding import Finding
 from modelspine.incident.walk import Walk
 from modelspine.spine import Spine
-from modelspine.text import visible
+from modelspine.text import short, visible
 from modelspine.times import of_ns
 
 if TYPE_CHECKING:
-    from modelspine.gate.baseline import Added
+    from modelspine.incident.guard import Guard
     from modelspine.incident.pack import Packed
 
 _NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
@@ -47,8 +47,9 @@ def command(verbs: Verbs) -> None:
     parser.add_argument(
         "--never-regress",
         action="store_true",
-        help="also add the sentence to what the baseline never lets regress; commit the file to make it count",
+        help="also make a branch that adds the sentence to what the baseline never lets regress; review and merge it",
     )
+    parser.add_argument("--reason", metavar="TEXT", help="why it must stay right, for the branch of --never-regress")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
@@ -65,19 +66,21 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if args.md is not None:
         Path(args.md).write_text("\n".join(markdown(walk)) + "\n", encoding="utf-8")
     packed = _packed(spine, walk, args.pack) if args.pack is not None else None
-    added = _kept(spine, walk) if args.never_regress else None
+    guarded = _guarded(spine, walk, args.reason) if args.never_regress else None
     if out.json:
         more: dict[str, Any] = {"pack": packed} if packed else {}
-        out.object(msgspec.to_builtins(walk) | more | ({"never_regress": msgspec.to_builtins(added)} if added else {}))
+        more |= {"never_regress": msgspec.to_builtins(guarded)} if guarded else {}
+        out.object(msgspec.to_builtins(walk) | more)
         return Exit.OK
     _human(out, walk, verbose=args.verbose)
     if packed is not None:
         out.line()
         out.line(f"{packed.files} files in {visible(packed.path, 200)}; SHA256SUMS is {packed.sums_sha256}")
         out.line(f"check it anywhere: unzip it, then `python3 -I -S verify.py {packed.ledger}` in it")
-    if added is not None:
+    if guarded is not None:
         out.line()
-        out.line(said(added))
+        for line in said(guarded):
+            out.line(line)
     return Exit.OK
 
 
@@ -91,19 +94,24 @@ def _packed(spine: Spine, walk: Walk, path: Path) -> Packed:
         return pack(spine, walk, "\n".join(markdown(walk)) + "\n", path)
 
 
-def _kept(spine: Spine, walk: Walk) -> Added:
-    from modelspine.gate.baseline import add_item
+def _guarded(spine: Spine, walk: Walk, reason: str | None) -> Guard:
+    from modelspine.incident.guard import guard, item_with_reason
     from modelspine.incident.walk import item_of
 
-    return add_item(spine.settings.eval_baseline, item_of(walk))
+    told = reason if reason is not None else f"{walk.trace.semver or short(walk.trace.entry_sha)} got it wrong"
+    item = item_with_reason(item_of(walk), told)
+    return guard(spine.settings, item, subject=f"Never answer {item.id} wrong again")
 
 
-def said(added: Added) -> str:
-    """What became of the baseline, in a sentence."""
-    if not added.changed:
-        return f"{visible(added.file, 120)} holds it already; nothing was changed"
-    form = visible(added.item.correct_form, _LONG)
-    return f"added to {visible(added.file, 120)}: “{form}”  (not committed: review it, then commit)"
+def said(guarded: Guard) -> list[str]:
+    """What became of the sentence, in lines."""
+    form = visible(guarded.item.correct_form, _LONG)
+    if guarded.branch is None:
+        return [f"the committed baseline already asks for “{form}”; nothing was changed"]
+    lines = [f"branch {guarded.branch} makes the baseline ask for “{form}”; it counts once it is reviewed and merged"]
+    if guarded.patch is not None:
+        lines.append(f"the same as a patch, because there is no remote: {visible(guarded.patch, 200)}")
+    return [*lines, f"next: {guarded.next}"]
 
 
 def asked_and_answered(walk: Walk) -> str:
