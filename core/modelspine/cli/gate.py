@@ -37,6 +37,7 @@ def command(verbs: Verbs) -> None:
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Gate an entry or a report."""
     from modelspine.attestation.trust import key_from
+    from modelspine.gate.baseline import own_baseline
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import lines, markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
@@ -62,10 +63,15 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         with args.md.open("a", encoding="utf-8") as stream:
             stream.write(markdown(gated.decision))
     if out.json:
-        out.object(as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable})
+        out.object(
+            as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable, "floor": gated.floor}
+        )
     else:
         for line in lines(gated.decision, still=args.all):
             out.line(line)
+        accepted = own_baseline(baseline.read_bytes(), gated.sha) if gated.sha and baseline.is_file() else None
+        if accepted is not None:
+            out.line(f"\n{accepted}")
         if gated.seq is not None:
             if key is not None and target.is_file():
                 out.line(f"\nsigned by {key.id}: {visible(str(target), 200)}")

@@ -190,6 +190,24 @@ def _checked(data: Any) -> Baseline:
     return baseline
 
 
+def own_baseline(raw: bytes, sha: str) -> str | None:
+    """What was accepted with an entry that is its own baseline: its weakest bucket, and the reason; else None.
+
+    Nothing was compared with anything earlier then, so a reader must see what people let in by writing it down.
+
+    Raises:
+        BadInput: the bytes are no baseline.
+    """
+    baseline = read_baseline(raw)
+    counted = {name: count for name, count in baseline.buckets.items() if count.n}
+    if baseline.entry_sha != sha or not counted:
+        return None
+    name, count = min(counted.items(), key=lambda pair: (pair[1].k / pair[1].n, pair[0]))
+    why = visible(baseline.reason, 160) or "none was given"
+    share = f"{visible(name, 60)} {count.k:,}/{count.n:,} = {100 * count.k / count.n:.1f} %"
+    return f"it is its own baseline: {share} was accepted with this reason: {why}"
+
+
 class Added(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the file. ``changed`` is False where it held the item already."""
 

@@ -72,7 +72,7 @@ class Investigator:
             lambda: self._rows(trace, self._detail(sha), probe),
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
-            lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at),
+            lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at, self._registry.evidence),
             lambda: rollback_target(self._registry, self._workload, trace, probe, self._gate),
         )
         answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))

@@ -78,6 +78,14 @@ class Registry:
         """The route in force, or None before the first promotion."""
         return self.state(at).route
 
+    def evidence(self, digest: str) -> bytes:
+        """A piece of evidence of this ledger, by its digest.
+
+        Raises:
+            BadInput, Damaged: it is not kept here, or does not have its digest.
+        """
+        return self._ledger.get(digest)
+
     def may_answer(self, sha: str, semver: str) -> None:
         """Check that what an arm of the route in force names is an entry that may answer learners.
 
