@@ -12,7 +12,7 @@ import msgspec
 
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BundleRefused
-from modelspine.gate.eval_report import Count, EvalReport, read_report
+from modelspine.gate.eval_report import CostPerQuality, Count, EvalReport, read_report
 from modelspine.identity.bundle import Bundle, Tensor
 from modelspine.ledger.state import Known, State
 from modelspine.ledger.store import Event
@@ -50,6 +50,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     verdict: Standing | None = None
     """What its newest promotion stands on: signed | unsigned | overridden; None where it has none."""
+    cost_per_quality: CostPerQuality | None = None
+    """What its right answers cost at its newest gate run that measured it; None before one did."""
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     tensors: tuple[Tensor, ...]
     history: tuple[Event, ...]
     """Every event that names it."""
+
+    @property
+    def cost_per_quality(self) -> CostPerQuality | None:
+        """What its right answers cost at the gate, in USD per million; None before a gate run measured it."""
+        return self.entry.cost_per_quality
 
 
 def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
@@ -121,7 +128,16 @@ def describe(known: Known, state: State) -> Entry:
         registered_at=known.registered.at,
         seq=known.registered.seq,
         verdict=standing(known.promoted[-1]) if known.promoted else None,
+        cost_per_quality=_cost(known),
     )
+
+
+def _cost(known: Known) -> CostPerQuality | None:
+    run = next((e for e in reversed(known.history) if e.kind == "gated" and "cost_per_quality" in e.body), None)
+    try:
+        return msgspec.convert(run.body["cost_per_quality"], CostPerQuality) if run is not None else None
+    except msgspec.ValidationError:
+        return None  # a body made by hand; the report that it names still has the figures
 
 
 def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:

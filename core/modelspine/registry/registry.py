@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
+from modelspine.gate.eval_report import CostPerQuality
 from modelspine.identity.bundle_cache import Cache
 from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver, completes
@@ -160,14 +161,24 @@ class Registry:
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
     def gated(
-        self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, floor: str | None = None
+        self,
+        sha: str,
+        *,
+        result: str,
+        report: str,
+        baseline: str,
+        stable: str | None,
+        floor: str | None = None,
+        cost: CostPerQuality | None = None,
     ) -> Receipt:
         """Write down what a gate run decided on an entry.
 
         ``report`` and ``baseline`` are digests, ``stable`` and ``floor`` the SHAs of the entries it was compared with.
+        ``cost`` is the report's own; it stands in the event so that a list of many entries need not read every report.
         """
         body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
         body |= {"floor": floor} if floor is not None else {}
+        body |= {"cost_per_quality": msgspec.to_builtins(cost)} if cost is not None else {}
         drafts = [Draft(kind="gated", body=body)]
         return _made(self.history.change(lambda _state: drafts, sha=sha))
 

@@ -7,6 +7,7 @@ never-regress sentences are put to the model as well. It does not compare with a
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, to
         _of_this_set(report, baseline)
         _repeats(reports[0], report, number)
     made = {**reports[0], "entry_sha": sha, **({"never_regress": kept} if kept else {})}
+    made["runtime"] = {**_runtime(reports[0]), **_price(project, reports)}
     raw = msgspec.json.encode(made)
     read_submission(raw, what=f"the report of the workload {project.settings.workload}")
     differences, registered = _against(read_report(raw), own)
@@ -88,9 +90,28 @@ def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | N
 
 def _one(project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, told: Told) -> dict[str, Any]:
     workload = project.workload
+    began = time.perf_counter()
     with workload_errors(workload.name):
         # A model is loaded anew each time, so that nothing one run left behind can make the second one equal.
-        return dict(workload.evaluate(folder, parent, eval_set, lambda done, total: told(run, done, total)))
+        report = dict(workload.evaluate(folder, parent, eval_set, lambda done, total: told(run, done, total)))
+    # A workload that measures itself leaves out loading the model, which is not what an answer costs.
+    runtime = _runtime(report)
+    report["runtime"] = {"seconds": time.perf_counter() - began, **runtime}
+    return report
+
+
+def _runtime(report: dict[str, Any]) -> dict[str, Any]:
+    runtime = report.get("runtime")
+    return runtime if isinstance(runtime, dict) else {}
+
+
+def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The busy seconds of each run and the rate they are priced at, frozen when they were measured."""
+    settings = project.settings
+    measured = {"busy_seconds": [_runtime(report).get("seconds") for report in reports]}
+    if settings.rate_per_hour is None:
+        return measured
+    return {**measured, "rate_per_hour": settings.rate_per_hour, "price_version": settings.price_version}
 
 
 def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:

@@ -80,6 +80,7 @@ def gate_entry(
         baseline=kept,
         stable=gated.stable,
         floor=gated.floor,
+        cost=read_submission(project.ledger.get(gated.report)).report.cost_per_quality,
     )
     return msgspec.structs.replace(gated, seq=receipt.seq)
 
