@@ -22,7 +22,7 @@ from bundles import write_bundle
 from cli_world import REQUEST, make_world
 from miniobserve.traces import Trace
 from modelspine.cli.parser import Parser
-from modelspine.cli.verbs import everything
+from modelspine.cli.verbs import full_parser
 from modelspine.spine import open_spine
 from shout_server import HERE as SHOUT
 from shout_server import add_entry, make_project, open_project
@@ -84,7 +84,7 @@ def test_the_trap_shuts(root: Path, environ: dict[str, str]) -> None:
 
 
 def test_every_verb_says_what_it_is(root: Path, environ: dict[str, str]) -> None:
-    ways = list(verbs(everything().parser))
+    ways = list(verbs(full_parser()))
     assert {("init",), ("serve",), ("console",), ("route", "canary"), ("corpus", "grep")} <= set(ways)
     for way in ways:
         assert f"usage: spine {' '.join(way)}" in run(root, environ, *way, "--help")

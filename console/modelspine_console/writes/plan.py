@@ -190,7 +190,7 @@ _WORDS = {
     "tombstone": ("tombstone",),
     "canary": ("route", "canary"),
     "shadow": ("route", "shadow"),
-    "weight": ("route", "weight"),
+    "weight": ("route", "advance"),
     "advance": ("route", "advance"),
     "abort": ("route", "abort"),
 }
