@@ -61,7 +61,7 @@ def page(parser: Parser) -> Iterator[str]:
         yield ""
         yield f"## {verb.prog}"
         yield ""
-        yield f"{verb.description}"
+        yield " ".join((verb.description or "").split())  # without the line breaks for a terminal
         rows = [a for a in verb.arguments if a.help]
         if rows:
             yield ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -116,7 +117,8 @@ class Verbs:
             example: a command line.
             writes: whether it appends to the ledger.
         """
-        description = " ".join(filter(None, [f"{sentence[:1].upper()}{sentence[1:]}.", details]))
+        # The formatter prints descriptions as they are, so that the example keeps its lines.
+        description = textwrap.fill(" ".join(filter(None, [f"{sentence[:1].upper()}{sentence[1:]}.", details])), 78)
         epilog = f"example:\n  {example}" if example else None
         parser = self.add_parser(name, help=sentence, description=description, epilog=epilog)
         if run is not None:

@@ -38,6 +38,7 @@ def test_every_help_is_useful(capsys: Capture, verb: list[str]) -> None:
     if "--key K" in PAGE.read_text(encoding="utf-8").split(f"## spine {' '.join(verb)}\n")[1].split("\n## ")[0]:
         assert "--key K" not in done.out, "only scripts need it"
         assert f"`spine {' '.join(verb)} --help-all`" in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
     full = run(capsys, *verb, "--help-all")
     assert (full.code, full.err) == (0, "")
     assert all(name in full.out for name in re.findall(r"--[a-z-]+", " ".join(synopsis(verb))))
