@@ -29,7 +29,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
             {"attestation"},
             {"gate", "identity"},
             {"ledger"},
-            {"workload", "errors", "extras", "settings", "text", "times", "canonical_json", "stats", "files", "git"},
+            {"workload", "errors", "extras", "settings", "text", "signs", "times", "canonical_json", "stats", "files", "git"},
         ),
     ),
     "modelspine_console": (
