@@ -47,7 +47,8 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Prod:
 # the source -----------------------------------------------------------------------------------------------------
 
 
-def calls(file: Path) -> Iterator[tuple[str, ast.Call, ast.AST]]:
+@functools.cache
+def calls(file: Path) -> list[tuple[str, ast.Call, ast.AST]]:
     """Every call in a file with the innermost function it stands in."""
 
     def walk(node: ast.AST, name: str, inside: ast.AST) -> Iterator[tuple[str, ast.Call, ast.AST]]:
@@ -59,13 +60,8 @@ def calls(file: Path) -> Iterator[tuple[str, ast.Call, ast.AST]]:
                 yield name, child, inside
             yield from walk(child, name, inside)
 
-    tree = parsed(file)
-    yield from walk(tree, "", tree)
-
-
-@functools.cache
-def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return list(walk(tree, "", tree))
 
 
 def called(node: ast.Call) -> str:
