@@ -1,4 +1,4 @@
-"""``spine corpus grep``: the rows of a corpus that match a pattern, every byte hashed on the way."""
+"""``spine corpus grep``: the rows of a corpus that match a pattern; every byte read is hashed and compared."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def command(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Search each corpus."""
+    """Search the corpora that a REF names."""
     out = Out.of(args)
     found = []
     with working("reading the corpora"):
@@ -43,14 +43,12 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in found]})
         return Exit.OK
     for path, search in found:
-        out.line(
-            f"{visible(path, 120)}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match"
-        )
-        rows = [(f"{row.number:,}", visible(row.around(_AROUND), 2 * _AROUND)) for row in search.shown]
+        out.line(f"{path}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match")
+        rows = [(f"{row.number:,}", row.around(_AROUND)) for row in search.shown]
         if rows:
             out.table(("row", "text"), rows, right=("row",))
         if search.matched > len(search.shown):
-            out.line(f"   {search.matched - len(search.shown):,} more; --limit shows them")
+            out.line(f"   {search.matched - len(search.shown):,} more; raise --limit to see them")
     return Exit.OK
 
 
