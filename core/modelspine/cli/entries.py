@@ -19,6 +19,8 @@ from modelspine.text import short, size
 from modelspine.times import age, moment
 
 _COLUMNS = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
+_OPTIONAL = ("parent", "variant", "false accept", "age", "verdict")
+"""Columns that a narrow terminal leaves out; ``spine show`` has them all."""
 
 
 def command(verbs: Verbs) -> None:
@@ -43,7 +45,12 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
         out.line(f"no entry was registered {when}")
     else:
         now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
-        out.table(_COLUMNS, [_row(entry, now) for entry in entries], right=("accuracy", "false accept", "age"))
+        out.table(
+            _COLUMNS,
+            [_row(entry, now) for entry in entries],
+            right=("accuracy", "false accept", "age"),
+            optional=_OPTIONAL,
+        )
     return Exit.OK
 
 

@@ -44,7 +44,7 @@ def score(count: Count | None) -> str:
 def draw_events(out: Out, events: Iterable[Event]) -> None:
     """Write events as a table, in their order."""
     rows = [(f"#{event.seq}", event.at, event.actor, event.kind, event_summary(event)) for event in events]
-    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",))
+    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",), optional=("actor",))
 
 
 def event_summary(event: Event) -> str:

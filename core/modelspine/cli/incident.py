@@ -22,6 +22,7 @@ from modelspine.text import visible
 from modelspine.times import of_ns
 
 if TYPE_CHECKING:
+    from miniobserve.traces import Trace
     from modelspine.gate.baseline import Added
     from modelspine.incident.pack import Packed
 
@@ -108,25 +109,26 @@ def _baseline_change(added: Added) -> str:
     return f"added to {added.file}: “{added.item.correct_form}” (review and commit the file to make it count)"
 
 
-def _exchange(walk: Walk) -> str:
-    """The request and its answer in a sentence, with a judgement where the right answer is known."""
-    trace = walk.trace
+def _exchange(trace: Trace) -> str:
+    """The request and its answer in a line."""
     if trace.sentence is None:
         return "the sentence was not kept"
     if trace.status >= 500:
         return f"“{trace.sentence}” got no answer: {trace.status} {trace.error}"
-    outcome = "accepted as correct" if trace.is_correct else "corrected"
-    return f"“{trace.sentence}” → “{trace.correction or ''}”  {outcome}{_judgement(walk)}"
+    return f"“{trace.sentence}” → “{trace.correction or ''}”"
 
 
-def _judgement(walk: Walk) -> str:
+def _outcome(walk: Walk) -> str:
+    """What the model did with the request, and whether that was right where the right answer is known."""
     trace = walk.trace
-    if walk.expected is None:
+    if trace.sentence is None or trace.status >= 500:
         return ""
+    outcome = "accepted as correct" if trace.is_correct else "corrected"
+    if walk.expected is None:
+        return outcome
     if walk.expected == trace.correction:
-        return "  ✔ right"
-    kind = "false accept" if trace.is_correct else "wrong"
-    return f"  ✖ {kind}: it should be “{walk.expected}”"
+        return f"{outcome}  ✔ right"
+    return f"{outcome}  ✖ {'false accept' if trace.is_correct else 'wrong'}: it should be “{walk.expected}”"
 
 
 def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
@@ -135,7 +137,9 @@ def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
     replayed = " · replayed" if trace.source == "replay" else ""
     at = of_ns(trace.started_ns)[:19].replace("T", " ")
     out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {feedback}{replayed} · {at} UTC")
-    out.paragraph(_exchange(walk))
+    out.paragraph(_exchange(trace))
+    if outcome := _outcome(walk):
+        out.paragraph(outcome)
     out.line()
     rows: list[tuple[Piece, ...]] = []
     for finding, name in zip(walk.answers, _NAMES, strict=True):
@@ -143,7 +147,7 @@ def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
         if verbose:
             rows += [("", "", f"row {quote['row']:,}: {quote['text']}") for quote in finding.evidence.get("quoted", ())]
             rows += [("", "", Cell(text, "muted")) for text in (finding.question, f"$ {finding.command}")]
-    out.table(None, rows)
+    out.grid(rows)
     if walk.suggestion:
         out.line()
         out.pairs([("suggestion", walk.suggestion)])
@@ -151,10 +155,11 @@ def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
 
 def markdown(walk: Walk) -> list[str]:
     """The walk as a page; data is written in code spans, in which Markdown reads no syntax."""
+    exchange = f"{_exchange(walk.trace)}  {_outcome(walk)}".rstrip()
     lines = [
         f"# Incident {_code(walk.request_id)}",
         "",
-        f"{of_ns(walk.trace.started_ns)} · {_code(_exchange(walk))}",
+        f"{of_ns(walk.trace.started_ns)} · {_code(exchange)}",
         "",
         "| # | question | status | answer | checked by |",
         "|---|---|---|---|---|",

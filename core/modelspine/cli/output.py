@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import msgspec
 
@@ -36,9 +36,11 @@ _UNSAFE = re.compile(
 _LONGEST_TEXT = 4_000
 """Characters of one cell or line. Nothing real is longer, and one hostile value must not fill a screen."""
 _MIN_WIDTH = 40
-_FOLDS_ABOVE = 20
-"""A column with a cell wider than this may be folded; narrower ones hold words and ids that must stay whole."""
-_NARROWEST_FOLD = 16
+_LONGEST_WORD = 32
+"""A column of single words (ids, times, short hashes) up to this width is never folded: they are copied whole."""
+_LONGEST_LABEL = 20
+"""The same for a column in which a cell holds several words."""
+_NARROWEST_FOLD = 14
 """Columns below which folded text cannot be read."""
 _GAP = "  "
 
@@ -58,6 +60,18 @@ class Branch(msgspec.Struct, frozen=True):
 
     label: Sequence[Piece]
     children: Sequence[Branch] = ()
+
+
+class Column:
+    """The cells of one column, each of them safe to show, and the width they take and need."""
+
+    def __init__(self, cells: Sequence[Cell], *, numeric: bool = False) -> None:
+        self.cells = cells
+        self.numeric = numeric
+        self.width = max(cell_width(cell.text) for cell in cells)
+        longest = _LONGEST_LABEL if any(" " in cell.text for cell in cells) else _LONGEST_WORD
+        self.folds = not numeric and self.width > longest
+        self.least = _NARROWEST_FOLD if self.folds else self.width
 
 
 class Out:
@@ -105,29 +119,49 @@ class Out:
         else:
             self.write(" " * indent + _joined(pieces) + "\n")
 
-    def table(self, head: Sequence[str] | None, rows: Iterable[Sequence[Piece]], *, right: Sequence[str] = ()) -> None:
-        """Write columns under dim headings (none with ``head=None``); those named in ``right`` hold numbers.
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Iterable[Sequence[Piece]],
+        *,
+        right: Sequence[str] = (),
+        optional: Sequence[str] = (),
+    ) -> None:
+        """Write columns under dim headings; those named in ``right`` hold numbers.
 
-        On a terminal too narrow for the columns, each row becomes a block of name and value.
+        Where a terminal is too narrow, the ``optional`` columns are left out one by one, the first named first; if
+        that is not enough, each row becomes a block of name and value. A pipe always gets every column.
         """
         cells = [[_cell(piece) for piece in row] for row in rows]
-        if head is not None:
-            cells.insert(0, [Cell(visible(name), "muted") for name in head])
-        if not cells:
-            return
-        numeric = [head is not None and head[column] in right for column in range(len(cells[0]))]
-        widths = [max(cell_width(row[column].text) for row in cells) for column in range(len(cells[0]))]
+        columns = {
+            name: Column([Cell(visible(name), "muted"), *(row[number] for row in cells)], numeric=name in right)
+            for number, name in enumerate(head)
+        }
         if not self._terminal:
-            for row in cells:
-                self.write(_aligned(row, widths, numeric) + "\n")
-        elif head is None or sum(_needed(widths)) <= self._width:
-            self._draw_table(cells, widths, numeric)
+            self._write_aligned([*columns.values()])
+            return
+        shown = dict(columns)
+        for name in optional:
+            if _fits(shown.values(), self._width):
+                break
+            del shown[name]
+        if _fits(shown.values(), self._width):
+            self._draw_columns([*shown.values()])
         else:
-            self._draw_blocks(head, cells[1:])
+            self._draw_blocks(head, cells)
+
+    def grid(self, rows: Iterable[Sequence[Piece]]) -> None:
+        """Write columns without headings; on a terminal the wide ones are wrapped under themselves."""
+        cells = [[_cell(piece) for piece in row] for row in rows]
+        columns = [Column(column) for column in zip(*cells, strict=True)]
+        if self._terminal and columns:
+            self._draw_columns(columns)
+        else:
+            self._write_aligned(columns)
 
     def pairs(self, pairs: Iterable[tuple[str, Piece]], *, indent: int = 0) -> None:
         """Write name and value, a pair a line; on a terminal a value wraps under itself."""
-        self.table(None, [(Cell(" " * indent + name, "muted"), value) for name, value in pairs])
+        self.grid((Cell(" " * indent + name, "muted"), value) for name, value in pairs)
 
     def tree(self, root: Branch) -> None:
         """Write a tree: with guides on a terminal, indented by two spaces a level elsewhere."""
@@ -162,7 +196,7 @@ class Out:
             self._drawing = Console(
                 color_system="standard" if self._colour else None,
                 no_color=not self._colour,
-                theme=Theme({role: style for role, style in TERMINAL_STYLES.items() if role}, inherit=False),
+                theme=Theme({role: style for role, style in TERMINAL_STYLES.items() if role}),
                 width=self._width,
                 markup=False,
                 emoji=False,
@@ -174,25 +208,30 @@ class Out:
         # rich pads each line to the table's width; trailing blanks would wrap when the window gets narrower.
         self.write("".join(f"{line.rstrip(' ')}\n" for line in captured.get().splitlines()))
 
-    def _draw_table(self, cells: Sequence[Sequence[Cell]], widths: Sequence[int], numeric: Sequence[bool]) -> None:
+    def _draw_columns(self, columns: Sequence[Column]) -> None:
         from rich.table import Table
 
         table = Table.grid(padding=(0, len(_GAP), 0, 0))
-        for width, right in zip(widths, numeric, strict=True):
-            table.add_column(
-                justify="right" if right else "left", no_wrap=right or width <= _FOLDS_ABOVE, overflow="fold"
-            )
-        for row in cells:
+        for column in columns:
+            justify: Literal["left", "right"] = "right" if column.numeric else "left"
+            table.add_column(justify=justify, no_wrap=not column.folds, overflow="fold")
+        for row in zip(*(column.cells for column in columns), strict=True):
             table.add_row(*(_text([cell]) for cell in row))
         self._draw(table)
 
-    def _draw_blocks(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    def _draw_blocks(self, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
         for number, row in enumerate(rows):
             if number:
                 self.line()
-            self.table(
-                None, [(Cell(name, "muted"), cell) for name, cell in zip(head, row, strict=True) if cell.text.strip()]
-            )
+            self.pairs((name, cell) for name, cell in zip(head, row, strict=True) if cell.text.strip())
+
+    def _write_aligned(self, columns: Sequence[Column]) -> None:
+        for row in zip(*(column.cells for column in columns), strict=True):
+            padded = []
+            for column, cell in zip(columns, row, strict=True):
+                blank = " " * (column.width - cell_width(cell.text))
+                padded.append(blank + cell.text if column.numeric else cell.text + blank)
+            self.write(_GAP.join(padded).rstrip() + "\n")
 
     def _indent_tree(self, branch: Branch, depth: int) -> None:
         self.write(_GAP * depth + _joined(branch.label) + "\n")
@@ -262,17 +301,8 @@ def _text(pieces: Iterable[Piece]) -> Text:
     return Text.assemble(*((cell.text, cell.role) for cell in cells))
 
 
-def _aligned(row: Sequence[Cell], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    parts = []
-    for cell, width, right in zip(row, widths, numeric, strict=True):
-        blank = " " * (width - cell_width(cell.text))
-        parts.append(blank + cell.text if right else cell.text + blank)
-    return _GAP.join(parts).rstrip()
-
-
-def _needed(widths: Sequence[int]) -> list[int]:
-    """The least columns each column can be shown in, gap included."""
-    return [(width if width <= _FOLDS_ABOVE else _NARROWEST_FOLD) + len(_GAP) for width in widths]
+def _fits(columns: Iterable[Column], width: int) -> bool:
+    return sum(column.least + len(_GAP) for column in columns) - len(_GAP) <= width
 
 
 def _grow(tree: Tree, children: Iterable[Branch]) -> None:

@@ -49,7 +49,7 @@ class Progress:
                 return
             if self._bar is None:
                 self._bar = _bar()
-                self._bar.add_task(self._label, total=None)
+                self._bar.add_task(self._label, total=None, count="")
                 self._bar.start()
             text = f"{self._label}: {visible(what, 40)}" if what else self._label
             count = f"{done:,} of {total:,}" if total is not None else ""

@@ -94,9 +94,8 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
         out.object(found)
         return Exit.OK
     if found.traces:
-        out.table(
-            ("at", "request", "arm", "semver", "asked", "answered", "said"), [_row(trace) for trace in found.traces]
-        )
+        head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
+        out.table(head, [_row(trace) for trace in found.traces], optional=("semver", "arm", "at"))
     matched = "over 10,000" if found.matched is None else f"{found.matched:,}"
     out.line(f"{len(found.traces):,} of {matched}")
     return Exit.OK
