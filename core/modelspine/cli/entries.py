@@ -45,12 +45,8 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
         out.line(f"no entry was registered {when}")
     else:
         now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
-        out.table(
-            _COLUMNS,
-            [_row(entry, now) for entry in entries],
-            right=("accuracy", "false accept", "age"),
-            optional=_OPTIONAL,
-        )
+        rows = [_row(entry, now) for entry in entries]
+        out.table(_COLUMNS, rows, right=("accuracy", "false accept", "age"), optional=_OPTIONAL)
     return Exit.OK
 
 

@@ -75,12 +75,13 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.object(as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable})
     else:
         draw_decision(out, gated.decision, unchanged=args.all)
-        out.line()
         if gated.seq is not None:
+            out.line()
             if key is not None and target.is_file():
                 out.line(f"signed by {key.id}: {target}")
             out.line(f"#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
         elif gated.sha is not None and gated.decision.result != "error":
+            out.line()
             out.line("dry run with another baseline or tolerance; nothing is recorded")
     return _CODES[gated.decision.result]
 
