@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("entry", "variant", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing")
 _NUMERIC = ("n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s")
+_OPTIONAL = ("variant", "tokens/s", "CpQU", "with idle/1k", "cost/1k")
+"""Columns that a narrow terminal leaves out; accuracy and the price of a correct answer stay."""
 
 
 def command(verbs: Verbs) -> None:
@@ -105,7 +107,7 @@ def _draw(out: Out, made: Costs) -> None:
     if not made.entries:
         out.line("no entry is registered yet")
         return
-    out.table(_COLUMNS, [_cells(cost) for cost in made.entries], right=_NUMERIC)
+    out.table(_COLUMNS, [_cells(cost) for cost in made.entries], right=_NUMERIC, optional=_OPTIONAL)
     for cost in made.entries:
         for sentence in sentences(cost, made.entries):
             out.paragraph(sentence, indent=2)

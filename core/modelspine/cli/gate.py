@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelspine.cli.output import Cell, Out, status_cell
+from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
@@ -17,6 +17,8 @@ from modelspine.text import short
 if TYPE_CHECKING:
     from modelspine.gate.result import Decision
 
+_OPTIONAL = ("95 % of now", "p", "before", "gained", "lost", "against", "may lose")
+"""Columns that a narrow terminal leaves out, the first one first."""
 _CODES = {"pass": Exit.OK, "fail": Exit.REFUSED, "error": Exit.BAD_INPUT}
 
 
@@ -104,7 +106,8 @@ def draw_decision(out: Out, decision: Decision, *, unchanged: bool = True) -> No
     shown = [row for row in rows if unchanged or not row.still]
     out.line()
     right = [name for name in HEAD if name in RIGHT]
-    out.table(HEAD, [(Cell(row.cells[0], sign_of(row.state).role), *row.cells[1:]) for row in shown], right=right)
+    marked: list[tuple[Piece, ...]] = [(Cell(row.cells[0], sign_of(row.state).role), *row.cells[1:]) for row in shown]
+    out.table(HEAD, marked, right=right, optional=_OPTIONAL)
     if len(shown) < len(rows):
         out.line(status_cell("ok", f"{len(rows) - len(shown):,} more buckets, in which no item changed"))
     for sentence in lost_items(decision):

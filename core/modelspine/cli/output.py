@@ -65,7 +65,8 @@ class Branch(msgspec.Struct, frozen=True):
 class Column:
     """The cells of one column, each of them safe to show, and the width they take and need."""
 
-    def __init__(self, cells: Sequence[Cell], *, numeric: bool = False) -> None:
+    def __init__(self, cells: Sequence[Cell], *, name: str = "", numeric: bool = False) -> None:
+        self.name = name
         self.cells = cells
         self.numeric = numeric
         self.width = max(cell_width(cell.text) for cell in cells)
@@ -133,20 +134,19 @@ class Out:
         that is not enough, each row becomes a block of name and value. A pipe always gets every column.
         """
         cells = [[_cell(piece) for piece in row] for row in rows]
-        columns = {
-            name: Column([Cell(visible(name), "muted"), *(row[number] for row in cells)], numeric=name in right)
+        columns = [
+            Column([_cell(Cell(name, "muted")), *(row[number] for row in cells)], name=name, numeric=name in right)
             for number, name in enumerate(head)
-        }
+        ]
         if not self._terminal:
-            self._write_aligned([*columns.values()])
+            self._write_aligned(columns)
             return
-        shown = dict(columns)
-        for name in optional:
-            if _fits(shown.values(), self._width):
+        for left_out in optional:
+            if _fits(columns, self._width):
                 break
-            del shown[name]
-        if _fits(shown.values(), self._width):
-            self._draw_columns([*shown.values()])
+            columns = [column for column in columns if column.name != left_out]
+        if _fits(columns, self._width):
+            self._draw_columns(columns)
         else:
             self._draw_blocks(head, cells)
 

@@ -126,7 +126,8 @@ def run_epochs(args: argparse.Namespace, spine: Spine) -> int:
         arms = ", ".join(f"{arm.name} {arm.semver} {arm.weight_bp / 100:g} %" for arm in epoch.route.arms)
         rows.append((f"#{epoch.number}", epoch.route.strategy, arms, epoch.since[:19] + "Z", lasted, epoch.verb,
                      epoch.actor, epoch.reason))  # fmt: skip
-    out.table(("epoch", "strategy", "arms", "since", "lasted", "opened by", "actor", "reason"), rows, right=("epoch",))
+    head = ("epoch", "strategy", "arms", "since", "lasted", "opened by", "actor", "reason")
+    out.table(head, rows, right=("epoch",), optional=("actor", "opened by", "strategy", "lasted"))
     return Exit.OK
 
 
