@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import msgspec
 
+from modelspine.cli.safe_json import escape_unsafe
 from modelspine.errors import Unavailable
 from modelspine.signs import TERMINAL_STYLES, Role, sign_of
 from modelspine.text import cell_width, visible
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-_UNSAFE = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
 _LONGEST_TEXT = 4_000
 """Characters of one cell or line. Nothing real is longer, and one hostile value must not fill a screen."""
 _MIN_WIDTH = 40
@@ -268,19 +265,6 @@ def detach_stdout(error: Exception) -> None:
         raise Unavailable(
             f"the output could not be written: {why}", "the command itself finished and its changes are kept"
         ) from error
-
-
-def escape_unsafe(json_text: str) -> str:
-    r"""JSON text in which every character that a terminal could obey or a reader not see is a ``\u`` escape."""
-    return json_text if json_text.isascii() and "\x7f" not in json_text else _UNSAFE.sub(_escape, json_text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x10000:
-        return f"\\u{code:04x}"
-    code -= 0x10000  # JSON writes a character above U+FFFF as two UTF-16 surrogates
-    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def _cell(piece: Piece) -> Cell:

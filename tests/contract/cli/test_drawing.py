@@ -18,7 +18,8 @@ from miniobserve.traces import Assignment, Trace
 from modelspine.cli import progress
 from modelspine.cli.incident import markdown
 from modelspine.cli.lineage import hop_tree, mermaid
-from modelspine.cli.output import Cell, Out, escape_unsafe, share
+from modelspine.cli.output import Cell, Out, share
+from modelspine.cli.safe_json import escape_unsafe
 from modelspine.incident.finding import QUESTIONS, Finding
 from modelspine.incident.walk import Walk
 from modelspine.lineage.walker import Hop
