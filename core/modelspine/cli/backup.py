@@ -11,7 +11,7 @@ import msgspec
 from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.cli.verify import checked
+from modelspine.cli.verify import run_checks
 from modelspine.errors import BadInput, Exit
 from modelspine.maintenance.backup import OPTIONAL, Part, backup
 from modelspine.maintenance.restore import restore
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(taken)
         return Exit.OK
-    _parts(out, taken.parts)
+    _draw_parts(out, taken.parts)
     out.line(f"{size(taken.size)} in {taken.path}; the ledger up to #{taken.ledger.partition(':')[0]}")
     for warning in taken.warnings:
         out.line("   ", status_cell("warn", warning))
@@ -73,12 +73,12 @@ def run_restore(args: argparse.Namespace, spine: Spine) -> int:
     with working("restoring") as progress:
         done, head = restore(args.file, settings, progress=progress.step)
     if not out.json:
-        _parts(out, done.parts)
+        _draw_parts(out, done.parts)
         out.line(f"restored into {done.into}, a {done.env} ledger up to #{head.seq}")
     with Spine(settings, readonly=True) as restored:
-        return checked(out, restored, [head], {"restored": msgspec.to_builtins(done)})
+        return run_checks(out, restored, [head], {"restored": msgspec.to_builtins(done)})
 
 
-def _parts(out: Out, parts: Sequence[Part]) -> None:
+def _draw_parts(out: Out, parts: Sequence[Part]) -> None:
     rows = [(part.name, f"{part.files:,}", size(part.size)) for part in parts]
     out.table(("part", "files", "size"), rows, right=("files", "size"))

@@ -35,14 +35,14 @@ def command(verbs: Verbs) -> None:
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Search the corpora that a REF names."""
     out = Out.of(args)
-    found = []
+    searches = []
     with working("reading the corpora"):
         for path, dvc_hash in _corpora(args.ref, spine):
-            found.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
+            searches.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
     if out.json:
-        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in found]})
+        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in searches]})
         return Exit.OK
-    for path, search in found:
+    for path, search in searches:
         out.line(f"{path}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match")
         rows = [(f"{row.number:,}", row.around(_AROUND)) for row in search.shown]
         if rows:

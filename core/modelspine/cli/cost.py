@@ -46,38 +46,38 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
     out = Out.of(args)
     if args.traces is not None:
-        made = sampled(Path(args.traces))
+        costs = sampled(Path(args.traces))
     else:
         with working("adding up") as progress:
-            made = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"), at=args.at)
+            costs = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"), at=args.at)
     if args.md is not None:
         try:
-            Path(args.md).write_text("\n".join(markdown(made)) + "\n", encoding="utf-8")
+            Path(args.md).write_text("\n".join(markdown(costs)) + "\n", encoding="utf-8")
         except OSError as error:
             raise Unavailable(
                 f"{visible(args.md, 120)} cannot be written: {error.strerror or error}", "name another file"
             ) from error
     if out.json:
-        out.object(made)
+        out.object(costs)
         return Exit.OK
-    _draw(out, made)
+    _draw(out, costs)
     return Exit.OK
 
 
-def markdown(made: Costs) -> list[str]:
+def markdown(costs: Costs) -> list[str]:
     """The figures as a page."""
     lines = [
         "# Costs",
         "",
-        f"{_requests(made)} of {_code(made.of)}; idle hours up to {made.at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"{_requests(costs)} of {_code(costs.of)}; idle hours up to {costs.at:%Y-%m-%d %H:%M:%S} UTC.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for cost in made.entries:
+    for cost in costs.entries:
         cells = [cell.text.replace("|", "\\|") for cell in _cells(cost)]
         lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), *cells[2:]]) + " |")
-    remarks = [sentence for cost in made.entries for sentence in sentences(cost, made.entries)]
+    remarks = [sentence for cost in costs.entries for sentence in sentences(cost, costs.entries)]
     lines += ["", *[f"- {sentence}" for sentence in remarks]] if remarks else []
     return [*lines, "", *_NOTES]
 
@@ -103,19 +103,19 @@ _NOTES = [
 ]
 
 
-def _draw(out: Out, made: Costs) -> None:
-    if not made.entries:
+def _draw(out: Out, costs: Costs) -> None:
+    if not costs.entries:
         out.line("no entry is registered yet")
         return
-    out.table(_COLUMNS, [_cells(cost) for cost in made.entries], right=_NUMERIC, optional=_OPTIONAL)
-    for cost in made.entries:
-        for sentence in sentences(cost, made.entries):
+    out.table(_COLUMNS, [_cells(cost) for cost in costs.entries], right=_NUMERIC, optional=_OPTIONAL)
+    for cost in costs.entries:
+        for sentence in sentences(cost, costs.entries):
             out.paragraph(sentence, indent=2)
-    out.line(f"{_requests(made)} of {made.of}")
+    out.line(f"{_requests(costs)} of {costs.of}")
 
 
-def _requests(made: Costs) -> str:
-    return counted(made.requests, "request")
+def _requests(costs: Costs) -> str:
+    return counted(costs.requests, "request")
 
 
 def _cells(cost: EntryCost) -> tuple[Cell, ...]:

@@ -48,13 +48,13 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
     with working("counting requests") as progress:
         step = partial(progress.step, "request")
         report = measure(spine, args.day or newest_day(spine), against=args.against, step=step)
-    made = record(spine, report)
+    written = record(spine, report)
     if out.json:
-        out.object(as_object(made) | {"created": made.created})
+        out.object(as_object(written) | {"created": written.created})
         return Exit.OK
-    repeated = "" if made.created else " (already recorded)"
-    file = spine.settings.drift_reports / str(made.event.body["file"])
-    out.line(f"#{made.event.seq} drift of {report.day} recorded{repeated}: {file}")
+    repeated = "" if written.created else " (already recorded)"
+    file = spine.settings.drift_reports / str(written.event.body["file"])
+    out.line(f"#{written.event.seq} drift of {report.day} recorded{repeated}: {file}")
     _draw_day(out, report)
     return Exit.OK
 
@@ -69,30 +69,30 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
         if args.day not in known:
             hint = f"make it: `spine drift report --day {args.day}`"
             raise UnknownRef(f"no drift report of {args.day} is recorded", hint)
-        made = recorded(spine, known[args.day])
+        written = recorded(spine, known[args.day])
         if out.json:
-            out.object(as_object(made))
+            out.object(as_object(written))
         else:
-            _draw_day(out, made.report)
+            _draw_day(out, written.report)
         return Exit.OK
-    found = trend(spine, weeks=args.weeks, at=args.at).days
-    damaged = next((day.damaged for day in found if day.damaged is not None), None)
+    trend_days = trend(spine, weeks=args.weeks, at=args.at).days
+    damaged = next((day.damaged for day in trend_days if day.damaged is not None), None)
     if damaged is not None:
         raise damaged
     if out.json:
-        out.object(days_as_object(found))
+        out.object(days_as_object(trend_days))
     else:
-        _draw_trend(out, found, args.weeks)
+        _draw_trend(out, trend_days, args.weeks)
     return Exit.OK
 
 
-def _draw_trend(out: Out, found: tuple[Day, ...], weeks: int) -> None:
-    reports = [day.made.report for day in found if day.made is not None]
+def _draw_trend(out: Out, trend_days: tuple[Day, ...], weeks: int) -> None:
+    reports = [day.made.report for day in trend_days if day.made is not None]
     if reports:
         _draw_reports(out, reports)
     else:
         out.line(f"no report in the last {weeks} weeks; `spine drift report` makes one")
-    for each in found:
+    for each in trend_days:
         if each.made is None:
             out.line(f"{each.day}  {each.answered:,} answered, no report: `spine drift report --day {each.day}`")
 
@@ -141,8 +141,8 @@ def _row(name: str, feature: Feature) -> tuple[Piece, ...]:
 
 def _draw_bins(out: Out, name: str, feature: Feature) -> None:
     rows = [
-        (made.bin, percent(made.p), percent(made.q), part(made.contribution, feature.psi))
-        for made in feature.bins[:_SHOWN_BINS]
+        (bin_.bin, percent(bin_.p), percent(bin_.q), part(bin_.contribution, feature.psi))
+        for bin_ in feature.bins[:_SHOWN_BINS]
     ]
     head = (name, "trained on", "that day", "of PSI")
     out.table(head, rows, right=head[1:])

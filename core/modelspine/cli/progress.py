@@ -50,10 +50,10 @@ class Progress:
             if self._bar is None:
                 self._bar = _bar()
                 self._bar.add_task(self._label, total=None, count="")
-                self._bar.start()
             text = f"{self._label}: {visible(what, 40)}" if what else self._label
             count = f"{done:,} of {total:,}" if total is not None else ""
             self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=total, count=count)
+            self._bar.start()  # nothing happens where it is started already
 
     def hide(self) -> None:
         """Remove the drawing until the next step, so that a command can write lines of its own."""
@@ -71,7 +71,7 @@ class Progress:
 
 def _bar() -> Bar:
     from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Bar
 
     # Without colour: --no-color is a flag of the command, which this module does not see.
@@ -81,7 +81,6 @@ def _bar() -> Bar:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[count]}", markup=False),
-        TimeElapsedColumn(),
         console=console,
         transient=True,
         # A command's answer goes to stdout as it is, also while the bar is drawn.

@@ -116,12 +116,12 @@ def run_epochs(args: argparse.Namespace, spine: Spine) -> int:
     from modelspine.traffic.epochs import epochs
 
     out = Out.of(args)
-    found = epochs(spine.registry.state(args.at), spine.registry.events())
+    known = epochs(spine.registry.state(args.at), spine.registry.events())
     if out.json:
-        out.object({"epochs": found, "at": args.at})
+        out.object({"epochs": known, "at": args.at})
         return Exit.OK
     rows = []
-    for epoch in found:
+    for epoch in known:
         lasted = age(epoch.since, datetime.fromisoformat(epoch.until)) if epoch.until else "in force"
         arms = ", ".join(f"{arm.name} {arm.semver} {arm.weight_bp / 100:g} %" for arm in epoch.route.arms)
         rows.append((f"#{epoch.number}", epoch.route.strategy, arms, epoch.since[:19] + "Z", lasted, epoch.verb,

@@ -86,18 +86,18 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     sha = spine.registry.resolve(args.ref) if args.ref is not None else None
     with storage_errors():
-        found = spine.traces.list(
+        page = spine.traces.list(
             text=args.text, day=args.day, arm=args.arm, outcome=args.outcome, sha=sha,
             features=dict(args.feature), limit=args.limit,
         )  # fmt: skip
     if out.json:
-        out.object(found)
+        out.object(page)
         return Exit.OK
-    if found.traces:
+    if page.traces:
         head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
-        out.table(head, [_row(trace) for trace in found.traces], optional=("semver", "arm", "at"))
-    matched = "over 10,000" if found.matched is None else f"{found.matched:,}"
-    out.line(f"{len(found.traces):,} of {matched}")
+        out.table(head, [_row(trace) for trace in page.traces], optional=("semver", "arm", "at"))
+    matched = "over 10,000" if page.matched is None else f"{page.matched:,}"
+    out.line(f"{len(page.traces):,} of {matched}")
     return Exit.OK
 
 

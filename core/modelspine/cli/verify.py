@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelspine.cli.output import Out, status_cell
+from modelspine.cli.output import Cell, Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
 from modelspine.ledger.store import Head
 from modelspine.maintenance.verify_ledger import Chain, Check, parse_checkpoint, read_chain, read_witness, verify
+from modelspine.signs import sign_of
 from modelspine.spine import Spine
 
 
@@ -40,10 +41,10 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     known = read_witness(witness, absent=args.keep) if witness is not None else []
     keep = witness if args.keep else None
     asked = [*args.checkpoint, *known] if args.checkpoint or witness is not None else None
-    return checked(Out.of(args), spine, asked, {}, keep=keep)
+    return run_checks(Out.of(args), spine, asked, {}, keep=keep)
 
 
-def checked(
+def run_checks(
     out: Out, spine: Spine, checkpoints: Sequence[Head] | None, extra: dict[str, Any], *, keep: Path | None = None
 ) -> int:
     """Run every check and report it.
@@ -56,11 +57,11 @@ def checked(
     chain = read_chain(spine.settings.ledger)
     checks: list[Check] = []
     with working("verifying") as progress:
-        found = verify(
+        results = verify(
             spine.ledger, spine.cache, chain,
             checkpoints=checkpoints, more=steps(spine), progress=progress.step,
         )  # fmt: skip
-        for check in found:
+        for check in results:
             checks.append(check)
             if not out.json:
                 progress.hide()  # the bar and this line would overwrite each other
@@ -82,7 +83,8 @@ def checked(
 
 def _draw_check(out: Out, check: Check) -> None:
     result = f"{len(check.problems):,} wrong" if check.problems else "ok"
-    out.line(status_cell("fail" if check.problems else "pass", f"{check.name:<12} {check.checked:>9,}"), f"  {result}")
+    sign = sign_of("fail" if check.problems else "pass")
+    out.line(Cell(sign.glyph, sign.role), f" {check.name:<12} {check.checked:>9,}  {result}")
     for problem in check.problems:
         out.line("    ", status_cell("fail", problem))
     for note in check.notes:
