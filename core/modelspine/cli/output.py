@@ -104,7 +104,7 @@ class Out:
     def line(self, *pieces: Piece) -> None:
         """Write one line. It is not wrapped, so that a command or a hash can be copied from it whole."""
         if self._colour:
-            self._draw(_text(pieces), soft_wrap=True)
+            self._draw(_text(map(_cell, pieces)), soft_wrap=True)
         else:
             self.write(_joined(pieces) + "\n")
 
@@ -113,7 +113,7 @@ class Out:
         if self._terminal:
             from rich.padding import Padding
 
-            self._draw(Padding(_text(pieces), (0, 0, 0, indent), expand=False))
+            self._draw(Padding(_text(map(_cell, pieces)), (0, 0, 0, indent), expand=False))
         else:
             self.write(" " * indent + _joined(pieces) + "\n")
 
@@ -167,7 +167,7 @@ class Out:
             return
         from rich.tree import Tree
 
-        drawn = Tree(_text(root.label), guide_style="muted")
+        drawn = Tree(_text(map(_cell, root.label)), guide_style="muted")
         _grow(drawn, root.children)
         self._draw(drawn)
 
@@ -277,11 +277,10 @@ def _joined(pieces: Iterable[Piece]) -> str:
     return "".join(_cell(piece).text for piece in pieces)
 
 
-def _text(pieces: Iterable[Piece]) -> Text:
-    """The pieces as rich's text, which is never parsed for markup."""
+def _text(cells: Iterable[Cell]) -> Text:
+    """Cells that are safe to show as rich's text, which is never parsed for markup."""
     from rich.text import Text
 
-    cells = [_cell(piece) for piece in pieces]
     return Text.assemble(*((cell.text, cell.role) for cell in cells))
 
 
@@ -291,4 +290,4 @@ def _fits(columns: Iterable[Column], width: int) -> bool:
 
 def _grow(tree: Tree, children: Iterable[Branch]) -> None:
     for child in children:
-        _grow(tree.add(_text(child.label)), child.children)
+        _grow(tree.add(_text(map(_cell, child.label))), child.children)
