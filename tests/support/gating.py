@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,13 @@ from modelspine.attestation.keys import SigningKey, Trust, new_key, trusted
 from modelspine.attestation.statement import Run, Statement, statement
 from modelspine.attestation.verdict import PAYLOAD_TYPE, VerifiedVerdict, sign, verify
 from modelspine.canonical_json import canonical
+from modelspine.cli.gate import draw_decision
+from modelspine.cli.output import Out
 from modelspine.errors import Refused
 from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
 from modelspine.gate.decision import Stable, read_submission
 from modelspine.gate.eval_report import EvalReport
+from modelspine.gate.result import Decision
 from modelspine.ledger.store import Head
 
 SIZES = {"verb/go": 150, "verb/be": 150, "tense/past_simple": 200}
@@ -171,3 +175,10 @@ def changed(data: Any, path: Path, value: Any) -> Any:
     made = copy.deepcopy(data)
     at(made, path[:-1])[path[-1]] = value
     return made
+
+
+def decision_lines(decision: Decision, *, unchanged: bool = True) -> list[str]:
+    """A decision as ``spine gate`` writes it into a pipe."""
+    stream = io.StringIO()
+    draw_decision(Out(stream), decision, unchanged=unchanged)
+    return stream.getvalue().removesuffix("\n").split("\n")

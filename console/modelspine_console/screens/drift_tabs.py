@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from modelspine.drift.format import SIGNS, chance, facts, figure, missing, part, percent, sparkline
+from modelspine.drift.format import chance, facts, figure, missing, part, percent, sparkline
 from modelspine.drift.report import ACT, WATCH
+from modelspine.signs import sign_of
 from modelspine.text import visible
 from modelspine_console.draw.charts import matrix
 from modelspine_console.draw.format import age, dash, heading, pairs, when
@@ -44,7 +45,7 @@ _Cells = dict[tuple[str, str], Any]
 def drift_status(word: str) -> Line:
     """A drift status: sign, word and colour."""
     role = _STATUS.get(word, "")
-    return row(safe(f"{SIGNS.get(word, '·')} ", role), safe(word, role))
+    return row(safe(f"{sign_of(word).glyph} ", role), safe(word, role))
 
 
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from modelspine.gate.eval_report import Count
+from modelspine.signs import sign_of
 from modelspine.text import argument, counted, short
 from modelspine.times import age as age_of
-from modelspine.traffic.ladder import SIGNS, rungs
+from modelspine.traffic.ladder import rungs
 from modelspine.traffic.report_text import difference_pairs, split_told
 from modelspine_console.draw.charts import spark
 from modelspine_console.draw.format import age, count, pairs, status, when
@@ -118,7 +119,7 @@ def _steps(chosen: Ladder) -> Line:
     for step, rung in rungs(chosen):
         if pieces:
             pieces.append(safe(" ──── ", "faint"))
-        pieces.append(safe(f"{step.weight_bp / 100:g} % {SIGNS[rung]}", _RUNGS[rung]))
+        pieces.append(safe(f"{step.weight_bp / 100:g} % {sign_of(rung).glyph}", _RUNGS[rung]))
     return row(*pieces)
 
 

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelspine.cli.event_text import name_of
-from modelspine.cli.output import Cell, Colour, Out, percent
+from modelspine.cli.event_text import entry_name, score
+from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit, SpineError
-from modelspine.gate.eval_report import Count
 from modelspine.identity.bundle import read_bundle
 from modelspine.registry.diff import Comparison, Delta, as_json, compare
 from modelspine.spine import Spine
@@ -75,8 +74,8 @@ def run_diff(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(as_json(comparison))
         return Exit.OK
-    out.line(f"{name_of(a.entry.sha, a.entry.semver)} → {name_of(b.entry.sha, b.entry.semver)}")
-    out.pairs(_content(comparison))
+    out.line(f"{entry_name(a.entry.sha, a.entry.semver)} → {entry_name(b.entry.sha, b.entry.semver)}")
+    out.pairs(_content_pairs(comparison))
     if comparison.deltas:
         out.line()
         rows = [_delta(delta) for delta in comparison.deltas]
@@ -84,10 +83,10 @@ def run_diff(args: argparse.Namespace, spine: Spine) -> int:
     return Exit.OK
 
 
-def _content(comparison: Comparison) -> list[tuple[str, str]]:
+def _content_pairs(comparison: Comparison) -> list[tuple[str, str]]:
     content = comparison.content
     tensors = [
-        f"{sign}{len(names)} ({visible(', '.join(names), 120)})"
+        f"{sign}{len(names)} ({visible(', '.join(names), 400)})"
         for sign, names in (
             ("+", content.tensors_added),
             ("−", content.tensors_removed),
@@ -100,24 +99,27 @@ def _content(comparison: Comparison) -> list[tuple[str, str]]:
         for sign, some in (("+", comparison.corpora_added), ("−", comparison.corpora_removed))
         for c in some
     ]
-    tokenizer = {True: "another one", False: "the same", None: "not recorded apart from the config"}
+    tokenizer = {True: "different", False: "the same", None: "not recorded separately from the config"}
     config = [f"{path} {left or '–'} → {right or '–'}" for path, left, right in content.config]
     parent = f"{short(content.parent[0] or '–')} → {short(content.parent[1] or '–')}" if content.parent else "the same"
     return [
-        ("config", visible("; ".join(config), 1000) or "the same"),
+        ("config", "; ".join(config) or "the same"),
         ("tokenizer", tokenizer[comparison.tokenizer_changed]),
         ("tensors", "  ".join([*tensors, f"{content.tensors_same:,} the same"])),
         ("parent", parent),
-        ("corpora", visible("; ".join(corpora), 400) or "the same"),
+        ("corpora", "; ".join(corpora) or "the same"),
     ]
 
 
-def _delta(delta: Delta) -> tuple[Cell | str, ...]:
-    pp = delta.pp
-    colour: Colour = "" if not pp else "good" if (pp > 0) != (delta.name == "false_accept") else "bad"
-    shown = "–" if pp is None else f"{pp:+.2f}".replace("-", "−")
-    return visible(delta.name, 60), _ratio(delta.a), _ratio(delta.b), Cell(shown, colour)
+def _delta(delta: Delta) -> tuple[Piece, ...]:
+    return delta.name, score(delta.a), score(delta.b), _difference(delta)
 
 
-def _ratio(count: Count | None) -> str:
-    return percent(count.k, count.n) if count else "–"
+def _difference(delta: Delta) -> Cell:
+    if delta.pp is None:
+        return Cell("–")
+    text = f"{delta.pp:+.2f}".replace("-", "−")
+    if delta.pp == 0:
+        return Cell(text)
+    better = (delta.pp > 0) != (delta.name == "false_accept")  # more false accepts are worse
+    return Cell(text, "good" if better else "bad")

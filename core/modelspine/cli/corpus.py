@@ -1,4 +1,4 @@
-"""``spine corpus grep``: the rows of a corpus that match a pattern, every byte hashed on the way."""
+"""``spine corpus grep``: the rows of a corpus that match a pattern; every byte read is hashed and compared."""
 
 from __future__ import annotations
 
@@ -34,24 +34,22 @@ def command(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Search each corpus."""
+    """Search the corpora that a REF names."""
     out = Out.of(args)
-    found = []
+    searches = []
     with working("reading the corpora"):
         for path, dvc_hash in _corpora(args.ref, spine):
-            found.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
+            searches.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
     if out.json:
-        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in found]})
+        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in searches]})
         return Exit.OK
-    for path, search in found:
-        out.line(
-            f"{visible(path, 120)}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match"
-        )
-        rows = [(f"{row.number:,}", visible(row.around(_AROUND), 2 * _AROUND)) for row in search.shown]
+    for path, search in searches:
+        out.line(f"{path}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match")
+        rows = [(f"{row.number:,}", row.around(_AROUND)) for row in search.shown]
         if rows:
             out.table(("row", "text"), rows, right=("row",))
         if search.matched > len(search.shown):
-            out.line(f"   {search.matched - len(search.shown):,} more; --limit shows them")
+            out.line(f"   {search.matched - len(search.shown):,} more; raise --limit to see them")
     return Exit.OK
 
 

@@ -1,4 +1,4 @@
-"""``spine list`` and ``spine show``: what is registered."""
+"""``spine list`` and ``spine show``: the registered entries, and one of them in full."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any
 
 import msgspec
 
-from modelspine.cli.event_text import entry_status, entry_verdict, told
-from modelspine.cli.output import Cell, Out, percent
+from modelspine.cli.event_text import draw_events, entry_status, entry_verdict, score
+from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit, UnknownRef
-from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.gate.eval_report import EvalReport
 from modelspine.registry.entries import Detail, Entry
 from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
-from modelspine.text import short, size, visible
+from modelspine.text import short, size
 from modelspine.times import age, moment
 
-_HEAD = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
+_COLUMNS = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
+_OPTIONAL = ("parent", "variant", "false accept", "age", "verdict")
+"""Columns that a narrow terminal leaves out; ``spine show`` has them all."""
 
 
 def command(verbs: Verbs) -> None:
@@ -49,12 +51,12 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"entries": entries, "at": args.at})
     elif not entries:
-        out.line(
-            "nothing was registered" + (" then" if args.at else " yet; `spine register BUNDLE_DIR` registers a bundle")
-        )
+        when = "at that time" if args.at else "yet; `spine register BUNDLE_DIR` registers a bundle"
+        out.line(f"no entry was registered {when}")
     else:
         now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
-        out.table(_HEAD, [_row(entry, now) for entry in entries], right=("accuracy", "false accept", "age"))
+        rows = [_row(entry, now) for entry in entries]
+        out.table(_COLUMNS, rows, right=("accuracy", "false accept", "age"), optional=_OPTIONAL)
     return Exit.OK
 
 
@@ -71,25 +73,23 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
             found = look_up(spine.registry, args.ref)
         detail = spine.registry.get(found.sha, args.at) if found.sha else None
     if out.json:
-        out.object((msgspec.to_builtins(found) if found else {}) | (shown(detail) if detail else {}))
+        out.object((msgspec.to_builtins(found) if found else {}) | (_as_object(detail) if detail else {}))
         return Exit.OK
     if found is not None:
         _matches(out, found)
     if detail is not None:
-        _human(out, detail)
+        _draw(out, detail)
     return Exit.OK
 
 
 def _matches(out: Out, found: Lookup) -> None:
-    rows = [
-        (m.what, short(m.digest), visible(m.semver or "–"), short(m.sha) or "–", f"#{m.seq}") for m in found.matches
-    ]
-    out.table(("it is the", "digest", "semver", "of entry", "since"), [[visible(c) for c in row] for row in rows])
+    rows = [(m.what, short(m.digest), m.semver or "–", short(m.sha) or "–", f"#{m.seq}") for m in found.matches]
+    out.table(("it is the", "digest", "semver", "of entry", "since"), rows)
     out.line()
 
 
-def shown(detail: Detail) -> dict[str, Any]:
-    """One entry as programs read it: its row, and beside that what is known about it."""
+def _as_object(detail: Detail) -> dict[str, Any]:
+    """One entry as programs read it: the fields of its row in ``list``, and its evidence and history."""
     report = detail.eval_report
     answer: dict[str, Any] = msgspec.to_builtins(detail.entry)
     return answer | {
@@ -105,13 +105,13 @@ def shown(detail: Detail) -> dict[str, Any]:
     }
 
 
-def _row(entry: Entry, now: datetime) -> tuple[Cell | str, ...]:
+def _row(entry: Entry, now: datetime) -> tuple[Piece, ...]:
     return (
         entry_status(entry),
-        visible(entry.semver or "–", 40),
+        entry.semver or "–",
         short(entry.sha),
-        visible(entry.variant, 20),
-        _count(entry.total),
+        entry.variant,
+        score(entry.total),
         f"{entry.false_accept.k:,}/{entry.false_accept.n:,}" if entry.false_accept else "–",
         short(entry.parent_sha) if entry.parent_sha else "–",
         age(entry.registered_at, now),
@@ -119,23 +119,15 @@ def _row(entry: Entry, now: datetime) -> tuple[Cell | str, ...]:
     )
 
 
-def _count(count: Count | None) -> str:
-    return percent(count.k, count.n) if count else "–"
-
-
-def _human(out: Out, detail: Detail) -> None:
+def _draw(out: Out, detail: Detail) -> None:
     entry = detail.entry
-    status = entry_status(entry)
-    out.line(
-        f"{out.paint(visible(entry.semver or short(entry.sha), 40), 'bold')}  {out.paint(status.text, status.colour)}"
-    )
+    out.line(Cell(entry.semver or short(entry.sha), "strong"), "  ", entry_status(entry))
     out.pairs(_summary(detail))
     if detail.eval_report is not None:
         out.line()
         _buckets(out, detail.eval_report)
     out.line()
-    rows = [(f"#{e.seq}", e.at, visible(e.actor, 30), visible(e.kind, 20), told(e)) for e in detail.history]
-    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",))
+    draw_events(out, detail.history)
 
 
 def _summary(detail: Detail) -> list[tuple[str, str]]:
@@ -144,23 +136,22 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
     elements = sum(tensor.size for tensor in detail.tensors)
     return [
         ("sha", entry.sha),
-        ("semvers", visible(", ".join(entry.semvers)) or "–"),
+        ("semvers", ", ".join(entry.semvers) or "–"),
         ("verdict", entry_verdict(entry).text),
-        ("variant", visible(entry.variant) or "–"),
+        ("variant", entry.variant or "–"),
         ("parent", entry.parent_sha or "–"),
-        ("accuracy", _count(entry.total)),
-        ("false accept", _count(entry.false_accept)),
-        ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in all"),
-        ("run", visible(entry.run_id or "–")),
-        ("seed", visible(str(manifest.get("seed", "–")), 40)),
-        ("corpora", visible("; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora), 400) or "–"),
+        ("accuracy", score(entry.total)),
+        ("false accept", score(entry.false_accept)),
+        ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in total"),
+        ("run", entry.run_id or "–"),
+        ("seed", str(manifest.get("seed", "–"))),
+        ("corpora", "; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora) or "–"),
         ("registered", f"{entry.registered_at}  #{entry.seq}"),
     ]
 
 
 def _buckets(out: Out, report: EvalReport) -> None:
     rows = [
-        (visible(name, 60), f"{c.k:,}", f"{c.n:,}", f"{100 * c.k / c.n:.1f}" if c.n else "–")
-        for name, c in report.buckets.items()
+        (name, f"{c.k:,}", f"{c.n:,}", f"{100 * c.k / c.n:.1f}" if c.n else "–") for name, c in report.buckets.items()
     ]
     out.table(("bucket", "k", "n", "%"), rows, right=("k", "n", "%"))

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from modelspine.cli.output import Out
+from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
+from modelspine.signs import sign_of
 from modelspine.spine import Spine
-from modelspine.text import short, visible
+from modelspine.text import short
 
+if TYPE_CHECKING:
+    from modelspine.gate.result import Decision
+
+_OPTIONAL = ("95 % of now", "p", "before", "gained", "lost", "against", "may lose")
+"""Columns that a narrow terminal leaves out, the first one first."""
 _CODES = {"pass": Exit.OK, "fail": Exit.REFUSED, "error": Exit.BAD_INPUT}
 
 
@@ -51,19 +58,24 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         raise BadInput("there is nothing to gate", "name an entry or the file of a report")
     from modelspine.attestation.trust import key_from
     from modelspine.gate.decision import as_json
-    from modelspine.gate.table import lines, markdown
+    from modelspine.gate.table import markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
 
     out = Out.of(args)
     if args.sign and (args.baseline is not None or args.tolerance_pp is not None):
-        raise BadInput("--sign takes no --baseline and no --tolerance-pp", "the committed ones count")
+        raise BadInput(
+            "--sign was given with --baseline or --tolerance-pp",
+            "leave them out: a signed verdict uses the committed ones",
+        )
     key = key_from(args.key) if args.sign else None
     baseline: Path = args.baseline or spine.settings.eval_baseline
     report = Path(args.subject)
     with working("comparing"):
         if report.is_file():
             if args.report is not None:
-                raise BadInput("--report goes with a REF, and this is a report itself", "give one of the two")
+                raise BadInput(
+                    "--report was given, and the subject is a report itself", "give --report only with a REF"
+                )
             gated = gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
         else:
             given = {"tolerance_pp": args.tolerance_pp, "report": args.report}
@@ -77,14 +89,15 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable})
     else:
-        for line in lines(gated.decision, still=args.all):
-            out.line(line)
+        draw_decision(out, gated.decision, unchanged=args.all)
         if gated.seq is not None:
+            out.line()
             if key is not None and target.is_file():
-                out.line(f"\nsigned by {key.id}: {visible(str(target), 200)}")
-            out.line(f"\n#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
+                out.line(f"signed by {key.id}: {target}")
+            out.line(f"#{gated.seq} gated {short(gated.sha or '')} {gated.decision.result}")
         elif gated.sha is not None and gated.decision.result != "error":
-            out.line("\na trial of another baseline or tolerance: no event was written")
+            out.line()
+            out.line("dry run with another baseline or tolerance; nothing is recorded")
     return _CODES[gated.decision.result]
 
 
@@ -107,3 +120,29 @@ def _read_request(args: argparse.Namespace, spine: Spine) -> int:
         for name, value in msgspec.structs.asdict(candidate).items():
             out.line(f"{name}={value}")  # read_candidate checked that each value is one line of visible text
     return Exit.OK
+
+
+def draw_decision(out: Out, decision: Decision, *, unchanged: bool = True) -> None:
+    """Write a decision: the result, the reasons and warnings, and the table of buckets.
+
+    Without ``unchanged`` the buckets in which no item changed are only counted.
+    """
+    from modelspine.gate.table import HEAD, RIGHT, lost_items, table
+
+    out.line(status_cell(decision.result, f"gate: {decision.result}"))
+    for reason in decision.reasons:
+        out.paragraph(status_cell("blocked", reason), indent=2)
+    for warning in decision.warnings:
+        out.paragraph(status_cell("warn", warning), indent=2)
+    rows = table(decision)
+    if not rows:
+        return
+    shown = [row for row in rows if unchanged or not row.still]
+    out.line()
+    right = [name for name in HEAD if name in RIGHT]
+    marked: list[tuple[Piece, ...]] = [(Cell(row.cells[0], sign_of(row.state).role), *row.cells[1:]) for row in shown]
+    out.table(HEAD, marked, right=right, optional=_OPTIONAL)
+    if len(shown) < len(rows):
+        out.line(status_cell("ok", f"{len(rows) - len(shown):,} more buckets, in which no item changed"))
+    for sentence in lost_items(decision):
+        out.paragraph(sentence)

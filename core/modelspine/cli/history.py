@@ -1,16 +1,15 @@
-"""``spine history``: what happened, in the ledger's order."""
+"""``spine history``: the ledger's events in their order."""
 
 from __future__ import annotations
 
 import argparse
 
-from modelspine.cli.event_text import told
+from modelspine.cli.event_text import draw_events
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, count
 from modelspine.errors import Exit
 from modelspine.ledger.state import named
 from modelspine.spine import Spine
-from modelspine.text import visible
 from modelspine.times import moment
 
 
@@ -36,6 +35,5 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"events": events, "at": args.at})
         return Exit.OK
-    rows = [(f"#{e.seq}", e.at, visible(e.actor, 30), visible(e.kind, 20), told(e)) for e in events]
-    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",))
+    draw_events(out, events)
     return Exit.OK

@@ -9,7 +9,6 @@ from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs
 from modelspine.errors import Exit
 from modelspine.spine import Spine
-from modelspine.text import visible
 
 
 def command(verbs: Verbs) -> None:
@@ -32,7 +31,7 @@ def run_new(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"id": key.id, "private": str(file), "trust": str(spine.settings.trust)})
         return Exit.OK
-    out.line(f"{key.id}  {visible(args.name, 60)}")
-    out.line(f"   private  {visible(str(file), 200)}  (anyone who can read it can sign; keep it out of git)")
-    out.line(f"   public   added to {visible(str(spine.settings.trust), 200)}; commit that file after a review")
+    out.line(f"{key.id}  {args.name}")
+    out.line(f"   private  {file}  (whoever can read this file can sign; keep it out of git)")
+    out.line(f"   public   added to {spine.settings.trust}; review and commit that file")
     return Exit.OK

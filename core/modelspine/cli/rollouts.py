@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelspine.cli.event_text import told
+from modelspine.cli.event_text import event_summary
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
-from modelspine.cli.promotion import receipt_told
+from modelspine.cli.promotion import show_receipt
 from modelspine.ledger.route import FULL, Guard, Ladder, weight_of
 from modelspine.spine import Spine
 
@@ -73,7 +73,7 @@ def run_single(args: argparse.Namespace, spine: Spine) -> int:
     """Route all traffic to one entry."""
     with working("hashing the bundle"):
         receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_ab(args: argparse.Namespace, spine: Spine) -> int:
@@ -82,20 +82,20 @@ def run_ab(args: argparse.Namespace, spine: Spine) -> int:
         receipt = spine.routing.ab(
             args.ref, weight_bp=args.weight, reason=args.reason, expected=args.expect, key=args.key
         )
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
-    """Begin to copy requests."""
+    """Begin to copy requests to an entry."""
     with working("hashing the bundles"):
         receipt = spine.routing.shadow(
             args.ref, share_bp=args.share, reason=args.reason, expected=args.expect, key=args.key
         )
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_canary(args: argparse.Namespace, spine: Spine) -> int:
-    """Begin a canary; its worst exposure is told before it is written down."""
+    """Begin a canary; its blast radius is printed before the event is written."""
     from modelspine.traffic.ladder import read_ladder
     from modelspine.traffic.request_rate import known_rate, worst
 
@@ -108,7 +108,7 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
             found = worst(weight_bp, guard, known_rate(lambda: spine.traces))
             exposed.update(answers=found.answers, requests_per_second=found.requests_per_second)
             if not out.json:
-                out.line(f"worst exposure: {found.told}")
+                out.line(f"blast radius: {found.told}")
 
     with working("hashing the bundles"):
         receipt = spine.routing.canary(
@@ -120,7 +120,7 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
             key=args.key,
             announce=announce,
         )
-    return receipt_told(out, receipt, worst_exposure=exposed or None)
+    return show_receipt(out, receipt, worst_exposure=exposed or None)
 
 
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
@@ -128,15 +128,15 @@ def run_advance(args: argparse.Namespace, spine: Spine) -> int:
     change = {"reason": args.reason, "expected": args.expect, "key": args.key}
     with working("hashing the bundles"):
         receipt = spine.routing.advance(**change) if args.weight is None else spine.routing.weigh(args.weight, **change)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:
-    """End what is tried out."""
+    """End the rollout and hold its candidate."""
     receipt = spine.routing.abort(reason=args.reason, expected=args.expect, key=args.key)
     out = Out.of(args)
-    code = receipt_told(out, receipt)
+    code = show_receipt(out, receipt)
     held = spine.registry.events()[receipt.seq : receipt.seq + 1]
     if receipt.created and not out.json and held and held[0].kind == "held":
-        out.line(f"#{held[0].seq} held {told(held[0])}")
+        out.line(f"#{held[0].seq} held {event_summary(held[0])}")
     return code

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from modelspine.cost.figures import EntryCost, Range
+from modelspine.signs import sign_of
 from modelspine.text import short, visible
 
-SIGNS = {"frontier": "●", "tied": "◐", "dominated": "✖", None: "–"}
 _SCALES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _SPAN = 1e6
 """How far apart amounts may lie to share a unit."""
@@ -66,7 +66,7 @@ def money(value: float | None, currency: str | None) -> str:
 
 def standing(cost: EntryCost) -> str:
     """An entry's standing as sign and word."""
-    return f"{SIGNS[cost.standing]} {cost.standing}" if cost.standing else SIGNS[None]
+    return f"{sign_of(cost.standing).glyph} {cost.standing}" if cost.standing else "–"
 
 
 def sentences(cost: EntryCost, entries: Sequence[EntryCost]) -> list[str]:

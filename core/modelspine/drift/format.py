@@ -1,4 +1,4 @@
-"""How drift reads in a terminal: a status's sign, a figure, a trend as a line, and what a day rests on.
+"""How drift reads in a terminal: a figure, a trend as a line, and what a day rests on.
 
 Pure, and the same for commands and console; names from reports are made visible here. It decides nothing.
 """
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from modelspine.drift.report import DriftReport, Feature
 from modelspine.text import short, visible
 
-SIGNS = {"insufficient": "·", "stable": "✔", "watch": "!", "act": "✖"}
 BARS = "▁▂▃▄▅▆▇█"
 
 

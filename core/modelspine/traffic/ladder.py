@@ -24,7 +24,6 @@ READY = (
 """1 %, 10 %, 50 %, and then everything."""
 MOST_STEPS = 12
 Rung = Literal["done", "here", "ahead"]
-SIGNS: dict[Rung, str] = {"done": "✔", "here": "◐", "ahead": "○"}
 
 _Amount = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 

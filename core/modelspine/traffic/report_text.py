@@ -1,4 +1,4 @@
-"""An epoch's report in words: aligned plain text, or Markdown. Both come from one list of tables and sentences.
+"""An epoch's report as a list of tables and sentences, and as Markdown.
 
 Names come from the ledger and from features of what learners wrote: they are made visible, and in Markdown nothing
 in them can open markup. It does not measure, colour or print.
@@ -40,19 +40,6 @@ def parts(report: RouteReport) -> list[Part]:
     if report.shadow is not None:
         told += _shadow(report.shadow)
     return told
-
-
-def lines(report: RouteReport) -> list[str]:
-    """The report as plain text."""
-    found: list[str] = []
-    for part in parts(report):
-        if isinstance(part, str):
-            found.append(part)
-            continue
-        rows = [part.head, *part.rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(part.head))]
-        found += ["", *(_aligned(row, widths) for row in rows), ""]
-    return found
 
 
 def markdown(report: RouteReport) -> str:
@@ -135,12 +122,6 @@ def _shadow(shadow: ShadowReport) -> list[Part]:
     )
     counted = "p counts each learner once, by which side did better for them; of a feature it is after Holm over all"
     return [Table(head, cells), counted]
-
-
-def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
-    first, *rest = cells
-    right = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-    return "  ".join([first.ljust(widths[0]), *right]).rstrip()
 
 
 def _inert(text: str) -> str:

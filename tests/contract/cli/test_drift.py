@@ -128,11 +128,11 @@ def test_an_adapter_has_its_parents_reference_too(world: World, capsys: Capture)
 
 def test_the_trend(world: World, capsys: Capture) -> None:
     none = run(capsys, "drift", "show").out
-    assert "no report within 4 weeks" in none
+    assert "no report in the last 4 weeks" in none
     assert "2 answered, no report" in none or "1 answered, no report" in none
     run(capsys, "drift", "report", "--day", OLD)
     run(capsys, "drift", "report")
-    assert "no report within 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
+    assert "no report in the last 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
     days = run(capsys, "drift", "show", "--weeks", "5000", "--json").json["days"]
     with open_spine(world.root, readonly=True) as spine:
         today = of_ns(spine.trace(REQUEST).started_ns)[:10]

@@ -133,7 +133,7 @@ def test_every_closed_day_and_never_today(capsys: Capture, old_day: str) -> None
     assert "\x1b" not in done.out
     yesterday = day_of(time.time_ns() - DAY_NS)
     assert [line.split()[0] for line in done.out.splitlines()[1:]] == [old_day, yesterday]
-    assert "as it was" in run(capsys, "traces", "export").out
+    assert "unchanged" in run(capsys, "traces", "export").out
     today = datetime.now(UTC).date()
     for words in (
         ["--day", today.isoformat()], ["--day", (today + timedelta(1)).isoformat()],

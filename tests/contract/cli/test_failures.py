@@ -238,7 +238,7 @@ def test_a_tampered_corpus(world: World, capsys: Capture) -> None:
     check_refused(run(capsys, "corpus", "grep", "v0.1.0", "row"), 5)
     done = run(capsys, "lineage", "v0.1.0", "--verify")
     assert done.code == 5
-    assert "‼ mismatch  corpus" in done.out
+    assert "✖ mismatch  corpus" in done.out
     assert len(done.err.splitlines()) == 2
 
 

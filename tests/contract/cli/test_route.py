@@ -56,7 +56,7 @@ def test_a_rollout_from_shadow_to_stable(world: World, capsys: Capture) -> None:
     assert "copied %" in run(capsys, "route", "show").out
     done = run(capsys, "route", "canary", "v0.2.0", *WHY)
     worst, event = done.out.splitlines()
-    assert worst.startswith("worst exposure: 1 % of ")
+    assert worst.startswith("blast radius: 1 % of ")
     assert event.startswith("#9 routed stable v0.1.0")
     assert run(capsys, "route", "advance", "--weight", "2500", *WHY).out.startswith("#10 routed")
     assert run(capsys, "route", "advance", *WHY, "--json").json["seq"] == 11
