@@ -283,7 +283,7 @@ def test_a_copied_folder_still_walks(spine: Spine, world: Path, silent: str, tmp
 
 
 def test_unknown_run_and_no_store(spine: Spine, silent: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownRef, match="knows no run"):
+    with pytest.raises(UnknownRef, match="has no run"):
         spine.registry.register_pending("f" * 32)
     (tmp_path / ".git").mkdir()
     create_ledger(load(tmp_path, environ={}), "dev")

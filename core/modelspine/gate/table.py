@@ -1,7 +1,7 @@
-"""A decision as a table: aligned plain text, or Markdown for a job summary. Blocked rows come first.
+"""A decision as a table, in aligned plain text or in Markdown for a job summary. Blocked rows come first.
 
-Bucket names and item ids come from a report and are hostile: they are made visible, and in Markdown nothing in
-them can open markup, end a cell or notify anybody. It does not colour and does not print.
+Bucket names and item ids come from a report and are untrusted: they are made safe to display, and in Markdown they
+cannot start markup, end a cell or mention a user. It does not colour or print.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _IDS = 8
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of the table: how it stands, and its cells in the order of ``HEAD``, safe to show."""
+    """One line of the table: its state, and its cells in the order of ``HEAD``, safe to display."""
 
     state: Literal["blocked", "warn", "ok"]
     cells: tuple[str, ...]
     still: bool = False
-    """True of a bucket in which no item changed."""
+    """True for a bucket in which no item changed."""
 
 
 def table(decision: Decision) -> list[Line]:
-    """Every line: blocked ones first, then warned ones, the largest loss on top; false accepts and totals with them."""
+    """Every line, also those of totals and false accepts: blocked ones first, then warnings, largest losses on top."""
     rows = [(name, row) for name, row in decision.buckets.items()]
     listed = [_bucket(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
     for each in decision.compared:
@@ -44,10 +44,10 @@ def table(decision: Decision) -> list[Line]:
 
 
 def lines(decision: Decision, *, limit: int | None = None, still: bool = True) -> list[str]:
-    """The decision as plain text: the result, why, what deserves a look, and the aligned table.
+    """The decision as plain text: the result, its reasons, warnings, and the aligned table.
 
-    ``limit`` keeps that many lines of the table and says how many more there are; without ``still`` the buckets in
-    which no item changed are only counted.
+    ``limit`` is the maximum number of table lines; the rest is counted. Without ``still``, buckets in which no item
+    changed are only counted.
     """
     head = f"{SIGNS[decision.result]} gate: {decision.result}"
     told = [head, *(f"  ✖ {reason}" for reason in decision.reasons), *(f"  ! {each}" for each in decision.warnings)]
@@ -67,7 +67,7 @@ def lines(decision: Decision, *, limit: int | None = None, still: bool = True) -
 
 
 def markdown(decision: Decision, *, limit: int | None = 300) -> str:
-    """The decision as GitHub Markdown; a job summary has a size limit, so the table keeps ``limit`` lines."""
+    """The decision as GitHub Markdown; the table has at most ``limit`` lines, because a job summary is limited."""
     told = [f"### {SIGNS[decision.result]} Gate: {decision.result}", ""]
     told += [f"- ✖ {_inert(reason)}" for reason in decision.reasons]
     told += [f"- ! {_inert(warning)}" for warning in decision.warnings]
@@ -102,7 +102,8 @@ def _extra(compared: GateResult) -> list[Line]:
 
 
 def _bucket(name: str, row: Row) -> Line:
-    """A bucket's line; where flips are not known, equal counts may still hide some."""
+    """A bucket's line, with ``still`` set if no item flipped."""
+    # Equal counts do not suffice: as many items may have become wrong as became correct.
     line = _line(name, row)
     still = line.state == "ok" and row.base == row.cand and row.flips_lost == () == row.flips_gained
     return msgspec.structs.replace(line, still=still)
@@ -165,17 +166,17 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _code(text: str) -> str:
-    """A name as code, where nothing in it is markup, a link or a mention."""
+    """A name as Markdown code, so that nothing in it acts as markup, a link or a mention."""
     return f"`{text}`" if _PLAIN.fullmatch(text) else f"<code>{_entities(text)}</code>"
 
 
 def _inert(text: str) -> str:
-    """A sentence with foreign names in it: plain words stay, everything that could be markup is an entity."""
+    """A sentence that contains untrusted names, with every word that could act as markup escaped as code."""
     return "".join(f"<code>{_entities(word)}</code>" if _odd(word) else word for word in re.split(r"(\s+)", text))
 
 
 def _odd(word: str) -> bool:
-    """True where markup, a link or a mention could begin; an underscore within a word cannot begin any."""
+    """Whether markup, a link or a mention could start in a word; an underscore inside a word starts none."""
     return re.search(r"[@#`*<>&|\\\[\]~!$^{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|www\.", word) is not None
 
 

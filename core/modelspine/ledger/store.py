@@ -255,9 +255,7 @@ class Ledger:
         except (rfc8785.CanonicalizationError, UnicodeError) as error:
             raise BadInput(f"the event cannot be encoded as JSON: {error}", "use plain text") from error
         if size > MAX_BODY:
-            raise BadInput(
-                f"the event's body has {size} bytes, the limit is {MAX_BODY}", "shorten the reason or note"
-            )
+            raise BadInput(f"the event's body has {size} bytes, the limit is {MAX_BODY}", "shorten the reason or note")
         digest = hashlib.sha256(raw).hexdigest()
         row = (fields["seq"], self._db.as_kept(raw), digest, key)
         tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", row)

@@ -1,7 +1,6 @@
 """Which entry a folder, a file or a digest belongs to.
 
-A path is hashed now; a digest, or the start of one, is looked for in everything the ledger wrote down. It
-does not open MLflow or DVC.
+A path is hashed; a digest, or a prefix of one, is searched in all events of the ledger. It does not open MLflow or DVC.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from modelspine.registry.registry import Registry
 from modelspine.text import short, visible
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
-_MOST = 100
+_MAX_MATCHES = 100
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing the ledger knows under a digest."""
+    """One thing in the ledger that has the digest."""
 
     what: str
-    """entry | weights | config | parent of | run | corpus | tensor NAME | the evidence's name | event."""
+    """One of entry, weights, config, parent of, run, corpus, tensor NAME, NAME (evidence) and event."""
     digest: str
     sha: str
-    """The entry it belongs to; empty where it belongs to none."""
+    """The entry it belongs to; empty if it belongs to none."""
     semver: str | None
     seq: int
 
 
 class Who(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for, the digest it goes by, and what has it."""
+    """The result of a lookup: the question, the digest searched for, and the matches."""
 
     asked: str
     digest: str
@@ -45,33 +44,34 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def whois(registry: Registry, asked: str) -> Who:
-    """Look up a path or the digits of a digest.
+    """Look up a path, or a digest or prefix of one.
 
     Raises:
-        BundleRefused: the path is neither a bundle nor a safetensors file that could be in one.
-        BadInput: it is neither a path nor digits.
-        UnknownRef: nothing is known by that digest.
+        BundleRefused: the path is neither a bundle nor a valid safetensors file.
+        BadInput: ``asked`` is neither an existing path nor hex digits.
+        UnknownRef: nothing in the ledger has that digest.
     """
     path = Path(asked)
     digits = asked if _DIGITS.fullmatch(asked) else None
     if digits is None or path.exists():
         if not path.exists():
             raise BadInput(
-                f"{visible(asked, 80)!r} is no path here and not the start of a digest",
-                "give a bundle folder, a .safetensors file, or 4 hex digits or more",
+                f"{visible(asked, 80)!r} is neither an existing path nor the start of a digest",
+                "give a bundle folder, a .safetensors file, or at least 4 hex digits",
             )
         digits = file_identity(path)
     semvers = {entry.sha: entry.semver for entry in registry.list()}
     events = registry.events()
     found = [match for event in events for match in _in_event(event, digits, semvers)]
+    # Tensors are not in the events: their table has to be read from each entry's evidence, so they come last.
     found = found or [match for entry in registry.list() for match in _tensors(registry, entry, digits)]
     if not found:
         kind = "weights" if path.name.endswith(SUFFIX) else "digest"
         raise UnknownRef(
-            f"the ledger knows nothing by the {kind} {short(digits)}",
-            "`spine register BUNDLE_DIR` makes a bundle known",
+            f"nothing in the ledger has the {kind} {short(digits)}",
+            "`spine register BUNDLE_DIR` registers a bundle",
         )
-    return Who(asked=asked, digest=digits, matches=tuple(found[:_MOST]))
+    return Who(asked=asked, digest=digits, matches=tuple(found[:_MAX_MATCHES]))
 
 
 def _in_event(event: Event, digits: str, semvers: dict[str, str | None]) -> list[Match]:

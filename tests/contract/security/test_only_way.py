@@ -341,7 +341,7 @@ def test_a_shell_without_content_is_refused_and_written_down(prod: Prod) -> None
     with prod.open() as spine:
         before = pointers(spine)
         for made in (object.__new__(VerifiedVerdict), object(), None, prod.signed()):
-            with pytest.raises(Refused, match="only a verified verdict"):
+            with pytest.raises(Refused, match="the verdict was not verified"):
                 spine.registry.promote(prod.entries["good"], "v9.9.9", reason="x", verdict=lambda *_, made=made: made)
             assert spine.registry.events()[-1].kind == "denied"
         assert pointers(spine) == before
