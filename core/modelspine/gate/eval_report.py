@@ -5,7 +5,7 @@ It does not know how a report was made or what a bucket means.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from modelspine.errors import BadInput
 from modelspine.text import visible
 
 SCHEMA = "spine.eval/1"
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -89,12 +90,22 @@ def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
     Raises:
         BadInput: see ``read_report``.
     """
-    if isinstance(data, dict) and data.get("schema") != SCHEMA:
-        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {SCHEMA!r}", _HINT)
+    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=_HINT)
+
+
+def convert_schema(data: Any, kind: type[S], schema: str, *, what: str, hint: str) -> S:
+    """Parsed JSON as a struct that carries its schema's name.
+
+    Raises:
+        BadInput: the schema is another one, a field is missing, or a field has the wrong type.
+    """
+    # The schema is checked first: for a file of another kind, its missing fields would be a confusing message.
+    if isinstance(data, dict) and data.get("schema") != schema:
+        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {schema!r}", hint)
     try:
-        return msgspec.convert(data, EvalReport)
+        return msgspec.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise BadInput(f"{what} is not a {SCHEMA} report: {visible(str(error), 160)}", _HINT) from error
+        raise BadInput(f"{what} is not a {schema}: {visible(str(error), 160)}", hint) from error
 
 
 _HINT = "evaluate the entry again to make a new report"

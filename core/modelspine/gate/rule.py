@@ -8,6 +8,7 @@ made or what a bucket means.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 
@@ -20,7 +21,8 @@ from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Res
 from modelspine.stats import SIGNIFICANT, holm, wilson
 from modelspine.text import visible
 
-MakeRow = Callable[[Count, Count, Flips | None, float | None], Row]
+MakeRow = Callable[..., Row]
+"""``_row`` with its first two arguments bound."""
 Side = Baseline | EvalReport
 
 
@@ -93,7 +95,7 @@ def failed_closed(reason: str) -> Decision:
 def _compared(
     candidate: EvalReport, against: Side, label: Against, tolerance: int, answers: Mapping[str, bool]
 ) -> GateResult:
-    row = _rows(label, tolerance)
+    row = partial(_row, label, tolerance)
     flips = FlipTable(against, candidate)
     pooled = flips.pooled()
     anchor, kept = None, {}
@@ -107,7 +109,7 @@ def _compared(
         reasons=(),
         tolerance_pp=tolerance,
         buckets=_buckets(candidate, against, flips, row),
-        total=_total(row(against.total, candidate.total, pooled, None)),
+        total=_total(row(against.total, candidate.total, pooled)),
         false_accept=_accepts(candidate.false_accept, against.false_accept, row, tolerance),
         anchor=anchor,
         never_regress=kept,
@@ -144,31 +146,30 @@ def _accepts(cand: Count | None, base: Count | None, row: MakeRow, tolerance: in
     if cand is None or base is None:
         return None
     # More false accepts are worse, so the sides are swapped in the inequality.
-    return msgspec.structs.replace(row(base, cand, None, None), blocked=over(cand, base, tolerance))
+    return msgspec.structs.replace(row(base, cand), blocked=over(cand, base, tolerance))
 
 
-def _rows(label: Against, tolerance: int) -> MakeRow:
-    """A function that makes the rows of one comparison."""
-
-    def row(base: Count, cand: Count, flips: Flips | None, holm_p: float | None) -> Row:
-        blocked = over(base, cand, tolerance)
-        return Row(
-            base=base,
-            cand=cand,
-            delta_pp=delta(base, cand),
-            blocked=blocked,
-            against=label,
-            tolerance_items=tolerance * base.n // 100,
-            flip_pp=100 / base.n,
-            wilson=wilson(cand.k, cand.n),
-            flips_lost=flips.lost if flips else None,
-            flips_gained=flips.gained if flips else None,
-            mcnemar_p=flips.p if flips else None,
-            holm_p=holm_p,
-            warn=not blocked and cand.k < base.k and holm_p is not None and holm_p < SIGNIFICANT,
-        )
-
-    return row
+def _row(
+    label: Against, tolerance: int, base: Count, cand: Count, flips: Flips | None = None, holm_p: float | None = None
+) -> Row:
+    """One row: the two counts, whether they block, and their statistics."""
+    blocked = over(base, cand, tolerance)
+    return Row(
+        base=base,
+        cand=cand,
+        delta_pp=delta(base, cand),
+        blocked=blocked,
+        against=label,
+        tolerance_items=tolerance * base.n // 100,
+        flip_pp=100 / base.n,
+        wilson=wilson(cand.k, cand.n),
+        flips_lost=flips.lost if flips else None,
+        flips_gained=flips.gained if flips else None,
+        mcnemar_p=flips.p if flips else None,
+        holm_p=holm_p,
+        # A loss within the tolerance that is unlikely to be chance, given how many buckets were tested.
+        warn=not blocked and cand.k < base.k and holm_p is not None and holm_p < SIGNIFICANT,
+    )
 
 
 def _unfit_anchor(anchor: Anchor | None) -> list[str]:

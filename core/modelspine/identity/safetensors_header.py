@@ -20,28 +20,16 @@ PREFIX = 8
 MAX_HEADER = 2**20
 MAX_TENSORS = 4096
 BITS = {
-    "BOOL": 8,
-    "F4": 4,
-    "F6_E2M3": 6,
-    "F6_E3M2": 6,
-    "U8": 8,
-    "I8": 8,
-    "F8_E5M2": 8,
-    "F8_E4M3": 8,
-    "F8_E8M0": 8,
-    "F8_E4M3FNUZ": 8,
-    "F8_E5M2FNUZ": 8,
-    "I16": 16,
-    "U16": 16,
-    "F16": 16,
-    "BF16": 16,
-    "I32": 32,
-    "U32": 32,
-    "F32": 32,
-    "C64": 64,
-    "F64": 64,
-    "I64": 64,
-    "U64": 64,
+    dtype: bits
+    for bits, dtypes in (
+        (4, "F4"),
+        (6, "F6_E2M3 F6_E3M2"),
+        (8, "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ"),
+        (16, "I16 U16 F16 BF16"),
+        (32, "I32 U32 F32"),
+        (64, "C64 F64 I64 U64"),
+    )
+    for dtype in dtypes.split()
 }
 """Bits per element of each dtype; the names are those of the safetensors format."""
 
@@ -73,7 +61,7 @@ def header_length(prefix: bytes, file_size: int, *, what: str) -> int:
     if length > MAX_HEADER:
         _refuse(what, f"declares a header of {length:,} bytes, over 1 MiB")
     if length > file_size - PREFIX:
-        _refuse(what, f"declares a header of {length:,} bytes, but has only {file_size - PREFIX:,} after the prefix")
+        _refuse(what, f"declares a header of {length:,} bytes, but the file ends before that")
     return length
 
 
@@ -95,11 +83,11 @@ def parse_header(raw: bytes, data_size: int, *, what: str) -> tuple[Slot, ...]:
     end = 0
     for slot in slots:
         if slot.begin != end:
-            kind = "a gap before" if slot.begin > end else "an overlap at"
+            kind = "a hole before" if slot.begin > end else "an overlap at"
             _refuse(what, f"has {kind} tensor {slot.name}: data ends at {end}, the tensor begins at {slot.begin}")
         end += slot.size
     if end > data_size:
-        _refuse(what, f"is truncated: its tensors take {end:,} bytes, it has {data_size:,}")
+        _refuse(what, f"is cut short: its tensors take {end:,} bytes, it has {data_size:,}")
     if end < data_size:
         _refuse(what, f"has {data_size - end:,} trailing bytes that belong to no tensor")
     return tuple(slots)
@@ -119,17 +107,17 @@ def _slot(name: str, entry: Any, what: str) -> Slot:
         _refuse(what, f"has a tensor named “{visible(name, 60)}”, outside [A-Za-z0-9_.]{{1,128}}")
     if not isinstance(entry, dict) or set(entry) != _FIELDS:
         fields = ", ".join(sorted(visible(key, 40) for key in entry)[:5]) if isinstance(entry, dict) else "no object"
-        _refuse(what, f"describes tensor {name} by {fields or 'nothing'}; expected dtype, shape and data_offsets only")
+        _refuse(what, f"describes tensor {name} by {fields or 'nothing'}; expected dtype, shape and data_offsets alone")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
         _refuse(what, f"gives tensor {name} the unknown dtype {visible(str(dtype), 40)}")
     if not _naturals(shape):
-        _refuse(what, f"gives tensor {name} a shape that is not a list of non-negative integers")
+        _refuse(what, f"gives tensor {name} a shape that is not a list of whole numbers from 0")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         _refuse(what, f"gives tensor {name} data_offsets that are not [begin, end]")
     begin, end = offsets
     if _bits(name, dtype, shape, what) != 8 * (end - begin):
-        _refuse(what, f"gives tensor {name} {end - begin:,} bytes, which does not match its shape and dtype")
+        _refuse(what, f"gives tensor {name} {end - begin:,} bytes, which is not the size of its shape and dtype")
     return Slot(name, dtype, tuple(shape), begin, end - begin)
 
 

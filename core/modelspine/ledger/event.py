@@ -6,7 +6,7 @@ It does not know where events are stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -100,20 +100,23 @@ def checked(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:
         yield event
 
 
+def moved(expected: int, seq: int) -> Conflict:
+    """The error if the ledger is at ``seq`` and not at the ``expected`` one."""
+    return Conflict(
+        f"the ledger moved from #{expected} to #{seq} meanwhile; nothing was changed",
+        "review the new events (`spine history`), then repeat the command",
+    )
+
+
+def overtaken(attempts: int) -> Conflict:
+    """The error if other writers appended first in every attempt."""
+    return Conflict(
+        f"other writers appended first in {attempts} attempts; nothing was changed", "retry when there is less load"
+    )
+
+
 def _broken(what: str) -> SpineError:
     return Damaged(
         f"the ledger's hash chain is broken: {what}",
         "restore the ledger from a backup; `spine verify` lists every problem",
     )
-
-
-def require(body: Mapping[str, Any], name: str) -> str:
-    """A required text field of an event's body.
-
-    Raises:
-        Damaged: the field is missing or not a text.
-    """
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise _broken(f"an event lacks {name!r}")
-    return value

@@ -7,7 +7,7 @@ kinds are ignored, so that an older version can read a newer ledger.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -123,7 +123,8 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
     """The state after these events; with ``state``, that state is continued in place."""
     now = state if state is not None else State()
     for event in events:
-        _APPLY.get(event.kind, _ignore)(now, event)
+        if (apply := _APPLY.get(event.kind)) is not None:
+            apply(now, event)
         for sha in named(event):
             if sha in now.entries:
                 now.entries[sha].history.append(event)
@@ -196,10 +197,6 @@ def check_key(key: str) -> None:
         raise BadInput(f"{visible(key, 60)!r} is not an idempotency key", "give --key plain text, such as a run id")
 
 
-def _ignore(_state: State, _event: Event) -> None:
-    """Leave the state as it is: for events that only record something."""
-
-
 def _opened(state: State, event: Event) -> None:
     # Only the first event sets the environment, so that nobody can turn a prod ledger into a dev one by appending.
     if event.seq == 1:
@@ -232,30 +229,24 @@ def _routed(state: State, event: Event) -> None:
         entry.stable_since.append(event.seq)
 
 
-def _gated(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].gated = event
+def _setting(field: str, value: Callable[[Event], Any]) -> Callable[[State, Event], None]:
+    """A change that sets one field of the event's entry."""
+    return lambda state, event: setattr(state.entries[event.body["sha"]], field, value(event))
 
 
-def _held(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].held = event.body.get("reason", "")
+def _reason(event: Event) -> str:
+    return str(event.body.get("reason", ""))
 
 
-def _released(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].held = None
-
-
-def _tombstoned(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].tombstoned = event.body.get("reason", "")
-
-
-_APPLY: dict[str, Any] = {
+# Kinds that only record something, such as noted and denied, are not listed: they leave the state as it is.
+_APPLY: dict[str, Callable[[State, Event], None]] = {
     "opened": _opened,
     "registered": _registered,
-    "gated": _gated,
+    "gated": _setting("gated", lambda event: event),
     "promoted": _promoted,
     "routed": _routed,
     "rolled_back": _routed,
-    "held": _held,
-    "released": _released,
-    "tombstoned": _tombstoned,
+    "held": _setting("held", _reason),
+    "released": _setting("held", lambda _event: None),
+    "tombstoned": _setting("tombstoned", _reason),
 }

@@ -24,7 +24,7 @@ from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from modelspine.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
 from modelspine.extras import missing_extra
-from modelspine.ledger.event import GENESIS, Draft, Event, Head, checked, event_of, require, same_request
+from modelspine.ledger.event import GENESIS, Draft, Event, Head, checked, event_of, moved, overtaken, same_request
 
 MAX_BODY = 1024
 """Maximum size of an event's canonical body in bytes; larger content is stored as evidence and named by digest."""
@@ -39,18 +39,8 @@ _LOST_RETRIES = 3
 
 Clock = Callable[[], datetime]
 
-__all__ = [
-    "GENESIS",
-    "MAX_BODY",
-    "Clock",
-    "Draft",
-    "Event",
-    "Head",
-    "Ledger",
-    "require",
-    "same_request",
-    "storage_errors",
-]
+# The values of ledger.event are re-exported, so that users of the ledger import from one module.
+__all__ = ["GENESIS", "MAX_BODY", "Clock", "Draft", "Event", "Head", "Ledger", "storage_errors"]
 
 
 @contextmanager
@@ -149,9 +139,7 @@ class Ledger:
                     raise _append_error(error, doubtful) from error
                 # A random pause of up to 10 ms, so that writers that collided once do not collide again.
                 time.sleep(os.urandom(1)[0] / 25_600 if attempt else 0)
-        raise Conflict(
-            f"other writers appended first in {_TRIES} attempts; nothing was changed", "retry when there is less load"
-        )
+        raise overtaken(_TRIES)
 
     def by_key(self, key: str) -> Event | None:
         """The event recorded under an idempotency key, or None."""
@@ -226,10 +214,7 @@ class Ledger:
         seq, prev = (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
         at = event_of(rows[0][2], rows[0][1]).at if rows else ""
         if expected is not None and seq != expected:
-            raise Conflict(
-                f"the ledger moved from #{expected} to #{seq} meanwhile; nothing was changed",
-                "review the new events (`spine history`), then repeat the command",
-            )
+            raise moved(expected, seq)
         for number, draft in enumerate(drafts):
             event = self._seal(draft, seq, at, prev, key if number == 0 else None, tx)
             sealed.append(event)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from modelspine.errors import Conflict
+from modelspine.ledger.event import moved, overtaken, same_request
 from modelspine.ledger.state import State, check_key, fold, until
-from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger, same_request
+from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
 
 _TRIES = 200
 
@@ -28,6 +29,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     created: bool
     event: Event
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def existing(cls, event: Event, sha: str, warnings: Sequence[str] = ()) -> Self:
+        """The receipt for an event that an earlier request appended."""
+        return cls(seq=event.seq, sha=sha, created=False, event=event, warnings=tuple(warnings))
 
 
 After = Callable[[list[Event], State], tuple[str, ...]] | None
@@ -84,14 +90,11 @@ class History:
         for _attempt in range(_TRIES):
             earlier = self._ledger.by_key(key) if key else None
             if earlier is not None and key is not None and asked is not None:
-                event = same_request(earlier, Draft(kind=asked[0], body=asked[1]), key, tuple(asked[1]))
-                return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+                draft = Draft(kind=asked[0], body=asked[1])
+                return Receipt.existing(same_request(earlier, draft, key, tuple(asked[1])), sha)
             state = self.state()
             if expected is not None and state.seq != expected:
-                raise Conflict(
-                    f"the ledger moved from #{expected} to #{state.seq} meanwhile; nothing was changed",
-                    "review the new events (`spine history`), then repeat the command",
-                )
+                raise moved(expected, state.seq)
             drafts = decide(state)
             if not drafts:
                 return None
@@ -107,9 +110,7 @@ class History:
                 continue
             warnings = self._after(events, self.state()) if created and self._after is not None else ()
             return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0], warnings=warnings)
-        raise Conflict(
-            f"other writers appended first in {_TRIES} attempts; nothing was changed", "retry when there is less load"
-        )
+        raise overtaken(_TRIES)
 
     def _refresh(self) -> State:
         """The state of the newest event; reads and folds the ledger again if it has changed."""

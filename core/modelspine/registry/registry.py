@@ -144,13 +144,7 @@ class Registry:
         if not done:
             known = self.state().entries[bundle.sha]
             warnings += _evidence_warnings(known.registered, body)
-            return Receipt(
-                seq=known.registered.seq,
-                sha=bundle.sha,
-                created=False,
-                event=known.registered,
-                warnings=tuple(warnings),
-            )
+            return Receipt.existing(known.registered, bundle.sha, warnings)
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
     def gated(self, sha: str, *, result: str, report: str, baseline: str, stable: str | None) -> Receipt:
@@ -216,7 +210,7 @@ class Registry:
         if done:
             return done
         event = next(e for e in self.state().entries[sha].promoted if e.body["semver"] == semver)
-        return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+        return Receipt.existing(event, sha)
 
     def release(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """End the hold of an entry, so that it may receive traffic again; the routing does not change.
