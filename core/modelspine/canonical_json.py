@@ -18,9 +18,10 @@ import rfc8785
 from modelspine.errors import BadInput
 from modelspine.text import visible
 
+# Limits far above any real manifest or report, low enough that parsing a hostile file is harmless.
 MAX_DEPTH = 64
 MAX_ITEMS = 500_000
-MAX_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1  # larger integers are not exact in readers that use doubles, such as JavaScript
 
 # An unterminated string matches up to the end of the text, and the quantifiers are possessive, so that the scan never
 # backtracks and stays linear on hostile input.
@@ -53,7 +54,7 @@ def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> An
         text = raw.decode("utf-8")
     except UnicodeDecodeError as exc:
         strict.refuse(f"is not UTF-8 at byte {exc.start}")
-    if text.startswith("\ufeff"):
+    if text.startswith("\ufeff"):  # RFC 8259 lets readers ignore it or fail, so they disagree
         strict.refuse("starts with a byte order mark")
     strict.check_structure(raw)
     try:
@@ -66,7 +67,7 @@ def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> An
         )
     except json.JSONDecodeError as exc:
         strict.refuse(f"is not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}")
-    if _SURROGATE.search(text):
+    if _SURROGATE.search(text):  # an escaped surrogate may be half of a valid pair, so the parsed value decides
         strict.check_surrogates(value)
     return value
 
@@ -85,7 +86,7 @@ class _Strict:
         """Limit depth and item count on the raw bytes, before the recursive parser sees them."""
         # Counted by C loops over bytes: strings are cut out, brackets become +1 and −1, and a running sum gives the
         # depth. Parsing hostile input first could exhaust the stack or the memory.
-        if raw.count(b'"') > 4 * MAX_ITEMS:
+        if raw.count(b'"') > 4 * MAX_ITEMS:  # a cheap first bound; a member takes four
             self.refuse(f"has more than {MAX_ITEMS:,} items")
         structure = _STRING.sub(b"", raw).translate(None, _NOT_STRUCTURE)
         if len(structure) > 2 * MAX_ITEMS or structure.count(b",") > MAX_ITEMS:
@@ -96,7 +97,7 @@ class _Strict:
 
     def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
-        if len(found) != len(pairs):
+        if len(found) != len(pairs):  # parsers disagree on which of two equal keys wins
             seen: set[str] = set()
             repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             self.refuse(f"has the key “{visible(repeated, 60)}” more than once in one object")

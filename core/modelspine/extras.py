@@ -41,6 +41,7 @@ def missing_extra(error: BaseException) -> Unavailable | None:
     would not help.
     """
     cause: BaseException | None = error
+    # Storage and workload code wraps the import error in errors of its own.
     while cause is not None and not isinstance(cause, ModuleNotFoundError):
         cause = cause.__cause__
     if cause is None:

@@ -24,6 +24,8 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
     Raises:
         OSError: the file cannot be written; ``path`` is unchanged.
     """
+    # In the same folder, because a rename is atomic only within one file system; hidden, with a random name and
+    # O_EXCL, because another process may write the same file.
     partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
@@ -32,7 +34,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
                 os.fchmod(handle, mode)  # os.open applied the umask, which may have removed bits of it
             yield stream
             stream.flush()
-            os.fsync(handle)
+            os.fsync(handle)  # without it, a power failure could leave the new name with no content
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -94,12 +94,13 @@ def load(
     root = Path(environ["SPINE_ROOT"]) if environ.get("SPINE_ROOT") else find_root((start or Path.cwd()).absolute())
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    # Later layers win, and an unknown name is an error everywhere: a misspelt setting must not be silently ignored.
     for origin, layer in (_file(root), ("SPINE_*", _environment(environ)), ("flag", dict(flags or {}))):
         for name, value in layer.items():
             if value is None:
                 continue
             if name not in _NAMES:
-                import difflib
+                import difflib  # only needed for this message
 
                 near = difflib.get_close_matches(name, _NAMES, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(_NAMES)}"
@@ -154,19 +155,21 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "trust": root / "spine.trust.json",
         "actor": _user(environ),
     }
+    # Other defaults are those of the struct; these depend on the root, the home or the environment.
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
-        merged["rate_per_hour"] = None
+        merged["rate_per_hour"] = None  # TOML and environment variables have no null
     for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust"):
         merged[name] = str(root / str(merged[name]))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = _anchored(str(merged[name]), root)
     try:
+        # strict=False, because environment variables and flags are texts where the settings are numbers.
         return msgspec.convert(
             {**merged, "root": str(root), "origins": origins}, Settings, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].rstrip("`")
+        name = str(error).rpartition("$.")[2].rstrip("`")  # msgspec ends its message with the path: `$.port`
         where = origins.get(name, "its default")
         raise BadInput(
             f"the setting {visible(name, 40)} is not valid: {visible(str(error), 160)}", f"correct it in {where}"
@@ -192,7 +195,7 @@ def _user(environ: Mapping[str, str]) -> str:
         return name
     import getpass
 
-    try:
+    try:  # in a container the user id often has no name
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"

@@ -39,7 +39,7 @@ def visible(s: str, limit: int = 200) -> str:
         before = True
     if length <= limit:
         return "".join(shown)
-    while shown and length > limit - 1:
+    while shown and length > limit - 1:  # one character is reserved for the ellipsis
         length -= len(shown.pop())
     return "".join(shown) + "…" if limit > 0 else ""
 

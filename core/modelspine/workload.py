@@ -124,7 +124,7 @@ def load_workload(name: str) -> Workload:
     Raises:
         BadInput: no installed distribution registers a workload of that name.
     """
-    from importlib.metadata import entry_points
+    from importlib.metadata import entry_points  # imported here, because few commands need it and it is slow
 
     found = entry_points(group="spine.workloads")
     for point in found:

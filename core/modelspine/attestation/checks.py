@@ -119,6 +119,7 @@ def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None) -> 
 
 def recomputed_decision(said: Predicate, base: Baseline, before: EvalReport | None) -> Decision:
     """The gate's decision, computed again from the verdict's counts and the two sides of the comparison."""
+    # No failed items are in a verdict, so flips and p-values are missing here; they decide nothing.
     candidate = _side(said, said.candidate)
     against_baseline = gate(candidate, base, never_regress=said.never_regress)
     if before is None:
@@ -169,6 +170,7 @@ def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Ha
     said = statement.predicate
     named = promoted.body["verdict"]
     about = statement.subject[0].digest.get("sha256", "")
+    # The subject is what in-toto tools read, the candidate is what was counted; both must be the promoted entry.
     for sha in (about, said.candidate.entry_sha):
         if sha != promoted.body.get("sha"):
             return f"it is about {visible(short(sha))}"

@@ -28,7 +28,7 @@ PREDICATE_TYPE = "urn:spine:verdict:1"
 SUBJECT = "spine.entry/1"
 RULE = "spine.gate/1"
 LIFETIME = timedelta(hours=24)
-MAX_LIFETIME = timedelta(days=7)
+MAX_LIFETIME = timedelta(days=7)  # limits how long a leaked or forgotten verdict can be used
 CODE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 SHA = re.compile(r"[0-9a-f]{64}")
 _HINT = "fix this and evaluate again; a verdict is signed only for a comparison without errors"
@@ -119,6 +119,7 @@ def statement(
         BadInput: the gate's result is an error, a report is about another entry, or an argument is malformed.
     """
     _well_formed(sha, code, head, lifetime)
+    # A failing verdict is signed as well: it is evidence. An error is not, because nothing was compared.
     decision = judge(candidate, baseline=baseline, stable=rival(sha, stable), never_regress=never_regress)
     if decision.result == "error":
         raise BadInput(f"there is no result to sign: {decision.reasons[0]}", _HINT)

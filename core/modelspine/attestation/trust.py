@@ -50,7 +50,7 @@ def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
 
 def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     """A file's bytes, provided they equal those in the checked-out commit."""
-    name = os.path.relpath(file, root)
+    name = os.path.relpath(file, root)  # "HEAD:./name" is relative to the folder git runs in, which may be a subfolder
     raw = git_output(root, "show", f"HEAD:./{name}")
     if not raw:
         raise Refused(f"{visible(name, 80)} is not committed", hint)
@@ -72,6 +72,7 @@ def trust_of(settings: Settings, env: str) -> Trust:
     Raises:
         Refused: the file is missing, malformed, or not as committed.
     """
+    # A dev ledger accepts keys before they are committed, and a copy without git, such as a restore, has no commit.
     committed = env != "dev" and bool(git_output(settings.root, "rev-parse", "--verify", "HEAD"))
     return read_trust(in_force(settings, TRUST, committed=committed))
 

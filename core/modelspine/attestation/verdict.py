@@ -31,7 +31,7 @@ from modelspine.gate.result import Decision
 from modelspine.text import short, visible
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_TOKEN: Final = object()
+_TOKEN: Final = object()  # only code of this module can pass it to the constructor
 
 
 class SignedVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +153,7 @@ def verify(
     # One verdict permits one promotion: otherwise an entry could be promoted again after a rollback without a new gate.
     if signed.digest in used:
         raise Refused("this verdict was already used for a promotion", AGAIN)
+    # The hash of an event commits to all earlier ones, so one comparison proves that the ledger has the same history.
     if said.ledger.seq < 1 or hash_at(said.ledger.seq) != said.ledger.hash:
         raise Refused(f"it was decided on another ledger: event #{said.ledger.seq} here has another hash", AGAIN)
     if CODE.fullmatch(said.code) is None:
@@ -162,6 +163,7 @@ def verify(
         decision = recomputed_decision(said, *current_sides(sha, baseline, stable))
     except BadInput as error:
         raise Refused(f"it cannot be checked: {error.message}", error.hint) from error
+    # The recomputed decision first: its reasons explain more than the claimed result does.
     if decision.result != "pass":
         why = decision.reasons[0] if decision.reasons else "no reason is given"
         claim = "says pass, but its own counts give" if said.result == "pass" else "says"

@@ -24,6 +24,8 @@ from modelspine.text import visible
 
 SCHEMA = "spine.baseline/1"
 TOLERANCE_PP = 2
+# Baselines move on with each promotion, so a loss within the tolerance could repeat without end; the anchor's budget
+# limits the sum of such losses.
 ANCHOR_BUDGET_PP = 5
 _WHAT = "the baseline"
 _HINT = "use the committed eval_baseline.json, or make a new one from an entry's report and have it reviewed"
@@ -38,6 +40,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
     def kept(self, output: str) -> bool:
         """Whether an output contains the correct form as whole words, ignoring case."""
+        # Whole words, so that "go" is not found in "goes"; \b would fail for forms that end in punctuation.
         form = re.escape(self.correct_form.strip())
         return bool(form) and re.search(rf"(?<!\w){form}(?!\w)", output, re.IGNORECASE) is not None
 
@@ -164,7 +167,7 @@ def _checked(data: Any) -> Baseline:
     for item in baseline.never_regress:
         if item.id in seen:
             raise BadInput(f"{_WHAT} has the never_regress id “{visible(item.id, 60)}” twice", _HINT)
-        if not item.correct_form.strip():
+        if not item.correct_form.strip():  # an empty form would be contained in every output
             raise BadInput(f"{_WHAT}'s never_regress item “{visible(item.id, 60)}” has no correct_form", _HINT)
         seen.add(item.id)
     return baseline
@@ -215,11 +218,12 @@ def add_item(file: Path, item: Item, *, expected: str | None = None) -> Added:
     if expected is not None and hashlib.sha256(raw).hexdigest() != expected:
         raise Conflict(f"{visible(file.name, 80)} changed meanwhile; nothing was written", "review it, then retry")
     made = with_item(raw, item)
+    # Nothing is written if the item is there already, so that repeating a command does not reformat the file.
     items = len(msgspec.json.decode(made)["never_regress"])
     if items == len(msgspec.json.decode(raw).get("never_regress", ())):
         return Added(file=str(file), item=item, changed=False, items=items)
     try:
-        write_file(file, made, mode=file.stat().st_mode & 0o777)
+        write_file(file, made, mode=file.stat().st_mode & 0o777)  # replacing a file would lose its permissions
     except OSError as error:
         raise Unavailable(
             f"{visible(str(file), 120)} could not be written: {error.strerror}", "check its permissions"

@@ -75,6 +75,7 @@ def judge(
         return failed_closed(error.message)
     if base is None:
         return failed_closed("there is no baseline to compare with")
+    # Results evaluated by the caller take precedence over those in the report, which its author could have written.
     answers = submitted.never_regress if never_regress is None else never_regress
     tolerance = base.tolerance_pp if tolerance_pp is None else tolerance_pp
     against_baseline = gate(submitted.report, base, tolerance_pp=tolerance, never_regress=answers)
@@ -85,6 +86,7 @@ def judge(
 def as_json(decision: Decision) -> dict[str, Any]:
     """The JSON of ``spine gate --json``: unescaped names, every row, and each comparison separately."""
     made: dict[str, Any] = msgspec.to_builtins(decision)
+    # Fields of a single comparison are those against the baseline, which is always the first.
     first = made["compared"][0] if made["compared"] else {}
     shared = ("tolerance_pp", "total", "false_accept", "anchor", "never_regress", "pooled_p")
     return {**made, **{name: first.get(name) for name in shared}}

@@ -65,6 +65,7 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def __getattr__(self, name: str) -> Any:
         """A view that the workload added to the report, such as ``conjugation_accuracy_by_verb``."""
+        # Dunder look-ups by copy and pickle must fail normally, even if a report names a view like that.
         if not name.startswith(self._reserved) and name in self.views:
             return self.views[name]
         raise AttributeError(f"this report has no {name!r}; its views are {', '.join(sorted(self.views)) or 'none'}")

@@ -61,6 +61,7 @@ class _Failures:
 
     def __init__(self, side: Counted) -> None:
         self._total = side.total
+        # An empty list is complete if nothing failed; otherwise the report omits its failed items.
         self._left_out = not side.failed and side.total.k < side.total.n
         self._ids = {item.id for item in side.failed}
         self._by_bucket: dict[str, set[str]] = {}

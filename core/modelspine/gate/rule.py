@@ -101,6 +101,7 @@ def _compared(
     anchor, kept = None, {}
     if isinstance(against, Baseline):
         anchor = _against_anchor(candidate.total, against.anchor, against.anchor_budget_pp)
+        # `is True`, because results may come from JSON, where "false" or 1 would be truthy.
         kept = {item.id: answers[item.id] is True for item in against.never_regress}
     made = GateResult(
         against=label,
@@ -131,6 +132,7 @@ def _is_blocked(made: GateResult) -> bool:
 def _buckets(candidate: EvalReport, against: Side, flips: FlipTable, row: MakeRow) -> dict[str, Row]:
     pairs = {name: (against.buckets[name], candidate.buckets[name]) for name in sorted(against.buckets)}
     moved = {name: flips.of(name, *pair) for name, pair in pairs.items()}
+    # Corrected for the number of buckets: of many, a few would otherwise look significant by chance.
     adjusted = holm({name: each.p for name, each in moved.items() if each is not None})
     return {name: row(*pair, moved[name], adjusted.get(name)) for name, pair in pairs.items()}
 

@@ -78,6 +78,8 @@ def read_bundle(directory: Path, *, store: Path | None = None, threads: int | No
         BundleRefused: the folder is not a bundle/1; the message names the file and the reason.
         Unavailable: ``store`` exists or cannot be written.
     """
+    # Small files are read once: what is parsed, hashed and copied are the same bytes. The order of the checks is from
+    # cheap to expensive.
     with opened(directory, select) as sources:
         texts = {name: source.read(0, source.size) for name, source in sources.items() if name in LIMITS}
         config = parse_json(texts[CONFIG], what=CONFIG, error=BundleRefused)
@@ -95,6 +97,7 @@ def read_bundle(directory: Path, *, store: Path | None = None, threads: int | No
                     sink.add(name, text)
                 tensors = _hash(shards, sink, threads)
                 _check_unchanged(sources)
+    # The SHA is built from digests of meaning, not of files: re-sharding, reordering or reformatting changes nothing.
     weights = _weights(tensors)
     settings = hashlib.sha256(canonical({"config": config, "tokenizer": tokenizer})).digest()
     return Bundle(
@@ -162,7 +165,7 @@ def _shards(sources: dict[str, Source]) -> list[_Shard]:
                 _refuse(f"tensor {slot.name} is in both {visible(owner[slot.name])} and {visible(name)}")
             owner[slot.name] = name
         shards.append(shard)
-        if len(owner) > MAX_TENSORS:
+        if len(owner) > MAX_TENSORS:  # checked per shard too, but 128 shards could each be at the limit
             _refuse(f"the shards contain more than {MAX_TENSORS:,} tensors")
     return shards
 
@@ -186,6 +189,7 @@ def _check_unchanged(sources: dict[str, Source]) -> None:
 
 def _tensor(slot: Slot, data: bytes) -> Tensor:
     """A tensor with its digest; ``data`` is the SHA-256 of its bytes."""
+    # The dimensions as fixed-width integers, so that shapes (12, 3) and (1, 23) cannot encode alike.
     dims = struct.pack(f"<{len(slot.shape)}Q", *slot.shape)
     digest = framed("spine.tensor/1", slot.name.encode(), slot.dtype.encode(), dims, data)
     return Tensor(slot.name, slot.dtype, slot.shape, slot.size, data.hex(), digest.hex())

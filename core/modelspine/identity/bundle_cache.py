@@ -46,7 +46,7 @@ class Cache:
                 "check the disk and your permissions there, then repeat the command",
             ) from error
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)  # no longer there after a successful rename
         return bundle
 
     def verified(self, sha: str) -> tuple[Path, Bundle]:
@@ -81,6 +81,7 @@ class Cache:
             try:
                 self.verified(sha)
             except Damaged:
+                # Kept for analysis instead of deleted; a process that has its files open can finish.
                 final.rename(self.folder / f".damaged-{os.urandom(8).hex()}")
             else:
                 return
@@ -90,7 +91,7 @@ class Cache:
             if not final.is_dir():
                 raise
             return  # another process stored the same bundle first; the bytes are equal by construction
-        sync_folder(self.folder)
+        sync_folder(self.folder)  # the ledger may name this bundle next, so its name must survive a crash
 
 
 def _of_the_machine(error: BaseException) -> OSError | None:
@@ -103,5 +104,6 @@ def _of_the_machine(error: BaseException) -> OSError | None:
     return None
 
 
+# Failures that say nothing about the bytes: calling a bundle damaged because of them could take it out of service.
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 _HINT = "it is not used and was left in place; register the same bundle again to replace it"

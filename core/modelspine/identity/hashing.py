@@ -61,6 +61,7 @@ def hash_ranges(ranges: Sequence[Range], threads: int | None = None) -> list[byt
         try:
             for index in todo:
                 digests[index] = _hash(ranges[index], buffer, failures)
+        # Also KeyboardInterrupt: whatever ends one thread has to stop the others and reach the caller.
         except BaseException as exc:  # noqa: BLE001  (raised again in the caller's thread)
             failures.append(exc)
 
@@ -94,7 +95,7 @@ def _cores() -> int:
 def _hash(job: Range, buffer: memoryview, failures: list[BaseException]) -> bytes:
     digest = hashlib.sha256()
     offset, end = job.offset, job.offset + job.size
-    while offset < end and not failures:
+    while offset < end and not failures:  # one failure makes every further read pointless
         got = job.source.read_into(buffer[: end - offset], offset)
         digest.update(buffer[:got])
         if job.target is not None:
@@ -151,7 +152,7 @@ def copying(path: Path) -> Iterator[Sink]:
         except OSError as exc:
             raise _unwritable(path, exc) from exc
     except BaseException:
-        sink.close()
+        sink.close()  # before the removal, because network file systems keep open files in the folder
         shutil.rmtree(path, ignore_errors=True)
         raise
     finally:

@@ -100,18 +100,20 @@ def _opened(directory: Path, choose: Callable[[int], dict[str, int]]) -> Iterato
             folder = os.open(directory, _FOLDER)
             stack.callback(os.close, folder)
             sources = {name: _open(folder, name, limit, stack) for name, limit in sorted(choose(folder).items())}
+            # Each file is within its own limit, but many shards together could still fill the disk.
             total = sum(source.size for source in sources.values())
             if total > MAX_BYTES:
                 raise BundleRefused(f"the files take {total:,} bytes, over the limit of {MAX_BYTES:,}", _HINT)
             for source in sources.values():
                 _check_sparse(source)
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
             raise _unreadable(str(directory), exc) from exc
         yield sources
 
 
 def _listing(folder: int) -> list[str]:
     names: list[str] = []
+    # Counted while listing: a folder with millions of names must not be held in memory.
     with os.scandir(folder) as entries:
         for entry in entries:
             if len(names) >= MAX_ENTRIES:

@@ -55,6 +55,7 @@ def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> 
     Raises:
         Conflict: the key was used for a different request.
     """
+    # Fields derived from the state may differ between the attempts of one request, so only asked fields count.
     names: Sequence[str] = asked or tuple(draft.body)
     if event.kind == draft.kind and all(event.body.get(name) == draft.body.get(name) for name in names):
         return event

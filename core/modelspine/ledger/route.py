@@ -113,7 +113,7 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
     ``sticky`` says whether the unit is a learner or only the request itself.
     """
     u = place(route.salt, unit)
-    bucket = u * FULL >> 64
+    bucket = u * FULL >> 64  # floor(u / 2^64 * 10,000) without the rounding of a division
     # The arms after the first take the lowest buckets in order, the stable arm takes the rest: raising the weight of
     # a canary moves units to it and none away from it.
     edge = 0
@@ -143,6 +143,7 @@ def copied(route: Route, assignment: Assignment) -> Arm | None:
 
 def of_copy(assignment: Assignment, arm: Arm) -> Assignment:
     """The assignment in the trace of a copy: that of the original request, but for the shadow arm."""
+    # Bucket and unit stay, so that a copy can be matched with its request.
     return msgspec.structs.replace(assignment, arm=arm.name)
 
 

@@ -125,7 +125,7 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
     for event in events:
         if (apply := _APPLY.get(event.kind)) is not None:
             apply(now, event)
-        for sha in named(event):
+        for sha in named(event):  # after applying, because a registration only now made its entry
             if sha in now.entries:
                 now.entries[sha].history.append(event)
         now.seq, now.at = event.seq, event.at
@@ -205,6 +205,7 @@ def _opened(state: State, event: Event) -> None:
 
 def _registered(state: State, event: Event) -> None:
     sha: str = event.body["sha"]
+    # The first registration stands; a later one of the same bundle takes effect only if it adds the missing report.
     known = state.entries.setdefault(sha, Known(sha=sha, registered=event))
     if completes(known.registered.body, event.body):
         known.registered = event
@@ -216,7 +217,7 @@ def _promoted(state: State, event: Event) -> None:
     if semver not in entry.semvers:
         entry.semvers.append(semver)
     entry.promoted.append(event)
-    entry.promoted_against = state.production
+    entry.promoted_against = state.production  # read before this promotion can change the route
     state.semvers[semver] = entry.sha
 
 

@@ -31,6 +31,7 @@ MAX_BODY = 1024
 
 _EVENTS = """CREATE TABLE IF NOT EXISTS events
     (seq INTEGER PRIMARY KEY, event {bytes} NOT NULL, hash TEXT NOT NULL UNIQUE, key TEXT UNIQUE)"""
+# The primary key is the real guard of the order: of two writers that insert the same seq, one fails and retries.
 _EVIDENCE = "CREATE TABLE IF NOT EXISTS evidence (digest TEXT PRIMARY KEY, body {bytes} NOT NULL)"
 _TRIES = 200
 """Attempts of an append when other writers come first or the connection breaks."""
@@ -74,6 +75,7 @@ class Ledger:
             self._db = connect(url, create=create, readonly=readonly)
             if create:
                 self._db.script([table.format(bytes=self._db.bytes_column) for table in (_EVENTS, _EVIDENCE)])
+                # Triggers that refuse UPDATE and DELETE, against mistakes; the hash chain reveals anything else.
                 self._db.append_only("events")
                 self._db.append_only("evidence")
 
@@ -137,6 +139,7 @@ class Ledger:
                 doubtful += [sealed] if sealed and error.kind == "lost" else []
                 if error.kind != "conflict" and (error.kind != "lost" or attempt == _TRIES - 1):
                     raise _append_error(error, doubtful) from error
+                # Neither is permanent: a conflict means that another writer was first, a lost connection reconnects.
                 # A random pause of up to 10 ms, so that writers that collided once do not collide again.
                 time.sleep(os.urandom(1)[0] / 25_600 if attempt else 0)
         raise overtaken(_TRIES)
@@ -158,6 +161,7 @@ class Ledger:
             body.decode()
         except UnicodeDecodeError as error:
             raise BadInput("evidence must be UTF-8 text, and this is not", "write the file as UTF-8 JSON") from error
+        # The same digest is the same body, so inserting twice is harmless, also after an unknown outcome.
         row = (digest, self._db.as_kept(body))
         statement = "INSERT INTO evidence (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
         with storage_errors():
@@ -209,7 +213,7 @@ class Ledger:
         rows = tx.execute("SELECT seq, hash, event FROM events ORDER BY seq DESC LIMIT 1")
         if key is not None:
             earlier = tx.execute("SELECT event, hash FROM events WHERE key = ?", (key,))
-            if earlier:
+            if earlier:  # before the check of `expected`: a retry sends the seq of its first attempt
                 return same_request(event_of(*earlier[0]), drafts[0], key, asked)
         seq, prev = (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
         at = event_of(rows[0][2], rows[0][1]).at if rows else ""
@@ -223,6 +227,7 @@ class Ledger:
 
     def _seal(self, draft: Draft, seq: int, at: str, prev: str, key: str | None, tx: Transaction) -> Event:
         """Complete a draft after the event (seq, at, prev), hash it and insert it."""
+        # The key is part of the body too, so that the hash chain covers it.
         body = {**draft.body, **({"key": key} if key is not None else {})}
         now = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         fields: dict[str, Any] = {

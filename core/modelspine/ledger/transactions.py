@@ -88,6 +88,7 @@ class History:
         if key is not None:
             check_key(key)
         for _attempt in range(_TRIES):
+            # Before deciding: on the state after its own success, the same request would often be refused.
             earlier = self._ledger.by_key(key) if key else None
             if earlier is not None and key is not None and asked is not None:
                 draft = Draft(kind=asked[0], body=asked[1])
@@ -95,7 +96,7 @@ class History:
             state = self.state()
             if expected is not None and state.seq != expected:
                 raise moved(expected, state.seq)
-            drafts = decide(state)
+            drafts = decide(state)  # may raise: a refusal is decided on a state too
             if not drafts:
                 return None
             try:
@@ -103,7 +104,7 @@ class History:
                     drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
                 )
             except Conflict:
-                if expected is not None:
+                if expected is not None:  # the caller's decision is outdated; only the caller can decide again
                     raise
                 # A random pause of up to 20 ms, so that writers that collided once do not collide again.
                 time.sleep(os.urandom(1)[0] / 12_800)

@@ -84,6 +84,7 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "weights": bundle.weights,
         "config": bundle.config,
         "parent": bundle.parent_sha,
+        # Texts from outside are cut, because an event's body has a size limit.
         "variant": str(bundle.config_json.get("variant", ""))[:40],
         "run_id": run_id or _run_id(manifest),
         "size": sum(file.size for file in bundle.files),
@@ -149,6 +150,7 @@ def _report(bundle: Bundle) -> EvalReport | None:
     if raw is None:
         return None
     report = read_report(raw)
+    # A report without a SHA is accepted, because a workload writes it without knowing the SHA.
     if report.entry_sha is not None and report.entry_sha != bundle.sha:
         raise BundleRefused(
             f"eval_report.json is about {short(report.entry_sha)}, but this bundle is {short(bundle.sha)}",

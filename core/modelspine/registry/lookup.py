@@ -53,6 +53,7 @@ def whois(registry: Registry, asked: str) -> Who:
     """
     path = Path(asked)
     digits = asked if _DIGITS.fullmatch(asked) else None
+    # A path wins over a digest: a folder may be named by hex digits, as those of the cache are.
     if digits is None or path.exists():
         if not path.exists():
             raise BadInput(

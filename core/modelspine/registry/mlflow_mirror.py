@@ -104,6 +104,7 @@ def show(job: Job, client: Any) -> None:
         client.get_registered_model(name)
     except MlflowException:
         client.create_registered_model(name, description="A mirror of Spine's ledger; `spine list` is the original.")
+    # Versions are matched by tag and not by number: others may have added versions, or deleted some.
     there = {v.tags.get("spine.sha"): v for v in client.search_model_versions(f"name='{name}'")}
     for wanted in job.versions:
         found = there.get(wanted.sha)
@@ -137,7 +138,7 @@ def main() -> int:
         job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
         show(job, Artifacts(job.url, Path(), Path()).client())
     except SpineError as error:
-        sys.stdout.write(f"\n{error.message}\n")
+        sys.stdout.write(f"\n{error.message}\n")  # a line of its own, as MLflow may have printed before it
     except Exception as error:  # noqa: BLE001  (MLflow may raise anything; the parent process shows one line)
         lacking = missing_extra(error)
         why = lacking.message if lacking else str(error).partition("\n")[0] or type(error).__name__

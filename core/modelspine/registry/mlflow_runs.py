@@ -107,6 +107,7 @@ class Artifacts:
         with _mapped(""):
             client = self.client(create=True)
             found = client.get_experiment_by_name(experiment)
+            # A server chooses its own artifact location; a local store would default to the working directory.
             where = self.folder.as_uri() if self.url.startswith("sqlite:") else None
             experiment_id = found.experiment_id if found else client.create_experiment(experiment, where)
             run_id = str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)

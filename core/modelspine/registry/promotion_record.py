@@ -74,6 +74,7 @@ def denied(verb: str, sha: str, error: SpineError, attempt: object, **asked: str
             body[name] = _cut(text, _LONGEST_KEY)
     claims = getattr(attempt, "claims", None)
     for name, text in claims.items() if isinstance(claims, dict) else ():
+        # From an unverified envelope, so only these names and only short texts are recorded.
         if name in ("verdict", "signer") and isinstance(text, str):
             body[name] = _cut(text, 64)
     return Draft(kind="denied", body=body)

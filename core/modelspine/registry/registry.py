@@ -129,6 +129,8 @@ class Registry:
             BadInput: a manifest or the report cannot be read.
             Unavailable: the cache cannot be written.
         """
+        # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
+        # there may be unused files, but no entry without its files.
         bundle = self._cache.add(source)
         body = registered_body(bundle, run_id, self._ledger.put)
         warnings = []
@@ -205,6 +207,7 @@ class Registry:
             done = self.history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
         except (Refused, Damaged) as error:
             refusal = denied("promote", sha, error, verdict, semver=semver, idempotency_key=key)
+            # Appended wherever the ledger is now and without the key, which stays free for a later attempt.
             self._ledger.append([refusal], expected=None)
             raise
         if done:

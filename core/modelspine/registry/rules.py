@@ -50,6 +50,7 @@ def may_promote(
             "a prod ledger accepts only verdicts signed by CI, and none was given",
             "give one: `spine promote REF --verdict F`",
         )
+    # A gate run records the report it read, which may be newer than the registered one.
     run = entry.gated
     report = run.body.get("report") if run is not None else entry.report
     verdict = {"signed": False, "report": report, "gated": run.seq if run is not None else None}
