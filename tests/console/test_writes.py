@@ -288,7 +288,7 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(writable: Any, sha
         reasons = {a.id: desk.app.reason(a) for a in CHANGES}
         assert "takes all traffic already" in reasons["rollback"]
         assert "is receiving traffic" in reasons["tombstone"]
-        assert "is not held" in reasons["release"]
+        assert "is not on hold" in reasons["release"]
         assert reasons["promote"] is None
         await desk.press("X")
         assert not confirming(desk)

@@ -177,7 +177,7 @@ def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Ha
     if said.result != "pass":
         return f"it says {visible(said.result, 20)}"
     if named.get("key") != key_id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
-        return "the promotion's event names a different key or report"
+        return "the promotion's event names another key or report"
     try:
         again = recomputed_decision(said, *stated_sides(said)).result
     except BadInput as error:

@@ -249,7 +249,7 @@ CASES: dict[str, Case] = {
     "PASS over more right than asked": case(counts(51), "its own counts give error"),
     "FAIL over passing counts": case(counts(48, "fail"), "says 'fail'"),
     "PASS in other letters": case(says("result", value="PASS"), "says 'PASS'"),
-    "too many false accepts": case(says("candidate", "false_accept", value={"k": 90, "n": 100}), "counts say fail"),
+    "too many false accepts": case(says("candidate", "false_accept", value={"k": 90, "n": 100}), "counts give fail"),
     "a tolerance raised": case(says("policy", "tolerance_pp", value=99), "another policy"),
     "another eval set": case(says("eval_set", "sha256", value="0" * 64), "another eval set"),
     "another decoding": case(says("decoding", value={"method": "sampled"}), "other decoding settings"),
@@ -303,20 +303,20 @@ CASES: dict[str, Case] = {
     "env = dev in spine.toml": case(configured('env = "dev"\n', none), "only verdicts signed by CI"),
     "the override": case(none, "only in a dev ledger", "--override-gate"),
     "the override of a failed gate": case(none, "only in a dev ledger", "--override-gate", on="gated"),
-    "the override as dev": case(env("SPINE_ENV", "dev", none), "only a dev ledger", "--override-gate", on="gated"),
-    "the override beside a verdict": case(lambda p, _: p.signed(), "only a dev ledger", "--override-gate"),
+    "the override as dev": case(env("SPINE_ENV", "dev", none), "only in a dev ledger", "--override-gate", on="gated"),
+    "the override beside a verdict": case(lambda p, _: p.signed(), "only in a dev ledger", "--override-gate"),
     # the file
     "an empty file": case(raw(lambda _: b""), "not a signed envelope"),
     "a byte order mark": case(raw(lambda e: b"\xef\xbb\xbf" + e), "byte order mark"),
     "UTF-16": case(raw(lambda e: e.decode().encode("utf-16")), "not UTF-8"),
     "not text": case(raw(lambda _: bytes(range(256))), "not UTF-8"),
-    "a line feed more": case(raw(lambda e: e + b"\n"), "not spelled as the gate"),
+    "a line feed more": case(raw(lambda e: e + b"\n"), "not canonical JSON"),
     "cut short": case(raw(lambda e: e[:-9]), "not JSON"),
     "a list": case(raw(lambda e: b"[" + e + b"]"), "not a signed envelope"),
     "a field twice": case(raw(lambda e: b'{"payload":"",' + e[1:]), "more than once"),
     "a field more": case(envelope_with(note="x"), "not a signed envelope"),
     "another type": case(envelope_with(payloadType="application/json"), "the envelope's payload type is"),
-    "a payload in another alphabet": case(envelope_with(payload="_-_-"), "not base64"),
+    "a payload in another alphabet": case(envelope_with(payload="_-_-"), "not canonical base64"),
     "hidden characters": case(envelope_with(payloadType="\u202e\x1b[31m"), "the envelope's payload type is"),
     # the request
     "a key that would not fit the event": case(mine, "not in the trust file", "--key", "k" * 900),
@@ -497,11 +497,11 @@ VERDICT = "modelspine.attestation.verdict"
 PROMOTION = "modelspine.release.promotion"
 TWINS: dict[str, tuple[dict[str, Any], str]] = {
     "skips the subject": (
-        {f"{VERDICT}.same_subject": skipped, f"{VERDICT}.VerifiedVerdict.check": skipped}, "another entry's"
+        {f"{VERDICT}.check_subject": skipped, f"{VERDICT}.VerifiedVerdict.check": skipped}, "another entry's"
     ),
-    "skips the time": ({f"{VERDICT}.fresh": skipped}, "expired"),
-    "skips what moved": ({f"{VERDICT}.unmoved": skipped}, "the baseline edited since"),
-    "believes the result": ({f"{VERDICT}.decided_again": passing}, "PASS over a failing report"),
+    "skips the time": ({f"{VERDICT}.check_validity": skipped}, "expired"),
+    "skips what moved": ({f"{VERDICT}.check_unchanged": skipped}, "the baseline edited since"),
+    "believes the result": ({f"{VERDICT}.recomputed_decision": passing}, "PASS over a failing report"),
     "skips the signature": (
         {"modelspine.attestation.keys.TrustedKey.accepts": lambda *_: True}, "a key nobody trusts under a trusted id"
     ),

@@ -104,7 +104,7 @@ def test_the_override_is_refused_where_the_process_is_told_that_it_is_prod(
     done = run(capsys, "promote", failed, *OVERRIDE)
     assert done.code == (1 if env == "prod" else 0)
     if env == "prod":
-        assert "only a dev ledger" in done.err
+        assert "only in a dev ledger" in done.err
         assert (last(dev).kind, last(dev).body["semver"]) == ("denied", "v1.0.0")
 
 

@@ -69,7 +69,7 @@ def used(world: World) -> None:
 
 
 CIRCUMSTANCES: dict[str, tuple[Callable[[World], None], str]] = {
-    "replayed for another entry": (set_("sha", "f" * 64), "this entry is ffffffffffff"),
+    "replayed for another entry": (set_("sha", "f" * 64), "not about ffffffffffff"),
     "for the entry now stable": (set_("sha", STABLE_SHA), "is about aaaaaaaaaaaa"),
     "a prefix of the SHA": (set_("sha", SHA[:12]), "is about"),
     "an empty SHA": (set_("sha", ""), "is about"),
@@ -93,10 +93,10 @@ CIRCUMSTANCES: dict[str, tuple[Callable[[World], None], str]] = {
     ),
     "no baseline": (set_("baseline", b""), "cannot be checked"),
     "a baseline that cannot be read": (set_("baseline", b"\xff"), "cannot be checked"),
-    "nothing stable any more": (set_("stable", None), "nothing is stable now"),
+    "nothing stable any more": (set_("stable", None), "now nothing is stable"),
     "another entry stable": (
         set_("stable", Stable(entry_sha="f" * 64, report=raw(report_dict()))),
-        "ffffffffffff is stable now",
+        "now ffffffffffff is stable",
     ),
     "the stable entry's report changed": (moved_report, "production changed"),
     "the stable entry's report is of another entry": (
@@ -187,7 +187,7 @@ SIGNED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "expired before it was issued": (
         lambda: resigned(changed(STATEMENT, ("predicate", "expires"), "2026-11-22T13:58:10.000000Z")),
-        "not at all",
+        "not between 0 and 7 days",
     ),
     "a time in another spelling": (
         lambda: resigned(changed(STATEMENT, ("predicate", "issued"), "2026-11-22 13:58:11Z")),
@@ -205,7 +205,7 @@ SIGNED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "an item the baseline does not have": (
         lambda: resigned(changed(STATEMENT, ("predicate", "never_regress", "other"), True)),
-        "not those of the baseline",
+        "do not match the baseline's items",
     ),
     "a time with fewer digits": (
         lambda: resigned(changed(STATEMENT, ("predicate", "issued"), "2026-11-22T13:58:11.0Z")),

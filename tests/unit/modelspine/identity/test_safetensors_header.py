@@ -48,7 +48,7 @@ def test_a_header_of_one_mebibyte_and_not_one_byte_more() -> None:
     assert header_length(prefix(MAX_HEADER), MAX_HEADER + 8, what="x") == MAX_HEADER
     with pytest.raises(BundleRefused, match="over 1 MiB"):
         header_length(prefix(MAX_HEADER + 1), 2**40, what="x")
-    with pytest.raises(BundleRefused, match="but has only 1,048,575 after the prefix"):
+    with pytest.raises(BundleRefused, match="ends before"):
         header_length(prefix(MAX_HEADER), MAX_HEADER + 7, what="x")
 
 

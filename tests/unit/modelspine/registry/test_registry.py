@@ -141,7 +141,7 @@ def test_only_promoted_entries_take_traffic(spine: Spine, make_bundle: Make) -> 
 def test_tombstones(spine: Spine, make_bundle: Make) -> None:
     one, two = (spine.registry.register(make_bundle(n)).sha for n in (1, 2))
     spine.registry.promote(one, "v1.0.0")
-    with pytest.raises(Refused, match="takes traffic"):
+    with pytest.raises(Refused, match="is receiving traffic"):
         spine.registry.tombstone(one, reason="x")
     spine.registry.tombstone(two, reason="trained on the wrong rows")
     with pytest.raises(Refused, match="tombstoned: trained on the wrong rows"):
@@ -301,7 +301,7 @@ def test_what_is_held_takes_no_traffic_until_it_is_released(spine: Spine, three:
     spine.registry.release(three[1], reason="it was the corpus")
     spine.routing.single(three[1], reason="back")
     assert spine.registry.state().production == three[1]
-    with pytest.raises(Refused, match="is not held"):
+    with pytest.raises(Refused, match="is not on hold"):
         spine.registry.release(three[1], reason="x")
 
 
