@@ -122,10 +122,10 @@ class Project:
             Refused: it is malformed, no trusted key signed it, or there is no valid trust file.
             Damaged: its bytes are missing or do not match the digest.
         """
-        from modelspine.attestation.trust import trust_of
+        from modelspine.attestation.trust import load_trust
         from modelspine.attestation.verdict import read_verdict
 
-        return read_verdict(self.ledger.get(digest), trust_of(self.settings, self.registry.state().env))
+        return read_verdict(self.ledger.get(digest), load_trust(self.settings, self.registry.state().env))
 
     def close(self) -> None:
         """Close the stores that were opened."""

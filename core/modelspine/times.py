@@ -33,7 +33,7 @@ def moment(text: str) -> str:
         ) from error
 
 
-def of_ns(ns: int) -> str:
+def ledger_time(ns: int) -> str:
     """A trace's time (UTC nanoseconds since 1970) in the ledger's format."""
     return (_EPOCH + timedelta(microseconds=ns // 1_000)).strftime(FORMAT)
 

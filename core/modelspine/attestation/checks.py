@@ -21,15 +21,15 @@ from modelspine.attestation.statement import (
     Predicate,
     Statement,
     Subject,
-    counted,
-    counted_baseline,
+    baseline_counts,
     policy,
+    report_counts,
 )
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import SCHEMA as BASELINE
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, read_submission, rival
+from modelspine.gate.decision import Stable, read_submission, report_of_rival
 from modelspine.gate.eval_report import SCHEMA as REPORT
 from modelspine.gate.eval_report import EvalReport
 from modelspine.gate.result import Decision
@@ -92,7 +92,7 @@ def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None) -> 
         BadInput: the baseline, or the stable entry's report, cannot be read.
     """
     base = read_baseline(baseline)
-    if said.baseline != counted_baseline(baseline):
+    if said.baseline != baseline_counts(baseline):
         digest = hashlib.sha256(baseline).hexdigest()
         raise Refused(
             f"the baseline changed: the verdict used {visible(short(said.baseline.sha256))}, now it is {short(digest)}",
@@ -107,7 +107,7 @@ def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None) -> 
         raise Refused("the verdict was decided under another policy than the baseline's", AGAIN)
     if said.never_regress.keys() != {item.id for item in base.never_regress}:
         raise Refused("the verdict's never_regress results do not match the baseline's items", AGAIN)
-    now_stable = counted(stable.entry_sha, stable.report) if stable is not None else None
+    now_stable = report_counts(stable.entry_sha, stable.report) if stable is not None else None
     if said.stable != now_stable:
         before = short(said.stable.entry_sha) if said.stable is not None else "nothing"
         current = short(now_stable.entry_sha) if now_stable is not None else "nothing"
@@ -129,7 +129,7 @@ def recomputed_decision(said: Predicate, base: Baseline, before: EvalReport | No
 
 def current_sides(sha: str, baseline: bytes, stable: Stable | None) -> tuple[Baseline, EvalReport | None]:
     """The sides to compare with that are in force now: the baseline, and the stable entry's report."""
-    report = rival(sha, stable)
+    report = report_of_rival(sha, stable)
     before = read_submission(report, what="the stable entry's report").report if report is not None else None
     return read_baseline(baseline), before
 

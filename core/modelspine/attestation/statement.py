@@ -17,7 +17,7 @@ import msgspec
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, judge, read_submission, rival
+from modelspine.gate.decision import Stable, judge, read_submission, report_of_rival
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet
 from modelspine.ledger.store import Head
 from modelspine.text import short, visible
@@ -120,15 +120,15 @@ def statement(
     """
     _well_formed(sha, code, head, lifetime)
     # A failing verdict is signed as well: it is evidence. An error is not, because nothing was compared.
-    decision = judge(candidate, baseline=baseline, stable=rival(sha, stable), never_regress=never_regress)
+    decision = judge(candidate, baseline=baseline, stable=report_of_rival(sha, stable), never_regress=never_regress)
     if decision.result == "error":
         raise BadInput(f"there is no result to sign: {decision.reasons[0]}", _HINT)
     base = read_baseline(baseline)
     predicate = Predicate(
         result=decision.result,
-        candidate=counted(sha, candidate),
+        candidate=report_counts(sha, candidate),
         baseline=_counts(base.entry_sha, baseline, base),
-        stable=counted(stable.entry_sha, stable.report) if stable else None,
+        stable=report_counts(stable.entry_sha, stable.report) if stable else None,
         eval_set=base.eval_set,
         decoding=base.decoding,
         policy=policy(base),
@@ -165,7 +165,7 @@ def policy(baseline: Baseline) -> dict[str, Any]:
     }
 
 
-def counted(sha: str, report: bytes) -> Counted:
+def report_counts(sha: str, report: bytes) -> Counted:
     """The counts of an entry's report.
 
     Raises:
@@ -180,7 +180,7 @@ def counted(sha: str, report: bytes) -> Counted:
     return _counts(sha, report, read)
 
 
-def counted_baseline(raw: bytes) -> Counted:
+def baseline_counts(raw: bytes) -> Counted:
     """The counts of the baseline file.
 
     Raises:

@@ -62,7 +62,7 @@ def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     return raw
 
 
-def trust_of(settings: Settings, env: str) -> Trust:
+def load_trust(settings: Settings, env: str) -> Trust:
     """The trusted keys for reading a verdict; for a prod ledger in a git repository, those of the committed file.
 
     Args:
@@ -102,7 +102,7 @@ def make_key(settings: Settings, name: str, out: Path | None) -> tuple[SigningKe
     return key, target
 
 
-def key_from(file: Path | None) -> SigningKey:
+def load_signing_key(file: Path | None) -> SigningKey:
     """The signing key in a file, or without one in ``SPINE_SIGNING_KEY``, which holds the PEM text itself.
 
     Raises:

@@ -11,7 +11,7 @@ from modelspine.cli.output import Cell, Colour
 from modelspine.ledger.route import FULL
 from modelspine.ledger.store import Event
 from modelspine.registry.entries import Entry
-from modelspine.registry.promotion_record import WORDS, standing
+from modelspine.registry.promotion_record import WORDS, verdict_kind
 from modelspine.text import visible
 
 _ENTRY: dict[str, tuple[str, Colour]] = {
@@ -64,7 +64,7 @@ def told(event: Event) -> str:
     body = event.body
     text = _TELL.get(event.kind, _plain)(body)
     if event.kind == "promoted":
-        text += f", {WORDS[standing(event)]}"
+        text += f", {WORDS[verdict_kind(event)]}"
     reason = body.get("reason")
     return f"{text} — {visible(str(reason), 160)}" if reason else text
 

@@ -36,7 +36,7 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Gate an entry or a report."""
-    from modelspine.attestation.trust import key_from
+    from modelspine.attestation.trust import load_signing_key
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import lines, markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     if args.sign and (args.baseline is not None or args.tolerance_pp is not None):
         raise BadInput("--sign takes no --baseline and no --tolerance-pp", "the committed ones count")
-    key = key_from(args.key) if args.sign else None
+    key = load_signing_key(args.key) if args.sign else None
     baseline: Path = args.baseline or spine.settings.eval_baseline
     report = Path(args.subject)
     with working("comparing"):

@@ -18,7 +18,7 @@ from modelspine.incident.finding import Finding
 from modelspine.incident.walk import Walk
 from modelspine.spine import Spine
 from modelspine.text import visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
     from modelspine.gate.baseline import Added
@@ -131,7 +131,7 @@ def _judged(walk: Walk) -> str:
 def _human(out: Out, walk: Walk, *, verbose: bool) -> None:
     trace = walk.trace
     said = f"learner said: {visible(trace.feedback)}" if trace.feedback else "no word from the learner"
-    at = of_ns(trace.started_ns)[:19].replace("T", " ")
+    at = ledger_time(trace.started_ns)[:19].replace("T", " ")
     replayed = " · replayed" if trace.source == "replay" else ""
     name, told = f"incident {visible(walk.request_id)}", f"{said}{replayed} · {at} UTC"
     gap = out.width - len(name) - len(told)
@@ -165,7 +165,7 @@ def markdown(walk: Walk) -> list[str]:
     lines = [
         f"# Incident {_code(walk.request_id)}",
         "",
-        f"{of_ns(walk.trace.started_ns)} · {_code(asked_and_answered(walk))}",
+        f"{ledger_time(walk.trace.started_ns)} · {_code(asked_and_answered(walk))}",
         "",
         "| # | question | status | answer | checked by |",
         "|---|---|---|---|---|",

@@ -17,7 +17,7 @@ from modelspine.ledger.store import storage_errors
 from modelspine.maintenance.trace_export import export_days
 from modelspine.spine import Spine
 from modelspine.text import argument, short, size, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 _OUTCOMES = ("accepted", "dismissed", "revised")
 
@@ -109,7 +109,7 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(trace)
         return Exit.OK
-    out.line(f"{out.paint(visible(trace.request_id), 'bold')}  {of_ns(trace.started_ns)}")
+    out.line(f"{out.paint(visible(trace.request_id), 'bold')}  {ledger_time(trace.started_ns)}")
     out.pairs((name, visible(value, 600)) for name, value in _pairs(trace))
     return Exit.OK
 
@@ -137,7 +137,7 @@ def run_export(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def _row(trace: Trace) -> tuple[str, ...]:
-    at = of_ns(trace.started_ns)[:19].replace("T", " ")
+    at = ledger_time(trace.started_ns)[:19].replace("T", " ")
     asked = visible(trace.sentence, 60) if trace.sentence is not None else "not kept"
     same = trace.correction == trace.sentence
     answered = "passed as right" if trace.is_correct and same else visible(trace.correction or "–", 60)

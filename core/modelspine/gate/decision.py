@@ -99,7 +99,7 @@ class Stable(msgspec.Struct, frozen=True, kw_only=True):
     report: bytes
 
 
-def rival(sha: str, stable: Stable | None) -> bytes | None:
+def report_of_rival(sha: str, stable: Stable | None) -> bytes | None:
     """The stable entry's report, with which a candidate is compared; None if the candidate is the stable entry.
 
     An entry is not compared with itself, so that the entry in production can be evaluated on a new eval set.

@@ -14,7 +14,7 @@ from modelspine.gate.eval_report import Count, Failed
 from modelspine.stats import mcnemar
 
 
-class Counted(Protocol):
+class ReportCounts(Protocol):
     """The part of a report or baseline that is used here."""
 
     @property
@@ -44,7 +44,7 @@ class FlipTable:
     Flips are None where a side does not list its failed items completely, judged by its counts.
     """
 
-    def __init__(self, base: Counted, cand: Counted) -> None:
+    def __init__(self, base: ReportCounts, cand: ReportCounts) -> None:
         self._base, self._cand = _Failures(base), _Failures(cand)
 
     def of(self, name: str, base: Count, cand: Count) -> Flips | None:
@@ -59,7 +59,7 @@ class FlipTable:
 class _Failures:
     """The failed items of one report, overall and by bucket; None where the list is incomplete."""
 
-    def __init__(self, side: Counted) -> None:
+    def __init__(self, side: ReportCounts) -> None:
         self._total = side.total
         # An empty list is complete if nothing failed; otherwise the report omits its failed items.
         self._left_out = not side.failed and side.total.k < side.total.n

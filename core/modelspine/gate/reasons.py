@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modelspine.gate.result import Against, GateResult, Row, over
+from modelspine.gate.result import Against, GateResult, Row, exceeds
 from modelspine.stats import SIGNIFICANT
 from modelspine.text import visible
 
@@ -51,7 +51,7 @@ def warnings(made: GateResult) -> list[str]:
         return found
     if made.pooled_p is not None and made.pooled_p < SIGNIFICANT and total.cand.k < total.base.k:
         found.append(f"over all items: {_moved(total)} is unlikely to be chance (p = {made.pooled_p:.2g})")
-    if over(total.base, total.cand, made.tolerance_pp) and not any(row.blocked for row in made.buckets.values()):
+    if exceeds(total.base, total.cand, made.tolerance_pp) and not any(row.blocked for row in made.buckets.values()):
         found.append(f"the total: {_moved(total)}, although no bucket exceeds its tolerance")
     return found
 

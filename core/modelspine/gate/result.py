@@ -75,12 +75,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     compared: tuple[GateResult, ...] = ()
 
 
-def over(base: Count, cand: Count, limit_pp: int) -> bool:
+def exceeds(base: Count, cand: Count, limit_pp: int) -> bool:
     """True if ``cand`` is more than ``limit_pp`` percentage points below ``base``; exactly that loss is allowed."""
     # base.k/base.n − cand.k/cand.n > limit/100, multiplied out: integers leave no rounding to argue about.
     return 100 * (base.k * cand.n - cand.k * base.n) > limit_pp * base.n * cand.n
 
 
-def delta(base: Count, cand: Count) -> float:
+def difference_pp(base: Count, cand: Count) -> float:
     """``cand`` − ``base`` in percentage points, computed from integers so that only the final division rounds."""
     return 100 * (cand.k * base.n - base.k * cand.n) / (base.n * cand.n)

@@ -17,7 +17,7 @@ from modelspine.gate.baseline import TOLERANCE_PP, Anchor, Baseline
 from modelspine.gate.eval_report import Count, EvalReport
 from modelspine.gate.flips import Flips, FlipTable
 from modelspine.gate.reasons import limited, merged_sentences, reasons, warnings
-from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, delta, over
+from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, difference_pp, exceeds
 from modelspine.stats import SIGNIFICANT, holm, wilson
 from modelspine.text import visible
 
@@ -45,11 +45,11 @@ def gate(
     if tolerance_pp is None:
         tolerance_pp = baseline.tolerance_pp if baseline else TOLERANCE_PP
     label: Against = "baseline" if baseline else "stable"
-    faults = unfit(candidate, against)
+    faults = comparison_faults(candidate, against)
     if not 0 <= tolerance_pp <= 100:
         faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
     if baseline:
-        faults += unanswered(baseline, never_regress) + _unfit_anchor(baseline.anchor)
+        faults += unanswered_items(baseline, never_regress) + _unfit_anchor(baseline.anchor)
     if faults:
         return GateResult(
             against=label,
@@ -148,18 +148,18 @@ def _accepts(cand: Count | None, base: Count | None, row: MakeRow, tolerance: in
     if cand is None or base is None:
         return None
     # More false accepts are worse, so the sides are swapped in the inequality.
-    return msgspec.structs.replace(row(base, cand), blocked=over(cand, base, tolerance))
+    return msgspec.structs.replace(row(base, cand), blocked=exceeds(cand, base, tolerance))
 
 
 def _row(
     label: Against, tolerance: int, base: Count, cand: Count, flips: Flips | None = None, holm_p: float | None = None
 ) -> Row:
     """One row: the two counts, whether they block, and their statistics."""
-    blocked = over(base, cand, tolerance)
+    blocked = exceeds(base, cand, tolerance)
     return Row(
         base=base,
         cand=cand,
-        delta_pp=delta(base, cand),
+        delta_pp=difference_pp(base, cand),
         blocked=blocked,
         against=label,
         tolerance_items=tolerance * base.n // 100,
@@ -187,13 +187,13 @@ def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> Anch
         entry_sha=anchor.entry_sha,
         base=anchor.total,
         cand=total,
-        delta_pp=delta(anchor.total, total),
+        delta_pp=difference_pp(anchor.total, total),
         budget_pp=budget_pp,
-        blocked=over(anchor.total, total, budget_pp),
+        blocked=exceeds(anchor.total, total, budget_pp),
     )
 
 
-def unfit(candidate: EvalReport, against: Side) -> list[str]:
+def comparison_faults(candidate: EvalReport, against: Side) -> list[str]:
     """Every reason why the candidate cannot be compared with the other side; empty if it can."""
     return [
         *_sets(candidate, against),
@@ -203,7 +203,7 @@ def unfit(candidate: EvalReport, against: Side) -> list[str]:
     ]
 
 
-def unanswered(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
+def unanswered_items(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
     """A sentence for each never-regress item without a result."""
     missing = [item.id for item in baseline.never_regress if item.id not in (results or {})]
     return [f"never_regress item “{visible(name, 60)}” was not evaluated" for name in missing]

@@ -65,7 +65,7 @@ def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> 
     )
 
 
-def event_of(text: str | bytes, digest: str) -> Event:
+def decode_event(text: str | bytes, digest: str) -> Event:
     """Decode the stored bytes of an event and attach its hash.
 
     Raises:
@@ -81,7 +81,7 @@ def event_of(text: str | bytes, digest: str) -> Event:
     return event
 
 
-def checked(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:
+def verified_events(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:
     """The events of the rows (seq, bytes, hash) that follow ``start``, with their chain verified.
 
     Raises:
@@ -94,7 +94,7 @@ def checked(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:
             raise _broken(f"event #{seq} is missing")
         if hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest() != digest:
             raise _broken(f"event #{seq} does not match its stored hash")
-        event = event_of(text, digest)
+        event = decode_event(text, digest)
         if event.seq != seq or event.prev != prev:
             raise _broken(f"event #{seq} does not follow event #{seq - 1}")
         prev = digest

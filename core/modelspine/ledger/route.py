@@ -100,7 +100,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.candidate if self.strategy == SHADOW else None
 
 
-def place(salt: str, unit: str) -> int:
+def unit_hash(salt: str, unit: str) -> int:
     """A unit's hash in 0 … 2^64 - 1: uniform over units, independent between salts."""
     # surrogatepass, because a client may send lone surrogates in JSON, and every unit must have a place.
     digest = hashlib.sha256(f"{salt}|{unit}".encode("utf-8", "surrogatepass")).digest()
@@ -112,7 +112,7 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
 
     ``sticky`` says whether the unit is a learner or only the request itself.
     """
-    u = place(route.salt, unit)
+    u = unit_hash(route.salt, unit)
     bucket = u * FULL >> 64  # floor(u / 2^64 * 10,000) without the rounding of a division
     # The arms after the first take the lowest buckets in order, the stable arm takes the rest: raising the weight of
     # a canary moves units to it and none away from it.
@@ -135,13 +135,13 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
     )
 
 
-def copied(route: Route, assignment: Assignment) -> Arm | None:
+def shadow_arm_of(route: Route, assignment: Assignment) -> Arm | None:
     """The shadow arm if this request is copied to it, else None; the lowest buckets are copied."""
     arm = route.shadow
     return arm if arm is not None and assignment.bucket < arm.weight_bp else None
 
 
-def of_copy(assignment: Assignment, arm: Arm) -> Assignment:
+def shadow_assignment(assignment: Assignment, arm: Arm) -> Assignment:
     """The assignment in the trace of a copy: that of the original request, but for the shadow arm."""
     # Bucket and unit stay, so that a copy can be matched with its request.
     return msgspec.structs.replace(assignment, arm=arm.name)
@@ -150,8 +150,8 @@ def of_copy(assignment: Assignment, arm: Arm) -> Assignment:
 def reassigned(route: Route, stored: Assignment, unit: str) -> Assignment:
     """The assignment computed again for a stored one, to compare with it; also for the assignment of a copy."""
     again = assign(route, unit, sticky=stored.sticky)
-    arm = copied(route, again)
-    return of_copy(again, arm) if arm is not None and stored.arm == arm.name else again
+    arm = shadow_arm_of(route, again)
+    return shadow_assignment(again, arm) if arm is not None and stored.arm == arm.name else again
 
 
 def weight_of(text: str) -> int:

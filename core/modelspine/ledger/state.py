@@ -125,21 +125,21 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
     for event in events:
         if (apply := _APPLY.get(event.kind)) is not None:
             apply(now, event)
-        for sha in named(event):  # after applying, because a registration only now made its entry
+        for sha in entries_named(event):  # after applying, because a registration only now made its entry
             if sha in now.entries:
                 now.entries[sha].history.append(event)
         now.seq, now.at = event.seq, event.at
     return now
 
 
-def until(events: Sequence[Event], at: str) -> list[Event]:
+def events_until(events: Sequence[Event], at: str) -> list[Event]:
     """The events up to the last one whose time is not after ``at`` (RFC 3339, UTC, six digits)."""
     # Not bisected: in a ledger that was tampered with, times need not be sorted.
     keep = next((number for number in range(len(events), 0, -1) if events[number - 1].at <= at), 0)
     return list(events[:keep])
 
 
-def named(event: Event) -> set[str]:
+def entries_named(event: Event) -> set[str]:
     """The SHAs of the entries that an event names."""
     body = event.body
     shas = {arm["sha"] for arm in body["arms"]} if "arms" in body else set()

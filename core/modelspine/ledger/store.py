@@ -24,7 +24,17 @@ from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from modelspine.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
 from modelspine.extras import missing_extra
-from modelspine.ledger.event import GENESIS, Draft, Event, Head, checked, event_of, moved, overtaken, same_request
+from modelspine.ledger.event import (
+    GENESIS,
+    Draft,
+    Event,
+    Head,
+    decode_event,
+    moved,
+    overtaken,
+    same_request,
+    verified_events,
+)
 
 MAX_BODY = 1024
 """Maximum size of an event's canonical body in bytes; larger content is stored as evidence and named by digest."""
@@ -95,7 +105,7 @@ class Ledger:
         start = after or Head(0, GENESIS)
         with storage_errors():
             rows = self._db.read("SELECT seq, event, hash FROM events WHERE seq > ? ORDER BY seq", (start.seq,))
-        return list(checked(rows, start))
+        return list(verified_events(rows, start))
 
     def lines(self, first: int = 1) -> list[bytes]:
         """The stored bytes of each event from a seq on, in order and unverified: the input of its hash."""
@@ -148,7 +158,7 @@ class Ledger:
         """The event recorded under an idempotency key, or None."""
         with storage_errors():
             rows = self._db.read("SELECT event, hash FROM events WHERE key = ?", (key,))
-        return event_of(*rows[0]) if rows else None
+        return decode_event(*rows[0]) if rows else None
 
     def put(self, body: bytes) -> str:
         """Store a piece of evidence (UTF-8 text) and return its SHA-256; equal bytes are stored once.
@@ -214,9 +224,9 @@ class Ledger:
         if key is not None:
             earlier = tx.execute("SELECT event, hash FROM events WHERE key = ?", (key,))
             if earlier:  # before the check of `expected`: a retry sends the seq of its first attempt
-                return same_request(event_of(*earlier[0]), drafts[0], key, asked)
+                return same_request(decode_event(*earlier[0]), drafts[0], key, asked)
         seq, prev = (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
-        at = event_of(rows[0][2], rows[0][1]).at if rows else ""
+        at = decode_event(rows[0][2], rows[0][1]).at if rows else ""
         if expected is not None and seq != expected:
             raise moved(expected, seq)
         for number, draft in enumerate(drafts):
@@ -249,7 +259,7 @@ class Ledger:
         digest = hashlib.sha256(raw).hexdigest()
         row = (fields["seq"], self._db.as_kept(raw), digest, key)
         tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", row)
-        return event_of(raw, digest)
+        return decode_event(raw, digest)
 
 
 def _append_error(error: StorageError, doubtful: Sequence[Sequence[Event]]) -> SpineError:

@@ -15,7 +15,7 @@ import msgspec
 
 from modelspine.errors import Conflict
 from modelspine.ledger.event import moved, overtaken, same_request
-from modelspine.ledger.state import State, check_key, fold, until
+from modelspine.ledger.state import State, check_key, events_until, fold
 from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
 
 _TRIES = 200
@@ -53,12 +53,12 @@ class History:
     def events(self, at: str | None = None) -> list[Event]:
         """Every event, in order, with the hash chain verified; with ``at``, only the events up to that time."""
         self._refresh()
-        return until(self._events, at) if at else list(self._events)
+        return events_until(self._events, at) if at else list(self._events)
 
     def state(self, at: str | None = None) -> State:
         """The current state, or the state at a time (RFC 3339, UTC, six digits)."""
         current = self._refresh()
-        return fold(until(self._events, at)) if at else current
+        return fold(events_until(self._events, at)) if at else current
 
     def change(
         self,

@@ -16,7 +16,7 @@ from modelspine.gate.eval_report import Count, EvalReport, read_report
 from modelspine.identity.bundle import Bundle, Tensor
 from modelspine.ledger.state import Known, State
 from modelspine.ledger.store import Event
-from modelspine.registry.promotion_record import Standing, standing
+from modelspine.registry.promotion_record import VerdictKind, verdict_kind
 from modelspine.text import short
 
 EVIDENCE = ("train_manifest", "corpus_manifest", "eval_report")
@@ -48,7 +48,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     registered_at: str
     seq: int
-    verdict: Standing | None = None
+    verdict: VerdictKind | None = None
     """The kind of verdict of its newest promotion; None if it was never promoted."""
 
 
@@ -122,7 +122,7 @@ def describe(known: Known, state: State) -> Entry:
         size_bytes=get("size", 0),
         registered_at=known.registered.at,
         seq=known.registered.seq,
-        verdict=standing(known.promoted[-1]) if known.promoted else None,
+        verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,
     )
 
 

@@ -19,9 +19,9 @@ from modelspine.ledger.store import Draft, Event
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
 
-Standing = Literal["signed", "unsigned", "overridden"]
+VerdictKind = Literal["signed", "unsigned", "overridden"]
 
-WORDS: dict[Standing, str] = {
+WORDS: dict[VerdictKind, str] = {
     "signed": "signed",
     "unsigned": "unsigned (dev)",
     "overridden": "gate overridden (dev)",
@@ -33,7 +33,7 @@ _LONGEST_REASON = 360
 _LONGEST_KEY = 120
 
 
-def standing(event: Event) -> Standing:
+def verdict_kind(event: Event) -> VerdictKind:
     """The kind of verdict of a ``promoted`` event; unsigned if the event does not say."""
     if event.body.get("override"):
         return "overridden"
@@ -41,7 +41,7 @@ def standing(event: Event) -> Standing:
     return "signed" if isinstance(verdict, dict) and verdict.get("signed") is True else "unsigned"
 
 
-def on_verdict(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, Any]:
+def verdict_record(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, Any]:
     """The event's record of a signed verdict, after checking it once more against the state.
 
     Raises:
@@ -57,7 +57,7 @@ def on_verdict(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, An
     return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id, "report": counts}
 
 
-def denied(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:
+def denial(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:
     """The draft of the event that records a refusal.
 
     Args:

@@ -21,7 +21,7 @@ from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
 from modelspine.registry.entries import Detail, Entry, describe, detail, registered_body
 from modelspine.registry.mlflow_runs import Artifacts
-from modelspine.registry.promotion_record import denied, on_verdict
+from modelspine.registry.promotion_record import denial, verdict_record
 from modelspine.registry.rules import may_answer, may_promote, may_release, may_tombstone
 from modelspine.text import short
 
@@ -197,7 +197,7 @@ class Registry:
             # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)
             if verdict is not None:
-                stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state)}
+                stands_on = {"verdict": verdict_record(verdict(sha, state), sha, state)}
             drafts = [Draft(kind="promoted", body={**asked, **stands_on})]
             if state.route is None:
                 drafts.append(single(sha, semver, "the first promotion"))
@@ -206,7 +206,7 @@ class Registry:
         try:
             done = self.history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
         except (Refused, Damaged) as error:
-            refusal = denied("promote", sha, error, verdict, semver=semver, idempotency_key=key)
+            refusal = denial("promote", sha, error, verdict, semver=semver, idempotency_key=key)
             # Appended wherever the ledger is now and without the key, which stays free for a later attempt.
             self._ledger.append([refusal], expected=None)
             raise
