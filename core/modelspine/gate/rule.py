@@ -1,8 +1,8 @@
 """The gate's rule: a candidate's counts against those of the baseline and the stable entry, in integer arithmetic.
 
-A bucket is blocked if it loses more than the tolerance. Anything that prevents a comparison (``unfit``) is an error
-and never a pass. The statistics of each row are informative and decide nothing. It does not know how a report was
-made or what a bucket means.
+A bucket is blocked if it loses more than the tolerance. Anything that prevents a comparison (see
+``comparison_faults``) is an error and never a pass. The statistics of each row are informative and decide nothing. It
+does not know how a report was made or what a bucket means.
 """
 
 from __future__ import annotations

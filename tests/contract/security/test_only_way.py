@@ -146,7 +146,9 @@ def test_the_one_token_stays_in_its_module() -> None:
 def test_the_promotion_asks_rule_bytes_and_verdict_before_it_drafts() -> None:
     """The order in ``promote``: nothing is drafted before everything was asked."""
     text = inspect.getsource(Registry.promote)
-    order = [text.index(piece) for piece in ("may_promote(", "self.hashed(", "on_verdict(verdict(", 'kind="promoted"')]
+    order = [
+        text.index(piece) for piece in ("may_promote(", "self.hashed(", "verdict_record(verdict(", 'kind="promoted"')
+    ]
     assert order == sorted(order)
 
 
