@@ -20,7 +20,7 @@ from miniobserve.traces import Assignment
 from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
 from modelspine.errors import BadInput, SpineError, Unavailable
-from modelspine.ledger.route import Arm, Route, assign, copied
+from modelspine.ledger.route import Arm, Route, assign, shadow_arm_of
 from modelspine.text import short
 from modelspine.workload import Model, Workload
 
@@ -74,7 +74,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
             sha=arm.sha,
             semver=arm.semver,
             intended_sha=intended,
-            copy_to=copied(self.route, assignment),
+            copy_to=shadow_arm_of(self.route, assignment),
         )
         return served, self.models[arm.sha]
 

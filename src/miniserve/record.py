@@ -16,7 +16,7 @@ import msgspec
 from miniobserve.cost import CURRENCY, CostMeter
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import Assignment, Trace
-from modelspine.ledger.route import Arm, of_copy
+from modelspine.ledger.route import Arm, shadow_assignment
 from modelspine.workload import Answer
 
 TextPolicy = Literal["full", "hash", "none"]
@@ -116,7 +116,7 @@ def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, ke
     """
     arm = copy.arm
     served = Served(
-        assignment=of_copy(copy.assignment, arm),
+        assignment=shadow_assignment(copy.assignment, arm),
         sha=arm.sha,
         semver=arm.semver,
         intended_sha=arm.sha,

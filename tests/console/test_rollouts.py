@@ -188,7 +188,7 @@ async def test_an_arm_is_routed_to_or_rolled_back_to(writable: Any, project: Pat
     async with writable() as desk:
         await desk.press("j", "B")
         assert not confirming(desk)
-        assert "never was the stable arm" in toasts(desk)
+        assert "was never the stable arm" in toasts(desk)
         await desk.press("F")
         assert "→ stable v0.3.0 100 %" in desk.text()
         await desk.press("escape", "k", "B")

@@ -9,7 +9,7 @@ import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 from modelspine_console.action import SCREENS
 from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, key_table
 
@@ -239,7 +239,7 @@ async def test_an_unknown_ref_leaves_nothing_of_the_walk_before(console: Any) ->
 async def test_requests_are_those_up_to_the_moment_that_is_shown(console: Any, spine: Any) -> None:
     found = spine.traces.list(limit=500).traces
     async with console(screen="incident") as desk:
-        desk.app.navigation.jump(f"at {of_ns(found[100].started_ns)}")
+        desk.app.navigation.jump(f"at {ledger_time(found[100].started_ns)}")
         await desk.settle()
         assert f"{len(found) - 100} of {len(found) - 100}" in desk.text()
         assert "up to that moment" in desk.text()

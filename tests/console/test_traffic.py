@@ -16,7 +16,7 @@ import console_seed
 from modelspine.cli.run import main
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger
-from modelspine.times import nanoseconds, of_ns
+from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import consider
 from modelspine_console.data.source import Source
 from modelspine_console.data.traffic_source import Reading
@@ -348,7 +348,7 @@ def test_a_report_of_a_moment_counts_the_requests_until_then(canary: None, told:
     first, last = spine.traces.evidence.span(whole["epoch"]) or (0, 0)
     source = Source(spine)
     epoch = source.traffic(None, LATER).epochs[0]
-    source.at = of_ns((first + last) // 2)
+    source.at = ledger_time((first + last) // 2)
     reading = source.report(epoch, lambda: LATER)
     assert reading.moment == source.at
     rows = spine.traces.evidence._read(

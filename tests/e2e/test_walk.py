@@ -22,7 +22,7 @@ from modelspine.ledger.route import assign
 from modelspine.lineage.walker import Hop
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger, open_spine
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 V1 = [{"id": str(n), "text": f"row {n}"} for n in range(50)]
 V2 = [*V1, {"id": "went", "text": "he WENT"}, {"id": "also", "text": "she WENT"}]
@@ -284,7 +284,7 @@ def test_a_copied_folder_still_walks(spine: Spine, world: Path, silent: str, tmp
 
 
 def test_unknown_run_and_no_store(spine: Spine, silent: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownRef, match="knows no run"):
+    with pytest.raises(UnknownRef, match="has no run"):
         spine.registry.register_pending("f" * 32)
     (tmp_path / ".git").mkdir()
     create_ledger(load(tmp_path, environ={}), "dev")
@@ -331,7 +331,7 @@ def test_one_broken_piece_of_evidence_hides_nothing_else(
 @pytest.mark.parametrize("text", ["{", '{"features": null}', '{"features": {"a": {"psi": "x"}}}', "[]"])
 def test_a_drift_report_that_cannot_be_read_is_said(spine: Spine, silent: str, text: str) -> None:
     trace = answered(spine, f"req-drift-{abs(hash(text)) % 10**6:06d}", SAID, SAID)
-    file = spine.settings.drift_reports / f"{of_ns(trace.started_ns)[:10]}.json"
+    file = spine.settings.drift_reports / f"{ledger_time(trace.started_ns)[:10]}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
     try:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.ledger.route import Route, assign, copied, of_copy
+from modelspine.ledger.route import Route, assign, shadow_arm_of, shadow_assignment
 
 NS = 1_000_000_000
 
@@ -56,9 +56,9 @@ def leave_answers(
         like = arms[arm.name]
         if said < like.accepted + like.dismissed:
             spoken.append((request_id, "accepted" if said < like.accepted else "dismissed"))
-        shadow = copied(route, given)
+        shadow = shadow_arm_of(route, given)
         if shadow is not None:
-            copy = of_copy(given, shadow)
+            copy = shadow_assignment(given, shadow)
             behaves = arms[shadow.name]
             futures.append(
                 writer.submit(

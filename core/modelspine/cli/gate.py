@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return _read_request(args, spine)
     if args.subject is None:
         raise BadInput("there is nothing to gate", "name an entry or the file of a report")
-    from modelspine.attestation.trust import key_from
+    from modelspine.attestation.trust import load_signing_key
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             "--sign was given with --baseline or --tolerance-pp",
             "leave them out: a signed verdict uses the committed ones",
         )
-    key = key_from(args.key) if args.sign else None
+    key = load_signing_key(args.key) if args.sign else None
     baseline: Path = args.baseline or spine.settings.eval_baseline
     report = Path(args.subject)
     with working("comparing"):

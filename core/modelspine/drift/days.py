@@ -25,7 +25,7 @@ from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft, Event, storage_errors
 from modelspine.ledger.transactions import History, Receipt
 from modelspine.text import short, visible
-from modelspine.times import nanoseconds, of_ns
+from modelspine.times import ledger_time, nanoseconds
 
 if TYPE_CHECKING:
     from modelspine.project import Project
@@ -170,8 +170,8 @@ def _count(project: Project, day: str, values: Values, step: Step) -> tuple[Live
             live.buckets.update(values.count_buckets(answered))
             step(seen, total)
     window = Window(
-        start=of_ns(since),
-        to=of_ns(until),
+        start=ledger_time(since),
+        to=ledger_time(until),
         n=entries.total(),
         replayed=replayed,
         learners=len(learners),

@@ -13,7 +13,7 @@ from modelspine.errors import Refused
 from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.state import Known
 from modelspine.ledger.store import Event
-from modelspine.registry.promotion_record import WORDS, standing
+from modelspine.registry.promotion_record import WORDS, verdict_kind
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: 
         return finding(7, "no promotion is recorded", "missing", {}, command)
     told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
     verdict = promoted.body.get("verdict") or {}
-    evidence = {"promoted": told, "verdict": verdict, "standing": standing(promoted)}
-    if standing(promoted) == "signed":
+    evidence = {"promoted": told, "verdict": verdict, "standing": verdict_kind(promoted)}
+    if verdict_kind(promoted) == "signed":
         return _signed(promoted, verdicts, hash_at, evidence, command)
     return _unsigned(promoted, events, evidence, command)
 
@@ -69,6 +69,6 @@ def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any]
     evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
     against = short(str(run.body.get("baseline") or "")) or "none"
     answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
-    if standing(promoted) == "overridden":
+    if verdict_kind(promoted) == "overridden":
         answer += f", {WORDS['overridden']} at #{promoted.seq}"
     return finding(7, visible(answer), "recorded", evidence, command)

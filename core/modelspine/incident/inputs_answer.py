@@ -19,7 +19,7 @@ from modelspine.errors import Damaged
 from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.store import Event
 from modelspine.text import short, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 Evidence = Callable[[str], bytes]
 """Digest → bytes that have it; raises ``Damaged`` otherwise."""
@@ -43,7 +43,7 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
     Raises:
         Damaged: the report's bytes are gone or do not have their digest.
     """
-    day = of_ns(trace.started_ns)[:10]
+    day = ledger_time(trace.started_ns)[:10]
     command = f"spine drift show --day {day}"
     made = [event for event in events if event.kind == KIND and event.body.get("day") == day]
     own = [event for event in made if event.body.get("entry") == trace.entry_sha]
@@ -62,7 +62,7 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
     parts = [f"{day}  {told(report)}", f"#{event.seq}"]
     if not own:
         parts.append(f"against {short(report.entry_sha)}, which answered most that day")
-    if event.at < of_ns(trace.started_ns):
+    if event.at < ledger_time(trace.started_ns):
         parts.append("made before this request came")
     if equal is False:
         parts.append("the file beside it was changed since")

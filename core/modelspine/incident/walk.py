@@ -25,7 +25,7 @@ from modelspine.lineage.status import Status
 from modelspine.registry.entries import Detail, describe, manifest_corpora
 from modelspine.registry.registry import Registry
 from modelspine.text import argument, short, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 from modelspine.workload import Probe, Workload, workload_errors
 
 
@@ -221,7 +221,7 @@ class Investigator:
     def _arm(self, trace: Trace) -> Finding:
         stored = trace.assignment
         route = self._registry.state().route_at(stored.epoch)
-        command = f"spine route show --at {of_ns(trace.started_ns)}"
+        command = f"spine route show --at {ledger_time(trace.started_ns)}"
         if trace.source == "replay":  # at its simulated time another route was in force, or none
             command = f"spine route report --epoch {stored.epoch}"
         evidence = msgspec.to_builtins(stored)

@@ -14,7 +14,7 @@ from modelspine.errors import Refused
 from modelspine.ledger.route import FULL
 from modelspine.ledger.state import State, route_of
 from modelspine.ledger.store import Event
-from modelspine.registry.promotion_record import standing
+from modelspine.registry.promotion_record import verdict_kind
 from modelspine.registry.rules import may_answer, may_lead, may_promote, may_roll_back, may_route, may_shadow
 from modelspine.text import short
 
@@ -39,7 +39,7 @@ def breaches(state: State, event: Event) -> Iterator[str]:
 
 
 def _promote(state: State, sha: str, event: Event) -> None:
-    signed, override = standing(event) == "signed", event.body.get("override") is True
+    signed, override = verdict_kind(event) == "signed", event.body.get("override") is True
     may_promote(state, sha, str(event.body["semver"]), "dev", signed=signed, override=override)
 
 

@@ -18,7 +18,7 @@ from modelspine.ledger.store import Event, Ledger, storage_errors
 from modelspine.maintenance.verify_ledger import Check, Progress
 from modelspine.project import Project
 from modelspine.registry.entries import manifest_corpora
-from modelspine.registry.promotion_record import standing
+from modelspine.registry.promotion_record import verdict_kind
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def steps(project: Project) -> tuple[Step, ...]:
 
 def _verdicts(project: Project, state: State) -> Check:
     """Every promotion's verdict, checked again against the trust file: signature, entry, result, ledger."""
-    from modelspine.attestation.trust import trust_of
+    from modelspine.attestation.trust import load_trust
 
     events = project.registry.events()
-    trust = cache(lambda: trust_of(project.settings, project.registry.state().env))  # asks git, once
+    trust = cache(lambda: load_trust(project.settings, project.registry.state().env))  # asks git, once
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
@@ -69,7 +69,7 @@ def _wrong(
     ledger: Ledger, trust: Callable[[], Trust], event: Event, events: list[Event], then: State, earlier: list[Event]
 ) -> str | None:
     """What is wrong with the verdict of a promotion that was made on the state ``then``, after the ``earlier`` ones."""
-    if standing(event) != "signed":
+    if verdict_kind(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
     from modelspine.attestation.checks import disagreement
     from modelspine.attestation.verdict import read_verdict

@@ -14,7 +14,7 @@ from modelspine.attestation.keys import SigningKey
 from modelspine.attestation.trust import in_force
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import read_baseline
-from modelspine.gate.decision import judge, read_submission, rival
+from modelspine.gate.decision import judge, read_submission, report_of_rival
 from modelspine.gate.result import Decision
 from modelspine.project import Project
 from modelspine.release.evaluate import still_right
@@ -132,7 +132,7 @@ def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int |
     decision = judge(
         project.ledger.get(report),
         baseline=raw,
-        stable=rival(sha, stable_of(project, state)),
+        stable=report_of_rival(sha, stable_of(project, state)),
         tolerance_pp=tolerance_pp,
         never_regress=_kept(project, sha, raw),
     )

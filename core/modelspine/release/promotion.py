@@ -13,7 +13,7 @@ from pathlib import Path
 from modelspine.attestation.checks import AGAIN
 from modelspine.attestation.dsse import MAX_BYTES
 from modelspine.attestation.keys import SigningKey, read_trust
-from modelspine.attestation.statement import Counted, Run, counted, statement
+from modelspine.attestation.statement import Counted, Run, report_counts, statement
 from modelspine.attestation.trust import BASELINE, TRUST, in_force
 from modelspine.attestation.verdict import VerifiedVerdict, sign, verify
 from modelspine.canonical_json import parse_json
@@ -122,7 +122,7 @@ class Attempt:
 def _measured(project: Project, said: Counted) -> None:
     """Check that the counts of a verdict are those of a report that this ledger keeps."""
     try:
-        kept = counted(said.entry_sha, project.ledger.get(said.sha256))
+        kept = report_counts(said.entry_sha, project.ledger.get(said.sha256))
     except (BadInput, Damaged) as error:
         raise Refused(f"the report the verdict counts cannot be read here: {error.message}", AGAIN) from error
     if kept != said:

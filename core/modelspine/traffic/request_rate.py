@@ -17,7 +17,7 @@ from miniobserve.reader import TraceReader
 from modelspine.errors import SpineError
 from modelspine.ledger.route import FULL, Guard, Route
 from modelspine.ledger.store import storage_errors
-from modelspine.times import nanoseconds, of_ns
+from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import FAILS
 
 MINUTES = 30
@@ -74,7 +74,7 @@ def pace(traces: TraceReader, route: Route, now: datetime) -> Pace:
         ArmPace(name=name, sha=shas[name], per_second=sum(found[-NEWEST:]) / seconds, minutes=tuple(found))
         for name, found in counts.items()
     )
-    return Pace(until=of_ns(end), quiet=quiet, arms=arms)
+    return Pace(until=ledger_time(end), quiet=quiet, arms=arms)
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):

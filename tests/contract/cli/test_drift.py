@@ -12,7 +12,7 @@ import pytest
 from cli_world import REQUEST, SAID, World, check_refused, leave_trace, make_world, run
 from modelspine.drift.days import measure, record
 from modelspine.spine import open_spine
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 Capture = pytest.CaptureFixture[str]
 OLD_NS = 1_772_409_600_000_000_000
@@ -135,7 +135,7 @@ def test_the_trend(world: World, capsys: Capture) -> None:
     assert "no report in the last 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
     days = run(capsys, "drift", "show", "--weeks", "5000", "--json").json["days"]
     with open_spine(world.root, readonly=True) as spine:
-        today = of_ns(spine.trace(REQUEST).started_ns)[:10]
+        today = ledger_time(spine.trace(REQUEST).started_ns)[:10]
     assert [made["day"] for made in days] == [OLD, today]
     assert [made["day"] for made in run(capsys, "drift", "show", "--json").json["days"]] == [today]
     first = next(made for made in days if made["day"] == OLD)

@@ -13,7 +13,7 @@ from answers import Arm, leave_answers
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.ledger.route import Route, assign, copied, of_copy
+from modelspine.ledger.route import Route, assign, shadow_arm_of, shadow_assignment
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
@@ -220,9 +220,9 @@ def test_the_report_of_hostile_names(world: World, capsys: Capture, tmp_path: Pa
     leave_trace(world.root, "req-plain-01", "a", "a", assignment=given)
     writer = TraceWriter(f"sqlite:///{world.root / '.spine' / 'traces.db'}")
     writer.submit(live).result(5)
-    arm = copied(route, given)
+    arm = shadow_arm_of(route, given)
     assert arm is not None
-    copy = {"request_id": "req-hostile2", "shadow_of": "req-hostile1", "assignment": of_copy(given, arm)}
+    copy = {"request_id": "req-hostile2", "shadow_of": "req-hostile1", "assignment": shadow_assignment(given, arm)}
     writer.submit(
         Trace(**{name: getattr(live, name) for name in live.__struct_fields__} | copy | {"graded": False})
     ).result(5)
@@ -251,9 +251,9 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
     walked = set()
     for number in range(6):
         given = assign(route, f"learner-{number}", sticky=True)
-        arm = copied(route, given)
+        arm = shadow_arm_of(route, given)
         if arm is not None:
-            given = of_copy(given, arm)
+            given = shadow_assignment(given, arm)
         request_id = f"req-walk-{number:04d}"
         shadow_of = "req-00000001" if arm else None
         leave_trace(

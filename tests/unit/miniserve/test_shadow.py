@@ -17,7 +17,7 @@ from miniserve.record import Ask, Copy
 from miniserve.shadow import Shadow
 from miniserve.shadowchild import MOST_MEMORY
 from modelspine.errors import Damaged
-from modelspine.ledger.route import Arm, Route, assign, copied
+from modelspine.ledger.route import Arm, Route, assign, shadow_arm_of
 from modelspine.workload import Answer
 
 HERE = Path(__file__).parents[2] / "fixtures" / "shout"
@@ -207,5 +207,5 @@ def test_no_learner_is_assigned_to_a_shadow_and_the_share_decides_what_is_copied
     route = Route(strategy="shadow", epoch=4, salt="4", arms=(STABLE, half))
     assigned = [assign(route, f"learner-{number}", sticky=True) for number in range(2_000)]
     assert {one.arm for one in assigned} == {"stable"}
-    share = sum(copied(route, one) is half for one in assigned) / len(assigned)
+    share = sum(shadow_arm_of(route, one) is half for one in assigned) / len(assigned)
     assert 0.45 < share < 0.55

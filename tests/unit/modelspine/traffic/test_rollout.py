@@ -185,7 +185,7 @@ def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, bef
     if before == "shadow":
         assert trio.route.salt == was.salt
     assert registry.state().entries[trio.good].held == "slow"
-    with pytest.raises(Refused, match="is held: slow"):
+    with pytest.raises(Refused, match="is on hold: slow"):
         start(trio.good, reason=WHY)
     with pytest.raises(Refused, match="nothing is tried out" if before == "single" else "has no steps"):
         trio.spine.routing.advance(reason=WHY)
@@ -251,7 +251,7 @@ def test_a_held_entry_is_not_weighed_up(trio: Trio) -> None:
     held(trio)
     trio.spine.routing.shadow(trio.good, reason=WHY)
     assert trio.spine.routing.weigh(100, reason=WHY).created
-    with pytest.raises(Refused, match="is held"):
+    with pytest.raises(Refused, match="is on hold"):
         trio.spine.routing.canary(trio.good, reason=WHY)
 
 
