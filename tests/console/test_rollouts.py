@@ -156,7 +156,7 @@ async def test_an_abort_is_short_and_holds(writable: Any, project: Path, shas: d
         for key in ("A", "N", "W"):
             await desk.press(key)
             assert not confirming(desk)
-        assert "nothing is tried out now" in toasts(desk)
+        assert "no rollout is in progress" in toasts(desk)
     with Spine(console_seed.settings_of(project), readonly=True) as spine:
         assert spine.registry.state().entries[shas["lora"]].held == "slow"
 
@@ -241,7 +241,7 @@ async def test_a_ledger_that_moves_under_the_dialog_changes_nothing(
         await fill(desk, weight="50%", reason="more")
         assert stands(project) == before
         assert "the ledger moved from" in desk.text()
-    with pytest.raises(Refused, match="nothing is tried out"):
+    with pytest.raises(Refused, match="no rollout is in progress"):
         Changes(spine).plan("weight", shas["lora"])
 
 
@@ -259,7 +259,7 @@ def test_a_plan_is_sent_on_the_seq_it_was_made_on(spine: Spine, project: Path, s
 def test_nothing_is_not_everything(spine: Spine, project: Path, shas: dict[str, str], verb: str) -> None:
     plan = Changes(spine).plan(verb, shas["lora"])
     assert problem(plan, "weight", "0") is not None
-    with pytest.raises(BadInput, match="0 is no weight here"):
+    with pytest.raises(BadInput, match="weight 0 is out of range"):
         Changes(spine).carry_out(plan, {"weight": "0", "reason": "x", "name": "v0.3.0"})
     assert stands(project)[0].strategy == "single"
 
@@ -294,18 +294,18 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(
     async with writable() as desk:
         reasons = {action.id: desk.app.reason(action) for action in CHANGES if desk.app.holds(action)}
         for verb in ("abort", "advance", "weight"):
-            assert "nothing is tried out now" in reasons[verb]
+            assert "no rollout is in progress" in reasons[verb]
         assert "is the stable arm already" in reasons["canary"]
         assert "takes all traffic already" in reasons["route"]
         await desk.press("C", "A")
         assert not confirming(desk)
-        assert "nothing is tried out now" in toasts(desk)
+        assert "no rollout is in progress" in toasts(desk)
     console_seed.try_out(project, "ab", shas["lora"])
     async with writable() as desk:
         assert "ab has no steps" in desk.app.reason(next(a for a in CHANGES if a.id == "advance"))
         assert desk.app.reason(next(a for a in CHANGES if a.id == "weight")) is None
         await desk.press("j", "C")
-        assert "a rollout is under way" in toasts(desk)
+        assert "a rollout is in progress" in toasts(desk)
 
 
 async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes_something(

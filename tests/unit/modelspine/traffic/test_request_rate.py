@@ -166,7 +166,7 @@ def test_rungs_and_exposure() -> None:
     nobody = worst(100, Guard(), None)
     assert nobody == Exposure(weight_bp=100, window_seconds=30, requests_per_second=None)
     assert nobody.told == (
-        "1 % of a rate nobody knows yet (counted as 1/s) over 2 windows of 30 s = less than one answer before an abort"
+        "1 % of an unknown rate (assumed 1 request/s) over 2 windows of 30 s = less than one answer before an abort"
     )
     assert worst(5_000, Guard(), None).told.endswith("= 30.0 answers before an abort")
 

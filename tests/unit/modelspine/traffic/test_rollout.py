@@ -134,7 +134,7 @@ def test_a_ladder_ends_as_the_stable_arm(trio: Trio) -> None:
     assert climbed == [100, 1_000, 5_000, FULL]
     assert (trio.route.strategy, trio.route.stable.sha) == ("single", trio.good)
     assert registry.state().entries[trio.stable].held is None
-    with pytest.raises(Refused, match="nothing is tried out"):
+    with pytest.raises(Refused, match="no rollout is in progress"):
         trio.spine.routing.advance(reason=WHY)
     assert trio.spine.routing.rollback(trio.stable, reason=WHY).created
 
@@ -187,7 +187,7 @@ def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, bef
     assert registry.state().entries[trio.good].held == "slow"
     with pytest.raises(Refused, match="is held: slow"):
         start(trio.good, reason=WHY)
-    with pytest.raises(Refused, match="nothing is tried out" if before == "single" else "has no steps"):
+    with pytest.raises(Refused, match="no rollout is in progress" if before == "single" else "has no steps"):
         trio.spine.routing.advance(reason=WHY)
 
 
@@ -240,7 +240,7 @@ def test_one_rollout_at_a_time(trio: Trio) -> None:
     trio.spine.routing.shadow(trio.good, reason=WHY, share_bp=500)
     first = trio.spine.routing.canary(trio.good, reason=WHY)
     for again in (trio.spine.routing.ab, trio.spine.routing.shadow):
-        with pytest.raises(Refused, match="under way"):
+        with pytest.raises(Refused, match="in progress"):
             again(trio.good, reason=WHY)
     same = trio.spine.routing.canary(trio.good, reason=WHY)
     assert (same.seq, same.created) == (first.seq, False)
