@@ -92,7 +92,7 @@ def notes(cost: EntryCost) -> list[str]:
     name = visible(cost.semver or short(cost.sha), 40)
     found = []
     if cost.held:
-        found.append("held: takes no learner traffic; excluded from comparison.")
+        found.append("held; takes no learner traffic and is excluded from comparison.")
     if cost.readiness == "not-deployment-ready":
         found.append("not-deployment-ready: accuracy below 30 %, so no cost per quality is given.")
     only_copies = cost.shadow == cost.requests

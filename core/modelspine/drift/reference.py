@@ -162,7 +162,7 @@ class Values:
         return self._buckets_of[key]
 
     def digest(self) -> str:
-        """SHA-256 of the code that defines values and bins; part of the cache key, as other code may count differently."""
+        """SHA-256 of the code that defines values and bins; in the cache key, as other code may count differently."""
         code = hashlib.sha256()
         module = sys.modules[type(self._workload).__module__]
         file = Path(module.__file__ or "")

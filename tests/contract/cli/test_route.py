@@ -267,7 +267,7 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
 
 def test_a_report_of_silence_says_so(world: World, capsys: Capture) -> None:
     run(capsys, "route", "ab", "v0.2.0", *WHY)
-    assert "split: 0 learners" in run(capsys, "route", "report").out
+    assert "sample-ratio check (n = 0, needs 100)" in run(capsys, "route", "report").out
     fill(world, {"stable": Arm(), "candidate": Arm()}, graded=False)
     out = run(capsys, "route", "report").out
     assert "graded correct: no answer was graded" in out
