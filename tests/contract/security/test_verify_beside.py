@@ -48,7 +48,7 @@ def add_report(world: World) -> None:
 
 
 DAMAGE: dict[str, tuple[str, Spoil, str]] = {
-    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl: the rows hash to"),
+    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl has MD5"),
     "a page of the trace store": ("traces", spoil_traces, ""),
     "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json beside"),
     "a manifest beside weights": (
@@ -202,7 +202,7 @@ def twice(prod: Prod) -> None:
 FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
     "a pass over failing counts": (passed_anyway, "verdicts", "its own counts say fail"),
     "a pass under no policy": (under_no_policy, "verdicts", "cannot be decided again"),
-    "a verdict used twice": (twice, "verdicts", "had served a promotion before"),
+    "a verdict used twice": (twice, "verdicts", "was used for an earlier promotion"),
     "an expired verdict": (
         lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) - timedelta(days=2))),
         "verdicts", "had expired at",

@@ -301,7 +301,7 @@ def test_a_drift_report_that_says_something_else_stops_it(archive: Path, tmp_pat
     report = tmp_path / "drift_reports" / "2026-11-22.json"
     report.parent.mkdir()
     report.write_text('{"other": 1}')
-    with pytest.raises(BadInput, match="says something else"):
+    with pytest.raises(BadInput, match="differs from the file in the backup"):
         restore(archive, settings_of(tmp_path), progress=Quiet)
     assert [p.name for p in tmp_path.iterdir()] == ["drift_reports"]
     report.write_text("{}")
