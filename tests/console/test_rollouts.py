@@ -16,8 +16,8 @@ from modelspine.errors import BadInput, Conflict, Refused
 from modelspine.ledger.route import Route
 from modelspine.ledger.store import Event
 from modelspine.spine import Spine
-from modelspine.traffic.ladder import ready
-from modelspine.traffic.request_rate import known_rate, worst
+from modelspine.traffic.ladder import default_ladder
+from modelspine.traffic.request_rate import blast_radius, known_rate
 from modelspine_console.data.source import Source
 from modelspine_console.keymap import CHANGES
 from modelspine_console.writes.changes import Changes
@@ -61,7 +61,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
 
     def exposed(weight_bp: int) -> str:
         """The figure alone: what stands before and behind it is broken into lines."""
-        return worst(weight_bp, ready().guard, rate).told.partition(" = ")[2].partition(" before")[0]
+        return blast_radius(weight_bp, default_ladder().guard, rate).summary.partition(" = ")[2].partition(" before")[0]
 
     before = stands(project)
     async with writable(screen=screen) as desk:
@@ -93,7 +93,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
         assert f"#{before[1][-1].seq + 1} canary begun: stable v0.1.0 99 %, canary v0.3.0 1 %" in toasts(desk)
     route, _ = stands(project)
     assert route.ladder is not None
-    assert (route.strategy, route.ladder.auto, route.ladder.steps) == ("canary", True, ready().steps)
+    assert (route.strategy, route.ladder.auto, route.ladder.steps) == ("canary", True, default_ladder().steps)
 
 
 async def test_a_canary_at_a_weight_of_ones_own_never_climbs(writable: Any, project: Path) -> None:

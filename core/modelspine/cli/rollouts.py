@@ -91,7 +91,7 @@ def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
 def run_canary(args: argparse.Namespace, spine: Spine) -> int:
     """Begin a canary; its worst exposure is told before it is written down."""
     from modelspine.traffic.ladder import read_ladder
-    from modelspine.traffic.request_rate import known_rate, worst
+    from modelspine.traffic.request_rate import blast_radius, known_rate
 
     ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
     out = Out.of(args)
@@ -99,10 +99,10 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
     def announce(weight_bp: int, guard: Guard) -> None:
         if not exposed:
-            found = worst(weight_bp, guard, known_rate(lambda: spine.traces))
+            found = blast_radius(weight_bp, guard, known_rate(lambda: spine.traces))
             exposed.update(answers=found.answers, requests_per_second=found.requests_per_second)
             if not out.json:
-                out.line(f"worst exposure: {found.told}")
+                out.line(f"worst exposure: {found.summary}")
 
     with working("hashing the bundles"):
         receipt = spine.routing.canary(

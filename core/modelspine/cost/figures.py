@@ -100,7 +100,7 @@ class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
 
 def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime) -> tuple[EntryCost, ...]:
     """The figures of every entry, in the given order, each with its standing among the others."""
-    amortised = _amortised({sha: meter.telling for sha, meter in meters.items()}, now)
+    amortised = _amortised({sha: meter.price_basis for sha, meter in meters.items()}, now)
     figures = [_entry(entry, meters.get(entry.sha, Meter()), amortised.get(entry.sha)) for entry in entries]
     by_sha = {cost.sha: cost for cost in figures}
     # A held entry is no alternative to choose, so it must not make another one look dominated.
@@ -170,7 +170,7 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
 
 
 def _entry(entry: Priced, whole: Meter, idle: float | None) -> EntryCost:
-    meter, copies = whole.telling, whole.copies.requests if whole.copies is not None else 0
+    meter, copies = whole.price_basis, whole.copies.requests if whole.copies is not None else 0
     known = meter.priced > 0 and len(meter.currencies) == 1
     rates = meter.rates - {None}
     per_request = meter.cost / meter.priced if known else None

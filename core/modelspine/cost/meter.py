@@ -89,7 +89,7 @@ class Meter:
         self.days[spent.started_ns // (DAY * _NS)] += seconds  # type: ignore[assignment]
 
     @property
-    def telling(self) -> Meter:
+    def price_basis(self) -> Meter:
         """The totals to report: of the live requests, or of the shadow copies where there were no live ones."""
         return self.copies if self.copies is not None and not self.requests else self
 

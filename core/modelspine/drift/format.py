@@ -50,7 +50,7 @@ def missing(feature: Feature) -> str:
     return f"{feature.missing:,} of {feature.needed:,} missing" if feature.missing else ""
 
 
-def told(report: DriftReport) -> str:
+def summary(report: DriftReport) -> str:
     """Summarise a day in one line: its status, its worst feature and the expected accuracy."""
     worst = report.worst
     text = f"{report.status}, n {report.window.n:,}"

@@ -13,7 +13,7 @@ import msgspec
 
 from miniobserve.traces import Trace
 from modelspine.drift.days import KIND, digest_of
-from modelspine.drift.format import told
+from modelspine.drift.format import summary
 from modelspine.drift.report import DriftReport
 from modelspine.errors import Damaged
 from modelspine.incident.finding import Finding, finding
@@ -59,7 +59,7 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
         ) from error
     file = folder / str(event.body.get("file"))
     equal = _same_json(file, raw)
-    parts = [f"{day}  {told(report)}", f"#{event.seq}"]
+    parts = [f"{day}  {summary(report)}", f"#{event.seq}"]
     if not own:
         parts.append(f"against {short(report.entry_sha)}, which answered most that day")
     if event.at < of_ns(trace.started_ns):

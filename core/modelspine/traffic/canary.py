@@ -239,7 +239,7 @@ def tick(routing: Routing, traces: TraceReader, now: datetime, *, blind: float =
     return msgspec.structs.replace(decision, seq=done.seq) if done.created else decision
 
 
-def considered(
+def consider_or_error(
     opened: Callable[[], TraceReader], route: Route, since: str, now: datetime
 ) -> tuple[Decision | None, str | None]:
     """A canary's decision now, or the error that prevented it; both None where the route is not a canary.

@@ -17,7 +17,7 @@ from modelspine.ledger.transactions import Receipt
 from modelspine.registry.registry import Registry
 from modelspine.registry.rules import may_lead, may_roll_back
 from modelspine.traffic import rollout
-from modelspine.traffic.ladder import at_weight, ready
+from modelspine.traffic.ladder import at_weight, default_ladder
 
 Announce = Callable[[int, Guard], None]
 """Called with a canary's first weight and guard after all checks passed and before its event is written."""
@@ -107,7 +107,7 @@ class Routing:
         """
         if weight_bp is not None:
             _check_weight(weight_bp, most=FULL - 1)
-        steps = ladder or ready(weight_bp)
+        steps = ladder or default_ladder(weight_bp)
         weight = weight_bp or steps.steps[0].weight_bp
         _check_weight(weight, most=FULL - 1)
         steps = at_weight(steps, weight, auto=steps.auto)

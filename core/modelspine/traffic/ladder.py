@@ -15,7 +15,7 @@ from modelspine.errors import BadInput
 from modelspine.ledger.route import FULL, Guard, Ladder, Step
 from modelspine.text import visible
 
-READY = (
+DEFAULT_STEPS = (
     Step(weight_bp=100, min_seconds=600, min_samples=50),
     Step(weight_bp=1_000, min_seconds=1_800, min_samples=200),
     Step(weight_bp=5_000, min_seconds=3_600, min_samples=500),
@@ -49,10 +49,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     horizon: Annotated[int, msgspec.Meta(ge=10, le=10_000_000)] | None = None
 
 
-def ready(weight_bp: int | None = None) -> Ladder:
+def default_ladder(weight_bp: int | None = None) -> Ladder:
     """The default ladder, or one with a single weight that never advances by itself."""
     if weight_bp is None:
-        return Ladder(steps=READY, at=0, auto=True, guard=Guard())
+        return Ladder(steps=DEFAULT_STEPS, at=0, auto=True, guard=Guard())
     step = Step(weight_bp=weight_bp, min_seconds=0, min_samples=0)
     return Ladder(steps=(step,), at=0, auto=False, guard=Guard())
 

@@ -34,7 +34,7 @@ def parts(report: RouteReport) -> list[Part]:
         Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)),
     ]
     if report.split is not None:
-        found.append(split_told(report.split))
+        found.append(split_text(report.split))
     if report.difference is not None:
         found.append(f"{visible(report.arms[1].name, 20)} − stable, by learner, 95 % always-valid intervals:")
         found += [f"  {name}: {value}" for name, value in difference_pairs(report.difference, report.arms)]
@@ -86,7 +86,7 @@ def _arm(arm: ArmReport) -> tuple[str, ...]:
     )
 
 
-def split_told(split: Split) -> str:
+def split_text(split: Split) -> str:
     """The result of the sample-ratio check as one line of text."""
     if split.bayes_factor is None:
         return f"split: not enough data for the sample-ratio check (n = {sum(split.units):,}, needs {SRM_UNITS})"

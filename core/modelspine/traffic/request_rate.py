@@ -92,7 +92,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
         return self.weight_bp / FULL * per_second * self.window_seconds * FAILS
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The calculation as one line of text."""
         per_second = self.requests_per_second
         rate = "an unknown rate (assumed 1 request/s)" if per_second is None else f"{per_second:.2g} requests/s"
@@ -102,7 +102,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
         return f"{share} of {rate} over {interval} = {answers} before an abort"
 
 
-def worst(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
+def blast_radius(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
     """The blast radius of a canary at a weight, under a guard and at a request rate."""
     return Exposure(weight_bp=weight_bp, window_seconds=guard.window_seconds, requests_per_second=per_second)
 

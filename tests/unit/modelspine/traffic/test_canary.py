@@ -23,7 +23,7 @@ from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
 from modelspine.traffic.ladder import at_weight, ready
 from modelspine.traffic.noninferiority import Judgement, Result
-from modelspine.traffic.request_rate import rate, worst
+from modelspine.traffic.request_rate import blast_radius, rate
 
 Make = Callable[..., Path]
 EVEN = Ladder(
@@ -92,7 +92,7 @@ def test_a_weight_by_hand_is_still_guarded() -> None:
 
 
 def test_worst_exposure() -> None:
-    assert worst(100, Guard(window_seconds=30), 10.0).answers == pytest.approx(0.01 * 10 * 30 * 2)
+    assert blast_radius(100, Guard(window_seconds=30), 10.0).answers == pytest.approx(0.01 * 10 * 30 * 2)
 
 
 # on a real ledger -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from miniobserve.evidence import Pair, Unit
 from modelspine.ledger.route import Arm
 from modelspine.stats import mcnemar
 from modelspine.traffic.report import MOST_BUCKETS, Split, _shadow, _split
-from modelspine.traffic.report_text import split_told as told
+from modelspine.traffic.report_text import split_text as told
 
 
 def test_counts_by_feature() -> None:

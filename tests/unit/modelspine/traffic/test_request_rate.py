@@ -15,10 +15,10 @@ from modelspine.ledger.route import Arm as Place
 from modelspine.ledger.route import Guard, Route, weight_of
 from modelspine.ledger.state import fold
 from modelspine.ledger.store import Draft, Ledger
-from modelspine.traffic.canary import considered
+from modelspine.traffic.canary import consider_or_error
 from modelspine.traffic.epochs import epochs
 from modelspine.traffic.ladder import ready, rungs
-from modelspine.traffic.request_rate import MINUTES, NEWEST, Exposure, known_rate, pace, rate, worst
+from modelspine.traffic.request_rate import MINUTES, NEWEST, Exposure, blast_radius, known_rate, pace, rate
 
 NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 START = int(NOON.timestamp()) * NS
@@ -91,7 +91,7 @@ def steps(traces: TraceReader) -> int:
     now = NOON + timedelta(seconds=600)
     pace(traces, route(), now)
     since = NOON.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    decision, problem = considered(lambda: traces, route(), since, now)
+    decision, problem = consider_or_error(lambda: traces, route(), since, now)
     connection.set_progress_handler(None, 0)
     assert (problem, decision is not None) == (None, True)
     return counted[0]
@@ -163,12 +163,12 @@ def test_the_rate_is_the_busiest_hours_of_the_last_day_there_was(tmp_path: Path)
 
 def test_rungs_and_exposure() -> None:
     assert [rung for _, rung in rungs(ready())] == ["here", "ahead", "ahead", "ahead"]
-    nobody = worst(100, Guard(), None)
+    nobody = blast_radius(100, Guard(), None)
     assert nobody == Exposure(weight_bp=100, window_seconds=30, requests_per_second=None)
-    assert nobody.told == (
+    assert nobody.summary == (
         "1 % of an unknown rate (assumed 1 request/s) over 2 windows of 30 s = less than one answer before an abort"
     )
-    assert worst(5_000, Guard(), None).told.endswith("= 30.0 answers before an abort")
+    assert blast_radius(5_000, Guard(), None).summary.endswith("= 30.0 answers before an abort")
 
     def gone() -> TraceReader:
         raise Unavailable("there is no store", "make one")
