@@ -32,7 +32,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     status: Status
     """verified: signed by a trusted key; recorded: unsigned; mismatch: the signature is not valid now."""
-    told: str
+    summary: str
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,4 +149,4 @@ def _signature(project: Project, promoted: Event) -> Signature:
         except SpineError as error:
             status, text = "mismatch", f"not valid: {error.message}"
     semver = str(promoted.body.get("semver", ""))
-    return Signature(semver=semver, seq=promoted.seq, at=promoted.at, status=status, told=visible(text, 300))
+    return Signature(semver=semver, seq=promoted.seq, at=promoted.at, status=status, summary=visible(text, 300))

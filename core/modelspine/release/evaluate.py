@@ -24,7 +24,7 @@ from modelspine.release.eval_set import checked
 from modelspine.text import short, visible
 from modelspine.workload import workload_errors
 
-Told = Callable[[int, int, int], None]
+Progress = Callable[[int, int, int], None]
 """Called with (run, items done, items in total) during a run."""
 Registered = Literal["same", "differs", "other eval set", "none"]
 
@@ -42,7 +42,7 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """The differences from that report as text."""
 
 
-def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, told: Told) -> Evaluated:
+def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, progress: Progress) -> Evaluated:
     """Evaluate an entry, or the bundle in a folder.
 
     Args:
@@ -50,7 +50,7 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, to
         source: a bundle's folder, or a REF.
         baseline: names the eval set and the never-regress items.
         runs: how many runs to make; all must give the same answers.
-        told: called with the progress.
+        progress: called with the progress.
 
     Raises:
         BundleRefused, UnknownRef, AmbiguousRef: there is no such bundle or entry.
@@ -59,7 +59,7 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, to
     """
     eval_set = checked(baseline.eval_set, project.settings.root)
     with _source(project, source) as (sha, folder, parent, own):
-        reports = [_run_once(project, folder, parent, eval_set, run, told) for run in range(1, runs + 1)]
+        reports = [_run_once(project, folder, parent, eval_set, run, progress) for run in range(1, runs + 1)]
         kept = still_right(project, folder, parent, baseline.never_regress)
     for number, report in enumerate(reports, 1):
         _check_eval_set(report, baseline)
@@ -90,12 +90,12 @@ def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | N
 
 
 def _run_once(
-    project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, told: Told
+    project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, progress: Progress
 ) -> dict[str, Any]:
     workload = project.workload
     with workload_errors(workload.name):
         # The workload loads the model anew for each run, so state left by one run cannot make the next one equal.
-        return dict(workload.evaluate(folder, parent, eval_set, lambda done, total: told(run, done, total)))
+        return dict(workload.evaluate(folder, parent, eval_set, lambda done, total: progress(run, done, total)))
 
 
 def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:

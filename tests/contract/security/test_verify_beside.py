@@ -50,11 +50,11 @@ def add_report(world: World) -> None:
 DAMAGE: dict[str, tuple[str, Spoil, str]] = {
     "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl has MD5"),
     "a page of the trace store": ("traces", spoil_traces, ""),
-    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json beside"),
+    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json in its bundle differs"),
     "a manifest beside weights": (
         "bundles", lambda w: cached(w, "train_manifest.json").write_bytes(b'{"parent_sha": null}'), "train_manifest",
     ),
-    "a report where none was registered": ("bundles", add_report, "eval_report.json beside"),
+    "a report where none was registered": ("bundles", add_report, "eval_report.json in its bundle differs"),
 }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_a_changed_row_is_found_by_a_search(world: World) -> None:
         digest = spine.lineage(world.loud).corpus_dvc_hash or ""
         with pytest.raises(Damaged):
             spine.corpora.search(digest, "row")
-        with pytest.raises(BadInput, match="not a regular expression"):
+        with pytest.raises(BadInput, match="not a valid regular expression"):
             spine.corpora.search(digest, "(")
 
 

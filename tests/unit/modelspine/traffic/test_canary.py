@@ -21,7 +21,7 @@ from modelspine.ledger.route import Guard, Ladder, Route, Step
 from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
-from modelspine.traffic.ladder import at_weight, ready
+from modelspine.traffic.ladder import at_weight, default_ladder
 from modelspine.traffic.noninferiority import Judgement, Result
 from modelspine.traffic.request_rate import blast_radius, rate
 
@@ -47,7 +47,7 @@ def judgement(verdict: Result, samples: int = 1_000) -> Judgement:
 def decided(
     verdict: Result, *history: Result, seconds: float = 1e6, samples: int = 1_000, auto: bool = True
 ) -> Decision:
-    ladder = msgspec.structs.replace(ready(), auto=auto)
+    ladder = msgspec.structs.replace(default_ladder(), auto=auto)
     arms = tuple(Place(name=name, sha=name * 10, semver="", weight_bp=1) for name in ("stable", "canary"))
     route = Route(strategy="canary", epoch=9, salt="9", arms=arms, ladder=ladder)
     return decide(route, judgement(verdict, samples), history, seconds=seconds, window=7)

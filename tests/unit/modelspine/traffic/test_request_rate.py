@@ -17,7 +17,7 @@ from modelspine.ledger.state import fold
 from modelspine.ledger.store import Draft, Ledger
 from modelspine.traffic.canary import consider_or_error
 from modelspine.traffic.epochs import epochs
-from modelspine.traffic.ladder import ready, rungs
+from modelspine.traffic.ladder import default_ladder, rungs
 from modelspine.traffic.request_rate import MINUTES, NEWEST, Exposure, blast_radius, known_rate, pace, rate
 
 NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
@@ -28,7 +28,9 @@ def route(strategy: str = "canary") -> Route:
     arms = tuple(
         Place(name=name, sha=name * 10, semver="", weight_bp=bp) for name, bp in (("stable", 8_000), (strategy, 2_000))
     )
-    return Route(strategy=strategy, epoch=3, salt="3", arms=arms, ladder=ready() if strategy == "canary" else None)
+    return Route(
+        strategy=strategy, epoch=3, salt="3", arms=arms, ladder=default_ladder() if strategy == "canary" else None
+    )
 
 
 def store(path: Path, requests: int, strategy: str = "canary", seconds: float = 600) -> TraceReader:
@@ -162,7 +164,7 @@ def test_the_rate_is_the_busiest_hours_of_the_last_day_there_was(tmp_path: Path)
 
 
 def test_rungs_and_exposure() -> None:
-    assert [rung for _, rung in rungs(ready())] == ["here", "ahead", "ahead", "ahead"]
+    assert [rung for _, rung in rungs(default_ladder())] == ["here", "ahead", "ahead", "ahead"]
     nobody = blast_radius(100, Guard(), None)
     assert nobody == Exposure(weight_bp=100, window_seconds=30, requests_per_second=None)
     assert nobody.summary == (

@@ -13,7 +13,7 @@ from modelspine.errors import BadInput, Conflict, Damaged, Refused
 from modelspine.ledger.route import FULL, Ladder, Route, assign
 from modelspine.ledger.state import fold
 from modelspine.spine import Spine
-from modelspine.traffic.ladder import MOST_STEPS, after, at_weight, read_ladder, ready
+from modelspine.traffic.ladder import MOST_STEPS, after, at_weight, default_ladder, read_ladder
 
 Make = Callable[..., Path]
 WHY = "because"
@@ -330,7 +330,7 @@ def test_a_ladder_in_toml(tmp_path: Path) -> None:
 
 
 def test_the_last_step_is_reached_by_or_beyond() -> None:
-    ladder = Ladder(steps=ready().steps[:2], at=0, auto=True, guard=ready().guard)
+    ladder = Ladder(steps=default_ladder().steps[:2], at=0, auto=True, guard=default_ladder().guard)
     assert [at_weight(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
         0, 0, 0, 1, 1, 1,
     ]  # fmt: skip
