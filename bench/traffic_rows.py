@@ -16,7 +16,7 @@ from rows import Row, median
 from miniobserve.reader import TraceReader
 from modelspine.ledger.route import Arm, Route, assign
 from modelspine.traffic.canary import look
-from modelspine.traffic.ladder import ready
+from modelspine.traffic.ladder import default_ladder
 
 CALLS = 100_000
 COUNT = 200_000
@@ -25,7 +25,7 @@ COUNT = 200_000
 def rows() -> Iterator[Row]:
     """Rows of this group."""
     arms = tuple(Arm(name=n, sha=n * 10, semver="", weight_bp=w) for n, w in (("stable", 9_000), ("canary", 1_000)))
-    route = Route(strategy="canary", epoch=3, salt="3", arms=arms, ladder=ready())
+    route = Route(strategy="canary", epoch=3, salt="3", arms=arms, ladder=default_ladder())
     units = [f"learner-{number}" for number in range(1_000)]
     ours = _each(lambda n: assign(route, units[n % 1_000], sticky=True))
     draw = random.Random(1)

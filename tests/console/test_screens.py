@@ -135,7 +135,7 @@ async def test_incident_from_list_to_evidence_and_into_lineage(console: Any, sha
         assert "false accept" in desk.text()
         assert sum("✔ verified" in line or "✖ missing" in line or "! recorded" in line for line in lines) >= 8
         await desk.press("j", "j", "j")
-        assert "Did that corpus hold" in desk.text()
+        assert "Did that corpus contain" in desk.text()
         await desk.press("enter")
         assert f"lineage of {shas['base'][:12]}" in desk.text()
         assert "none of 1,200 rows matches" in desk.text()

@@ -149,7 +149,7 @@ def test_the_eight_answers(spine: Spine, silent: str) -> None:
         "rows": 52,
     }
     assert got[5].evidence["buckets"] == {"verb/go": {"k": 47, "n": 50}}
-    assert "nothing else was promoted" in got[8].answer
+    assert "no other entry was promoted" in got[8].answer
     assert spine.traces["req-00000001"].model_sha == silent
     assert spine.traces["req-00000001"].traffic_assignment.arm == "stable"
     assert all(finding.command for finding in walk.answers)
@@ -162,7 +162,7 @@ def test_a_better_entry_is_the_way_out(spine: Spine, world: Path, silent: str) -
     last = spine.incident("req-00000002").answers[7]
     assert (last.status, last.evidence["go_to"]) == ("verified", loud)
     assert last.command == "spine route single v0.2.0 --reason req-00000002"
-    assert last.answer.endswith("; worse elsewhere: 60/100 = 60.0 % right, production 95/100 = 95.0 %")
+    assert last.answer.endswith("; less accurate overall: 60/100 = 60.0 % correct, production 95/100 = 95.0 %")
     opinions = {opinion["semver"]: opinion["says"] for opinion in last.evidence["entries"]}
     assert opinions == {"v0.1.0": SAID, "v0.2.0": SAID.upper()}
     rows = spine.corpora.search(spine.lineage(loud).corpus_dvc_hash or "", "WENT")
@@ -181,12 +181,12 @@ def test_who_could_not_be_asked_did_not_answer_wrongly(
     with open_spine(world) as without:
         unasked = without.incident("req-asked-1").answers[7]
     for found, why in (
-        (unkept, "its text was not kept"),
+        (unkept, "the sentence was not kept"),
         (unasked, "v0.5.0 cannot be asked: no workload named 'gone'"),
     ):
         assert (found.status, found.evidence["go_to"]) == ("missing", None)
-        assert found.answer.startswith(f"whether another entry knows better is unknown: {why}")
-        assert found.evidence["suggestion"] == "compare what they scored: `spine list`"
+        assert found.answer.startswith(f"no comparison possible: {why}")
+        assert found.evidence["suggestion"] == "compare evaluation scores: `spine list`"
 
 
 def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:

@@ -92,7 +92,7 @@ def test_the_bad_candidate_passed_the_gate_and_was_held_by_one_event(
     assert gated == ["pass"]
     held = [e for e in events if e["kind"] == "held"]
     assert [e["body"]["sha"] for e in held] == [bad]
-    assert "windows in a row" in held[0]["body"]["reason"]
+    assert "consecutive windows" in held[0]["body"]["reason"]
     aborts = [e for e in events if e["body"].get("verb") == "abort"]
     assert [e["seq"] for e in aborts] == [held[0]["seq"] - 1]
     assert aborts[0]["body"]["arms"][0]["sha"] == good

@@ -193,7 +193,7 @@ def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
         start(sha, reason="it knows went", **more)
         route = registry.route()
         if route is None or route.candidate is None:
-            raise ValueError("nothing is tried out")
+            raise ValueError("no rollout is in progress")
         arms = {
             "stable": Arm(right=0.9, accepted=0.06, dismissed=0.03, seconds=0.004),
             route.candidate.name: Arm(right=0.99, failed=0.02, accepted=0.2, seconds=0.006),

@@ -1,7 +1,7 @@
-"""A change in the ledger held against the rules again, on the state it was made on.
+"""Checking ledger events against the rules again, each on the state in which it was appended.
 
-The registry appends nothing that ``registry.rules`` refuses, so an event they refuse was written past it. It does not
-know signatures, bundles or where events are kept.
+The registry appends nothing that ``registry.rules`` refuses, so an event they refuse was written around it. It does not
+know signatures, bundles or how events are stored.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from modelspine.registry.rules import may_answer, may_lead, may_promote, may_rol
 from modelspine.text import short
 
 MOVES = ("promoted", "routed", "rolled_back")
-"""Kinds of event that move a pointer."""
+"""Kinds of event that change which entry is promoted or routed."""
 
 
 def breaches(state: State, event: Event) -> Iterator[str]:
-    """What the rules say against an event that moved a pointer, on the state before it; nothing where they allow it."""
+    """The reasons why the rules refuse an event in the state before it; none where they allow it."""
     if event.kind == "promoted":
         yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
         return
     route = route_of(event)
+    # Only an event without a verb is a person's choice of one entry; the others belong to a rollout.
     by_hand = route.strategy == "single" and "verb" not in event.body
     may_move = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
     for arm in route.learners:
@@ -35,7 +36,7 @@ def breaches(state: State, event: Event) -> Iterator[str]:
     if route.shadow is not None:
         yield from _refusal(state, route.shadow.sha, lambda sha: may_shadow(state, sha))
     if sum(arm.weight_bp for arm in route.learners) != FULL:
-        yield "the arms do not add up to all of the traffic"
+        yield "the weights of its arms do not add up to 100 %"
 
 
 def _promote(state: State, sha: str, event: Event) -> None:
@@ -50,7 +51,7 @@ def _answers(state: State, semver: str, may_move: Callable[[State, str], str], s
 
 def _refusal(state: State, sha: str, rule: Callable[[str], Any]) -> Iterator[str]:
     if sha not in state.entries:
-        yield f"{short(sha)} was never registered"
+        yield f"{short(sha)} was not registered"
         return
     try:
         rule(sha)

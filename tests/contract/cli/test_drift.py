@@ -162,7 +162,7 @@ def test_the_walk_reads_the_recorded_report(world: World, capsys: Capture) -> No
     assert f"#{seq}" in str(found["answer"])
     file = world.root / "drift_reports" / f"{OLD}.json"
     file.write_text(file.read_text().replace('"act"', '"stable"'))
-    assert "changed since" in str(second("req-old-00003")["answer"])
+    assert "was changed afterwards" in str(second("req-old-00003")["answer"])
     file.unlink()
     assert second("req-old-00003")["status"] == "verified"
     _tamper(world.root / ".spine" / "ledger.db")
@@ -176,7 +176,7 @@ def test_a_report_file_alone_proves_nothing(world: World, capsys: Capture) -> No
     folder.mkdir()
     (folder / f"{OLD}.json").write_text('{"status": "stable", "features": {}}')
     found = run(capsys, "incident", "req-old-00003", "--json").json["answers"][1]
-    assert (found["status"], "no event" in found["answer"]) == ("recorded", True)
+    assert (found["status"], "not recorded in the ledger" in found["answer"]) == ("recorded", True)
 
 
 def test_counting_again_is_quick_and_changed_rows_are_damage(world: World, capsys: Capture) -> None:

@@ -61,7 +61,7 @@ def test_verify_reads_the_exported_days_again(capsys: Capture, old_day: str) -> 
     file.unlink()
     assert exports(run(capsys, "verify", "--json").json) == (
         0,
-        [f"{old_day}: it left the live store, and its file is gone"],
+        [f"{old_day}: it was pruned from the live store, and its file is missing"],
     )
 
 

@@ -48,13 +48,13 @@ def add_report(world: World) -> None:
 
 
 DAMAGE: dict[str, tuple[str, Spoil, str]] = {
-    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl: the rows hash to"),
+    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl has MD5"),
     "a page of the trace store": ("traces", spoil_traces, ""),
-    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json beside"),
+    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json in its"),
     "a manifest beside weights": (
         "bundles", lambda w: cached(w, "train_manifest.json").write_bytes(b'{"parent_sha": null}'), "train_manifest",
     ),
-    "a report where none was registered": ("bundles", add_report, "eval_report.json beside"),
+    "a report where none was registered": ("bundles", add_report, "eval_report.json in its bundle differs"),
 }  # fmt: skip
 
 
@@ -202,13 +202,13 @@ def twice(prod: Prod) -> None:
 FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
     "a pass over failing counts": (passed_anyway, "verdicts", "its own counts give fail"),
     "a pass under no policy": (under_no_policy, "verdicts", "cannot be computed again"),
-    "a verdict used twice": (twice, "verdicts", "had served a promotion before"),
+    "a verdict used twice": (twice, "verdicts", "was used for an earlier promotion"),
     "an expired verdict": (
         lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) - timedelta(days=2))),
         "verdicts", "had expired at",
     ),
     "a verdict that compares with nothing": (
-        lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "than the one that was in production",
+        lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "from the one that was in production",
     ),
     "another key beside it": (lambda p: forge(p, "good", p.signed("good"), key="0" * 16), "verdicts", "another key"),
     "a held entry": (lambda p: forge(p, "held", p.signed("held")), "pointers", "is on hold"),
