@@ -86,7 +86,7 @@ def make(world: World) -> Iterator[Callable[..., Shadow]]:
 def copy(text: str = "hello", arm: Arm = ARM) -> Copy:
     route = Route(strategy="shadow", epoch=4, salt="4", arms=(STABLE, arm))
     ask = Ask(text=text, learner_id="l", request_id="primary-1", span=fresh_span(), started_ns=1, arrived=0.0)
-    return Copy(ask, ask.request_id, assign(route, "l", sticky=True), arm)
+    return Copy(ask, assign(route, "l", sticky=True), arm)
 
 
 def test_it_answers_with_the_shadow_entry_in_another_process(world: World, make: Callable[..., Shadow]) -> None:
@@ -106,10 +106,10 @@ def test_it_answers_with_the_shadow_entry_in_another_process(world: World, make:
 @pytest.mark.parametrize(
     ("mischief", "reason"),
     [
-        ("die", "it is gone"),
-        ("hang", "it did not answer in time"),
-        ("burn", "it did not answer in time"),
-        ("lie", "it sends what is no message"),
+        ("die", "the process has exited"),
+        ("hang", "the process did not answer in time"),
+        ("burn", "the process did not answer in time"),
+        ("lie", "the process sent an invalid message"),
         ("raise", "RuntimeError: told to raise"),
         ("leak", "MemoryError"),
     ],
