@@ -186,4 +186,4 @@ def test_answer_eight_names_where_to_go_with_what_that_says(tmp_path: Path, echo
     assert eighth["status"] == "verified"
     assert eighth["evidence"]["go_to"] == world.loud
     assert world.loud[:12] in eighth["answer"]
-    assert "says “WENT TO SCHOOL”" in eighth["answer"]
+    assert "answers “WENT TO SCHOOL”" in eighth["answer"]
