@@ -334,7 +334,7 @@ async def test_ledger_and_lineage(hostile: Hostile, run_console: Any) -> None:
                 view._found(Outcome(hostile.rows("", "")))
                 drawn(desk)
             view.lost(Outcome(error=s or "x", hint=s))
-            drawn(desk, view.hop_pane.body, view.list._blank)
+            drawn(desk, view.about.body, view.list._blank)
             if n % 10 == 0:
                 await check(desk)
 
@@ -347,8 +347,8 @@ async def test_incident(hostile: Hostile, run_console: Any) -> None:
             view.table.go(n)
             view._walked(Outcome(walk(s)))
             view.answers.move(1)
-            view.walk_pane.turn("error" if n % 3 == 0 else "ready", s, s)
-            drawn(desk, view._about, view.answers, view._evidence, view.trace_pane.body, view.walk_pane._blank)
+            view.about.turn("error" if n % 3 == 0 else "ready", s, s)
+            drawn(desk, view._about, view.answers, view._evidence, view.trace_pane.body, view.about._blank)
             if n % 10 == 0:
                 await check(desk)
 

@@ -21,7 +21,7 @@ from modelspine.traffic.request_rate import known_rate, worst
 from modelspine_console.data.source import Source
 from modelspine_console.keymap import CHANGES
 from modelspine_console.writes.changes import Changes
-from modelspine_console.writes.plan import command_of, problem, reached
+from modelspine_console.writes.plan import affected, command_of, problem
 
 ROLLOUT = ("canary", "shadow", "abort", "advance", "weight")
 
@@ -278,7 +278,7 @@ def test_the_command_does_the_same_once(
     changes = Changes(spine)
     plan = changes.plan(verb, shas["lora"])
     values = {"weight": "25 %", "reason": "say 'yes'; $(reboot)", "name": "v0.3.0"}
-    assert reached(plan, values).share_bp == {"canary": 2500, "weight": 2400, "advance": 900, "abort": 100}.get(verb, 0)
+    assert affected(plan, values).share_bp == {"canary": 2500, "weight": 2400, "advance": 900, "abort": 100}.get(verb, 0)
     done = changes.carry_out(plan, values)
     monkeypatch.setenv("SPINE_ROOT", str(project))
     assert main([*shlex.split(command_of(plan, values))[1:], "--json"]) == 0
