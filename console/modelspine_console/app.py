@@ -113,12 +113,7 @@ class Console(App[int], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """The frame; screens are created when they are first opened."""
-        yield self.header
-        yield self.crumb_line
-        yield self.body
-        yield self.prompt
-        yield self.hint_line
-        yield self.small
+        yield from (self.header, self.crumb_line, self.body, self.prompt, self.hint_line, self.small)
 
     def on_mount(self) -> None:
         """Show the frame, then start reading."""

@@ -27,6 +27,7 @@ from modelspine.ledger.store import Event
 from modelspine.lineage.corpora import Row as CorpusRow
 from modelspine.lineage.corpora import Search
 from modelspine.lineage.walker import Hop, Lineage
+from modelspine.registry.diff import compare
 from modelspine.registry.entries import Detail, Entry
 from modelspine.release.eligibility import Position, Signature
 from modelspine.release.gate_run import Gated
@@ -38,7 +39,7 @@ from modelspine.traffic.ladder import ready
 from modelspine.traffic.report import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
 from modelspine.traffic.request_rate import ArmPace, Pace
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.data.source import Checked, Entries, Pulse, Source
+from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import strip
@@ -206,8 +207,8 @@ class Hostile(Source):
     def pulse(self) -> Pulse:
         return Pulse(seq=1, hash=self.s, env=self.s)
 
-    def entries(self) -> Entries:
-        return Entries(rows=tuple(entry(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
+    def entries(self) -> Any:
+        return tuple(entry(s, n) for n, s in enumerate(self.strings))
 
     def detail(self, sha: str) -> Detail:
         return detail(sha, 1)
@@ -218,8 +219,8 @@ class Hostile(Source):
     def compare(self, sha: str) -> Gated:
         return gated(self.s)
 
-    def events(self) -> Entries:
-        return Entries(rows=tuple(event(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
+    def events(self) -> Any:
+        return tuple(event(s, n) for n, s in enumerate(self.strings))
 
     def check(self) -> Checked:
         return Checked(events=1, evidence=1, head=self.s)
@@ -303,7 +304,7 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
             for _ in range(5):
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
-            view._compared(Outcome((detail(s, 1), detail(hostile.strings[n - 1], 1))))
+            view._compared(Outcome((compare(detail(s, 1), detail(hostile.strings[n - 1], 1)), [s, s])))
             view.set_filter(s)
             drawn(desk)
             view.set_filter("")
@@ -380,15 +381,15 @@ async def test_drift(hostile: Hostile, run_console: Any) -> None:
         view = desk.app.view
         for n in range(len(hostile.strings)):
             view.table.go(n)
-            view.trend = Trend(days=(day(hostile.strings[n], n - n % 7), *view.trend.days[:3]), counted=False)
+            trend = Trend(days=(day(hostile.strings[n], n - n % 7), *view.data.days[:3]), counted=False)
+            view.loaded(Outcome(view.searchable(trend)))
             for _ in range(5):
                 view.turn_tab(1)
                 drawn(desk, view.about.body, view.about._blank, view.beside.body)
             view.set_filter(hostile.strings[n])
             drawn(desk)
             view.set_filter("")
-            view.trend = hostile.drift()
-            view.refilter()
+            view.loaded(Outcome(view.searchable(hostile.drift())))
             desk.app.moved()
             if n % 10 == 0:
                 await check(desk)
@@ -398,7 +399,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
     async with run_console(hostile, size=SIZE, screen="cost") as desk:
         view = desk.app.view
         for n, s in enumerate(hostile.strings):
-            view._loaded(
+            view.loaded(
                 Outcome((Costs(of=s, at=desk.app.clock(), requests=1, entries=(cost(s, n), cost("b", 1))), 0.0))
             )
             for _ in range(2):

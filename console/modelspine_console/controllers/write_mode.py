@@ -111,7 +111,7 @@ class WriteMode:
         if verb == "never_regress":
             walk = view.walked()
             return lambda: changes.plan_never_regress(walk)
-        sha, why = view.goal(verb)
+        sha, why = view.goal()
         if verb == "report":
             return lambda: changes.plan_report(sha)
         return lambda: changes.plan(verb, sha, reason=why)

@@ -53,13 +53,6 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     env: str
 
 
-class Entries(msgspec.Struct, frozen=True, kw_only=True):
-    """All entries, or all events, each with the text that a filter searches."""
-
-    rows: tuple[Any, ...]
-    haystack: tuple[str, ...]
-
-
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """The result of reading and hashing the whole ledger."""
 
@@ -104,10 +97,9 @@ class Source(TrafficSource):
         self._last = Head(head.seq, head.hash)
         return Pulse(seq=head.seq, hash=head.hash, env=self._env)
 
-    def entries(self) -> Entries:
+    def entries(self) -> tuple[Entry, ...]:
         """Every entry, newest first."""
-        rows = tuple(reversed(self._spine.registry.list(at=self.at)))
-        return Entries(rows=rows, haystack=tuple(_entry_text(entry) for entry in rows))
+        return tuple(reversed(self._spine.registry.list(at=self.at)))
 
     def detail(self, sha: str) -> Detail:
         """One entry with its evidence."""
@@ -129,10 +121,9 @@ class Source(TrafficSource):
         """The SHA that a REF names."""
         return self._spine.registry.resolve(ref, at=self.at)
 
-    def events(self) -> Entries:
+    def events(self) -> tuple[Event, ...]:
         """Every event, newest first, with the chain verified."""
-        rows = tuple(reversed(self._spine.registry.events(at=self.at)))
-        return Entries(rows=rows, haystack=tuple(_event_text(event) for event in rows))
+        return tuple(reversed(self._spine.registry.events(at=self.at)))
 
     def check(self) -> Checked:
         """Read the whole ledger from disk again, and hash every event and every piece of evidence.
@@ -234,18 +225,5 @@ class Source(TrafficSource):
             other.close()
         if len(events) < last.seq or events[last.seq - 1].hash != last.hash:
             raise Unavailable(
-                f"the ledger was replaced by another one without event #{last.seq}",
-                "press r to open it anyway",
+                f"the ledger was replaced by another one without event #{last.seq}", "press r to open it anyway"
             )
-
-
-def _entry_text(entry: Entry) -> str:
-    names = " ".join(entry.semvers)
-    arms = " ".join(entry.arms)
-    production = "production" if entry.production else ""
-    return f"{entry.sha} {names} {entry.status} {production} {arms} {entry.variant} {entry.run_id or ''}".lower()
-
-
-def _event_text(event: Event) -> str:
-    values = " ".join(str(value) for value in event.body.values() if isinstance(value, str))
-    return f"#{event.seq} {event.kind} {event.actor} {event.host} {event.at} {values}".lower()

@@ -98,13 +98,7 @@ class TrafficSource:
             except SpineError as error:
                 problem, hint, untraced = error.message, error.hint, isinstance(error, Absent)
         return Traffic(
-            epochs=found,
-            shown=shown,
-            pace=measured,
-            problem=problem,
-            hint=hint,
-            untraced=untraced,
-            denied=refused,
+            epochs=found, shown=shown, pace=measured, problem=problem, hint=hint, untraced=untraced, denied=refused
         )
 
     @contextmanager

@@ -10,16 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from modelspine.ledger.route import FULL
 from modelspine.text import short
 from modelspine.traffic.request_rate import worst
+from modelspine_console.dialogs.dialogs import Dialog
 from modelspine_console.draw.format import ago, pairs, status
-from modelspine_console.draw.sanitize import Line, fill, folded, row, safe, toast
+from modelspine_console.draw.sanitize import Line, folded, row, safe, toast
 from modelspine_console.widgets.document import Doc, Lines
 from modelspine_console.widgets.line_editor import Editor
 from modelspine_console.writes.plan import (
@@ -106,20 +104,24 @@ class Form:
             self.at = missing
 
 
-class Confirm(ModalScreen[None]):
+class Confirm(Dialog[None]):
     """The dialog; it is dismissed on escape, or when the change was carried out."""
 
     DEFAULT_CSS = """
-    Confirm { align: center middle; }
-    Confirm > Vertical { width: 96; max-width: 96%; height: auto; max-height: 96%; padding: 1 2; background: $surface; }
+    Confirm > Vertical { width: 96; max-height: 96%; }
     """
     BINDINGS: ClassVar[list[Any]] = [Binding("y,ctrl+y", "copy")]
 
     def __init__(self, plan: Plan, now: datetime, *, confirmed: Callable[[Mapping[str, str]], str | None]) -> None:
         """``confirmed`` sends what was typed; it returns the reason if that is not possible."""
-        super().__init__()
+        self._doc = Doc()
+        self._foot = Lines()
+        """The line that says what enter does, below the text and visible wherever that scrolls."""
+        self._doing = _TITLES.get(plan.verb, plan.verb).format(name=plan.name)
+        env = safe(plan.env, "bad" if plan.env == "prod" else "warn", limit=40)
+        title = row(safe(self._doing, "accent", limit=60), safe(" in ", "muted"), env)
+        super().__init__(title, "Esc to cancel", self._doc, self._foot)
         self.plan = plan
-        self.title_text = _TITLES.get(plan.verb, plan.verb).format(name=plan.name)
         self.typist: Form | None = Form(plan, changed=self.redraw, done=self._ended)
         self.form = self.typist
         self.stopped = ""
@@ -127,19 +129,9 @@ class Confirm(ModalScreen[None]):
         self._sending = False
         self._now = now
         self._confirmed = confirmed
-        self._doc = Doc()
-        self._foot = Lines(id="dialog-foot")
-
-    def compose(self) -> ComposeResult:
-        """The title, the text, and below it the line that says what enter does, visible wherever the text scrolls."""
-        with Vertical():
-            yield Lines(id="dialog-title", base="bar")
-            yield self._doc
-            yield self._foot
 
     def on_mount(self) -> None:
         """Draw the dialog."""
-        self.query_one(Lines).show(lambda width: [fill(self._title(), safe("Esc to cancel", "faint"), width)])
         self._foot.show(self._foot_lines)
         self._doc.can_focus = False
         self.redraw()
@@ -175,10 +167,6 @@ class Confirm(ModalScreen[None]):
             self.redraw()
 
     # drawing ------------------------------------------------------------------------------------------
-
-    def _title(self) -> Line:
-        env = safe(self.plan.env, "bad" if self.plan.env == "prod" else "warn", limit=40)
-        return row(safe(self.title_text, "accent", limit=60), safe(" in ", "muted"), env)
 
     def draw(self, width: int) -> Sequence[Line]:
         """The facts, the fields, and the equivalent command."""
@@ -238,7 +226,7 @@ class Confirm(ModalScreen[None]):
             return row(safe("✖ ", "bad"), safe(self.stopped, "bad"), safe("   Esc to close", "muted"))
         if incomplete(self.plan, self.form.values) is not None:
             return safe("Fill in the fields without ✔ · Tab: next field · Esc to cancel", "faint")
-        return row(safe("Enter", "warn"), safe(f" to {self.title_text} in {self.plan.env}"))
+        return row(safe("Enter", "warn"), safe(f" to {self._doing} in {self.plan.env}"))
 
     # ending -------------------------------------------------------------------------------------------
 

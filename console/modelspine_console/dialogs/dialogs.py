@@ -35,10 +35,10 @@ class Dialog(ModalScreen[Result]):
     Dialog Doc { height: auto; }
     """
 
-    def __init__(self, title: str, keys: str, *content: Widget) -> None:
+    def __init__(self, title: Line, keys: str, *content: Widget) -> None:
         super().__init__()
         self._head = Lines(base="bar")
-        self._head.show(lambda width: [fill(safe(title, "accent"), safe(keys, "faint"), width)])
+        self._head.show(lambda width: [fill(title, safe(keys, "faint"), width)])
         self._content = content
 
     def compose(self) -> Any:
@@ -66,7 +66,7 @@ class Reader(Dialog[None]):
 
     def __init__(self, title: str, draw: Draw, *, copied: str = "") -> None:
         self._doc = Doc()
-        super().__init__(title, "y to copy   Esc to close" if copied else "Esc to close", self._doc)
+        super().__init__(safe(title, "accent"), "y to copy   Esc to close" if copied else "Esc to close", self._doc)
         self._draw = draw
         self._copied = copied
 
@@ -116,7 +116,7 @@ class Choice(Dialog[int | None]):
             Column("", 20, lambda item: safe(item[1][1], "muted", limit=200), grow=True),
         )
         self._table = Table(columns, lambda item: item[0], head=False)
-        super().__init__(title, "Enter to choose   Esc to close", self._prompt, self._table)
+        super().__init__(safe(title, "accent"), "Enter to choose   Esc to close", self._prompt, self._table)
 
     def on_mount(self) -> None:
         """Show the whole list."""

@@ -116,7 +116,7 @@ class View(Asking):
         """The filter that lists the requests the screen is about; empty if there are none."""
         return f"sha:{self.target()}" if self.target() else ""
 
-    def goal(self, _verb: str) -> tuple[str, str]:
+    def goal(self) -> tuple[str, str]:
         """What a change made here would apply to, and the suggested reason for it."""
         return self.target(), ""
 
@@ -166,13 +166,17 @@ class View(Asking):
     def refilter(self) -> None:
         """Apply the filter to the rows that were read."""
 
-    def show_rows(self, rows: Sequence[Any], haystack: Sequence[str], empty: str) -> None:
-        """Put the rows that pass the filter into the list; ``empty`` is the message if there are no rows at all."""
+    def texts(self, rows: Sequence[Any]) -> list[str]:
+        """The lower-case text of each row that the words of a filter are searched in: the text of all its fields."""
+        return [" ".join(text(item) for text in self.FIELDS.values()).lower() for item in rows]
+
+    def show_rows(self, rows: Sequence[Any], texts: Sequence[str], empty: str) -> None:
+        """Put the rows whose texts pass the filter into the list; ``empty`` is the message if there are no rows."""
         wanted, fields = self.filter, self.FIELDS
 
         def passes(index: int) -> bool:
             item = rows[index]
-            return wanted.matches(haystack[index], lambda name: fields[name](item) if name in fields else None)
+            return wanted.matches(texts[index], lambda name: fields[name](item) if name in fields else None)
 
         self.table.load(rows, passes if wanted.terms else None)
         self._empty = empty

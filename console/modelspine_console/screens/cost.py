@@ -127,16 +127,16 @@ class CostView(Listing):
         if outcome.value is not None:
             made, self._took = outcome.value
             self.table.set_columns(_columns(made.entries))
-            super().loaded(Outcome(made))
+            super().loaded(Outcome(self.searchable(made)))
         elif not outcome.ok:
             self.lost(outcome)
         elif self.display:
             self.reload()
 
-    def rows(self) -> tuple[Sequence[Any], Sequence[str]]:
-        """The entries with their texts."""
-        entries = self.data.entries if self.data is not None else ()
-        return entries, [_haystack(cost) for cost in entries]
+    def rows_of(self, data: Any) -> Sequence[Any]:
+        """The entries, in the order they were registered."""
+        entries: Sequence[Any] = data.entries
+        return entries
 
     def recount(self) -> None:
         """Show how many rows pass the filter, and how old the figures are."""
@@ -243,8 +243,3 @@ def _money(title: str, rank: int, amount: Callable[[Any], float | None], entries
 
 def _unknown() -> Line:
     return safe("unknown", "faint")
-
-
-def _haystack(cost: Any) -> str:
-    words = (cost.sha, cost.semver, cost.variant, cost.standing, cost.currency, cost.readiness)
-    return " ".join(word or "" for word in words).lower()

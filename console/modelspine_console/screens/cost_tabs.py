@@ -154,9 +154,7 @@ def figures(made: Costs, cost: EntryCost, now: datetime, width: int) -> list[Lin
     accuracy = cost.accuracy
     bounds = f"   {percent(accuracy.low)} to {percent(accuracy.high)}" if accuracy is not None else ""
     unready = cost.readiness == "not-deployment-ready"
-    cpqu = (
-        "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
-    )
+    cpqu = "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
     correct = "not ready" if unready else between(cost.cost_per_correct, cost.currency)
     lines = pairs(
         [

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modelspine.drift.days import as_object, days_as_object
 from modelspine.drift.format import figure, percent, source
 from modelspine.drift.report import LEVELS
-from modelspine.text import short
 from modelspine_console.draw import plots
 from modelspine_console.draw.format import DRIFT_WORDS, dash, drift_status, status
 from modelspine_console.draw.sanitize import Line, safe
@@ -87,10 +86,10 @@ class DriftView(Listing):
         plots.load()
         return self.desk.source.drift()
 
-    def rows(self) -> tuple[Sequence[Any], Sequence[str]]:
-        """The days, newest first, with their texts."""
-        rows = self.data.days[::-1]
-        return rows, [_haystack(day) for day in rows]
+    def rows_of(self, data: Any) -> Sequence[Any]:
+        """The days, newest first."""
+        days: Sequence[Any] = data.days[::-1]
+        return days
 
     def recount(self) -> None:
         """Show how many days there are, and whether some may be missing."""
@@ -137,7 +136,7 @@ class DriftView(Listing):
         """The filter for the day's requests."""
         return f"day:{self._day.day}" if self._day is not None else ""
 
-    def goal(self, _verb: str) -> tuple[str, str]:
+    def goal(self) -> tuple[str, str]:
         """The day."""
         return (self._day.day if self._day is not None else ""), ""
 
@@ -214,9 +213,3 @@ def _unreported(day: Day) -> tuple[str, str]:
     return f"{day.day}: no report; {number} requests were answered", (
         f"make one with `spine drift report --day {day.day}`, or with D in write mode (:rw)"
     )
-
-
-def _haystack(day: Any) -> str:
-    report = _report(day)
-    words = (_worst(day)[0], _source(day), report.entry_sha, short(report.entry_sha)) if report else ()
-    return " ".join([day.day, _state(day), DRIFT_WORDS.get(_state(day), ""), *words]).lower()

@@ -220,7 +220,7 @@ class IncidentView(View):
             return None if self.target() else "no entry answered this request"
         return texts.refusal(action, self.walked()) if action in ("rollback", "route", "never_regress") else None
 
-    def goal(self, _verb: str) -> tuple[str, str]:
+    def goal(self) -> tuple[str, str]:
         """The entry that answer 8 names, with the request as the reason."""
         return texts.fix(self.walked())[1], self.request
 

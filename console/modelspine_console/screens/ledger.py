@@ -5,7 +5,6 @@ It draws what the source returns, and can have the whole ledger read and hashed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelspine.signs import SIGNS
@@ -52,8 +51,10 @@ class LedgerView(Listing):
         "actor": lambda e: e.actor,
         "host": lambda e: e.host,
         "sha": _sha,
-        "seq": lambda e: str(e.seq),
+        "seq": lambda e: f"#{e.seq}",
         "semver": lambda e: str(e.body.get("semver", "")),
+        "at": lambda e: e.at,
+        "text": lambda e: " ".join(value for value in e.body.values() if isinstance(value, str)),
     }
 
     def __init__(self) -> None:
@@ -71,10 +72,6 @@ class LedgerView(Listing):
     def read(self) -> Any:
         """Every event."""
         return self.desk.source.events()
-
-    def rows(self) -> tuple[Sequence[Any], Sequence[str]]:
-        """The events with their texts."""
-        return self.data.rows, self.data.haystack
 
     def draw_tab(self) -> None:
         """Draw the event's body, or its place in the chain."""
@@ -100,7 +97,7 @@ class LedgerView(Listing):
             failure = row(safe(" "), status("mismatch"), safe(f"  {self.checked.error}"))
             return [*lines, failure, safe(f"   {self.checked.hint}", "muted")]
         events, evidence = counted(found.events, "event"), counted(found.evidence, "piece")
-        result = row(safe(" "), status("verified"), safe(f"  {events} and {evidence} of evidence hashed again"))
+        result = row(safe(" "), status("verified"), safe(f"  {events}, {evidence} of evidence hashed again"))
         return [*lines, result, *pairs([("head", safe(found.head))])]
 
     def verify(self) -> None:

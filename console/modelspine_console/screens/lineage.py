@@ -39,7 +39,11 @@ class LineageView(View):
     """Hops, as a tree."""
 
     NAME = "lineage"
-    FIELDS: ClassVar[Fields] = {"kind": lambda node: node.hop.kind, "status": lambda node: node.hop.status}
+    FIELDS: ClassVar[Fields] = {
+        "kind": lambda node: node.hop.kind,
+        "label": lambda node: node.hop.label,
+        "status": lambda node: node.hop.status,
+    }
 
     def __init__(self) -> None:
         columns = (
@@ -113,8 +117,7 @@ class LineageView(View):
         if self.lineage is None:
             return
         nodes = _nodes(self.lineage.root, (), self.opened, everything=bool(self.filter.terms))
-        haystack = [f"{node.hop.kind} {node.hop.label} {node.hop.status}".lower() for node in nodes]
-        self.show_rows(nodes, haystack, "nothing to walk")
+        self.show_rows(nodes, self.texts(nodes), "nothing to walk")
 
     def unfold(self, *, open_: bool) -> None:
         """Open the branch; or close it, or go to its parent if it is closed already."""

@@ -21,6 +21,7 @@ class Listing(View):
     """The hint if a row that was named is not there."""
     data: Any = None
     """What was read last."""
+    _texts: Sequence[str] = ()
     _sought = ""
     """A name to go to as soon as the list has been read."""
 
@@ -30,9 +31,10 @@ class Listing(View):
         """Read the list; called in a background thread."""
         raise NotImplementedError
 
-    def rows(self) -> tuple[Sequence[Any], Sequence[str]]:
-        """The rows of what was read, and the lower-case text of each that the filter searches."""
-        raise NotImplementedError
+    def rows_of(self, data: Any) -> Sequence[Any]:
+        """The rows of what was read; by default, it is the rows."""
+        rows: Sequence[Any] = data
+        return rows
 
     def key_of(self, name: str) -> Hashable:
         """The table's key of the row that a name means."""
@@ -46,14 +48,18 @@ class Listing(View):
 
     def reload(self) -> None:
         """Read the list again."""
-        self.ask("list", self.read, self.loaded, about=(self.desk.source.at,))
+        self.ask("list", lambda: self.searchable(self.read()), self.loaded, about=(self.desk.source.at,))
+
+    def searchable(self, data: Any) -> tuple[Any, list[str]]:
+        """What was read, with the texts of its rows; made in the background, because a list can be very long."""
+        return data, self.texts(self.rows_of(data))
 
     def loaded(self, outcome: Outcome[Any]) -> None:
         """Show what was read."""
         if outcome.value is None:
             self.lost(outcome)
             return
-        self.data = outcome.value
+        self.data, self._texts = outcome.value
         self.refilter()
         if self._sought:
             self.go(self._sought)
@@ -62,7 +68,7 @@ class Listing(View):
     def refilter(self) -> None:
         """Apply the filter."""
         if self.data is not None:
-            self.show_rows(*self.rows(), self.EMPTY)
+            self.show_rows(self.rows_of(self.data), self._texts, self.EMPTY)
             if not self.table.order:
                 self.select()
 

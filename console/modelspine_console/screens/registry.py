@@ -71,10 +71,6 @@ class RegistryView(Listing):
         """Every entry."""
         return self.desk.source.entries()
 
-    def rows(self) -> tuple[Sequence[Any], Sequence[str]]:
-        """The entries with their texts."""
-        return self.data.rows, self.data.haystack
-
     def select(self) -> None:
         """Read the entry under the cursor."""
         entry = self.table.current
@@ -196,7 +192,7 @@ class RegistryView(Listing):
 
     def key_of(self, name: str) -> str:
         """The SHA of the entry that a semver, the start of a SHA or ``production`` means."""
-        entries: Sequence[Entry] = self.data.rows
+        entries: Sequence[Entry] = self.data
         if name == "production":
             return next((e.sha for e in entries if e.production), "")
         return next((e.sha for e in entries if name in e.semvers or e.sha.startswith(name)), name)

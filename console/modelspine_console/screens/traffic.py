@@ -174,7 +174,7 @@ class TrafficView(View):
             decided = read.decision if read is not None else None
             self.traffic = msgspec.structs.replace(self.traffic, decision=decided)
             rows = texts.arm_rows(self.traffic, self.report)
-            self.show_rows(rows, [texts.haystack(item) for item in rows], _EMPTY)
+            self.show_rows(rows, self.texts(rows), _EMPTY)
 
     def recount(self) -> None:
         """Show the state of the route above the list."""

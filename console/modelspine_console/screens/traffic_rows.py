@@ -63,11 +63,6 @@ FIELDS: Fields = {
 }
 
 
-def haystack(item: ArmRow) -> str:
-    """The text that the filter searches."""
-    return f"{item.arm.name} {item.arm.semver} {item.arm.sha}".lower()
-
-
 def arm_columns() -> tuple[Column, ...]:
     """The columns of an arm: its share, its request rate, its latency and its quality."""
     return (

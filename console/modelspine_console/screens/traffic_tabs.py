@@ -136,7 +136,7 @@ def _pace(item: ArmRow, traffic: Traffic) -> Facts:
     if item.pace is None or traffic.pace is None:
         return []
     found, until = item.pace, traffic.pace.until
-    quiet = safe(f"   no requests since before {until[:19]}Z", "warn") if traffic.pace.quiet else safe("")
+    quiet = safe(f"   last request before {until[:19]}Z", "warn") if traffic.pace.quiet else safe("")
     bars = safe(spark(found.minutes, len(found.minutes)), "accent")
     return [
         ("req/s", row(safe(f"{found.per_second:.2f}"), quiet)),

@@ -34,12 +34,7 @@ class Pane(Vertical):
     """
 
     def __init__(
-        self,
-        title: str,
-        body: Table | Doc,
-        *others: Table,
-        above: Lines | None = None,
-        below: Doc | None = None,
+        self, title: str, body: Table | Doc, *others: Table, above: Lines | None = None, below: Doc | None = None
     ) -> None:
         """``others`` are the bodies of other tabs; ``put`` shows one of them instead of ``body``."""
         super().__init__()

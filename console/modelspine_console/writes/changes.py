@@ -54,16 +54,11 @@ class Changes:
         known = state.entries[under_way(state)[1].sha if whole else sha]
         if verb in rollouts.VERBS:
             return self._plan_rollout(verb, state, known, reason)
-        env = prod_or(state, self._spine.settings.env)
-        name = known.semvers[-1] if known.semvers else short(sha)
+        env, name = prod_or(state, self._spine.settings.env), _name(known)
         before, after = _BEFORE_AFTER[verb](state, sha, name)
         return Plan(
-            verb=verb,
-            sha=sha,
-            name=name,
-            env=env,
-            seq=state.seq,
-            key=f"console-{uuid.uuid4().hex[:16]}",
+            **self._basis(verb, sha, name, state),
+            key=_new_key(),
             names=() if verb == "release" else (*known.semvers, short(sha)),
             before=before,
             after=after,
@@ -76,15 +71,10 @@ class Changes:
 
     def _plan_rollout(self, verb: str, state: State, known: Known, reason: str) -> Plan:
         """The plan of a verb that starts or changes a rollout."""
-        name = known.semvers[-1] if known.semvers else short(known.sha)
-        per_second = known_rate(lambda: self._spine.traces)
+        name, per_second = _name(known), known_rate(lambda: self._spine.traces)
         return Plan(
-            verb=verb,
-            sha=known.sha,
-            name=name,
-            env=prod_or(state, self._spine.settings.env),
-            seq=state.seq,
-            key=f"console-{uuid.uuid4().hex[:16]}",
+            **self._basis(verb, known.sha, name, state),
+            key=_new_key(),
             names=(*known.semvers, short(known.sha)) if verb in rollouts.NAMED else (),
             before=_route(state),
             after=rollouts.after(verb, state, name),
@@ -111,13 +101,8 @@ class Changes:
         items = read_baseline(raw).never_regress
         if any(known == item for known in items):
             raise Refused("the baseline already contains this sentence", "nothing was changed")
-        state = self._spine.registry.state()
         return Plan(
-            verb="never_regress",
-            sha=walk.trace.entry_sha,
-            name=walk.request_id,
-            env=prod_or(state, self._spine.settings.env),
-            seq=state.seq,
+            **self._basis("never_regress", walk.trace.entry_sha, walk.request_id, self._spine.registry.state()),
             key=hashlib.sha256(raw).hexdigest(),
             before=f"{file.name}: {len(items)} never-regress items",
             after=f"{file.name}: {len(items) + 1}, with “{item.text}” → “{item.correct_form}”; not committed",
@@ -141,16 +126,17 @@ class Changes:
         if before is not None and before.report == report:
             raise Refused(f"the newest report of {day} is identical", "nothing was changed")
         return Plan(
-            verb="report",
-            sha=report.entry_sha,
-            name=day,
-            env=prod_or(state, self._spine.settings.env),
-            seq=state.seq,
+            **self._basis("report", report.entry_sha, day, state),
             key="",
             before=f"#{before.event.seq}: {told(before.report)}" if before is not None else "no report",
             after=told(report),
             item=report,
         )
+
+    def _basis(self, verb: str, sha: str, name: str, state: State) -> dict[str, Any]:
+        """What every plan names: its object, and the state of the ledger it is based on."""
+        env = prod_or(state, self._spine.settings.env)
+        return {"verb": verb, "sha": sha, "name": name, "env": env, "seq": state.seq}
 
     def _touches(self, verb: str, state: State, sha: str) -> Touched:
         """The arms whose users a change affects, with their share and their requests of the last hour."""
@@ -205,6 +191,14 @@ class Changes:
             return f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {rollouts.shares(event.body['arms'])}{repeated}"
         name = str(event.body.get("semver") or plan.name)
         return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{repeated}"
+
+
+def _name(known: Known) -> str:
+    return known.semvers[-1] if known.semvers else short(known.sha)
+
+
+def _new_key() -> str:
+    return f"console-{uuid.uuid4().hex[:16]}"
 
 
 def _report(spine: Spine, plan: Plan) -> str:
