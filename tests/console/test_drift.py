@@ -237,7 +237,7 @@ async def test_a_report_is_made_through_the_dialog_and_is_the_one_it_showed(days
     async with days(screen="drift", changes=changes, write=True) as desk:
         await desk.press("D")
         text = desk.text()
-        for said in (f"record the drift report of {NEWEST} in dev", f"day         {NEWEST}", "no report", "act, n 400"):
+        for said in (f"record the drift report of {NEWEST} in dev", f"day       {NEWEST}", "no report", "act, n 400"):
             assert said in text
         assert f"spine drift report --day {NEWEST}" in text
         assert NEWEST not in known(fortnight)

@@ -38,7 +38,7 @@ from modelspine.traffic.epochs import Epoch
 from modelspine.traffic.ladder import ready
 from modelspine.traffic.report import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
 from modelspine.traffic.request_rate import ArmPace, Pace
-from modelspine_console.data.jobs import Outcome
+from modelspine_console.data.jobs import Outcome, attempt
 from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
@@ -304,7 +304,8 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
             for _ in range(5):
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
-            view._compared(Outcome((compare(detail(s, 1), detail(hostile.strings[n - 1], 1)), [s, s])))
+            both = detail(s, 1), detail(hostile.strings[n - 1], 1)
+            view._compared(attempt(lambda both=both, s=s: (compare(*both), [s, s])))
             view.set_filter(s)
             drawn(desk)
             view.set_filter("")
@@ -410,7 +411,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
             view.set_filter("")
             if n % 10 == 0:
                 await check(desk)
-        view._loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
+        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
         for n in range(0, len(hostile.strings), 10):
             view.table.go(n)
             await check(desk)

@@ -53,7 +53,7 @@ async def test_the_arms_are_those_of_the_headless_report(console: Any, canary: N
     report, shown = told("route", "report"), told("route", "show")
     units = sum(arm["units"] for arm in report["arms"])
     async with console(screen="traffic", size=SIZE, clock=lambda: LATER) as desk:
-        heads = "arm model target % actual % 30 min req/s p50 ms p95 ms p99 ms errors graded correct % accepted %"
+        heads = "arm model target actual % 30 min req/s p50 ms p95 ms p99 ms errors graded correct % accepted %"
         assert " ".join(desk.lines()[3].split()) == heads
         for arm in report["arms"]:
             line = row_of(desk, arm["name"])
@@ -175,7 +175,7 @@ async def test_an_epoch_opens_its_own_report(console: Any, canary: None, told: A
         assert "nowhere is no epoch number" in desk.app.freshness.last_error.error
         desk.app.navigation.jump("traffic 999")
         await desk.settle()
-        assert "there is no epoch #999 here" in desk.app.freshness.last_error.error
+        assert "no epoch #999 here" in desk.app.freshness.last_error.error
         assert "step 1 of 3" in desk.lines()[2]
 
 

@@ -350,7 +350,7 @@ async def test_never_regress_patches_the_baseline_and_commits_nothing(
         await desk.press("escape", "R", "enter")
         assert "added to the baseline (2 items)" in toasts(desk)
         await desk.press("R")
-        assert "holds this sentence already" in toasts(desk)
+        assert "already contains this sentence" in toasts(desk)
     items = json.loads(file.read_bytes())["never_regress"]
     assert items[1] == {
         "id": BAD, "text": "Yesterday he goed to school.", "correct_form": "Yesterday he went to school.",
@@ -394,7 +394,7 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(
     with Spine(settings, readonly=True) as spine:
         async with run_console(Source(spine), changes=Changes(spine), write=True, interval=3600) as desk:
             await desk.press("P")
-            assert "promote in prod" in desk.text()
+            assert f"promote {sha[:12]} in prod" in desk.text()
             assert "signed verdict" in desk.text()
             before = seq(settings.root)
             await fill(desk, reason="first", verdict="", name=sha[:12])

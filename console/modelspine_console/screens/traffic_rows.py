@@ -68,7 +68,7 @@ def arm_columns() -> tuple[Column, ...]:
     return (
         Column("arm", 10, lambda r: status(r.role, shown=r.arm.name)),
         Column("model", 19, model),
-        Column("target %", 8, target_share, right=True),
+        Column("target", 6, target_share, right=True),
         Column("actual %", 17, actual_share, right=True),
         Column("30 min", _SPARK, _spark, rank=5),
         Column("req/s", 6, lambda r: dash(f"{r.pace.per_second:.2f}" if r.pace else None), right=True, rank=3),
