@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from modelspine.errors import SpineError, Unavailable
 
 T = TypeVar("T")
@@ -22,17 +24,14 @@ class Absent(Unavailable):
     """The data to read does not exist, or not yet; nothing has failed."""
 
 
-class Outcome(Generic[T]):
+class Outcome(msgspec.Struct, Generic[T], frozen=True, eq=False):
     """The result of a fetch: a value, or an error with a hint."""
 
-    __slots__ = ("absent", "error", "hint", "value")
-
-    def __init__(self, value: T | None = None, error: str = "", hint: str = "", *, absent: bool = False) -> None:
-        self.value = value
-        self.error = error
-        self.hint = hint
-        self.absent = absent
-        """True if the error only means that there is no data yet."""
+    value: T | None = None
+    error: str = ""
+    hint: str = ""
+    absent: bool = False
+    """True if the error only means that there is no data yet."""
 
     @property
     def ok(self) -> bool:

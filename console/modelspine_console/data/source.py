@@ -117,10 +117,6 @@ class Source(TrafficSource):
 
         return compare_entry(self._spine, sha, baseline=self._spine.settings.eval_baseline)
 
-    def resolve(self, ref: str) -> str:
-        """The SHA that a REF names."""
-        return self._spine.registry.resolve(ref, at=self.at)
-
     def events(self) -> tuple[Event, ...]:
         """Every event, newest first, with the chain verified."""
         return tuple(reversed(self._spine.registry.events(at=self.at)))
@@ -141,7 +137,7 @@ class Source(TrafficSource):
 
     def lineage(self, ref: str, *, verify: bool) -> Lineage:
         """The walk up from an entry."""
-        return self._spine.lineage(self.resolve(ref), verify=verify)
+        return self._spine.lineage(self._spine.registry.resolve(ref, at=self.at), verify=verify)
 
     def rows(self, dvc_hash: str, pattern: str) -> Search:
         """Corpus rows that match a pattern."""

@@ -14,12 +14,11 @@ from textual.containers import Horizontal
 
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins
-from modelspine_console.draw.sanitize import Line
 from modelspine_console.screens import traffic_rows as texts
 from modelspine_console.screens import traffic_tabs as tabs
 from modelspine_console.screens.base import THREE, View
 from modelspine_console.screens.request_tail import Tail
-from modelspine_console.widgets.document import Doc
+from modelspine_console.widgets.document import Doc, Draw
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
@@ -196,34 +195,34 @@ class TrafficView(View):
         if self.traffic is None or shown is None:
             self.about.turn("empty", *_EMPTY.split("\n", 1))
             return
-        tables = {"epochs": self.epochs, "requests": self.tail.inside}
-        self.about.put(tables.get(tab, self.about.bodies[0]))
+        self.about.put({"epochs": self.epochs, "requests": self.tail.inside}.get(tab, self.about.bodies[0]))
+        draw = self._drawing(tab, self.traffic)
         if tab == "requests":
             self.tail.turn(self.about, self._explain)
-            self._ask_requests() if top else None
-        elif tab in ("epochs", "ladder", "arm") or self._current is not None:
+            if top:
+                self._ask_requests()
+        elif tab == "epochs":
             self.about.turn("ready")
-            self._draw(tab, self.traffic, top=top)
+        elif draw is not None:
+            self.about.show(draw, top=top)
         elif self.traffic.problem or self._failure is not None:
             self._explain(self.about, self._failure or Outcome())
         else:
             self.about.turn("loading", "reading the report of the epoch …")
 
-    def _draw(self, tab: str, traffic: Traffic, *, top: bool) -> None:
-        report, now = self.report, self.now()
-        lines: list[Line] = []
-        if tab == "comparison" and report is not None:
-            lines = tabs.comparison(report, traffic)
-        elif tab == "shadow" and report is not None and report.shadow is not None:
-            pairs = report.shadow
-            self.about.show(lambda width: tabs.shadow(pairs, width), top=top)
-            return
-        elif tab == "ladder":
-            lines = tabs.ladder(traffic)
-        elif tab == "arm" and self.table.current is not None:
-            lines = tabs.arm(self.table.current, traffic, now)
-        if tab != "epochs":
-            self.about.show(lambda _width: lines, top=top)
+    def _drawing(self, tab: str, traffic: Traffic) -> Draw | None:
+        """What draws a tab with a document; None while the report it needs is missing."""
+        report, item, now = self.report, self.table.current, self.now()
+        if tab == "ladder":
+            return lambda _width: tabs.ladder(traffic)
+        if tab == "arm":
+            return lambda _width: tabs.arm(item, traffic, now) if item is not None else []
+        if report is None:
+            return None
+        shadow = report.shadow
+        if tab == "shadow" and shadow is not None:
+            return lambda width: tabs.shadow(shadow, width)
+        return lambda _width: tabs.comparison(report, traffic)
 
     # moving -------------------------------------------------------------------------------------------
 
