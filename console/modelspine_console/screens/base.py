@@ -56,10 +56,8 @@ class View(Asking):
         self.about = details[0]
         """The detail pane."""
         self.about.tabs = self.TABS
-        self.filter_text = ""
-        self.filter = filters.Filter()
-        self.zoomed = False
-        self.active = 0
+        self.filter_text, self.filter = "", filters.Filter()
+        self.zoomed, self.active = False, 0
         self.room = TWO
         self._empty = ""
 
