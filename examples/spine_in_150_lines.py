@@ -93,14 +93,14 @@ def fold(events: list[dict[str, Any]]) -> dict[str, Any]:
 def blocked_buckets(report: dict[str, Any], baseline: dict[str, Any]) -> list[str]:
     """(d) The buckets in which a candidate lost more than the tolerance (2 percentage points) against a baseline.
 
-    The rule is k_base/n_base - k_cand/n_cand > tolerance/100, multiplied out: in floating point, a loss of exactly
-    2 points often compares as more than 2. ValueError where the two were not measured on the same items.
+    The rule is k_base/n_base - k_cand/n_cand > tolerance/100 in integers (n is equal and cancels): in floating
+    point, a loss of exactly 2 points often exceeds 2. ValueError where the two were not measured on the same items.
     """
     sizes, other = ({name: count["n"] for name, count in each["buckets"].items()} for each in (report, baseline))
-    if sizes != other or any(report[part] != baseline[part] for part in ("eval_set", "decoding")):
+    moved = any(report["eval_set"][part] != baseline["eval_set"][part] for part in ("sha256", "dvc_hash", "n"))
+    if moved or sizes != other or report["decoding"] != baseline["decoding"]:
         raise ValueError("the report and the baseline differ in eval set, decoding or buckets")
     lost = {name: base["k"] - report["buckets"][name]["k"] for name, base in baseline["buckets"].items()}
-    # n is the same on both sides (checked above), so one of the two factors n of the rule cancels.
     return sorted(name for name, k in lost.items() if 100 * k > baseline.get("tolerance_pp", 2) * sizes[name])
 
 
