@@ -19,7 +19,6 @@ from modelspine_console.draw.charts import spark
 from modelspine_console.draw.format import age, ago, count, milliseconds, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, row, safe
-from modelspine_console.draw.theme import Role
 from modelspine_console.screens.traffic_rows import ArmRow, actual_share, advice, model, target_share
 from modelspine_console.widgets.table import Column
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 Facts = list[tuple[str, Line]]
 _MAX_EPOCHS = 6
 """Epochs of the current rollout that the ladder tab lists."""
-_RUNG_ROLES: dict[str, Role] = {"done": "good", "here": "accent", "ahead": "faint"}
 
 
 def tabs(route: Route) -> tuple[str, ...]:
