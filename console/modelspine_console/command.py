@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def command(subparsers: Any) -> None:
     """Add the command to the parsers of ``spine``."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "console", help="the terminal console", description="Open the terminal console on this project."
-    )
+    parser: argparse.ArgumentParser = subparsers.add_parser("console", help="open the terminal console on this project")
     parser.add_argument("--incident", metavar="ID", help="open on the walk of this request")
     parser.add_argument(
         "--screen", choices=[name for _, name, _ in SCREENS], default="registry", help="the screen to open on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,12 @@ MODEL = "grammar-tutor"
 
 
 def test_it_shows_what_is_promoted_and_routed(
-    project: Path, make_bundle: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    project: Path, make_bundle: Make, mlflow_database: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """A promotion mirrors itself, in its own process; the moves after it are mirrored here, to load MLflow once."""
     monkeypatch.chdir(project)
+    shutil.copy(mlflow_database, project / ".spine" / "mlflow.db")
     with open_spine(project) as spine:
         run_id = spine.artifacts.put(make_bundle(1), experiment="e", name="n", tags={})
         one = spine.registry.register_pending(run_id).sha

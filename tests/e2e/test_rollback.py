@@ -59,11 +59,12 @@ class Load:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> tuple[Path, str, str, str]:
+def project(tmp_path: Path, mlflow_database: Path) -> tuple[Path, str, str, str]:
     """A DVC repository with v0.1.0 and, from an MLflow run, v0.2.0, which is stable after it."""
     root = make_project(tmp_path / "project")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         subprocess.run(words, cwd=root, check=True, capture_output=True)
+    shutil.copy(mlflow_database, root / ".spine" / "mlflow.db")
     with open_project(root) as spine:
         one, folder = add_entry(spine, 1), root / "bundle-2"
         two = add_entry(spine, 2, promoted=False)

@@ -30,7 +30,7 @@ SAID = "went to school"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Path:
     """Two corpora under DVC, a bundle trained on the first logged into an MLflow run, promoted as v0.1.0."""
     root = tmp_path_factory.mktemp("world")
     environment = {
@@ -54,6 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sh("git", "commit", "-qm", "corpora")
     (root / "spine.toml").write_text('workload = "echo"\n')
     create_ledger(load(root, environ={}), "dev")
+    shutil.copy(mlflow_database, root / ".spine" / "mlflow.db")
     return root
 
 

@@ -20,7 +20,7 @@ STATUS = re.compile(r"\b(?:always|cancelled|failure)\s*\(")
 SWALLOWED = re.compile(r"\|\||\bset \+e\b|; *(?:true|:)|\bexit 0\b")
 ORDER = (
     "evaluate --fetch",
-    "candidate --fetch",
+    "gate --candidate",
     "evaluate SUBJECT",
     "gate REPORT",
     "register",
@@ -62,8 +62,9 @@ def _verb(step: Step) -> str:
     if verb == "evaluate":
         return "evaluate --fetch" if "--fetch" in words else "evaluate SUBJECT"
     if verb == "gate":
-        return "gate --sign" if "--sign" in words else "gate REPORT"
-    return "candidate --fetch" if verb == "candidate" and "--fetch" in words else verb
+        # A line that signs is one that signs, whatever else it says: the rules for the key are the strictest.
+        return "gate --sign" if "--sign" in words else "gate --candidate" if "--candidate" in words else "gate REPORT"
+    return verb
 
 
 def _whole(workflow: dict[Any, Any]) -> Iterator[str]:
@@ -202,7 +203,8 @@ def _in_order(job: Job, order: tuple[str, ...]) -> Iterator[str]:
     report = _after(lines.get("evaluate SUBJECT", ""), "--out")
     subject = _after(lines.get("evaluate SUBJECT", ""), "evaluate")
     pairs = [
-        (_after(lines.get("candidate --fetch", ""), "--fetch"), subject),
+        (_after(lines.get("gate --candidate", ""), "--candidate"), "candidate.toml"),  # the file that has owners
+        (_after(lines.get("gate --candidate", ""), "--fetch"), subject),
         (_after(lines.get("gate REPORT", ""), "gate"), report),
     ]
     if "gate --sign" in order:

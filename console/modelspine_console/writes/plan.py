@@ -29,7 +29,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     hint: str = ""
     flag: str | None = None
-    """What stands before it in the command; its id where that is None, nothing where it is empty."""
+    """The option of the command that takes it; None means `--ID`."""
     least: int = 0
     most: int = FULL
     """Of a weight: what it may be, basis points."""
@@ -177,7 +177,7 @@ def command_of(plan: Plan, values: Mapping[str, str]) -> str:
             continue
         if ask.id == "weight" and problem(plan, "weight", text) is None:
             text = str(weight_of(text))
-        words += [text] if ask.flag == "" else [ask.flag or f"--{ask.id}", text]
+        words += [ask.flag or f"--{ask.id}", text]
     words += ["--expect", str(plan.seq), "--key", plan.key]
     return shlex.join(["spine", *words])
 
@@ -190,7 +190,7 @@ _WORDS = {
     "tombstone": ("tombstone",),
     "canary": ("route", "canary"),
     "shadow": ("route", "shadow"),
-    "weight": ("route", "weight"),
+    "weight": ("route", "advance"),
     "advance": ("route", "advance"),
     "abort": ("route", "abort"),
 }

@@ -63,7 +63,7 @@ def asks(verb: str, state: State) -> tuple[Ask, ...]:
         return (Ask(id="weight", label="share", hint="empty: all", flag="--share", least=1, optional=True),)
     if verb == "weight":
         most = FULL if _candidate(state).name == SHADOW else FULL - 1
-        return (Ask(id="weight", label="weight", hint=_HINT, flag="", most=most),)
+        return (Ask(id="weight", label="weight", hint=_HINT, most=most),)
     return ()
 
 

@@ -23,19 +23,20 @@ from modelspine.text import size, visible
 def command(verbs: Verbs) -> None:
     """Add ``backup`` and ``restore``."""
     keep = verbs.add(
-        "backup", "write ledger, traces, cache, MLflow store and drift reports into one file, while it serves", run,
+        "backup", "back up all stores into one file while the service runs", run,
+        details="The stores are ledger, traces, cache, MLflow store and drift reports.",
         example="spine backup spine-2026-11-22.tar.gz",
     )  # fmt: skip
-    keep.add_argument("file", metavar="F", type=Path, help="a tar archive, compressed where the name ends in .gz")
+    keep.add_argument("file", metavar="F", type=Path, help="a tar archive; a name that ends in .gz compresses it")
     keep.add_argument(
         "--without", action="append", default=[], choices=OPTIONAL, metavar="PART",
-        help=f"leave a part out that is kept elsewhere: {', '.join(OPTIONAL)}; repeat for more",
+        help=f"leave out a part that is stored elsewhere: {', '.join(OPTIONAL)}; may be repeated",
     )  # fmt: skip
     back = verbs.add(
-        "restore", "put a backup back into an empty place, then verify it", run_restore,
+        "restore", "restore a backup into an empty project and verify it", run_restore,
         example="spine restore spine-2026-11-22.tar.gz --into /srv/spine",
     )  # fmt: skip
-    back.add_argument("file", metavar="F", type=Path, help="what `spine backup` wrote")
+    back.add_argument("file", metavar="F", type=Path, help="a file that `spine backup` wrote")
     back.add_argument(
         "--into", metavar="DIR", type=Path, help="an empty folder that becomes the project (default: this project)"
     )

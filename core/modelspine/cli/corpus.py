@@ -22,14 +22,15 @@ _AROUND = 88
 
 def command(verbs: Verbs) -> None:
     """Add ``corpus`` with its verb."""
-    nested = verbs.add("corpus", "look into the corpora an entry was trained on").add_verbs()
+    nested = verbs.add("corpus", "search the corpora that an entry was trained on").add_verbs()
     grep = nested.add(
-        "grep", "show the rows that match a Python regular expression; none is no error", run,
+        "grep", "show the rows that match a Python regular expression", run,
+        details="No match is not an error.",
         example="spine corpus grep production went",
     )  # fmt: skip
     grep.add_argument("ref", metavar="REF", help="an entry, a DVC hash, or the path of a tracked corpus")
     grep.add_argument("pattern", metavar="PATTERN")
-    grep.add_argument("--limit", type=count, default=20, metavar="N", help="most rows shown a corpus (default: 20)")
+    grep.add_argument("--limit", type=count, default=20, metavar="N", help="rows to show of each corpus (default: 20)")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:

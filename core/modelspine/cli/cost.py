@@ -32,12 +32,12 @@ _OPTIONAL = ("variant", "tokens/s", "CpQU", "with idle/1k", "cost/1k")
 
 def command(verbs: Verbs) -> None:
     """Add ``cost``."""
-    parser = verbs.add("cost", "what each entry's answers cost, beside how often they are right", run,
+    parser = verbs.add("cost", "show the cost of each entry's answers and their accuracy", run,
                        example="spine cost --day 2026-11-22")  # fmt: skip
     parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: every day)")
-    parser.add_argument("--at", type=moment, metavar="TIME", help="as it was then: entries, requests and idle hours")
-    parser.add_argument("--traces", metavar="F", help="a sample of traces in place of the store's")
-    parser.add_argument("--md", metavar="F", help="also write it to this file, as Markdown")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="the cost as of this time")
+    parser.add_argument("--traces", metavar="F", help="a file of sample traces in place of the store")
+    parser.add_argument("--md", metavar="F", help="also write it to this file as Markdown")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:

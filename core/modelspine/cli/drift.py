@@ -25,9 +25,9 @@ _SHOWN_BINS = 5
 
 def command(verbs: Verbs) -> None:
     """Add ``drift`` with its verbs."""
-    nested = verbs.add("drift", "compare a day's inputs with what the model was trained on").add_verbs()
+    nested = verbs.add("drift", "compare a day's requests with the training corpora").add_verbs()
     report = nested.add(
-        "report", "count a day, compare it and record the report", run_report,
+        "report", "compare one day and record the report", run_report,
         example="spine drift report --day 2026-11-22", writes=True,
     )  # fmt: skip
     report.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: the newest with traffic)")
@@ -37,7 +37,7 @@ def command(verbs: Verbs) -> None:
     show = nested.add("show", "show the reported days, or one of them", run_show, example="spine drift show --weeks 8")
     show.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="one day in full")
     show.add_argument("--weeks", type=count, default=4, metavar="N", help="how far back (default: 4)")
-    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
 
 
 def run_report(args: argparse.Namespace, spine: Spine) -> int:

@@ -11,9 +11,11 @@ import msgspec
 from modelspine.cli.event_text import draw_events, entry_status, entry_verdict, score
 from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs
-from modelspine.errors import Exit
+from modelspine.cli.progress import working
+from modelspine.errors import Exit, UnknownRef
 from modelspine.gate.eval_report import EvalReport
 from modelspine.registry.entries import Detail, Entry
+from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
 from modelspine.text import short, size
 from modelspine.times import age, moment
@@ -26,12 +28,20 @@ _OPTIONAL = ("parent", "variant", "false accept", "age", "verdict")
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     listing = verbs.add(
-        "list", "list every entry, in the order they were registered", run_list, example="spine list --at 2026-11-22"
+        "list", "list all entries in the order they were registered", run_list, example="spine list --at 2026-11-22"
     )
-    listing.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
-    show = verbs.add("show", "show one entry with its evidence and history", run_show, example="spine show production")
-    show.add_argument("ref", metavar="REF")
-    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    listing.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    show = verbs.add(
+        "show", "show an entry, or the entry that a folder, file or digest is in", run_show,
+        details="A name that is a REF is read as one; write ./NAME for a path of the same name. Where several entries "
+        "have the digest, they are listed.",
+        example="spine show production",
+    )  # fmt: skip
+    show.add_argument(
+        "ref", metavar="REF|PATH|DIGEST",
+        help="an entry, a bundle's folder, a safetensors file, or 4 digits or more of any digest in the ledger",
+    )  # fmt: skip
+    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
 
 
 def run_list(args: argparse.Namespace, spine: Spine) -> int:
@@ -51,14 +61,31 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:
-    """Show one entry in full."""
+    """Show one entry, or everything that has the digest where it does not belong to exactly one."""
     out = Out.of(args)
-    detail = spine.registry.get(args.ref, args.at)
+    found: Lookup | None = None
+    try:
+        detail: Detail | None = spine.registry.get(args.ref, args.at)
+    except UnknownRef:
+        if not may_look_up(args.ref):
+            raise
+        with working("searching the ledger"):
+            found = look_up(spine.registry, args.ref)
+        detail = spine.registry.get(found.sha, args.at) if found.sha else None
     if out.json:
-        out.object(_as_object(detail))
-    else:
+        out.object((msgspec.to_builtins(found) if found else {}) | (_as_object(detail) if detail else {}))
+        return Exit.OK
+    if found is not None:
+        _draw_matches(out, found)
+    if detail is not None:
         _draw(out, detail)
     return Exit.OK
+
+
+def _draw_matches(out: Out, found: Lookup) -> None:
+    rows = [(m.what, short(m.digest), m.semver or "–", short(m.sha) or "–", f"#{m.seq}") for m in found.matches]
+    out.table(("it is the", "digest", "semver", "of entry", "since"), rows)
+    out.line()
 
 
 def _as_object(detail: Detail) -> dict[str, Any]:

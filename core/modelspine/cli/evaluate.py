@@ -26,15 +26,18 @@ _SHOWN = 8
 def command(verbs: Verbs) -> None:
     """Add the verb."""
     parser = verbs.add(
-        "evaluate", "evaluate an entry or a bundle over the eval set that the baseline names", run,
+        "evaluate", "evaluate an entry or a bundle on the baseline's eval set", run,
         example="spine evaluate 4be1 --twice --out report.json",
     )  # fmt: skip
     parser.add_argument(
-        "subject", nargs="?", metavar="REF|BUNDLE_DIR", help="without one, the eval set's hash is checked and no more"
+        "subject",
+        nargs="?",
+        metavar="REF|BUNDLE_DIR",
+        help="the model; without one, only the eval set is checked",
     )
-    parser.add_argument("--twice", action="store_true", help="two runs; exit 5 unless every answer is the same")
-    parser.add_argument("--fetch", action="store_true", help="fetch the eval set through DVC where it is not here")
-    parser.add_argument("--out", type=Path, metavar="F", help="where the report goes, for `spine gate F`")
+    parser.add_argument("--twice", action="store_true", help="run twice; exit 5 unless every answer is the same")
+    parser.add_argument("--fetch", action="store_true", help="fetch the eval set through DVC if it is missing")
+    parser.add_argument("--out", type=Path, metavar="F", help="file for the report, for `spine gate F`")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:

@@ -1,10 +1,12 @@
-"""``spine gate``: compare a report with the baseline and with the entry in production."""
+"""``spine gate``: compare a report with the baseline and the entry in production, or read the request to deploy one."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count
@@ -25,24 +27,35 @@ _CODES = {"pass": Exit.OK, "fail": Exit.REFUSED, "error": Exit.BAD_INPUT}
 def command(verbs: Verbs) -> None:
     """Add the verb."""
     gate = verbs.add(
-        "gate", "compare a report with the baseline and the entry in production; exit 1 where it regressed", run,
+        "gate", "compare a report with the baseline and the entry in production", run,
+        details="Exit 1 means a regression. With --candidate, it only reads the reviewed request to deploy a model, "
+        "and fetches its bundle with --fetch.",
         example="spine gate 4be1 --md summary.md", writes=True,
     )  # fmt: skip
-    gate.add_argument("subject", metavar="REF|REPORT", help="an entry, or the file of a spine.eval/1 report")
-    gate.add_argument("--report", type=Path, metavar="F", help="a fresh report of REF, instead of its registered one")
-    gate.add_argument("--baseline", type=Path, metavar="F", help="instead of the one the settings name")
+    gate.add_argument("subject", nargs="?", metavar="REF|REPORT", help="an entry, or the file of a spine.eval/1 report")
+    gate.add_argument("--candidate", type=Path, metavar="F", help="read and check this request, such as candidate.toml")
+    gate.add_argument(
+        "--fetch", type=Path, metavar="DIR",
+        help="fetch the bundle of the request into this new folder; exit 5 if it is another bundle",
+    )  # fmt: skip
+    gate.add_argument("--report", type=Path, metavar="F", help="a new report of REF, in place of the registered one")
+    gate.add_argument("--baseline", type=Path, metavar="F", help="a baseline in place of the one in the settings")
     gate.add_argument(
         "--tolerance-pp", type=count, metavar="N", help="percentage points a bucket may lose (default: the baseline's)"
     )
-    gate.add_argument("--sign", action="store_true", help="also sign the verdict; only the committed baseline counts")
+    gate.add_argument("--sign", action="store_true", help="also sign the verdict; requires the committed baseline")
     gate.add_argument("--key", type=Path, metavar="F", help="the signing key (default: SPINE_SIGNING_KEY, its text)")
-    gate.add_argument("--out", type=Path, metavar="F", help="where the signed verdict goes (default: verdict.json)")
-    gate.add_argument("--all", action="store_true", help="also list the buckets in which no item changed")
-    gate.add_argument("--md", type=Path, metavar="F", help="also append the table as Markdown, for a job summary")
+    gate.add_argument("--out", type=Path, metavar="F", help="file for the signed verdict (default: verdict.json)")
+    gate.add_argument("--all", action="store_true", help="also list the buckets without a changed item")
+    gate.add_argument("--md", type=Path, metavar="F", help="also append the table to this file as Markdown")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Gate an entry or a report, and sign the verdict where that is asked for."""
+    """Gate an entry or a report, or read a request."""
+    if args.candidate is not None or args.fetch is not None:
+        return _read_request(args, spine)
+    if args.subject is None:
+        raise BadInput("there is nothing to gate", "name an entry or the file of a report")
     from modelspine.attestation.trust import key_from
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import markdown
@@ -112,3 +125,24 @@ def draw_decision(out: Out, decision: Decision, *, unchanged: bool = True) -> No
         out.line(status_cell("ok", f"{len(rows) - len(shown):,} more buckets, in which no item changed"))
     for sentence in lost_items(decision):
         out.paragraph(sentence)
+
+
+def _read_request(args: argparse.Namespace, spine: Spine) -> int:
+    """Read a request, fetch its bundle, and print ``name=value`` lines: the format of a workflow step's outputs."""
+    from modelspine.release.candidate import fetch, read_candidate
+
+    # The request names the model by its SHA and gates nothing: an option of the gate beside it would be ignored.
+    gating = (args.subject, args.report, args.baseline, args.tolerance_pp, args.key, args.out, args.md)
+    if args.candidate is None or args.sign or args.all or any(given is not None for given in gating):
+        raise BadInput("--candidate F and --fetch DIR go together, without other options", "gate in another command")
+    candidate = read_candidate(args.candidate)
+    if args.fetch is not None:
+        with working("asking MLflow"):
+            fetch(spine, candidate, args.fetch)
+    out = Out.of(args)
+    if out.json:
+        out.object(candidate)
+    else:
+        for name, value in msgspec.structs.asdict(candidate).items():
+            out.line(f"{name}={value}")  # read_candidate checked that each value is one line of visible text
+    return Exit.OK

@@ -18,9 +18,9 @@ def command(verbs: Verbs) -> None:
     parser = verbs.add(
         "history", "list the ledger's events, oldest first", run, example="spine history --at 2026-11-22 --limit 20"
     )
-    parser.add_argument("--at", type=moment, metavar="TIME", help="up to then")
-    parser.add_argument("--ref", metavar="REF", help="only what names this entry")
-    parser.add_argument("--limit", type=count, metavar="N", help="the newest N")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="only events up to this time")
+    parser.add_argument("--ref", metavar="REF", help="only events that name this entry")
+    parser.add_argument("--limit", type=count, metavar="N", help="only the newest N events")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:

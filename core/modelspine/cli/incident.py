@@ -36,22 +36,20 @@ def command(verbs: Verbs) -> None:
     """Add ``incident``."""
     parser = verbs.add(
         "incident",
-        "walk one request back to its evidence: eight answers",
+        "trace one request to its evidence in eight answers",
         run,
         example="spine incident req-7f3a91c2 -v",
     )
     parser.add_argument("request_id", metavar="REQUEST_ID")
-    parser.add_argument("--md", metavar="F", help="also write it to this file, as Markdown")
-    parser.add_argument(
-        "--pack", type=Path, metavar="F", help="also write it to this zip, with its evidence and a verifier"
-    )
+    parser.add_argument("--md", metavar="F", help="also write it to this file as Markdown")
+    parser.add_argument("--pack", type=Path, metavar="F", help="also write a zip file with the evidence and a verifier")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show each question and the command that checks it"
     )
     parser.add_argument(
         "--never-regress",
         action="store_true",
-        help="also add the sentence to what the baseline never lets regress; commit the file to make it count",
+        help="also add the sentence to the baseline's never-regress items; commit the file to put it into effect",
     )
 
 

@@ -45,11 +45,15 @@ def command(verbs: Verbs) -> None:
     """Add ``info``."""
     info = verbs.add(
         "info",
-        "show each setting with its origin, the state of each store, the versions in use",
+        "show the settings, the state of each store and the versions in use",
         run,
         example="spine info",
     )
-    info.add_argument("--reach", action="store_true", help="only ask the ledger, MLflow and DVC's remote; exit 3")
+    info.add_argument(
+        "--reach",
+        action="store_true",
+        help="only check that ledger, MLflow and DVC answer; else exit 3",
+    )
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:

@@ -18,10 +18,8 @@ from modelspine.spine import Spine, create_ledger
 
 def command(verbs: Verbs) -> None:
     """Add ``init``."""
-    init = verbs.add(
-        "init", "make the ledger of this project, in any git repository or folder", run, example="spine init"
-    )
-    init.add_argument("--env", choices=("dev", "prod"), help="which environment the ledger is, for good (default: dev)")
+    init = verbs.add("init", "create the ledger of this project, a git repository or folder", run, example="spine init")
+    init.add_argument("--env", choices=("dev", "prod"), help="the permanent environment of the ledger (default: dev)")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:

@@ -28,19 +28,17 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     lineage = verbs.add(
-        "lineage", "walk from an entry up to its run, parents, corpora and code", run_lineage,
+        "lineage", "trace an entry to its run, parents, corpora and code", run_lineage,
         example="spine lineage production --verify",
     )  # fmt: skip
     lineage.add_argument("ref", metavar="REF")
-    lineage.add_argument(
-        "--verify", action="store_true", help="check every hop now; exit 5 where a hash does not match"
-    )
+    lineage.add_argument("--verify", action="store_true", help="verify every step; exit 5 if a hash does not match")
     lineage.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart")
     impact = verbs.add(
-        "impact", "list every entry and day of traffic a corpus went into", run_impact,
+        "impact", "list the entries and days of traffic that a corpus affected", run_impact,
         example="spine impact 91ac0f2e6b1d",
     )  # fmt: skip
-    impact.add_argument("corpus", metavar="CORPUS_HASH", help="4 digits or more of its DVC hash")
+    impact.add_argument("corpus", metavar="CORPUS_HASH", help="at least 4 digits of its DVC hash")
 
 
 def run_lineage(args: argparse.Namespace, spine: Spine) -> int:

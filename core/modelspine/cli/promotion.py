@@ -19,41 +19,46 @@ from modelspine.text import visible
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     register = verbs.add(
-        "register", "make a bundle known: the one an MLflow run logged, or a folder", run_register,
+        "register", "register the bundle of an MLflow run or of a folder", run_register,
         example="spine register runs/base/bundle", writes=True,
     )  # fmt: skip
-    register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="an MLflow run id, or a bundle's folder")
+    register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="the id of an MLflow run, or a bundle's folder")
     promote = verbs.add(
-        "promote", "bind a semver to an entry; the ledger's first promotion also routes to it", run_promote,
+        "promote", "promote an entry: bind a semver to it", run_promote,
+        details="The first promotion of a ledger also routes all traffic to the entry.",
         example='spine promote 4be1 --semver v0.1.0 --reason "first model"', writes=True,
     )  # fmt: skip
     promote.add_argument("ref", metavar="REF")
-    promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="never names another entry again")
-    promote.add_argument("--verdict", type=Path, metavar="F", help="a signed verdict, as `spine gate --sign` wrote it")
+    promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="the version; it never names another entry")
+    promote.add_argument("--verdict", type=Path, metavar="F", help="the signed verdict that `spine gate --sign` wrote")
     promote.add_argument(
-        "--override-gate", action="store_true", help="dev ledgers only: pass over a failed gate; the event says so"
+        "--override-gate",
+        action="store_true",
+        help="dev ledgers only: promote despite a failed gate, on record",
     )
     change_flags(promote)
     rollback = verbs.add(
-        "rollback", "give all traffic back to an entry that was stable before; holds the one it leaves", run_rollback,
+        "rollback", "route all traffic back to an earlier stable entry", run_rollback,
+        details="The replaced entries are put on hold.",
         example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
     )  # fmt: skip
     rollback.add_argument("ref", metavar="REF")
     change_flags(rollback)
     release = verbs.add(
-        "release", "let a held entry take learners' traffic again", run_release,
+        "release", "release a held entry so that it may take traffic again", run_release,
         example='spine release v0.2.0 --reason "the report was about another model"', writes=True,
     )  # fmt: skip
     release.add_argument("ref", metavar="REF")
     change_flags(release)
     tombstone = verbs.add(
-        "tombstone", "mark an entry as never to be used again; nothing is deleted", run_tombstone,
+        "tombstone", "mark an entry as never to be used again", run_tombstone,
+        details="Tombstones are permanent; nothing is deleted.",
         example='spine tombstone 1d0b --reason "trained on the wrong corpus"', writes=True,
     )  # fmt: skip
     tombstone.add_argument("ref", metavar="REF")
     change_flags(tombstone)
     note = verbs.add(
-        "note", "write a remark into the ledger", run_note,
+        "note", "append a note to the ledger", run_note,
         example='spine note "the eval set was reviewed" --ref v0.1.0', writes=True,
     )  # fmt: skip
     note.add_argument("text", metavar="TEXT")

@@ -31,21 +31,21 @@ if TYPE_CHECKING:  # `route show` of a single route must not wait for the statis
 
 def command(verbs: Verbs) -> None:
     """Add ``route`` with its verbs."""
-    nested = verbs.add("route", "show, measure or change which entries answer learners").add_verbs()
+    nested = verbs.add("route", "show, measure or change how traffic is divided").add_verbs()
     show = nested.add("show", "show how traffic is divided", run_show, example="spine route show --at 2026-11-22")
-    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
     past = nested.add(
-        "epochs", "list every route there was: since when, how long, by whom and why", run_epochs,
+        "epochs", "list the routes so far: since when, how long, by whom and why", run_epochs,
         example="spine route epochs --json",
     )  # fmt: skip
-    past.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    past.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
     report = nested.add(
-        "report", "compare the arms: latency, errors, feedback, right answers, and whether that is chance", run_report,
+        "report", "compare the latency, errors, feedback and accuracy of the arms", run_report,
         example="spine route report --md report.md",
     )  # fmt: skip
-    report.add_argument("--epoch", type=count, metavar="N", help="the seq of a route event (default: the one in force)")
-    report.add_argument("--at", type=moment, metavar="TIME", help="as it was then, of the requests until then")
-    report.add_argument("--md", type=Path, metavar="F", help="also write it as Markdown")
+    report.add_argument("--epoch", type=count, metavar="N", help="the seq of a route event (default: the current one)")
+    report.add_argument("--at", type=moment, metavar="TIME", help="the report as of this time")
+    report.add_argument("--md", type=Path, metavar="F", help="also write the report to this file as Markdown")
     rollouts.command(nested)
 
 

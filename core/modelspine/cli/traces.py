@@ -24,15 +24,15 @@ _OUTCOMES = ("accepted", "dismissed", "revised")
 
 def command(verbs: Verbs) -> None:
     """Add ``traces`` with its verbs."""
-    nested = verbs.add("traces", "find and show what was asked and answered").add_verbs()
+    nested = verbs.add("traces", "find, show or export requests and their answers").add_verbs()
     listing = nested.add(
         "list", "list requests, newest first", run_list,
         example="spine traces list --text goed --day 2026-11-22 --outcome dismissed",
     )  # fmt: skip
-    listing.add_argument("--text", metavar="T", help="part of what was asked or answered, in any case")
+    listing.add_argument("--text", metavar="T", help="part of the request or answer; case does not matter")
     listing.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC")
     listing.add_argument("--arm", metavar="A", help="the arm that answered")
-    listing.add_argument("--outcome", choices=_OUTCOMES, help="what the learner said of it")
+    listing.add_argument("--outcome", choices=_OUTCOMES, help="the learner's feedback")
     listing.add_argument("--ref", metavar="REF", help="the entry that answered")
     listing.add_argument(
         "--feature",
@@ -42,19 +42,18 @@ def command(verbs: Verbs) -> None:
         metavar="NAME=VALUE",
         help="such as verb=go; repeat for more",
     )
-    listing.add_argument("--limit", type=count, default=20, metavar="N", help="most that are shown (default: 20)")
+    listing.add_argument("--limit", type=count, default=20, metavar="N", help="most requests to show (default: 20)")
     show = nested.add("show", "show one request", run_show, example="spine traces show req-7f3a91c2")
     show.add_argument("request_id", metavar="ID")
     export = nested.add(
-        "export", "write closed days to Parquet, each read back; look-ups go on there", run_export,
+        "export", "export closed days to Parquet files", run_export,
+        details="Each file is read back and compared. Look-ups also search the exported days.",
         example="spine traces export --before 2026-11-01 --prune",
     )  # fmt: skip
     export.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="this day only, UTC")
     export.add_argument("--before", type=day, metavar="YYYY-MM-DD", help="the days before this one (default: today)")
-    export.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the setting `parquet`)")
-    export.add_argument(
-        "--prune", action="store_true", help="then delete from the live store what was read back as it is there"
-    )
+    export.add_argument("--out", type=Path, metavar="DIR", help="target folder (default: the setting `parquet`)")
+    export.add_argument("--prune", action="store_true", help="then delete the verified requests from the live store")
 
 
 def day(text: str) -> str:

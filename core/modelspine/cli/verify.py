@@ -20,16 +20,17 @@ from modelspine.spine import Spine
 def command(verbs: Verbs) -> None:
     """Add ``verify``."""
     parser = verbs.add(
-        "verify", "check the chain and everything it names, to the last hash; exit 5 names what is wrong", run,
+        "verify", "check the ledger's hash chain and everything that it names", run,
+        details="If a check fails, it is listed and the exit code is 5.",
         example="spine verify --checkpoint 12:9f2c…",
     )  # fmt: skip
     parser.add_argument(
         "--checkpoint", type=parse_checkpoint, action="append", default=[], metavar="SEQ:HASH",
-        help="a head that was written down outside, as `spine verify` prints it; repeat for more",
+        help="a ledger head recorded elsewhere, as `spine verify` prints it; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--witness", type=Path, metavar="F", help="a file of such heads, one a line; all must stand")
-    parser.add_argument(
-        "--keep", action="store_true", help="also add the newest head to the witness, where all is sound"
+    parser.add_argument("--witness", type=Path, metavar="F", help="a file of such heads, one per line; all must match")
+    parser.add_script_argument(
+        "--keep", action="store_true", help="also add the newest head to the witness file if all checks pass"
     )
 
 

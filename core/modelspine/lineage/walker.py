@@ -162,7 +162,7 @@ class Walker:
         if parent:
             children.append(self._parent(parent, verify, seen))
         evidence = {"sha": sha, "registered": f"#{detail.entry.seq}", "at": detail.entry.registered_at}
-        command = f"spine whois .spine/cache/{sha}"
+        command = f"spine show .spine/cache/{sha}"
         hop = _hop("entry", name, evidence, command, check, verify=verify)
         return msgspec.structs.replace(hop, children=tuple(children))
 

@@ -71,7 +71,10 @@ def advance(state: State, reason: str) -> list[Draft]:
     """
     route, arm = under_way(state)
     if route.strategy != "canary" or route.ladder is None:
-        raise Refused(f"{route.strategy} has no steps", "give it a weight (`spine route weight BP`), or `single REF`")
+        raise Refused(
+            f"{route.strategy} has no steps",
+            "give it a weight (`spine route advance --weight BP`), or end it (`spine route single REF`)",
+        )
     ladder = after(route.ladder, arm.weight_bp)
     if ladder is None:
         return [single(arm.sha, may_route(state, arm.sha), reason, verb="advance")]

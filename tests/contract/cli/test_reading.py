@@ -114,15 +114,33 @@ def test_sha_prints_the_digits_alone(world: World, capsys: Capture) -> None:
         ("TENSOR", "tensor w"),
     ],
 )
-def test_whois(world: World, capsys: Capture, asked: str, what: str) -> None:
+def test_show_finds_the_entry_of_a_path_or_digest(world: World, capsys: Capture, asked: str, what: str) -> None:
     shown = run(capsys, "show", world.silent, "--json").json
     asked = {"SHA": world.silent[:10], "CORPUS": shown["corpora"][0], "TENSOR": shown["tensors"][0]["digest"][:20]}.get(
         asked, asked
     )
-    matches = run(capsys, "whois", asked, "--json").json["matches"]
-    assert what in {m["what"] for m in matches}
-    assert world.silent in {m["sha"] for m in matches}
-    assert what in run(capsys, "whois", asked).out
+    found = run(capsys, "show", asked, "--json").json
+    assert found["sha"] == world.silent
+    if asked == world.silent[:10]:
+        assert "matches" not in found, "a SHA is a REF"
+        return
+    assert what in {m["what"] for m in found["matches"]}
+    assert world.silent in {m["sha"] for m in found["matches"]}
+    assert found["digest"]
+    assert what in run(capsys, "show", asked).out
+
+
+def test_sha_says_whether_the_bundle_is_registered(
+    world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(capsys, "sha", "made/1", "--json").json
+    assert (found["registered"], found["semver"]) == (True, run(capsys, "show", world.silent, "--json").json["semver"])
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("modelspine.cli.bundles.sys.stdout.isatty", lambda: True, raising=False)
+    assert run(capsys, "sha", "made/1").out.splitlines()[1].startswith("registered  as ")
+    monkeypatch.setenv("SPINE_LEDGER", "sqlite:////nowhere/none.db")
+    assert run(capsys, "sha", "made/1", "--json").json["registered"] is None
+    assert "unknown" in run(capsys, "sha", "made/1").out
 
 
 def test_diff(world: World, capsys: Capture) -> None:
@@ -414,7 +432,7 @@ def test_hostile_text_never_reaches_the_terminal(world: World, tmp_path: Path, c
         ("verify",),
         ("traces", "show", "req-hostile1"), ("incident", "req-hostile1", "-v"), ("lineage", "v0.1.0"), ("info",),
         ("corpus", "grep", "data/v1.jsonl", "."), ("show", HOSTILE), (HOSTILE,), ("traces", "list", "--day", HOSTILE),
-        ("incident", HOSTILE), ("--root", HOSTILE, "list"), ("lineage", HOSTILE), ("whois", HOSTILE), ("list", HOSTILE),
+        ("incident", HOSTILE), ("--root", HOSTILE, "list"), ("lineage", HOSTILE), ("show", HOSTILE), ("list", HOSTILE),
     ):  # fmt: skip
         done = run(capsys, *words, root=hostile.root if "--root" not in words else None)
         for text in (done.out, done.err):

@@ -58,7 +58,7 @@ def test_a_rollout_from_shadow_to_stable(world: World, capsys: Capture) -> None:
     worst, event = done.out.splitlines()
     assert worst.startswith("blast radius: 1 % of ")
     assert event.startswith("#9 routed stable v0.1.0")
-    assert run(capsys, "route", "weight", "2500", *WHY).out.startswith("#10 routed")
+    assert run(capsys, "route", "advance", "--weight", "2500", *WHY).out.startswith("#10 routed")
     assert run(capsys, "route", "advance", *WHY, "--json").json["seq"] == 11
     assert run(capsys, "route", "advance", *WHY).out == f"#12 routed stable v0.2.0 {loud} 100 % — because\n"
     check_refused(run(capsys, "route", "advance", *WHY), 1)
@@ -88,11 +88,18 @@ def test_a_pending_entry_is_shadow_only(world: World, capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["ab", "v0.2.0"], ["shadow", "v0.2.0"], ["canary", "v0.2.0"], ["weight", "300"], ["advance"], ["abort"]],
-    ids=lambda words: words[0],
+    [
+        ["ab", "v0.2.0"],
+        ["shadow", "v0.2.0"],
+        ["canary", "v0.2.0"],
+        ["advance", "--weight", "300"],
+        ["advance"],
+        ["abort"],
+    ],
+    ids=" ".join,
 )
 def test_expect_and_key(world: World, capsys: Capture, words: list[str]) -> None:
-    if len(words) == 1 or words[0] == "weight":
+    if words[0] in ("advance", "abort"):
         run(capsys, "route", "canary", "v0.2.0", *WHY)
     head = run(capsys, "history", "--json", "--limit", "1").json["events"][0]["seq"]
     check_refused(run(capsys, "route", *words, *WHY, "--expect", str(head - 1)), 4)
@@ -238,7 +245,7 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
     flags = {"ab": ["--weight", "6000"], "canary": ["--weight", "6000"], "shadow": ["--share", "6000"]}[strategy]
     run(capsys, "route", strategy, "v0.2.0", *flags, *WHY)
     if strategy != "shadow":
-        run(capsys, "route", "weight", "7000", *WHY)
+        run(capsys, "route", "advance", "--weight", "7000", *WHY)
     route = route_of(world)
     names = {arm.name: arm for arm in route.arms}
     walked = set()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from minitutor import adapter, bundles, lora, quantise, regress, weights
+from minitutor import adapter, bundles, quantise, regress, weights
 from minitutor.corpus import EVAL, V2, Row, decode, rows
 from minitutor.problems import BadInput
 from minitutor.profiles import TINY_TUNING
@@ -120,6 +120,8 @@ def test_merged_weights_answer_as_training_saw_them(tuned: Made, tiny: Made) -> 
     """The layer that trains and the matrix that serves are one: x·Wᵀ + s·x·Aᵀ·Bᵀ = x·(W + s·B·A)ᵀ."""
     import torch
 
+    from minitutor import lora  # it imports torch, which other tests of a worker do without
+
     linear = torch.nn.Linear(32, 32, bias=False)
     layer = lora.Adapted(linear, TINY_TUNING, torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -188,6 +190,8 @@ def test_the_run_names_the_parents_run(tiny: Made, tuned: Made, int8: Made) -> N
 
 
 def test_training_rows_are_the_news_and_controls_of_every_cell(small_data: Path) -> None:
+    from minitutor import lora
+
     rows = decode((small_data / V2.path).read_bytes())
     known = frozenset(row.text for row in decode((small_data / "data/train_v1.jsonl").read_bytes()))
     mixed = lora.mixture(rows, known, TINY_TUNING, "1")
