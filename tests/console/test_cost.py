@@ -283,7 +283,7 @@ def test_what_is_not_ready_or_unknown_is_called_so() -> None:
     low = cost("a", _ONE, Range(0.1, 0.0, 0.2), readiness="not-deployment-ready", break_even=even, priced=0)
     made = Costs(of="x", at=NOW, requests=1, entries=(low, cost("b", None, None, None, cost=None)))
     text = "\n".join(line.plain for line in tabs.figures(made, low, NOW, 80))
-    for said in ("not ready", "pays at no price", "1 of 1 requests have no price", "nothing is divided"):
+    for said in ("not ready", "pays off at no price", "1 of 1 requests have no price", "nothing is divided"):
         assert said in text
     unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], NOW, 80))
     assert unknown.count("unknown") >= 6

@@ -34,7 +34,7 @@ from modelspine.spine import Spine
 from modelspine.stats import Difference
 from modelspine.traffic.canary import Decision as Verdict
 from modelspine.traffic.epochs import Epoch
-from modelspine.traffic.ladder import ready
+from modelspine.traffic.ladder import default_ladder
 from modelspine.traffic.report import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
 from modelspine.traffic.request_rate import ArmPace, Pace
 from modelspine_console.data.jobs import Outcome
@@ -131,7 +131,11 @@ def traffic(s: str, n: int) -> Traffic:
     """A route whose every string is a hostile one: a canary, or a shadow."""
     arms = tuple(Arm(name=name, sha=f"{s}{name}", semver=s, weight_bp=n) for name in (s, f"{s}x"))
     route = Route(
-        strategy="shadow" if n % 2 else s, epoch=n, salt=s, arms=arms, ladder=msgspec.structs.replace(ready(), at=n % 4)
+        strategy="shadow" if n % 2 else s,
+        epoch=n,
+        salt=s,
+        arms=arms,
+        ladder=msgspec.structs.replace(default_ladder(), at=n % 4),
     )
     epoch = Epoch(route=route, since=s, until=s if n % 3 == 0 else None, verb=s, actor=s, reason=s)
     decision = Verdict(action="hold", verdict=s, reason=s, waits_for=(s, s), epoch=1, window=1)  # type: ignore[arg-type]

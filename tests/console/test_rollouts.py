@@ -16,8 +16,8 @@ from modelspine.errors import BadInput, Conflict, Refused
 from modelspine.ledger.route import Route
 from modelspine.ledger.store import Event
 from modelspine.spine import Spine
-from modelspine.traffic.ladder import ready
-from modelspine.traffic.request_rate import known_rate, worst
+from modelspine.traffic.ladder import default_ladder
+from modelspine.traffic.request_rate import blast_radius, known_rate
 from modelspine_console.data.source import Source
 from modelspine_console.keymap import CHANGES
 from modelspine_console.writes.changes import Changes
@@ -61,7 +61,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
 
     def exposed(weight_bp: int) -> str:
         """The figure alone: what stands before and behind it is broken into lines."""
-        return worst(weight_bp, ready().guard, rate).told.partition(" = ")[2].partition(" before")[0]
+        return blast_radius(weight_bp, default_ladder().guard, rate).summary.partition(" = ")[2].partition(" before")[0]
 
     before = stands(project)
     async with writable(screen=screen) as desk:
@@ -93,7 +93,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
         assert f"#{before[1][-1].seq + 1} canary begun: stable v0.1.0 99 %, canary v0.3.0 1 %" in toasts(desk)
     route, _ = stands(project)
     assert route.ladder is not None
-    assert (route.strategy, route.ladder.auto, route.ladder.steps) == ("canary", True, ready().steps)
+    assert (route.strategy, route.ladder.auto, route.ladder.steps) == ("canary", True, default_ladder().steps)
 
 
 async def test_a_canary_at_a_weight_of_ones_own_never_climbs(writable: Any, project: Path) -> None:
@@ -156,7 +156,7 @@ async def test_an_abort_is_short_and_holds(writable: Any, project: Path, shas: d
         for key in ("A", "N", "W"):
             await desk.press(key)
             assert not confirming(desk)
-        assert "nothing is tried out now" in toasts(desk)
+        assert "no rollout is in progress" in toasts(desk)
     with Spine(console_seed.settings_of(project), readonly=True) as spine:
         assert spine.registry.state().entries[shas["lora"]].held == "slow"
 
@@ -188,7 +188,7 @@ async def test_an_arm_is_routed_to_or_rolled_back_to(writable: Any, project: Pat
     async with writable() as desk:
         await desk.press("j", "B")
         assert not confirming(desk)
-        assert "never was the stable arm" in toasts(desk)
+        assert "was never the stable arm" in toasts(desk)
         await desk.press("F")
         assert "→ stable v0.3.0 100 %" in desk.text()
         await desk.press("escape", "k", "B")
@@ -241,7 +241,7 @@ async def test_a_ledger_that_moves_under_the_dialog_changes_nothing(
         await fill(desk, weight="50%", reason="more")
         assert stands(project) == before
         assert "the ledger moved from" in desk.text()
-    with pytest.raises(Refused, match="nothing is tried out"):
+    with pytest.raises(Refused, match="no rollout is in progress"):
         Changes(spine).plan("weight", shas["lora"])
 
 
@@ -259,7 +259,7 @@ def test_a_plan_is_sent_on_the_seq_it_was_made_on(spine: Spine, project: Path, s
 def test_nothing_is_not_everything(spine: Spine, project: Path, shas: dict[str, str], verb: str) -> None:
     plan = Changes(spine).plan(verb, shas["lora"])
     assert problem(plan, "weight", "0") is not None
-    with pytest.raises(BadInput, match="0 is no weight here"):
+    with pytest.raises(BadInput, match="weight 0 is out of range"):
         Changes(spine).carry_out(plan, {"weight": "0", "reason": "x", "name": "v0.3.0"})
     assert stands(project)[0].strategy == "single"
 
@@ -294,18 +294,18 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(
     async with writable() as desk:
         reasons = {action.id: desk.app.reason(action) for action in CHANGES if desk.app.holds(action)}
         for verb in ("abort", "advance", "weight"):
-            assert "nothing is tried out now" in reasons[verb]
+            assert "no rollout is in progress" in reasons[verb]
         assert "is the stable arm already" in reasons["canary"]
         assert "takes all traffic already" in reasons["route"]
         await desk.press("C", "A")
         assert not confirming(desk)
-        assert "nothing is tried out now" in toasts(desk)
+        assert "no rollout is in progress" in toasts(desk)
     console_seed.try_out(project, "ab", shas["lora"])
     async with writable() as desk:
         assert "ab has no steps" in desk.app.reason(next(a for a in CHANGES if a.id == "advance"))
         assert desk.app.reason(next(a for a in CHANGES if a.id == "weight")) is None
         await desk.press("j", "C")
-        assert "a rollout is under way" in toasts(desk)
+        assert "a rollout is in progress" in toasts(desk)
 
 
 async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes_something(

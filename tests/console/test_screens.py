@@ -9,7 +9,7 @@ import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 from modelspine_console.action import SCREENS
 from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, key_table
 
@@ -135,7 +135,7 @@ async def test_incident_from_list_to_evidence_and_into_lineage(console: Any, sha
         assert "false accept" in desk.text()
         assert sum("✔ verified" in line or "✖ missing" in line or "! recorded" in line for line in lines) >= 8
         await desk.press("j", "j", "j")
-        assert "Did that corpus hold" in desk.text()
+        assert "Did that corpus contain" in desk.text()
         await desk.press("enter")
         assert f"lineage of {shas['base'][:12]}" in desk.text()
         assert "none of 1,200 rows matches" in desk.text()
@@ -239,7 +239,7 @@ async def test_an_unknown_ref_leaves_nothing_of_the_walk_before(console: Any) ->
 async def test_requests_are_those_up_to_the_moment_that_is_shown(console: Any, spine: Any) -> None:
     found = spine.traces.list(limit=500).traces
     async with console(screen="incident") as desk:
-        desk.app.navigation.jump(f"at {of_ns(found[100].started_ns)}")
+        desk.app.navigation.jump(f"at {ledger_time(found[100].started_ns)}")
         await desk.settle()
         assert f"{len(found) - 100} of {len(found) - 100}" in desk.text()
         assert "up to that moment" in desk.text()

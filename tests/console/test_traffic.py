@@ -16,7 +16,7 @@ import console_seed
 from modelspine.cli.run import main
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger
-from modelspine.times import nanoseconds, of_ns
+from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import consider
 from modelspine_console.data.source import Source
 from modelspine_console.data.traffic_source import Reading
@@ -105,9 +105,9 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         text = desk.text()
         found = report["difference"]["graded"]
         interval = f"{100 * found['value']:+.1f} pp [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
-        assert f"graded right  {interval}" in text
+        assert f"graded correct  {interval}" in text
         assert "safe to peek at" in text
-        assert f"✔ as set (Bayes factor {report['split']['bayes_factor']:.2g}" in text
+        assert f"✔ matches the weights (Bayes factor {report['split']['bayes_factor']:.2g}" in text
         assert f"{decision.verdict}  " in text
         assert decision.reason[:40] in text
         assert "2 pp of right answers, 1 pp of errors, 50 % of mean latency" in text
@@ -127,7 +127,7 @@ async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, sp
     by_hand.commit()
     by_hand.close()
     async with console(screen="traffic") as desk:
-        assert "✖ NOT as set" in desk.text()
+        assert "✖ sample-ratio mismatch" in desk.text()
 
 
 async def test_a_shadow_is_shown_as_pairs(console: Any, project: Path, shas: dict[str, str], told: Any) -> None:
@@ -348,7 +348,7 @@ def test_a_report_of_a_moment_counts_the_requests_until_then(canary: None, told:
     first, last = spine.traces.evidence.span(whole["epoch"]) or (0, 0)
     source = Source(spine)
     epoch = source.traffic(None, LATER).epochs[0]
-    source.at = of_ns((first + last) // 2)
+    source.at = ledger_time((first + last) // 2)
     reading = source.report(epoch, lambda: LATER)
     assert reading.moment == source.at
     rows = spine.traces.evidence._read(

@@ -287,12 +287,12 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(writable: Any, sha
         await desk.press("G")
         reasons = {a.id: desk.app.reason(a) for a in CHANGES}
         assert "takes all traffic already" in reasons["rollback"]
-        assert "takes traffic now" in reasons["tombstone"]
-        assert "is not held" in reasons["release"]
+        assert "is receiving traffic" in reasons["tombstone"]
+        assert "is not on hold" in reasons["release"]
         assert reasons["promote"] is None
         await desk.press("X")
         assert not confirming(desk)
-        assert "takes traffic now" in toasts(desk)
+        assert "is receiving traffic" in toasts(desk)
         await desk.press("question_mark")
         assert "give all traffic back to the entry" in desk.text()
 

@@ -68,7 +68,7 @@ def test_mlflow_gone_is_a_warning(
     promote = ["promote", one, "--semver", "v1.0.0", "--reason", "x", "--json"]
     assert main(promote) == 0
     (warning,) = json.loads(capsys.readouterr().out)["warnings"]
-    assert warning.startswith(f"MLflow's {MODEL} was not brought up to date: there is no MLflow store at ")
+    assert warning.startswith(f"MLflow's {MODEL} was not updated: there is no MLflow store at ")
     assert "the ledger holds" in warning
     assert not (project / ".spine" / "mlflow.db").exists()
     assert main(promote) == 0

@@ -169,9 +169,9 @@ def test_where_one_cannot_go_back_to(tmp_path: Path, capsys: pytest.CaptureFixtu
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x07")
         before = spine.ledger.head()
         for sha, code, told in (
-            (never_stable, 1, "never was the stable arm"),
+            (never_stable, 1, "was never the stable arm"),
             (pending, 1, "never promoted"),
-            (held, 1, "is held"),
+            (held, 1, "is on hold"),
             (missing, 3, "not in"),
             (corrupt, 5, "hashes to"),
             ("f" * 64, 2, "no entry is named"),

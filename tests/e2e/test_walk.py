@@ -22,7 +22,7 @@ from modelspine.ledger.route import assign
 from modelspine.lineage.walker import Hop
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger, open_spine
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 V1 = [{"id": str(n), "text": f"row {n}"} for n in range(50)]
 V2 = [*V1, {"id": "went", "text": "he WENT"}, {"id": "also", "text": "she WENT"}]
@@ -149,7 +149,7 @@ def test_the_eight_answers(spine: Spine, silent: str) -> None:
         "rows": 52,
     }
     assert got[5].evidence["buckets"] == {"verb/go": {"k": 47, "n": 50}}
-    assert "nothing else was promoted" in got[8].answer
+    assert "no other entry was promoted" in got[8].answer
     assert spine.traces["req-00000001"].model_sha == silent
     assert spine.traces["req-00000001"].traffic_assignment.arm == "stable"
     assert all(finding.command for finding in walk.answers)
@@ -162,7 +162,7 @@ def test_a_better_entry_is_the_way_out(spine: Spine, world: Path, silent: str) -
     last = spine.incident("req-00000002").answers[7]
     assert (last.status, last.evidence["go_to"]) == ("verified", loud)
     assert last.command == "spine route single v0.2.0 --reason req-00000002"
-    assert last.answer.endswith("; worse elsewhere: 60/100 = 60.0 % right, production 95/100 = 95.0 %")
+    assert last.answer.endswith("; less accurate overall: 60/100 = 60.0 % correct, production 95/100 = 95.0 %")
     opinions = {opinion["semver"]: opinion["says"] for opinion in last.evidence["entries"]}
     assert opinions == {"v0.1.0": SAID, "v0.2.0": SAID.upper()}
     rows = spine.corpora.search(spine.lineage(loud).corpus_dvc_hash or "", "WENT")
@@ -181,12 +181,12 @@ def test_who_could_not_be_asked_did_not_answer_wrongly(
     with open_spine(world) as without:
         unasked = without.incident("req-asked-1").answers[7]
     for found, why in (
-        (unkept, "its text was not kept"),
+        (unkept, "the sentence was not kept"),
         (unasked, "v0.5.0 cannot be asked: no workload named 'gone'"),
     ):
         assert (found.status, found.evidence["go_to"]) == ("missing", None)
-        assert found.answer.startswith(f"whether another entry knows better is unknown: {why}")
-        assert found.evidence["suggestion"] == "compare what they scored: `spine list`"
+        assert found.answer.startswith(f"no comparison possible: {why}")
+        assert found.evidence["suggestion"] == "compare evaluation scores: `spine list`"
 
 
 def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:
@@ -284,7 +284,7 @@ def test_a_copied_folder_still_walks(spine: Spine, world: Path, silent: str, tmp
 
 
 def test_unknown_run_and_no_store(spine: Spine, silent: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownRef, match="knows no run"):
+    with pytest.raises(UnknownRef, match="has no run"):
         spine.registry.register_pending("f" * 32)
     (tmp_path / ".git").mkdir()
     create_ledger(load(tmp_path, environ={}), "dev")
@@ -331,7 +331,7 @@ def test_one_broken_piece_of_evidence_hides_nothing_else(
 @pytest.mark.parametrize("text", ["{", '{"features": null}', '{"features": {"a": {"psi": "x"}}}', "[]"])
 def test_a_drift_report_that_cannot_be_read_is_said(spine: Spine, silent: str, text: str) -> None:
     trace = answered(spine, f"req-drift-{abs(hash(text)) % 10**6:06d}", SAID, SAID)
-    file = spine.settings.drift_reports / f"{of_ns(trace.started_ns)[:10]}.json"
+    file = spine.settings.drift_reports / f"{ledger_time(trace.started_ns)[:10]}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
     try:

@@ -92,7 +92,7 @@ def test_the_bad_candidate_passed_the_gate_and_was_held_by_one_event(
     assert gated == ["pass"]
     held = [e for e in events if e["kind"] == "held"]
     assert [e["body"]["sha"] for e in held] == [bad]
-    assert "windows in a row" in held[0]["body"]["reason"]
+    assert "consecutive windows" in held[0]["body"]["reason"]
     aborts = [e for e in events if e["body"].get("verb") == "abort"]
     assert [e["seq"] for e in aborts] == [held[0]["seq"] - 1]
     assert aborts[0]["body"]["arms"][0]["sha"] == good
@@ -131,7 +131,7 @@ def test_a_weekend_failure_walks_to_the_rows_that_taught_it(clone: Clone, told: 
 def test_the_walk_is_what_the_readme_shows(told: str) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = page.split("<!-- incident -->\n```\n")[1].split("\n```\n<!-- /incident -->")[0]
-    walk = told[told.rindex("\nincident req-") + 1 : told.index("\nthere is more to see:")]
+    walk = told[told.rindex("\nincident req-") + 1 : told.index("\nNext, have a look at:")]
     assert shape(walk) == shape(shown)
 
 
@@ -139,7 +139,7 @@ def test_a_second_time_nothing_is_left_to_do(clone: Clone, told: str, events: li
     again = clone.run("minitutor", "demo", "--headless", "--quick")
     assert again.splitlines()[0].startswith("$ spine incident ")
     assert clone.json("spine", "history")["events"] == events
-    assert told.endswith(again[again.index("\nthere is more to see:") :])
+    assert told.endswith(again[again.index("\nNext, have a look at:") :])
 
 
 def shape(walk: str) -> str:

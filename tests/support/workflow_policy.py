@@ -1,7 +1,7 @@
-"""What the deploying workflow must hold, as rules over its parsed YAML: each broken rule by its name.
+"""The rules that the deployment workflow must follow, checked on its parsed YAML; each violation has a name.
 
-It reads and judges; it runs nothing. A shell line that is not one plain command is refused as a whole, so
-that no list of forbidden tricks has to be complete.
+It runs nothing. Any shell line other than one plain command is a violation, so that no list of dangerous constructs has
+to be complete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FROM_MAIN = ("github.event_name == 'push'", "github.ref == 'refs/heads/main'", "
 
 
 def violations(workflow: dict[Any, Any]) -> set[str]:
-    """The names of the rules that a parsed workflow breaks; empty where it holds them all."""
+    """Return the names of the rules that a parsed workflow violates; empty if there are none."""
     jobs: dict[str, Job] = workflow["jobs"]
     found = {*_whole(workflow), *_jobs_of(jobs)}
     for name, job in jobs.items():
@@ -50,7 +50,7 @@ def violations(workflow: dict[Any, Any]) -> set[str]:
 
 
 def verbs(job: Job) -> list[str]:
-    """What each step of a job does, in order: the names of ``ORDER``, or the verb itself."""
+    """Return what each step of a job does, in order: a name of ``ORDER``, or the verb itself."""
     return [_verb(step) for step in job.get("steps", ())]
 
 
@@ -68,7 +68,7 @@ def _verb(step: Step) -> str:
 
 
 def _whole(workflow: dict[Any, Any]) -> Iterator[str]:
-    triggers = workflow.get(True, workflow.get("on"))  # YAML 1.1 reads the key `on` as a truth value
+    triggers = workflow.get(True, workflow.get("on"))  # YAML 1.1 parses the key `on` as True
     names = {triggers} if isinstance(triggers, str) else set(triggers or ())
     if not names <= {"pull_request", "push"}:
         yield "another trigger"

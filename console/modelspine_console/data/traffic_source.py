@@ -20,7 +20,7 @@ from modelspine.ledger.store import storage_errors
 from modelspine.release.eligibility import denied, route_denied
 from modelspine.text import visible
 from modelspine.times import after_ns
-from modelspine.traffic.canary import considered
+from modelspine.traffic.canary import consider_or_error
 from modelspine.traffic.epochs import Epoch, epochs
 from modelspine.traffic.request_rate import pace
 from modelspine_console.data.jobs import Absent
@@ -142,6 +142,6 @@ class TrafficSource:
             report = route_report(self._spine.traces.evidence, epoch.route, epoch.since, at=moment)
         decision = None
         if epoch.until is None and moment is None:
-            decision, _ = considered(lambda: self._spine.traces, epoch.route, epoch.since, began)
+            decision, _ = consider_or_error(lambda: self._spine.traces, epoch.route, epoch.since, began)
         ended = clock()
         return Reading(report=report, decision=decision, moment=moment, at=ended, took=ended - began)

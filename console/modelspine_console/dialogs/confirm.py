@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 
 from modelspine.ledger.route import FULL
 from modelspine.text import short
-from modelspine.traffic.request_rate import worst
+from modelspine.traffic.request_rate import blast_radius
 from modelspine_console.draw.format import age, gate_word, pairs
 from modelspine_console.draw.sanitize import Line, fill, folded, row, safe, toast
 from modelspine_console.widgets.document import Doc, Lines
@@ -202,7 +202,7 @@ class Confirm(ModalScreen[None], inherit_bindings=False):
     def _step(self, step: Step, weight: int | None, *, typed: bool) -> list[tuple[str, Line]]:
         facts = [("then", safe(step.then[typed]))] if step.then[typed] else []
         if step.guard is not None and weight:
-            facts.append(("at worst", safe(worst(weight, step.guard, step.per_second).told, "warn")))
+            facts.append(("at worst", safe(blast_radius(weight, step.guard, step.per_second).summary, "warn")))
         return facts
 
     def _gate(self) -> Line:

@@ -70,7 +70,7 @@ def _signatures(position: Position, now: datetime) -> list[Line]:
         return [safe(" it was never promoted, so no verdict stands under it", "muted")]
     return pairs(
         [
-            (each.semver, row(status(each.status), safe("  "), age(each.at, now), safe(f" ago  {each.told}")))
+            (each.semver, row(status(each.status), safe("  "), age(each.at, now), safe(f" ago  {each.summary}")))
             for each in position.signatures
         ]
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelspine.cost.format import money
 from modelspine.text import short
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 from modelspine_console.draw.format import age, dash, heading, milliseconds, pairs, status, tree, when
 from modelspine_console.draw.sanitize import Line, fill, row, safe
 from modelspine_console.widgets.table import Column
@@ -46,7 +46,7 @@ def answer_columns() -> tuple[Column, ...]:
 def request_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
     """Requests, as every list of them shows one."""
     return (
-        Column(title="age", width=6, cell=lambda t: age(of_ns(t.started_ns), now()), right=True),
+        Column(title="age", width=6, cell=lambda t: age(ledger_time(t.started_ns), now()), right=True),
         Column(title="request → reply", width=22, cell=exchange, grow=True),
         Column(title="learner", width=11, cell=outcome, rank=1),
         Column(title="arm", width=8, cell=lambda t: dash(t.assignment.arm), rank=3),
@@ -99,7 +99,7 @@ def about(trace: Trace | None, walk: Walk | None, width: int, *, at: str | None)
         return [safe(""), safe("")]
     said = f"learner said: {trace.feedback}" if trace.feedback else "the learner said nothing"
     replay = " · replayed" if trace.source == "replay" else ""
-    time = of_ns(trace.started_ns)
+    time = ledger_time(trace.started_ns)
     right = row(safe(f"{said}{replay} · ", "muted"), when(time), safe(" "))
     sentence = safe(f"“{trace.sentence}”") if trace.sentence is not None else safe("text not kept", "muted")
     reply = safe(f"“{trace.correction}”", "strong") if trace.correction is not None else safe("not kept", "muted")
@@ -224,7 +224,7 @@ FIELDS: dict[str, Callable[[Any], str]] = {
     "arm": lambda t: t.assignment.arm,
     "outcome": lambda t: t.feedback or "",
     "sha": lambda t: t.entry_sha,
-    "day": lambda t: of_ns(t.started_ns)[:10],
+    "day": lambda t: ledger_time(t.started_ns)[:10],
     "text": lambda t: f"{t.sentence or ''} {t.correction or ''}",
     "verb": lambda t: t.features.get("verb", ""),
     "tense": lambda t: t.features.get("tense", ""),

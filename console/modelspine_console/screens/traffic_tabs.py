@@ -14,7 +14,7 @@ from modelspine.signs import sign_of
 from modelspine.text import argument, counted, short
 from modelspine.times import age as age_of
 from modelspine.traffic.ladder import rungs
-from modelspine.traffic.report_text import difference_pairs, split_told
+from modelspine.traffic.report_text import difference_pairs, split_text
 from modelspine_console.draw.charts import spark
 from modelspine_console.draw.format import age, count, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
@@ -68,7 +68,7 @@ def comparison(report: RouteReport, traffic: Traffic) -> list[Line]:
 
 
 def _split(found: Split) -> Line:
-    told = split_told(found).removeprefix("split: ")
+    told = split_text(found).removeprefix("split: ")
     if found.bayes_factor is None:
         return row(safe("○ ", "muted"), safe(told))
     return row(safe("✖ ", "bad"), safe(told, "bad")) if found.alarm else row(safe("✔ ", "good"), safe(told))

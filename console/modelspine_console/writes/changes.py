@@ -132,7 +132,7 @@ class Changes:
             BadInput, Unavailable, Damaged: it cannot be counted or compared.
         """
         from modelspine.drift.days import days, measure, recorded
-        from modelspine.drift.format import told
+        from modelspine.drift.format import summary
 
         state = self._spine.registry.state()
         report = measure(self._spine, day)
@@ -147,8 +147,8 @@ class Changes:
             env=prod_or(state, self._spine.settings.env),
             seq=state.seq,
             key="",
-            before=f"#{before.event.seq}: {told(before.report)}" if before is not None else "no report",
-            after=told(report),
+            before=f"#{before.event.seq}: {summary(before.report)}" if before is not None else "no report",
+            after=summary(report),
             item=report,
         )
 

@@ -12,7 +12,7 @@ from modelspine.ledger.route import FULL, SHADOW
 from modelspine.text import short
 from modelspine.traffic import rollout
 from modelspine.traffic.ladder import after as next_step
-from modelspine.traffic.ladder import ready
+from modelspine.traffic.ladder import default_ladder
 from modelspine_console.writes.plan import Ask, Step, Touched
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _outcome(state: State, drafts: Sequence[Draft]) -> str:
 def asks(verb: str, state: State) -> tuple[Ask, ...]:
     """What is typed beside the reason."""
     if verb == "canary":
-        told = ", ".join(f"{step.weight_bp / 100:g} %" for step in ready().steps)
+        told = ", ".join(f"{step.weight_bp / 100:g} %" for step in default_ladder().steps)
         return (Ask(id="weight", label="weight", hint=f"empty: {told}", least=1, most=FULL - 1, optional=True),)
     if verb == SHADOW:
         return (Ask(id="weight", label="share", hint="empty: all", flag="--share", least=1, optional=True),)
@@ -81,7 +81,7 @@ def step(verb: str, state: State, an_hour: int | None, per_second: float | None)
     if route is None:
         return None
     if verb == "canary":
-        chosen = ready()
+        chosen = default_ladder()
         climbs = "it climbs by itself while it does no worse, and is aborted where it does"
         return Step(before_bp=0, after_bp=chosen.steps[0].weight_bp, guard=chosen.guard, then=(climbs, _STAYS),
                     an_hour=an_hour, per_second=per_second)  # fmt: skip

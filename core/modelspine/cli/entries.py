@@ -76,13 +76,13 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
         out.object((msgspec.to_builtins(found) if found else {}) | (_as_object(detail) if detail else {}))
         return Exit.OK
     if found is not None:
-        _draw_matches(out, found)
+        _matches(out, found)
     if detail is not None:
         _draw(out, detail)
     return Exit.OK
 
 
-def _draw_matches(out: Out, found: Lookup) -> None:
+def _matches(out: Out, found: Lookup) -> None:
     rows = [(m.what, short(m.digest), m.semver or "–", short(m.sha) or "–", f"#{m.seq}") for m in found.matches]
     out.table(("it is the", "digest", "semver", "of entry", "since"), rows)
     out.line()

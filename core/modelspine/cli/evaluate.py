@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     with working("evaluating") as progress:
         done = evaluate(
             spine, args.subject, baseline, runs=runs,
-            told=lambda number, at, total: progress.step(f"run {number} of {runs}, item", at, total),
+            progress=lambda number, at, total: progress.step(f"run {number} of {runs}, item", at, total),
         )  # fmt: skip
     if args.out is not None:
         _write(args.out, msgspec.json.format(msgspec.json.encode(done.report), indent=1) + b"\n")

@@ -13,7 +13,7 @@ from modelspine.gate.eval_report import Count
 from modelspine.ledger.route import FULL
 from modelspine.ledger.store import Event
 from modelspine.registry.entries import Entry
-from modelspine.registry.promotion_record import WORDS, standing
+from modelspine.registry.promotion_record import WORDS, verdict_kind
 from modelspine.text import visible
 
 
@@ -52,7 +52,7 @@ def event_summary(event: Event) -> str:
     body = event.body
     text = _SUMMARIES.get(event.kind, _other)(body)
     if event.kind == "promoted":
-        text += f", {WORDS[standing(event)]}"
+        text += f", {WORDS[verdict_kind(event)]}"
     reason = body.get("reason")
     return f"{text} — {reason}" if reason else text
 

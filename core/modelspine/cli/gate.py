@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return _read_request(args, spine)
     if args.subject is None:
         raise BadInput("there is nothing to gate", "name an entry or the file of a report")
-    from modelspine.attestation.trust import key_from
+    from modelspine.attestation.trust import load_signing_key
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             "--sign was given with --baseline or --tolerance-pp",
             "leave them out: a signed verdict uses the committed ones",
         )
-    key = key_from(args.key) if args.sign else None
+    key = load_signing_key(args.key) if args.sign else None
     baseline: Path = args.baseline or spine.settings.eval_baseline
     report = Path(args.subject)
     with working("comparing"):
@@ -101,6 +101,27 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     return _CODES[gated.decision.result]
 
 
+def _read_request(args: argparse.Namespace, spine: Spine) -> int:
+    """Read a request, fetch its bundle, and print ``name=value`` lines: the format of a workflow step's outputs."""
+    from modelspine.release.candidate import fetch, read_candidate
+
+    # The request names the model by its SHA and gates nothing: an option of the gate beside it would be ignored.
+    gating = (args.subject, args.report, args.baseline, args.tolerance_pp, args.key, args.out, args.md)
+    if args.candidate is None or args.sign or args.all or any(given is not None for given in gating):
+        raise BadInput("--candidate F and --fetch DIR go together, without other options", "gate in another command")
+    candidate = read_candidate(args.candidate)
+    if args.fetch is not None:
+        with working("asking MLflow"):
+            fetch(spine, candidate, args.fetch)
+    out = Out.of(args)
+    if out.json:
+        out.object(candidate)
+    else:
+        for name, value in msgspec.structs.asdict(candidate).items():
+            out.line(f"{name}={value}")  # read_candidate checked that each value is one line of visible text
+    return Exit.OK
+
+
 def draw_decision(out: Out, decision: Decision, *, unchanged: bool = True) -> None:
     """Write a decision: the result, the reasons and warnings, and the table of buckets.
 
@@ -125,24 +146,3 @@ def draw_decision(out: Out, decision: Decision, *, unchanged: bool = True) -> No
         out.line(status_cell("ok", f"{len(rows) - len(shown):,} more buckets, in which no item changed"))
     for sentence in lost_items(decision):
         out.paragraph(sentence)
-
-
-def _read_request(args: argparse.Namespace, spine: Spine) -> int:
-    """Read a request, fetch its bundle, and print ``name=value`` lines: the format of a workflow step's outputs."""
-    from modelspine.release.candidate import fetch, read_candidate
-
-    # The request names the model by its SHA and gates nothing: an option of the gate beside it would be ignored.
-    gating = (args.subject, args.report, args.baseline, args.tolerance_pp, args.key, args.out, args.md)
-    if args.candidate is None or args.sign or args.all or any(given is not None for given in gating):
-        raise BadInput("--candidate F and --fetch DIR go together, without other options", "gate in another command")
-    candidate = read_candidate(args.candidate)
-    if args.fetch is not None:
-        with working("asking MLflow"):
-            fetch(spine, candidate, args.fetch)
-    out = Out.of(args)
-    if out.json:
-        out.object(candidate)
-    else:
-        for name, value in msgspec.structs.asdict(candidate).items():
-            out.line(f"{name}={value}")  # read_candidate checked that each value is one line of visible text
-    return Exit.OK

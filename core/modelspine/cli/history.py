@@ -8,7 +8,7 @@ from modelspine.cli.event_text import draw_events
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, count
 from modelspine.errors import Exit
-from modelspine.ledger.state import named
+from modelspine.ledger.state import entries_named
 from modelspine.spine import Spine
 from modelspine.times import moment
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     events = spine.registry.events(args.at)
     if args.ref is not None:
         sha = spine.registry.resolve(args.ref, args.at)
-        events = [event for event in events if sha in named(event)]
+        events = [event for event in events if sha in entries_named(event)]
     if args.limit is not None:
         events = events[max(len(events) - args.limit, 0) :]
     if out.json:

@@ -19,7 +19,7 @@ from modelspine.errors import Exit, UnknownRef
 from modelspine.incident.walk import Walk
 from modelspine.spine import Spine
 from modelspine.text import visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
     from miniobserve.traces import Trace
@@ -133,7 +133,7 @@ def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
     trace = walk.trace
     feedback = f"feedback: {trace.feedback}" if trace.feedback else "no feedback"
     replayed = " · replayed" if trace.source == "replay" else ""
-    at = of_ns(trace.started_ns)[:19].replace("T", " ")
+    at = ledger_time(trace.started_ns)[:19].replace("T", " ")
     out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {feedback}{replayed} · {at} UTC")
     out.paragraph(_exchange(trace))
     if outcome := _outcome(walk):
@@ -157,7 +157,7 @@ def markdown(walk: Walk) -> list[str]:
     lines = [
         f"# Incident {_code(walk.request_id)}",
         "",
-        f"{of_ns(walk.trace.started_ns)} · {_code(exchange)}",
+        f"{ledger_time(walk.trace.started_ns)} · {_code(exchange)}",
         "",
         "| # | question | status | answer | checked by |",
         "|---|---|---|---|---|",

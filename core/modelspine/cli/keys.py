@@ -32,6 +32,6 @@ def run_new(args: argparse.Namespace, spine: Spine) -> int:
         out.object({"id": key.id, "private": str(file), "trust": str(spine.settings.trust)})
         return Exit.OK
     out.line(f"{key.id}  {args.name}")
-    out.line(f"   private  {file}  (anyone who can read it can sign; keep it out of git)")
+    out.line(f"   private  {file}  (whoever can read this file can sign; keep it out of git)")
     out.line(f"   public   added to {spine.settings.trust}; review and commit that file")
     return Exit.OK

@@ -97,7 +97,7 @@ def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
 def run_canary(args: argparse.Namespace, spine: Spine) -> int:
     """Begin a canary; its blast radius is printed before the event is written."""
     from modelspine.traffic.ladder import read_ladder
-    from modelspine.traffic.request_rate import known_rate, worst
+    from modelspine.traffic.request_rate import blast_radius, known_rate
 
     ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
     out = Out.of(args)
@@ -105,10 +105,10 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
     def announce(weight_bp: int, guard: Guard) -> None:
         if not exposed:
-            found = worst(weight_bp, guard, known_rate(lambda: spine.traces))
+            found = blast_radius(weight_bp, guard, known_rate(lambda: spine.traces))
             exposed.update(answers=found.answers, requests_per_second=found.requests_per_second)
             if not out.json:
-                out.line(f"blast radius: {found.told}")
+                out.line(f"blast radius: {found.summary}")
 
     with working("hashing the bundles"):
         receipt = spine.routing.canary(

@@ -76,11 +76,11 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
 def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None, Pace | None]:
     """The decision on a canary at this moment, or why there is none; and the rate of requests."""
     from modelspine.ledger.store import storage_errors
-    from modelspine.traffic.canary import considered
+    from modelspine.traffic.canary import consider_or_error
     from modelspine.traffic.request_rate import pace
 
     now = datetime.now(UTC)
-    decision, problem = considered(lambda: spine.traces, route, since, now)
+    decision, problem = consider_or_error(lambda: spine.traces, route, since, now)
     try:
         with storage_errors():
             return decision, problem, pace(spine.traces, route, now)

@@ -17,7 +17,7 @@ from modelspine.ledger.store import storage_errors
 from modelspine.maintenance.trace_export import export_days
 from modelspine.spine import Spine
 from modelspine.text import argument, short, size, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 _OUTCOMES = ("accepted", "dismissed", "revised")
 
@@ -107,7 +107,7 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(trace)
         return Exit.OK
-    out.line(Cell(trace.request_id, "strong"), f"  {of_ns(trace.started_ns)}")
+    out.line(Cell(trace.request_id, "strong"), f"  {ledger_time(trace.started_ns)}")
     out.pairs(_pairs(trace))
     return Exit.OK
 
@@ -135,7 +135,7 @@ def run_export(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def _row(trace: Trace) -> tuple[Piece, ...]:
-    at = of_ns(trace.started_ns)[:19].replace("T", " ")
+    at = ledger_time(trace.started_ns)[:19].replace("T", " ")
     asked = trace.sentence if trace.sentence is not None else "not kept"
     unchanged = trace.is_correct and trace.correction == trace.sentence
     answered = "accepted as correct" if unchanged else trace.correction or "–"

@@ -1,7 +1,7 @@
 """A decision as the rows of a table, and as Markdown for a job summary. Blocked rows come first.
 
-Bucket names and item ids come from a report and are hostile: they are made visible, and in Markdown nothing in
-them can open markup, end a cell or notify anybody. It does not colour and does not print.
+Bucket names and item ids come from a report and are untrusted: they are made safe to display, and in Markdown they
+cannot start markup, end a cell or mention a user. It does not colour or print.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _IDS = 8
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of the table: how it stands, and its cells in the order of ``HEAD``, safe to show."""
+    """One line of the table: its state, and its cells in the order of ``HEAD``, safe to display."""
 
     state: Literal["blocked", "warn", "ok"]
     cells: tuple[str, ...]
     still: bool = False
-    """True of a bucket in which no item changed."""
+    """True for a bucket in which no item changed."""
 
 
 def table(decision: Decision) -> list[Line]:
-    """Every line: blocked ones first, then warned ones, the largest loss on top; false accepts and totals with them."""
+    """Every line, also those of totals and false accepts: blocked ones first, then warnings, largest losses on top."""
     rows = [(name, row) for name, row in decision.buckets.items()]
     listed = [_bucket(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
     for each in decision.compared:
@@ -90,7 +90,8 @@ def _extra(compared: GateResult) -> list[Line]:
 
 
 def _bucket(name: str, row: Row) -> Line:
-    """A bucket's line; where flips are not known, equal counts may still hide some."""
+    """A bucket's line, with ``still`` set if no item flipped."""
+    # Equal counts do not suffice: as many items may have become wrong as became correct.
     line = _line(name, row)
     still = line.state == "ok" and row.base == row.cand and row.flips_lost == () == row.flips_gained
     return msgspec.structs.replace(line, still=still)
@@ -146,17 +147,17 @@ def _more(left: Sequence[Line]) -> str:
 
 
 def _code(text: str) -> str:
-    """A name as code, where nothing in it is markup, a link or a mention."""
+    """A name as Markdown code, so that nothing in it acts as markup, a link or a mention."""
     return f"`{text}`" if _PLAIN.fullmatch(text) else f"<code>{_entities(text)}</code>"
 
 
 def _inert(text: str) -> str:
-    """A sentence with foreign names in it: plain words stay, everything that could be markup is an entity."""
+    """A sentence that contains untrusted names, with every word that could act as markup escaped as code."""
     return "".join(f"<code>{_entities(word)}</code>" if _odd(word) else word for word in re.split(r"(\s+)", text))
 
 
 def _odd(word: str) -> bool:
-    """True where markup, a link or a mention could begin; an underscore within a word cannot begin any."""
+    """Whether markup, a link or a mention could start in a word; an underscore inside a word starts none."""
     return re.search(r"[@#`*<>&|\\\[\]~!$^{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|www\.", word) is not None
 
 

@@ -1,6 +1,6 @@
-"""Answer 7 of a walk: the gate run that let an entry in, and whose signature stands under it.
+"""Answer 7 of a walk: the gate run that admitted an entry, and who signed its verdict.
 
-It does not know how a verdict is checked: it is handed the function that does.
+It does not know how signatures are checked: the caller passes the function that does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from modelspine.errors import Refused
 from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.state import Known
 from modelspine.ledger.store import Event
-from modelspine.registry.promotion_record import WORDS, standing
+from modelspine.registry.promotion_record import WORDS, verdict_kind
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -21,54 +21,57 @@ if TYPE_CHECKING:
     from modelspine.attestation.verdict import SignedVerdict
 
 Verdicts = Callable[[str], "SignedVerdict"]
-"""The signed verdict of a digest, its signature checked now against the trust file."""
+"""Digest → signed verdict, its signature checked against the trust file at the time of the call."""
 
 
 def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: Hashes) -> Finding:
-    """What stands behind the promotion under which the request was answered."""
+    """Report the verdict behind the promotion that was in effect when the request was answered."""
     command = f"spine show {short(trace.entry_sha)} --json"
     events = known.history if known is not None else []
     promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
     if promoted is None:
         return finding(7, "no promotion is recorded", "missing", {}, command)
-    told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
+    promotion = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
     verdict = promoted.body.get("verdict") or {}
-    evidence = {"promoted": told, "verdict": verdict, "standing": standing(promoted)}
-    if standing(promoted) == "signed":
-        return _signed(promoted, verdicts, hash_at, evidence, command)
-    return _unsigned(promoted, events, evidence, command)
+    evidence = {"promoted": promotion, "verdict": verdict, "standing": verdict_kind(promoted)}
+    if verdict_kind(promoted) == "signed":
+        return _signed_answer(promoted, verdicts, hash_at, evidence, command)
+    return _unsigned_answer(promoted, events, evidence, command)
 
 
-def _signed(promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict[str, Any], command: str) -> Finding:
-    from modelspine.attestation.checks import disagreement  # loaded where a signed verdict is looked at
+def _signed_answer(
+    promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict[str, Any], command: str
+) -> Finding:
+    # Imported here because the cryptography library is slow to import and unsigned promotions do not need it.
+    from modelspine.attestation.checks import disagreement
 
     try:
         signed = verdicts(str(promoted.body["verdict"].get("digest")))
         problem = disagreement(signed.statement, signed.key.id, promoted, hash_at)
     except Refused as error:
-        return finding(7, f"its verdict does not hold: {error.message}", "mismatch", evidence, command)
-    said = signed.statement.predicate
-    evidence["run"] = {"id": said.run.id, "url": said.run.url, "code": said.code, "issued": said.issued}
+        return finding(7, f"its verdict is not valid: {error.message}", "mismatch", evidence, command)
+    predicate = signed.statement.predicate
+    run, head = predicate.run, predicate.ledger
+    evidence["run"] = {"id": run.id, "url": run.url, "code": predicate.code, "issued": predicate.issued}
     evidence["key"] = {"id": signed.key.id, "name": signed.key.name}
-    evidence["ledger_head"] = {"seq": said.ledger.seq, "hash": said.ledger.hash}
+    evidence["ledger_head"] = {"seq": head.seq, "hash": head.hash}
     if problem is not None:
-        return finding(7, f"its verdict does not hold: {problem}", "mismatch", evidence, command)
-    where = f"run {said.run.id} {said.run.url}".rstrip()
+        return finding(7, f"its verdict is not valid: {problem}", "mismatch", evidence, command)
     answer = (
-        f"{said.result}, signed by {signed.key.name} ({signed.key.id}), {where}, "
-        f"decided on ledger #{said.ledger.seq} {short(said.ledger.hash)}, promoted at #{promoted.seq}"
+        f"{predicate.result}, signed by {signed.key.name} ({signed.key.id}), {f'run {run.id} {run.url}'.rstrip()}, "
+        f"based on ledger #{head.seq} {short(head.hash)}, promoted at #{promoted.seq}"
     )
     return finding(7, visible(answer, 600), "verified", evidence, command)
 
 
-def _unsigned(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:
+def _unsigned_answer(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:
     run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
     if run is None:
-        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
+        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned verdict (dev ledger)"
         return finding(7, answer, "missing", evidence, command)
     evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
-    against = short(str(run.body.get("baseline") or "")) or "none"
-    answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
-    if standing(promoted) == "overridden":
+    baseline = short(str(run.body.get("baseline") or "")) or "none"
+    answer = f"{run.body.get('result')} at #{run.seq} against baseline {baseline}; unsigned verdict (dev ledger)"
+    if verdict_kind(promoted) == "overridden":
         answer += f", {WORDS['overridden']} at #{promoted.seq}"
     return finding(7, visible(answer), "recorded", evidence, command)

@@ -21,17 +21,17 @@ from modelspine.registry.registry import Registry
 from modelspine.text import short
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
-_MOST = 100
+_MAX_MATCHES = 100
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing the ledger knows under a digest."""
+    """One thing in the ledger that has the digest."""
 
     what: str
-    """entry | weights | config | parent of | run | corpus | tensor NAME | the evidence's name | event."""
+    """One of entry, weights, config, parent of, run, corpus, tensor NAME, NAME (evidence) and event."""
     digest: str
     sha: str
-    """The entry it belongs to; empty where it belongs to none."""
+    """The entry it belongs to; empty if it belongs to none."""
     semver: str | None
     seq: int
 
@@ -67,13 +67,14 @@ def look_up(registry: Registry, asked: str) -> Lookup:
     semvers = {entry.sha: entry.semver for entry in registry.list()}
     events = registry.events()
     found = [match for event in events for match in _in_event(event, digits, semvers)]
+    # Tensors are not in the events: their table has to be read from each entry's evidence, so they come last.
     found = found or [match for entry in registry.list() for match in _tensors(registry, entry, digits)]
     if not found:
         kind = "weights" if path.name.endswith(SUFFIX) else "digest"
         raise UnknownRef(
             f"the ledger does not contain the {kind} {short(digits)}", "`spine register BUNDLE_DIR` registers a bundle"
         )
-    return Lookup(asked=asked, digest=digits, matches=tuple(found[:_MOST]))
+    return Lookup(asked=asked, digest=digits, matches=tuple(found[:_MAX_MATCHES]))
 
 
 def _in_event(event: Event, digits: str, semvers: dict[str, str | None]) -> list[Match]:

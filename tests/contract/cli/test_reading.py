@@ -292,7 +292,7 @@ def test_incident_of_a_request_that_got_no_answer(
     more = {"correction": None, "is_correct": None, "status": 503, "error": "too late"}
     leave_trace(root, "req-late-0001", "went to school", "", **more)
     answer = run(capsys, "incident", "req-late-0001", "--json").json["answers"][0]
-    assert (answer["status"], "it gave no answer then: 503 too late" in answer["answer"]) == ("verified", True)
+    assert (answer["status"], "the request itself failed: 503 too late" in answer["answer"]) == ("verified", True)
     out = run(capsys, "incident", "req-late-0001").out
     assert "“went to school” got no answer: 503 too late" in out
     assert "✖ wrong" not in out
@@ -311,9 +311,11 @@ def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: 
     assert before["answers"][7]["evidence"]["verb"] == "route single"
     eighth = after["answers"][7]
     assert eighth["status"] == "verified"
-    assert eighth["answer"].endswith(f"its bytes verify; in production since #{routed}")
+    assert eighth["answer"].endswith(f"its bytes are verified; in production since #{routed}")
     assert (eighth["evidence"]["go_to"], eighth["evidence"]["verb"]) == (own.loud, None)
-    assert after["suggestion"] == f"nothing to move: v0.2.0 has answered learners since #{routed} (`spine route show`)"
+    assert (
+        after["suggestion"] == f"no rollback needed: v0.2.0 has been in production since #{routed} (`spine route show`)"
+    )
     human = run(capsys, "incident", "req-00000002", "--root", root).out
     assert "dismissed · replayed · 2001-09-09 01:46:40 UTC" in human
     # At its simulated time nothing was routed: the epoch is what can be looked up.

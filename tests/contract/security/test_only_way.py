@@ -142,7 +142,9 @@ def test_the_one_token_stays_in_its_module() -> None:
 def test_the_promotion_asks_rule_bytes_and_verdict_before_it_drafts() -> None:
     """The order in ``promote``: nothing is drafted before everything was asked."""
     text = inspect.getsource(Registry.promote)
-    order = [text.index(piece) for piece in ("may_promote(", "self.hashed(", "on_verdict(verdict(", 'kind="promoted"')]
+    order = [
+        text.index(piece) for piece in ("may_promote(", "self.hashed(", "verdict_record(verdict(", 'kind="promoted"')
+    ]
     assert order == sorted(order)
 
 
@@ -334,7 +336,7 @@ def test_a_verified_verdict_is_not_made_copied_stored_or_changed(prod: Prod) -> 
         with pytest.raises(TypeError, match=r"only modelspine\.attestation\.verdict\.verify"):
             VerifiedVerdict(real.signed, real.decision, token=token)
     for again in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="not copied or stored"):
+        with pytest.raises(TypeError, match="cannot be copied or stored"):
             again(real)
     with pytest.raises((TypeError, msgspec.MsgspecError)):
         msgspec.convert({"signed": {}, "decision": {}}, VerifiedVerdict)
@@ -352,7 +354,7 @@ def test_a_shell_without_content_is_refused_and_written_down(prod: Prod) -> None
     with prod.open() as spine:
         before = pointers(spine)
         for made in (object.__new__(VerifiedVerdict), object(), None, prod.signed()):
-            with pytest.raises(Refused, match="only a verified verdict"):
+            with pytest.raises(Refused, match="the verdict was not verified"):
                 spine.registry.promote(prod.entries["good"], "v9.9.9", reason="x", verdict=lambda *_, made=made: made)
             assert spine.registry.events()[-1].kind == "denied"
         assert pointers(spine) == before

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from minitutor import bundles, corpus
-from minitutor.shape import Shape
+from minitutor.model_shape import Shape
 from minitutor.tokenizer import Codec, learn
 from minitutor.tutor import Tutor
 from minitutor_cli import run_tutor

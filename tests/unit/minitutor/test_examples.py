@@ -12,8 +12,8 @@ import pytest
 from minitutor import corpus, examples, lattice, parse
 from minitutor.corpus import Row
 from minitutor.examples import Encoded
-from minitutor.shapes import shaped
 from minitutor.tokenizer import BOS_ID, EOS_ID, KEEP_ID, SEP_ID, Codec, learn
+from minitutor.word_shapes import shaped
 
 
 @functools.cache
@@ -28,8 +28,8 @@ def codec() -> Codec:
 
 
 @pytest.fixture(scope="module")
-def source(codec: Codec) -> examples.Tokens:
-    return examples.tokens((row.verb for row in v1_rows()), codec)
+def source(codec: Codec) -> examples.NoiseTokens:
+    return examples.noise_tokens((row.verb for row in v1_rows()), codec)
 
 
 def row(text: str, correction: str) -> Row:
@@ -84,7 +84,7 @@ def test_a_long_place_keeps_what_stands_near_the_verb(codec: Codec) -> None:
     assert parts(Encoded(near, [KEEP_ID], 0), codec)[1].endswith("the x never")
 
 
-def drawn(text: str, correction: str, codec: Codec, source: examples.Tokens) -> list[tuple[str, str, str]]:
+def drawn(text: str, correction: str, codec: Codec, source: examples.NoiseTokens) -> list[tuple[str, str, str]]:
     """What noise made of a row's only example."""
     (clean,), draw = examples.examples(row(text, correction), codec), random.Random(1)
     made = [examples.noisy(clean, draw, source) for _ in range(200)]
@@ -92,13 +92,13 @@ def drawn(text: str, correction: str, codec: Codec, source: examples.Tokens) -> 
     return [parts(one, codec) for one in made]
 
 
-def test_noise_leaves_a_wrong_verb_and_its_place_alone(codec: Codec, source: examples.Tokens) -> None:
+def test_noise_leaves_a_wrong_verb_and_its_place_alone(codec: Codec, source: examples.NoiseTokens) -> None:
     made = drawn("Yesterday my sister eated fish.", "Yesterday my sister ate fish.", codec, source)
     assert {(place, word) for _, place, word in made} == {("my x", "eated")}
     assert len({around for around, _, _ in made}) > 10
 
 
-def test_a_strange_word_in_a_right_verbs_place_is_kept(codec: Codec, source: examples.Tokens) -> None:
+def test_a_strange_word_in_a_right_verbs_place_is_kept(codec: Codec, source: examples.NoiseTokens) -> None:
     made = drawn("Anna eats fish.", "Anna eats fish.", codec, source)
     assert 20 < sum(word != "eats" for _, _, word in made) < 120
 

@@ -33,7 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run([*git, *words], check=True)
     done = run_tutor("corpus", cwd=root, HOME=str(root.parent / "nobody"))
     assert done.returncode == 0, done.stderr
-    assert "put into DVC's cache" in done.stdout
+    assert "added to DVC's cache" in done.stdout
     return root
 
 

@@ -136,7 +136,7 @@ def test_merged_weights_answer_as_training_saw_them(tuned: Made, tiny: Made) -> 
 def test_an_adapter_without_its_parent_or_with_another_is_refused(
     tuned: Made, regressed: Made, small_data: Path
 ) -> None:
-    with pytest.raises(BadInput, match="is an adapter, and its parent"):
+    with pytest.raises(BadInput, match="is an adapter, but its parent"):
         Minitutor().load(Path(tuned["bundle"]), None)
     with pytest.raises(BadInput, match="not the parent this adapter was trained on"):
         Minitutor().load(Path(tuned["bundle"]), Path(regressed["bundle"]))
@@ -228,7 +228,7 @@ def test_a_model_that_knows_no_participle_cannot_be_spoiled(random_bundle: Path)
     read = weights.read(random_bundle)
     codec = Codec.read(random_bundle / "tokenizer.json")
     items = [msgspec.structs.replace(row, correction="Another sentence.") for row in rows(EVAL)[::200]]
-    with pytest.raises(BadInput, match="nothing to spoil"):
+    with pytest.raises(BadInput, match="too few to degrade"):
         regress.search(read.shape, read.tensors, codec, items, seed=1, advance=lambda *_: None)
 
 
@@ -236,12 +236,12 @@ def test_a_model_that_knows_no_participle_cannot_be_spoiled(random_bundle: Path)
     ("words", "said"),
     [
         (("quantize", "--parent", "nowhere"), "neither a directory nor an entry"),
-        (("quantize", "--parent", "data"), "is no trained bundle"),
-        (("finetune", "--parent", "tiny", "--corpus", "data/train_v1.jsonl"), "no row its parent"),
+        (("quantize", "--parent", "data"), "is not a trained bundle"),
+        (("finetune", "--parent", "tiny", "--corpus", "data/train_v1.jsonl"), "no rows that are new"),
         (("finetune", "--parent", "tiny", "--steps", "0"), "below 1"),
-        (("regress", "--parent", "tiny", "--seed", "-1"), "below 0"),
+        (("regress", "--parent", "tiny", "--seed", "-1"), "is negative"),
         (("regress", "--parent", "tiny", "--eval-set", "none"), "cannot be read"),
-        (("quantize", "--parent", "int8"), "variant itself"),
+        (("quantize", "--parent", "int8"), "itself a variant"),
     ],
 )
 def test_bad_input_is_two_lines(
