@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-_LONGEST_TEXT = 4_000
+_LONGEST_TEXT = 10_000
 """Characters of one cell or line. Nothing real is longer, and one hostile value must not fill a screen."""
 _MIN_WIDTH = 40
 _LONGEST_WORD = 32

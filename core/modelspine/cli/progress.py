@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from modelspine.text import visible
@@ -44,7 +44,8 @@ class Progress:
 
     def show(self, what: str = "", done: int = 0, total: int | None = None) -> None:
         """Draw the progress now."""
-        with self._lock:
+        # The terminal may hang up at any time; that must not end the work.
+        with self._lock, suppress(OSError):
             if not self._enabled:
                 return
             if self._bar is None:
@@ -57,10 +58,10 @@ class Progress:
 
     def hide(self) -> None:
         """Remove the drawing until the next step, so that a command can write lines of its own."""
-        with self._lock:
+        with self._lock, suppress(OSError):
             if self._bar is not None:
-                self._bar.stop()
-                self._bar = None
+                bar, self._bar = self._bar, None
+                bar.stop()
 
     def clear(self) -> None:
         """Remove the drawing; nothing is shown afterwards."""
