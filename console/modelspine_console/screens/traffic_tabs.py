@@ -108,7 +108,7 @@ def _so_far(epoch: Epoch) -> Line:
 
 def _steps(chosen: Ladder) -> Line:
     steps = [
-        safe(f"{step.weight_bp / 100:g} % {sign_of(rung).glyph}", _RUNG_ROLES[rung]) for step, rung in rungs(chosen)
+        safe(f"{step.weight_bp / 100:g} % {sign_of(rung).glyph}", sign_of(rung).role) for step, rung in rungs(chosen)
     ]
     return safe(" ──── ", "faint").join(steps)
 
