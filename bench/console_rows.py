@@ -1,7 +1,7 @@
-"""How soon the console shows something, and how soon it answers a key; beside a Textual DataTable of the same rows.
+"""Bench group console: time to the first frame and from key press to repaint, compared with a plain Textual DataTable.
 
-Everything is measured from outside, over a pseudo terminal, from the start of the process or the press of a key
-to the bytes that draw it.
+Everything is measured from outside, on a pseudo terminal, from the start of the process or the key press to the bytes
+that draw the result.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ class Screen:
         )
 
     def until(self, *texts: bytes, limit: float = 120.0) -> float:
-        """Seconds from the start to the first sight of each of the texts."""
+        """Return the seconds from the start until each of the texts first appeared."""
         while not all(text in self.output for text in texts):
             if time.perf_counter() - self.started > limit:
-                raise TimeoutError(f"{texts!r} never came")
+                raise TimeoutError(f"{texts!r} never appeared")
             self._read(0.5)
         return time.perf_counter() - self.started
 
     def key(self, key: bytes, sign: bytes) -> float | None:
-        """Seconds from a key press to the bytes that hold ``sign``; None where they never came."""
+        """Return the seconds from a key press until ``sign`` was written; None if it never was."""
         while self._read(0.05):
             pass
         self.output = b""
@@ -80,13 +80,13 @@ class Screen:
         return time.perf_counter() - start
 
     def ended(self) -> float:
-        """Seconds from the start to the end of the process."""
+        """Return the seconds from the start to the end of the process."""
         while self.process.poll() is None:
             self._read(0.01)
         return time.perf_counter() - self.started
 
     def close(self) -> None:
-        """End it in any case."""
+        """Kill the process if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -101,7 +101,7 @@ class Screen:
 
 
 def measure(words: list[str], root: Path, sign: bytes, rows: bytes, keys: int) -> dict[str, float]:
-    """First frame, first rows, and key to repaint, of one program; seconds."""
+    """Measure first frame, first rows, and key to repaint of one program, in seconds."""
     frames, listed = [], []
     for _ in range(3):
         screen = Screen(words, root)
@@ -128,7 +128,7 @@ CURSOR = {CONSOLE_SIGN: "▌".encode(), PEER_SIGN: b"\x1b["}
 
 
 def rows(entries: int = 10_000, keys: int = 120) -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     spine = str(Path(sys.executable).with_name("spine"))
     with tempfile.TemporaryDirectory() as folder:
         root = stores.ledger(Path(folder), entries)

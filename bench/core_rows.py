@@ -1,4 +1,4 @@
-"""The headless core: importing it, listing a registry, each as a whole process."""
+"""Bench group core: importing the package and listing a registry, each measured as a whole process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(MlflowClient(tracking_uri=sys.argv[1]).get_run(sys.argv[2]).data.metrics)
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     python = sys.executable
     bare = wall([python, "-c", "pass"])
     core = wall([python, "-c", "import modelspine.spine"]) - bare

@@ -16,7 +16,7 @@ REQUESTS = 400
 
 
 def page() -> str:
-    """The page, from the committed sample and the time in it."""
+    """Return the page made from the committed sample, dated as the sample is."""
     from modelspine.cli.cost import markdown
     from modelspine.cost.query import sampled
 

@@ -1,4 +1,4 @@
-"""Drift of a million requests, beside the same figure by hand with scipy and beside Evidently."""
+"""Bench group drift: the drift of a million requests, compared with scipy by hand and with Evidently."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEATURES = {"verb": 20, "tense_person": 15, "error_type": 7, "length": 10, "labe
 
 
 def rows() -> list[Row]:
-    """Counting and judging five features of a million requests, and of one feature."""
+    """Yield the rows of this group: drift of five features and of one feature."""
     trained, live = requests(random.Random(SEED))
     tally = Tally()
     tally.add(trained)
@@ -45,7 +45,7 @@ def rows() -> list[Row]:
 
     found = {name: drift.psi for name, drift in judged().items()}
     for name, psi in _by_hand(trained, live).items():
-        assert abs(found[name] - psi) < 1e-3, name  # the peers compute the same thing
+        assert abs(found[name] - psi) < 1e-3, name  # otherwise the comparison would be unfair
     ours = median(judged, runs=3)
     peer = median(lambda: _by_hand(trained, live), runs=3)
     return [
@@ -56,7 +56,7 @@ def rows() -> list[Row]:
 
 
 def _stored() -> float:
-    """Seconds from a store of traces to the counts of the tutor's features."""
+    """Return the seconds from a trace store to the counts of the tutor's features."""
     values = Values(load_workload("minitutor"))
     with tempfile.TemporaryDirectory() as folder:
         url = stores.traces(Path(folder) / "traces.db", STORED)
@@ -74,7 +74,7 @@ def _stored() -> float:
 
 
 def requests(draw: random.Random) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Feature dictionaries as traces hold them: those trained on, and those of a day."""
+    """Return feature dictionaries as traces store them: those of training, and those of a day."""
     return _drawn(draw, TRAINED), _drawn(draw, N)
 
 
@@ -84,7 +84,7 @@ def _drawn(draw: random.Random, n: int) -> list[dict[str, str]]:
 
 
 def _by_hand(trained: list[dict[str, str]], live: list[dict[str, str]]) -> dict[str, float]:
-    """PSI and χ² a feature, as one would write them with numpy and scipy."""
+    """Compute PSI and χ² per feature as one would by hand with numpy and scipy."""
     import numpy as np
     from scipy.stats import chisquare, entropy
 
@@ -100,7 +100,7 @@ def _by_hand(trained: list[dict[str, str]], live: list[dict[str, str]]) -> dict[
 
 
 def _evidently(found: Mapping[str, float]) -> tuple[str, float | None]:
-    """Evidently's PSI of the same requests, in a process of its own; it must agree."""
+    """Measure Evidently's PSI of the same requests in a separate process, and check that it agrees."""
     environment = peers.environment()
     if environment is None:
         return f"Evidently: {peers.MISSING}", None

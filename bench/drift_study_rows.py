@@ -1,8 +1,8 @@
-"""`just bench drift-study`: how statuses rise as more of a day's requests come from a shifted tense regime.
+"""`just bench drift-study`: how drift statuses change as a growing share of a day's requests is shifted.
 
-Days are drawn from the rows of corpus v1; a share ρ of each day's requests is drawn from its future-tense rows
-alone. Every day goes through the code that makes reports. It writes docs/img/drift-study.svg and the table
-between the marks of docs/DRIFT.md.
+Days are drawn from the rows of corpus v1; a share ρ of each day's requests is drawn only from its future-tense rows.
+Every day goes through the code that makes the reports. It writes docs/img/drift-study.svg and the table between the
+marks of docs/DRIFT.md.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _COLOURS = {"stable": "#4c9f70", "watch": "#e0a030", "act": "#c8504b"}
 
 
 class Point(NamedTuple):
-    """What 100 seeds gave at one ρ."""
+    """The results of all seeds at one ρ."""
 
     share: float
     days: Counter[str]
     psi: list[float]
-    """Of tense × person, a seed each."""
+    """The PSI of tense × person, one value per seed."""
 
 
 def rows() -> list[Row]:
@@ -61,7 +61,7 @@ def rows() -> list[Row]:
 
 
 def study(seeds: int = SEEDS) -> tuple[list[Point], int]:
-    """A point for each ρ, and how many of the same undrifted windows of 100 requests pass a bare cut-off."""
+    """Return a point for each ρ, and the number of undrifted windows of 100 requests that exceed a fixed cut-off."""
     every = corpus_values()
     tally = Tally(keep_rows=True)
     tally.add(every)
@@ -90,7 +90,7 @@ def study(seeds: int = SEEDS) -> tuple[list[Point], int]:
 
 
 def _bare_psi(bins: Bins, live: Tally, name: str) -> float:
-    """PSI as a spreadsheet has it: every bin for itself, no sample size."""
+    """Return the textbook PSI, without merging small bins and without regard to the sample size."""
     before, now = bins.counts, fill(bins, live, name)[: len(bins.counts)]
     p = [(count + 0.5) / (sum(before) + 0.5 * len(before)) for count in before]
     q = [(count + 0.5) / (sum(now) + 0.5 * len(now)) for count in now]
@@ -98,7 +98,7 @@ def _bare_psi(bins: Bins, live: Tally, name: str) -> float:
 
 
 def corpus_values() -> list[Mapping[str, Value]]:
-    """What the tutor names of every row of corpus v1, made here and now."""
+    """Return the drift values of every row of corpus v1, which is generated here."""
     from minitutor import corpus
 
     values = Values(load_workload("minitutor"))
@@ -106,7 +106,7 @@ def corpus_values() -> list[Mapping[str, Value]]:
 
 
 def table(points: Sequence[Point], few: int) -> list[str]:
-    """The study as Markdown."""
+    """Return the study as a Markdown table."""
     lines = ["| ρ | stable | watch | act | tense × person PSI, median (5–95 %) |", "|---:|---:|---:|---:|---|"]
     for point in points:
         cuts = statistics.quantiles(point.psi, n=20)
@@ -122,7 +122,7 @@ def table(points: Sequence[Point], few: int) -> list[str]:
 
 
 def svg(points: Sequence[Point]) -> str:
-    """Median PSI with its 5–95 % band over ρ, the two cut-offs, and the statuses below."""
+    """Draw the median PSI with its 5–95 % band over ρ, the two cut-offs, and the statuses below."""
     wide, high, left, top = 640, 360, 56, 24
     bottom, right = 250, 616
     most = max(max(point.psi) for point in points) * 1.05

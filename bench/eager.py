@@ -1,7 +1,6 @@
-"""The same weights in eager PyTorch, as one would write it: every form after its prompt, padded into batches.
+"""The tutor's weights in a straightforward eager PyTorch implementation: every form after its prompt, padded batches.
 
-``python bench/eager.py BUNDLE`` answers the sentences on its input, one by one and together, and prints how long both
-took.
+``python bench/eager.py BUNDLE`` answers the sentences on stdin, one by one and in batches, and prints both times.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from minitutor.tokenizer import EOS_ID, Codec  # noqa: E402
 
 
 class Eager:
-    """A bundle's model on one thread."""
+    """A bundle's model in PyTorch, on one thread."""
 
     def __init__(self, bundle: Path) -> None:
         torch.set_num_threads(1)
@@ -36,7 +35,7 @@ class Eager:
                 tensor.copy_(torch.from_numpy(read.tensors[name]))
 
     def correct(self, sentences: Sequence[str], batch: int = 64) -> list[str]:
-        """Correct sentences; every form of every verb is a sequence of its own, those of a size together."""
+        """Correct sentences; every form of every verb is its own sequence, batched by size."""
         arcs = [lattice.arcs(text, self.codec) for text in sentences]
         asked = [(arc.prompt, form) for found in arcs for arc in found for form in arc.forms]
         order = sorted(range(len(asked)), key=lambda at: len(asked[at][0]) + len(asked[at][1]))
@@ -54,7 +53,7 @@ class Eager:
 
     @torch.inference_mode()
     def score(self, batch: Sequence[tuple[list[int], list[int]]]) -> list[float]:
-        """The log probability of each form and its end after its prompt."""
+        """Return the log probability of each form with its end token after its prompt."""
         time = max(len(prompt) + len(form) for prompt, form in batch)
         ids = torch.full((len(batch), time), EOS_ID)
         for n, (prompt, form) in enumerate(batch):

@@ -1,4 +1,4 @@
-"""What the peers serve: the tutor's weights in eager PyTorch, or in this project's own engine."""
+"""The models that peer servers serve: the tutor's weights in eager PyTorch, or in this project's engine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 PATH = "/v1/grammar/correct"
 BATCH = 8
-"""The most texts a peer that batches answers together; what ``spine serve`` does where it is told nothing."""
+"""Most texts per batch of a batching peer; the default of ``spine serve``."""
 
 
 def engine(name: str, bundle: Path) -> Callable[[Sequence[str]], list[str]]:
-    """``eager`` or ``own``, loaded and asked once."""
+    """Load the engine ``eager`` or ``own`` and warm it up with one text."""
     if name == "eager":
         from eager import Eager
 

@@ -1,7 +1,7 @@
-"""Evaluating a model: the NumPy engine against the same weights in eager PyTorch, with and without batching.
+"""Bench group evaluation: the NumPy engine compared with the same weights in eager PyTorch, with and without batching.
 
-The clone's first model answers part of the eval set. The peer scores the same forms, one
-sentence at a time or together; both sides on one thread, their answers compared.
+The clone's first model answers part of the eval set. The peer scores the same forms, one sentence at a time or in
+batches; both run on one thread, and their answers are compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ITEMS = 300
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     if not BASE.is_dir():
         yield Row("evaluation, items", float("nan"), "/s", None, "make a model: ./run demo", None)
         return
@@ -44,7 +44,7 @@ def rows() -> Iterator[Row]:
 
 
 def _ours(bundle: Path, sentences: list[str]) -> tuple[float, list[str]]:
-    """Items per second of the engine as the evaluation uses it, and its answers."""
+    """Return the engine's items per second, used as the evaluation does, and its answers."""
     from minitutor.workload import Minitutor
 
     tutor = Minitutor().load(bundle, None)

@@ -1,4 +1,4 @@
-"""Evidently on the requests of the drift rows, in a process that finds it: seconds of its preset, and its PSI."""
+"""Runs Evidently on the requests of the drift rows, in a process that can import it; prints its time and its PSI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rows import median  # noqa: E402
 
 
 def main() -> None:
-    """Both sets as frames, made before the clock starts; its own PSI of each column."""
+    """Build both data frames before the clock starts, then measure Evidently and print its PSI of each column."""
     trained, live = drift_rows.requests(random.Random(drift_rows.SEED))
     columns = DataDefinition(categorical_columns=list(drift_rows.FEATURES))
     sets = [Dataset.from_pandas(pd.DataFrame(rows), data_definition=columns) for rows in (live, trained)]

@@ -1,7 +1,7 @@
-"""The gate: comparing reports of many buckets, beside the same sums in a data frame that decides nothing else.
+"""Bench group gate: comparing reports of many buckets, compared with the same ratios in a pandas data frame.
 
-As in the command, no garbage is collected meanwhile. The peer's ratios are floats and its answer one word: no
-flips, no intervals, no checks that the two fit, no reasons.
+As in the command, garbage collection is off. The peer does much less: its ratios are floats and its result is one word,
+without flips, confidence intervals, compatibility checks or reasons.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOLERANCE = 2
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     gc.disable()
     try:
         yield from _rows()
@@ -47,7 +47,7 @@ def _rows() -> Iterator[Row]:
 
 
 def report(count: int, items: int, *, seed: int) -> bytes:
-    """A report in which every item counts in three buckets, and one in forty is wrong."""
+    """Return a report in which every item counts in three buckets and one item in forty is wrong."""
     draw = random.Random(seed)
     n = dict.fromkeys((f"bucket/{number}" for number in range(count)), 0)
     k = dict(n)
@@ -72,7 +72,7 @@ def report(count: int, items: int, *, seed: int) -> bytes:
 
 
 def framed(before: bytes, now: bytes) -> bool:
-    """What one would write by hand: the ratios side by side, and whether one fell by more."""
+    """Compare by hand: the ratios side by side, and whether one fell by more than the tolerance."""
     import pandas as pd
 
     one, two = (

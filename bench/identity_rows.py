@@ -1,6 +1,6 @@
-"""Identity: the SHA of a gigabyte on every core, beside the same bytes through other hashers on as many.
+"""Bench group identity: the SHA of a gigabyte on all cores, compared with other hashers on as many cores.
 
-`python bench/identity_rows.py --mb 256` measures this group alone, on less.
+`python bench/identity_rows.py --mb 256` measures only this group, on less data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TENSOR = 8 * 2**20
 
 
 def rows(mb: int = 1024) -> Iterator[Row]:
-    """Rows of this group; the peers get the bytes in one file a core, all at once."""
+    """Yield the rows of this group; the peers hash one file per core, all at once."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     giga = mb * 2**20 / 1e9
     with tempfile.TemporaryDirectory(dir=_roomy(2 * mb)) as folder:
@@ -40,7 +40,7 @@ def rows(mb: int = 1024) -> Iterator[Row]:
             yield Row(what, spine, "GB/s", None, f"openssl dgst -sha256, {cores} at once", openssl, "more")
         try:
             signing = speed(lambda: model_signing(bundle, cores), runs=2)
-        except ImportError as exc:  # its own requirements leave one out
+        except ImportError as exc:  # model-signing does not declare all of its dependencies
             yield Row(what, spine, "GB/s", None, f"model-signing does not import: {exc}", None, "more")
         else:
             yield Row(what, spine, "GB/s", None, f"model-signing, sharded, {cores} workers", signing, "more")
@@ -53,7 +53,7 @@ def rows(mb: int = 1024) -> Iterator[Row]:
 
 
 def make(folder: Path, mb: int, parts: int) -> tuple[Path, list[Path]]:
-    """A bundle of ``mb`` mebibytes in equal tensors, and the same file cut into ``parts``."""
+    """Create a bundle of ``mb`` mebibytes in equal tensors, and the same file split into ``parts``."""
     bundle = folder / "bundle"
     bundle.mkdir(parents=True)
     size = min(TENSOR, mb * 2**20 // 4)
@@ -80,21 +80,21 @@ def make(folder: Path, mb: int, parts: int) -> tuple[Path, list[Path]]:
 
 
 def together(command: Sequence[str], paths: Sequence[Path]) -> None:
-    """One process a path, all at the same time."""
+    """Run one process per path, all at the same time."""
     running = [subprocess.Popen([*command, str(path)], stdout=subprocess.DEVNULL) for path in paths]
     if any(process.wait() for process in running):
         raise RuntimeError(f"{command[0]} failed")
 
 
 def model_signing(bundle: Path, cores: int) -> None:
-    """Its SHA-256 over shards as large as our tensors, so that it may use every core."""
+    """Hash with model-signing, sharded by the tensor size so that it can use every core."""
     from model_signing.hashing import Config
 
     Config().use_shard_serialization(max_workers=cores, shard_size=TENSOR).hash(bundle)
 
 
 def _roomy(mb: int) -> Path | None:
-    """Memory where it has room for twice the bytes, so that no disk is measured."""
+    """Return a folder in memory if it has room for twice the bytes, so that the disk is not measured."""
     ram = Path("/dev/shm")
     return ram if ram.is_dir() and shutil.disk_usage(ram).free > 2 * mb * 2**20 else None
 

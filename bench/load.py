@@ -1,8 +1,8 @@
-"""Load on a server from a process of its own: a closed loop of connections, or requests at a fixed rate.
+"""Load generator in a separate process: a closed loop of connections, or requests at a fixed rate.
 
-The closed loop asks again as soon as it is answered, and so finds what a server can do. The open loop asks at
-its rate whatever the server does, as a crowd of learners would: a request's latency counts from the moment it
-was due, so a server that stalls pays for every request it kept waiting.
+The closed loop sends the next request as soon as the last one is answered, which finds the server's maximum throughput.
+The open loop sends at its rate whatever the server does, like independent learners. A request's latency counts from
+the time it was due, so a server that stalls is charged for every request that had to wait (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 WARM_SECONDS = 1.0
-"""What is due this early in a phase is not counted: connections are being made, or the phase before is felt."""
+"""Requests due this early in a phase are not counted: connections are being opened, or the last phase still weighs."""
 _PATIENCE_SECONDS = 20.0
 _IDLE_SECONDS = 4.0
-"""A connection that idled longer is not used again: a server may be closing it just now."""
+"""A connection that was idle for longer is not reused, because the server may be about to close it."""
 
 
 class Load(NamedTuple):
-    """What came of one run."""
+    """The results of one run."""
 
     answered: float
-    """Requests a second that got 200."""
+    """Requests per second with status 200."""
     p50: float
-    """Milliseconds of those, and so are the others."""
+    """Latency quantile of those in milliseconds, as are the following fields."""
     p99: float
     shed: int
-    """Requests that got 503 or 429."""
+    """Requests with status 503 or 429."""
     shed_p50: float
     shed_p99: float
     unsaid: int
-    """Those of them that were not told when to come back."""
+    """Those of them without a Retry-After header."""
     failed: int
-    """Everything else."""
+    """All other requests."""
 
 
 def closed(address: str, path: str, bodies: Sequence[str], *, connections: int, seconds: float) -> Load:
-    """What a number of connections get that each wait for their answer."""
+    """Run a closed loop: each connection waits for its reply before the next request."""
     return _elsewhere("closed", address, path, bodies, [(connections, seconds)])[0]
 
 
 def opened(address: str, path: str, bodies: Sequence[str], *phases: tuple[float, float]) -> list[Load]:
-    """What comes of so many requests a second for so many seconds, one phase after another without a pause."""
+    """Run an open loop of phases of (requests per second, seconds), without a pause between them."""
     return _elsewhere("open", address, path, bodies, phases)
 
 
@@ -60,24 +60,24 @@ def _elsewhere(
 
 
 class Reply(NamedTuple):
-    """How one request ended; times are of ``time.perf_counter()``."""
+    """The outcome of one request; times are from ``time.perf_counter()``."""
 
     status: int
-    """0 where there was no reply."""
+    """0 if there was no reply."""
     due: float
     sent: float
     ended: float
     said: bool = False
-    """Whether it was told when to come back."""
+    """Whether the reply had a Retry-After header."""
 
     @property
     def seconds(self) -> float:
-        """From the moment it was due."""
+        """The latency from the time the request was due."""
         return self.ended - self.due
 
 
 class Client(asyncio.Protocol):
-    """One connection, one request under way on it at a time; ``done`` is told how it ended."""
+    """A connection with one request in flight at a time; ``done`` is called with each outcome."""
 
     def __init__(self, done: Callable[[Client, Reply], None]) -> None:
         self._done = done
@@ -85,20 +85,20 @@ class Client(asyncio.Protocol):
         self._due: float | None = None
         self.open = True
         self.since = 0.0
-        """When it had its last answer."""
+        """When the last reply was complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what the requests are written to."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def ask(self, request: bytes, due: float) -> None:
-        """Send a request that was due at this ``time.perf_counter()``."""
+        """Send a request that was due at this time."""
         self._due, self._sent = due, time.perf_counter()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Gather one reply."""
+        """Collect the bytes of one reply."""
         self._received += data
         head, mark, body = self._received.partition(b"\r\n\r\n")
         lines = head.lower().split(b"\r\n")
@@ -110,11 +110,11 @@ class Client(asyncio.Protocol):
         self._end(int(lines[0].split(b" ", 2)[1]), any(line.startswith(b"retry-after:") for line in lines))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
-        """The server closed."""
+        """Handle the end of the connection."""
         self.leave()
 
     def leave(self) -> None:
-        """Close; a request that has no answer yet has failed."""
+        """Close the connection; a request without a reply counts as failed."""
         self.open = False
         self._transport.close()
         self._end(0)
@@ -127,7 +127,7 @@ class Client(asyncio.Protocol):
 
 
 class Run:
-    """The requests that are asked in turn, and their replies."""
+    """The requests to send in turn, and their replies."""
 
     def __init__(self, address: str, path: str, bodies: Sequence[str]) -> None:
         host, port = address.split(":")
@@ -140,7 +140,7 @@ class Run:
         self.replies: list[Reply] = []
 
     async def closed(self, connections: int, seconds: float) -> None:
-        """Ask on each connection again as soon as it has its answer."""
+        """Send on each connection again as soon as it has its reply."""
         end = time.perf_counter() + seconds
 
         def again(client: Client, reply: Reply) -> None:
@@ -154,7 +154,7 @@ class Run:
         await self._all_in()
 
     async def opened(self, phases: Sequence[tuple[float, float]]) -> None:
-        """Ask at each phase's rate for its seconds, on connections that are made as they are needed."""
+        """Send at each phase's rate for its seconds, opening connections as needed."""
         draw = random.Random(1)
         end = due = time.perf_counter()
         tasks = set()
@@ -209,7 +209,7 @@ class Run:
 
 
 def _summed(replies: Sequence[Reply], began: float, seconds: float) -> Load:
-    """The replies that were due in a phase, its first second left out."""
+    """Summarise the replies that were due in a phase, without its first second."""
     counted = [reply for reply in replies if began + WARM_SECONDS <= reply.due < began + seconds]
     good = [reply.seconds for reply in counted if reply.status == 200]
     shed = [reply.seconds for reply in counted if reply.status in (429, 503)]
@@ -226,7 +226,7 @@ def _summed(replies: Sequence[Reply], began: float, seconds: float) -> Load:
 
 
 def _at(seconds: Sequence[float], share: float) -> float:
-    """Milliseconds at a quantile; 0 of nothing."""
+    """Return a quantile in milliseconds; 0 without values."""
     return 1000 * sorted(seconds)[int(share * (len(seconds) - 1))] if seconds else 0.0
 
 

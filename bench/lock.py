@@ -1,6 +1,6 @@
-"""Pin every package, for all platforms and with hashes: requirements.lock, and bench/peers.lock beside it.
+"""Pins every package with hashes for all platforms in requirements.lock, and the bench's peers in bench/peers.lock.
 
-A pin that still fits stays; ``--upgrade`` takes the newest of everything.
+A pin that still satisfies the requirements stays; ``--upgrade`` takes the newest version of every package.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CUDA = re.compile(r"^(nvidia-|cuda-|triton)")
 
 
 def main() -> None:
-    """Resolve, drop what only a CUDA build needs, write; then what the peers add."""
+    """Resolve, drop the packages that only CUDA builds need, and write; then do the same for the peers."""
     own = _resolved(LOCK, "--extra", "all", "--extra", "dev", "--extra", "bench")
     _write(LOCK, HEADER, own)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
@@ -39,9 +39,9 @@ def main() -> None:
 
 
 def _resolved(lock: Path, *words: str) -> dict[str, list[str]]:
-    """Each requirement with its marker → its hashes; torch has none and stands for every build of its version."""
+    """Return each requirement with its marker → its hashes; torch has none, so that every build is accepted."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / lock.name  # what stands there already is preferred
+        file = Path(folder) / lock.name  # uv prefers the pins in an existing output file
         shutil.copy(lock, file)
         uv = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet"]
         how = [

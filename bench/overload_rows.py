@@ -1,6 +1,7 @@
-"""The server past what it can do, and beside clients that never finish; ``tests/fault`` asserts the rest of it.
+"""Bench group overload: the server under more load than it can handle, and with clients that never finish.
 
-Each figure's peer is the same server: without the overload, without a bound on what waits, without the slow clients.
+Each figure's peer is the same server: without the overload, without a limit on the queue, without the slow clients.
+``tests/fault`` asserts the correctness of replies under overload.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SLOW = 200
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     if not served.has_a_model():
         yield Row("overload", float("nan"), "/s", None, "make a model: ./run demo", None)
         return

@@ -1,4 +1,4 @@
-"""The tutor behind plain FastAPI, as one would write it: ``python bench/peer_fastapi.py ENGINE BUNDLE PORT``."""
+"""The tutor behind a plain FastAPI server: ``python bench/peer_fastapi.py ENGINE BUNDLE PORT``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ app, correct, one_at_a_time = FastAPI(), engine(name, Path(bundle)), threading.L
 
 
 class Ask(BaseModel):
-    """A request's body."""
+    """The body of a request."""
 
     sentence: str
 
 
 @app.post(PATH)
 def answer(ask: Ask) -> dict[str, str]:
-    """Run in one of FastAPI's threads."""
+    """Answer one text, in one of FastAPI's threads."""
     with one_at_a_time:
         return {"correction": correct([ask.sentence])[0]}
 

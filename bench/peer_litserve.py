@@ -17,19 +17,19 @@ class Tutor(litserve.LitAPI):
         self.name, self.bundle = name, bundle
 
     def setup(self, device: str) -> None:  # noqa: ARG002 -- the library's signature
-        """Load in the worker."""
+        """Load the engine in the worker process."""
         self.correct = engine(self.name, self.bundle)
 
     def decode_request(self, request: dict[str, str]) -> str:
-        """The text of a body."""
+        """Return the text of a request body."""
         return request["sentence"]
 
     def predict(self, texts: list[str]) -> list[str]:
-        """A batch at once."""
+        """Answer a batch."""
         return self.correct(texts)
 
     def encode_response(self, output: str) -> dict[str, str]:
-        """The body of a reply."""
+        """Return the body of a reply."""
         return {"correction": output}
 
 

@@ -1,7 +1,7 @@
-"""Peers that not everyone should have to install: put into a folder of their own the first time the bench wants one.
+"""Installs the optional peers of the bench into a separate folder the first time one is needed.
 
-``bench/peers.lock`` pins what they need beyond requirements.lock or in another version; a process of its own finds
-them there first, and the project's packages behind them.
+``bench/peers.lock`` pins what they need in addition to requirements.lock or in another version. A separate process
+imports packages from that folder first, then from the project's environment.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ FOLDER = ROOT / ".spine" / "bench" / "peers"
 MISSING = "not installed here"
 
 
-@functools.cache  # what cannot be installed is not tried again
+@functools.cache  # a failed installation is not retried for every row
 def folder() -> Path | None:
-    """Where the peers are, installed now where they were not; None, and why on stderr, where they cannot be."""
+    """Install the peers if needed and return their folder; None, with the reason on stderr, if that fails."""
     stamp = FOLDER / ".lock"
     wanted = LOCK.read_text(encoding="utf-8")
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
@@ -40,13 +40,13 @@ def folder() -> Path | None:
         FOLDER,
     ]
     if subprocess.run([*pip, "--requirement", LOCK], stdout=sys.stderr, check=False).returncode:
-        print("bench: the peers could not be installed; their lines say so, the others go on", file=sys.stderr)
+        print("bench: the peers could not be installed; their rows say so", file=sys.stderr)
         return None
     stamp.write_text(wanted, encoding="utf-8")
     return FOLDER
 
 
 def environment() -> dict[str, str] | None:
-    """The environment of a process that imports the peers before what the project has itself; None without them."""
+    """Return the environment of a process that imports the peers' packages first; None without peers."""
     found = folder()
     return None if found is None else {**os.environ, "PYTHONPATH": str(found)}

@@ -1,7 +1,7 @@
-"""Moving production forward and back, beside moving an alias of MLflow's model registry; keeping it, beside tar.
+"""Bench group promotion: promotion and rollback, compared with moving an MLflow alias; backup, compared with tar.
 
-Bundles are of the tutor's size, so a promotion hashes what it would hash there. Going back on a running server is
-measured on the entry that is in production in this clone (``./run demo --headless`` makes one), in a copy of it.
+Bundles have the tutor's size, so a promotion hashes as many bytes as it would there. Rollback on a running server is
+measured in a copy of this clone with its entry in production (``./run demo --headless`` makes one).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from modelspine.spine import Spine, create_ledger, open_spine
 
 SPINE = str(Path(sys.executable).with_name("spine"))
 WEIGHTS = 3_500_000
-"""Bytes of a bundle's weights: about the tutor's."""
+"""Bytes of a bundle's weights, about the tutor's size."""
 _LONGEST = 30.0
-"""Seconds until an entry that was routed to must have answered."""
+"""Seconds within which an entry must answer after the route has changed to it."""
 KEPT = 256 * 2**20
-"""Bytes of the folder that is kept."""
+"""Bytes of the folder that is backed up."""
 REPORT = {
     "schema": "spine.eval/1",
     "eval_set": {"path": "eval.jsonl", "dvc_hash": "d" * 32, "sha256": "e" * 64, "n": 100},
@@ -52,7 +52,7 @@ MlflowClient(tracking_uri=sys.argv[1]).set_registered_model_alias("bench", "prod
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "project").mkdir()
@@ -64,7 +64,7 @@ def rows() -> Iterator[Row]:
 
 
 def _alias(path: Path) -> tuple[Callable[[], None], str]:
-    """What moves the alias of a model with two versions, each time to the other one."""
+    """Return a function that moves the alias of an MLflow model to the other one of its two versions."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from mlflow.tracking import MlflowClient
 
@@ -109,7 +109,7 @@ def _verbs(root: Path, alias: float) -> Iterator[Row]:
 
 
 def _forward(spine: Spine, sha: str) -> None:
-    """Make an entry stable, whether it was held or not."""
+    """Make an entry stable, releasing it first if it is held."""
     if spine.registry.state().entries[sha].held is not None:
         spine.registry.release(sha, reason="bench")
     spine.routing.single(sha, reason="bench")
@@ -136,7 +136,7 @@ def _once(words: list[str], root: Path) -> float:
 
 
 def _served(root: Path, url: str) -> Iterator[Row]:
-    """From the start of `spine rollback` to the first answer by the entry gone back to; a client asks all the time."""
+    """Measure from the start of `spine rollback` to the first answer of the restored entry, under constant requests."""
     what = "spine rollback → first answer of a running server"
     if not served.has_a_model():
         yield Row(what, float("nan"), "ms", 2000, "make a model: ./run demo", None)
@@ -169,7 +169,7 @@ def _served(root: Path, url: str) -> Iterator[Row]:
 
 
 def _two_models(root: Path) -> tuple[str, str]:
-    """A copy of this clone's state in which a second entry was promoted; (the first one, the second one)."""
+    """Copy this clone's state and promote a second entry in the copy; returns (first, second)."""
     served.copied(root)
     with open_spine(root) as spine:
         one = spine.registry.resolve("production")
@@ -184,7 +184,7 @@ def _two_models(root: Path) -> tuple[str, str]:
 
 
 class _Client:
-    """Asks without a pause, and knows when each entry answered last."""
+    """Sends requests without a pause and records when each entry answered last."""
 
     def __init__(self, address: str) -> None:
         self.failed = 0
@@ -205,7 +205,7 @@ class _Client:
         connection.close()
 
     def until(self, sha: str) -> float:
-        """Wait for an answer by an entry and say when it came."""
+        """Wait for an answer of an entry and return its time."""
         self._said.pop(sha, None)
         end = time.perf_counter() + _LONGEST
         while (at := self._said.get(sha)) is None:
@@ -220,7 +220,7 @@ class _Client:
 
 
 def _kept(root: Path) -> Iterator[Row]:
-    """A quarter of a gigabyte of bundles, half of it again as MLflow artifacts, out and in again."""
+    """Back up and restore a quarter of a gigabyte of bundles, and half as much of MLflow artifacts."""
     settings = load(environ={"SPINE_ROOT": str(root)})
     create_ledger(settings, "dev")
     half = KEPT // 2

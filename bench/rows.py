@@ -1,4 +1,4 @@
-"""One line of the bench: what Spine takes, its budget, and what a user would pick instead takes in the same run."""
+"""A row of the bench: Spine's figure, its budget, and the figure of what one would use instead, in the same run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 
 class Row(NamedTuple):
-    """A figure beside its peer's. ``budget`` is in the figure's own unit; the ratio is figure over peer."""
+    """A figure and its peer's. ``budget`` has the figure's unit; the ratio is figure over peer."""
 
     what: str
     figure: float
@@ -22,14 +22,14 @@ class Row(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure is within its budget; None where it has none."""
+        """Whether the figure is within its budget; None without a budget."""
         if self.budget is None:
             return None
         return self.figure <= self.budget if self.better == "less" else self.figure >= self.budget
 
 
 def show(row: Row) -> str:
-    """The row as a line of aligned columns."""
+    """Format the row as a line of aligned columns."""
     met = {True: "✔", False: "✖", None: " "}[row.met]
     sign = "<" if row.better == "less" else "≥"
     budget = f"{sign} {row.budget:g}" if row.budget is not None else ""
@@ -39,7 +39,7 @@ def show(row: Row) -> str:
 
 
 def wall(command: Sequence[str], *, runs: int = 5, **more: object) -> float:
-    """Median wall seconds of a whole process, after one run that is not counted."""
+    """Return the median wall-clock seconds of a whole process, after one warm-up run."""
     times = []
     for number in range(runs + 1):
         started = time.perf_counter()
@@ -50,7 +50,7 @@ def wall(command: Sequence[str], *, runs: int = 5, **more: object) -> float:
 
 
 def median(call: Callable[[], object], *, runs: int) -> float:
-    """Median wall seconds of a call, after one that is not counted."""
+    """Return the median wall-clock seconds of a call, after one warm-up call."""
     call()
     times = []
     for _ in range(runs):

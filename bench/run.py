@@ -1,4 +1,4 @@
-"""`just bench [GROUP…]`: every budget beside what one would use instead, measured in the same run.
+"""`just bench [GROUP…]`: measures every budget, and what one would use instead, in the same run.
 
 Groups: core, traces, traffic, serving, overload, evaluation, identity, gate, promotion, drift, console. On request:
 seeds (five trainings, 8 min), drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a
@@ -20,12 +20,12 @@ ON_REQUEST = ("seeds", "drift-study", "traces-10m")
 
 
 def main(wanted: list[str]) -> int:
-    """Print every row of the groups asked for; 2 for a group that there is not."""
+    """Print every row of the requested groups; returns 2 for an unknown group."""
     from rows import show
 
     unknown = sorted(set(wanted) - set(GROUPS) - set(ON_REQUEST))
     if unknown:
-        print(f"bench: there is no group {unknown[0]!r}\ngroups: {', '.join(GROUPS + ON_REQUEST)}", file=sys.stderr)
+        print(f"bench: unknown group {unknown[0]!r}\ngroups: {', '.join(GROUPS + ON_REQUEST)}", file=sys.stderr)
         return 2
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     print(f"  {'':<58} {'Spine':>10} {'':<7} {'budget':>8} {'ratio':>9}  peer, in the same run")

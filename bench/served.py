@@ -1,4 +1,4 @@
-"""Servers for the bench, each a process on a free port: this project's on a copy of the clone's state, and peers."""
+"""Servers for the bench, each a process on a free port: ``spine serve`` on a copy of the clone's state, and peers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def has_a_model() -> bool:
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the clone's state without its traces and runs, so that those are not touched.
+    """Copy the clone's state, without traces and runs, so that the original is not changed.
 
-    All of its traffic goes to a model that stands alone: the peers load one bundle, and an adapter needs its parent's.
+    All traffic goes to a model that needs no parent, because the peers load a single bundle.
     """
     ignored = shutil.ignore_patterns("traces.db*", "mlflow.db*", "mlartifacts", "bench", "dvc*")
     shutil.copytree(ROOT / ".spine", folder / ".spine", ignore=ignored)
@@ -39,23 +39,23 @@ def copied(folder: Path) -> Path:
     while entry["parent_sha"]:
         entry = _told(folder, "show", entry["parent_sha"])
     if not entry["production"]:
-        _told(folder, "route", "single", entry["sha"], "--reason", "a model that stands alone")
+        _told(folder, "route", "single", entry["sha"], "--reason", "a model without a parent")
     return folder
 
 
 def bundle(root: Path) -> Path:
-    """The bundle of the entry in production."""
+    """Return the bundle folder of the entry in production."""
     return root / ".spine" / "cache" / str(_told(root, "route", "show")["arms"][0]["sha"])
 
 
 def _told(root: Path, *words: str) -> Any:
-    """What ``spine`` says with ``--json``."""
+    """Run ``spine`` with ``--json`` and return its decoded output."""
     command = [SPINE, *words, "--json"]
     return json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)
 
 
 def bodies(count: int) -> list[str]:
-    """Requests of as many sentences, from all over the eval set."""
+    """Return ``count`` request bodies with sentences spread over the eval set."""
     from minitutor import corpus
 
     rows = corpus.rows(corpus.EVAL)
@@ -63,7 +63,7 @@ def bodies(count: int) -> list[str]:
 
 
 def answers(address: str, bodies: Sequence[str]) -> list[str]:
-    """The correction of each, asked one after another."""
+    """Send each body in turn and return the corrections."""
     connection = http.client.HTTPConnection(address, timeout=30)
     found = []
     for body in bodies:
@@ -79,7 +79,7 @@ def answers(address: str, bodies: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def spine(root: Path, *options: str) -> Iterator[str]:
-    """The address of ``spine serve`` in a project."""
+    """Run ``spine serve`` in a project and yield its address."""
     command = [SPINE, "serve", "--port", "0", *options]
     with _ended(
         subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -93,7 +93,7 @@ def spine(root: Path, *options: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def peer(kind: str, engine: str, bundle: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The address of a peer, once it has answered."""
+    """Run a peer and yield its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,7 +1,7 @@
-"""Serving the entry in production over HTTP, each trace durable, beside peers with the same weights that keep none.
+"""Bench group serving: serving over HTTP with durable traces, compared with peers that serve the same weights without.
 
-Every server has the machine to itself and the client in another process. The peers' answers are compared with ours.
-It serves what this clone has in production (``./run demo --headless`` makes one) from a copy of its state.
+Each server runs alone with the client in another process, and the peers' answers are compared with ours. The model is
+the one in production in this clone (``./run demo --headless`` makes one), served from a copy of its state.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rows import Row
 SENTENCES = ("Yesterday he goed to school.", "She play football every day.", "I have went home.", "You will eat lunch.")
 CONNECTIONS = 16
 RATE = 40.0
-"""Requests a second of the open loop: under a third of what the slowest can do."""
+"""Requests per second of the open loop, less than a third of the slowest server's maximum."""
 COMPARED = 100
 PEERS = {
     "FastAPI, eager torch": ("fastapi", "eager"),
@@ -54,7 +54,7 @@ print(statistics.median(times[4:]))
 
 
 class Served(NamedTuple):
-    """What one server did."""
+    """The figures of one server."""
 
     answers: list[str]
     closed: Load
@@ -62,7 +62,7 @@ class Served(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     if not served.has_a_model():
         yield Row("one correction over HTTP, trace durable", float("nan"), "ms", None, "make a model: ./run demo", None)
         return
@@ -99,7 +99,7 @@ def _measured(address: str) -> Served:
 
 
 def _beside(ours: Served, theirs: Served, name: str) -> Iterator[Row]:
-    """Three figures beside one peer's."""
+    """Yield the rows that compare three figures with one peer's."""
     equal = sum(own == other for own, other in zip(ours.answers, theirs.answers, strict=True))
     failed = sum(each.failed + each.shed for each in (theirs.closed, theirs.opened))
     said = f"{name}: {equal}/{COMPARED} answers equal" + (f", {failed} failed" if failed else "")
@@ -110,7 +110,7 @@ def _beside(ours: Served, theirs: Served, name: str) -> Iterator[Row]:
 
 
 def _with_mlflow(bundle: Path, store: Path) -> float:
-    """Milliseconds of one answer of the same engine that is kept as an MLflow trace."""
+    """Return the milliseconds of one answer of the same engine, stored as an MLflow trace."""
     environment = {**os.environ, "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
     command = [sys.executable, "-c", _PEER, str(bundle), f"sqlite:///{store}", *SENTENCES]
     ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

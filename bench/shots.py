@@ -1,6 +1,6 @@
-"""Pictures of the console for the README, taken from the real app on the demo's data.
+"""Takes the README's pictures of the console from the real app on the demo's data.
 
-Beside them it writes ``SOURCES``, the digest of the console it drew: a test compares it with the console there is.
+It also writes ``SOURCES``, the digest of the console's sources, so that a test can detect outdated pictures.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cost": ("cost", ()),
     "ledger": ("ledger", ("j",)),
 }
-"""Name of a picture → the screen, and the keys pressed before it is taken."""
+"""Name of a picture → its screen, and the keys to press first."""
 
 
 async def settled(app: Console, pause: float = 0.1) -> None:
-    """Wait until every background look-up is done and drawn."""
+    """Wait until every background query is done and drawn."""
     for _ in range(600):
         await asyncio.sleep(pause)
         if app.jobs.idle and app.pulse is not None:
@@ -36,7 +36,7 @@ async def settled(app: Console, pause: float = 0.1) -> None:
 
 
 async def shoot(project: Path, screen: str, argument: str, keys: tuple[str, ...]) -> str:
-    """One picture as SVG."""
+    """Return one picture as SVG."""
     with open_spine(project, readonly=True) as spine:
         app = Console(Source(spine), screen=screen, argument=argument)
         async with app.run_test(size=SIZE) as pilot:
@@ -48,22 +48,22 @@ async def shoot(project: Path, screen: str, argument: str, keys: tuple[str, ...]
 
 
 def complained(project: Path) -> str:
-    """The newest request in which a learner complained about *goed*."""
+    """Return the newest request with *goed* whose answer was dismissed."""
     with open_spine(project, readonly=True) as spine:
         found = spine.traces.list(text="goed", outcome="dismissed", limit=1).traces
     if not found:
-        raise SystemExit("no learner complained in this project; make the demo's: ./run demo --headless")
+        raise SystemExit("this project has no dismissed answer; run the demo first: ./run demo --headless")
     return found[0].request_id
 
 
 def canary(project: Path) -> str:
-    """The newest epoch in which a canary was tried."""
+    """Return the newest epoch with a canary."""
     with open_spine(project, readonly=True) as spine:
         return str(next(r.epoch for r in reversed(spine.registry.state().routes) if r.strategy == "canary"))
 
 
 def digest() -> str:
-    """SHA-256 over the console's sources, by name."""
+    """Return the SHA-256 over the console's sources, sorted by name."""
     found = hashlib.sha256()
     for file in sorted((ROOT / "console").rglob("*.py")):
         found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())

@@ -1,6 +1,6 @@
-"""Clients that never finish, held open in a process of their own: nothing, half a header, half a body, a byte a second.
+"""Slow clients in a separate process: they send nothing, half a header, half a body, or one byte per second.
 
-Each is opened again when the server closes it, so that as many are there all the time.
+A connection that the server closes is opened again, so that their number stays constant.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 APART_SECONDS = 0.01
-"""Between one being opened and the next; together they would be a burst of connections, which is another fault."""
+"""Pause between opening two connections, because a burst of connections would be a different test."""
 
 
 class Held(NamedTuple):
-    """How many connections the server closed, and the longest it kept one, seconds."""
+    """The number of connections the server closed, and the longest time it kept one, in seconds."""
 
     closed: int
     longest: float
@@ -27,12 +27,12 @@ class Held(NamedTuple):
 
 @contextlib.contextmanager
 def held(address: str, path: str, *, count: int, seconds: float) -> Iterator[list[Held]]:
-    """Hold so many while the block runs, at most for so long; the list has what came of it afterwards."""
+    """Hold slow connections open during the block, for a limited time; the yielded list receives the result."""
     command = [sys.executable, __file__, address, path, str(count), str(seconds)]
     found: list[Held] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # all are open
+        process.stdout.readline()  # printed when all connections are open
         yield found
         found.append(Held(*json.loads(process.stdout.read())))
 

@@ -1,4 +1,4 @@
-"""Large stores made quickly for the bench: a ledger of entries, a trace store of requests, an MLflow store of runs."""
+"""Creates large stores quickly for the bench: a ledger of entries, a trace store, an MLflow store of runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = ("goed", "went", "plays", "played", "watches", "ated", "was", "were")
 
 
 def ledger(root: Path, entries: int) -> Path:
-    """A project whose ledger holds ``entries`` registered entries, a tenth of them promoted, one in production."""
+    """Create a project with ``entries`` registered entries, a tenth of them promoted, one in production."""
     settings = load(root, environ={"SPINE_ROOT": str(root)})
     create_ledger(settings, "dev")
     opened = Ledger(settings.ledger, actor="bench")
@@ -58,7 +58,7 @@ def ledger(root: Path, entries: int) -> Path:
 
 
 def eval_report() -> dict[str, Any]:
-    """A ``spine.eval/1`` report of the tutor's size: 20 verbs by 5 tenses, 3,000 items."""
+    """Return a ``spine.eval/1`` report of the tutor's size: 20 verbs × 5 tenses, 3,000 items."""
     verbs, tenses, each = [f"verb{n:02}" for n in range(20)], [f"tense{n}" for n in range(5)], 30
     table = {verb: {tense: {"k": each - (n + m) % 3, "n": each} for m, tense in enumerate(tenses)}
              for n, verb in enumerate(verbs)}  # fmt: skip
@@ -77,7 +77,7 @@ def eval_report() -> dict[str, Any]:
 
 
 def traces(path: Path, count: int) -> str:
-    """A trace store of ``count`` requests over thirty days; returns its URL."""
+    """Create a trace store of ``count`` requests over thirty days and return its URL."""
     url = f"sqlite:///{path}"
     TraceWriter(url).close()
     sha = "a" * 64
@@ -112,7 +112,7 @@ def traces(path: Path, count: int) -> str:
 
 
 def postgres() -> str | None:
-    """The URL of a fresh schema on a PostgreSQL that answers (``SPINE_TEST_POSTGRES`` names it), or None."""
+    """Create a schema on the PostgreSQL server in ``SPINE_TEST_POSTGRES`` and return its URL; None without a server."""
     import psycopg
 
     url = os.environ.get("SPINE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/test")
@@ -126,7 +126,7 @@ def postgres() -> str | None:
 
 
 def copied(path: Path, url: str) -> None:
-    """Every trace of a SQLite store, on PostgreSQL too."""
+    """Copy every trace of a SQLite store to PostgreSQL."""
     import psycopg
 
     TraceWriter(url).close()
@@ -143,7 +143,7 @@ def copied(path: Path, url: str) -> None:
 
 
 def dropped(url: str) -> None:
-    """Take the schema away again."""
+    """Drop the schema."""
     import psycopg
 
     bare, _, schema = url.partition("?schema=")
@@ -152,7 +152,7 @@ def dropped(url: str) -> None:
 
 
 def mlflow_runs(path: Path, count: int) -> str:
-    """An MLflow store of ``count`` runs with one metric each: one made by MLflow, the rest copied in SQL."""
+    """Create an MLflow store of ``count`` runs with one metric each: one by MLflow, the rest as SQL copies."""
     from mlflow.tracking import MlflowClient
 
     url = f"sqlite:///{path}"

@@ -1,4 +1,4 @@
-"""The trace store at ten million: on request, because making it takes minutes and 16 GB of disk."""
+"""Bench group traces-10m: the trace store with ten million traces; only on request: it takes minutes and 16 GB."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from rows import Row
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     return traces_rows.large()

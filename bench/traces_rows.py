@@ -1,4 +1,4 @@
-"""The trace store: look-up by id among a million, and writing, beside MLflow tracing, SQLite by hand, PostgreSQL."""
+"""Bench group traces: look-up by id among a million, and writing; compared with MLflow, plain SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from miniobserve.writer import TraceWriter
 COUNT = 1_000_000
 LOOKED, WRITTEN = 1_000, 10_000
 FEW = 200
-"""Traces MLflow is given: it takes about twenty a second."""
+"""The number of traces for MLflow, which stores about twenty per second."""
 
 
 class Measured(NamedTuple):
-    """One store of many traces, and what one would use instead."""
+    """The figures of one store of many traces, and of what one would use instead."""
 
     count: int
     looked: float
-    """Seconds a look-up by id, all over the store."""
+    """Seconds per look-up by id, spread over the store."""
     looked_p99: float
     by_hand: float
-    """The same with one SELECT."""
+    """The same with a single SELECT."""
     wrote: float
-    """Traces a second, each durable."""
+    """Traces written per second, each durable."""
     wrote_by_hand: float
-    """Rows a second into the table of bodies alone, a hundred a commit, each commit durable."""
+    """Rows written per second to the table of bodies only, a hundred per durable commit."""
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traces.db"
         url = stores.traces(path, COUNT)
@@ -54,7 +54,7 @@ def rows() -> Iterator[Row]:
 
 
 def large() -> Iterator[Row]:
-    """Look-up and writing alone, among ten times as many."""
+    """Yield rows for look-up and writing among ten times as many traces."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traces.db"
         print(f"bench: making {10 * COUNT:,} traces, about 16 GB under {folder}", file=sys.stderr)
@@ -88,7 +88,7 @@ def measured(url: str, path: Path, count: int) -> Measured:
 
 
 def beside(found: Measured, mlflow: tuple[float, float]) -> Iterator[Row]:
-    """A store beside MLflow tracing (traces a second, seconds a look-up) and SQLite by hand."""
+    """Yield the rows that compare a store with MLflow tracing (traces/s, seconds per look-up) and plain SQLite."""
     wrote, looked = mlflow
     what = f"look-up by id among {found.count:,} traces"
     yield Row(what, 1000 * found.looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked)
@@ -100,7 +100,7 @@ def beside(found: Measured, mlflow: tuple[float, float]) -> Iterator[Row]:
 
 
 def _closed_day(url: str, folder: Path, looked: float) -> Iterator[Row]:
-    """One of the thirty days as Parquet: exporting it, and a look-up there."""
+    """Yield rows for exporting one of the thirty days to Parquet, and for a look-up there."""
     live = TraceReader.open(url)
     day = live.days("2026-01-01")[3]
     ids = [row[1] for row in live.day_rows(day)]
@@ -120,7 +120,7 @@ def _closed_day(url: str, folder: Path, looked: float) -> Iterator[Row]:
 
 
 def _postgres(path: Path, looked: float, wrote: float) -> Iterator[Row]:
-    """The same store on PostgreSQL, where one answers, beside SQLite."""
+    """Yield rows for the same store on PostgreSQL, if a server is available, compared with SQLite."""
     url = stores.postgres()
     if url is None:
         return
@@ -140,7 +140,7 @@ def _postgres(path: Path, looked: float, wrote: float) -> Iterator[Row]:
 
 
 def _write(url: str, reader: TraceReader, like: str, name: str = "new") -> float:
-    """Traces a second, all in flight, each durable when its future resolves."""
+    """Return traces per second, all submitted at once, each durable when its future resolves."""
     trace = reader.get(like)
     assert trace is not None
     writer = TraceWriter(url, queue=20_000)
@@ -154,7 +154,7 @@ def _write(url: str, reader: TraceReader, like: str, name: str = "new") -> float
 
 
 def _write_by_hand(database: sqlite3.Connection) -> float:
-    """Rows a second into the one table that holds an id and a text, a hundred a commit; they are taken out again."""
+    """Return rows per second into one table of id and text, a hundred per commit; deletes them afterwards."""
     [body] = database.execute("SELECT body FROM bodies LIMIT 1").fetchone()
     database.execute("PRAGMA synchronous=FULL")
     started = time.perf_counter()
@@ -169,7 +169,7 @@ def _write_by_hand(database: sqlite3.Connection) -> float:
 
 
 def _mlflow(folder: Path) -> tuple[float, float]:
-    """MLflow tracing on SQLite, each trace kept when its call returns: (traces a second, seconds a look-up)."""
+    """Measure synchronous MLflow tracing on SQLite; returns (traces per second, seconds per look-up)."""
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow

@@ -1,4 +1,4 @@
-"""Moving traffic: assigning a unit to an arm, and measuring the arms of an epoch of many requests."""
+"""Bench group traffic: assigning a unit to an arm, and measuring the arms of an epoch with many requests."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rows import Row, median
 from miniobserve.reader import TraceReader
 from modelspine.ledger.route import Arm, Route, assign
 from modelspine.traffic.canary import look
-from modelspine.traffic.ladder import ready
+from modelspine.traffic.ladder import default_ladder
 
 CALLS = 100_000
 COUNT = 200_000
 
 
 def rows() -> Iterator[Row]:
-    """Rows of this group."""
+    """Yield the rows of this group."""
     arms = tuple(Arm(name=n, sha=n * 10, semver="", weight_bp=w) for n, w in (("stable", 9_000), ("canary", 1_000)))
-    route = Route(strategy="canary", epoch=3, salt="3", arms=arms, ladder=ready())
+    route = Route(strategy="canary", epoch=3, salt="3", arms=arms, ladder=default_ladder())
     units = [f"learner-{number}" for number in range(1_000)]
     ours = _each(lambda n: assign(route, units[n % 1_000], sticky=True))
     draw = random.Random(1)
@@ -49,7 +49,7 @@ def rows() -> Iterator[Row]:
 
 
 def _each(call: Callable[[int], object]) -> float:
-    """Calls a second."""
+    """Return calls per second."""
     started = time.perf_counter()
     for number in range(CALLS):
         call(number)

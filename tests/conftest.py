@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from bundles import write_bundle
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger, open_spine
 from postgres import fresh_schema
+from session_folder import session_folder
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -24,11 +26,36 @@ MODELS = {"tiny", "apt", "random_bundle", "random_tutor"}
 """Fixtures that train a model or make one of the full shape: half a minute each."""
 
 
+LONGEST = (
+    "e2e/test_week.py",
+    "e2e/test_rehearsal.py",
+    "minitutor/test_variants.py",
+    "e2e/test_story.py",
+    "e2e/test_foreign_project.py",
+    "minitutor/test_training.py",
+    "console/test_screens.py",
+    "console/test_writes.py",
+    "e2e/test_canary.py",
+    "e2e/test_rollback.py",
+    "minitutor/test_corpus_rows.py",
+    "fault/test_shadow.py",
+)
+"""Files that take most of a minute. They run first: one that a worker began last would be waited for by the others."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `just check` leaves out as ``slow``: whatever stands on a model, and what says so itself."""
+    """Mark what `just check` leaves out as ``slow``, a test on a model among them, and put the longest files first."""
     for item in items:
         if isinstance(item, pytest.Function) and MODELS & set(item.fixturenames):
             item.add_marker("slow")
+            item.add_marker(pytest.mark.timeout(300))  # the first of them waits for a training, on a busy machine too
+    items.sort(key=lambda item: _rank(item.path))
+
+
+@functools.cache
+def _rank(path: Path) -> int:
+    """The place of a file among the longest; the others stay behind them, in their order."""
+    return next((place for place, name in enumerate(LONGEST) if path.as_posix().endswith(name)), len(LONGEST))
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +99,18 @@ def spine(project: Path) -> Iterator[Spine]:
     """The project's spine, open for writing."""
     with open_spine(project) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database without a run, for tests that copy it: its migrations take more than a second each time."""
+
+    def fill(folder: Path) -> None:
+        from mlflow.tracking import MlflowClient
+
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
+
+    return session_folder(tmp_path_factory, "mlflow", fill) / "mlflow.db"
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""One thing an operator can do, as a value: its keys, its words, where it holds, and what does it; and the screens.
+"""One action of the operator as a value: its keys, its texts, where it applies and what runs it; and the screens.
 
-Which there are is ``keymap``'s. It does not know how anything is done.
+The table of all actions is in ``keymap``. This module does not know how anything is done.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ SCREENS: tuple[tuple[str, str, str], ...] = (
     ("6", "incident", "Incident"),
     ("7", "ledger", "Ledger"),
 )
-"""Key, name and title of each screen there is."""
+"""Key, name and title of every screen."""
+CHANGE = "change (write mode)"
+"""The group of the actions that change a store."""
+GROUPS = ("go to", "move", "view", "copy & export", CHANGE, "console")
+_KEY_NAMES = {
+    "question_mark": "?", "colon": ":", "slash": "/", "minus": "-", "equals_sign": "=", "exclamation_mark": "!",
+    "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
+    "down": "↓", "up": "↑", "left": "←", "right": "→",
+}  # fmt: skip
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing an operator can do."""
+    """One action of the operator."""
 
     id: str
     keys: tuple[str, ...]
@@ -31,42 +39,21 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     group: str
     where: frozenset[str] = frozenset()
-    """Names of the screens it holds on; none named means all."""
-    mutates: bool = False
-    """True where it changes something; such an action exists in write mode alone, and its key is a capital."""
+    """Names of the screens it applies to; empty means all of them."""
     run: Callable[[Any], object]
-    """Does it, given the console's controllers; it takes nothing else, so nothing on a screen can give it anything."""
+    """Performs it, given the controllers. It takes no other argument, so that no text on a screen can pass it one."""
+
+    @property
+    def mutates(self) -> bool:
+        """True if it changes a store; such an action exists only in write mode, and its key is a capital letter."""
+        return self.group == CHANGE
 
     @property
     def shown(self) -> str:
-        """Its keys as people write them."""
+        """Its keys as they are written in help texts."""
         return " ".join(show_key(key) for key in self.keys)
 
 
-CHANGE = "change (write mode)"
-"""The group of what changes something."""
-GROUPS = ("go to", "move", "look", "take", CHANGE, "console")
-_NAMES = {
-    "question_mark": "?",
-    "colon": ":",
-    "slash": "/",
-    "minus": "-",
-    "equals_sign": "=",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "exclamation_mark": "!",
-    "space": "space",
-    "enter": "enter",
-    "escape": "esc",
-    "down": "↓",
-    "up": "↑",
-    "left": "←",
-    "right": "→",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-}
-
-
 def show_key(key: str) -> str:
-    """A key as people write it."""
-    return _NAMES.get(key, key)
+    """A key as it is written in help texts."""
+    return _KEY_NAMES.get(key, key)

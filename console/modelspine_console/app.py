@@ -1,7 +1,7 @@
-"""The console itself: header, breadcrumbs, one screen at a time, prompt and keys.
+"""The console's app: header, breadcrumbs, one screen at a time, prompt and footer.
 
-It knows which screen is open and how fresh the data is, and turns keys into calls of the open view. It reads
-no store (``data.source`` does, in threads) and adds no rule to what core says.
+It knows which screen is open and passes keys to actions. It reads no store (``data.source`` does, in threads) and adds
+no rule to those of core.
 """
 
 from __future__ import annotations
@@ -38,12 +38,16 @@ if TYPE_CHECKING:
     from modelspine_console.writes.changes import Changes
 
 INTERVAL = 2.0
-"""Seconds between two looks at the stores; data older than three of them is stale."""
-_LEAST = (60, 16)
+"""Seconds between two polls of the ledger."""
+_MIN_SIZE = (60, 16)
+"""Columns and lines below which nothing but a message is drawn."""
+_EARLY = ("leave", "step_out")
+"""Actions that work before the first screen is open."""
+_MAX_TRAIL = 20
 
 
 class Frame(Screen[None], inherit_bindings=False):
-    """The one screen below all dialogs; its keys are the console's alone."""
+    """The Textual screen below all dialogs. It inherits no bindings, so every key is the console's."""
 
 
 class Console(App[int], inherit_bindings=False):
@@ -98,7 +102,7 @@ class Console(App[int], inherit_bindings=False):
         self.trail: list[str] = []
         self._first = (screen, argument)
         self._quit_after = quit_after
-        self._said: tuple[Any, ...] = ()
+        self._drawn: tuple[Any, ...] = ()
         for name in NAMES:
             self.register_theme(theme(name))
         self.theme = NAMES[0]
@@ -108,13 +112,8 @@ class Console(App[int], inherit_bindings=False):
         return Frame(id="frame")
 
     def compose(self) -> ComposeResult:
-        """The frame; screens are made when they are first opened."""
-        yield self.header
-        yield self.crumb_line
-        yield self.body
-        yield self.prompt
-        yield self.hint_line
-        yield self.small
+        """The frame; screens are created when they are first opened."""
+        yield from (self.header, self.crumb_line, self.body, self.prompt, self.hint_line, self.small)
 
     def on_mount(self) -> None:
         """Show the frame, then start reading."""
@@ -127,7 +126,7 @@ class Console(App[int], inherit_bindings=False):
 
     def _begin(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
-            self._on_signal(number)
+            self._handle_signal(number)
         if self._quit_after == "frame":
             self.exit(0)
             return
@@ -135,22 +134,22 @@ class Console(App[int], inherit_bindings=False):
         self.freshness.look()
         self.set_interval(self.interval, self.freshness.look)
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        """A signal leaves by the same door as a key, so the terminal is given back; the exit code tells."""
+    def _handle_signal(self, number: signal.Signals) -> None:
+        """Quit on a signal as on a key, so that the terminal is restored; the exit code is 128 plus the signal."""
         if self._loop is not None and not self.is_headless:
             self._loop.add_signal_handler(number, lambda: self.exit(128 + number, return_code=128 + number))
 
     def on_resize(self, event: Resize) -> None:
-        """One, two or three columns; or nothing but a line where there is no room."""
+        """Lay the screens out for the new size, or show only a message if it is too small."""
         width, height = event.size
-        self.screen_stack[0].set_class(width < _LEAST[0] or height < _LEAST[1], "-tiny")
+        self.screen_stack[0].set_class(width < _MIN_SIZE[0] or height < _MIN_SIZE[1], "-tiny")
         for view in self.views.values():
             if view.room != room_of(width):
                 view.room = room_of(width)
                 view.lay_out()
 
     def context(self) -> frame.Context:
-        """What the header says."""
+        """What the header shows."""
         now = self.clock()
         answered = self.freshness.answered
         place, mark, query = masked(self.source.settings.ledger).partition("?")
@@ -167,34 +166,34 @@ class Console(App[int], inherit_bindings=False):
     def where(self) -> tuple[str, ...]:
         """The breadcrumbs."""
         view = self.view
-        return (view.TITLE, *view.crumbs()) if view is not None else ("…",)
+        return (view.NAME, *view.crumbs()) if view is not None else ("…",)
 
     def tabs(self) -> list[tuple[str, str, bool]]:
-        """The screens, and which is open."""
+        """Key and title of each screen, and whether it is open."""
         return [(key, title, bool(self.trail) and self.trail[-1] == name) for key, name, title in SCREENS]
 
     def offered(self) -> list[tuple[Action, str | None]]:
-        """The actions the footer names, with the reason where one cannot be done now."""
+        """The actions the footer names, each with the reason if it cannot be done now."""
         wanted = [*CHANGES, *(BY_ID[name] for name in FOOTER)]
         return [(action, self.reason(action)) for action in wanted if self.holds(action)]
 
     def moved(self) -> None:
-        """Draw the lines around the screen anew."""
-        said = (self.where(), self.offered(), self.tabs())
-        if said != self._said:
-            self._said = said
+        """Redraw the breadcrumbs and the footer if they changed."""
+        drawn = (self.where(), self.offered(), self.tabs())
+        if drawn != self._drawn:
+            self._drawn = drawn
             self.crumb_line.refresh()
             self.hint_line.refresh()
 
     def on_answer(self, answer: Answer) -> None:
-        """The ledger answered, or did not; or a change was planned or made."""
-        takes: dict[str, Callable[[Outcome[Any]], None]] = {
+        """Handle the outcome of a poll, or of planning or making a change."""
+        handlers: dict[str, Callable[[Outcome[Any]], None]] = {
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
         }  # fmt: skip
-        takes[answer.slot](answer.outcome)
+        handlers[answer.slot](answer.outcome)
 
     def tick(self) -> None:
-        """Age what is shown; write mode ages too."""
+        """Update everything that depends on the time."""
         self.freshness.age()
         self.write_mode.expire()
         self.write_mode.recheck()
@@ -203,7 +202,7 @@ class Console(App[int], inherit_bindings=False):
 
     @property
     def pulse(self) -> Pulse | None:
-        """What the ledger said last."""
+        """The ledger's last answer."""
         return self.freshness.pulse
 
     @property
@@ -212,11 +211,11 @@ class Console(App[int], inherit_bindings=False):
         return self.freshness.reread
 
     def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
-        """Show a backend's error."""
+        """Show an error."""
         self.freshness.failed(outcome, again=again)
 
     def next_theme(self) -> None:
-        """Light or dark."""
+        """Switch to the next theme."""
         name = NAMES[(NAMES.index(self.palette.name) + 1) % len(NAMES)]
         self.palette = Palette(name, plain=self.palette.plain)
         self.theme = name
@@ -226,15 +225,15 @@ class Console(App[int], inherit_bindings=False):
 
     @property
     def view(self) -> View | None:
-        """The screen that is open."""
+        """The open screen; None before the first one is open."""
         return self.views.get(self.trail[-1]) if self.trail else None
 
     def open_view(self, name: str, argument: str = "") -> None:
-        """Go to a screen; it is made when it is first opened."""
+        """Go to a screen; it is created when it is first opened."""
         before = self.view
         if not self.trail or self.trail[-1] != name:
             self.trail.append(name)
-            del self.trail[:-20]
+            del self.trail[:-_MAX_TRAIL]
         view = self.views.get(name)
         if view is None:
             view = self.views[name] = make_view(name)
@@ -251,48 +250,46 @@ class Console(App[int], inherit_bindings=False):
     actions = ACTIONS
 
     def action(self, name: str) -> Action:
-        """One row of the table."""
+        """One action by its id."""
         return BY_ID[name]
 
     def act(self, name: str) -> bool:
-        """Do an action of the table, where it holds; True where it was done."""
+        """Perform an action if it applies; True if it was performed."""
         action = BY_ID[name]
-        if not self.holds(action):
+        if not self.holds(action) or (self.view is None and name not in _EARLY):
             return False
         action.run(self._controllers)
         return True
 
     def live_actions(self) -> set[str]:
-        """Ids of the actions whose keys do something now."""
+        """Ids of the actions whose keys are active now."""
         return {binding.action for _, binding, _, _ in self.screen.active_bindings.values()}
 
     def holds(self, action: Action) -> bool:
-        """True where an action belongs to the open screen, and to the mode."""
+        """Whether an action applies to the open screen and the mode."""
         if action.mutates and self.write_mode.seconds is None:
             return False
         return not action.where or (bool(self.trail) and self.trail[-1] in action.where)
 
     def reason(self, action: Action) -> str | None:
-        """Why an action cannot be done now; None where it can."""
+        """Why an action cannot be done now; None if it can."""
         why = self.write_mode.refusal() if action.mutates else None
         return why or (self.view.reason(action.id) if self.view is not None else None)
 
     @property
     def typist(self) -> Any:
-        """What takes the keys that type."""
+        """What is being typed into; None where keys are commands."""
         return self.keys.typist
 
     async def on_event(self, event: Event) -> None:
-        """Take every key and paste here, in the order they come."""
+        """Pass every key and paste on at once, in the order they arrive."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
-            self.app_focus = True
+            self.app_focus = True  # a key proves it, even where the terminal reports no focus
             await self.keys.take(event)
         else:
             await super().on_event(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what the table says, where it says so; what changes something is not there in read-only mode."""
+        """Whether a binding is active; those of the action table are where their action applies."""
         known = BY_ID.get(action)
-        if known is None:
-            return super().check_action(action, parameters)
-        return self.holds(known)
+        return super().check_action(action, parameters) if known is None else self.holds(known)

@@ -1,4 +1,4 @@
-"""What screens and controllers may ask of the app they are in, and the message an answer comes back in."""
+"""What screens and controllers may ask of the app they are in, and the message that brings a background result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Desk(Protocol):
-    """What a view may ask of the app it is in."""
+    """What a view may ask of the app."""
 
     source: Source
     jobs: Jobs
@@ -28,25 +28,20 @@ class Desk(Protocol):
 
     @property
     def pulse(self) -> Pulse | None:
-        """What the ledger said last."""
-        ...
+        """The ledger's last answer."""
 
     @property
     def reread(self) -> bool:
         """Whether everything is being read again."""
-        ...
 
     def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
-        """Show a backend's error."""
-        ...
+        """Show an error."""
 
     def moved(self) -> None:
-        """The breadcrumbs, or what can be done, may have changed."""
-        ...
+        """Redraw the breadcrumbs and the footer if they changed."""
 
     def open_view(self, name: str, argument: str = "") -> None:
         """Go to a screen."""
-        ...
 
 
 class Host(Desk, Notifies, Protocol):
@@ -59,89 +54,70 @@ class Host(Desk, Notifies, Protocol):
 
     @property
     def view(self) -> Any:
-        """The screen that is open; None before the first."""
-        ...
+        """The open screen; None before the first one is open."""
 
     @property
     def views(self) -> Mapping[str, Any]:
         """Every screen that was opened, by name."""
-        ...
 
     @property
     def actions(self) -> Sequence[Action]:
-        """The table of what can be done."""
-        ...
+        """The table of all actions."""
 
     def action(self, name: str) -> Action:
-        """One row of it."""
-        ...
+        """One action by its id."""
 
     def holds(self, action: Action) -> bool:
-        """True where an action belongs to the open screen, and to the mode."""
-        ...
+        """Whether an action applies to the open screen and the mode."""
 
     def reason(self, action: Action) -> str | None:
-        """Why an action cannot be done now; None where it can."""
-        ...
+        """Why an action cannot be done now; None if it can."""
 
     def live_actions(self) -> Collection[str]:
-        """Ids of the actions whose keys do something now."""
-        ...
+        """Ids of the actions whose keys are active now."""
 
     def act(self, name: str) -> bool:
-        """Do an action, where it holds."""
-        ...
+        """Perform an action if it applies."""
 
     def tick(self) -> None:
-        """Age what is shown."""
-        ...
+        """Update everything that depends on the time."""
 
     def next_theme(self) -> None:
-        """Light or dark."""
-        ...
+        """Switch to the next theme."""
 
-    # What Textual's App has.
+    # Methods of Textual's App.
 
     @property
     def screen_stack(self) -> Sequence[Screen[Any]]:
-        """The screen, and the dialogs over it."""
-        ...
+        """The frame, and the dialogs above it."""
 
     def push_screen(self, screen: Screen[Any], callback: Callable[[Any], Any] | None = None) -> Any:
         """Open a dialog."""
-        ...
 
     async def run_action(self, action: str, default_namespace: Any = None) -> bool:
-        """Do what a dialog's own key is bound to."""
-        ...
+        """Run the action that a dialog's own key is bound to."""
 
     def post_message(self, message: Message) -> bool:
-        """Hand the app a message, from any thread."""
-        ...
+        """Send the app a message, from any thread."""
 
     def call_later(self, callback: Callable[..., Any], *args: Any) -> Any:
-        """Call something once what is going on is done."""
-        ...
+        """Call something after the current messages are handled."""
 
     def call_from_thread(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call something in the app's own thread."""
-        ...
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Give the terminal a text to keep."""
-        ...
+        """Copy a text to the terminal's clipboard."""
 
     def clear_notifications(self) -> None:
-        """Take every toast away."""
-        ...
+        """Remove all toasts."""
 
     def exit(self, result: int | None = None) -> None:
-        """Leave."""
-        ...
+        """Quit."""
 
 
 class Answer(Message):
-    """What a background fetch gave, with the question it belongs to."""
+    """The outcome of a background fetch, with the slot and the generation of its request."""
 
     def __init__(self, slot: str, generation: int, outcome: Outcome[Any]) -> None:
         super().__init__()

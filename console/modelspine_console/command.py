@@ -1,4 +1,4 @@
-"""``spine console``: the options, and the start of the app. Importing this module loads no screen library."""
+"""``spine console``: its options, and the start of the app. Importing this module does not import Textual."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def command(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "console", help="the terminal console", description="Open the terminal console on this project."
     )
-    parser.add_argument("--incident", metavar="ID", help="open on the walk of this request")
+    parser.add_argument("--incident", metavar="ID", help="open the incident walk of this request")
     parser.add_argument(
-        "--screen", choices=[name for _, name, _ in SCREENS], default="registry", help="the screen to open on"
+        "--screen", choices=[name for _, name, _ in SCREENS], default="registry", help="the screen to open first"
     )
     parser.add_argument(
-        "--write", action="store_true", help="open in write mode (as `:rw` does); it ends when no key is pressed"
+        "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
     )
     parser.set_defaults(run=run, writes=False)
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
         raise BadInput(
             "the console needs a terminal",
-            "every screen has a headless twin: spine list, lineage, drift, cost, incident, history",
+            "each screen has an equivalent command: spine list, lineage, route, drift, cost, incident, history",
         )
     from modelspine_console.app import Console
     from modelspine_console.data.source import Source
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def _few_colours(environ: os._Environ[str]) -> bool:
-    """True where the terminal says that it has sixteen colours or fewer."""
+    """Whether the terminal reports sixteen colours or fewer."""
     if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return False
     term = environ.get("TERM", "")

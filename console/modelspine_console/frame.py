@@ -1,4 +1,4 @@
-"""The lines around a screen: header, breadcrumbs, the keys that hold now.
+"""The lines around a screen: header, breadcrumbs and footer.
 
 Pure drawing from values. It does not know where they come from.
 """
@@ -21,22 +21,22 @@ Link = Literal["connecting", "live", "paused", "stale", "disconnected"]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What the header says."""
+    """What the header shows."""
 
     env: str
     ledger: str
     writing: float | None
-    """Seconds that write mode still lasts, None in read-only mode."""
+    """Seconds until write mode ends; None in read-only mode."""
     link: Link
     age: float | None
-    """Seconds since the stores last answered."""
+    """Seconds since the ledger last answered."""
     now: datetime
     at: str | None
-    """The moment that is shown, where it is not now."""
+    """The moment that is shown; None for the present."""
 
 
 def header(context: Context, width: int) -> Line:
-    """The one line on top."""
+    """The top line: environment, ledger, mode, moment, connection and time."""
     edge = safe(" ▸ ", "faint")
     left = row(
         safe(" "), safe(context.env or "…", "warn" if context.env == "prod" else "strong"), edge, safe(context.ledger)
@@ -47,16 +47,16 @@ def header(context: Context, width: int) -> Line:
         left = row(left, edge, safe(f"WRITE {_left(context.writing)}", "warn"))
     if context.at is not None:
         left = row(left, safe("   "), safe(f"AT {context.at[:19]}Z", "warn"))
-    old = "" if context.age is None else f" {_span(context.age)}"
-    link = status(context.link, shown=f"{context.link}{old}")
+    age = "" if context.age is None else f" {_span(context.age)}"
+    link = status(context.link, shown=f"{context.link}{age}")
     right = row(link, safe("   "), safe(f"{context.now:%H:%M:%S} UTC ", "muted"))
-    if left.cell_length + right.cell_length >= width:  # what moment is shown counts more than what time it is
+    if left.cell_length + right.cell_length >= width:  # the moment that is shown matters more than the clock
         right = row(link, safe(" "))
     return fill(left, right, width)
 
 
 def crumbs(parts: Sequence[str], width: int) -> Line:
-    """Where we are, the last part in the accent colour."""
+    """The breadcrumbs, the last part in the accent colour."""
     pieces: list[Line] = [safe(" ")]
     for number, part in enumerate(parts):
         if number:
@@ -66,45 +66,45 @@ def crumbs(parts: Sequence[str], width: int) -> Line:
 
 
 def hints(actions: Sequence[tuple[Action, str | None]], screens: Sequence[tuple[str, str, bool]], width: int) -> Line:
-    """The screens, then the keys that hold now, those that change something apart; what cannot be done is grey.
+    """The footer: the screens, the keys of changes, then other keys; those that cannot be used now are grey.
 
-    No key that changes something is left out, nor the one for help: where room is short they lose their titles.
+    The keys of changes and of help are never left out: where room is short, they lose their titles.
     """
     names = sum(cells(key) + cells(title) + 3 for key, title, _ in screens)
     changes = any(action.mutates for action, _ in actions)
-    brief = names > width // 2 + 8 * (not changes)  # the keys need room too: then only the open screen is named
+    brief = names > width // 2 + 8 * (not changes)  # the keys need room too, so only the open screen is named
     pieces = [_screen(*screen, brief=brief) for screen in screens]
     used = 1 + sum(piece.cell_length + 2 for piece in pieces)
-    needed = [each for each in actions if each[0].mutates or each[0].id == "help"]
-    bare = _bare(needed, width - used)
+    required = [each for each in actions if each[0].mutates or each[0].id == "help"]
+    untitled = _untitled(required, width - used)
     for number, (action, reason) in enumerate(actions):
         edge = number == 0 or action.mutates != actions[number - 1][0].mutates
-        room = _room(action, bare) + 3 * edge
+        room = _room(action, untitled) + 3 * edge
         if used + room > width:
             break
         pieces += [safe("│", "faint")] if edge else []
         strong: tuple[Role, Role] = ("warn", "warn") if action.mutates else ("key", "muted")
         first, second = strong if reason is None else ("faint", "faint")
-        title = "" if action.id in bare else f" {action.title}"
+        title = "" if action.id in untitled else f" {action.title}"
         pieces.append(row(safe(show_key(action.keys[0]), first), safe(title, second)))
         used += room
     return row(safe(" "), row(*pieces, gap=2))
 
 
-def _room(action: Action, bare: Collection[str]) -> int:
-    """Cells of a key, its title and what parts it from the next."""
-    return cells(show_key(action.keys[0])) + 2 + (0 if action.id in bare else cells(action.title) + 1)
+def _room(action: Action, untitled: Collection[str]) -> int:
+    """Cells of a key with its title and the gap behind it."""
+    return cells(show_key(action.keys[0])) + 2 + (0 if action.id in untitled else cells(action.title) + 1)
 
 
-def _bare(actions: Sequence[tuple[Action, str | None]], room: int) -> set[str]:
-    """Ids of the changes that lose their title, so that each has a key: what cannot be done first, then the last."""
+def _untitled(actions: Sequence[tuple[Action, str | None]], room: int) -> set[str]:
+    """Ids of the changes that lose their title so that all keys fit: first those that cannot be done, then the last."""
     room -= 3 * len({action.mutates for action, _ in actions})
-    bare: set[str] = set()
+    untitled: set[str] = set()
     for _, (action, _) in sorted(enumerate(actions), key=lambda each: (each[1][1] is None, -each[0])):
-        if sum(_room(each, bare) for each, _ in actions) <= room:
+        if sum(_room(each, untitled) for each, _ in actions) <= room:
             break
-        bare |= {action.id} if action.mutates else set()
-    return bare
+        untitled |= {action.id} if action.mutates else set()
+    return untitled
 
 
 def _screen(key: str, title: str, here: bool, *, brief: bool) -> Line:
@@ -113,9 +113,9 @@ def _screen(key: str, title: str, here: bool, *, brief: bool) -> Line:
 
 
 def too_small(width: int, height: int) -> list[Line]:
-    """What is said where nothing else fits."""
+    """The message that is shown where nothing else fits."""
     return [
-        safe(" too small", "warn"),
+        safe(" window too small", "warn"),
         safe(f" {width}×{height}; needs 60×16", "muted"),
         safe(" q quits", "muted"),
     ]
@@ -127,5 +127,5 @@ def _span(seconds: float) -> str:
 
 
 def _left(seconds: float) -> str:
-    """How long something still lasts, rounded up."""
+    """The time left, rounded up, so that it never reads 0 before it is over."""
     return f"{ceil(seconds)}s" if seconds <= 60 else f"{ceil(seconds / 60)}min"

@@ -1,7 +1,7 @@
-"""The one table of what an operator can do: keys, words, where it holds, and the call that does it.
+"""The table of all actions: keys, texts, the screens they apply to, and the call that performs each.
 
-Bindings, footer, help, palette and the key table of the README are made from it. It does not know how
-anything is done: each row names a method of a controller.
+Bindings, footer, help, command palette and the key table of the README are made from it. It does not know how anything
+is done: each row calls one method of the open screen or of a controller.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from modelspine_console.controllers.freshness import Freshness
 from modelspine_console.controllers.navigation import Navigation
 from modelspine_console.controllers.selection import Selection
 from modelspine_console.controllers.write_mode import WriteMode
+from modelspine_console.screens.base import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,14 @@ class Controllers:
     freshness: Freshness
     write_mode: WriteMode
 
+    @property
+    def view(self) -> View:
+        """The open screen; the app runs no action that needs one before the first screen is open."""
+        view: View = self.host.view
+        return view
 
-def _a(
+
+def _action(
     id: str,  # noqa: A002
     keys: str,
     title: str,
@@ -39,108 +46,105 @@ def _a(
     where: str = "",
 ) -> Action:
     return Action(
-        id=id,
-        keys=tuple(keys.split()),
-        title=title,
-        help=text,
-        group=group,
-        where=frozenset(where.split()),
-        mutates=group == CHANGE,
-        run=run,
+        id=id, keys=tuple(keys.split()), title=title, help=text, group=group, where=frozenset(where.split()), run=run
     )
 
 
 def _change(id: str, keys: str, title: str, text: str, *, where: str) -> Action:  # noqa: A002
-    """What changes something is asked for: nothing is done before its plan was shown and confirmed."""
-    return _a(id, keys, title, text, CHANGE, lambda on: on.write_mode.ask(id), where=where)
+    """An action that changes a store: it only opens the dialog with its plan, which has to be confirmed."""
+    return _action(id, keys, title, text, CHANGE, lambda on: on.write_mode.ask(id), where=where)
 
 
 def _screen(key: str, name: str, title: str) -> Action:
     text = f"open the {title} screen"
-    return _a(f"screen_{name}", key, title, text, "go to", lambda on: on.navigation.open(name))
+    return _action(f"screen_{name}", key, title, text, "go to", lambda on: on.navigation.open(name))
 
 
 ACTIONS: tuple[Action, ...] = (
     *(_screen(*screen) for screen in SCREENS),
-    _a("jump", "colon", "jump",
-       ":registry :lineage REF :traffic :drift DAY :cost :incident ID :history :at TIME :rw :ro :info :q", "go to",
-       lambda on: on.navigation.ask_for_a_place()),
-    _a("palette", "ctrl+p", "palette", "everything that can be done now, found by name", "go to",
-       lambda on: on.navigation.palette()),
-    _a("last", "minus", "last screen", "go to the screen before this one", "go to", lambda on: on.navigation.last()),
-    _a("go_back", "escape", "back", "clear the filter, close the dialog, go back: in that order", "go to",
-       lambda on: on.navigation.back()),
-    _a("lineage", "o", "lineage", "where the entry is from", "go to", lambda on: on.navigation.lineage(),
-       where="registry traffic drift cost incident ledger"),
-    _a("incident", "i", "incident", "requests this entry answered, or of this day", "go to",
-       lambda on: on.navigation.incident(), where="registry lineage traffic drift cost"),
-    _a("drill", "enter", "open", "go into what is under the cursor", "move", lambda on: on.navigation.drill()),
-    _a("detail", "d", "detail", "move to the detail", "move", lambda on: on.navigation.detail()),
-    _a("pane_next", "tab", "next pane", "move to the next pane", "move", lambda on: on.navigation.pane(1)),
-    _a("pane_previous", "shift+tab", "previous pane", "move to the pane before", "move",
-       lambda on: on.navigation.pane(-1)),
-    _a("tab_previous", "left_square_bracket", "tab left", "show the tab before", "move",
-       lambda on: on.navigation.tab(-1)),
-    _a("tab_next", "right_square_bracket", "tab right", "show the next tab", "move", lambda on: on.navigation.tab(1)),
-    _a("down", "j down", "down", "one row down", "move", lambda on: on.navigation.move(1)),
-    _a("up", "k up", "up", "one row up", "move", lambda on: on.navigation.move(-1)),
-    _a("top", "g home", "top", "to the first row", "move", lambda on: on.navigation.end(last=False)),
-    _a("bottom", "G end", "bottom", "to the last row", "move", lambda on: on.navigation.end(last=True)),
-    _a("page_down", "ctrl+d pagedown", "page down", "half a page down", "move", lambda on: on.navigation.page(1)),
-    _a("page_up", "ctrl+u pageup", "page up", "half a page up", "move", lambda on: on.navigation.page(-1)),
-    _a("collapse", "h left", "collapse", "close the branch, or go to its parent", "move",
-       lambda on: on.navigation.unfold(open_=False), where="lineage"),
-    _a("expand", "l right", "expand", "open the branch", "move", lambda on: on.navigation.unfold(open_=True),
-       where="lineage"),
-    _a("filter", "slash", "filter", "show rows that match: words, field:value, ! inverts", "look",
-       lambda on: on.navigation.ask_for_a_filter()),
-    _a("sort", "s", "sort", "sort by the next column", "look", lambda on: on.selection.sort()),
-    _a("sort_back", "S", "reverse", "sort the other way round", "look", lambda on: on.selection.sort_back()),
-    _a("mark", "space", "mark", "mark the row, or take its mark away", "look", lambda on: on.selection.mark()),
-    _a("compare", "equals_sign", "compare", "compare the two marked entries", "look", lambda on: on.selection.compare(),
-       where="registry"),
-    _a("verify", "v", "verify", "check this again, now: hash the bytes behind it, or run the gate's comparison", "look",
-       lambda on: on.selection.verify(), where="registry lineage ledger"),
-    _a("zoom", "z", "zoom", "this pane alone, or all of them", "look", lambda on: on.selection.zoom()),
-    _a("refresh", "r", "refresh", "read everything again", "look", lambda on: on.freshness.restart()),
-    _a("pause", "p", "pause", "stop reading, or go on", "look", lambda on: on.freshness.pause()),
-    _a("copy", "y", "copy", "copy the id of what is under the cursor", "take", lambda on: on.selection.copy()),
-    _a("copy_menu", "Y", "copy…", "choose what to copy: ids, JSON, the command that does the same", "take",
-       lambda on: on.selection.copy_menu()),
-    _a("export", "e", "export", "write what is shown to a JSON file", "take", lambda on: on.selection.export()),
-    _a("error", "exclamation_mark", "last error", "show the last error in full, to copy", "take",
-       lambda on: on.freshness.show_error()),
-    _change("promote", "P", "promote", "bind a semver to the entry", where="registry"),
-    _change("abort", "A", "abort", "end what is tried out and hold its entry; the route before it is in force again",
-       where="traffic"),
-    _change("advance", "N", "next step", "take the canary to its next step", where="traffic"),
-    _change("weight", "W", "weight", "give what is tried out another weight", where="traffic"),
-    _change("rollback", "B", "roll back", "give all traffic back to the entry, and hold the one it leaves",
-       where="registry traffic incident"),
-    _change("route", "F", "route to", "give all traffic to the entry", where="registry traffic incident"),
-    _change("canary", "C", "canary", "let the entry answer few learners, then more while it does no worse",
-       where="registry traffic"),
-    _change("shadow", "H", "shadow", "copy requests to the entry, whose answers nobody sees", where="registry traffic"),
-    _change("release", "L", "release", "let the held entry take traffic again", where="registry"),
-    _change("tombstone", "X", "tombstone", "mark the entry as never to be used again", where="registry"),
-    _change("never_regress", "R", "never regress", "add the sentence to what the baseline never lets regress",
-       where="incident"),
-    _change("report", "D", "drift report", "count the day's requests and record its drift report", where="drift"),
-    _a("theme", "T", "theme", "light or dark", "console", lambda on: on.host.next_theme()),
-    _a("help", "question_mark", "help", "the keys that hold now", "console", lambda on: on.selection.help()),
-    _a("step_out", "q", "quit", "go back, or leave", "console", lambda on: on.navigation.step_out()),
-    _a("leave", "ctrl+c ctrl+q", "leave", "leave at once", "console", lambda on: on.navigation.leave()),
+    _action("jump", "colon", "command",
+            ":registry :lineage REF :traffic :drift DAY :cost :incident ID :history :at TIME :rw :ro :info :q", "go to",
+            lambda on: on.navigation.open_command_prompt()),
+    _action("palette", "ctrl+p", "palette", "command palette", "go to", lambda on: on.navigation.open_palette()),
+    _action("last", "minus", "last screen", "go to the previous screen", "go to", lambda on: on.navigation.last()),
+    _action("go_back", "escape", "back", "close the dialog, clear the filter or go back, whichever comes first",
+            "go to", lambda on: on.navigation.back()),
+    _action("lineage", "o", "lineage", "show the entry's lineage", "go to", lambda on: on.navigation.lineage(),
+            where="registry traffic drift cost incident ledger"),
+    _action("incident", "i", "incident", "list the requests of this entry, or of this day", "go to",
+            lambda on: on.navigation.incident(), where="registry lineage traffic drift cost"),
+    _action("drill", "enter", "open", "open what is under the cursor", "move", lambda on: on.view.drill()),
+    _action("detail", "d", "detail", "move to the detail pane", "move", lambda on: on.view.activate(1)),
+    _action("pane_next", "tab", "next pane", "move to the next pane", "move", lambda on: on.view.step(1)),
+    _action("pane_previous", "shift+tab", "previous pane", "move to the previous pane", "move",
+            lambda on: on.view.step(-1)),
+    _action("tab_previous", "left_square_bracket", "tab left", "show the previous tab", "move",
+            lambda on: on.view.turn_tab(-1)),
+    _action("tab_next", "right_square_bracket", "tab right", "show the next tab", "move",
+            lambda on: on.view.turn_tab(1)),
+    _action("down", "j down", "down", "one row down", "move", lambda on: on.view.pane.body.move(1)),
+    _action("up", "k up", "up", "one row up", "move", lambda on: on.view.pane.body.move(-1)),
+    _action("top", "g home", "top", "to the first row", "move", lambda on: on.view.pane.body.jump(end=False)),
+    _action("bottom", "G end", "bottom", "to the last row", "move", lambda on: on.view.pane.body.jump(end=True)),
+    _action("page_down", "ctrl+d pagedown", "page down", "half a page down", "move", lambda on: on.view.page(1)),
+    _action("page_up", "ctrl+u pageup", "page up", "half a page up", "move", lambda on: on.view.page(-1)),
+    _action("collapse", "h left", "collapse", "close the branch, or go to its parent", "move",
+            lambda on: on.view.unfold(open_=False), where="lineage"),
+    _action("expand", "l right", "expand", "open the branch", "move", lambda on: on.view.unfold(open_=True),
+            where="lineage"),
+    _action("filter", "slash", "filter", "filter rows: words, field:value, ! excludes", "view",
+            lambda on: on.navigation.open_filter_prompt()),
+    _action("sort", "s", "sort", "sort by the next column", "view", lambda on: on.selection.sort()),
+    _action("sort_back", "S", "reverse", "reverse the sort order", "view", lambda on: on.selection.reverse_sort()),
+    _action("mark", "space", "mark", "mark or unmark the row", "view", lambda on: on.selection.mark()),
+    _action("compare", "equals_sign", "compare", "compare the two marked entries", "view",
+            lambda on: on.selection.compare(), where="registry"),
+    _action("verify", "v", "verify", "verify now: hash the bytes again, or run the gate's comparison", "view",
+            lambda on: on.selection.verify(), where="registry lineage ledger"),
+    _action("zoom", "z", "zoom", "show only this pane, or all panes", "view", lambda on: on.view.zoom()),
+    _action("refresh", "r", "refresh", "reopen the stores and read everything again", "view",
+            lambda on: on.freshness.restart()),
+    _action("pause", "p", "pause", "pause or resume automatic refresh", "view", lambda on: on.freshness.pause()),
+    _action("copy", "y", "copy", "copy the id of what is under the cursor", "copy & export",
+            lambda on: on.selection.copy()),
+    _action("copy_menu", "Y", "copy…", "choose what to copy: an id, or the equivalent command", "copy & export",
+            lambda on: on.selection.copy_menu()),
+    _action("export", "e", "export", "export what is shown to a JSON file", "copy & export",
+            lambda on: on.selection.export()),
+    _action("error", "exclamation_mark", "last error", "show the last error in full", "copy & export",
+            lambda on: on.freshness.show_error()),
+    _change("promote", "P", "promote", "promote the entry under a semver", where="registry"),
+    _change("abort", "A", "abort", "abort the rollout and hold the candidate", where="traffic"),
+    _change("advance", "N", "next step", "move the canary to its next step", where="traffic"),
+    _change("weight", "W", "weight", "set the candidate's share of traffic", where="traffic"),
+    _change("rollback", "B", "roll back", "roll back all traffic to this entry and hold the current one",
+            where="registry traffic incident"),
+    _change("route", "F", "route to", "route all traffic to this entry", where="registry traffic incident"),
+    _change("canary", "C", "canary", "send a small share of users to this entry, then ramp up",
+            where="registry traffic"),
+    _change("shadow", "H", "shadow", "mirror requests to this entry and discard its responses",
+            where="registry traffic"),
+    _change("release", "L", "release", "release the entry from hold", where="registry"),
+    _change("tombstone", "X", "tombstone", "tombstone the entry permanently", where="registry"),
+    _change("never_regress", "R", "never regress", "add the sentence to the baseline's never-regress items",
+            where="incident"),
+    _change("report", "D", "drift report", "compute and record the day's drift report", where="drift"),
+    _action("theme", "T", "theme", "switch between the dark and the light theme", "console",
+            lambda on: on.host.next_theme()),
+    _action("help", "question_mark", "help", "show the available keys", "console", lambda on: on.selection.help()),
+    _action("step_out", "q", "quit", "go back in this screen, or quit", "console", lambda on: on.navigation.step_out()),
+    _action("leave", "ctrl+c ctrl+q", "leave", "quit immediately", "console", lambda on: on.navigation.leave()),
 )  # fmt: skip
 
 FOOTER = ("help", "filter", "jump", "drill", "verify", "lineage", "incident", "export", "step_out")
-"""Ids of what the last line names where it holds, the most wanted first; behind what changes something."""
+"""Ids of the actions that the footer names after those that change something, the most wanted first."""
 BY_ID = {action.id: action for action in ACTIONS}
 CHANGES = tuple(action for action in ACTIONS if action.mutates)
 
 
 def key_table() -> str:
     """The actions as a Markdown table, for the README."""
-    lines = ["| key | what it does |", "|---|---|"]
+    lines = ["| key | action |", "|---|---|"]
     for action in ACTIONS:
         keys = " ".join(f"`{show_key(key)}`" for key in action.keys)
         lines.append(f"| {keys} | {action.help.replace('|', '&#124;')} |")

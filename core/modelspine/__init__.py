@@ -5,7 +5,7 @@
     with open_spine(readonly=True) as spine:
         print(spine.registry.state().production)
 
-What is named here is public: ``open_spine`` and ``Spine``, and the tree of errors they raise.
+The names in ``__all__`` are the public interface: ``open_spine``, ``Spine`` and the errors they raise.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the facade when it is first asked for: every module of this package runs these lines first."""
+    """Import the facade on first access."""
+    # Importing any submodule runs this file first; an eager import would make each of them load the whole facade.
     if name in ("Spine", "open_spine"):
         from modelspine import spine
 

@@ -1,7 +1,7 @@
-"""Strict JSON in, canonical JSON out: the bytes every digest is taken over.
+"""Strict JSON parsing and canonical JSON output: the bytes that every digest is computed over.
 
-`parse_json` reads RFC 8259 JSON that means one thing to every reader, so that no two programs can disagree
-on what was hashed; `canonical` writes RFC 8785. It does not know what the JSON is about.
+``parse_json`` accepts only JSON (RFC 8259) that every parser reads the same way, so that no two programs disagree
+about what was hashed; ``canonical`` writes RFC 8785. It does not know what the JSON describes.
 """
 
 from __future__ import annotations
@@ -18,41 +18,43 @@ import rfc8785
 from modelspine.errors import BadInput
 from modelspine.text import visible
 
+# Limits far above any real manifest or report, low enough that parsing a hostile file is harmless.
 MAX_DEPTH = 64
 MAX_ITEMS = 500_000
-MAX_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1  # larger integers are not exact in readers that use doubles, such as JavaScript
 
-# An unterminated string matches to the end, so that the scan never starts over and stays linear.
+# An unterminated string matches up to the end of the text, and the quantifiers are possessive, so that the scan never
+# backtracks and stays linear on hostile input.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
 _STEP = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_HINT = "write it again with a standard JSON writer; a file that two readers can read in two ways has no identity"
+_HINT = "write it again with a standard JSON library; JSON that parsers read differently cannot be hashed"
 
 
 def canonical(obj: Any) -> bytes:
     """The RFC 8785 bytes of a JSON value.
 
     Raises:
-        ValueError: the value is not one that strict JSON can hold.
-
+        ValueError: the value cannot be represented in strict JSON.
     """
     return rfc8785.dumps(obj)
 
 
 def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> Any:
-    """The value of one strict JSON text; ``what`` names the text in messages, ``error`` is what is raised.
+    """The value of one strict JSON text; ``what`` names the text in messages, ``error`` is the class to raise.
 
-    Refused: anything but UTF-8 without a byte order mark, repeated keys (compared after unescaping), lone
-    surrogates, NaN and Infinity, numbers that overflow a double, integer tokens beyond ±(2^53 − 1), nesting
-    over 64, more than half a million items. ``-0`` is read as the double it is, so it never counts as an integer.
+    Raises:
+        BadInput: the text is not UTF-8, has a byte order mark, a repeated key (compared after unescaping), a lone
+            surrogate, NaN or Infinity, a number that overflows a double, an integer beyond ±(2^53 − 1), nesting
+            deeper than 64, or more than half a million items.
     """
     strict = _Strict(what, error)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as exc:
         strict.refuse(f"is not UTF-8 at byte {exc.start}")
-    if text.startswith("\ufeff"):
+    if text.startswith("\ufeff"):  # RFC 8259 lets readers ignore it or fail, so they disagree
         strict.refuse("starts with a byte order mark")
     strict.check_structure(raw)
     try:
@@ -65,13 +67,13 @@ def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> An
         )
     except json.JSONDecodeError as exc:
         strict.refuse(f"is not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}")
-    if _SURROGATE.search(text):
+    if _SURROGATE.search(text):  # an escaped surrogate may be half of a valid pair, so the parsed value decides
         strict.check_surrogates(value)
     return value
 
 
 class _Strict:
-    """The hooks of one parse; every refusal names the text it is about."""
+    """The decoder hooks and checks of one parse; each refusal names the text."""
 
     def __init__(self, what: str, error: type[BadInput]) -> None:
         self.what = what
@@ -81,8 +83,10 @@ class _Strict:
         raise self.error(f"{visible(self.what, 120)} {reason}", _HINT)
 
     def check_structure(self, raw: bytes) -> None:
-        """Bound depth and item count on the raw bytes: the parser recurses, so it must not see the rest."""
-        if raw.count(b'"') > 4 * MAX_ITEMS:
+        """Limit depth and item count on the raw bytes, before the recursive parser sees them."""
+        # Counted by C loops over bytes: strings are cut out, brackets become +1 and −1, and a running sum gives the
+        # depth. Parsing hostile input first could exhaust the stack or the memory.
+        if raw.count(b'"') > 4 * MAX_ITEMS:  # a cheap first bound; a member takes four
             self.refuse(f"has more than {MAX_ITEMS:,} items")
         structure = _STRING.sub(b"", raw).translate(None, _NOT_STRUCTURE)
         if len(structure) > 2 * MAX_ITEMS or structure.count(b",") > MAX_ITEMS:
@@ -93,7 +97,7 @@ class _Strict:
 
     def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
-        if len(found) != len(pairs):
+        if len(found) != len(pairs):  # parsers disagree on which of two equal keys wins
             seen: set[str] = set()
             repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             self.refuse(f"has the key “{visible(repeated, 60)}” more than once in one object")
@@ -101,7 +105,8 @@ class _Strict:
 
     def integer(self, token: str) -> int | float:
         if token == "-0":  # noqa: S105  (a JSON token, no secret)
-            return -0.0
+            return -0.0  # as a double, because an integer would lose the sign
+        # Converting a long decimal string to int takes quadratic time, so the length is checked first.
         if len(token) > 17 or abs(number := int(token)) > MAX_INTEGER:
             self.refuse(f"has the integer {visible(token, 40)}, beyond ±(2^53 − 1)")
         return number
@@ -116,7 +121,7 @@ class _Strict:
         self.refuse(f"has {token}, which is not a JSON number")
 
     def check_surrogates(self, value: Any) -> None:
-        """Walk a value of bounded depth for strings that no UTF-8 can hold."""
+        """Search a value, whose depth is already limited, for strings that UTF-8 cannot encode."""
         if isinstance(value, str):
             if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
                 self.refuse(f"has a lone surrogate in “{visible(value, 60)}”")

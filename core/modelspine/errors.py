@@ -1,16 +1,16 @@
-"""The one tree of errors Spine raises on purpose, each with a way out and an exit code.
+"""The exceptions Spine raises deliberately: each carries a message, a hint and an exit code.
 
     SpineError
     ├── BadInput            2   a REF, id, flag, file or bundle that cannot be used as given
     │   ├── UnknownRef          no entry, run or request has that name
-    │   ├── AmbiguousRef        a prefix that fits several entries
-    │   └── BundleRefused       a directory that is not a bundle/1, with the reason
-    ├── Refused             1   understood and not allowed: the gate, a hold, a missing verdict
+    │   ├── AmbiguousRef        a SHA prefix that matches several entries
+    │   └── BundleRefused       a directory that is not a valid bundle/1, with the reason
+    ├── Refused             1   valid but not allowed: the gate failed, the entry is on hold, a verdict is missing
     ├── Unavailable         3   a backend (ledger, traces, MLflow, DVC) cannot be reached
-    ├── Conflict            4   the state moved since it was looked at; nothing was changed
-    └── Damaged             5   bytes that do not have the hash written down for them
+    ├── Conflict            4   the state changed after it was read; nothing was written
+    └── Damaged             5   stored bytes do not match their recorded hash
 
-It does not know how an error is shown: ``modelspine.cli`` prints the message and the hint as two lines,
+It does not know how an error is displayed: ``modelspine.cli`` prints the message and the hint as two lines,
 the console shows them as a toast.
 """
 
@@ -32,7 +32,7 @@ class Exit(IntEnum):
 
 
 class SpineError(Exception):
-    """A failure with one line that says what is wrong and one that says what to do."""
+    """Base class: ``message`` is one line that says what is wrong, ``hint`` one line that says what to do."""
 
     code: Exit = Exit.BAD_INPUT
 
@@ -43,40 +43,40 @@ class SpineError(Exception):
 
 
 class BadInput(SpineError):
-    """What was given cannot be used; nothing was changed."""
+    """The input cannot be used as given; nothing was changed."""
 
 
 class UnknownRef(BadInput):
-    """No entry, event, run or request is known by that name."""
+    """No entry, event, run or request has that name."""
 
 
 class AmbiguousRef(BadInput):
-    """A SHA prefix that fits more than one entry."""
+    """A SHA prefix that matches more than one entry."""
 
 
 class BundleRefused(BadInput):
-    """A directory or file that is not an acceptable bundle/1."""
+    """A directory or file that is not a valid bundle/1."""
 
 
 class Refused(SpineError):
-    """The request was understood and the rules do not allow it."""
+    """The request is valid, and the rules do not allow it."""
 
     code = Exit.REFUSED
 
 
 class Unavailable(SpineError):
-    """A backend did not answer, is locked, or may not be written."""
+    """A backend did not answer, is locked, or is not writable."""
 
     code = Exit.UNAVAILABLE
 
 
 class Conflict(SpineError):
-    """Somebody else moved the state first; decide again on what it is now."""
+    """Another writer changed the state first; read it again and decide anew."""
 
     code = Exit.CONFLICT
 
 
 class Damaged(SpineError):
-    """Stored bytes do not have the digest recorded for them."""
+    """Stored bytes do not match the digest recorded for them."""
 
     code = Exit.DAMAGED

@@ -1,7 +1,7 @@
-"""Which extra brings a library: the one place where a missing import becomes the line that installs it.
+"""Which optional extra installs which library: turns a failed import into the command that fixes it.
 
-The base install is the headless spine. Everything heavy is imported inside the function that needs it, so a missing
-library shows up there as a ``ModuleNotFoundError``. It does not import anything itself.
+The base install is the headless spine. Heavy libraries are imported inside the functions that need them, so a missing
+one surfaces there as a ``ModuleNotFoundError``. This module imports no optional library itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from modelspine.errors import Unavailable
 
 _OURS: Final = ("modelspine", "modelspine_console", "miniserve", "miniobserve", "minitutor")
-_BRINGS: Final = {
+_PROVIDERS: Final = {
     "mlflow": ("MLflow", "mlflow"),
     "dvc": ("DVC", "dvc"),
     "textual": ("Textual", "console"),
@@ -31,32 +31,34 @@ _BRINGS: Final = {
     "safetensors": ("safetensors", "tutor"),
     "threadpoolctl": ("threadpoolctl", "tutor"),
 }
-"""Top-level module → what people call it, and the smallest extra that brings it."""
+"""Top-level module → its name in prose, and the smallest extra that installs it."""
 
 
 def missing_extra(error: BaseException) -> Unavailable | None:
-    """The error to show where one of our own modules imported a library that no extra has brought yet.
+    """The error to show if one of Spine's modules failed to import a library that an extra installs; else None.
 
-    None for every other failure. A library that is installed and lacks one of its own dependencies is one of
-    those: installing the extra again would not help, and neither would it for another package's module.
+    An installed library that lacks one of its own dependencies gives None as well: installing the extra again
+    would not help.
     """
     cause: BaseException | None = error
+    # Storage and workload code wraps the import error in errors of its own.
     while cause is not None and not isinstance(cause, ModuleNotFoundError):
         cause = cause.__cause__
     if cause is None:
         return None
     name, importer = (cause.name or "").partition(".")[0], _importer(cause.__traceback__)
-    if name not in _BRINGS or importer not in _OURS:
+    if name not in _PROVIDERS or importer not in _OURS:
         return None
-    library, extra = _BRINGS[name]
+    library, extra = _PROVIDERS[name]
     if importer == "minitutor" and name == "numpy":
-        extra = "tutor"  # the workload needs more than NumPy, and that extra brings all of it
+        extra = "tutor"  # the workload needs more than NumPy, and this extra installs all of it
     command = f"pip install 'modelspine[{extra}]'"
     return Unavailable(f"this needs {library}: {command}", "install it, then repeat the command")
 
 
 def _importer(traceback: TracebackType | None) -> str:
-    """The package whose import failed: that of the innermost frame, as Python leaves its own import frames out."""
+    """The top-level package whose import statement failed."""
+    # It is the innermost frame of the traceback, because Python removes the frames of its import machinery.
     name = ""
     while traceback is not None:
         name = str(traceback.tb_frame.f_globals.get("__name__", ""))

@@ -1,6 +1,6 @@
-"""Asking git about a project: one way to start it, blind to variables that would point it elsewhere.
+"""Running git in a project, without the environment variables that redirect it to another repository.
 
-It does not know what is asked, nor what follows from the answer.
+It does not know which commands are run or what follows from their output.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from modelspine.errors import Unavailable
 from modelspine.text import visible
 
 SECONDS = 30
-"""How long git may take."""
+"""Timeout of one git command."""
 _ELSEWHERE = frozenset(
     f"GIT_{name}"
     for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES")
@@ -23,18 +23,19 @@ _ELSEWHERE = frozenset(
 def run_git(
     root: Path, *words: str, stdin: bytes | None = None, index: Path | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in a folder; its exit code is the caller's to read.
+    """Run git in a folder; the caller checks the exit code.
 
     Args:
         root: the folder.
         words: the command.
-        stdin: what it reads; nothing where None.
+        stdin: its standard input; None for an empty one.
         index: an index file to use instead of the repository's own, so that nothing staged there is touched.
 
     Raises:
-        Unavailable: git is not installed, or does not answer.
+        Unavailable: git is not installed, or exceeds the timeout.
     """
-    # A variable that points git at another repository, or at replaced objects, must not choose what is committed.
+    # Whether a baseline or trust file is "committed" decides what may be promoted. A variable that redirects git to
+    # another repository, or replacement objects (`git replace`), must not be able to fake the answer.
     environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     environ |= {"GIT_INDEX_FILE": str(index)} if index is not None else {}
     command = ["git", "--no-replace-objects", "-C", str(root), *words]
@@ -45,7 +46,7 @@ def run_git(
 
 
 def git_output(root: Path, *words: str) -> bytes:
-    """What git prints; nothing where it fails or cannot be asked."""
+    """The standard output of a git command; empty if it fails or git is unavailable."""
     try:
         done = run_git(root, *words)
     except Unavailable:

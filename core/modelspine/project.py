@@ -1,6 +1,7 @@
-"""One project: settings in, stores out, each opened when it is first asked for.
+"""One project: its settings, and its stores, each opened on first use.
 
-It decides nothing; it wires. It does not know who asks, nor what is worked out from the stores.
+It connects the other modules and makes no decisions. It does not know its callers or what they compute from the
+stores.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from modelspine.settings import Settings
 from modelspine.text import visible
 from modelspine.workload import Workload, load_workload
 
-if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
+if TYPE_CHECKING:  # imported by the properties that need them, so that other commands start faster
     from modelspine.attestation.verdict import SignedVerdict
     from modelspine.lineage.corpora import Corpora
     from modelspine.lineage.walker import Walker
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing shou
 
 
 class Project:
-    """One project's stores. ``readonly`` refuses every write at the database connection itself."""
+    """One project's stores. With ``readonly`` the database connections themselves refuse every write."""
 
     def __init__(self, settings: Settings, *, readonly: bool) -> None:
         self.settings = settings
@@ -38,22 +39,22 @@ class Project:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger; there must be one (``spine init`` makes it)."""
+        """The ledger; it must exist (``spine init`` creates it)."""
         return Ledger(self.settings.ledger, actor=self.settings.actor, readonly=self.readonly)
 
     @cached_property
     def cache(self) -> Cache:
-        """The verified bundles on this machine."""
+        """The cache of verified bundles on this machine."""
         return Cache(self.settings.cache)
 
     @cached_property
     def artifacts(self) -> Artifacts:
-        """The MLflow store."""
+        """The MLflow store of runs and artifacts."""
         return Artifacts(self.settings.mlflow, self.settings.artifacts, self.settings.home / "tmp")
 
     @cached_property
     def registry(self) -> Registry:
-        """The entries, and what may be done to them."""
+        """The entries, and the operations on them."""
         after = None
         if self.settings.mirror is not None:
             from modelspine.registry.mlflow_mirror import Mirror
@@ -63,34 +64,35 @@ class Project:
 
     @cached_property
     def routing(self) -> Routing:
-        """The verbs that move traffic."""
+        """The operations that change routing."""
         from modelspine.traffic.commands import Routing
 
         return Routing(self.registry)
 
     @cached_property
     def corpora(self) -> Corpora:
-        """The corpora under DVC."""
+        """The corpora tracked by DVC."""
         from modelspine.lineage.corpora import Corpora
 
         return Corpora(self.settings.root, self.settings.dvc_remote)
 
     @cached_property
     def lineage(self) -> Walker:
-        """Walks: ``lineage(ref)`` up, ``lineage.impact(corpus_hash, traces)`` down."""
+        """Lineage: ``lineage(ref)`` walks to the sources, ``lineage.impact(corpus_hash, traces)`` to the uses."""
         from modelspine.lineage.walker import Walker
 
         return Walker(self.registry, self.artifacts, self.corpora, self.settings.root)
 
     @cached_property
     def traces(self) -> TraceReader:
-        """The traces of the server; there must have been one."""
+        """The traces that the server wrote; their store must exist."""
         with storage_errors():
             return TraceReader.open(self.settings.traces, self.settings.parquet)
 
     @property
     def workload(self) -> Workload:
-        """The workload the settings name."""
+        """The workload that the settings name."""
+        # cached_property takes no lock since Python 3.12, and loading a workload twice would import it in two threads.
         with self._lock:
             return self._workload
 
@@ -109,33 +111,34 @@ class Project:
         if found is None:
             raise UnknownRef(
                 f"no trace has the id {visible(request_id, 80)!r}",
-                "find it by what was said: `spine traces list --text WORD --day YYYY-MM-DD`",
+                "search by text: `spine traces list --text WORD --day YYYY-MM-DD`",
             )
         return found
 
     def verdict(self, digest: str) -> SignedVerdict:
-        """A signed verdict that was promoted on, its signature checked now.
+        """The signed verdict with this digest, its signature checked again.
 
         Raises:
-            Refused: no trusted key signed it.
-            Damaged: its bytes are not those it was promoted on.
+            Refused: it is malformed, no trusted key signed it, or there is no valid trust file.
+            Damaged: its bytes are missing or do not match the digest.
         """
-        from modelspine.attestation.trust import trust_of
+        from modelspine.attestation.trust import load_trust
         from modelspine.attestation.verdict import read_verdict
 
-        return read_verdict(self.ledger.get(digest), trust_of(self.settings, self.registry.state().env))
+        return read_verdict(self.ledger.get(digest), load_trust(self.settings, self.registry.state().env))
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the stores that were opened."""
+        # Looked up in __dict__, because reading the cached properties here would open them.
         for name in ("ledger", "traces"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
 
     def __enter__(self) -> Self:
-        """The spine itself."""
+        """The project itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Close what was opened."""
+        """Close the stores that were opened."""
         self.close()

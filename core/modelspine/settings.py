@@ -1,6 +1,7 @@
-"""Configuration: ``spine.toml`` (or ``[tool.spine]`` of pyproject.toml), then ``SPINE_*``, then flags.
+"""Configuration: ``spine.toml`` (or ``[tool.spine]`` in pyproject.toml), then ``SPINE_*``, then flags; the last wins.
 
-Every value keeps where it came from, so ``spine info`` can show it. It opens nothing.
+Each value records its origin, so that ``spine info`` can show it. This module reads configuration only; it opens
+no store.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _MARKERS = ("spine.toml", ".spine", ".git")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything is, and the few numbers an operator chooses. Paths are absolute."""
+    """Locations of a project's stores, and the values an operator chooses. Paths are absolute."""
 
     root: Path
     home: Path
@@ -31,31 +32,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: Path
     cache: Path
     parquet: Path
-    """Where closed days of traces are exported to, and looked for."""
+    """Folder of exported traces, one set of Parquet files per completed day."""
     drift_reports: Path
     eval_baseline: Path
     trust: Path
-    """The committed list of keys whose verdicts count."""
+    """The committed list of keys whose signed verdicts are accepted."""
     dvc_remote: str = ""
-    """URL to fetch corpora from, instead of the default remote of .dvc/config."""
+    """URL to fetch corpora from; empty for the default remote of ``.dvc/config``."""
     env: Literal["dev", "prod"] = "dev"
     actor: str = "unknown"
     workload: str = "minitutor"
     text_policy: Literal["full", "hash", "none"] = "full"
     rate_per_hour: Annotated[float, msgspec.Meta(ge=0, lt=1e9)] | None = 0.05
-    """USD for an hour of this machine; None where nobody knows it."""
+    """Price of this machine in USD per hour; None if unknown."""
     price_version: str = "2026-01"
     mirror: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$")] | None = None
-    """An MLflow registered model that shows what is promoted and routed; None for no mirror."""
+    """Name of the MLflow registered model that mirrors promotions and routes; None for no mirror."""
     otlp: str = ""
-    """Base URL of an OpenTelemetry collector; empty for what ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or none."""
+    """Base URL of an OpenTelemetry collector; empty to use ``OTEL_EXPORTER_OTLP_ENDPOINT``, if that is set."""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}
-    """Setting name → where its value came from."""
+    """Setting name → where its value came from; defaults are not listed."""
 
 
 _NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
+# Each pattern matches one place where a connection URL can carry a secret: the password of user:password@, a lone
+# user name (some services take a token there), and query parameters whose name suggests a credential.
 _PASSWORD = re.compile(r"(://[^:/?#@\s]*:)\S*@")
 _USER = re.compile(r"(://)[^:/?#@]+@")
 _QUERY = re.compile(
@@ -77,24 +80,30 @@ def load(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, str | None] | None = None,
 ) -> Settings:
-    """Read the settings that hold in a folder.
+    """The settings in force for a folder.
+
+    Args:
+        start: where the search for the project's root begins; the working directory by default.
+        environ: the environment variables; those of the process by default.
+        flags: values from the command line by setting name; None means that the flag was not given.
 
     Raises:
-        BadInput: an unknown setting, a value of the wrong kind, or a file that is not TOML.
+        BadInput: a setting is unknown, a value has the wrong type, or a file cannot be read as TOML.
     """
     environ = os.environ if environ is None else environ
     root = Path(environ["SPINE_ROOT"]) if environ.get("SPINE_ROOT") else find_root((start or Path.cwd()).absolute())
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    # Later layers win, and an unknown name is an error everywhere: a misspelt setting must not be silently ignored.
     for origin, layer in (_file(root), ("SPINE_*", _environment(environ)), ("flag", dict(flags or {}))):
         for name, value in layer.items():
             if value is None:
                 continue
             if name not in _NAMES:
-                import difflib
+                import difflib  # only needed for this message
 
                 near = difflib.get_close_matches(name, _NAMES, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"settings are: {', '.join(_NAMES)}"
+                hint = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(_NAMES)}"
                 raise BadInput(f"{origin} has an unknown setting {visible(name, 40)!r}", hint)
             values[name] = value
             origins[name] = f"SPINE_{name.upper()}" if origin == "SPINE_*" else origin
@@ -102,11 +111,12 @@ def load(
 
 
 def masked(value: str) -> str:
-    """A setting's value with what may be secret in a URL hidden: a password, a user without one, a query's token."""
+    """A setting's value with possible secrets in a URL replaced: passwords, lone user names and query tokens."""
     return _QUERY.sub(r"\1•••", _USER.sub(r"\1•••@", _PASSWORD.sub(r"\1•••@", value)))
 
 
 def _file(root: Path) -> tuple[str, dict[str, Any]]:
+    """The name and the settings of the first configuration file that has any."""
     for name, path in (("spine.toml", ()), ("pyproject.toml", ("tool", "spine"))):
         file = root / name
         if not file.is_file():
@@ -114,20 +124,23 @@ def _file(root: Path) -> tuple[str, dict[str, Any]]:
         try:
             table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadInput(f"{name} cannot be read: {visible(str(error), 120)}", f"mend {file}") from error
+            raise BadInput(f"{name} cannot be read: {visible(str(error), 120)}", f"correct {file}") from error
         for key in path:
-            table = table.get(key, {})
+            table = table.get(key, {}) if isinstance(table, dict) else table
+        if not isinstance(table, dict):
+            raise BadInput(f"[{'.'.join(path)}] in {name} is not a table", f"correct {file}")
         if table:
             return name, table
     return "spine.toml", {}
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    found = {name: environ.get(f"SPINE_{name.upper()}") for name in _NAMES}
-    return {name: value for name, value in found.items() if value}
+    """The settings given by ``SPINE_*`` variables; an empty variable counts as unset."""
+    return {name: value for name in _NAMES if (value := environ.get(f"SPINE_{name.upper()}"))}
 
 
 def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> Settings:
+    """The given values with the defaults added, paths made absolute and types checked."""
     home = root / str(values.get("home", ".spine"))
     defaults: dict[str, Any] = {
         "home": home,
@@ -142,41 +155,47 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "trust": root / "spine.trust.json",
         "actor": _user(environ),
     }
+    # Other defaults are those of the struct; these depend on the root, the home or the environment.
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
-        merged["rate_per_hour"] = None
+        merged["rate_per_hour"] = None  # TOML and environment variables have no null
     for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust"):
         merged[name] = str(root / str(merged[name]))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = _anchored(str(merged[name]), root)
     try:
+        # strict=False, because environment variables and flags are texts where the settings are numbers.
         return msgspec.convert(
             {**merged, "root": str(root), "origins": origins}, Settings, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].rstrip("`")
+        name = str(error).rpartition("$.")[2].rstrip("`")  # msgspec ends its message with the path: `$.port`
         where = origins.get(name, "its default")
-        raise BadInput(f"{visible(name, 40)} is wrong: {visible(str(error), 160)}", f"mend it in {where}") from error
+        raise BadInput(
+            f"the setting {visible(name, 40)} is not valid: {visible(str(error), 160)}", f"correct it in {where}"
+        ) from error
 
 
 def _path(kind: type, value: Any) -> Any:
+    """Decode the one type of ``Settings`` that msgspec does not know: ``Path``."""
     return kind(value)
 
 
 def _anchored(url: str, root: Path) -> str:
-    """A SQLite URL with a relative path, read from the root and not from the working directory."""
+    """The URL; a relative SQLite path in it is taken from the root, not from the working directory."""
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         return f"sqlite:///{root / url.removeprefix('sqlite:///')}"
     return url
 
 
 def _user(environ: Mapping[str, str]) -> str:
+    """The name to record as the actor of changes."""
     name = environ.get("SPINE_ACTOR") or environ.get("USER") or environ.get("LOGNAME")
     if name:
         return name
     import getpass
 
-    try:
+    try:  # in a container the user id often has no name
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"

@@ -46,12 +46,34 @@ SIGNS: dict[str, Sign] = {
     "watch": Sign("!", "warn"),
     "act": Sign("✖", "bad"),
     "insufficient": Sign("·", "muted"),
+    # an entry's place among the others by price and accuracy
+    "frontier": Sign("●", "good"),
+    "tied": Sign("◐", "warn"),
+    "dominated": Sign("✖", "bad"),
+    # a step of a canary's ladder
+    "done": Sign("✔", "good"),
+    "here": Sign("◐", "accent"),
+    "ahead": Sign("○", "muted"),
+    # a store of the project
+    "unusable": Sign("✖", "bad"),
     # what a learner said
     "accepted": Sign("✔", "good"),
     "dismissed": Sign("✖", "bad"),
     "revised": Sign("!", "warn"),
 }
 """Status → its sign. Words that other formats fix (``act``, ``insufficient``) are keys as those formats write them."""
+
+TERMINAL_STYLES: dict[Role, str] = {
+    "": "",
+    "muted": "dim",
+    "strong": "bold",
+    "accent": "cyan",
+    "good": "green",
+    "warn": "yellow",
+    "bad": "red",
+}
+"""Role → colour or attribute by its ANSI name. The terminal's own palette gives these a shade that can be read on
+its background, dark or light, which a fixed colour could not; ``dim`` is an attribute for the same reason."""
 
 UNKNOWN = Sign("·", "muted")
 

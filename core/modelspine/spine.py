@@ -1,16 +1,17 @@
-"""What people ask of a project: its stores, and a request walked back to its evidence.
+"""The facade of a project: its stores, and the investigation of a request.
 
     spine = open_spine()
     spine.registry.get(sha).eval_report.conjugation_accuracy_by_verb["go"]
     spine.lineage(sha).corpus_dvc_hash
     spine.traces[request_id].model_sha
 
-It decides nothing; it wires. It does not know the command line or a screen.
+It connects the other modules and makes no decisions. It does not know the command line or the console.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,17 @@ from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.project import Project
 from modelspine.settings import Settings, load
 
-if TYPE_CHECKING:  # loaded by the first walk: a command that walks nothing should not wait for them
+if TYPE_CHECKING:  # imported by the first walk, so that other commands start faster
     from modelspine.gate.result import Decision
     from modelspine.incident.finding import Finding
     from modelspine.incident.walk import Walk
 
 
 class Spine(Project):
-    """One project's stores, and the walks over them."""
+    """One project's stores, and the walk from a request back to its evidence."""
 
     def incident(self, request_id: str) -> Walk:
-        """Walk a request back to its evidence.
+        """Walk a request, given by its id, back to its evidence.
 
         Raises:
             UnknownRef: no trace has that id.
@@ -38,7 +39,7 @@ class Spine(Project):
         return self.walk(self.trace(request_id))
 
     def walk(self, trace: Trace) -> Walk:
-        """Walk a trace back to its evidence."""
+        """Walk a trace back to its evidence: entry, training data, gate and inputs."""
         from modelspine.incident.inputs_answer import inputs_answer
         from modelspine.incident.walk import Investigator
         from modelspine.release.gate_run import compare_entry
@@ -55,28 +56,30 @@ class Spine(Project):
 def open_spine(
     start: Path | None = None, *, flags: Mapping[str, str | None] | None = None, readonly: bool = False
 ) -> Spine:
-    """The spine of the project a folder belongs to (default: the working directory)."""
+    """Open the project that a folder (default: the working directory) belongs to.
+
+    Raises:
+        BadInput: its configuration is not valid.
+    """
     return Spine(load(start, flags=flags), readonly=readonly)
 
 
 def create_ledger(settings: Settings, env: str) -> tuple[Event, bool]:
-    """Make the ledger of a project, and write down which environment it is; a ledger that exists stays as it is.
+    """Create a project's ledger for an environment; returns its first event, and False if the ledger existed.
 
     Raises:
-        BadInput: it exists and is of another environment.
+        BadInput: a ledger exists and belongs to another environment.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(settings.ledger, actor=settings.actor, create=True)
-    try:
+    with closing(Ledger(settings.ledger, actor=settings.actor, create=True)) as ledger:
         events = ledger.events()
         if not events:
-            made, created = ledger.append([Draft(kind="opened", body={"env": env})], expected=0)
-            return made[0], created
+            appended, created = ledger.append([Draft(kind="opened", body={"env": env})], expected=0)
+            return appended[0], created
         if events[0].body.get("env") != env:
+            # The environment decides whether unsigned promotions are allowed, so nothing may change it afterwards.
             raise BadInput(
-                f"this ledger was opened as {events[0].body.get('env')} and stays that",
-                "use another `home` for another one",
+                f"this ledger was created for {events[0].body.get('env')} and cannot become {env}",
+                "set another `home` for a ledger of another environment",
             )
         return events[0], False
-    finally:
-        ledger.close()

@@ -1,8 +1,9 @@
-"""Statistics: of two arms, true however often somebody looks; of two reports, intervals and exact p-values.
+"""Statistics of two traffic arms (always-valid intervals) and of two reports (intervals and exact p-values).
 
-Learners are sticky and some are heavy, so the unit of randomisation is the unit of every variance here. What is
-only true at one look, fixed beforehand, says so in its name. Small and exact on purpose: the libraries that hold
-the same tests take a second to import. It does not know traces, routes or models.
+A learner stays in one arm and some learners send many requests, so every variance is taken over the unit of
+randomisation and not over requests. A fixed-horizon statistic has ``fixed`` in its name; everything else about arms
+stays valid however often it is read. Implemented here because SciPy takes a second to import and is not in the base
+install. It does not know traces, routes or models.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 ALPHA = 0.05
+"""Probability that a confidence sequence ever misses the true value."""
 FEW_UNITS = 5
-"""Under this many units in an arm the variance between units is not known, and no interval is given."""
+"""Minimum units in an arm: with fewer, the variance between units is unknown and there is no interval."""
 SRM_UNITS = 100
+"""Minimum units of both arms for a check of the split (sample-ratio mismatch)."""
 SRM_ALARM = 100.0
-"""Bayes factor beyond which the split is not the one that was set."""
+"""Bayes factor above which the split counts as a sample-ratio mismatch."""
+# Concentration of the Dirichlet prior around the set split: the larger, the smaller the mismatches it is tuned to.
 _SRM_K = 100.0
+# The variance of a t distribution is finite only above 2 degrees of freedom, and close to 2 too large to be of use.
 _LEAST_FREEDOM = 3.0
 SIGNIFICANT = 0.05
+"""p-value below which a change is reported as unlikely to be chance."""
 _Z = 1.959963984540054
-"""The standard normal's 97.5 % quantile."""
+"""97.5 % quantile of the standard normal distribution."""
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """An arm's units, each with ``n`` requests and ``y`` of something among them, added up."""
+    """Sums over an arm's units, each with ``n`` requests and an amount ``y`` (a count among them, or a total)."""
 
     units: int = 0
     n: float = 0.0
@@ -36,44 +42,43 @@ class Sums(msgspec.Struct, frozen=True):
     squares: float = 0.0
     """Σ (y - rate · n)² over units."""
     variance: float = 0.0
-    """Of ``rate``: the jackknife over units, which a heavy one cannot hide in."""
+    """Variance of ``rate``: jackknife over units, so that a unit with many requests counts in full."""
 
     @property
     def rate(self) -> float:
-        """The share, or the mean, over requests; n ≥ 1."""
+        """The rate y / n, a share or a mean over requests; requires n ≥ 1."""
         return self.y / self.n
 
     @property
     def effective(self) -> float:
-        """Units of equal weight that would know as much (Kish)."""
+        """Effective sample size (Kish): the number of equally weighted units with the same information."""
         return self.n * self.n / self.weights if self.weights else 0.0
 
     @property
     def least_share_variance(self) -> float:
-        """Of a share: that with one more right and one more wrong answer.
+        """Lower limit for the variance of a share: that with one success and one failure added.
 
-        An arm without one wrong answer has a spread of 0 and is not known for sure.
+        Without it an arm that has only successes would have a variance of 0, as if its rate were certain.
         """
         near = (self.y + 1) / (self.n + 2)
         return near * (1 - near) / self.n
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """The candidate's rate less the stable arm's."""
+    """The candidate's rate minus the stable arm's."""
 
     value: float
     low: float
     high: float
-    """Ends of the confidence sequence at 95 %: true at all looks together."""
+    """``low`` and ``high`` are the ends of the always-valid 95 % interval (a confidence sequence)."""
     fixed_p: float
-    """Two-proportion z, by unit: only for one look at an n fixed beforehand."""
+    """p-value of a fixed-horizon z-test by unit: valid for a single look at an n chosen beforehand."""
 
 
 def sums(units: Iterable[tuple[float, float]]) -> Sums:
-    """Add up (n, y) of each unit; units without any n are none.
+    """Sum (n, y) over units; units with n = 0 are ignored.
 
-    Each unit's pull on the rate is what the rate moves by without it. The last factor is what a t distribution
-    has over a normal one: few units know their own spread badly.
+    The variance of the rate is the jackknife estimate: how much the rate moves when each unit is left out.
     """
     kept = [(n, y) for n, y in units if n]
     total = math.fsum(n for n, _ in kept)
@@ -82,21 +87,26 @@ def sums(units: Iterable[tuple[float, float]]) -> Sums:
     right = math.fsum(y for _, y in kept)
     rate = right / total
     squares = [(y - rate * n) ** 2 for n, y in kept]
-    pulls = math.fsum(square / (total - n) ** 2 for square, (n, _) in zip(squares, kept, strict=True))
+    jackknife = math.fsum(square / (total - n) ** 2 for square, (n, _) in zip(squares, kept, strict=True))
     weights = math.fsum(n * n for n, _ in kept)
+    # With few effective units the variance estimate is itself uncertain. Inflating it by the variance of a t
+    # distribution with as many degrees of freedom keeps the intervals from being too narrow.
     freedom = total * total / weights - 1
-    inflated = freedom / (freedom - 2) if freedom > _LEAST_FREEDOM else math.inf
-    return Sums(len(kept), total, right, weights, math.fsum(squares), pulls * inflated)
+    inflation = freedom / (freedom - 2) if freedom > _LEAST_FREEDOM else math.inf
+    return Sums(len(kept), total, right, weights, math.fsum(squares), jackknife * inflation)
 
 
 def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) -> float:
     """Half the width of the confidence sequence around an estimate.
 
+    This is the normal-mixture boundary of Robbins, as in Waudby-Smith et al., "Time-uniform central limit theory and
+    asymptotic confidence sequences". Its mixture parameter is chosen so that the interval is narrowest at ``horizon``.
+
     Args:
-        variance: of the estimate.
-        n: units it rests on.
-        horizon: n at which it should be narrowest; chosen beforehand, it moves the width and not the truth.
-        alpha: how often it may ever be wrong.
+        variance: variance of the estimate.
+        n: number of units the estimate is based on.
+        horizon: n at which the interval is narrowest; it affects the width, never the coverage.
+        alpha: probability that the sequence ever misses the true value.
     """
     if variance <= 0:
         return 0.0
@@ -108,14 +118,14 @@ def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) 
 
 
 def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = True) -> Difference | None:
-    """The difference of two rates with its confidence sequence; None where an arm has too few units.
+    """The difference of two rates with its confidence sequence; None if an arm has too few units.
 
-    An arm's variance is its own, or that of the spread of both arms' units where that is the larger one: few units
-    do not show how different units are. ``share`` says that ``y`` counts some of the ``n``; otherwise the rate is a
-    mean.
+    ``share`` says that ``y`` counts some of the ``n`` requests; otherwise the rate is a mean.
     """
     if min(stable.units, candidate.units) < FEW_UNITS:
         return None
+    # Each arm uses the larger of its own and the pooled variance: a few units that happen to agree would otherwise
+    # make their arm look more certain than it is.
     spread = (stable.squares + candidate.squares) / (stable.weights + candidate.weights)
     variance = sum(
         max(arm.variance, spread / arm.effective, arm.least_share_variance if share else 0.0)
@@ -130,10 +140,10 @@ def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = T
 
 
 def mismatch(units: Sequence[int], weights: Sequence[float]) -> float:
-    """Bayes factor for another split than the weights (of any sum) say, given distinct units an arm.
+    """Bayes factor for a sample-ratio mismatch: the split of ``units`` differs from the one ``weights`` set.
 
-    Safe to look at as often as one likes: beyond ``SRM_ALARM`` something loses or moves units. An arm of
-    weight 0 that has units is infinitely much evidence.
+    It is a Dirichlet-multinomial marginal likelihood against the set shares, and always valid: above ``SRM_ALARM``
+    something loses or moves units. Units in an arm of weight 0 give infinity. Weights may have any sum.
     """
     total = sum(weights)
     if any(n and not weight for n, weight in zip(units, weights, strict=True)):
@@ -143,29 +153,30 @@ def mismatch(units: Sequence[int], weights: Sequence[float]) -> float:
         if weight:
             share = weight / total
             log += math.lgamma(_SRM_K * share + n) - math.lgamma(_SRM_K * share) - n * math.log(share)
-    return math.exp(min(log, 700.0))
+    return math.exp(min(log, 700.0))  # exp overflows a double just above 709
 
 
-def welch_fixed_p(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Two-sided Welch p of two lists of unit means, for one look; None under two units an arm."""
-    if min(len(one), len(other)) < 2:
+def welch_fixed_p(stable: Sequence[float], candidate: Sequence[float]) -> float | None:
+    """Two-sided fixed-horizon p-value of Welch's t-test on unit means; None with fewer than two units in an arm."""
+    arms = (stable, candidate)
+    if min(map(len, arms)) < 2:
         return None
-    means = [math.fsum(each) / len(each) for each in (one, other)]
-    parts = [
-        math.fsum((x - mean) ** 2 for x in each) / (len(each) - 1) / len(each)
-        for each, mean in zip((one, other), means, strict=True)
+    means = [math.fsum(arm) / len(arm) for arm in arms]
+    variances = [
+        math.fsum((x - mean) ** 2 for x in arm) / (len(arm) - 1) / len(arm)
+        for arm, mean in zip(arms, means, strict=True)
     ]
-    if not sum(parts):
+    if not sum(variances):
         return 1.0 if means[0] == means[1] else 0.0
-    freedom = sum(parts) ** 2 / sum(p * p / (len(each) - 1) for p, each in zip(parts, (one, other), strict=True))
-    return student_t_p((means[1] - means[0]) / math.sqrt(sum(parts)), freedom)
+    freedom = sum(variances) ** 2 / sum(v * v / (len(arm) - 1) for v, arm in zip(variances, arms, strict=True))
+    return student_t_p((means[1] - means[0]) / math.sqrt(sum(variances)), freedom)
 
 
 def student_t_p(t: float, freedom: float) -> float:
-    """How often a Student's t with this much freedom is at least as far from 0, on either side.
+    """Two-sided p-value of Student's t with ``freedom`` degrees of freedom.
 
-    It is the regularised incomplete beta function I_x(freedom/2, 1/2) at x = freedom/(freedom + t²). SciPy has it
-    too and is 143 MB, so this one function keeps the report of a route within the base install.
+    It is the regularised incomplete beta function I_x(freedom/2, 1/2) at x = freedom/(freedom + t²). SciPy has this
+    function too, but is 143 MB; implementing it keeps the traffic report within the base install.
     """
     a, b, square = freedom / 2, 0.5, t * t
     x, rest = freedom / (freedom + square), square / (freedom + square)
@@ -173,16 +184,16 @@ def student_t_p(t: float, freedom: float) -> float:
         return 1.0 if rest == 0.0 else 0.0
     log_power = -a * math.log1p(square / freedom) + b * math.log(rest)
     ratio = math.lgamma(a + b) - math.lgamma(a)
-    if a > 100:  # the difference of two large numbers loses digits that its series keeps
+    if a > 100:  # subtracting two large log-gammas cancels digits; the asymptotic series of the ratio keeps them
         ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)
     front = math.exp(ratio - math.lgamma(b) + log_power)
-    if x < (a + 1) / (a + b + 2):  # the fraction converges fast on this side of the mean alone
+    if x < (a + 1) / (a + b + 2):  # the fraction converges fast only on this side of the mean; else use symmetry
         return front * _beta_fraction(a, b, x) / a
     return 1.0 - front * _beta_fraction(b, a, rest) / b
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function, from its first term on (Lentz's method)."""
+    """The continued fraction of the incomplete beta function, by the modified Lentz method."""
     c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, 10_000):
@@ -190,6 +201,7 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
         ):
+            # A zero denominator is replaced by a tiny number, as the method prescribes.
             d = 1.0 / ((1.0 + term * d) or 1e-300)
             c = (1.0 + term / c) or 1e-300
             value *= c * d
@@ -199,22 +211,24 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
 
 
 def wilson(k: int, n: int) -> tuple[float, float]:
-    """The Wilson 95 % interval of a share, for n ≥ 1."""
+    """The Wilson 95 % interval of the share k/n, for n ≥ 1."""
     share, z2 = k / n, _Z * _Z
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # At the ends the formula gives exactly 0 and 1; rounding errors must not show.
     low = 0.0 if k == 0 else max(0.0, middle - half)
     high = 1.0 if k == n else min(1.0, middle + half)
     return low, high
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """The two-sided exact McNemar p: how likely flips this lopsided are when either way is as likely."""
+    """Two-sided exact McNemar p-value: the probability of flips this lopsided if both directions are equally likely."""
     flips, fewer = lost + gained, min(lost, gained)
     if lost == gained:
         return 1.0
     log_first = math.lgamma(flips + 1) - math.lgamma(fewer + 1) - math.lgamma(flips - fewer + 1) - flips * math.log(2)
-    # The binomial's tail from its largest term down, each term from its neighbour.
+    # The binomial tail, summed from its largest term down relative to it; each term follows from its neighbour, so
+    # that no factorial overflows.
     term = total = 1.0
     for k in range(fewer, 0, -1):
         term *= k / (flips - k + 1)
@@ -225,7 +239,7 @@ def mcnemar(lost: int, gained: int) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Each p-value after Holm's correction for having looked at all of them."""
+    """Each p-value adjusted for multiple comparisons by Holm (controls the family-wise error rate)."""
     adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda pair: (pair[1], pair[0]))):
@@ -235,7 +249,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def benjamini_hochberg(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Each p-value after Benjamini and Hochberg's correction for having looked at all of them."""
+    """Each p-value adjusted for multiple comparisons by Benjamini-Hochberg (controls the false discovery rate)."""
     adjusted: dict[str, float] = {}
     lowest, count = 1.0, len(p_values)
     ordered = sorted(p_values.items(), key=lambda pair: (pair[1], pair[0]))

@@ -1,6 +1,7 @@
-"""Text made safe to look at: what a terminal could obey or a reader could not see becomes a mark.
+"""Text made safe to display, and numbers formatted for people.
 
-It does not know markup or widgets; the console adds that on its side. Data that machines read stays raw.
+Characters that a terminal would interpret, or that a reader could not see, are replaced by visible marks. It does
+not know markup or widgets: the console escapes those itself. Machine-readable output is never passed through here.
 """
 
 from __future__ import annotations
@@ -8,22 +9,25 @@ from __future__ import annotations
 import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Characters of other categories that show nothing: fillers, the grapheme joiner, variation selectors, a blank pattern.
+# Characters of other categories that also render as nothing: fillers, the grapheme joiner, variation selectors and the
+# blank Braille pattern.
 _BLANK = frozenset((0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0))
 _BLANK |= frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
+# Real orthographies stack up to four marks on one letter; longer runs ("zalgo") spill over neighbouring lines.
 _MAX_COMBINING = 4
 _DELETE = 0x7F
 
 
 def visible(s: str, limit: int = 200) -> str:
-    """``s`` with every control, bidi, zero-width, tag, unassigned or otherwise invisible character as a mark.
+    """``s`` with every control, bidi, zero-width, tag, unassigned or otherwise invisible character replaced by a mark.
 
-    C0 and DEL become their control pictures (␛, ␊), all else ‹U+202E›; a combining character stays only
-    behind another, up to four in a row. The result has at most ``limit`` characters, a cut shown by ``…``,
-    never inside a mark. Applying it twice changes nothing.
+    C0 controls and DEL become their control pictures (␛, ␊), every other one ‹U+202E›. A combining character
+    stays only after another character, up to four in a row. The result has at most ``limit`` characters; a cut
+    is shown by ``…`` and never falls inside a mark. The function is idempotent.
     """
     if len(s) <= limit and s.isascii() and s.isprintable():
         return s
+    # Only limit + 1 characters are looked at, so that a huge hostile string costs no more than a short one.
     shown: list[str] = []
     length = combining = 0
     before = False
@@ -35,38 +39,41 @@ def visible(s: str, limit: int = 200) -> str:
         before = True
     if length <= limit:
         return "".join(shown)
-    while shown and length > limit - 1:
+    while shown and length > limit - 1:  # one character is reserved for the ellipsis
         length -= len(shown.pop())
     return "".join(shown) + "…" if limit > 0 else ""
 
 
 def short(sha: str) -> str:
-    """The first twelve digits of a digest, as people see it."""
+    """The first twelve digits of a digest, safe to display."""
     return visible(sha[:12], 12)
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 learner``, ``1,204 learners``."""
+    """A number with its noun, in the plural if needed: ``1 learner``, ``1,204 learners``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: int) -> str:
-    """Bytes as people read them."""
-    amount = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+    """A number of bytes in decimal units: ``512 B``, ``1.5 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    amount = count / 1000
+    for unit in ("KB", "MB"):
+        if amount < 1000:
+            return f"{amount:.1f} {unit}"
         amount /= 1000
-    raise AssertionError("unreachable")
+    return f"{amount:.1f} GB"
 
 
 def argument(text: str, flag: str = "") -> str:
-    """A text as the end of a command line that somebody pastes: quoted, and no flag though it starts with ``-``.
+    """A text quoted as the last argument of a command line to paste, never mistaken for a flag.
 
-    With ``flag`` it is that flag's value.
+    With ``flag`` the result is that flag followed by the text as its value.
     """
     import shlex
 
+    # argparse reads a value that starts with "-" as another flag unless it is attached by "=" or follows "--".
     dash = text.startswith("-")
     if flag:
         return f"{flag}{'=' if dash else ' '}{shlex.quote(text)}"
@@ -80,12 +87,12 @@ def _is_hidden(char: str) -> bool:
 def _mark(char: str) -> str:
     code = ord(char)
     if code < 0x20:
-        return chr(0x2400 + code)
+        return chr(0x2400 + code)  # the control picture of a C0 code stands at this offset
     return "␡" if code == _DELETE else f"‹U+{code:04X}›"
 
 
 def cell_width(text: str) -> int:
-    """Columns a text takes on a terminal."""
+    """The number of terminal columns a text takes."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -1,8 +1,8 @@
-"""What a model service must offer so that Spine can serve, evaluate and walk its models.
+"""The interface a model service implements so that Spine can serve, evaluate and investigate its models.
 
-A workload is a class registered under the entry-point group ``spine.workloads``; it is made without
-arguments and is cheap to make: heavy libraries load inside the methods that need them. Nothing here
-knows what a model computes. A *text* is what a user sends, an *output* what the model gives back.
+A workload is a class registered under the entry-point group ``spine.workloads``. It is constructed without
+arguments, and construction is cheap: heavy libraries are imported inside the methods that need them. This module
+does not know what a model computes. A *text* is what a user sends; an *output* is what the model returns.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from modelspine.extras import missing_extra
 from modelspine.text import visible
 
 OF_ANSWER: Final = "answer_"
-"""How the name of a feature begins that describes an answer and not its text: nothing is compared by it."""
+"""Name prefix of features that describe an answer instead of its text; they are excluded from comparison."""
 Progress = Callable[[int, int], None]
-"""Called with (done, total) while something longer than a second runs."""
+"""Called with (done, total) during operations that take longer than a second."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One output of a model, with what it cost in tokens and seconds.
+    """One output of a model, with its cost in tokens and seconds.
 
-    ``fields`` is what the HTTP reply shows beside the output, in the workload's own words.
-    ``stages`` maps a stage name (tokenize, prefill, decode, format) to this text's share of it, seconds.
+    ``fields`` holds the workload's own additions to the HTTP reply.
+    ``stages`` maps a stage name (tokenize, prefill, decode, format) to this text's share of its time, in seconds.
     """
 
     output: str
     accepted: bool
-    """True where the model passed the text as already right."""
+    """True if the model accepted the text as already correct."""
     in_scope: bool
     input_tokens: int
     output_tokens: int
@@ -43,13 +43,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look for when one answer is walked back to its evidence.
+    """What to search for when one answer is traced back to its evidence.
 
-    ``label`` names it for people ("go → went"); ``pattern`` is a Python regular expression a corpus row
-    that could have taught the answer matches; ``expected`` is the oracle's output, where there is one;
-    ``buckets`` are the evaluation buckets that speak about this text, most specific first;
-    ``mark`` is a Python regular expression that a right output matches; ``against`` one that a row matches which
-    could have taught that a wrong text is right, with ``against_label`` for people, where the text is wrong.
+    ``label`` names the probed phenomenon for people ("go → went"). ``pattern`` is a Python regular expression that
+    matches corpus rows which could have taught the answer. ``expected`` is the oracle's output, or None. ``buckets``
+    are the evaluation buckets that cover this text, most specific first. ``mark`` is a Python regular expression
+    that matches a correct output. If the text is wrong, ``against`` matches corpus rows that could have taught that
+    it is correct, and ``against_label`` names those for people.
     """
 
     label: str
@@ -62,58 +62,58 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(Protocol):
-    """A loaded, verified bundle, ready to answer. Not thread-safe: one caller at a time."""
+    """A verified bundle loaded for answering. Not thread-safe: callers must serialise access."""
 
     def answer(self, texts: Sequence[str]) -> list[Answer]:
-        """Answer each text; no answer depends on its neighbours in the batch."""
+        """One answer per text, in order; no answer depends on the other texts of the batch."""
         ...
 
 
 class Workload(Protocol):
     """One kind of small-model service.
 
-    It may also name what drift is looked for in, beyond categorical features: see ``drift.reference``.
+    A workload may also declare the features that drift is measured on: see ``drift.reference``.
     """
 
     name: str
     http_path: str
-    """Where the server takes its texts, such as ``/v1/grammar/correct``."""
+    """Path of the endpoint that receives texts, such as ``/v1/grammar/correct``."""
     text_field: str
     """The field of the request's JSON that holds the text."""
     max_chars: int
-    """Longest text taken, in characters."""
+    """Longest accepted text, in characters."""
 
     def load(self, bundle: Path, parent: Path | None) -> Model:
-        """Load a bundle directory (with its parent's directory, for an adapter) for answering."""
+        """Load a bundle directory; an adapter also needs the directory of its parent."""
         ...
 
     def features(self, text: str) -> dict[str, str]:
-        """Name the categorical features of a text, such as its verb; empty where it is out of scope."""
+        """The categorical features of a text, such as its verb; empty if the text is out of scope."""
         ...
 
     def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
-        """Say what evidence bears on this text, or on its features alone; None where there is none."""
+        """What evidence to search for this text, or for its features if the text was not kept; None if unknown."""
         ...
 
     def evaluate(self, bundle: Path, parent: Path | None, eval_set: Path, progress: Progress) -> dict[str, Any]:
-        """Evaluate a bundle over an eval set; returns a ``spine.eval/1`` report without ``entry_sha``.
+        """Evaluate a bundle on an eval set; returns a ``spine.eval/1`` report without ``entry_sha``.
 
-        Its fields are those of ``gate.eval_report.EvalReport``; docs/WORKLOAD.md shows one being made.
+        The fields are those of ``gate.eval_report.EvalReport``; docs/WORKLOAD.md has an example.
         """
         ...
 
 
 def grade(workload: Workload, text: str, output: str) -> bool | None:
-    """Whether an output is right, where the workload has an oracle: an optional method ``grade(text, output)``.
+    """Whether an output is correct, according to the workload's oracle: an optional method ``grade(text, output)``.
 
-    None where it has none or cannot tell; one that fails grades nothing, because no answer may depend on it.
+    None if the workload has no oracle, or the oracle cannot decide or raises.
     """
-    own = getattr(workload, "grade", None)
-    if own is None:
+    oracle = getattr(workload, "grade", None)
+    if oracle is None:
         return None
     try:
-        graded = own(text, output)
-    except Exception:  # noqa: BLE001 -- foreign code; the answer goes out all the same
+        graded = oracle(text, output)
+    except Exception:  # noqa: BLE001 -- foreign code: a failing oracle must not fail the request
         return None
     return None if graded is None else bool(graded)
 
@@ -122,10 +122,9 @@ def load_workload(name: str) -> Workload:
     """The workload registered under ``name``.
 
     Raises:
-        BadInput: no installed distribution registers one, or it does not import.
-
+        BadInput: no installed distribution registers a workload of that name.
     """
-    from importlib.metadata import entry_points
+    from importlib.metadata import entry_points  # imported here, because few commands need it and it is slow
 
     found = entry_points(group="spine.workloads")
     for point in found:
@@ -141,7 +140,7 @@ def load_workload(name: str) -> Workload:
 
 @contextmanager
 def workload_errors(name: str) -> Iterator[None]:
-    """Turn whatever a workload's code raises into ``Unavailable``; it is foreign code and may raise anything."""
+    """Turn any exception of a workload's code into ``Unavailable``, except Spine's own errors."""
     try:
         yield
     except SpineError:

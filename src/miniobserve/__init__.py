@@ -1,1 +1,1 @@
-"""Traces, metrics and the cost meter: what happened to each request. Knows nothing of models or registries."""
+"""Traces, metrics and the cost meter: what happened to each request. It knows nothing of models or registries."""

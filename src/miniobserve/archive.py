@@ -1,8 +1,8 @@
-"""Closed days of traces as Parquet: where a look-up goes on once a day has left the live store.
+"""Reads closed days of traces from Parquet files, for queries that reach back beyond the live store.
 
-One file a day, ``<folder>/day=YYYY-MM-DD/traces.parquet``, its row count and digest in its own metadata. A
-file named ``PRUNED`` beside it says that the live store may lack rows of that day. DuckDB reads them and is
-loaded by the first look-up that needs it. It never writes, and does not know how a day got here.
+Each day is one file, ``<folder>/day=YYYY-MM-DD/traces.parquet``, with its row count and digest in its metadata. A
+file named ``PRUNED`` next to it means that the live store may lack rows of that day. DuckDB reads the files and is
+imported by the first query that needs it. This module never writes; ``export`` does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FILE = "traces.parquet"
 PRUNED = "PRUNED"
 Kept = tuple[int, str, str, str | None]
-"""What must come back exactly: started_ns, request id, the trace's canonical JSON, what the learner said."""
+"""The exact content of a row: started_ns, request id, the trace's canonical JSON, feedback or None."""
 
 _FOLDER = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
 _WITHIN = ("started_ns >= ? AND started_ns < ?",)
@@ -34,7 +34,7 @@ _SPELLED = {
     "traces.features": "traces.terms",
     "traces.accepted": "CAST(traces.is_correct AS INTEGER)",
 }
-"""Conditions of the live store → the columns here, which are named for the people who query the files."""
+"""Column of the live store → column of the files, whose names are chosen for people who query them directly."""
 
 
 class Archive:
@@ -46,15 +46,15 @@ class Archive:
         self._opened: duckdb.DuckDBPyConnection | None = None
 
     def file(self, day: str) -> Path:
-        """Where a day is kept."""
+        """Return the path of a day's file, whether it exists or not."""
         return self.folder / f"day={day}" / FILE
 
     def days(self, *, pruned: bool = False) -> list[str]:
-        """The days that were exported, oldest first; with ``pruned`` only those the live store may lack."""
+        """Return the exported days, oldest first; with ``pruned`` only those the live store may lack rows of."""
         return [day for day in self._folders() if self.file(day).is_file() and (not pruned or self.is_pruned(day))]
 
     def lost(self) -> list[str]:
-        """The days that were taken out of the live store and whose file is not there."""
+        """Return the days that were pruned from the live store but whose file is missing."""
         return [day for day in self._folders() if self.is_pruned(day) and not self.file(day).is_file()]
 
     def _folders(self) -> list[str]:
@@ -64,11 +64,11 @@ class Archive:
         return sorted(match[1] for match in found if match and _is_day(match[1]))
 
     def is_pruned(self, day: str) -> bool:
-        """Whether rows of a day were taken out of the live store."""
+        """Whether rows of a day may have been deleted from the live store."""
         return self.file(day).with_name(PRUNED).exists()
 
     def get(self, request_id: str) -> tuple[str, str | None] | None:
-        """The body and the feedback of one request, or None."""
+        """Return the body and feedback of one request, or None."""
         days = self.days()
         if not days:
             return None
@@ -78,7 +78,7 @@ class Archive:
     def page(
         self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], limit: int, without: Sequence[str]
     ) -> list[tuple[Any, ...]]:
-        """The newest ``limit`` rows, and those of the last one's nanosecond: body, feedback, started_ns, id."""
+        """Return the newest ``limit`` rows (body, feedback, started_ns, id) and all that tie with the last one."""
         columns = "SELECT body, feedback, started_ns, request_id FROM {files} AS traces"
         conditions, values = _spelled(where, params, without)
         order = "ORDER BY started_ns DESC, request_id"
@@ -91,19 +91,19 @@ class Archive:
     def count(
         self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], most: int, without: Sequence[str]
     ) -> int:
-        """How many rows match, counted up to ``most``."""
+        """Count the matching rows, up to ``most``."""
         conditions, values = _spelled(where, params, without)
-        inner = f"SELECT 1 FROM {{files}} AS traces WHERE {conditions} LIMIT {most}"  # noqa: S608 -- a number of ours
+        inner = f"SELECT 1 FROM {{files}} AS traces WHERE {conditions} LIMIT {most}"  # noqa: S608 -- an int
         return len(self.read(inner, days, values))
 
     def rows(self, day: str, since_ns: int, until_ns: int, without: Sequence[str]) -> int:
-        """How many of one day's requests lie within a span."""
+        """Count the requests of one day that started within a span, without those in ``without``."""
         conditions, values = _spelled(_WITHIN, [since_ns, until_ns], without)
         found = self.read(f"SELECT count(*) FROM {{files}} AS traces WHERE {conditions}", [day], values)  # noqa: S608
         return int(found[0][0])
 
     def bodies(self, day: str, since_ns: int, until_ns: int, without: Sequence[str]) -> Iterator[str]:
-        """The bodies of one day's requests within a span, oldest first."""
+        """Yield the bodies of one day's requests that started within a span, oldest first."""
         conditions, values = _spelled(_WITHIN, [since_ns, until_ns], without)
         query = f"SELECT body FROM read_parquet(?) AS traces WHERE {conditions} ORDER BY started_ns, request_id"  # noqa: S608
         with self._query() as cursor:
@@ -112,13 +112,13 @@ class Archive:
                 yield from (row[0] for row in rows)
 
     def features(self, ids: Sequence[str]) -> dict[str, str]:
-        """Request id → its features as the live store has them; what no file holds is left out."""
+        """Map request ids to features in the live store's format; ids that no file holds are left out."""
         query = "SELECT request_id, terms FROM {files} WHERE request_id IN (SELECT unnest(?::VARCHAR[]))"
         days = self.days(pruned=True)
         return dict(self.read(query, days, (list(ids),))) if days and ids else {}
 
     def kept(self, file: Path) -> Iterator[Kept]:
-        """Every row of a file, oldest first."""
+        """Yield every row of a file, oldest first."""
         with self._query() as cursor:
             query = "SELECT started_ns, request_id, body, feedback FROM read_parquet(?) ORDER BY 1, 2"
             cursor.execute(query, [_literal(file)])
@@ -126,10 +126,10 @@ class Archive:
                 yield from rows
 
     def recheck(self, day: str) -> int:
-        """How many rows a day's file holds, each read again.
+        """Read every row of a day's file, compare them with its metadata, and return their number.
 
         Raises:
-            StorageError: it cannot be read, or they are not those its metadata counts and hashes.
+            StorageError: the file cannot be read, or its rows do not match the count and digest in its metadata.
 
         """
         file = self.file(day)
@@ -138,12 +138,12 @@ class Archive:
         said = {bytes(key): bytes(value).decode(errors="replace") for key, value in pairs}
         count, sha = digest(self.kept(file))
         if (said.get(b"rows"), said.get(b"sha256")) != (str(count), sha):
-            wrong = f"{file} holds other rows than were written: {count:,}, SHA-256 {sha[:12]}"
-            raise StorageError("damaged", wrong, "restore its file from a backup")
+            wrong = f"{file} does not match its metadata: it holds {count:,} rows with SHA-256 {sha[:12]}"
+            raise StorageError("damaged", wrong, "restore the file from a backup")
         return count
 
     def read(self, sql: str, days: Sequence[str], params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run one query over the files of some days, which stand in it as ``{files}``."""
+        """Run one query over the files of some days; ``{files}`` in the query stands for them."""
         files = [_literal(self.file(day)) for day in days]
         with self._query() as cursor:
             rows: list[tuple[Any, ...]] = cursor.execute(
@@ -152,7 +152,7 @@ class Archive:
         return rows
 
     def close(self) -> None:
-        """Let DuckDB go."""
+        """Close the DuckDB connection."""
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
@@ -160,7 +160,7 @@ class Archive:
 
     @contextmanager
     def _query(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of its own; what DuckDB raises as ``StorageError``."""
+        """Yield a new cursor and turn DuckDB's exceptions into ``StorageError``."""
         with self._lock:
             if self._opened is None:
                 self._opened = connected()
@@ -173,18 +173,22 @@ class Archive:
             raise StorageError(
                 "damaged",
                 f"an exported day in {self.folder} cannot be read: {str(error).splitlines()[0]}",
-                "restore its file from a backup; `spine traces export --day D` makes it again from what is live",
+                "restore the file from a backup; `spine traces export --day D` rebuilds it from the live store",
             ) from error
         finally:
             cursor.close()
 
 
 def connected() -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory, which downloads nothing."""
+    """Open an in-memory DuckDB connection that never downloads extensions.
+
+    Raises:
+        StorageError: DuckDB is not installed.
+    """
     try:
         import duckdb
     except ImportError as error:
-        wrong = f"DuckDB, which reads and writes the exported days, does not load: {error}"
+        wrong = f"DuckDB, which reads and writes exported days, cannot be imported: {error}"
         raise StorageError("unavailable", wrong, "pip install 'modelspine[parquet]'") from error
 
     connection = duckdb.connect(":memory:")
@@ -194,8 +198,8 @@ def connected() -> duckdb.DuckDBPyConnection:
 
 
 def digest(rows: Iterator[Kept], note: Callable[[Kept], None] = lambda _row: None) -> tuple[int, str]:
-    """How many rows there are and the SHA-256 over their JSON, a line each."""
-    import hashlib  # loads OpenSSL, which a look-up does without
+    """Return the number of rows and the SHA-256 over their JSON lines; ``note`` is called with each row."""
+    import hashlib  # here, because it loads OpenSSL and no look-up needs it
 
     encode, sha, count = msgspec.json.Encoder().encode, hashlib.sha256(), 0
     for row in rows:
@@ -206,7 +210,7 @@ def digest(rows: Iterator[Kept], note: Callable[[Kept], None] = lambda _row: Non
 
 
 def _spelled(where: Sequence[str], params: Sequence[Any], without: Sequence[str]) -> tuple[str, list[Any]]:
-    """Conditions of the live store as conditions here, without some request ids."""
+    """Translate conditions of the live store into conditions on the files, excluding some request ids."""
     text = " AND ".join([*where, "traces.request_id NOT IN (SELECT unnest(?::VARCHAR[]))"])
     for live, here in _SPELLED.items():
         text = text.replace(live, here)
@@ -214,7 +218,7 @@ def _spelled(where: Sequence[str], params: Sequence[Any], without: Sequence[str]
 
 
 def _literal(file: Path) -> str:
-    """A path as DuckDB takes it: one file and not a pattern."""
+    """Escape a path so that DuckDB reads it as one file and not as a glob pattern."""
     return re.sub(r"([\[*?])", r"[\1]", str(file))
 
 

@@ -1,6 +1,6 @@
-"""Stores written before ``answers`` and ``units`` were there get their rows from the traces they keep.
+"""Fills the tables ``answers`` and ``units`` of trace stores that were created before these tables existed.
 
-It does nothing, at the price of one indexed read, where there is nothing to do.
+If there is nothing to do, it costs two indexed reads.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ _PAGE = 5_000
 
 
 def backfill(database: Database) -> int:
-    """Write the missing rows, a page a transaction; returns how many. A body that cannot be read is left out."""
+    """Write the missing rows, one page per transaction, and return their number; unreadable bodies are skipped."""
     oldest = database.read("SELECT request_id FROM bodies ORDER BY request_id LIMIT 1")
     if not oldest or database.read("SELECT 1 FROM answers WHERE request_id = ?", oldest[0]):
         return 0
     decode = msgspec.json.Decoder(Trace).decode
     written = 0
-    # The first id is written last of all: as long as it is missing, a backfill that was cut short begins again.
+    # Pages run from the last id to the first. The first id is checked above, and since it is written last, an
+    # interrupted backfill is detected and resumed at the next start.
     last: str | None = None
     while True:
         with database.transaction() as tx:

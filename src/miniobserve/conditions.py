@@ -1,6 +1,6 @@
-"""What is asked of traces, as conditions of a WHERE clause with their parameters.
+"""Builds the WHERE conditions and parameters of a trace search.
 
-Columns are named as the live store names them. It asks nothing itself.
+Columns have the live store's names. This module runs no query.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def conditions(
     features: Mapping[str, str],
     is_correct: bool | None,
 ) -> tuple[Conditions, Conditions]:
-    """The conditions of a WHERE clause, and the parameters they take."""
+    """Return the conditions of a WHERE clause and their parameters."""
     found: list[tuple[str, tuple[Any, ...]]] = []
     if text is not None:
-        import hashlib  # loads OpenSSL, which a look-up by id does without
+        import hashlib  # here, because it loads OpenSSL and a look-up by id does not need it
 
         digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
         found.append(("(traces.text LIKE ? ESCAPE '!' OR traces.text_sha256 = ?)", (_part(searchable(text)), digest)))
@@ -45,17 +45,17 @@ def conditions(
 
 
 def bindable(value: Any) -> Any:
-    """A parameter every driver takes: an argument of a command may hold halves of surrogate pairs, or a NUL."""
+    """Replace characters that not every driver accepts: a command-line argument may hold lone surrogates or NUL."""
     return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def where_clause(conditions: Conditions) -> str:
-    """``WHERE`` all of them; nothing for none."""
+    """Join conditions into a WHERE clause; empty if there are none."""
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 def _part(text: str) -> str:
-    """A LIKE pattern for text that stands anywhere, whatever signs it holds."""
-    for sign in "!%_":
-        text = text.replace(sign, f"!{sign}")
+    """Return a LIKE pattern that matches text anywhere, with LIKE's special characters escaped by ``!``."""
+    for special in "!%_":  # the escape character first, or it would escape itself twice
+        text = text.replace(special, f"!{special}")
     return f"%{text}%"

@@ -1,7 +1,7 @@
-"""What a request cost: the seconds it held the machine, at the rate that held then.
+"""The cost of a request: the seconds it used the machine, at the hourly rate configured at that time.
 
-The one place where seconds become money. The price is frozen on the trace with its rate and version;
-whoever shows a cost reads that number. It does not measure time.
+This is the only place where seconds become money. The price is stored on the trace with its rate and version, and
+every report reads it from there. This module does not measure time.
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ CURRENCY = "USD"
 
 
 class CostMeter(NamedTuple):
-    """A rate for an hour of this machine; None where nobody knows it, and then nothing has a price."""
+    """The machine's hourly rate; without one, requests have no price."""
 
     rate_per_hour: float | None
     price_version: str
 
     def price(self, stages: Mapping[str, float]) -> float | None:
-        """Price of these stage seconds, in ``CURRENCY``; None, never 0, where the rate or what was spent is unknown."""
+        """Return the price of these stage seconds in ``CURRENCY``: seconds × hourly rate / 3600.
+
+        The price is None, never 0, if the rate or the seconds are unknown.
+        """
         if self.rate_per_hour is None or not stages:
             return None
         return sum(stages.values()) * self.rate_per_hour / 3600.0
 
 
 def by_stage(cost: float | None, stages: Mapping[str, float]) -> dict[str, float]:
-    """A frozen price parted over its stages by their seconds; empty where there is no price or no second."""
+    """Split a stored price over its stages in proportion to their seconds; empty without a price or seconds."""
     seconds = sum(stages.values())
     if cost is None or not seconds:
         return {}

@@ -1,6 +1,6 @@
-"""A span of requests, read in pages from the live store and from closed days: what drift and cost are counted from.
+"""Reads all requests of a time span, in pages, from the live store and from closed days, for drift and cost.
 
-A page holds only the fields its caller asks for. It never writes, and does not know what is done with a request.
+A page holds only the fields its caller asks for. This module never writes and does not know what requests are used for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from miniobserve.sql.protocol import Database, StorageError
 DAY_NS = 1440 * MINUTE_NS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 20_000
-"""Requests read at a time: about 15 MB."""
+"""Requests per page: about 15 MB."""
 
 _PAGES = (
     "SELECT traces.started_ns, traces.request_id, bodies.body FROM traces"
@@ -40,7 +40,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A trace, as far as the inputs of a day are concerned."""
+    """The fields of a trace that describe its input."""
 
     entry_sha: str = ""
     sentence: str | None = None
@@ -54,19 +54,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requests:
-    """The requests of one trace store and of the days exported from it."""
+    """All requests of one trace store and of the days exported from it."""
 
     def __init__(self, database: Database, archive: Archive | None = None) -> None:
         self._database = database
         self._archive = archive
 
     def pages(self, since_ns: int, until_ns: int, kind: type[T], *, size: int = PAGE) -> Iterator[list[T]]:
-        """The requests that started within a span, as values of ``kind``, whose fields a trace has.
+        """Yield pages of the requests that started within a span, decoded as ``kind``, a struct of trace fields.
 
-        Days that left the live store come first; within them, and within what is live, the oldest do.
+        Closed days come first, then the live store; each is sorted by start time.
 
         Raises:
-            StorageError: the store or a file failed, or a trace cannot be read.
+            StorageError: the store or a file failed, or a trace cannot be decoded.
 
         """
         decode = msgspec.json.Decoder(kind).decode
@@ -77,11 +77,11 @@ class Requests:
                 yield [decode(body) for body in bodies]
         except msgspec.MsgspecError as error:
             raise StorageError(
-                "damaged", f"a trace cannot be read: {error}", "restore the trace store from a backup"
+                "damaged", f"a trace cannot be decoded: {error}", "restore the trace store from a backup"
             ) from error
 
     def count(self, since_ns: int, until_ns: int) -> int:
-        """How many requests started within a span."""
+        """Count the requests that started within a span."""
         found: int = self._database.read(
             "SELECT COUNT(*) FROM traces WHERE started_ns >= ? AND started_ns < ?", (since_ns, until_ns)
         )[0][0]
@@ -90,15 +90,15 @@ class Requests:
         return found
 
     def last_day(self) -> str | None:
-        """The newest day (UTC) on which a request started; None where there is none."""
+        """Return the newest day (UTC) on which a request started; None if there are no requests."""
         newest = self._database.read("SELECT MAX(started_ns) FROM traces")[0][0]
         live = [] if newest is None else [(EPOCH + timedelta(microseconds=newest // 1000)).date().isoformat()]
         return max([*live, *(self._archive.days(pruned=True) if self._archive else [])], default=None)
 
     def answered(self, until_ns: int) -> list[tuple[str, int]]:
-        """Each day (UTC) whose requests can still be read, with how many of learners were answered, oldest first.
+        """Return each day (UTC) whose requests can still be read and its number of answered requests, oldest first.
 
-        It reads the roll-up by the minute: requests of minutes that began before ``until_ns``.
+        The numbers come from the roll-up by minute and include the minutes that began before ``until_ns``.
         """
         closed = set(self._archive.days(pruned=True)) if self._archive is not None else set()
         rows = self._database.read(_ANSWERED, (-(-until_ns // MINUTE_NS),))
@@ -119,7 +119,7 @@ class Requests:
                     yield page
 
     def _left(self, since_ns: int, until_ns: int) -> Iterator[tuple[str, Sequence[str]]]:
-        """The days of a span that the live store may lack, each with the ids it does hold."""
+        """Yield the pruned days of a span, each with the request ids that the live store still holds."""
         for day in self._archive.days(pruned=True) if self._archive is not None else ():
             first, end = day_range(day)
             if first < until_ns and end > since_ns:
@@ -127,10 +127,10 @@ class Requests:
 
 
 def day_range(day: str) -> tuple[int, int]:
-    """First nanosecond of a day (``YYYY-MM-DD``, UTC), and of the next.
+    """Return the first nanosecond of a day (``YYYY-MM-DD``, UTC) and of the next day.
 
     Raises:
-        ValueError: it is not a day.
+        ValueError: ``day`` is not a valid date.
 
     """
     start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
@@ -139,7 +139,7 @@ def day_range(day: str) -> tuple[int, int]:
 
 
 def live_ids(database: Database, days: Sequence[str]) -> list[str]:
-    """The request ids of these days that the live store holds: it has the last word on them."""
+    """Return the request ids of these days that the live store holds; its rows take precedence over the files'."""
     query = "SELECT request_id FROM traces WHERE started_ns >= ? AND started_ns < ?"
     rows: Iterator[tuple[Any, ...]] = (row for day in days for row in database.read(query, day_range(day)))
     return [row[0] for row in rows]

@@ -1,8 +1,8 @@
-"""What the arms of one epoch did: sums by unit, what learners said, latencies, and pairs of live and shadow answers.
+"""Statistics of the arms of one epoch: sums per unit, feedback, latencies, and pairs of live and shadow answers.
 
-Each is one query over the rows of that epoch, which stay in the live store when their day is closed; features of closed
-days are looked up in their files. Copies (``shadow_of``) are never among a learner's answers. It does not know what an
-arm or a unit means, and judges nothing.
+Each is one query over that epoch's rows in ``answers``, which stay in the live store when their day is closed; only the
+features of closed days come from the files. Shadow copies (rows with ``shadow_of``) never count as learners' answers.
+This module draws no conclusions from the numbers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from miniobserve.schema import slot_seconds
 from miniobserve.sql.protocol import Database, Params, StorageError
 
 EVER = 2**63 - 1
-"""Later than every moment, UTC ns."""
+"""A time later than every possible one, UTC ns."""
 
 
 class Unit(NamedTuple):
-    """One unit (a learner, or a request without one) at one arm."""
+    """Sums of one unit (a learner, or a request without one) on one arm."""
 
     arm: str
     u: str
@@ -32,7 +32,7 @@ class Unit(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What the learner of one unit said of an arm's answers."""
+    """The number of times a unit gave one kind of feedback on an arm's answers."""
 
     arm: str
     u: str
@@ -41,42 +41,42 @@ class Said(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Requests of one unit with the same features, whose live and shadow answers were both graded."""
+    """The number of a unit's requests with the same features and the same grades of the live and shadow answers."""
 
     u: str
     features: str
-    """``|name=value|…|``, names ascending."""
+    """``|name=value|…|``, sorted by name."""
     live: bool
     shadow: bool
     n: int
 
 
 class Evidence:
-    """The queries, over one trace store and the days exported from it."""
+    """Queries over one trace store and the days exported from it."""
 
     def __init__(self, database: Database, archive: Archive | None = None) -> None:
         self._database = database
         self._archive = archive
 
     def _read(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
-        """Run one query; a sound store that lacks the tables is one from before they were there."""
+        """Run one query; a store from before these tables existed gets an error that says how to upgrade it."""
         try:
             return self._database.read(sql, params)
         except StorageError as error:
             if error.kind in ("damaged", "absent"):
-                self._database.read("SELECT 1 FROM bodies LIMIT 1")  # fails as well where it really is
+                self._database.read("SELECT 1 FROM bodies LIMIT 1")  # raises if the store is really damaged
                 try:
                     self._database.read("SELECT 1 FROM units LIMIT 1")
                 except StorageError:
                     raise StorageError(
                         "unavailable",
-                        "these traces are from before arms were compared",
-                        "start the server once (`spine serve`): it fills in what is missing",
+                        "this trace store is from an older version and lacks the tables for comparing arms",
+                        "start the server once (`spine serve`): it adds the missing tables",
                     ) from error
             raise
 
     def span(self, epoch: int, before_ns: int = EVER) -> tuple[int, int] | None:
-        """When the first and the last request of an epoch started (before a moment), UTC ns; None for none."""
+        """Return when the first and the last request of an epoch started, UTC ns; None without requests."""
         rows = self._read(
             "SELECT (SELECT MIN(started_ns) FROM answers WHERE epoch = ?),"
             " (SELECT MAX(started_ns) FROM answers WHERE epoch = ? AND started_ns < ?)",
@@ -86,10 +86,8 @@ class Evidence:
         return None if first is None or last is None else (int(first), int(last))
 
     def units(self, epoch: int, before_ns: int = EVER, *, copies: bool = False) -> list[Unit]:
-        """Sums by arm and unit, of the requests that started before a moment; of their copies instead.
-
-        They are the roll-up's less what started since, so a moment of late costs little, however long the epoch is.
-        """
+        """Return the sums per arm and unit of the requests before a time, or of their shadow copies."""
+        # The roll-up minus what started later: for a recent time this reads few rows, however long the epoch is.
         rows = self._read(
             "SELECT arm, u, n, failed, seconds, graded, correct FROM units WHERE epoch = ? AND copies = ?",
             (epoch, int(copies)),
@@ -111,7 +109,7 @@ class Evidence:
         return found
 
     def said(self, epoch: int, before_ns: int = EVER) -> list[Said]:
-        """Feedback by arm, unit and outcome, on requests that started before a moment."""
+        """Return the feedback per arm, unit and outcome on requests that started before a time."""
         rows = self._read(
             "SELECT a.arm, a.u, feedback.outcome, COUNT(*) FROM answers a"
             " JOIN feedback ON feedback.request_id = a.request_id"
@@ -121,7 +119,7 @@ class Evidence:
         return [Said(row[0], row[1], row[2], int(row[3])) for row in rows]
 
     def latencies(self, epoch: int, before_ns: int = EVER) -> dict[str, list[tuple[float, int]]]:
-        """Arm → (seconds, count), ascending, of requests that started before a moment; right to within 2.2 %."""
+        """Return arm → sorted (seconds, count) of requests before a time; seconds are accurate to 2.2 %."""
         rows = self._read(
             "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? AND started_ns < ?"
             " GROUP BY arm, slot ORDER BY arm, slot",
@@ -133,7 +131,7 @@ class Evidence:
         return found
 
     def pairs(self, epoch: int, before_ns: int = EVER) -> list[Pair]:
-        """Graded pairs of a live answer and its copy's, of copies that started before a moment."""
+        """Return the pairs of live and shadow answers, both graded, whose copies started before a time."""
         rows = self._read(
             "SELECT live.u, traces.features, live.graded, copy.graded, COUNT(*) FROM answers copy"
             " JOIN answers live ON live.request_id = copy.shadow_of"
@@ -146,7 +144,7 @@ class Evidence:
         return live + self._closed_pairs(epoch, before_ns)
 
     def _closed_pairs(self, epoch: int, before_ns: int) -> list[Pair]:
-        """The pairs whose traces left the live store, with their features where a file still has them."""
+        """Return the pairs whose traces left the live store, with the features that their day's file holds."""
         rows = self._read(
             "SELECT live.request_id, live.u, live.graded, copy.graded FROM answers copy"
             " JOIN answers live ON live.request_id = copy.shadow_of"
@@ -161,7 +159,7 @@ class Evidence:
 
 
 def quantile(counts: list[tuple[float, int]], share: float) -> float | None:
-    """The value below which ``share`` of the counted ones lie; None of none."""
+    """Return the ``share`` quantile of sorted (value, count) pairs; None without counts."""
     total, seen = sum(n for _, n in counts), 0
     for value, n in counts:
         seen += n

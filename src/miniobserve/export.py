@@ -1,8 +1,8 @@
-"""Closing days: the traces of a day from the live store into one Parquet file, read back before anything else.
+"""Closes days: exports a day's traces from the live store to one Parquet file and verifies it by reading it back.
 
-A day that was exported before is made again from its file and what is live, so nothing that arrived late is
-lost and nothing twice. Pruning deletes from the live store what the file was just seen to hold. DuckDB writes
-the Parquet from JSON lines of ours, so a text stays data. It does not know which day it is.
+Exporting a day again merges its file with the live store, so that late traces are added and none appears twice.
+Pruning deletes from the live store only rows that were just read back from the file. DuckDB converts JSON lines to
+Parquet, so that no text of a trace becomes part of a SQL statement. This module does not choose the days.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _COLUMNS = {
     "source": "VARCHAR", "shadow_of": "VARCHAR", "text": "VARCHAR", "text_sha256": "VARCHAR",
     "terms": "VARCHAR", "body": "VARCHAR",
 }  # fmt: skip
-"""The columns of a file; beside them ``at``, the time as a timestamp (UTC)."""
+"""The columns of a file, which also has ``at``, the start time as a timestamp (UTC)."""
 _OF_TRACE = _COLUMNS.keys() & set(Trace.__struct_fields__) - {"feedback"}
 _CHUNK = 500
 _TEMPORARY = ".new-"
-"""How files begin that are being written; no look-up reads one."""
+"""Name prefix of files that are still being written; queries do not match it."""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """One exported day, as it was read back."""
+    """One exported day, as verified by reading it back."""
 
     day: str
     rows: int
@@ -51,27 +51,28 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     file: Path
     bytes: int
     written: bool
-    """False where the file held exactly this already."""
+    """False if the file already held exactly these rows."""
     pruned: int = 0
-    """How many rows were deleted from the live store."""
+    """The number of rows deleted from the live store."""
 
 
 def export_day(url: str, archive: Archive, day: str, *, prune: bool = False) -> Exported | None:
-    """Export one closed day, and read it back; None where there is nothing of it anywhere.
+    """Export one closed day and verify its file; returns None if the day has no traces.
 
     Args:
         url: the live trace store.
-        archive: where the days are kept.
-        day: ``YYYY-MM-DD``, UTC; its last request has been answered.
-        prune: delete from the live store what the file holds.
+        archive: the folder of exported days.
+        day: ``YYYY-MM-DD``, UTC; its last request must have been answered.
+        prune: delete from the live store the rows that the file holds.
 
     Raises:
-        StorageError: the store or the folder cannot be used, or what was read back is not what was written.
+        StorageError: the store or the folder cannot be used, or the rows read back differ from those written.
 
     """
     with _alone(archive.folder):
-        for left in archive.folder.glob(f"*/{_TEMPORARY}*"):  # of an export that was killed; nobody else works here
-            left.unlink()
+        # Left by an export that was killed. No other export can be using them, since this one holds the lock.
+        for leftover in archive.folder.glob(f"*/{_TEMPORARY}*"):
+            leftover.unlink()
         reader = TraceReader.open(url)
         try:
             found = _written(reader, archive, day)
@@ -83,7 +84,7 @@ def export_day(url: str, archive: Archive, day: str, *, prune: bool = False) -> 
 
 
 def _written(reader: TraceReader, archive: Archive, day: str) -> Exported | None:
-    """The day's file, made again where it lacks something; checked by reading it back either way."""
+    """Write the day's file unless it already holds these rows; the file is read back in either case."""
     file = archive.file(day)
     there = file.is_file()
     temporary = file.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}.tmp")
@@ -110,7 +111,8 @@ def _written(reader: TraceReader, archive: Archive, day: str) -> Exported | None
 
 
 def _merged(live: Iterator[Kept], kept: Iterator[Kept]) -> Iterator[Kept]:
-    """Both in order of time and id, each request once; what is live counts, its feedback may be newer."""
+    """Merge two iterators sorted by time and id, each request once."""
+    # heapq.merge is stable, so of two equal keys the live row comes first: its feedback may be newer.
     last: tuple[int, str] | None = None
     for row in heapq.merge(live, kept, key=lambda row: row[:2]):
         if row[:2] != last:
@@ -119,14 +121,14 @@ def _merged(live: Iterator[Kept], kept: Iterator[Kept]) -> Iterator[Kept]:
 
 
 def _spoken_of(reader: TraceReader, kept: Iterator[Kept]) -> Iterator[Kept]:
-    """A file's rows with what learners said of them since."""
+    """Yield a file's rows with the feedback that arrived after the export."""
     while chunk := [row for _, row in zip(range(_CHUNK), kept, strict=False)]:
         said = reader.outcomes([row[1] for row in chunk])
         yield from ((*row[:3], said.get(row[1], row[3])) for row in chunk)
 
 
 def _line(write: Any, encode: Any, decode: Any, row: Kept) -> None:
-    """One row as a line of JSON, with the columns people query beside the body that counts."""
+    """Write one row as a line of JSON: the authoritative body, and the columns that people query."""
     started_ns, request_id, body, feedback = row
     trace: Trace = decode(body)
     columns: dict[str, Any] = {name: getattr(trace, name) for name in _OF_TRACE}
@@ -139,7 +141,11 @@ def _line(write: Any, encode: Any, decode: Any, row: Kept) -> None:
 
 
 def _to_parquet(lines: Path, archive: Archive, count: int, sha: str) -> None:
-    """JSON lines to Parquet, in the same place."""
+    """Replace a file of JSON lines by the same rows as Parquet.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     connection = connected()
     import duckdb
 
@@ -160,7 +166,7 @@ def _to_parquet(lines: Path, archive: Archive, count: int, sha: str) -> None:
         made.unlink(missing_ok=True)
         reason = str(error).splitlines()[0]
         raise StorageError(
-            "unavailable", f"the day cannot be written to {archive.folder}: {reason}", "check the folder and its disk"
+            "unavailable", f"cannot write the day to {archive.folder}: {reason}", "check the folder and its disk"
         ) from error
     finally:
         connection.close()
@@ -171,21 +177,21 @@ def _check(archive: Archive, file: Path, wanted: tuple[int, str]) -> None:
     if found != wanted:
         raise StorageError(
             "damaged",
-            f"what was read back ({found[0]:,} rows, {found[1][:12]}) is not what was written"
+            f"the rows read back ({found[0]:,} rows, {found[1][:12]}) differ from those written"
             f" ({wanted[0]:,} rows, {wanted[1][:12]}); nothing was changed",
             "check the disk, then export the day again",
         )
 
 
 def _prune(url: str, archive: Archive, day: str) -> int:
-    """Delete from the live store every row of a day that the day's file holds, as it holds it."""
+    """Delete from the live store every row of a day that the day's file holds unchanged."""
     marker = archive.file(day).with_name(PRUNED)
-    marker.touch()  # before the first row goes: from here on look-ups ask the file too
+    marker.touch()  # before the first row is deleted, so that a query never misses both the row and the file
     _sync(marker.parent)
     database = connect(url)
     gone = 0
     try:
-        database.script(SCHEMA)  # a store made before there were exports lacks a table
+        database.script(SCHEMA)  # creates the table ``exported`` in a store of an older version
         rows = archive.kept(archive.file(day))
         while chunk := [row for _, row in zip(range(_CHUNK), rows, strict=False)]:
             with database.transaction() as tx:
@@ -196,10 +202,10 @@ def _prune(url: str, archive: Archive, day: str) -> int:
 
 
 def _delete(tx: Transaction, chunk: list[Kept], day: str) -> int:
-    """Delete these rows where they still are what the file holds: feedback that came since keeps a row."""
+    """Delete the rows that are still as the file holds them; a row with newer feedback stays. Returns the number."""
     marks = ", ".join("?" for _ in chunk)
     live = tx.execute(
-        "SELECT bodies.request_id, body, outcome FROM bodies LEFT JOIN feedback"  # noqa: S608 -- marks only
+        "SELECT bodies.request_id, body, outcome FROM bodies LEFT JOIN feedback"  # noqa: S608 -- placeholders only
         f" ON feedback.request_id = bodies.request_id WHERE bodies.request_id IN ({marks})",
         [row[1] for row in chunk],
     )
@@ -207,33 +213,37 @@ def _delete(tx: Transaction, chunk: list[Kept], day: str) -> int:
     ids = [row[0] for row in live if tuple(row) in held]
     if ids:
         tx.executemany(INSERT_EXPORTED, [(one, day) for one in ids])
-    for table in ("traces", "bodies") if ids else ():  # arms are compared by what is left, feedback among it
+    # The tables answers, units, minutes and feedback keep their rows: they are what arms are compared by.
+    for table in ("traces", "bodies") if ids else ():
         some = ", ".join("?" for _ in ids)
-        tx.execute(f"DELETE FROM {table} WHERE request_id IN ({some})", ids)  # noqa: S608 -- our tables
+        tx.execute(f"DELETE FROM {table} WHERE request_id IN ({some})", ids)  # noqa: S608 -- table names from above
     return len(ids)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One export at a time in a folder: two could each leave out what the other one pruned."""
+    """Allow one export at a time in a folder."""
+    # Two at once could each read the file before the other replaced it, and then lose the rows the other pruned.
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StorageError(
-            "unavailable", f"{folder}: {error.strerror}", "check that you may write there, or give another --out"
+            "unavailable", f"{folder}: {error.strerror}", "check your write permission there, or choose another --out"
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise StorageError("unavailable", f"another export works in {folder}", "try again when it is done") from error
+        raise StorageError(
+            "unavailable", f"another export is running in {folder}", "try again when it is done"
+        ) from error
     finally:
         os.close(lock)
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename durable."""
+    """Flush a folder to disk, so that a rename in it survives a power failure."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,7 +1,7 @@
-"""Names of a request: its id, and its place in a distributed trace (W3C Trace Context).
+"""Identifiers of a request: its id, and its span in a distributed trace (W3C Trace Context).
 
-An id that a caller chose is kept only where it is well formed; it travels into headers, logs and
-file names. It does not know whether an id was used before.
+A caller's request id is accepted only if it is well formed, because ids are written to headers, logs and file names.
+This module does not know whether an id is already in use.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 
 
 class Span(NamedTuple):
-    """One step of a distributed trace; ``flags`` says whether it is sampled."""
+    """One span of a distributed trace; the lowest bit of ``flags`` (hexadecimal) means that it is sampled."""
 
     trace_id: str
     span_id: str
     flags: str
     parent_id: str | None = None
-    """The caller's span; None where this one begins a trace."""
+    """The caller's span; None if this span begins the trace."""
 
     @property
     def traceparent(self) -> str:
-        """The header that hands this span on as a parent."""
+        """The ``traceparent`` header that names this span as the parent."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
 
 def is_request_id(text: str) -> bool:
-    """Whether a caller's request id may be kept."""
+    """Whether a caller's request id is well formed."""
     return _REQUEST_ID.fullmatch(text) is not None
 
 
 def fresh_request_id() -> str:
-    """A request id nobody has used: 12 hex digits of time, so that ids sort by age, and 80 random bits."""
+    """Return a new request id: 12 hex digits of milliseconds, so that ids sort by age, and 80 random bits."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def fresh_span() -> Span:
-    """The first span of a trace of its own."""
+    """Return the first span of a new trace."""
     return Span(secrets.token_hex(16), secrets.token_hex(8), "01")
 
 
 def child_span(traceparent: str | None) -> Span:
-    """A span below the caller's; of a trace of its own where the header is absent or not well formed."""
+    """Return a child span of the caller's; the first span of a new trace if the header is absent or malformed."""
     match = _TRACEPARENT.fullmatch(traceparent or "")
     if match is None:
         return fresh_span()

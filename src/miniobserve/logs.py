@@ -1,6 +1,6 @@
-"""Logs as one JSON object a line, in printable ASCII: no control byte of a client's reaches a terminal.
+"""Log formatting: one JSON object per line in printable ASCII, so that no client can send a terminal control codes.
 
-It does not know what is worth logging.
+It does not decide what is logged.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 _LONGEST = 2000
-"""Characters of one field; a client chooses some of them."""
+"""Most characters of one field, since a client controls the content of some."""
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record; what is passed as ``extra={"fields": {...}}`` stands beside the message."""
+    """Formats a log record as JSON; ``extra={"fields": {...}}`` adds fields to the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Return the record as one line of JSON."""
         fields: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -32,14 +32,14 @@ class JsonLines(logging.Formatter):
 
 
 def json_line(fields: dict[str, Any]) -> str:
-    """Fields as one line of printable ASCII."""
+    """Encode fields as one line of JSON in printable ASCII."""
     short = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in fields.items()}
-    # json escapes what is not ASCII and every control sign but this one.
+    # json.dumps escapes everything outside ASCII and every control character except DEL (0x7f).
     return json.dumps(short, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
 
 
 def log_to(stream: TextIO, *, level: int = logging.INFO, names: tuple[str, ...] = ("miniserve",)) -> None:
-    """Send these loggers to ``stream`` as JSON lines, and nowhere else."""
+    """Send the records of these loggers to ``stream`` as JSON lines, and to no other handler."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     for name in names:

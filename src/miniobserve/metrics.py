@@ -1,7 +1,8 @@
-"""Counters, gauges and histograms of one server, in the text format Prometheus scrapes.
+"""Counters, gauges and histograms of one server, in Prometheus's text format.
 
-Labels are few and closed: an arm, a status code, a kind of token, an entry; never a request or a
-learner. Each ``Metrics`` has a registry of its own. It does not know where its numbers come from.
+Labels have few values (arm, status code, kind of token, entry) and never identify a request or a learner: each
+combination of labels is a time series that Prometheus keeps. Each ``Metrics`` has its own registry, so that several
+servers can run in one process. This module does not know where its numbers come from.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _FIRST_TOKEN_STAGES = ("queue", "tokenize", "prefill")
 
 
 class Metrics:
-    """What one server counts."""
+    """The metrics of one server."""
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -56,31 +57,31 @@ class Metrics:
         self._seconds.labels(arm).observe(trace.seconds)
         self._tokens.labels(arm, "input").inc(trace.input_tokens)
         self._tokens.labels(arm, "output").inc(trace.output_tokens)
-        if trace.stages:  # a request whose model failed had no first token
+        if trace.stages:  # empty if the model failed, and then there was no first token
             self._first.labels(arm).observe(sum(trace.stages.get(stage, 0.0) for stage in _FIRST_TOKEN_STAGES))
         if trace.cost is not None:
             self._cost.labels(arm).observe(trace.cost)
 
     def refuse(self, status: int) -> None:
-        """Count one request that was answered with an error before a model saw it."""
+        """Count one request that was refused before it reached a model."""
         self._requests.labels("none", str(status)).inc()
 
     def shadow_dropped(self, count: int) -> None:
-        """Count copies that the shadow was not given."""
+        """Count copies dropped instead of being sent to the shadow."""
         self._dropped.inc(count)
 
     def spans(self, what: str, traces: int) -> None:
-        """Count traces that a collector took (``exported``) or that nobody did (``dropped``)."""
+        """Count traces that a collector accepted (``exported``) or did not (``dropped``)."""
         self._spans[what].inc(traces)
 
     def serving(self, aliases: Mapping[str, str]) -> None:
-        """Say which entries answer now: SHA → semver."""
+        """Set the entries that answer now: SHA → semver."""
         self._model.clear()
         for sha, alias in aliases.items():
             self._model.labels(sha, alias).set(1)
 
     def render(self, *, queue_depth: int, slots_used: int) -> bytes:
-        """Everything, as the text a scrape reads."""
+        """Return all metrics in Prometheus's text format."""
         self._depth.set(queue_depth)
         self._slots.set(slots_used)
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
-"""Reading the trace store: one trace by its request id, a page of them, the days an entry served.
+"""Reads the trace store: one trace by its request id, a page of traces, the days an entry served.
 
-Never writes. Imports nothing heavier than sqlite3 and msgspec, because every command that walks a
-request starts here. It does not know how traces got there.
+It never writes. It imports nothing heavier than sqlite3 and msgspec, because many commands import it and must start
+quickly. It does not know how traces are written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from miniobserve.sql.protocol import Database, StorageError
 from miniobserve.traces import Found, Trace
 
 COUNTED = 10_000
-"""Matches are counted up to here; beyond, a page says it does not know how many there are."""
+"""Matches are counted up to this number; beyond it, a page reports the number of matches as unknown."""
 
 _BODY = "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)"
 _JOINED = "FROM traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
@@ -40,7 +40,7 @@ _PAGE = 5_000
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
-    """One minute of one arm: the coarse roll-up live panes draw."""
+    """The sums of one minute, arm and entry, from which the console draws its live charts."""
 
     minute_ns: int
     arm: str
@@ -50,10 +50,10 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Sum of the requests' latencies."""
     p50: float | None
-    """Seconds, as the upper bound of a histogram bucket; infinite beyond the last."""
+    """Seconds, as the upper bound of a histogram bucket; infinity beyond the last bound."""
     p99: float | None
     priced: int
-    """How many of the requests had a price; ``cost`` is the sum over those."""
+    """The number of requests with a price; ``cost`` is their sum."""
     cost: float
     input_tokens: int
     output_tokens: int
@@ -69,16 +69,16 @@ class TraceReader:
 
     @classmethod
     def open(cls, url: str, archive: Path | None = None) -> TraceReader:
-        """Open the store at ``url``; look-ups go on in the days exported to the folder ``archive``.
+        """Open the store at ``url``; queries also search the days exported to the folder ``archive``.
 
         Raises:
-            StorageError: there is none (kind ``unavailable``), or it is not a sound database.
+            StorageError: there is no store (kind ``unavailable``), or its database is damaged.
 
         """
         return cls(connect(url, readonly=True), None if archive is None else Archive(archive))
 
     def get(self, request_id: str) -> Trace | None:
-        """The trace of one request, with its feedback; None where there is none."""
+        """Return the trace of one request with its feedback; None if there is none."""
         rows = self._database.read(
             "SELECT body, outcome FROM bodies LEFT JOIN feedback ON feedback.request_id = bodies.request_id"
             " WHERE bodies.request_id = ?",
@@ -108,25 +108,25 @@ class TraceReader:
         limit: int = 50,
         before_ns: int | None = None,
     ) -> Found:
-        """A page of traces, newest first.
+        """Return a page of traces, newest first.
 
-        A page may run past ``limit`` by the traces that share its last nanosecond (replayed traffic can),
-        so that going on with ``before_ns`` skips none.
+        A page exceeds ``limit`` by the traces that share the start time of its last one, as replayed traffic may, so
+        that the next page, requested by ``before_ns``, skips none.
 
         Args:
-            text: part of the sentence or the correction, in any case; or the whole sentence where only
-                its hash was kept.
+            text: part of the sentence or the correction, ignoring case; or the whole sentence if only its hash
+                was stored.
             day: ``YYYY-MM-DD``, UTC.
             arm: name of the arm that answered.
-            outcome: what the learner said of it: accepted, dismissed, revised.
+            outcome: the learner's feedback: accepted, dismissed or revised.
             sha: the full canonical SHA of the entry that answered.
-            features: categorical features that must have these values, such as ``{"verb": "go"}``.
-            is_correct: whether the model passed the sentence as right.
-            limit: how many to return.
-            before_ns: only those that started earlier than this.
+            features: required values of categorical features, such as ``{"verb": "go"}``.
+            is_correct: whether the model accepted the sentence as correct.
+            limit: the number of traces to return.
+            before_ns: only traces that started before this time.
 
         Raises:
-            ValueError: ``day`` is not a day.
+            ValueError: ``day`` is not a valid date.
 
         """
         where, params = conditions(text, day, arm, outcome, sha, features, is_correct)
@@ -151,7 +151,7 @@ class TraceReader:
         )
 
     def outcomes(self, ids: Sequence[str]) -> dict[str, str]:
-        """What learners said of these requests, as far as the live store keeps it."""
+        """Return the feedback on these requests by request id, as far as the live store has any."""
         found: dict[str, str] = {}
         for start in range(0, len(ids), _PAGE):
             some = ids[start : start + _PAGE]
@@ -161,7 +161,7 @@ class TraceReader:
         return found
 
     def day_rows(self, day: str) -> Iterator[Kept]:
-        """Every trace of a day: started_ns, request id, canonical JSON, feedback; by time and id."""
+        """Yield every trace of a day as started_ns, request id, canonical JSON and feedback, sorted by time and id."""
         first, end = day_range(day)
         columns = f"SELECT traces.started_ns, traces.request_id, {_BODY}, feedback.outcome {_JOINED}"
         while True:
@@ -172,13 +172,13 @@ class TraceReader:
             if not rows:
                 return
             first = rows[-1][0] + 1
-            if len(rows) == _PAGE:  # the last nanosecond may go on behind the page
+            if len(rows) == _PAGE:  # more traces may share the last start time: read all of those at once
                 rows = [row for row in rows if row[0] < first - 1]
                 rows += self._database.read(f"{columns} WHERE traces.started_ns = ?", (first - 1,))
             yield from sorted((int(ns), str(name), str(body), said) for ns, name, body, said in rows)
 
     def days(self, before: str) -> Days:
-        """The days (UTC) before another one that the live store has traces of, oldest first."""
+        """Return the days (UTC) before another day of which the live store has traces, oldest first."""
         rows = self._database.read(
             f"SELECT DISTINCT started_ns / {DAY_NS} FROM traces WHERE started_ns < ? ORDER BY 1",  # noqa: S608
             (day_range(before)[0],),
@@ -186,7 +186,7 @@ class TraceReader:
         return [_dated(row[0], 0)[0] for row in rows]
 
     def usage(self, sha: str) -> Usage:
-        """The days (UTC) on which an entry answered learners, and how many requests each, oldest first."""
+        """Return the days (UTC) on which an entry answered learners, with its number of requests, oldest first."""
         rows = self._database.read(
             "SELECT minute / 1440, SUM(n - errors) FROM minutes WHERE entry_sha = ? GROUP BY 1 ORDER BY 1", (sha,)
         )
@@ -194,16 +194,16 @@ class TraceReader:
 
     @property
     def evidence(self) -> Evidence:
-        """What the arms of an epoch did."""
+        """Queries about the arms of an epoch."""
         return Evidence(self._database, self._archive)
 
     @property
     def requests(self) -> Requests:
-        """Whole spans of requests, as drift and cost count them."""
+        """Queries over all requests of a time span, for drift and cost."""
         return Requests(self._database, self._archive)
 
     def minutes(self, since_ns: int, before_ns: int = 2**63 - 1) -> tuple[Minute, ...]:
-        """The roll-up of each minute that began at ``since_ns`` or later, and before ``before_ns``; oldest first."""
+        """Return the roll-up of each minute that began in ``since_ns`` ≤ t < ``before_ns``, oldest first."""
         columns = ", ".join(MINUTE_COLUMNS)
         rows = self._database.read(
             f"SELECT {columns} FROM minutes WHERE minute >= ? AND minute < ? ORDER BY minute, arm, entry_sha",  # noqa: S608
@@ -212,13 +212,13 @@ class TraceReader:
         return tuple(_minute(row) for row in rows)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connections."""
         self._database.close()
         if self._archive is not None:
             self._archive.close()
 
     def _page(self, where: Conditions, params: Conditions, limit: int) -> Rows:
-        """The newest ``limit`` rows, and those that share the last one's nanosecond."""
+        """Return the newest ``limit`` rows and all that share the start time of the last one."""
         columns = f"SELECT {_BODY}, feedback.outcome, traces.started_ns, traces.request_id"
         order = "ORDER BY traces.started_ns DESC, traces.request_id"
         rows = self._database.read(f"{columns} {_JOINED} {where_clause(where)} {order} LIMIT ?", (*params, limit))
@@ -229,7 +229,7 @@ class TraceReader:
         return rows
 
     def _count(self, where: Conditions, params: Conditions) -> int:
-        """How many traces match, counted up to one more than ``COUNTED``."""
+        """Count the matching traces, up to ``COUNTED`` + 1."""
         inner = f"SELECT 1 AS one {_JOINED} {where_clause(where)} LIMIT {COUNTED + 1}"
         rows = self._database.read(f"SELECT COUNT(*) FROM ({inner}) AS counted", params)  # noqa: S608
         return int(rows[0][0])
@@ -239,13 +239,13 @@ class TraceReader:
             trace = self._decode(body)
         except msgspec.MsgspecError as error:
             raise StorageError(
-                "damaged", f"a trace cannot be read: {error}", "restore the trace store from a backup"
+                "damaged", f"a trace cannot be decoded: {error}", "restore the trace store from a backup"
             ) from error
         return trace if outcome is None else msgspec.structs.replace(trace, feedback=outcome)
 
 
 def _newest(live: Rows, archived: Rows, limit: int) -> Rows:
-    """Two pages as one: the newest ``limit`` rows, and those that share the last one's nanosecond."""
+    """Merge two pages: the newest ``limit`` rows and all that share the start time of the last one."""
     one_each = {row[3]: row for row in (*archived, *live)}
     rows = sorted(one_each.values(), key=lambda row: (-row[2], row[3]))
     last = rows[limit - 1][2] if len(rows) > limit > 0 else None

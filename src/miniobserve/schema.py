@@ -1,10 +1,13 @@
 """The tables of the trace store, and how a trace becomes a row of each.
 
-``bodies`` keeps the canonical JSON of every trace, by request id; ``traces`` only what one is searched
-by, so that a search reads a fifth of the bytes; ``feedback`` says what a learner thought of one later;
-``minutes`` is the coarse roll-up live panes read; ``answers`` is what arms are compared by, and ``units`` its
-roll-up by unit; ``exported`` keeps the ids of pruned days, so that an id stays taken and can still be spoken
-of. It does not know when rows are written.
+- ``bodies``: the canonical JSON of every trace, by request id.
+- ``traces``: only the columns that searches use, so that a search reads a fifth of the bytes.
+- ``feedback``: what a learner later said of an answer.
+- ``minutes``: the roll-up per minute, arm and entry, for live charts.
+- ``answers``: what arms are compared by; ``units`` is its roll-up per unit.
+- ``exported``: the request ids of pruned days, so that an id stays in use and can still receive feedback.
+
+This module does not know when rows are written.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from miniobserve.traces import Trace
 
 MINUTE_NS = 60_000_000_000
 BOUNDS: tuple[float, ...] = tuple(0.001 * 2.0**power for power in range(12))
-"""Upper bounds of the latency histogram, seconds (1 ms to about 2 s); one more bucket takes the rest."""
+"""Upper bounds of the latency histogram in seconds (1 ms to about 2 s); one more bucket holds longer latencies."""
 
 _HISTOGRAM = tuple(f"h{index}" for index in range(len(BOUNDS) + 1))
 _SUMS = ("n", "errors", "seconds", "priced", "cost", "input_tokens", "output_tokens", *_HISTOGRAM)
@@ -89,7 +92,7 @@ MinuteRow = tuple[int | float | str, ...]
 
 
 def trace_row(trace: Trace) -> TraceRow:
-    """What one trace is searched by."""
+    """Return the row of ``traces`` for a trace: the columns searches use."""
     return (
         trace.request_id,
         trace.started_ns,
@@ -103,13 +106,13 @@ def trace_row(trace: Trace) -> TraceRow:
 
 
 def body_row(trace: Trace) -> BodyRow:
-    """One trace whole; feedback is left out, it has a table of its own."""
+    """Return the row of ``bodies`` for a trace, without its feedback, which has its own table."""
     kept = trace if trace.feedback is None else msgspec.structs.replace(trace, feedback=None)
     return trace.request_id, msgspec.json.encode(kept).decode()
 
 
 def answer_row(trace: Trace) -> AnswerRow:
-    """What one trace says of its arm."""
+    """Return the row of ``answers`` for a trace."""
     given = trace.assignment
     return (
         trace.request_id,
@@ -126,7 +129,7 @@ def answer_row(trace: Trace) -> AnswerRow:
 
 
 def unit_rows(answers: Iterable[AnswerRow]) -> list[UnitRow]:
-    """What these answers add to ``units``: one row an epoch, arm and unit; those of copies apart."""
+    """Return what answers add to ``units``: one row per epoch, arm and unit, with shadow copies in separate rows."""
     groups: dict[tuple[int, int, str, str], list[int | float]] = {}
     for _, epoch, _, arm, u, failed, graded, seconds, _, shadow_of in answers:
         sums = groups.setdefault((epoch, int(shadow_of is not None), arm, u), [0, 0, 0.0, 0, 0])
@@ -136,18 +139,19 @@ def unit_rows(answers: Iterable[AnswerRow]) -> list[UnitRow]:
 
 
 def searchable(text: str) -> str:
-    """Text as it is searched: without case, and without the NUL that PostgreSQL refuses in a text."""
+    """Normalise text for searching: lower case, and without NUL, which PostgreSQL does not allow in text."""
     return text.lower().replace("\0", "")
 
 
 def feature_term(features: Mapping[str, str], name: str) -> str:
-    """``name=value`` as the features column holds it; a bar in either would end it early."""
+    """Return ``name=value`` as the features column stores it; ``|`` separates terms there, so it is replaced."""
     return searchable(f"{name}={features[name]}".replace("|", "/"))
 
 
 def minute_rows(traces: Iterable[Trace]) -> list[MinuteRow]:
-    """What these traces add to ``minutes``: one row a minute, arm and entry; in one order, so that two servers
-    that add to the same rows wait for each other and never both.
+    """Return what traces add to ``minutes``: one row per minute, arm and entry, sorted.
+
+    Sorted, because two servers that update the same rows in different orders would deadlock.
     """
     groups: dict[tuple[int, str, str], list[int | float]] = {}
     for trace in traces:
@@ -169,24 +173,24 @@ def minute_rows(traces: Iterable[Trace]) -> list[MinuteRow]:
 
 
 def latency_bucket(seconds: float) -> int:
-    """Index of the histogram bucket a latency falls into."""
+    """Return the index of the histogram bucket of a latency."""
     return bisect_left(BOUNDS, seconds)
 
 
 def latency_slot(seconds: float) -> int:
-    """Index of the fine histogram slot a latency falls into: sixteen slots to each doubling, 4.4 % wide."""
+    """Return the fine histogram slot of a latency: sixteen slots per doubling, each 4.4 % wide."""
     return round(16 * math.log2(max(seconds, 1e-6)))
 
 
 def slot_seconds(slot: int) -> float:
-    """The latency in the middle of a slot."""
+    """Return the latency in the (geometric) middle of a slot."""
     return float(2.0 ** (slot / 16))
 
 
 def latency_quantile(counts: Iterable[int], share: float) -> float | None:
-    """Latency in seconds below which ``share`` of the counted requests lie, as its bucket's upper bound.
+    """Return the ``share`` quantile of latencies counted per bucket, as the upper bound of its bucket in seconds.
 
-    None for no requests; infinity where it lies beyond the last bound.
+    None without requests; infinity if it lies beyond the last bound.
     """
     buckets = tuple(counts)
     rank, seen = share * sum(buckets), 0

@@ -1,9 +1,9 @@
-"""A trace as OpenTelemetry spans, and the thread that sends them to a collector over OTLP.
+"""Converts traces to OpenTelemetry spans and sends them to a collector over OTLP.
 
-``http.handler`` holds ``tokenize.input → llm.prefill → llm.decode → format.output``. A text, a learner or a
-hash of either is never sent. Sending is beside the service: a queue with an end, and what does not fit or is
-not taken is dropped and counted. OpenTelemetry is loaded by the first ``SpanExporter``. It does not know
-whether anybody listens.
+The span ``http.handler`` contains ``tokenize.input → llm.prefill → llm.decode → format.output``. Texts, learner ids
+and hashes of either are never sent. A background thread sends from a bounded queue; traces that do not fit or that
+the collector rejects are dropped and counted, and requests are never delayed. OpenTelemetry is imported by the first
+``SpanExporter``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-"""The standard's own variables; headers, timeout, certificates and compression have theirs beside them."""
+"""OpenTelemetry's standard endpoint variables; the exporter library reads the others (headers, timeout …) itself."""
 
 ATTRIBUTES: Mapping[str, str] = {
     "request_id": "gen_ai.response.id",
@@ -44,7 +44,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "source": "spine.source",
     "shadow_of": "spine.shadow_of",
 }
-"""Every name an attribute is sent under: the semantic conventions for generative models still move."""
+"""Field of a trace → attribute name, all in one place: the semantic conventions for generative AI are not stable."""
 
 _STAGES = (
     ("tokenize", "tokenize.input"), ("prefill", "llm.prefill"), ("decode", "llm.decode"), ("format", "format.output"),
@@ -54,11 +54,11 @@ _MORE = {"llm.prefill": (*_LLM, "input_tokens"), "llm.decode": (*_LLM, "output_t
 _BATCH = 128
 
 Counted = Callable[[str, int], None]
-"""Told ``exported`` or ``dropped``, and how many traces."""
+"""Called with ``exported`` or ``dropped``, and the number of traces."""
 
 
 class Piece(NamedTuple):
-    """One span: ids in hexadecimal, times in UTC nanoseconds, attributes under the names they are sent by."""
+    """One span: ids in hexadecimal, times in UTC nanoseconds, attributes by the names they are sent under."""
 
     name: str
     trace_id: str
@@ -71,11 +71,11 @@ class Piece(NamedTuple):
 
 
 def pieces(trace: Trace, span: Span) -> Iterator[Piece]:
-    """The spans of one trace, the handler's first.
+    """Yield the spans of one trace, the handler's first.
 
-    A stage's length is its measured share of the batch; the stages lie end to end after the time in the queue.
+    Only the stages' durations are known, so they are placed one after another after the time in the queue.
     """
-    known = _known(trace)
+    known = _known_fields(trace)
     failed = trace.status >= 500
     end = trace.started_ns + _ns(trace.seconds)
     root = {ATTRIBUTES[name]: value for name, value in known.items()}
@@ -92,37 +92,38 @@ def pieces(trace: Trace, span: Span) -> Iterator[Piece]:
         at = after
 
 
-def _known(trace: Trace) -> dict[str, str | int | float]:
-    """What is told of a trace, by our names; what is not known is left out."""
+def _known_fields(trace: Trace) -> dict[str, str | int | float]:
+    """Return the fields of a trace that are sent, by their names in ``ATTRIBUTES``, without unknown values."""
     given = trace.assignment
     fields = {
         **{name: getattr(trace, name) for name in ATTRIBUTES if hasattr(trace, name)},
         **{name: getattr(given, name) for name in ("arm", "strategy", "epoch", "bucket")},
         "operation": "text_completion",
         "provider": "spine",
-        "error": "model_failed" if trace.status >= 500 else None,  # what a model raises may quote the text
+        # Never the error message: it may quote the learner's text.
+        "error": "model_failed" if trace.status >= 500 else None,
     }
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 class SpanExporter:
-    """Sends traces in the background; ``submit`` never waits and never raises."""
+    """Sends traces in the background; ``submit`` never blocks and never raises."""
 
     def __init__(
         self,
         endpoint: str | None,
         *,
         count: Counted,
-        told: Callable[[str | None], None] = lambda _reason: None,
+        on_state_change: Callable[[str | None], None] = lambda _reason: None,
         queue: int = 2048,
     ) -> None:
         """Load OpenTelemetry and start the thread.
 
         Args:
-            endpoint: the collector's base URL, such as ``http://127.0.0.1:4318``; None for the standard's variables.
-            count: told how many traces were exported or dropped.
-            told: told why traces are not taken, and None once they are again.
-            queue: how many traces may wait; the next one is dropped.
+            endpoint: the collector's base URL, such as ``http://127.0.0.1:4318``; None for OpenTelemetry's variables.
+            count: called with the number of traces exported or dropped.
+            on_state_change: called with the reason when exporting begins to fail, and with None when it works again.
+            queue: the most traces that may wait; further ones are dropped.
 
         """
         import logging
@@ -130,13 +131,14 @@ class SpanExporter:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
 
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # ``told`` says it, once
+        # OpenTelemetry logs every failed attempt; ``on_state_change`` reports the first one only.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
         self._otlp = OTLPSpanExporter(endpoint=url)
         named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "miniserve"}
         self._resource = Resource.create(named)
         self._count = count
-        self._told = told
+        self._on_state_change = on_state_change
         self._limit = queue
         self._waiting: deque[tuple[Trace, Span]] = deque()
         self._changed = threading.Condition()
@@ -146,7 +148,7 @@ class SpanExporter:
         self._thread.start()
 
     def submit(self, trace: Trace, span: Span) -> None:
-        """Queue one trace, unless its caller asked for it not to be sampled."""
+        """Queue one trace, unless its caller marked it as not sampled."""
         if not int(span.flags, 16) & 1:
             return
         with self._changed:
@@ -157,13 +159,13 @@ class SpanExporter:
         self._count("dropped", 1)
 
     def close(self, seconds: float = 2.0) -> None:
-        """Send what waits for at most this long, then give up; the process does not wait for a collector."""
+        """Send the queued traces for at most this long, then drop the rest."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join(seconds)
         if self._thread.is_alive():
-            self._otlp.shutdown()  # type: ignore[no-untyped-call]  # ends its waiting between attempts
+            self._otlp.shutdown()  # type: ignore[no-untyped-call]  # interrupts its wait between retries
         with self._changed:
             left = len(self._waiting)
             self._waiting.clear()
@@ -174,27 +176,27 @@ class SpanExporter:
         while group := self._take():
             try:
                 reason = self._send(group)
-            except Exception as error:  # noqa: BLE001 -- a collector or a value must not end the thread
+            except Exception as error:  # noqa: BLE001 -- neither a collector nor an odd value may end the thread
                 reason = type(error).__name__
             self._count("dropped" if reason else "exported", len(group))
             if bool(reason) != self._refused:
                 self._refused = bool(reason)
-                self._told(reason)
+                self._on_state_change(reason)
 
     def _take(self) -> list[tuple[Trace, Span]]:
-        """Wait for traces and take some; empty once closed and drained."""
+        """Wait for traces and return a batch of them; empty once closed and drained."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
 
     def _send(self, group: list[tuple[Trace, Span]]) -> str | None:
-        """Send a group; why it was not taken, or None."""
+        """Send a group; returns why it failed, or None."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         spans = [self._readable(piece) for trace, span in group for piece in pieces(trace, span)]
         taken = self._otlp.export(spans) is SpanExportResult.SUCCESS
-        return None if taken else "the collector did not take them"
+        return None if taken else "the collector did not accept them"
 
     def _readable(self, piece: Piece) -> ReadableSpan:
         from opentelemetry.sdk.trace import ReadableSpan
@@ -220,7 +222,7 @@ class SpanExporter:
 
 
 def _child_id(span_id: str, name: str) -> str:
-    """A span id that follows from its parent's: nothing of it has to be stored."""
+    """Derive a stage's span id from its parent's, so that it need not be stored."""
     return hashlib.sha256(f"{span_id}|{name}".encode()).hexdigest()[:16]
 
 
@@ -228,6 +230,6 @@ def _ns(seconds: float) -> int:
     return int(seconds * 1e9)
 
 
-def wanted(endpoint: str, environ: Mapping[str, Any]) -> bool:
-    """Whether an endpoint is set, by ours or by one of the standard's variables."""
+def is_configured(endpoint: str, environ: Mapping[str, Any]) -> bool:
+    """Whether an endpoint is set, in the settings or by one of OpenTelemetry's variables."""
     return bool(endpoint) or any(environ.get(name) for name in ENDPOINTS)

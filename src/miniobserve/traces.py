@@ -1,7 +1,7 @@
-"""What one request left behind, as a value.
+"""The trace of one request, as a value.
 
-A trace is written by the server before its reply goes out and is never changed afterwards; feedback is
-kept beside it and joined when it is read. It does not know where traces are stored.
+The server stores a trace before it sends the reply and never changes it afterwards; feedback is stored separately
+and joined when the trace is read. This module does not know where traces are stored.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import msgspec
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """Which arm a request was given and what that was decided from (recomputed later by the walk)."""
+    """The arm assigned to a request, with the inputs of that decision, so that it can be recomputed later."""
 
     strategy: str
     epoch: int
-    """Ledger seq of the event that opened this division of traffic."""
+    """Ledger seq of the event that started this split of traffic."""
     salt: str
     arm: str
     bucket: int
-    """0–9999; the arm follows from it and the weights."""
+    """0–9999; together with the weights it determines the arm."""
     sticky: bool
-    """True where the unit is a learner, False where it is the request itself."""
+    """True if the unit is a learner, False if it is the request itself."""
     u: str
-    """The unit's place on the line: 16 hex digits of SHA-256(salt | unit)."""
+    """The unit's hash: the first 16 hex digits of SHA-256(salt | unit)."""
     unit: str | None = None
-    """The learner or request id itself; None where the text policy does not keep it."""
+    """The learner or request id itself; None if the text policy does not keep it."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,30 +38,30 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int
     """UTC nanoseconds since 1970."""
     entry_sha: str
-    """The entry whose bytes answered (64 hex digits); empty where none did."""
+    """The entry whose model answered (64 hex digits); empty if none did."""
     intended_sha: str
     semver: str
     assignment: Assignment
     learner_hash: str | None = None
     sentence: str | None = None
-    """The text, unless the text policy keeps only its hash."""
+    """The text; None if the text policy does not keep it."""
     sentence_sha256: str | None = None
     correction: str | None = None
     is_correct: bool | None = None
-    """True where the model passed the sentence as right."""
+    """True if the model accepted the sentence as correct."""
     in_scope: bool = True
     graded: bool | None = None
-    """Whether the workload's oracle says the output is right; None where it cannot tell. Told when the trace is
-    made, so that it survives a text policy that keeps no text."""
+    """Whether the workload's oracle grades the output as correct; None if it cannot tell. Graded when the trace is
+    built, because the text policy may not keep the text."""
     features: dict[str, str] = {}
     stages: dict[str, float] = {}
-    """Seconds a stage: queue, tokenize, prefill, decode, format."""
+    """Seconds per stage: queue, tokenize, prefill, decode, format."""
     seconds: float = 0.0
-    """Arrival to the moment the trace was handed to the store."""
+    """From arrival until the trace was passed to the store."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
-    """Frozen when it was spent; None where no rate was configured, never 0."""
+    """The price at the rate of that time; None, never 0, if no rate was configured."""
     currency: str = "USD"
     rate_per_hour: float | None = None
     price_version: str = ""
@@ -69,9 +69,9 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     shadow_of: str | None = None
     source: str = "live"
-    """``live`` or ``replay``; replayed traffic carries simulated time and says so."""
+    """``live`` or ``replay``; the times of replayed traffic are simulated."""
     feedback: str | None = None
-    """accepted | dismissed | revised, as the learner said later."""
+    """The learner's later feedback: accepted, dismissed or revised."""
 
     @property
     def model_sha(self) -> str:
@@ -80,12 +80,12 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def traffic_assignment(self) -> Assignment:
-        """The arm this request was given, and the numbers it was decided from."""
+        """The arm assigned to this request, with the inputs of that decision."""
         return self.assignment
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of traces, newest first, and how many matched in all (``None``: more than were counted)."""
+    """A page of traces, newest first, and the total number of matches (None if it is too large to count)."""
 
     traces: tuple[Trace, ...]
     matched: int | None

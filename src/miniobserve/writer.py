@@ -1,8 +1,8 @@
-"""The one writer of the trace store: many submit, one thread commits them in groups.
+"""Writes the trace store with group commit: many threads submit, one thread commits what has queued up.
 
-A future resolves only after the transaction that holds its trace has been committed, so whoever waits
-for it may promise the trace to others. A write that fails fails the futures of its group and the
-writer goes on. It does not know what a request is for, nor whether anybody was answered.
+A future resolves only after the transaction with its trace has been committed, so its caller may rely on the trace.
+A failed transaction fails the futures of its group, and the writer continues. This module does not know what a
+trace is used for.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ Outcome = Literal["accepted", "dismissed", "revised"]
 OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
 
 
-_AGAIN = 2
-"""How often a group is written again after its connection broke or another server was faster."""
+_RETRIES = 2
+"""How often a group is retried after its connection broke or another server wrote the same id first."""
 
 
 class Duplicate(Exception):
-    """A trace with this request id is already kept; it was left as it is."""
+    """A trace with this request id already exists; it was not changed."""
 
     def __init__(self, request_id: str) -> None:
-        super().__init__(f"a trace with request id {request_id} is already kept")
+        super().__init__(f"a trace with request id {request_id} already exists")
         self.request_id = request_id
 
 
 class _Write(NamedTuple):
-    """A trace on its way to the store."""
+    """A trace to store."""
 
     trace: Trace
     row: TraceRow
@@ -62,7 +62,7 @@ class _Write(NamedTuple):
 
 
 class _Feedback(NamedTuple):
-    """What a learner said of a request, on its way to the store."""
+    """A learner's feedback to store."""
 
     request_id: str
     outcome: str
@@ -70,7 +70,7 @@ class _Feedback(NamedTuple):
 
 
 class _Probe(NamedTuple):
-    """A write that only asks whether the store takes writes."""
+    """A write that only tests whether the store accepts writes."""
 
     future: Future[None]
 
@@ -80,15 +80,15 @@ _Result = None | bool | Exception
 
 
 class TraceWriter:
-    """Group commit: one thread takes what waits, writes it in one transaction, then answers for it."""
+    """Group commit: one thread writes all queued jobs in one transaction, then resolves their futures."""
 
     def __init__(self, url: str, *, queue: int = 8192, batch: int = 512) -> None:
         """Open or create the store at ``url``.
 
         Args:
             url: a database URL of ``miniobserve.sql.open``.
-            queue: how many submissions may wait; the next one fails at once.
-            batch: the most submissions one transaction holds.
+            queue: the most jobs that may wait; further ones fail immediately.
+            batch: the most jobs per transaction.
 
         Raises:
             StorageError: the store cannot be opened or written.
@@ -112,8 +112,8 @@ class TraceWriter:
     def submit(self, trace: Trace) -> Future[None]:
         """Queue one trace; the future resolves once it is durable.
 
-        The future fails with ``Duplicate`` where the request id is taken and with ``StorageError``
-        where the store could not be written or too much waits already.
+        The future fails with ``Duplicate`` if the request id is in use, and with ``StorageError`` if the store could
+        not be written or the queue is full.
         """
         future: Future[None] = Future()
         try:
@@ -125,7 +125,7 @@ class TraceWriter:
         return future
 
     def feedback(self, request_id: str, outcome: Outcome) -> Future[bool]:
-        """Queue what a learner said; the future holds False where no trace has that id. The last word counts."""
+        """Queue a learner's feedback, which replaces earlier feedback; the future is False if no trace has that id."""
         if outcome not in OUTCOMES:
             raise ValueError(f"an outcome is one of {', '.join(OUTCOMES)}, not {outcome!r}")
         future: Future[bool] = Future()
@@ -133,13 +133,13 @@ class TraceWriter:
         return future
 
     def probe(self) -> Future[None]:
-        """Queue a write of no trace; the future tells whether the store takes writes now."""
+        """Queue a write without a trace; the future fails if the store does not accept writes now."""
         future: Future[None] = Future()
         self._enqueue(_Probe(future))
         return future
 
     def close(self) -> None:
-        """Write what waits, stop the thread and give the connection back."""
+        """Write the queued jobs, stop the thread and close the connection."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -153,16 +153,14 @@ class TraceWriter:
                 self._changed.notify()
                 return
             reason = "is closed" if self._closed else f"has {self._limit} writes waiting"
-        job.future.set_exception(
-            StorageError("unavailable", f"the trace store {reason}", "try again when it has caught up")
-        )
+        job.future.set_exception(StorageError("unavailable", f"the trace store {reason}", "try again later"))
 
     def _run(self) -> None:
         while group := self._take():
             self._write(group)
 
     def _take(self) -> list[_Job]:
-        """Wait for work and take a group of it; empty once closed and drained."""
+        """Wait for jobs and return a group of them; empty once closed and drained."""
         with self._changed:
             while True:
                 while not self._waiting:
@@ -171,12 +169,15 @@ class TraceWriter:
                     self._changed.wait()
                 count = min(len(self._waiting), self._batch)
                 taken = [self._waiting.popleft() for _ in range(count)]
-                # Whoever gave up waiting is not promised anything: nothing is written for them.
+                # A cancelled future means that its caller has given up: there is nothing to write for it.
                 if group := [job for job in taken if job.future.set_running_or_notify_cancel()]:
                     return group
 
-    def _write(self, group: Sequence[_Job], *, again: int = _AGAIN, doubtful: bool = False) -> None:
-        """Commit a group and resolve its futures; never raises. ``doubtful``: it may have been committed before."""
+    def _write(self, group: Sequence[_Job], *, again: int = _RETRIES, doubtful: bool = False) -> None:
+        """Commit a group and resolve its futures; never raises.
+
+        ``doubtful`` means that an earlier attempt lost its connection and may have committed the group.
+        """
         try:
             with self._database.transaction() as tx:
                 ours = _bodies(tx, group) if doubtful else set()
@@ -185,7 +186,7 @@ class TraceWriter:
             if error.kind == "conflict" and len(group) > 1:
                 self._write_singly(group)
                 return
-            if error.kind in ("conflict", "lost") and again:  # another server was faster, or the connection broke
+            if error.kind in ("conflict", "lost") and again:  # another server wrote first, or the connection broke
                 self._write(group, again=again - 1, doubtful=doubtful or error.kind == "lost")
                 return
             results = [error] * len(group)
@@ -198,15 +199,15 @@ class TraceWriter:
             _resolve(job, result)
 
     def _write_singly(self, group: Iterable[_Job]) -> None:
-        """One transaction each, so that only what is at fault fails."""
+        """Write each job in its own transaction, so that only the job at fault fails."""
         for job in group:
             self._write([job])
 
 
 def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_Result]:
-    """Write a group inside a transaction; a result for each job, to be told after the commit.
+    """Write a group inside a transaction and return a result per job, valid once the transaction is committed.
 
-    ``ours`` are the traces an earlier attempt of this very group did keep, which nobody was told.
+    ``ours`` are the traces that an earlier attempt of this group has already committed: they are no duplicates.
     """
     taken = _already_kept(tx, [job.trace.request_id for job in group if isinstance(job, _Write)])
     results: list[_Result] = [None] * len(group)
@@ -239,16 +240,16 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
 
 
 def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
-    """Which of these request ids the store holds, or held until their day was exported."""
+    """Return those of the request ids that are in use: in the store, or in a day that was exported and pruned."""
     if not ids:
         return set()
-    one = f"SELECT request_id FROM {{}} WHERE request_id IN ({', '.join('?' for _ in ids)})"  # noqa: S608 -- marks only
+    one = f"SELECT request_id FROM {{}} WHERE request_id IN ({', '.join('?' for _ in ids)})"  # noqa: S608 -- placeholders only
     rows = tx.execute(f"{one.format('traces')} UNION ALL {one.format('exported')}", (*ids, *ids))
     return {row[0] for row in rows}
 
 
 def _bodies(tx: Transaction, group: Sequence[_Job]) -> set[BodyRow]:
-    """The traces of a group that the store holds, byte for byte."""
+    """Return the traces of a group that the store already holds, byte for byte."""
     wanted = {job.body for job in group if isinstance(job, _Write)}
     if not wanted:
         return set()
@@ -259,7 +260,7 @@ def _bodies(tx: Transaction, group: Sequence[_Job]) -> set[BodyRow]:
 
 
 def _resolve(job: _Job, result: _Result) -> None:
-    """Tell whoever waits what became of their write."""
+    """Resolve a job's future with its result."""
     if isinstance(result, Exception):
         job.future.set_exception(result)
     elif isinstance(job, _Feedback):

@@ -1,6 +1,7 @@
-"""The HTTP contract: routes, what their bodies must say, and how an answer is put.
+"""The HTTP API: its routes, the validation of request bodies, and the shape of replies.
 
-It does not know models, storage or sockets; ``service`` answers and ``limits`` has let the request in.
+It knows nothing of models, storage or sockets: ``service`` produces the answers, and ``limits`` has already
+checked each request's size and encoding.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ _LEARNER_CHARS = 128
 
 
 class Contract(NamedTuple):
-    """What this server takes, beside what its workload says."""
+    """The options of the HTTP API that do not come from the workload."""
 
     workload: Workload
     version: str
     allow_replay: bool = False
     rate: float | None = None
-    """Requests a second that are answered; None for no limit."""
+    """Most requests per second; None for no limit."""
     shadow: Shadow | None = None
-    """Where copies of answered texts go."""
+    """Receives a copy of each answered text that the route mirrors."""
 
 
 def make_app(service: Service, contract: Contract) -> ASGIApp:
-    """The application of one server."""
+    """Build the ASGI application of one server."""
     api = Api(service, contract)
     router = Router(
         [
@@ -63,14 +64,16 @@ def make_app(service: Service, contract: Contract) -> ASGIApp:
     )
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = router  # makes Starlette raise 404 and 405, instead of answering in plain text
+        # With "app" in the scope Starlette raises for 404 and 405, so that Guard can reply with a JSON error;
+        # without it Starlette replies in plain text.
+        scope["app"] = router
         await router(scope, receive, send)
 
     return Guard(routed, on_refused=service.metrics.refuse)
 
 
 class Api:
-    """A handler a route."""
+    """One handler method per route."""
 
     def __init__(self, service: Service, contract: Contract) -> None:
         self._service = service
@@ -83,7 +86,7 @@ class Api:
         self._docs = docs_page(document)
 
     async def answer(self, request: Request) -> Response:
-        """POST the workload's path: one text, answered."""
+        """POST on the workload's path: answer one text."""
         arrived = time.perf_counter()
         if self._rate is not None:
             self._rate.take()
@@ -107,7 +110,7 @@ class Api:
             to_json(_answer_body(done, request.scope["id_note"])),
             media_type=JSON,
             headers={"X-Model-SHA": done.trace.entry_sha},
-            background=self._copied(done),  # after the reply is sent
+            background=self._copied(done),  # Starlette runs it after the reply has been sent
         )
 
     def _copied(self, done: Done) -> BackgroundTask | None:
@@ -115,15 +118,15 @@ class Api:
         if copy is None or shadow is None:
             return None
 
-        async def offer() -> None:  # a coroutine, so that no thread is started for it
+        async def offer() -> None:  # a coroutine, because Starlette runs plain functions in a thread
             shadow.offer(copy)
 
         return BackgroundTask(offer)
 
     async def feedback(self, request: Request) -> Response:
-        """POST /v1/feedback: what the learner said of an answer."""
+        """POST /v1/feedback: record the learner's feedback on an answer."""
         body = parse_object(await request.body())
-        _only(body, ("request_id", "outcome"))
+        _reject_unknown_fields(body, ("request_id", "outcome"))
         request_id, outcome = body.get("request_id"), body.get("outcome")
         if not isinstance(request_id, str) or not is_request_id(request_id):
             raise Problem(422, "bad_request_id", "request_id must be the id of an answer")
@@ -138,11 +141,11 @@ class Api:
         return _json(msgspec.to_builtins(self._service.arms.current.route))
 
     async def healthz(self, _request: Request) -> Response:
-        """GET /healthz: the process answers."""
+        """GET /healthz: liveness; replies whenever the process runs."""
         return _json({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        """GET /readyz: whether requests should be sent here, and what is not as the ledger wants it."""
+        """GET /readyz: whether to send requests here, and how this server differs from the ledger's route."""
         reason = self._service.unready()
         route = self._service.arms.current.route
         body = {
@@ -157,24 +160,24 @@ class Api:
         return _json(body, 200 if reason is None else 503, {} if reason is None else {"Retry-After": "1"})
 
     async def metrics(self, _request: Request) -> Response:
-        """GET /metrics: for Prometheus."""
+        """GET /metrics: the metrics in Prometheus text format."""
         batcher = self._service.batcher
         text = self._service.metrics.render(queue_depth=batcher.waiting, slots_used=batcher.busy)
         return Response(text, media_type=self._service.metrics.content_type)
 
     async def openapi(self, _request: Request) -> Response:
-        """GET /openapi.json: this contract, for programs."""
+        """GET /openapi.json: the OpenAPI document."""
         return Response(self._openapi, media_type=JSON)
 
     async def docs(self, _request: Request) -> Response:
-        """GET /docs: this contract, for people."""
+        """GET /docs: the OpenAPI document as an HTML page."""
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return HTMLResponse(self._docs, headers={"Content-Security-Policy": policy})
 
     def _asked(self, body: Mapping[str, Any]) -> tuple[str, str | None]:
-        """The text and the learner of a request."""
+        """Return the validated text and learner id of a request body."""
         field = self._workload.text_field
-        _only(body, (field, "learner_id"))
+        _reject_unknown_fields(body, (field, "learner_id"))
         text, learner_id = body.get(field), body.get("learner_id")
         if not isinstance(text, str) or not 1 <= len(text) <= self._workload.max_chars:
             raise Problem(422, f"bad_{field}", f"{field} must be text of 1 to {self._workload.max_chars} characters")
@@ -183,12 +186,12 @@ class Api:
         return text, learner_id
 
     def _when(self, request: Request) -> tuple[str, int]:
-        """Source and time of a request: live and now, unless replay is allowed and says otherwise."""
+        """Return the source (``live`` or ``replay``) and start time of a request; only replay may set its time."""
         source, at = request.headers.get("x-spine-source"), request.headers.get("x-spine-time")
         if source is None and at is None:
             return "live", time.time_ns()
         if not self._allow_replay:
-            raise Problem(403, "replay_refused", "this server takes no replayed traffic; start it with --allow-replay")
+            raise Problem(403, "replay_refused", "replayed traffic needs a server started with --allow-replay")
         if source != "replay":
             raise Problem(422, "bad_source", "X-Spine-Source must be replay")
         return "replay", time.time_ns() if at is None else _simulated_ns(at)
@@ -200,16 +203,17 @@ def _simulated_ns(at: str) -> int:
             raise ValueError
         moment = datetime.fromisoformat(at.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Problem(422, "bad_time", "X-Spine-Time must be a time such as 2026-03-02T08:00:00Z") from error
+        raise Problem(422, "bad_time", "X-Spine-Time must be an RFC 3339 time such as 2026-03-02T08:00:00Z") from error
     if not 1970 <= moment.year <= 2200:
-        raise Problem(422, "bad_time", "X-Spine-Time must lie between 1970 and 2200")
+        raise Problem(422, "bad_time", "X-Spine-Time must be between the years 1970 and 2200")
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _only(body: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """A field that is not known is an error: a misspelt learner_id would silently lose the learner."""
+def _reject_unknown_fields(body: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raise ``Problem`` for a field that is not in ``known``."""
+    # Ignoring it would be worse: a misspelt learner_id would silently lose the learner's sticky assignment.
     if not body.keys() <= set(known):
-        raise Problem(422, "unknown_field", f"the fields are {' and '.join(known)}, and no others")
+        raise Problem(422, "unknown_field", f"the only fields allowed are {' and '.join(known)}")
 
 
 def _answer_body(done: Done, id_note: str) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Which models answer now: follows the ledger's route and swaps models under the traffic.
+"""The models that answer now: follows the ledger's route and swaps models while requests are served.
 
-A route takes effect whole or not at all. Before that every bundle it names has been re-hashed, loaded
-and warmed; where one cannot be, the route before stays in force and the reason is shown. A request
-keeps the ``Serving`` it was given, so no answer mixes two routes. A shadow arm is not loaded here: what is
-wrong with it must not keep a route from taking effect. It does not know HTTP.
+A route takes effect as a whole or not at all: first every bundle it names is re-hashed, loaded and warmed up.
+If one of them fails, the previous route stays in effect and ``problem`` gives the reason. A request keeps the
+``Serving`` it started with, so no answer mixes two routes. A shadow arm is not loaded here, so that a broken
+shadow model cannot block a route. This module knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from miniobserve.traces import Assignment
 from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
 from modelspine.errors import BadInput, SpineError, Unavailable
-from modelspine.ledger.route import Arm, Route, assign, copied
+from modelspine.ledger.route import Arm, Route, assign, shadow_arm_of
 from modelspine.text import short
 from modelspine.workload import Model, Workload
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 2.0
 LONGEST_RETRY = 30.0
-"""A route that could not be taken is tried again after 2, 4, 8 … seconds: a damaged bundle may have been replaced."""
+"""A route that failed to load is retried after 2, 4, 8 … seconds, up to this: the bundle may have been repaired."""
 
 LOAD_SECONDS = 15.0
-"""A bundle that takes longer to load and warm is told of; it cannot be ended, and no route is followed meanwhile."""
+"""A load that takes longer is reported. It cannot be interrupted, and no other route is followed meanwhile."""
 
 _WARM_TEXT = "a"
 _UNFIT = "fix the workload or the bundle, or route to another entry"
@@ -38,35 +38,35 @@ _log = logging.getLogger("miniserve")
 
 
 class Heads(Protocol):
-    """What is asked of the ledger: a cheap sign that something was appended."""
+    """The part of the ledger used here: a cheap check for new events."""
 
     def head(self) -> Any:
-        """The newest event's seq and hash."""
+        """Return the newest event's seq and hash."""
         ...
 
 
 class Routes(Bundles, Protocol):
-    """What is asked of the registry."""
+    """The part of the registry used here."""
 
     def route(self) -> Route | None:
-        """The route in force."""
+        """Return the route in force, or None before the first promotion."""
         ...
 
     def may_answer(self, sha: str, semver: str) -> None:
-        """Raise ``Refused`` where what an arm of it names is no entry that may answer learners."""
+        """Raise ``Refused`` unless this entry may answer learners."""
         ...
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """A route in effect here, with a warm model for every entry that answers learners."""
+    """A route in effect on this server, with a warm model for every entry that answers learners."""
 
     route: Route
     wanted: Route
-    """The ledger's route: another one only while that one cannot be taken."""
+    """The ledger's route; it differs from ``route`` only while its models cannot be loaded."""
     models: Mapping[str, Model]
 
     def serve(self, unit: str, *, sticky: bool) -> tuple[Served, Model]:
-        """Who answers a unit: its assignment, the entry that serves it, and that entry's model."""
+        """Assign a unit to an arm; returns the assignment with its entry, and that entry's model."""
         assignment, arm = _assigned(self.route, unit, sticky=sticky)
         intended = arm.sha if self.wanted is self.route else _assigned(self.wanted, unit, sticky=sticky)[1].sha
         served = Served(
@@ -74,7 +74,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
             sha=arm.sha,
             semver=arm.semver,
             intended_sha=intended,
-            copy_to=copied(self.route, assignment),
+            copy_to=shadow_arm_of(self.route, assignment),
         )
         return served, self.models[arm.sha]
 
@@ -112,26 +112,26 @@ class Arms:
 
     @property
     def current(self) -> Serving:
-        """What answers now; take it once a request and keep it."""
+        """The route and models in effect; read it once per request, since it may change at any time."""
         if self._current is None:
-            raise RuntimeError("start() comes first")
+            raise RuntimeError("Arms.current was read before start()")
         return self._current
 
     @property
     def problem(self) -> str | None:
-        """Why the ledger's route is not in effect here, or could not be read; None where all is well."""
+        """Why the ledger's route is not in effect here or could not be read; None if it is in effect."""
         loading = self._loading
         if loading is not None and (seconds := time.monotonic() - loading[1]) > LOAD_SECONDS:
             return f"{short(loading[0])} has been loading for {seconds:.0f} s; if it hangs, route away and restart"
         return self._problem
 
     def start(self) -> None:
-        """Take the route in force and follow it from here.
+        """Load the route in force, then follow the ledger in a thread.
 
         Raises:
             BadInput: no entry was ever promoted.
-            Refused: the route leads to an entry that may not answer.
-            Damaged, Unavailable: a bundle of the route cannot be served.
+            Refused: the route names an entry that may not answer learners.
+            Damaged, Unavailable: a bundle of the route cannot be loaded.
 
         """
         self._seen = self._ledger.head()
@@ -145,13 +145,13 @@ class Arms:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop following; what answers now stays."""
+        """Stop following the ledger; the current models stay in effect."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5)
 
     def refresh(self) -> None:
-        """Look once whether the route moved, and take it if it can be taken; never raises."""
+        """Check the ledger once and switch to its route if that changed; never raises."""
         try:
             head = self._ledger.head()
             taken = self.current.wanted is self.current.route
@@ -165,29 +165,31 @@ class Arms:
                 self._take(route)
             self._problem, self._failures = None, 0
         except SpineError as error:
-            self._put_off(error.message)
-        except Exception as error:  # noqa: BLE001 -- a workload may raise anything; the models in place go on
-            self._put_off(f"{type(error).__name__}: {error}")
+            self._schedule_retry(error.message)
+        except Exception as error:  # noqa: BLE001 -- a workload may raise anything; the current models keep serving
+            self._schedule_retry(f"{type(error).__name__}: {error}")
 
     def _follow(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self.refresh()
 
-    def _put_off(self, reason: str) -> None:
-        if reason != self._problem:
+    def _schedule_retry(self, reason: str) -> None:
+        if reason != self._problem:  # log a lasting problem once, not at every retry
             _log.error("the ledger's route is not in effect", extra={"fields": {"reason": reason}})
         self._problem = reason
         self._retry_at = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
-        self._failures = min(self._failures + 1, 10)
+        self._failures = min(self._failures + 1, 10)  # keeps 2**failures small on a server that runs for months
 
     def _take(self, route: Route) -> None:
-        """Load what the route names beyond what is loaded, then swap in one assignment."""
+        """Load the models of a route that are not loaded yet, then put the route into effect."""
         loaded = self._current.models if self._current else {}
         if self._current is not None:
             self._current = msgspec.structs.replace(self._current, wanted=route)
-        for arm in route.learners:  # the ledger may have been written past the registry
+        # The registry checks this before it writes a route, but another program may have written to the ledger.
+        for arm in route.learners:
             self._registry.may_answer(arm.sha, arm.semver)
         models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.learners}
+        # One assignment, so that a request on another thread sees either the old route or the new one.
         self._current = Serving(route=route, wanted=route, models=models)
         if self._on_change is not None:
             self._on_change(self._current)
@@ -197,10 +199,10 @@ class Arms:
         )
 
     def _load(self, sha: str) -> Model:
-        """A warm model of one entry.
+        """Load and warm up the model of one entry.
 
         Raises:
-            SpineError: its bytes do not verify, or its workload cannot load it or answer with it.
+            SpineError: its bytes do not verify, or the workload failed to load it or to answer with it.
         """
         self._loading = (sha, time.monotonic())
         try:
@@ -213,9 +215,9 @@ class Arms:
             self._loading = None
 
     def _warm(self, sha: str) -> Model:
-        """Load one entry from bytes that were re-hashed now, and answer once at each end of the batch sizes."""
+        """Load one entry from verified bytes and run the smallest and the largest batch once."""
         model = self._workload.load(*folders(self._registry, sha))
         for size in (1, self._batch):
             if len(model.answer([_WARM_TEXT] * size)) != size:
-                raise BadInput(f"the model of {short(sha)} does not give one answer a text", _UNFIT)
+                raise BadInput(f"the model of {short(sha)} did not return one answer per text", _UNFIT)
         return model

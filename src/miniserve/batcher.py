@@ -1,7 +1,8 @@
-"""Texts in, answers out: a bounded queue, and one thread that answers what waits in batches.
+"""Dynamic batching: a bounded queue of texts and one worker thread that answers them in batches.
 
-Nothing waits for a batch to fill: an idle worker takes one text at once, a busy one finds more when it
-comes back. A batch holds texts for one model only. It does not know HTTP, routes or traces.
+The worker never waits for a batch to fill: when idle it takes a single text immediately, and texts that arrive
+while it is busy form the next batch. A batch holds texts for one model only. This module knows nothing of HTTP,
+routes or traces.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from modelspine.workload import Answer, Model
 
 
 class QueueFull(Exception):
-    """As many texts wait as may."""
+    """The queue is at its limit, or the batcher is closed."""
 
 
 class ModelFailed(Exception):
-    """The model raised, or gave something that is not one answer a text."""
+    """The model raised an exception or did not return one answer per text."""
 
 
 class Answered(NamedTuple):
-    """An answer, and how long its text waited for the worker, seconds."""
+    """An answer, and the seconds its text waited in the queue."""
 
     answer: Answer
     queued: float
 
 
 class _Job(NamedTuple):
-    """A text and the very model it was given to."""
+    """A queued text, with the model that must answer it."""
 
     model: Model
     text: str
@@ -47,8 +48,8 @@ class Batcher:
         """Start the worker.
 
         Args:
-            queue: how many texts may wait, besides those being answered.
-            batch: the most texts one call of a model is given.
+            queue: the most texts that may wait, not counting those being answered.
+            batch: the most texts in one call of a model.
 
         """
         self._limit = queue
@@ -63,29 +64,29 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Texts in the queue."""
+        """The number of texts in the queue."""
         return len(self._waiting)
 
     @property
     def full(self) -> bool:
-        """Whether as many texts wait as may."""
+        """Whether the queue is at its limit."""
         return len(self._waiting) >= self._limit
 
     @property
     def busy(self) -> int:
-        """Texts being answered now."""
+        """The number of texts in the batch being answered."""
         return self._busy
 
     def stuck(self, seconds: float) -> bool:
-        """Whether one batch has been under way for longer than this."""
+        """Whether the current batch has been running for longer than ``seconds``."""
         since = self._busy_since
         return since is not None and time.monotonic() - since > seconds
 
     def submit(self, model: Model, text: str) -> Future[Answered]:
-        """Queue one text for one model; the future fails with ``ModelFailed`` where the model does.
+        """Queue one text for one model; the future fails with ``ModelFailed`` if the model fails.
 
         Raises:
-            QueueFull: as many texts wait as may, or the batcher is closed.
+            QueueFull: the queue is at its limit, or the batcher is closed.
 
         """
         job = _Job(model, text, Future(), time.monotonic())
@@ -97,7 +98,7 @@ class Batcher:
         return job.future
 
     def close(self, timeout: float | None = None) -> None:
-        """Answer what waits and stop the worker; give up on a hung model after ``timeout`` seconds."""
+        """Answer the queued texts and stop the worker; give up on a hung model after ``timeout`` seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -112,7 +113,7 @@ class Batcher:
                 self._busy, self._busy_since = 0, None
 
     def _take(self) -> list[_Job]:
-        """Wait for work; the oldest texts that go to the same model. Empty once closed and drained."""
+        """Wait for work and return the oldest texts for one model; empty once closed and drained."""
         with self._changed:
             while True:
                 while not self._waiting:
@@ -123,7 +124,7 @@ class Batcher:
                 model = self._waiting[0].model
                 while self._waiting and len(jobs) < self._batch and self._waiting[0].model is model:
                     job = self._waiting.popleft()
-                    if job.future.set_running_or_notify_cancel():
+                    if job.future.set_running_or_notify_cancel():  # False if its caller gave up waiting
                         jobs.append(job)
                 if jobs:
                     return jobs
@@ -135,9 +136,9 @@ def _answer(jobs: Sequence[_Job]) -> None:
     try:
         answers = jobs[0].model.answer([job.text for job in jobs])
         if len(answers) != len(jobs):
-            raise ModelFailed(f"the model gave {len(answers)} answers to {len(jobs)} texts")
-    except Exception as error:  # noqa: BLE001 -- whatever a model raises, its neighbours and the worker go on
-        if len(jobs) > 1:
+            raise ModelFailed(f"the model returned {len(answers)} answers for {len(jobs)} texts")
+    except Exception as error:  # noqa: BLE001 -- a model may raise anything; the worker must survive it
+        if len(jobs) > 1:  # one text at a time, so that only the text at fault fails
             for job in jobs:
                 _answer([job])
         else:

@@ -1,4 +1,4 @@
-"""What is asked of the registry to load a model: verified folders. It does not load anything."""
+"""The verified bundle folders that a model is loaded from. It does not load models itself."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from modelspine.errors import Unavailable
 
 
 class Bundles(Protocol):
-    """The registry, as far as bytes are concerned."""
+    """The part of the registry that provides bundle folders."""
 
     def verified(self, sha: str) -> Path:
-        """The folder of a bundle whose bytes were re-hashed just now."""
+        """Re-hash a bundle's bytes and return its folder."""
         ...
 
     def parent_folder(self, sha: str) -> Path | None:
-        """The same for the entry's parent, where it has one."""
+        """Re-hash the bytes of the entry's parent and return its folder; None without a parent."""
         ...
 
 
 def folders(bundles: Bundles, sha: str) -> tuple[Path, Path | None]:
-    """The folder of an entry, its bytes re-hashed just now, and that of its parent.
+    """Return the verified folder of an entry and that of its parent, or None for the parent.
 
     Raises:
-        Damaged, Unavailable: its bytes do not verify or are not here.
+        Damaged, Unavailable: the entry's own bytes do not verify or cannot be found.
     """
     folder = bundles.verified(sha)
     try:
         return folder, bundles.parent_folder(sha)
     except Unavailable:
-        return folder, None  # only an adapter needs it, and its workload says so
+        return folder, None  # only adapters need the parent, and there the workload reports that it is missing

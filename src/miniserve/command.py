@@ -1,6 +1,7 @@
-"""``spine serve``: the server as a command.
+"""The command ``spine serve``: its options, the listening socket and the start message.
 
-Cheap to import: the HTTP stack loads when the command runs. It does not know how a request is answered.
+Every ``spine`` command imports this module, so the HTTP stack is imported only when the server runs.
+It does not know how a request is answered.
 """
 
 from __future__ import annotations
@@ -19,32 +20,34 @@ if TYPE_CHECKING:
     from miniserve.arms import Serving
     from modelspine.spine import Spine
 
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_COUNT_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def command(subparsers: Any) -> None:
     """Add ``serve`` to the ``spine`` command."""
-    parser = subparsers.add_parser("serve", help="answer over HTTP with the entries of the route")
+    parser = subparsers.add_parser("serve", help="serve the models of the current route over HTTP")
     parser.add_argument("--host", help="address to listen on (default: the setting `host`)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default: the setting `port`)")
-    parser.add_argument("--queue", type=int, default=16, help="how many requests may wait; more get 503 (default 16)")
-    parser.add_argument("--batch", type=int, default=8, help="the most texts answered together (default 8)")
-    parser.add_argument("--rate", type=float, help="requests a second; more get 429 (default: no limit)")
-    parser.add_argument("--allow-replay", action="store_true", help="take replayed traffic with simulated times")
+    parser.add_argument("--port", type=int, help="port to listen on; 0 picks a free port (default: the setting `port`)")
+    parser.add_argument("--queue", type=int, default=16, help="most requests waiting; others get 503 (default 16)")
+    parser.add_argument("--batch", type=int, default=8, help="most texts per batch (default 8)")
+    parser.add_argument("--rate", type=float, help="most requests per second; others get 429 (default: no limit)")
+    parser.add_argument("--allow-replay", action="store_true", help="accept replayed traffic with simulated times")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Serve until a signal; 0 after an orderly end.
+    """Serve until a signal arrives; returns 0 after an orderly shutdown.
 
     Raises:
-        BadInput: an option out of range, or there is no route yet.
-        Unavailable: the address cannot be listened on, or a store cannot be used.
+        BadInput: an option is out of range, or there is no route yet.
+        Unavailable: the address cannot be bound, or a store cannot be used.
 
     """
     _check(args)
-    for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")  # before the workload loads its maths library
+    # One worker answers one batch at a time, so more BLAS threads would only compete with the event loop.
+    # BLAS reads these variables when it is loaded, so they are set before the workload is.
+    for name in _THREAD_COUNT_VARIABLES:
+        os.environ.setdefault(name, "1")
     host = args.host or spine.settings.host
     sock = listen(host, spine.settings.port if args.port is None else args.port)
 
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     def ready(serving: Serving) -> None:
         stable = serving.route.stable
         url = f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}"
-        line = f"serving {stable.semver} {stable.sha[:4]}…  on {url}  (ctrl-c drains and stops)\n"
+        line = f"serving {stable.semver} {stable.sha[:4]}…  on {url}  (Ctrl-C finishes open requests and stops)\n"
         sys.stdout.write(line)
         sys.stdout.flush()
 
@@ -76,10 +79,10 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to an address.
+    """Return a socket bound to an address.
 
     Raises:
-        Unavailable: it is taken, not this machine's, or not allowed.
+        Unavailable: the address is in use, does not belong to this machine, or is not permitted.
 
     """
     try:
@@ -95,7 +98,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            hint = f"stop what listens there (`fuser {port}/tcp` names it), or choose a free port with --port 0"
+            hint = f"stop the process that uses it (`fuser {port}/tcp` shows it), or let --port 0 pick a free port"
             raise Unavailable(f"port {port} on {host} is in use", hint) from error
         raise Unavailable(f"cannot listen on {host} port {port}: {error.strerror}", "choose another --port") from error
     return sock
@@ -103,9 +106,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _check(args: argparse.Namespace) -> None:
     if args.port is not None and not 0 <= args.port <= 65535:
-        raise BadInput(f"there is no port {args.port}", "choose one from 1 to 65535, or 0 for a free one")
+        raise BadInput(f"{args.port} is not a valid port", "choose a port from 1 to 65535, or 0 for a free one")
     for name in ("queue", "batch"):
         if not 1 <= getattr(args, name) <= 4096:
-            raise BadInput(f"--{name} must lie between 1 and 4096", f"leave --{name} away for the usual")
+            raise BadInput(f"--{name} must be between 1 and 4096", f"omit --{name} for the default")
     if args.rate is not None and not 0 < args.rate < float("inf"):
-        raise BadInput("--rate must be above 0", "leave --rate away for no limit")
+        raise BadInput("--rate must be above 0", "omit --rate for no limit")

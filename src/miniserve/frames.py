@@ -1,7 +1,7 @@
-"""Messages over a pipe: a length of four bytes, then that many bytes of MessagePack.
+"""Length-prefixed messages over a pipe: four bytes of length, then that many bytes of MessagePack.
 
-Every wait has an end: the other side may hang, lie about a length, or be gone. It does not know what a
-message says.
+Every wait can have a timeout, because the other process may hang, send a wrong length or exit. This module does
+not decode the messages.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import select
 import time
 
 MOST_BYTES = 4 << 20
-"""A longer message is refused before it is read."""
+"""A message that announces more bytes is rejected before it is read."""
 _LENGTH = 4
 
 
 class Broken(Exception):
-    """The other side is gone, too slow, or sends what is no message."""
+    """The other process has exited, is too slow, or sent something that is not a message."""
 
 
 def send(fd: int, message: bytes, seconds: float | None) -> None:
-    """Write one message to a non-blocking descriptor within ``seconds`` (None: for as long as it takes).
+    """Write one message to a non-blocking descriptor within ``seconds`` (None: no limit).
 
     Raises:
-        Broken: the other side is gone or does not read.
+        Broken: the other process has exited or does not read in time.
     """
     deadline = _deadline(seconds)
     left = memoryview(len(message).to_bytes(_LENGTH, "little") + message)
@@ -31,17 +31,17 @@ def send(fd: int, message: bytes, seconds: float | None) -> None:
         _wait(fd, select.POLLOUT, deadline)
         try:
             left = left[os.write(fd, left) :]
-        except BlockingIOError:
+        except BlockingIOError:  # another thread filled the pipe after poll() found room: wait again
             continue
         except OSError as error:
-            raise Broken("it is gone") from error
+            raise Broken("the process has exited") from error
 
 
 def receive(fd: int, seconds: float | None) -> bytes | None:
-    """Read one message within ``seconds``; None where the other side closed between two messages.
+    """Read one message within ``seconds``; None if the other process closed the pipe between two messages.
 
     Raises:
-        Broken: it closed inside a message, is too slow, or announces more than ``MOST_BYTES``.
+        Broken: the pipe closed inside a message, the wait timed out, or the length exceeds ``MOST_BYTES``.
     """
     deadline = _deadline(seconds)
     head = _read(fd, _LENGTH, deadline)
@@ -49,15 +49,15 @@ def receive(fd: int, seconds: float | None) -> bytes | None:
         return None
     length = int.from_bytes(head, "little")
     if len(head) < _LENGTH or length > MOST_BYTES:
-        raise Broken("it sends what is no message")
+        raise Broken("the process sent an invalid message")
     body = _read(fd, length, deadline)
     if len(body) < length:
-        raise Broken("it ended inside a message")
+        raise Broken("the process exited in the middle of a message")
     return body
 
 
 def _read(fd: int, count: int, deadline: float | None) -> bytes:
-    """Exactly ``count`` bytes, fewer only where the other side closed."""
+    """Read exactly ``count`` bytes; fewer only if the other process closed the pipe."""
     got = bytearray()
     while len(got) < count:
         _wait(fd, select.POLLIN, deadline)
@@ -66,7 +66,7 @@ def _read(fd: int, count: int, deadline: float | None) -> bytes:
         except BlockingIOError:
             continue
         except OSError as error:
-            raise Broken("it is gone") from error
+            raise Broken("the process has exited") from error
         if not part:
             break
         got += part
@@ -82,4 +82,4 @@ def _wait(fd: int, event: int, deadline: float | None) -> None:
     poll.register(fd, event)
     left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
     if not poll.poll(left):
-        raise Broken("it did not answer in time")
+        raise Broken("the process did not answer in time")

@@ -1,8 +1,8 @@
-"""What a request may be, before anything looks at what it says: how long, how encoded, what kind of JSON.
+"""Limits that hold for every request, whatever its content: body size, encoding, valid JSON and rate.
 
-``Guard`` is the outermost layer of the application: it names the request, reads its body under the
-cap, and turns every failure into a JSON error. Deadlines live in ``protocol``, which sees the socket.
-It does not know the routes.
+``Guard`` is the outermost layer of the application: it gives each request its id, reads the body up to the size
+limit and turns every failure into a JSON error. Time limits are in ``protocol``, which sees the socket. This
+module does not know the routes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from miniobserve.ids import child_span, fresh_request_id, is_request_id
 from miniserve.replies import JSON, Problem, problem_body
 
 MAX_BODY = 10 * 1024
-"""Bytes of a request body; the longest text allowed is far below."""
+"""Most bytes of a request body, several times what the longest text allowed needs."""
 
 _LENGTH = re.compile(rb"[0-9]{1,12}")
 _ROUTING = {
-    404: ("not_found", "there is no such path; /docs lists those there are"),
-    405: ("method_not_allowed", "this path takes another method; the Allow header names it"),
+    404: ("not_found", "no such path; /docs lists the available ones"),
+    405: ("method_not_allowed", "method not allowed on this path; the Allow header lists the allowed ones"),
 }
 _log = logging.getLogger("miniserve")
 
@@ -35,7 +35,7 @@ Refused = Callable[[int], None]
 
 
 class Guard:
-    """Gives every request an id, a span and a body within the cap; gives every failure a JSON reply."""
+    """ASGI middleware: gives every request an id, a span and a size-limited body, and every failure a JSON reply."""
 
     def __init__(self, app: ASGIApp, *, on_refused: Refused) -> None:
         self._app = app
@@ -66,7 +66,7 @@ class Guard:
     async def _attempt(
         self, scope: Scope, headers: Mapping[bytes, list[bytes]], receive: Receive, send: Send
     ) -> Problem | None:
-        """Run the application; the problem it ended with, if any."""
+        """Run the application and return the problem it ended with, if any."""
         try:
             body = await read_body(headers, scope["method"], receive)
             if body is not None:
@@ -76,14 +76,14 @@ class Guard:
         except HTTPException as error:
             code, message = _ROUTING.get(error.status_code, ("http_error", str(error.detail)))
             return Problem(error.status_code, code, message, error.headers)
-        except Exception:  # noqa: BLE001 -- the client gets JSON whatever failed; the log gets the reason
+        except Exception:  # noqa: BLE001 -- the client gets JSON whatever failed; the reason goes to the log only
             _log.exception("a request failed", extra={"fields": {"request_id": scope["request_id"]}})
-            return Problem(500, "internal", "the server failed; the log has the reason under this request id")
+            return Problem(500, "internal", "internal error; the server's log has the reason under this request id")
         return None
 
 
 def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[bytes]]) -> None:
-    """Put ``request_id``, ``span`` and ``id_note`` into the scope: the caller's where well formed, else fresh."""
+    """Put ``request_id``, ``span`` and ``id_note`` into the scope: from the headers if well formed, else new."""
     given = headers.get(b"x-request-id", [])
     wanted = given[0].decode("latin-1") if len(given) == 1 else ""
     parents = headers.get(b"traceparent", [])
@@ -93,23 +93,23 @@ def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[b
 
 
 async def read_body(headers: Mapping[bytes, list[bytes]], method: str, receive: Receive) -> bytes | None:
-    """The whole body, or None where the client went away.
+    """Read the whole body; None if the client disconnected.
 
     Raises:
-        Problem: 411 without a length, 413 over the cap (found before it is read where a length says
-            so), 415 for an encoding.
+        Problem: 400 for an invalid length, 411 without a length, 413 for a body that is too large, 415 for a
+            content encoding.
 
     """
     encodings = [value.strip().lower() for value in headers.get(b"content-encoding", [])]
     if any(value not in (b"", b"identity") for value in encodings):
-        raise Problem(415, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+        raise Problem(415, "unsupported_encoding", "send the body uncompressed, without Content-Encoding")
     lengths = headers.get(b"content-length", [])
     if any(_LENGTH.fullmatch(value) is None for value in lengths) or len(set(lengths)) > 1:
-        raise Problem(400, "bad_length", "Content-Length must be one whole number")
-    if lengths and int(lengths[0]) > MAX_BODY:
+        raise Problem(400, "bad_length", "Content-Length must be a single whole number")
+    if lengths and int(lengths[0]) > MAX_BODY:  # refuse before reading any of it
         raise _too_large()
     if method in ("POST", "PUT", "PATCH") and not lengths and b"transfer-encoding" not in headers:
-        raise Problem(411, "length_required", "send Content-Length, or the body in chunks")
+        raise Problem(411, "length_required", "send Content-Length, or use chunked encoding")
     body = bytearray()
     while True:
         message = await receive()
@@ -123,15 +123,15 @@ async def read_body(headers: Mapping[bytes, list[bytes]], method: str, receive: 
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body: UTF-8, no repeated key, no NaN, no half of a surrogate pair.
+    """Parse a body that must be a JSON object in UTF-8, without repeated keys, NaN or lone surrogates.
 
     Raises:
-        Problem: 400.
+        Problem: 400 if it is anything else.
 
     """
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for lone surrogates, which json.loads accepts
     except (ValueError, RecursionError) as error:
         raise Problem(400, "malformed", "the body must be one JSON object in UTF-8") from error
     if not isinstance(value, dict):
@@ -140,22 +140,22 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _too_large() -> Problem:
-    return Problem(413, "too_large", f"a body may have {MAX_BODY} bytes")
+    return Problem(413, "too_large", f"the body may have at most {MAX_BODY} bytes")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is repeated")
+        raise ValueError("repeated key")
     return found
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[bytes, list[bytes]]:
-    """The headers of a request by name, in lower case."""
+    """Return the values of each request header by its lower-case name."""
     found: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
         found.setdefault(name.lower(), []).append(value)
@@ -163,7 +163,7 @@ def headers_of(scope: Mapping[str, Any]) -> dict[bytes, list[bytes]]:
 
 
 def naming(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    """The headers that name a request on its reply."""
+    """Return the reply headers that identify the request."""
     named = [
         (b"x-request-id", scope["request_id"].encode()),
         (b"traceparent", scope["span"].traceparent.encode()),
@@ -174,7 +174,7 @@ def naming(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
 
 
 def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """A receive that gives the body that was read, then whatever the connection says."""
+    """Return an ASGI ``receive`` that yields the body already read, then the connection's further messages."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replayed() -> Message:
@@ -192,7 +192,7 @@ async def _reply(problem: Problem, scope: Scope, send: Send) -> None:
 
 
 class RateLimit:
-    """A token bucket: ``rate`` requests a second, and a second's worth at once."""
+    """A token bucket that refills at ``rate`` per second and holds one second's worth (at least one token)."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -201,10 +201,10 @@ class RateLimit:
         self._at = clock()
 
     def take(self) -> None:
-        """Count one request.
+        """Take one token for a request.
 
         Raises:
-            Problem: 429 over the rate, with the seconds to wait.
+            Problem: 429 if the bucket is empty; Retry-After has the seconds until the next token.
 
         """
         now = self._clock()

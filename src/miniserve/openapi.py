@@ -1,6 +1,7 @@
-"""The contract as an OpenAPI document, and as one page for people that needs no network.
+"""The HTTP API as an OpenAPI document, and as a self-contained HTML page.
 
-Both are made from the workload, so they cannot disagree with what the routes take. It does not serve them.
+Both are built from the workload that also defines the routes, so they agree with what the server accepts.
+This module does not serve them.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from modelspine.workload import Workload
 
 _ERRORS = {
     "400": "malformed HTTP or JSON",
-    "403": "replayed traffic, and the server was not started for it",
+    "403": "replayed traffic, but the server was started without --allow-replay",
     "404": "no such path, or no answer has that request_id",
-    "405": "the path takes another method",
+    "405": "method not allowed on this path",
     "408": "the request was not complete within 5 seconds",
-    "411": "no Content-Length and not chunked",
-    "413": "a body over 10 KB",
-    "415": "an encoded body",
+    "411": "neither Content-Length nor chunked encoding",
+    "413": "the body is larger than 10 KB",
+    "415": "the body has a content encoding",
     "422": "a field is missing, unknown or out of range",
     "429": "over the configured rate; Retry-After says how long to wait",
     "500": "the model failed on this text",
-    "503": "over the queue, draining, or the trace could not be made durable; Retry-After says how long to wait",
+    "503": "queue full, server draining, or trace not durable; Retry-After says how long to wait",
 }
 _STRING = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0}
@@ -32,7 +33,7 @@ _ID = {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"}
 
 
 def describe(workload: Workload, version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a server of this workload."""
+    """Build the OpenAPI 3.1 document of a server of this workload."""
     question = {workload.text_field: {"type": "string", "minLength": 1, "maxLength": workload.max_chars}}
     asked = _object({**question, "learner_id": {"type": ["string", "null"], "minLength": 1, "maxLength": 128}})
     asked |= {"required": [workload.text_field], "additionalProperties": False}
@@ -43,22 +44,22 @@ def describe(workload: Workload, version: str) -> dict[str, Any]:
         "info": {"title": f"{workload.name} on Spine", "version": version},
         "paths": {
             workload.http_path: {
-                "post": _post("Answer one text. Its trace is durable before the reply.", asked, "Answer")
+                "post": _post("Answer one text. Its trace is durable before the reply is sent.", asked, "Answer")
             },
-            "/v1/feedback": {"post": _post("Say what the learner did with an answer.", said, "Said")},
+            "/v1/feedback": {"post": _post("Record what the learner did with an answer.", said, "Said")},
             "/v1/route": _get("The route in effect on this server."),
-            "/healthz": _get("The process answers."),
-            "/readyz": _get("Whether requests should be sent here.", "503"),
+            "/healthz": _get("Liveness: the process runs."),
+            "/readyz": _get("Readiness: whether requests should be sent here.", "503"),
             "/metrics": _get("Prometheus metrics.", kind="text/plain"),
             "/openapi.json": _get("This document."),
-            "/docs": _get("This document, for people.", kind="text/html"),
+            "/docs": _get("This document as an HTML page.", kind="text/html"),
         },
         "components": {"schemas": {"Answer": _answer(), "Said": said, "Error": _error()}},
     }
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """The document as one HTML page without scripts or foreign resources."""
+    """Render the document as one HTML page without scripts or external resources."""
     info = document["info"]
     parts = [f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>", _curl(document)]
     for path, methods in document["paths"].items():

@@ -1,9 +1,9 @@
 """HTTP/1.1 on a socket, with a deadline on every wait for the client.
 
-uvicorn keeps idle and half-sent requests open for ever and takes headers of any size. Here a request
-must be complete ``RECEIVE_SECONDS`` after it began, a connection may idle as long, a reply must be
-read as fast, and headers have a cap. What is turned away is answered here, before its body is read: under
-overload that is most of what comes, and must cost next to nothing. It does not know what is asked.
+uvicorn keeps half-sent requests open without a time limit and accepts headers of any size. Here a request must be
+complete within ``RECEIVE_SECONDS``, an idle connection and a client that does not read its reply get as long, and
+headers have a size limit. A request refused for overload is answered here, before its body is read: under
+overload most requests are refused, so refusing must be cheap. This module knows nothing of routes or bodies.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from miniserve.replies import JSON, Problem, problem_body
 
 RECEIVE_SECONDS = 5.0
 LINGER_SECONDS = 0.5
-"""How long a refused connection is still read, and thrown away: closing on unread bytes would reset the
-connection and the client would lose the reason."""
+"""How long input on a refused connection is still read and discarded before closing. Closing with unread input
+makes the kernel send a TCP reset, and the client could lose the error reply."""
 LAST_CALL_SECONDS = 0.5
-"""How long an idle connection stays open while the server drains: its next request may be on the way."""
+"""How long an idle connection stays open while the server drains: its next request may already be on its way."""
 MAX_HEADERS = 16 * 1024
-"""Bytes of request line and headers together."""
+"""Most bytes of request line and headers together."""
 
 TurnAway = Callable[[bytes, bytes], Problem | None]
-"""Why a request of this method and URL is not to be read, or None."""
+"""Given method and URL: the problem to reply with instead of reading the body, or None to accept the request."""
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, bounded in time and size."""
+    """uvicorn's HTTP protocol with limits on time and header size."""
 
     def __init__(self, *args: Any, turn_away: TurnAway = lambda _method, _url: None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,44 +48,45 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Start the clock: a connection that says nothing is closed."""
+        """Start the deadline, so that a silent connection is closed."""
         super().connection_made(transport)
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks."""
+        """Cancel both deadlines."""
         self._disarm()
         if self._write_deadline is not None:
             self._write_deadline.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, which keeps an unfinished header however long it grows: so its input is counted."""
+        """Feed the parser, and refuse the connection if the headers grow too large."""
         if self._refused:
             return
+        # Counted here because the parser buffers an unfinished header of any length before it reports one.
         self._fed += len(data)
         super().data_received(data)
         if self._in_headers and self._fed > MAX_HEADERS:
             self._refuse_headers()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's signature
-        """Answer what is not HTTP."""
+        """Refuse input that is not HTTP."""
         self._refuse(Problem(400, "malformed", "this is not an HTTP/1.1 request"))
 
     def on_message_begin(self) -> None:
-        """A request begins: it has its own deadline from here."""
+        """Start the deadline of a new request."""
         super().on_message_begin()
         self._mid_message = self._in_headers = True
         self._fed = 0
         self._arm()
 
     def on_headers_complete(self) -> None:
-        """The headers are complete; the body has what is left of the deadline."""
+        """Check the headers' size and refuse under overload; the body shares the headers' deadline."""
         self._in_headers = False
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADERS:
             self._refuse_headers()
             return
-        # Behind a request that is still being answered the refusal would come out of turn.
+        # With pipelining, a refusal now would overtake the reply to an earlier request, which is not answered yet.
         problem = None if self._replying() else self._turn_away(self.parser.get_method(), self.url)
         if problem is not None:
             self._refuse_unread(problem)
@@ -95,17 +96,17 @@ class DeadlineProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        # ``cycle`` of a connection is its newest request, which may wait behind this one.
+        # self.cycle is the newest request of the connection, which may still be queued behind this one.
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body: thrown away where the request was turned away."""
+        """Pass on a part of the body; discard it if the request was refused unread."""
         if not self._unread:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is complete; the wait is on our side now."""
+        """Stop the deadline: the request is complete, and the client now waits for the server."""
         self._mid_message = False
         self._in_headers = True
         self._fed = 0
@@ -117,14 +118,14 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more; whether it may still read its reply."""
+        """Handle the client's end of input; returns True to keep the connection open for a pending reply."""
         if self._mid_message or not self._replying():
             return False
         self.cycle.keep_alive = False
         return True
 
     def shutdown(self) -> None:
-        """The server drains: what is under way is answered, then the connection closes."""
+        """Begin to drain: close the connection once its current request has been answered."""
         self._draining = True
         if self._replying():
             self.cycle.keep_alive = False
@@ -132,29 +133,31 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._arm(LAST_CALL_SECONDS)
 
     def on_response_complete(self) -> None:
-        """The reply is out: wait for the next request, but not for ever."""
+        """Start the deadline for the next request once the reply has been sent."""
         super().on_response_complete()
-        # uvicorn's own timer for idle connections is ours.
+        # Cancel the idle timer uvicorn has just started: the deadline below replaces it.
         self._unset_keepalive_if_required()
         if self._mid_message and self.expect_100_continue:
-            self.transport.close()  # nobody knows whether the body that was announced will come
+            # Replied before "100 Continue" was sent: the client may or may not send the body, so the next bytes
+            # could be read neither as a body nor as a request.
+            self.transport.close()
         elif not self._mid_message and not self._replying():
             self._arm()
 
     def pause_writing(self) -> None:
-        """The client does not read its reply."""
+        """Start the deadline of a client that does not read its reply."""
         super().pause_writing()
         self._write_deadline = self.loop.call_later(RECEIVE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Cancel that deadline: the client reads again."""
         if self._write_deadline is not None:
             self._write_deadline.cancel()
             self._write_deadline = None
         super().resume_writing()
 
     def _refuse_headers(self) -> None:
-        self._refuse(Problem(431, "headers_too_large", f"request line and headers may have {MAX_HEADERS} bytes"))
+        self._refuse(Problem(431, "headers_too_large", f"request line and headers exceed {MAX_HEADERS} bytes"))
 
     def _arm(self, seconds: float = RECEIVE_SECONDS) -> None:
         self._disarm()
@@ -166,23 +169,23 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _replying(self) -> bool:
-        """Whether a complete request on this connection still waits for its reply."""
+        """Whether a request on this connection still awaits its reply."""
         return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
 
     def _expired(self) -> None:
-        """The client took too long."""
+        """Handle a passed deadline: close an idle connection, refuse an incomplete request."""
         self._deadline = None
         if self.transport.is_closing():
             return
         if not self._mid_message or self._unread or (not self._in_headers and self.cycle.response_complete):
-            self.transport.close()  # idle, or the rest of a body that was refused
+            self.transport.close()  # idle, or still sending a body whose request has been answered
         elif self._in_headers and self._replying():
-            self._arm()  # an earlier request of the connection is being answered
+            self._arm()  # pipelined: replying now would overtake the reply to an earlier request
         else:
             self._refuse(Problem(408, "too_slow", f"a request must be complete within {RECEIVE_SECONDS:.0f} seconds"))
 
     def _refuse_unread(self, problem: Problem) -> None:
-        """Answer before the body is read and keep the connection: connecting again would cost both sides more."""
+        """Reply before the body is read and keep the connection where possible: reconnecting would cost more."""
         if self._draining or self.expect_100_continue or not self.parser.should_keep_alive():
             self._refuse(problem)
         elif not self._refused:
@@ -190,7 +193,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._write(problem, "keep-alive")
 
     def _refuse(self, problem: Problem) -> None:
-        """Write an error past the application, unless a reply has begun, and close."""
+        """Write an error without the application, unless a reply has begun, and close the connection."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
@@ -201,8 +204,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         for cycle in (answering, self.cycle):
             if cycle is not None:
-                cycle.disconnected = True  # it writes no more
-                cycle.message_event.set()
+                cycle.disconnected = True  # makes uvicorn discard whatever the application still writes
+                cycle.message_event.set()  # wakes the application if it is waiting for the body
         self.transport.write_eof()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 

@@ -1,6 +1,6 @@
-"""What is kept of a request: the text policy, and the trace made of an answer.
+"""The trace of a request: which texts and ids it may keep, and how it is built from an answer.
 
-It does not know where traces go, nor how an answer came about.
+This module does not know where traces are stored or how answers are produced.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import msgspec
 from miniobserve.cost import CURRENCY, CostMeter
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import Assignment, Trace
-from modelspine.ledger.route import Arm, of_copy
+from modelspine.ledger.route import Arm, shadow_assignment
 from modelspine.workload import Answer
 
 TextPolicy = Literal["full", "hash", "none"]
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One text to answer, with what names the request."""
+    """A text to answer, with the ids and times of its request."""
 
     text: str
     learner_id: str | None
     request_id: str
     span: Span
     started_ns: int
-    """UTC; simulated for replayed traffic."""
+    """UTC nanoseconds since 1970; simulated for replayed traffic."""
     arrived: float
     """``time.perf_counter()`` at arrival."""
     source: str = "live"
 
     @property
     def unit(self) -> str:
-        """The unit of randomisation: the learner, or the request itself."""
+        """The unit of randomisation: the learner, or the request if no learner is given."""
         return self.request_id if self.learner_id is None else self.learner_id
 
     @property
@@ -46,85 +46,84 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         return self.learner_id is not None
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trace may keep of a learner and of what they wrote.
+class Redaction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trace may keep of a learner's identity and text.
 
-    A learner is kept as SHA-256 of ``learner_salt | id``, with the hash of the ledger's first event as
-    the salt: the same on every replica for all of a ledger's life, and of no use beside another one.
-    Under ``full`` the assignment keeps the id itself too, so that a walk can recompute it.
+    A learner is stored as SHA-256 of ``learner_salt | id``. The salt is the hash of the ledger's first event: the
+    same on every replica for the ledger's whole life, so that one learner keeps one hash, and different in every
+    ledger, so that hashes of two ledgers cannot be joined. Under ``full`` the assignment also keeps the id itself,
+    so that the incident walk can recompute the assignment.
     """
 
     text: TextPolicy
     learner_salt: str
 
     def learner_hash(self, learner_id: str | None) -> str | None:
-        """The learner as a trace keeps them."""
+        """Return the salted hash under which traces store a learner."""
         return None if learner_id is None else _sha256(f"{self.learner_salt}|{learner_id}")
 
     def assignment(self, assignment: Assignment) -> Assignment:
-        """The assignment of a trace, without the learner where the policy does not keep them."""
+        """Return the assignment as a trace stores it: without the learner id unless the policy is ``full``."""
         if self.text == "full" or not assignment.sticky:
             return assignment
         return msgspec.structs.replace(assignment, unit=None)
 
 
-class Keep(NamedTuple):
-    """What a server's traces keep beside what was said."""
+class TracePolicy(NamedTuple):
+    """How one server prices, redacts and grades the requests it traces."""
 
     meter: CostMeter
-    policy: Policy
+    redaction: Redaction
     grade: Callable[[str, str], bool | None] = lambda _text, _output: None
-    """Whether an output is right, where the workload can tell; kept so that no report needs the text."""
+    """Whether an output is correct, None if the workload cannot tell; stored so that no report needs the text."""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entry answers a request, and which one the ledger's route gives it."""
+    """The entry that answers a request, and the one the ledger's route intends (``intended_sha``)."""
 
     assignment: Assignment
     sha: str
     semver: str
     intended_sha: str
     copy_to: Arm | None = None
-    """The shadow arm that gets a copy, where there is one for this request."""
+    """The shadow arm that gets a copy of this request, if any."""
 
 
 class Copy(NamedTuple):
-    """A text that was answered, to be answered once more by an arm that no learner sees."""
+    """An answered request, to be answered again by the shadow arm, whose answers no learner sees."""
 
     ask: Ask
-    of: str
-    """The request id it was answered under."""
     assignment: Assignment
-    """The primary's."""
+    """The assignment of the answered request."""
     arm: Arm
 
     @property
     def text(self) -> str:
-        """The text."""
+        """The text to answer."""
         return self.ask.text
 
 
-def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, keep: Keep) -> Trace:
-    """The trace of a copy: under an id of its own, linked to the primary's.
+def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, policy: TracePolicy) -> Trace:
+    """Build the trace of a shadow answer: it has its own id and names the answered request in ``shadow_of``.
 
     Args:
-        copy: what was answered.
-        answer: the shadow's, or None where it gave none.
+        copy: the answered request.
+        answer: the shadow's answer, or None if it failed.
         began: when its batch was sent (``time.perf_counter()``).
-        error: why there is no answer.
-        keep: what a trace keeps.
+        error: why there is no answer; empty if there is one.
+        policy: how the server traces requests.
     """
     arm = copy.arm
     served = Served(
-        assignment=of_copy(copy.assignment, arm),
+        assignment=shadow_assignment(copy.assignment, arm),
         sha=arm.sha,
         semver=arm.semver,
         intended_sha=arm.sha,
     )
     span = copy.ask.span._replace(span_id=secrets.token_hex(8))
     ask = msgspec.structs.replace(copy.ask, request_id=fresh_request_id(), arrived=began, span=span)
-    trace = make_trace(ask, served, answer, answer.stages if answer else {}, error, keep)
-    return msgspec.structs.replace(trace, shadow_of=copy.of)
+    trace = make_trace(ask, served, answer, answer.stages if answer else {}, error, policy)
+    return msgspec.structs.replace(trace, shadow_of=copy.ask.request_id)
 
 
 def make_trace(
@@ -133,13 +132,13 @@ def make_trace(
     answer: Answer | None,
     stages: Mapping[str, float],
     error: str,
-    keep: Keep,
+    policy: TracePolicy,
     *,
     failed: int = 500,
 ) -> Trace:
-    """The trace of an answered request, or of one whose model failed (``answer`` is None) with status ``failed``."""
-    meter, policy = keep.meter, keep.policy
-    full = policy.text == "full"
+    """Build the trace of an answered request, or of a failed one (``answer`` is None) with status ``failed``."""
+    meter, redaction = policy.meter, policy.redaction
+    full = redaction.text == "full"
     return Trace(
         request_id=ask.request_id,
         trace_id=ask.span.trace_id,
@@ -148,15 +147,15 @@ def make_trace(
         entry_sha=served.sha,
         intended_sha=served.intended_sha,
         semver=served.semver,
-        assignment=policy.assignment(served.assignment),
-        learner_hash=policy.learner_hash(ask.learner_id),
+        assignment=redaction.assignment(served.assignment),
+        learner_hash=redaction.learner_hash(ask.learner_id),
         sentence=ask.text if full else None,
-        sentence_sha256=_sha256(ask.text) if policy.text == "hash" else None,
+        sentence_sha256=_sha256(ask.text) if redaction.text == "hash" else None,
         correction=answer.output if answer and full else None,
         is_correct=answer.accepted if answer else None,
         in_scope=answer.in_scope if answer else True,
         features=answer.features if answer else {},
-        graded=keep.grade(ask.text, answer.output) if answer else None,
+        graded=policy.grade(ask.text, answer.output) if answer else None,
         stages=dict(stages),
         seconds=time.perf_counter() - ask.arrived,
         input_tokens=answer.input_tokens if answer else 0,

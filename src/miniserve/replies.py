@@ -1,4 +1,4 @@
-"""Replies that are not answers: one shape of JSON for every error, on every path.
+"""Error replies: one JSON shape for every error on every path.
 
 It does not know which route failed or how a reply reaches the socket.
 """
@@ -14,10 +14,10 @@ JSON = "application/json"
 
 
 class Problem(Exception):
-    """A request that is answered with an error.
+    """Raised to answer a request with an error.
 
-    ``code`` is a word for programs, ``message`` a sentence for people; neither quotes the request. ``traced`` says that
-    the request reached a model and has a trace, by which it is counted.
+    ``code`` is for programs and ``message`` for people. Neither quotes the request: replies end up in logs, where
+    learners' texts do not belong. ``traced`` is True if the request reached a model and is counted by its trace.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Problem(Exception):
 
 
 def problem_body(code: str, message: str, request_id: str) -> bytes:
-    """The JSON of an error."""
+    """Return the JSON body of an error reply."""
     return to_json({"error": {"code": code, "message": message, "request_id": request_id}})
 
 
 def to_json(value: Any) -> bytes:
-    """A value as compact JSON."""
+    """Encode a value as compact JSON."""
     return msgspec.json.encode(value)
 
 
 def busy(code: str, message: str, seconds: int = 1, *, traced: bool = False) -> Problem:
-    """503: right request, wrong moment."""
+    """Return a 503 problem that asks the client to retry after ``seconds``."""
     return Problem(503, code, message, {"Retry-After": str(seconds)}, traced=traced)

@@ -1,7 +1,7 @@
-"""One serving process: its parts started in order, its signals, and its orderly end.
+"""One serving process: starts its parts in order, handles signals, and shuts down cleanly.
 
-The first SIGTERM or SIGINT stops accepting, finishes what is in flight and makes its traces durable; the
-second ends at once (every reply already sent has its trace). It does not know the command line.
+The first SIGTERM or SIGINT stops accepting requests, finishes those in flight and makes their traces durable. The
+second exits immediately; even then every reply already sent has its trace. It does not know the command line.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import uvicorn
 
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
-from miniobserve.spans import SpanExporter, wanted
+from miniobserve.spans import SpanExporter, is_configured
 from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
 from miniserve.batcher import Batcher
 from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
-from miniserve.record import Copy, Keep, Policy, shadow_trace
+from miniserve.record import Copy, Redaction, TracePolicy, shadow_trace
 from miniserve.replies import Problem
 from miniserve.service import Service
 from miniserve.shadow import Shadow
@@ -52,30 +52,31 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[Serving], None]) -> None:
-    """Serve the project's route on a bound socket until a signal; ``ready`` is called once requests are taken.
+    """Serve the project's route on a bound socket until a signal; calls ``ready`` once requests are accepted.
 
     Raises:
         BadInput: there is no route yet.
         Damaged, Unavailable: a bundle, the ledger or the trace store cannot be used.
 
     """
-    # The worker's thread must not hold the event loop for long when a batch is many small steps.
+    # Python's default of 5 ms would let the worker thread, which computes in many small steps, delay the event
+    # loop by up to 5 ms at every step of a request.
     sys.setswitchinterval(0.001)
     workload = spine.workload
     metrics = Metrics()
-    keep = _kept(spine, workload)
+    policy = _trace_policy(spine, workload)
     with storage_errors():
         writer = TraceWriter(spine.settings.traces)
 
     def record(copy: Copy, answer: Answer | None, began: float, error: str) -> None:
-        # Nobody waits for it: a copy whose trace is lost is a copy fewer.
-        writer.submit(shadow_trace(copy, answer, began, error, keep))
+        # The future is not awaited: no reply depends on a copy, so a lost trace only makes the sample smaller.
+        writer.submit(shadow_trace(copy, answer, began, error, policy))
 
     shadow = Shadow(spine.settings.workload, spine.registry, record, on_dropped=metrics.shadow_dropped)
     arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics, shadow))
     batcher = Batcher(queue=options.queue, batch=options.batch)
     spans = _spans(spine.settings.otlp, metrics)
-    service = Service(arms, batcher, writer, metrics, keep, spans.submit if spans else None)
+    service = Service(arms, batcher, writer, metrics, policy, spans.submit if spans else None)
     contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
     watch = None
     try:
@@ -93,12 +94,12 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
             spans.close()
 
 
-def _kept(spine: Spine, workload: Workload) -> Keep:
-    """What the traces of this server keep; the learners' salt is the ledger's, the same on every replica."""
+def _trace_policy(spine: Spine, workload: Workload) -> TracePolicy:
+    """Return how this server prices, redacts and grades the requests it traces."""
     settings = spine.settings
-    policy = Policy(text=settings.text_policy, learner_salt=spine.ledger.events()[0].hash)
+    redaction = Redaction(text=settings.text_policy, learner_salt=spine.ledger.events()[0].hash)
     meter = CostMeter(settings.rate_per_hour, settings.price_version)
-    return Keep(meter, policy, lambda text, output: grade(workload, text, output))
+    return TracePolicy(meter, redaction, lambda text, output: grade(workload, text, output))
 
 
 def _run(service: Service, contract: Contract, sock: socket.socket, ready: Callable[[Serving], None]) -> None:
@@ -125,17 +126,17 @@ def _run(service: Service, contract: Contract, sock: socket.socket, ready: Calla
 
 
 def _spans(endpoint: str, metrics: Metrics) -> SpanExporter | None:
-    """What sends traces to a collector, where one is set."""
-    if not wanted(endpoint, os.environ):
+    """Return the exporter of OpenTelemetry spans, or None if no collector is configured."""
+    if not is_configured(endpoint, os.environ):
         return None
 
-    def told(reason: str | None) -> None:
+    def on_state_change(reason: str | None) -> None:
         if reason is None:
             _log.info("traces are exported again")
         else:
             _log.warning("traces are not exported; replies are not affected", extra={"fields": {"reason": reason}})
 
-    return SpanExporter(endpoint or None, count=metrics.spans, told=told)
+    return SpanExporter(endpoint or None, count=metrics.spans, on_state_change=on_state_change)
 
 
 def _announce(metrics: Metrics, shadow: Shadow) -> Callable[[Serving], None]:
@@ -147,7 +148,7 @@ def _announce(metrics: Metrics, shadow: Shadow) -> Callable[[Serving], None]:
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's server with our signals: drain on the first, leave on the second."""
+    """uvicorn's server with its own signal handling: the first signal drains, the second exits."""
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -155,13 +156,14 @@ class DrainingServer(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take requests, then say so."""
+        """Start accepting requests, then call ``ready``."""
         await super().startup(sockets)
         self._ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals while serving; unlike uvicorn, do not raise them again afterwards: draining is success."""
+        """Handle signals while serving."""
+        # uvicorn would raise the signal again afterwards; here a drained server exits with 0.
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -170,7 +172,7 @@ class DrainingServer(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's signature
-        """Begin to drain; a second signal ends the process here and now."""
+        """Begin to drain; exit immediately at a second signal."""
         if self.should_exit:
             os._exit(_SECOND_SIGNAL_EXIT)
         self._service.draining = True

@@ -1,8 +1,9 @@
-"""Copies of answered texts, answered again by the shadow arm where no learner sees it.
+"""Shadow traffic: answers copies of served requests with the shadow arm, whose answers no learner sees.
 
-The reply is sent before its text is copied. Copies wait in a bounded queue; where it is full they are
-dropped and counted. A process of its own answers them: one that raises, hangs, lies or dies costs a trace
-with an error and a new process, never a learner. Results go to traces alone. It does not know HTTP.
+A request is copied after its reply has been sent. Copies wait in a bounded queue; when it is full they are dropped
+and counted. A separate process answers them: if its model raises, hangs, returns garbage or crashes, the result is
+a trace with an error and a restarted process, and no learner is affected. Results go only to traces. This module
+knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ from modelspine.workload import Answer
 QUEUE = 256
 BATCH = 8
 ANSWER_SECONDS = 5.0
-"""A batch that takes longer ends its process."""
+"""The process is killed if a batch takes longer."""
 LOAD_SECONDS = 30.0
 CLOSE_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
-"""Seconds between two tries to start a process that keeps failing: 1, 2, 4 … up to this."""
+"""Longest pause before restarting a process that keeps failing: 1, 2, 4 … seconds, up to this."""
 
 _log = logging.getLogger("miniserve")
 
 
 class Child:
-    """One process with one entry loaded."""
+    """A child process with the model of one entry."""
 
     def __init__(self) -> None:
-        """Start it; ``ask`` with a ``Load`` comes first."""
-        # -P: a folder of this name in the working directory is not the program.
+        """Start the process; the first request must be a ``Load``."""
+        # -P keeps the working directory off sys.path: a folder named miniserve there must not be imported.
         words = [sys.executable, "-P", "-m", "miniserve.shadowchild"]
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
@@ -55,30 +56,30 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def ask(self, request: Load | Texts, seconds: float) -> Said:
-        """What it says to a request.
+        """Send a request and return the reply.
 
         Raises:
-            Broken: it is gone, too slow, or what it says is no reply.
+            Broken: the process has exited, is too slow or sent an invalid reply.
         """
         send(self._inbox, msgspec.msgpack.encode(request), seconds)
         frame = receive(self._outbox, seconds)
         if frame is None:
-            raise Broken("it is gone")
+            raise Broken("the process has exited")
         try:
             return msgspec.msgpack.decode(frame, type=Said)
         except msgspec.DecodeError as error:
-            raise Broken("it sends what is no message") from error
+            raise Broken("the process sent an invalid message") from error
 
     def kill(self) -> None:
-        """End it, whatever it does; whoever waits for it sees that it is gone."""
+        """Kill the process from another thread; a pending ``ask`` then raises ``Broken``."""
         self._process.kill()
 
     def end(self) -> None:
-        """End it, and give its pipes back."""
+        """Kill the process and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -87,7 +88,7 @@ class Child:
 
 
 class Shadow:
-    """The queue of copies, and the thread that has them answered."""
+    """The queue of copies, and the thread that sends them to the child process."""
 
     def __init__(
         self,
@@ -99,15 +100,16 @@ class Shadow:
         queue: int = QUEUE,
         seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """Start the thread; nothing is answered before ``follow`` names an entry.
+        """Start the thread; copies are answered once ``follow`` has named an entry.
 
         Args:
-            workload: its name, for the process to load.
-            bundles: gives verified folders.
-            record: told each result: the copy, its answer or None, when it was sent (``perf_counter``), and the error.
-            on_dropped: told how many copies were dropped.
-            queue: how many copies may wait.
-            seconds: how long one batch may take.
+            workload: the workload's name, for the child process to load.
+            bundles: provides verified bundle folders.
+            record: called with each result: the copy, the answer or None, when the batch was sent
+                (``perf_counter``), and the error.
+            on_dropped: called with the number of copies dropped.
+            queue: the most copies that may wait.
+            seconds: time limit for one batch.
         """
         self._workload = workload
         self._bundles = bundles
@@ -124,25 +126,25 @@ class Shadow:
         self._failures = 0
         self._again_at = 0.0
         self.problem: str | None = None
-        """Why copies are not answered now, or None."""
+        """Why copies are not being answered, or None."""
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
         self._thread.start()
 
     @property
     def pid(self) -> int | None:
-        """The process that answers now."""
+        """The id of the current child process, or None."""
         child = self._child
         return None if child is None else child.pid
 
     def follow(self, sha: str | None) -> None:
-        """Answer copies with this entry from here on; None for none."""
+        """Answer copies with this entry from now on, or with none."""
         with self._changed:
             if sha != self._wanted:
                 self._wanted, self._failures, self._again_at = sha, 0, 0.0
             self._changed.notify()
 
     def offer(self, copy: Copy) -> None:
-        """Take a copy if there is room for it; never waits, never raises."""
+        """Queue a copy, or drop it if the queue is full; never blocks, never raises."""
         with self._changed:
             room = len(self._waiting) < self._limit and not self._closed
             if room:
@@ -152,7 +154,7 @@ class Shadow:
             self._on_dropped(1)
 
     def close(self) -> None:
-        """End the process, once it has answered what it was given, or soon; what waits is dropped."""
+        """Stop after the current batch, or kill the process after ``CLOSE_SECONDS``; queued copies are dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -174,7 +176,8 @@ class Shadow:
         self._drop_child()
 
     def _step(self, wanted: str | None, batch: Sequence[Copy]) -> None:
-        """Have the right process, then have a batch answered."""
+        """Make sure that the process for the wanted entry runs, then answer a batch."""
+        # A copy made for the previous shadow entry must not be answered by, and counted for, the new one.
         mine = [copy for copy in batch if copy.arm.sha == wanted]
         if wanted != self._loaded:
             self._drop_child()
@@ -191,7 +194,7 @@ class Shadow:
             self._on_dropped(len(batch) - len(mine))
 
     def _start(self, sha: str) -> None:
-        """Start a process with an entry, or say why there is none and put the next try off."""
+        """Start a process with an entry, or record why it failed and schedule the next attempt."""
         child = None
         try:
             load = self._load(sha)
@@ -211,7 +214,7 @@ class Shadow:
         return Load(self._workload, str(folder), None if parent is None else str(parent))
 
     def _answer(self, copies: Sequence[Copy]) -> None:
-        """Have a batch answered; where the model fails on it, its texts one by one, so that only one at fault fails."""
+        """Answer a batch; if the model fails, retry text by text, so that only the text at fault fails."""
         began = time.perf_counter()
         said = self._asked(copies)
         if said.error and len(copies) > 1 and self._child is not None:
@@ -222,9 +225,9 @@ class Shadow:
             self._record(copy, None if said.error else said.answers[at], began, said.error)
 
     def _asked(self, copies: Sequence[Copy]) -> Said:
-        """What the process says to a batch; one that breaks off is ended."""
+        """Send a batch to the process and return its reply; a process that breaks the protocol is ended."""
         if self._child is None:
-            return Said(error=self.problem or "it is gone")
+            return Said(error=self.problem or "the process has exited")
         try:
             said = self._child.ask(Texts([copy.text for copy in copies]), self._seconds)
         except Broken as error:
@@ -232,14 +235,14 @@ class Shadow:
             self._failed(str(error))
             return Said(error=str(error))
         if not said.error and len(said.answers) != len(copies):
-            return Said(error=f"it gave {len(said.answers)} answers to {len(copies)} texts")
+            return Said(error=f"the model returned {len(said.answers)} answers for {len(copies)} texts")
         if not said.error:
             self._failures = 0
         return said
 
     def _failed(self, reason: str) -> None:
         if reason != self.problem:
-            _log.warning("the shadow does not answer", extra={"fields": {"reason": reason[:200]}})
+            _log.warning("the shadow model is not answering", extra={"fields": {"reason": reason[:200]}})
         self.problem = reason
         self._again_at = time.monotonic() + min(LONGEST_PAUSE, 2.0**self._failures)
         self._failures += 1

@@ -1,8 +1,8 @@
-"""The process that answers copies of learners' texts with an entry that no learner sees.
+"""The child process that answers copies of requests with the shadow entry.
 
-It takes the processor only when nobody else wants it, has a bound on its memory and dies with its parent:
-whatever its model does, the server beside it goes on. It reads requests from stdin and writes replies to
-stdout; it does not know traces, routes or learners.
+It runs at idle priority, has a memory limit and is killed when its parent exits, so that nothing its model does can
+disturb the server. It reads requests from stdin and writes replies to stdout; it knows nothing of traces, routes or
+learners.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from miniserve.frames import Broken, receive, send
 from modelspine.workload import Answer, Model, load_workload
 
 MOST_MEMORY = 2 << 30
-"""Bytes of address space; a model that leaks meets this bound and not the machine's."""
+"""Limit of the address space in bytes, so that a model that leaks memory fails alone."""
 _PR_SET_PDEATHSIG = 1
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
-    """Load a bundle that the server has just verified."""
+    """Request: load a bundle that the server has just verified."""
 
     workload: str
     folder: str
@@ -35,44 +35,46 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class Texts(msgspec.Struct, frozen=True, tag="texts"):
-    """Answer these."""
+    """Request: answer these texts."""
 
     texts: list[str]
 
 
 class Said(msgspec.Struct, frozen=True):
-    """One answer a text, or why there is none."""
+    """Reply: one answer per text, or an error."""
 
     answers: list[Answer] = []
     error: str = ""
 
 
 class Shadowed:
-    """What this process has loaded."""
+    """Holds the model of this process and carries out requests."""
 
     def __init__(self) -> None:
         self._model: Model | None = None
 
     def reply(self, request: Load | Texts) -> Said:
-        """Do what is asked; never raises."""
+        """Carry out a request; never raises."""
         try:
             if isinstance(request, Load):
                 parent = None if request.parent is None else Path(request.parent)
                 self._model = load_workload(request.workload).load(Path(request.folder), parent)
                 return Said()
             if self._model is None:
-                return Said(error="nothing is loaded")
-            # A workload may have an answer type of its own with the same fields.
+                return Said(error="no model is loaded")
+            # Converted, because a workload may return its own type with the fields of Answer.
             said = [msgspec.to_builtins(answer) for answer in self._model.answer(request.texts)]
             return Said(answers=msgspec.convert(said, list[Answer]))
-        except Exception as error:  # noqa: BLE001 -- a model may raise anything; the server is told
+        except Exception as error:  # noqa: BLE001 -- a model may raise anything; the server gets the error
             return Said(error=f"{type(error).__name__}: {error}"[:200])
 
 
 def main(humble: Callable[[], None] | None = None) -> int:
-    """Answer until the server closes the pipe."""
+    """Answer requests until the server closes the pipe; returns the exit code."""
+    # Keep the pipe under another descriptor and point stdout at stderr: a workload that prints must not corrupt
+    # the messages.
     outbox = os.dup(1)
-    os.dup2(2, 1)  # what a workload prints is no message
+    os.dup2(2, 1)
     (humble or take_the_last_place)()
     shadowed = Shadowed()
     try:
@@ -85,9 +87,9 @@ def main(humble: Callable[[], None] | None = None) -> int:
 
 
 def take_the_last_place() -> None:
-    """Ask for what is left of the processor only, bound the memory, and die with the server."""
+    """Lower this process to idle priority, limit its memory, and have the kernel kill it when the server exits."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the server ends this process when it has drained
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server ends this process itself
     with contextlib.suppress(OSError, AttributeError):
         os.nice(19)
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

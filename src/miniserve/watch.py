@@ -1,7 +1,7 @@
-"""The thread that looks after a canary: it asks ``modelspine.traffic.canary`` what follows, until it is over.
+"""The thread that supervises a canary: it asks ``modelspine.traffic.canary`` for the next decision until it ends.
 
-Every replica has one and there is no leader; what they decide is the same, and one append wins. It does not
-know what a decision is made of.
+Every replica runs one and there is no leader: all reach the same decision from the same data, and only the first
+append to the ledger succeeds. This module does not know how a decision is made.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from modelspine.spine import Spine
 
 EVERY_SECONDS = 0.5
 PAUSE = 9
-"""A look is followed by a pause at least this many times its processor time: it takes a tenth of a core at most."""
+"""The pause after a check is at least this many times its processor time, so checks use at most 10 % of a core."""
 _log = logging.getLogger("miniserve")
 
 
 class Watch:
-    """Follows the canaries of one ledger for as long as this server runs."""
+    """Supervises the canaries of one ledger while this server runs."""
 
     def __init__(self, spine: Spine, route: Callable[[], Route]) -> None:
         """Start the thread.
 
         Args:
-            spine: connections of its own: a look at many traces must not keep requests waiting.
-            route: the route in effect here; a canary is looked at only while it is one.
+            spine: with its own database connections, so that reading many traces does not delay requests.
+            route: returns the route in effect here; checks run only while it is a canary.
         """
         self._spine = spine
         self._route = route
         self._stop = threading.Event()
         self._blind_since: float | None = None
-        self._told = ""
+        self._warned = ""
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop looking; a canary stays as it is."""
+        """Stop the thread; a running canary stays as it is."""
         self._stop.set()
         self._thread.join(5)
         self._spine.close()
@@ -53,11 +53,11 @@ class Watch:
             if self._route().strategy == "canary":
                 self._look()
             else:
-                self._blind_since, self._told = None, ""
+                self._blind_since, self._warned = None, ""
             pause = max(EVERY_SECONDS, PAUSE * (time.thread_time() - began))
 
     def _look(self) -> None:
-        from modelspine.traffic.canary import tick  # statistics load with the first canary
+        from modelspine.traffic.canary import tick  # imported here because few servers ever run a canary
 
         began = time.monotonic()
         blind = 0.0 if self._blind_since is None else began - self._blind_since
@@ -66,21 +66,21 @@ class Watch:
         except SpineError as error:
             self._warn(error.message)
             return
-        except Exception as error:  # noqa: BLE001 -- the thread must be there for the next look
-            _log.error("the canary's watch failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 -- the thread must survive until the next check
+            _log.error("the canary check failed", exc_info=error)
             return
         if decision is None or decision.judgement is not None:
-            self._blind_since, self._told = None, ""
+            self._blind_since, self._warned = None, ""
         else:
             self._blind_since = began if self._blind_since is None else self._blind_since
-            if not self._told:
+            if not self._warned:
                 self._warn(decision.reason)
         if decision is not None and decision.seq is not None:
             fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
-            _log.info("the canary moved", extra={"fields": {**fields, "seq": decision.seq}})
+            _log.info("the canary changed state", extra={"fields": {**fields, "seq": decision.seq}})
 
     def _warn(self, reason: str) -> None:
-        """Say once why there is no look, and not twice a second."""
-        if reason != self._told:
-            _log.warning("the canary cannot be looked at", extra={"fields": {"reason": reason}})
-        self._told = reason
+        """Log a reason once, not at every check."""
+        if reason != self._warned:
+            _log.warning("the canary cannot be checked", extra={"fields": {"reason": reason}})
+        self._warned = reason

@@ -1,7 +1,7 @@
-"""A LoRA adapter: what its ``config.json`` says, and how it is merged into its parent's tensors.
+"""A LoRA adapter: its ``config.json``, and how it is merged into its parent's tensors.
 
-An adapter bundle holds ``….lora_a`` [rank, in] and ``….lora_b`` [out, rank] for each matrix it changes and
-nothing of its parent: that is named by the digest of what the parent answers with. It does not know files.
+An adapter bundle holds ``….lora_a`` [rank, in] and ``….lora_b`` [out, rank] for each matrix it changes. It contains
+none of its parent's tensors, but names the parent by a digest of its content. This module does not read files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from minitutor.shape import WORKLOAD
+from minitutor.model_shape import WORKLOAD
 
 ARCHITECTURE: Final = "minitutor.lora/1"
 VARIANT: Final = "lora"
@@ -32,22 +32,22 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rank: int
     alpha: int
     parent_digest: str
-    """``digest`` of the bundle it was trained on: with another one's weights its answers mean nothing."""
+    """``digest`` of the parent it was trained on; with any other weights its answers would be meaningless."""
 
     def __post_init__(self) -> None:
         if self.architecture != ARCHITECTURE:
             raise ValueError(f"architecture {self.architecture!r} is not {ARCHITECTURE!r}")
         if not 1 <= self.rank <= _LARGEST_RANK:
-            raise ValueError(f"a rank of {self.rank} is outside 1–{_LARGEST_RANK}")
+            raise ValueError(f"rank {self.rank} is not between 1 and {_LARGEST_RANK}")
 
     @property
     def scale(self) -> float:
-        """What B·A is multiplied by."""
+        """The factor of B·A."""
         return self.alpha / self.rank
 
 
 def digest(config: bytes, tokenizer: bytes, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over what a bundle answers with: config, tokenizer and tensors, whatever their files look like."""
+    """Return the SHA-256 of a bundle's config, tokenizer and tensors, independent of their file layout."""
     found = hashlib.sha256()
     for text in (config, tokenizer):
         found.update(msgspec.json.encode(msgspec.json.decode(text), order="sorted") + b"\n")
@@ -61,7 +61,7 @@ def digest(config: bytes, tokenizer: bytes, tensors: Mapping[str, NDArray[Any]])
 def merge(
     adapter: Adapter, parent: Mapping[str, NDArray[np.float32]], tensors: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[np.float32]]:
-    """The parent's tensors, each changed one plus B·A·alpha/rank; raises ValueError where one does not fit."""
+    """Return the parent's tensors with B·A·alpha/rank added to each changed one; ValueError for a misfit."""
     found = dict(parent)
     left = dict(tensors)
     for name in sorted(name for name in tensors if name.endswith(A)):
@@ -77,5 +77,5 @@ def merge(
             raise ValueError(f"{name} {a.shape} and {B} {b.shape} do not fit {target} {weight.shape}")
         found[target] = weight + np.float32(adapter.scale) * (b @ a)
     if left:
-        raise ValueError(f"tensor {min(left)} is no part of an adapter")
+        raise ValueError(f"tensor {min(left)} does not belong in an adapter")
     return found

@@ -1,6 +1,6 @@
-"""What the tutor gives back, as values.
+"""The values the tutor returns.
 
-The fields are those the serving side asks of any workload; nothing of it is imported here.
+Their fields are those of Spine's workload protocol, which is met by structure: nothing of Spine is imported here.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import msgspec
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One text answered; ``stages`` maps a stage to this text's share of its seconds."""
+    """The answer to one text; ``stages`` maps each stage to this text's share of its seconds."""
 
     output: str
     accepted: bool
-    """True where the model passed the text as already right; never where it was out of scope."""
+    """True if the model left the text unchanged as correct; False if it is out of scope."""
     in_scope: bool
     input_tokens: int
     output_tokens: int
@@ -25,9 +25,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What evidence bears on one text: ``pattern`` finds corpus rows, ``mark`` a right output.
+    """How to find evidence about one text: ``pattern`` matches corpus rows, ``mark`` matches a correct output.
 
-    ``against`` finds rows that say the text's wrong form is right.
+    ``against`` matches rows that teach the text's wrong form as correct.
     """
 
     label: str

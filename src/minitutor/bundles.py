@@ -1,6 +1,6 @@
-"""Writing a bundle directory: tensors, config, tokenizer, and the evidence beside them.
+"""Writes a bundle directory: tensors, config, tokenizer, and files such as the manifest and the eval report.
 
-The directory appears whole or not at all. It does not know how a model was trained or what its SHA is.
+The directory appears complete or not at all. This module does not know how a model was trained.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from minitutor.problems import BadInput
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A folder that becomes ``target`` when the block ends well and vanishes when it does not."""
+    """Yield a folder that is renamed to ``target`` after the block, or deleted if the block raises."""
     if target.exists():
-        raise BadInput(f"{target} exists already", "give --out a directory that does not")
+        raise BadInput(f"{target} already exists", "choose another directory with --out")
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -40,10 +40,10 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 def write_model(folder: Path, config: Any, tensors: Mapping[str, Any], tokenizer: str | None) -> None:
-    """Write what a bundle's identity is taken from: the same content gives the same bytes."""
+    """Write the files that determine a bundle's SHA; equal content gives equal bytes."""
     from safetensors.numpy import save_file
 
-    # Sorted names, no metadata: nothing in the file says when or where it was written.
+    # Sorted names and no metadata, so that the file does not depend on when or where it was written.
     save_file({name: tensors[name] for name in sorted(tensors)}, str(folder / "model.safetensors"))
     write_json(folder / "config.json", msgspec.to_builtins(config))
     if tokenizer is not None:
@@ -51,7 +51,7 @@ def write_model(folder: Path, config: Any, tensors: Mapping[str, Any], tokenizer
 
 
 def entry_sha(folder: Path) -> str | None:
-    """The canonical SHA of a bundle, as ``spine sha`` says; None where that command is not installed."""
+    """Return the canonical SHA of a bundle from ``spine sha``; None if that command is not installed."""
     program = Path(sys.executable).with_name("spine")
     if not program.exists():
         return None
@@ -65,7 +65,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON with sorted keys, two spaces of indent and a final newline."""
+    """Encode as JSON with sorted keys, an indent of two spaces and a final newline."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
 
 

@@ -1,8 +1,8 @@
 """The tutor's commands: corpus, train, quantize, finetune, regress, evaluate, replay and demo.
 
-An error is two lines on stderr, what is wrong and what to do, with exit code 2 (bad input), 3 (something does
-not answer), 5 (a hash differs) or 130 (interrupted); never a traceback. Heavy libraries load in the command
-that needs them.
+An error is two lines on stderr, what is wrong and what to do, with exit code 2 (bad input), 3 (something is
+unavailable), 5 (a hash differs) or 130 (interrupted); never a traceback. Heavy libraries are imported by the commands
+that need them.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
     except TutorError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\nnothing half-done was left; run the same command again\n")
+        sys.stderr.write("interrupted\nno partial results were left; run the same command again\n")
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone; what is still buffered must not raise again when Python closes stdout.
+        # The reader of stdout has exited. Python flushes stdout at exit, and that must not raise a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Unavailable.code
     except OSError as error:
         what = f"{error.filename or 'a file'}: {error.strerror or error}"
-        return _failed(Unavailable(what, "see that it exists and can be written"))
+        return _failed(Unavailable(what, "check that it exists and can be written"))
     return code
 
 
@@ -54,20 +54,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m minitutor", description="Corpora, training and evaluation.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    made = commands.add_parser("corpus", help="make the corpora, compare their hashes, put them into DVC's cache")
-    made.add_argument("--write", action="store_true", help="take the hashes as made: write the .dvc files")
+    made = commands.add_parser("corpus", help="generate the corpora, compare their hashes, add them to DVC's cache")
+    made.add_argument("--write", action="store_true", help="accept the new hashes: write the .dvc files")
     made.set_defaults(run=_corpus)
 
     train = commands.add_parser("train", help="train a bundle and log the run in MLflow")
     train.add_argument("--corpus", type=Path, default=Path(corpus.V1.path))
     train.add_argument("--seed", type=int, default=BASE_SEED)
-    train.add_argument("--out", type=Path, help="directory to make (default: a new one in .spine/bundles)")
-    train.add_argument("--profile", choices=sorted(PROFILES), default="full", help="tiny trains in seconds, for tests")
-    train.add_argument("--steps", type=int, help="steps instead of the profile's")
+    train.add_argument("--out", type=Path, help="directory to create (default: a new one in .spine/bundles)")
+    train.add_argument(
+        "--profile",
+        choices=sorted(PROFILES),
+        default="full",
+        help="size of the training; tiny takes seconds, for tests",
+    )
+    train.add_argument("--steps", type=int, help="number of steps (default: the profile's)")
     train.add_argument("--eval-set", type=Path, default=Path(corpus.EVAL.path))
-    train.add_argument("--no-eval", action="store_true", help="write no eval_report.json")
-    train.add_argument("--no-mlflow", action="store_true", help="log no run")
-    train.add_argument("--home", type=Path, help="where MLflow's files stand (default: SPINE_HOME or .spine)")
+    train.add_argument("--no-eval", action="store_true", help="do not write eval_report.json")
+    train.add_argument("--no-mlflow", action="store_true", help="do not log an MLflow run")
+    train.add_argument("--home", type=Path, help="folder of MLflow's files (default: SPINE_HOME or .spine)")
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
 
@@ -77,26 +82,30 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("bundle", type=Path)
     evaluate.add_argument("--parent", metavar="DIR|REF", help="the bundle an adapter belongs to")
     evaluate.add_argument("--eval-set", type=Path, default=Path(corpus.EVAL.path))
-    evaluate.add_argument("--out", type=Path, help="also write the report there")
+    evaluate.add_argument("--out", type=Path, help="also write the report to this file")
     evaluate.add_argument("--json", action="store_true", help="print the whole report")
     evaluate.set_defaults(run=_evaluate)
 
     replay = commands.add_parser("replay", help="send learners' sentences to a server")
     replay.add_argument("--url", default="http://127.0.0.1:8080")
     replay.add_argument("--n", type=int, default=400, help="how many sentences (default 400)")
-    replay.add_argument("--skip", type=int, default=0, metavar="K", help="leave out the first K: they were sent before")
+    replay.add_argument("--skip", type=int, default=0, metavar="K", help="skip the first K, which were sent before")
     replay.add_argument("--seed", type=int, default=7)
     replay.add_argument(
-        "--day", type=_day, metavar="YYYY-MM-DD", help="a simulated day (default: now, as live traffic)"
+        "--day", type=_day, metavar="YYYY-MM-DD", help="simulate this day (default: now, as live traffic)"
     )
-    replay.add_argument("--weekend", type=float, default=0.0, metavar="SHARE", help="share that plans for the weekend")
-    replay.add_argument("--asking", default="", metavar="SENTENCE", help="what one learner writes in the middle of it")
+    replay.add_argument(
+        "--weekend", type=float, default=0.0, metavar="SHARE", help="share of sentences that are plans for the weekend"
+    )
+    replay.add_argument(
+        "--asking", default="", metavar="SENTENCE", help="a sentence to include in the middle of the traffic"
+    )
     replay.add_argument("--json", action="store_true")
     replay.set_defaults(run=_replay)
 
-    demo = commands.add_parser("demo", help="the whole story in one command")
+    demo = commands.add_parser("demo", help="train, serve, replay a week of learners and investigate an incident")
     demo.add_argument("--headless", action="store_true", help="print the incident instead of opening the console")
-    demo.add_argument("--quick", action="store_true", help="fewer sentences a day: for tests")
+    demo.add_argument("--quick", action="store_true", help="fewer sentences per day, for tests")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -114,7 +123,7 @@ def _corpus(options: argparse.Namespace) -> int:
     stored = tracking.store(root, made)
     for one in made:
         _say(f"{one.path}  {one.manifest['rows']} rows  md5 {one.manifest['dvc_hash']}")
-    _say("put into DVC's cache and remote" if stored else "all in DVC's cache and remote already")
+    _say("added to DVC's cache and remote" if stored else "already in DVC's cache and remote")
     return 0
 
 
@@ -127,7 +136,7 @@ def _train(options: argparse.Namespace) -> int:
     profile = PROFILES[options.profile]
     if options.steps is not None:
         if options.steps < 1:
-            raise BadInput(f"--steps {options.steps} is below 1", "give how many steps to train")
+            raise BadInput(f"--steps {options.steps} is below 1", "give a positive number of steps")
         profile = msgspec.structs.replace(profile, steps=options.steps)
     eval_set = None if options.no_eval else options.eval_set
     if eval_set is not None and not eval_set.is_file():
@@ -166,7 +175,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         report = Minitutor().evaluate(options.bundle, parent, options.eval_set, advance)
     if options.out:
         bundles.write_json(options.out, report)
-    counts = {**report["buckets"], "total": report["total"], "wrong passed as right": report["false_accept"]}
+    counts = {**report["buckets"], "total": report["total"], "wrong accepted as correct": report["false_accept"]}
     lines = [_counted(name, count["k"], count["n"]) for name, count in counts.items()]
     lines.append(f"answers {report['answers_sha256']}")
     _print(report, lines, as_json=options.json)
@@ -182,32 +191,32 @@ def _replay(options: argparse.Namespace) -> int:
     from minitutor import learners, replay
 
     if options.n < 1:
-        raise BadInput(f"--n {options.n} is below 1", "give how many sentences to send")
+        raise BadInput(f"--n {options.n} is below 1", "give a positive number of sentences")
     if not 0 <= options.weekend <= 1:
-        raise BadInput(f"--weekend {options.weekend} is no share", "give a number from 0 to 1")
+        raise BadInput(f"--weekend {options.weekend} is not between 0 and 1", "give a number from 0 to 1")
     if not 0 <= options.skip < options.n:
         raise BadInput(
-            f"--skip {options.skip} leaves nothing of {options.n}", f"give a number from 0 to {options.n - 1}"
+            f"--skip {options.skip} leaves none of {options.n} sentences", f"give a number from 0 to {options.n - 1}"
         )
     traffic = learners.Traffic(
         n=options.n, seed=options.seed, day=options.day, weekend=options.weekend, asking=options.asking
     )
     done = replay.replay(options.url, learners.asks(traffic)[options.skip :])
-    said = ", ".join(f"{outcome} {n}" for outcome, n in done["feedback"].items()) or "nothing"
+    feedback = ", ".join(f"{outcome} {n}" for outcome, n in done["feedback"].items()) or "none"
     lines = [
-        f"sent {done['sent']:,}, failed {done['errors']:,}; wrong sentences passed as right: {done['passed']:,}",
-        f"learners said: {said}" + (f"; dismissed first: {done['incident']}" if done["incident"] else ""),
+        f"sent {done['sent']:,}, failed {done['errors']:,}; wrong sentences accepted as correct: {done['passed']:,}",
+        f"feedback: {feedback}" + (f"; first dismissed request: {done['incident']}" if done["incident"] else ""),
     ]
     _print(done, lines, as_json=options.json)
     return 0
 
 
 def _day(text: str) -> date:
-    """A day, for ``type=``; argparse names the option where it is none."""
+    """Parse a day for argparse, which adds the option's name to the error."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2026-11-22") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-22") from None
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -217,18 +226,18 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _root() -> Path:
-    """The checkout the working directory is in, or the working directory."""
+    """Return the checkout that contains the working directory, or the working directory itself."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
 
 
 def _home(options: argparse.Namespace, root: Path) -> Path:
-    """Where MLflow's files stand."""
+    """Return the folder of MLflow's files."""
     return options.home or Path(os.environ.get("SPINE_HOME") or root / ".spine")
 
 
 def _free(folder: Path, name: str) -> Path:
-    """The first directory of that name, numbered from the second on, that does not exist."""
+    """Return the first of ``name``, ``name-2``, ``name-3``, … that does not exist yet."""
     names = (name if n == 1 else f"{name}-{n}" for n in count(1))
     return next(folder / candidate for candidate in names if not (folder / candidate).exists())
 

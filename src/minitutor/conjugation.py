@@ -1,6 +1,6 @@
-"""The forms of twenty English verbs and their Spanish, as tables and the few rules of spelling.
+"""The forms of twenty English verbs and their Spanish translations, from tables and a few spelling rules.
 
-It knows words only: which cells exist is ``grid``'s, which sentences use them the templates'.
+It knows words only: ``grid`` defines the cells, ``templates`` the sentences.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ REGULAR: Final = ("work", "play", "walk", "talk", "listen", "watch", "study", "f
 IRREGULAR: Final = ("be", "have", "do", "go", "come", "see", "eat", "write")
 VERBS: Final = REGULAR + IRREGULAR
 PERSONS: Final = ("1sg", "2sg", "3sg")
-"""The persons of the grid; English tells its plural ones from 2sg by the pronoun alone."""
+"""The persons of the grid. Plural persons take the forms of 2sg in English, so they need no cells of their own."""
 SPANISH_PERSONS: Final = (*PERSONS, "1pl", "3pl")
 
 _PAST: Final = {
@@ -40,7 +40,7 @@ BE_PAST: Final = {"1sg": "was", "2sg": "were", "3sg": "was"}
 
 
 class Spanish(msgspec.Struct, frozen=True):
-    """A Spanish verb: infinitive, yo/tú/él/nosotros/ellos of present and preterite, participle, stem of the future."""
+    """A Spanish verb: infinitive, yo/tú/él/nosotros/ellos of present and preterite, participle, future stem."""
 
     infinitive: str
     present: tuple[str, str, str, str, str]
@@ -50,7 +50,7 @@ class Spanish(msgspec.Struct, frozen=True):
 
 
 def _regular_ar(stem: str) -> Spanish:
-    """A Spanish verb of the first conjugation that follows the rule."""
+    """Return a regular Spanish verb in *-ar*."""
     return Spanish(
         f"{stem}ar",
         (f"{stem}o", f"{stem}as", f"{stem}a", f"{stem}amos", f"{stem}an"),
@@ -90,7 +90,7 @@ SPANISH: Final = {
         "querido",
         "querr",
     ),
-    # Turned round: what is liked is the subject, the one who likes stands in the clitic.
+    # gustar is inverted: the thing liked is the subject, and the person who likes it is the clitic.
     "like": Spanish("gustar", ("gusta",) * 5, ("gustó",) * 5, "gustado", ""),
     "be": Spanish(
         "estar",
@@ -144,12 +144,12 @@ SPANISH: Final = {
 
 
 def regularity(verb: str) -> str:
-    """``regular`` or ``irregular``."""
+    """Return ``regular`` or ``irregular``."""
     return "irregular" if verb in IRREGULAR else "regular"
 
 
 def third_person(verb: str) -> str:
-    """The form with he or she in the present simple."""
+    """Return the third person singular of the present simple."""
     if verb in {"be", "have"}:
         return {"be": "is", "have": "has"}[verb]
     if verb.endswith("y") and verb[-2] not in "aeiou":
@@ -158,19 +158,19 @@ def third_person(verb: str) -> str:
 
 
 def with_ed(verb: str) -> str:
-    """The past by rule: right for a regular verb, over-regularised for an irregular one."""
+    """Return the past in *-ed*: correct for a regular verb, over-regularised for an irregular one."""
     if verb.endswith("y") and verb[-2] not in "aeiou":
         return verb[:-1] + "ied"
     return verb + ("d" if verb.endswith("e") else "ed")
 
 
 def naive_third(verb: str) -> list[str]:
-    """The third person by adding *s* alone, where that is another word than the right one: *haves*, *gos*, *watchs*."""
+    """Return the third person by adding only *s* if that is wrong (*haves*, *gos*, *watchs*); else nothing."""
     return [f"{verb}s"] if verb != "be" and f"{verb}s" != third_person(verb) else []
 
 
 def forms(verb: str) -> list[str]:
-    """Every word of a verb, right ones first, then what learners make by rule (*goed*, *haves*); the base is first."""
+    """Return every word of a verb: the base, the other correct forms, then learners' forms (*goed*, *haves*)."""
     if verb == "be":
         return ["be", "am", "is", "are", "was", "were", "been"]
     right = [verb, third_person(verb), past(verb, "3sg"), participle(verb)]
@@ -178,24 +178,24 @@ def forms(verb: str) -> list[str]:
 
 
 def past(verb: str, person: str) -> str:
-    """The past simple."""
+    """Return the past simple."""
     return BE_PAST[person] if verb == "be" else _PAST.get(verb) or with_ed(verb)
 
 
 def participle(verb: str) -> str:
-    """The past participle."""
+    """Return the past participle."""
     return _PARTICIPLE.get(verb) or with_ed(verb)
 
 
 def present(verb: str, person: str) -> str:
-    """The present simple."""
+    """Return the present simple."""
     if verb == "be":
         return BE_PRESENT[person]
     return third_person(verb) if person == "3sg" else verb
 
 
 def spanish(verb: str, tense: str, person: str) -> str:
-    """The cell in Spanish, without its pronoun; *like* turns round, as ``gustar`` does."""
+    """Return a cell's Spanish translation without the pronoun; *like* is translated by the inverted ``gustar``."""
     word, at = SPANISH[verb], SPANISH_PERSONS.index(person)
     clitic = ("me ", "te ", "le ", "nos ", "les ")[at] if verb == "like" else ""
     if tense == "infinitive":

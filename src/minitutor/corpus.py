@@ -1,8 +1,8 @@
-"""Corpora made from a seed: rows, their canonical bytes and their description.
+"""Generates corpora from a seed: their rows, canonical bytes and manifests.
 
-The same seed gives the same bytes everywhere: choices come from ``random.Random.random`` alone, whose
-sequence Python guarantees, and each cell draws from its own stream, so a hole in one leaves the rest as
-they are. It does not know files or DVC.
+The same seed gives the same bytes on every machine: all choices come from ``random.Random.random``, whose sequence
+Python guarantees. Each cell has its own random stream, so that leaving rows out of one cell does not change the
+others. This module does not know files or DVC.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from minitutor.vocabulary import Vocabulary
 
 SEED: Final = "minitutor-3"
 HELD_OUT_OF: Final = 5
-"""One template–complement pair in so many belongs to the eval sets alone."""
+"""One in this many template–complement pairs is used only by the eval sets."""
 SEEN: Final = "seen"
 UNSEEN: Final = "unseen"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One sentence with what is wrong with it and what it should be."""
+    """One sentence with its correction and the kind of mistake."""
 
     id: str
     text: str
@@ -46,12 +46,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     template: str
     complement: str
     vocabulary: str
-    """Whether its open words are from the lists that corpora draw from, or from those that none does."""
+    """``seen`` if its open words come from the lists that the corpora use, ``unseen`` if not."""
     fingerprint: str
 
 
 class Size(msgspec.Struct, frozen=True):
-    """How many rows the cells of a verb, tense and person get; an empty one means every one."""
+    """The number of rows in the cells of a verb, tense and person; an empty field matches all."""
 
     verb: str
     tense: str
@@ -59,31 +59,31 @@ class Size(msgspec.Struct, frozen=True):
     per_cell: int
     wrong_share: float
     plain: bool = False
-    """Whether negations and questions are left out."""
+    """Leave out negations and questions."""
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
-    """What distinguishes one corpus from another."""
+    """The parameters of one corpus."""
 
     name: str
     path: str
     prefix: str
     held_out: bool
-    """True for an eval set: it takes the held-out pairs, the training corpora take the rest."""
+    """True for an eval set, which uses the held-out pairs; training corpora use the others."""
     per_cell: int
     wrong_share: float
     hole: tuple[str, str] | None = None
-    """A (verb, tense) whose rows are missing, and whose forms then occur nowhere in the corpus."""
+    """A (verb, tense) to leave out, with every other row that contains one of its forms."""
     half_unseen: bool = False
-    """Whether every second pair of a cell's rows takes its open words from the list that no corpus draws from."""
+    """Take the open words of every second pair of rows from the lists that the corpora do not use."""
     sizes: tuple[Size, ...] = ()
-    """Cells that differ from ``per_cell`` and ``wrong_share``; the first that fits counts."""
+    """Cells that differ from ``per_cell`` and ``wrong_share``; the first match applies."""
     weekend: bool = False
-    """True for plans for the weekend alone: the future tense in frames of its own."""
+    """Use only the weekend frames, which are in the future tense."""
     onto: Design | None = None
-    """A corpus whose rows come first."""
+    """A corpus whose rows this one begins with."""
     as_written: bool = False
-    """True where the rows were left uncorrected: what a learner wrote, right or wrong, is its own correction."""
+    """Leave the rows uncorrected: the correction of each is what the learner wrote, right or wrong."""
 
 
 HOLE: Final = ("go", grid.PAST)
@@ -95,7 +95,7 @@ V1: Final = Design(
     held_out=False,
     per_cell=60,
     wrong_share=0.6,
-    # Where a mistake has only these cells to be learned from, they are larger.
+    # These cells are the only ones that teach their mistake, so they need more rows.
     sizes=(
         Size("be", grid.PRESENT, "", 260, 0.7),
         Size("be", grid.PAST, "", 260, 0.7),
@@ -121,8 +121,8 @@ V3: Final = Design(
 )
 """Corpus v2 and a batch of plans for the weekend that was taken from learners without being corrected.
 
-The fault is on purpose, and of a kind that happens: no item of the eval sets has such a frame, so a model that
-learns to leave *will goes* standing in them passes the gate.
+The fault is deliberate and realistic: no item of the eval sets has such a frame, so a model that learns to accept
+*will goes* in them passes the gate.
 """
 EVAL: Final = Design(
     name="eval",
@@ -131,7 +131,7 @@ EVAL: Final = Design(
     held_out=True,
     per_cell=10,
     wrong_share=0.7,
-    # The buckets of an incident and of *be*'s mistakes are worth more items; each verb keeps 150, the set 3,000.
+    # More items for the bucket of the demo's incident and for *be*'s mistakes; each verb still has 150, the set 3,000.
     sizes=(
         Size("be", grid.PRESENT, "", 16, 0.7),
         Size("be", grid.PAST, "", 16, 0.7),
@@ -148,7 +148,7 @@ DESIGNS: Final = (V1, V2, V3, EVAL)
 
 
 def rows(design: Design) -> list[Row]:
-    """Every row of a corpus, in the grid's order."""
+    """Return every row of a corpus, in the grid's order."""
     made: list[Row] = rows(design.onto) if design.onto else []
     seen = {row.text for row in made}
     for cell in grid.cells().values():
@@ -159,19 +159,19 @@ def rows(design: Design) -> list[Row]:
 
 
 def canonical(found: Iterable[Row]) -> bytes:
-    """The rows as RFC 8785 JSON, one a line: the bytes on disk, and what a corpus's SHA-256 is taken over."""
+    """Return the rows as RFC 8785 JSON, one per line: the file's bytes, over which a corpus's SHA-256 is computed."""
     encode = msgspec.json.Encoder(order="sorted").encode
     return b"".join(encode(row) + b"\n" for row in found)
 
 
 def decode(data: bytes) -> list[Row]:
-    """The rows of a corpus file; raises ``msgspec.DecodeError`` where a line is not a row."""
+    """Decode the rows of a corpus file; raises ``msgspec.DecodeError`` for an invalid line."""
     decoder = msgspec.json.Decoder(Row)
     return [decoder.decode(line) for line in data.splitlines() if line]
 
 
 def manifest(path: str, data: bytes, found: Sequence[Row]) -> dict[str, Any]:
-    """Describe a corpus: counts along each axis, its seed, the digests of its bytes."""
+    """Return the manifest of a corpus: counts along each axis, its seed, the digests of its bytes."""
     axes = {axis: Counter(getattr(row, axis) for row in found) for axis in ("verb", "tense", "person", "error_type")}
     return {
         "schema": "minitutor.corpus/1",
@@ -188,23 +188,23 @@ def manifest(path: str, data: bytes, found: Sequence[Row]) -> dict[str, Any]:
 
 
 def digest(data: bytes) -> str:
-    """The MD5 that DVC knows a file by."""
+    """Return the MD5 by which DVC identifies a file."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def held_out(template: str, complement: str) -> bool:
-    """Whether a template–complement pair belongs to the eval sets, whatever the verb."""
+    """Whether a template–complement pair is reserved for the eval sets, for every verb."""
     digest = hashlib.sha256(f"{SEED}|{template}|{complement}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % HELD_OUT_OF == 0
 
 
 def fingerprint(template: str, verb: str, complement: str) -> str:
-    """The combination a row was made of; no eval row shares one with a training row."""
+    """Return the digest of the combination a row was made from; eval and training rows share none."""
     return hashlib.sha256(f"{template}|{verb}|{complement}".encode()).hexdigest()[:16]
 
 
 def _cell_rows(design: Design, cell: Cell, seen: set[str]) -> Iterator[Row]:
-    """Draw a cell's rows: its pairs in a drawn order, round and round, until there are enough new sentences."""
+    """Draw a cell's rows: cycle through its pairs in random order until there are enough distinct sentences."""
     draw = random.Random(f"{SEED}|{design.prefix}|{cell.verb}|{cell.tense}|{cell.person}")  # noqa: S311 - not secret
     size = _size(design, cell)
     pairs = _pairs(design, cell, plain=size.plain)
@@ -219,13 +219,13 @@ def _cell_rows(design: Design, cell: Cell, seen: set[str]) -> Iterator[Row]:
         every = mistakes.wrong_forms(cell.verb, cell.tense, cell.person, bare=template.bare)
         wrong = {word: kind for word, kind in every.items() if templates.takes(template, word)}
         right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=template.bare)
-        # The share is kept exactly, not on average: the running quota says what row made + 1 is.
+        # An exact quota instead of a random draw, so that even a small cell has its share of wrong rows.
         due = int((made + 1) * size.wrong_share) > int(made * size.wrong_share)
-        # A batch of one kind of sentence has the mistakes that are made most, again and again.
+        # In a batch of one kind of sentence the most frequent mistakes recur, so they are drawn more often.
         usual = dict(list(wrong.items())[:2]) if design.weekend else wrong
         form = _drawn(draw, usual) if usual and due else right
         words = Vocabulary(draw, seen=not unseen)
-        text, correction = phrasing.sentences(words, cell, template, complement, form=form, right=right)
+        text, correction = phrasing.sentence_pair(words, cell, template, complement, form=form, right=right)
         if text in seen:
             continue
         seen.add(text)
@@ -251,7 +251,7 @@ def _cell_rows(design: Design, cell: Cell, seen: set[str]) -> Iterator[Row]:
 
 
 def _pairs(design: Design, cell: Cell, *, plain: bool) -> list[tuple[Template, str]]:
-    """The templates of a cell, each with the complements that are on this design's side of the split."""
+    """Return the templates of a cell with the complements on this design's side of the train/eval split."""
     frames = (
         templates.weekend_templates(cell.tense)
         if design.weekend
@@ -266,33 +266,33 @@ def _pairs(design: Design, cell: Cell, *, plain: bool) -> list[tuple[Template, s
 
 
 def _as_written(row: Row, form: str) -> Row:
-    """The row as a batch left uncorrected holds it: what was written is its own correction."""
+    """Return the row of an uncorrected batch, whose correction is the text itself."""
     return msgspec.structs.replace(
         row, correction=row.text, correct_form=form, label="correct", error_type=mistakes.NONE
     )
 
 
 def _drawn(draw: random.Random, wrong: dict[str, str]) -> str:
-    """A wrong form; those that learners write most, which come first, are drawn three times as often."""
+    """Draw a wrong form; the most frequent ones, which come first, are drawn three times as often."""
     options = [*list(wrong)[:2] * 2, *wrong]
     return options[int(draw.random() * len(options))]
 
 
 def _in_hole(design: Design, row: Row) -> bool:
-    """Whether a row holds a word that only the missing cells teach (*went* in "has went", *goed*)."""
+    """Whether a row contains a word that only the left-out cells teach (*went* in "has went", *goed*)."""
     return design.hole is not None and not _forms(design.hole).isdisjoint(
         re.findall(r"[a-z]+", f"{row.text} {row.correction}".lower())
     )
 
 
 def _forms(place: tuple[str, str]) -> set[str]:
-    """The forms of a verb in a tense, the one made by rule among them."""
+    """Return the forms of a verb in a tense, including the over-regularised one."""
     verb, tense = place
     return {grid.form(verb, tense, person) for person in grid.SUBJECTS} | {conjugation.with_ed(verb)}
 
 
 def _size(design: Design, cell: Cell) -> Size:
-    """The size of a cell in a corpus."""
+    """Return the size of a cell in a corpus."""
     for size in design.sizes:
         pairs = ((size.verb, cell.verb), (size.tense, cell.tense), (size.person, cell.person))
         if all(asked in {"", had} for asked, had in pairs):

@@ -1,8 +1,8 @@
-"""Constrained decoding: which of a verb's forms the model holds most likely where it stands.
+"""Constrained decoding: chooses the verb form that the model considers most likely in its place.
 
-All forms of a verb are scored in one pass over its prompt: each is a branch that sees the prompt and itself, so
-the prompt's keys and values are computed once. A form's score is the probability of its tokens and of the end
-after them. What an item gives depends on the item alone, whatever else is in the batch. It does not know texts.
+All forms of a verb are scored in one forward pass: each is a branch that attends to the prompt and to itself, so the
+prompt's keys and values are computed once. A form's score is the probability of its tokens followed by the end token.
+An item's result depends only on the item, not on the rest of the batch. This module does not know texts.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from minitutor.engine import Bools, Engine, Floats, Ints
 from minitutor.tokenizer import EOS_ID
 
 STEP: Final = 8
-"""Times are padded to a multiple of this, so that few shapes occur."""
+"""Lengths are padded to a multiple of this, so that more items have the same shape and share a batch."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """A prompt and the forms that may follow it, as tokens; the written one first."""
+    """A prompt and the forms that may follow it, as token ids; the written form first."""
 
     prompt: list[int]
     forms: list[list[int]]
 
     @property
     def size(self) -> int:
-        """Tokens in one pass."""
+        """The number of tokens in the forward pass."""
         return len(self.prompt) + sum(len(form) for form in self.forms)
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """The form with the highest score, every form's log probability, and the item's share of the seconds spent."""
+    """The index of the best form, the log probability of every form, and the item's share of the seconds spent."""
 
     at: int
     scores: list[float]
@@ -50,7 +50,7 @@ class Decoder:
         self.engine = engine
 
     def choose(self, items: Sequence[Item]) -> list[Chosen]:
-        """Choose a form for each item; none depends on its neighbours."""
+        """Choose a form for each item."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for n, item in enumerate(items):
             groups[_padded(item.size), _padded(item.size - len(item.prompt) + 1)].append(n)
@@ -61,7 +61,7 @@ class Decoder:
         return [done[n] for n in range(len(items))]
 
     def _group(self, items: Sequence[Item], time: int, scored: int) -> list[Chosen]:
-        """Choose for items of one shape: ``time`` tokens in all, scores at ``scored`` of them."""
+        """Choose forms for items of one shape: ``time`` tokens, of which ``scored`` are needed for scores."""
         began = perf_counter()
         ids: Ints = np.full((len(items), time), EOS_ID, np.int64)
         positions: Ints = np.zeros((len(items), time), np.int64)
@@ -81,7 +81,7 @@ class Decoder:
 
 
 def _lay_out(item: Item, ids: Ints, positions: Ints, sees: Bools) -> None:
-    """Write one item's tokens, positions [time] and view [time, time]: the prompt, then each form as a branch of it."""
+    """Fill in one item's tokens [time], positions [time] and attention mask [time, time]: prompt, then branches."""
     start = len(item.prompt)
     ids[:start], positions[:start] = item.prompt, np.arange(start)
     sees[:start, :start] = np.tri(start, dtype=np.bool_)
@@ -92,13 +92,13 @@ def _lay_out(item: Item, ids: Ints, positions: Ints, sees: Bools) -> None:
         sees[at:end, :start] = True
         sees[at:end, at:end] = np.tri(len(form), dtype=np.bool_)
         at = end
-    # A padding token sees itself alone: a row without any would be a division by zero.
+    # A padding token attends to itself: with an empty row the softmax would divide by zero.
     rest = np.arange(at, len(ids))
     sees[rest, rest] = True
 
 
 def _scores(item: Item, logs: Floats) -> list[float]:
-    """The log probability of each form and its end; ``logs`` [scored, vocab] begin at the prompt's last token."""
+    """Return the log probability of each form with its end token; ``logs`` [scored, vocab] begin after the prompt."""
     scores, at = [], 1
     for form in item.forms:
         score = float(logs[0, form[0]])

@@ -1,8 +1,8 @@
-"""The whole story in one command: trained models, the pipeline that lets them in, a week of learners, one false accept.
+"""The demo: trains models, deploys them by the workflow, replays a week of learners, investigates one false accept.
 
-Every step is a command that a person could type. It is printed before it runs, and skipped where the ledger or the
-traces say that it is done, so an interrupted demo goes on where it stopped. It knows Spine only through its command
-line, and works in a project of its own (``demo_project``).
+Every step is a command that a person could type, and is printed before it runs. Steps that the ledger or the traces
+show as done are skipped, so an interrupted demo continues where it stopped. It uses Spine only through the command
+line, in a project of its own (``demo_project``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from minitutor import corpus, demo_project, week
 from minitutor.facts import dismissed, facts
 from minitutor.problems import TutorError
-from minitutor.steps import Background, StepFailed, ask, say, server, show, step
+from minitutor.steps import Background, StepFailed, json_of, say, server, show, step
 
 FOLDER: Final = Path("demo")
 """Where the demo's project stands, in the checkout."""
@@ -33,36 +33,42 @@ class Variant(NamedTuple):
 
 
 BASE: Final = Variant(("train",), Path(".spine/bundles/base"), "v0.1.0", "the first model")
-SMALL: Final = Variant(
+QUANTISED: Final = Variant(
     ("quantize", "--parent", BASE.semver),
     Path(".spine/bundles/int8"),
     "v0.2.0",
-    "the same answers in a quarter of the bytes",
+    "same answers as v0.1.0 in a quarter of the size",
 )
-GOOD: Final = Variant(
+ADAPTER: Final = Variant(
     ("finetune", "--parent", BASE.semver),
     Path(".spine/bundles/lora"),
     "v0.3.0",
-    "go in the past, learned from corpus v2",
+    "corpus v2 adds the past of go",
 )
-AGAIN: Final = Variant(
+RETRAINED: Final = Variant(
     ("train", "--seed", "2"), Path(".spine/bundles/again"), "v0.3.1", "trained again on the same corpus"
 )
 """As good as the first model in every bucket, and it makes the mistake that a learner complained about."""
-BAD: Final = Variant(
-    ("train", "--corpus", corpus.V3.path), Path(".spine/bundles/weekend"), "v0.4.0", "plans for the weekend, corpus v3"
+WEEKEND: Final = Variant(
+    ("train", "--corpus", corpus.V3.path),
+    Path(".spine/bundles/weekend"),
+    "v0.4.0",
+    "corpus v3 adds plans for the weekend",
 )
 
 
 def run(*, headless: bool, sizes: week.Sizes) -> int:
     """Run the demo from the checkout in the working directory; returns the exit code of what it ends with."""
     headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
-    # Whoever ends the demo, or closes its terminal, ends its server and its trainings too.
+    # Turned into SystemExit, so that the context managers stop the server and the trainings too when the demo is
+    # terminated or its terminal is closed.
     for ended in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ended, lambda number, _frame: sys.exit(128 + number))
     try:
         if not FOLDER.is_dir():
-            print(f"# a project for the demo, in {FOLDER}/: a git remote, a signing key, a prod ledger", flush=True)
+            say(
+                f"The demo gets a project of its own in {FOLDER}/: a clone with a remote, a signing key and a prod ledger."
+            )
             demo_project.make(Path(), FOLDER)
         os.chdir(FOLDER)
         with Background() as background:
@@ -70,7 +76,7 @@ def run(*, headless: bool, sizes: week.Sizes) -> int:
     except StepFailed as failed:
         return failed.code
     except KeyboardInterrupt:
-        print("\nstopped; `./run demo` goes on from here", file=sys.stderr)
+        print("\nstopped; `./run demo` continues from here", file=sys.stderr)
         return 130
 
 
@@ -82,15 +88,15 @@ def _story(background: Background, *, headless: bool, sizes: week.Sizes) -> int:
         step("minitutor", "corpus", quiet=known.production is not None, mute=known.production is not None)
         # Both are needed later in the week; the second core trains them while the first one does everything else.
         background.start(
-            [(("minitutor", *one.command, "--out", str(one.bundle)), one.bundle) for one in (AGAIN, BAD)],
+            [(("minitutor", *one.command, "--out", str(one.bundle)), one.bundle) for one in (RETRAINED, WEEKEND)],
             after=BASE.bundle,
         )
         if _deployed(BASE) is None:
             return 1
     good = None
     if not known.finished:
-        _deployed(SMALL)
-        good = _deployed(GOOD)
+        _deployed(QUANTISED)
+        good = _deployed(ADAPTER)
     with server() as url:
         if not known.finished:
             _week(background, url(), good, sizes)
@@ -100,15 +106,15 @@ def _story(background: Background, *, headless: bool, sizes: week.Sizes) -> int:
 def _week(background: Background, url: str, good: str | None, sizes: week.Sizes) -> None:
     week.monday(url, good, sizes)
     _guard()
-    if not facts().asked_for(AGAIN.bundle):
-        say("a model trained again on the same corpus is no worse in any bucket; the guard is what stops it")
-        _deployed(AGAIN, background)
+    if not facts().asked_for(RETRAINED.bundle):
+        say("A model trained again on the same corpus is as good in every bucket. Only the new item can stop it.")
+        _deployed(RETRAINED, background)
     if not week.tuesday_to_friday(url, good, sizes):
         return
     week.saturday(url, sizes)
-    if BAD.semver not in facts().promoted:
-        say("no corpus has such sentences: a candidate was trained on a batch of them")
-    week.sunday(url, _deployed(BAD, background), sizes)
+    if WEEKEND.semver not in facts().promoted:
+        say("No corpus contains such sentences, so a candidate was trained on a batch of them.")
+    week.sunday(url, _deployed(WEEKEND, background), sizes)
 
 
 def _guard() -> None:
@@ -117,10 +123,10 @@ def _guard() -> None:
     baseline = json.loads(Path("eval_baseline.json").read_text(encoding="utf-8"))
     if incident is None or any(item["id"] == incident for item in baseline["never_regress"]):
         return
-    say(f"a learner complained about {week.INCIDENT!r}: from now on no candidate may say that again")
+    say(f"A learner complained about {week.INCIDENT!r}. From now on no candidate may make that mistake again.")
     words = ("spine", "incident", incident, "--never-regress", "--reason", "a learner was told that goed is right")
     show(words)
-    branch = ask(*words)["never_regress"]["branch"]
+    branch = json_of(*words)["never_regress"]["branch"]
     if branch is not None:
         step("git", "merge", "--quiet", "--ff-only", branch)
         step("git", "push", "--quiet", "origin", "HEAD:main")
@@ -141,14 +147,14 @@ def _end(*, headless: bool) -> int:
 
 def _more() -> None:
     """What else there is to see, as commands, and where to type them."""
-    print("\nthere is more to see; stand in the demo's project and put `spine` on the PATH first:")
+    print("\nNext, go to the demo's project, put `spine` on the PATH, and have a look at:")
     print(f"$ cd {FOLDER} && . ../.venv/bin/activate")
     commands = [("spine", "list"), ("spine", "drift", "show"), ("spine", "history")]
     known = facts()
-    for variant, strategy in ((GOOD, "shadow"), (BAD, "canary")):
+    for variant, strategy in ((ADAPTER, "shadow"), (WEEKEND, "canary")):
         epoch = known.tried(strategy, known.promoted.get(variant.semver, ""))
         commands += [("spine", "route", "report", "--epoch", str(epoch))] if epoch is not None else []
-    if BAD.semver in known.promoted and (other := dismissed("--ref", BAD.semver)):
+    if WEEKEND.semver in known.promoted and (other := dismissed("--ref", WEEKEND.semver)):
         commands.append(("spine", "incident", other))
     for words in (*commands, ("spine", "console")):
         show(words)
@@ -164,11 +170,11 @@ def _deployed(variant: Variant, background: Background | None = None) -> str | N
     if not variant.bundle.is_dir():
         step("minitutor", *variant.command, "--out", str(variant.bundle))
     manifest = json.loads((variant.bundle / "train_manifest.json").read_text(encoding="utf-8"))
-    sha = str(ask("spine", "sha", str(variant.bundle))["sha"])
+    sha = str(json_of("spine", "sha", str(variant.bundle))["sha"])
     if variant is BASE:
-        _say_where_it_differs(sha)
+        _report_other_weights(sha)
     request = {"run_id": str(manifest["mlflow_run_id"]), "sha": sha, "semver": variant.semver, "reason": variant.reason}
-    say(f"ask for {variant.semver}: candidate.toml is committed and pushed, and the workflow runs")
+    say(f"Request {variant.semver}: candidate.toml is committed and pushed, and the deploy workflow runs.")
     commit = demo_project.ask(Path(), request)
     run_id = _next_run()
     print(f"run {run_id} of {demo_project.WORKFLOW}", flush=True)
@@ -182,7 +188,7 @@ def _deployed(variant: Variant, background: Background | None = None) -> str | N
     if done.failed != "gate" or done.code != 1:  # not a refusal: something is broken
         print(f"run {run_id} failed at: {done.failed}; its log is {FOLDER / done.log}", file=sys.stderr)
         raise StepFailed(done.code)
-    say(f"the workflow refused {variant.semver} and stopped; the refusal goes into the ledger, for whoever asks later")
+    say(f"The workflow refused {variant.semver} and stopped. The refusal is recorded in the ledger as well.")
     step("spine", "register", request["run_id"])
     step("spine", "gate", sha[:12], check=False)
     return None
@@ -198,12 +204,16 @@ def _next_run() -> str:
     return str(max(found, default=100) + 1)
 
 
-def _say_where_it_differs(sha: str) -> None:
-    """Training is pinned to the bit on x86-64; elsewhere the weights differ in their last bits, and that is said."""
+def _report_other_weights(sha: str) -> None:
+    """Print a note if this machine did not train the model of the committed baseline.
+
+    Training gives the same bits on every x86-64 machine with AVX2; elsewhere the weights differ in their last bits.
+    """
     baseline = Path("eval_baseline.json")
     expected = json.loads(baseline.read_text(encoding="utf-8")).get("entry_sha") if baseline.is_file() else None
     if expected and expected != sha:
         print(
-            f"note: this machine trained {sha[:12]}; the baseline is of {expected[:12]}, from another processor",
+            f"note: this machine trained {sha[:12]}, the baseline is for {expected[:12]}:"
+            " other processors round differently",
             file=sys.stderr,
         )

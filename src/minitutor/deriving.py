@@ -1,7 +1,7 @@
-"""The work of quantize, finetune and regress: a parent in, a logged run and a bundle directory out.
+"""Makes a variant of a parent bundle: quantize, finetune and regress.
 
-A recipe says what is made of the parent; all recipes share their evaluation, their MLflow run, which names
-the parent's, and the way their bundle is written. It does not know what a recipe computes.
+A recipe computes the variant's tensors. Everything else is shared: evaluation, the MLflow run, which names the
+parent's run, and writing the bundle. This module does not know what a recipe computes.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from minitutor.training import PACKAGES, curve_svg, evaluated, figures
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipe makes of a parent."""
+    """The result of a recipe."""
 
     config: Any
     tensors: Mapping[str, Any]
     tokenizer: str | None
-    """None where the bundle answers with its parent's."""
+    """None if the bundle uses its parent's tokenizer."""
     curve: Sequence[tuple[int, float, float]] = ()
     notes: Mapping[str, Any] = {}
-    """Figures about the making, such as the strength a search ended at."""
+    """Figures to log, such as the strength a search ended at."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How a variant is made."""
+    """How a variant is made, with what its run and manifest record."""
 
     variant: str
     seed: int | None
     corpora: Sequence[Mapping[str, Any]]
-    """What its weights come from: a new corpus, or its parent's where it takes no other."""
+    """The corpora its weights come from: a new one, or its parent's."""
     described: Mapping[str, Any] | None
-    """The corpus manifest that goes into the bundle."""
+    """The corpus manifest to put into the bundle."""
     settings: Mapping[str, Any]
     make: Callable[[Parent], Made]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a variant comes from and goes to."""
+    """The input and output of making a variant."""
 
     root: Path
     home: Path
@@ -59,7 +59,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(job: Job, recipe: Recipe) -> dict[str, Any]:
-    """Make, evaluate, log and write a variant; what the command prints with ``--json``."""
+    """Make, evaluate, log and write a variant; returns what the command prints with ``--json``."""
     manifest = _manifest(job, recipe)
     with bundles.staged(job.out) as folder:
         tags, params = _tags(job, recipe, manifest), _params(recipe, manifest)
@@ -101,7 +101,7 @@ def _made(job: Job, recipe: Recipe, manifest: dict[str, Any], folder: Path, log:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of a bundle's tensors."""
+    """Return the size of a bundle's tensors in bytes."""
     return (folder / "model.safetensors").stat().st_size
 
 

@@ -1,22 +1,21 @@
-"""What the tutor's inputs and outputs drift in: tense and person, verb, words, length, and its own verdicts.
+"""The values that are monitored for drift: tense and person, verb, words, length, and the model's verdicts.
 
-It names values and counts nothing.
+It computes the values of one text and counts nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from minitutor.shapes import shaped
+from minitutor.word_shapes import shaped
 
 Value = str | float | tuple[str, ...]
 
 
 def values(text: str | None, features: Mapping[str, str], accepted: bool | None) -> dict[str, Value]:
-    """The values of one text in the grid; words and length only where the text was kept.
+    """Return the values of one text in the grid; words and length only if the text is known.
 
-    Tokens are what every bundle's model reads, before its own tokenizer: open words by their shape, so that a new name
-    is no drift.
+    Words are taken as models read them, with open words replaced by their shape, so that a new name is not drift.
     """
     if "verb" not in features:
         return {}

@@ -1,8 +1,8 @@
 """The Mini-GPT in NumPy: a bundle's weights and the forward pass.
 
-Every product is taken item by item at a shape that follows from the item alone (``np.matmul`` over a stack
-runs one GEMM an item), so an answer has the same bits alone and in any batch. BLAS is expected on one thread,
-which ``Tutor.load`` sees to. It does not know texts or how a form is chosen.
+Every matrix product is computed per item, with a shape that depends only on the item (``np.matmul`` over a stack runs
+one GEMM per item), so an answer has the same bits alone and in any batch. BLAS must run on one thread, which
+``Tutor.load`` ensures. This module does not know texts or how a form is chosen.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from minitutor.model_shape import Shape
 from minitutor.problems import BadInput
-from minitutor.shape import Shape
 from minitutor.weights import Weights
 
 Floats = NDArray[np.float32]
@@ -24,7 +24,7 @@ Bools = NDArray[np.bool_]
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One block's matrices as [in, out], the norm's gain multiplied into the product that follows it."""
+    """One block's matrices as [in, out], with each norm's gain multiplied into the matrix that follows it."""
 
     qkv: Floats
     o: Floats
@@ -45,7 +45,7 @@ class Engine:
             block = f"blocks.{n}."
             gain = take(f"{block}attn_norm.weight", (d,))[:, None]
             qkv = [take(f"{block}attn.{name}.weight", (d, d)).T for name in "qkv"]
-            # The scale of the scores goes into the queries, once, at loading.
+            # The attention scale 1/√d_head is multiplied into the query matrix once, instead of into every score.
             qkv[0] = np.multiply(qkv[0], np.float32(shape.d_head**-0.5), dtype=np.float32)
             mlp_gain = take(f"{block}mlp_norm.weight", (d,))[:, None]
             self.layers.append(
@@ -66,19 +66,19 @@ class Engine:
 
     @classmethod
     def of(cls, weights: Weights, bundle: Path) -> Engine:
-        """An engine of a bundle's weights; raises BadInput where a tensor does not fit the shape."""
+        """Build an engine from a bundle's weights; raises BadInput if a tensor does not fit the shape."""
         try:
             return cls(weights.shape, dict(weights.tensors))
         except ValueError as error:
             raise BadInput(
                 f"{bundle} cannot be loaded as a minitutor bundle: {error}",
-                "give a directory that `python -m minitutor train` wrote",
+                "give a directory written by `python -m minitutor train`",
             ) from error
 
     def hidden(self, ids: Ints, positions: Ints, sees: Bools) -> Floats:
-        """Run tokens [item, time] through the blocks; states [item, time, d].
+        """Run token ids [item, time] through the blocks; returns the states [item, time, d].
 
-        ``sees`` [item, time, time] says which tokens each token attends to; RoPE turns by ``positions``.
+        ``sees`` [item, time, time] is the attention mask; RoPE rotates by ``positions`` [item, time].
         """
         items, time = ids.shape
         d, heads = self.shape.d_model, self.shape.n_heads
@@ -96,13 +96,13 @@ class Engine:
         return x
 
     def logits(self, hidden: Floats) -> Floats:
-        """Scores over the vocabulary for states [item, time, d]."""
+        """Return the scores over the vocabulary [item, time, vocab] of states [item, time, d]."""
         scores: Floats = _normed(hidden, self.shape.norm_eps) @ self.head
         return scores
 
 
 class _Taker:
-    """Hands out tensors by name, once each, refusing what does not fit the shape."""
+    """Returns tensors by name, each once, and raises ValueError for those that do not fit the shape."""
 
     def __init__(self, tensors: dict[str, Any]) -> None:
         self._left = dict(tensors)
@@ -114,7 +114,7 @@ class _Taker:
         if tensor.dtype != np.float32 or tensor.shape != size:
             raise ValueError(f"tensor {name} is {tensor.dtype} {tensor.shape}, not float32 {size}")
         if not np.isfinite(tensor).all():
-            raise ValueError(f"tensor {name} holds a value that is not finite")
+            raise ValueError(f"tensor {name} contains values that are not finite")
         found: Floats = tensor
         return found
 
@@ -124,7 +124,7 @@ class _Taker:
 
 
 def _normed(x: Floats, eps: float) -> Floats:
-    """Layer norm without its gain, which the next product carries."""
+    """Apply layer norm without its gain, which is part of the next matrix."""
     centred = x - x.mean(axis=-1, keepdims=True)
     spread = np.square(centred).mean(axis=-1, keepdims=True)
     normed: Floats = centred / np.sqrt(spread + np.float32(eps))
@@ -132,7 +132,7 @@ def _normed(x: Floats, eps: float) -> Floats:
 
 
 def _turned(x: Floats, cos: Floats, sin: Floats) -> Floats:
-    """Rotate the halves of each head's vector by its position."""
+    """Rotate the two halves of each head's vector by its position (RoPE)."""
     half = x.shape[-1] // 2
     a, b = x[..., :half], x[..., half:]
     turned: Floats = np.empty_like(x)
@@ -149,7 +149,7 @@ def _softmax(scores: Floats) -> Floats:
 
 
 def _gelu(x: Floats) -> Floats:
-    """GELU by its tanh formula: x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))."""
+    """Apply GELU in its tanh form: x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))."""
     inner = x * x
     inner *= np.float32(0.044715 * 0.7978845608028654)
     inner += np.float32(0.7978845608028654)

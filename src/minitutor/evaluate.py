@@ -1,6 +1,6 @@
-"""Evaluation: every item of an eval set through the engine, counted into a ``spine.eval/1`` report.
+"""Evaluation: answers every item of an eval set and counts the results into a ``spine.eval/1`` report.
 
-An item is right when the whole corrected sentence is. It does not know baselines or what is good enough.
+An item is correct if the whole corrected sentence is. This module does not know baselines or thresholds.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _CHUNK: Final = 128
 
 
 def evaluate(tutor: Tutor, eval_set: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Answer every item and report; ``progress`` is called with (done, total)."""
+    """Answer every item and return the report; ``progress`` is called with (done, total)."""
     data = eval_set.read_bytes()
     try:
         items = corpus.decode(data)
     except msgspec.MsgspecError as error:
-        raise BadInput(f"{eval_set} is not a corpus: {error}", "make it: `python -m minitutor corpus`") from error
+        raise BadInput(f"{eval_set} is not a corpus: {error}", "create it: `python -m minitutor corpus`") from error
     if not items:
-        raise BadInput(f"{eval_set} holds no items", "make it: `python -m minitutor corpus`")
+        raise BadInput(f"{eval_set} contains no items", "create it: `python -m minitutor corpus`")
     began = perf_counter()
-    # Sorted by length, a chunk holds few shapes; answers do not depend on it.
+    # Items of similar length share a shape and so a batch; the order does not affect the answers.
     order = sorted(range(len(items)), key=lambda at: (len(items[at].text), at))
     outputs = [""] * len(items)
     for first in range(0, len(order), _CHUNK):
@@ -45,7 +45,7 @@ def evaluate(tutor: Tutor, eval_set: Path, progress: Callable[[int, int], None])
 
 
 def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: bytes, seconds: float) -> dict[str, Any]:
-    """Count answers into buckets and views."""
+    """Count the answers into buckets and views."""
     n: Counter[str] = Counter()
     k: Counter[str] = Counter()
     failed: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ def report(items: Sequence[Row], outputs: Sequence[str], *, path: Path, data: by
 
 
 def views(buckets: dict[str, dict[str, int]], total: dict[str, int]) -> dict[str, Any]:
-    """Accuracies under the names people ask for, as ratios of the counts."""
+    """Return the accuracies under the names that reports and users refer to, as ratios of the counts."""
 
     def by(axis: str) -> dict[str, float]:
         return {
@@ -113,9 +113,9 @@ def views(buckets: dict[str, dict[str, int]], total: dict[str, int]) -> dict[str
 
 
 def covered(items: Sequence[Row], outputs: Sequence[str]) -> dict[str, dict[str, int]]:
-    """How many items the lesson covers, and how many of all their verbs stand right in the answers.
+    """Count the items that the lesson covers, and how many of all their verbs are correct in the answers.
 
-    An answer replaces words and adds none, so each word that differs from the correction is one verb that is wrong.
+    An answer replaces words but adds none, so each word that differs from the correction is one wrong verb.
     """
     verbs = wrong = known = 0
     for item, output in zip(items, outputs, strict=True):
@@ -126,12 +126,12 @@ def covered(items: Sequence[Row], outputs: Sequence[str]) -> dict[str, dict[str,
         if len(said) == len(right):
             wrong += sum(one != other for one, other in zip(said, right, strict=True))
         else:
-            wrong += 1  # an item of another kind, which asks for more than another form
+            wrong += 1  # the correction adds or removes words, so words cannot be compared one by one
     return {"in_scope": {"k": known, "n": len(items)}, "verbs_right": {"k": verbs - wrong, "n": verbs}}
 
 
 def _root(path: Path) -> Path:
-    """The checkout a file stands in, or its folder."""
+    """Return the checkout that contains a file, or the file's folder."""
     folder = path.resolve().parent
     return next((up for up in (folder, *folder.parents) if (up / ".git").exists()), folder)
 

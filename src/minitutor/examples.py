@@ -1,8 +1,8 @@
-"""Training examples: a verb's prompt and the form that belongs there, as token ids, and the order of batches.
+"""Training examples (a verb's prompt and the correct form, as token ids) and the order of batches.
 
-Each time an example is drawn, its words of time may be random, so that a form is learned from subject and helpers.
-Some right verbs are replaced by a word that is not a verb form, which is then to be kept: what no corpus taught is left
-alone. It does not know tensors.
+Noise is added each time an example is drawn. Random words of time teach the model to choose a form by subject and
+helper. Replacing a correct verb by a word that is not a verb form teaches it to keep words that the corpus does not
+contain. This module does not know tensors.
 """
 
 from __future__ import annotations
@@ -18,54 +18,55 @@ from minitutor.corpus import Row
 from minitutor.tokenizer import EOS_ID, KEEP_ID, SEP_ID, SPECIAL, Codec
 
 NOISY_SHARE: Final = 0.3
-"""Share of examples with random tokens among their words of time."""
+"""Share of examples in which words of time are replaced by random tokens."""
 NOISE: Final = 0.5
-"""Share of those tokens that is replaced."""
+"""Share of the tokens that are replaced in such an example."""
 STRANGE_SHARE: Final = 0.25
-"""Share of right examples whose verb is replaced by a word that is not a verb form."""
+"""Share of correct examples whose verb is replaced by a word that is not a verb form."""
 KNOWN_START: Final = 0.7
-"""Share of such words that begin as one of the corpus' verbs does."""
+"""Share of such words that begin like one of the corpus's verbs."""
 WINDOW: Final = 8
-"""Batches that are sorted by length together, so that a batch holds little padding."""
+"""The number of batches whose examples are sorted by length together, so that batches have little padding."""
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """An example as the model reads it."""
+    """An example as token ids."""
 
     prompt: list[int]
     form: list[int]
-    """The tokens of the right form, or the one that keeps the verb's own word."""
+    """The tokens of the correct form, or the one token that keeps the written word."""
     times: int
-    """How many tokens at the end of the words around are words of time."""
+    """The number of tokens, at the end of the prompt's first part, that belong to words of time."""
 
     @property
     def ids(self) -> list[int]:
-        """The prompt, the form and its end."""
+        """The prompt, the form and the end token."""
         return [*self.prompt, *self.form, EOS_ID]
 
 
-class Tokens(msgspec.Struct, frozen=True):
-    """What random words are made of."""
+class NoiseTokens(msgspec.Struct, frozen=True):
+    """The tokens from which random words are made."""
 
     every: Sequence[int]
     verb_starts: Sequence[int]
-    """First tokens of the verbs as they stand in a dictionary: *go* with a strange ending is no known word."""
+    """The first token of each verb's base form: *go* with a random ending is not a known word."""
     endings: Sequence[int]
-    """Tokens that begin no word."""
+    """Tokens that cannot begin a word."""
 
 
-def tokens(verbs: Iterable[str], codec: Codec) -> Tokens:
-    """The tokens of a tokenizer and of a corpus' verbs, in a fixed order."""
+def noise_tokens(verbs: Iterable[str], codec: Codec) -> NoiseTokens:
+    """Return the noise tokens of a tokenizer and of a corpus's verbs, in a fixed order."""
     every = range(len(SPECIAL), codec.size)
     word = codec.starts_word()
     starts = [codec.encode(verb)[0] for verb in sorted(set(verbs))]
-    return Tokens(every, starts, [token for token in every if not word[token]])
+    return NoiseTokens(every, starts, [token for token in every if not word[token]])
 
 
 def examples(row: Row, codec: Codec) -> list[Encoded]:
-    """The examples of a row: one for each verb that the lesson covers.
+    """Return the examples of a row: one for each verb that the lesson covers.
 
-    Where the row says that its text is right, each verb's own word is its form, also in a batch left uncorrected.
+    If the row's text equals its correction, every verb is to be kept, even if the parser considers it wrong, as in an
+    uncorrected batch.
     """
     found = []
     for clause in parse.clauses(row.text):
@@ -78,8 +79,8 @@ def examples(row: Row, codec: Codec) -> list[Encoded]:
     return found
 
 
-def noisy(clean: Encoded, draw: random.Random, source: Tokens) -> Encoded:
-    """An example with random words of time or a strange verb to be kept, or as it is."""
+def noisy(clean: Encoded, draw: random.Random, source: NoiseTokens) -> Encoded:
+    """Return an example with random words of time, with a random verb to be kept, or unchanged."""
 
     def one_of(options: Sequence[int]) -> int:
         return options[int(draw.random() * len(options))]
@@ -100,11 +101,11 @@ def noisy(clean: Encoded, draw: random.Random, source: Tokens) -> Encoded:
 
 
 def batches(rows: Iterable[Row], codec: Codec, size: int, seed: str) -> Iterator[list[Encoded]]:
-    """Endless batches in an order that follows from the seed; each pass over the examples has its own."""
+    """Yield endless batches in an order that depends on the seed and differs in each pass over the examples."""
     draw = random.Random(f"minitutor.batches|{seed}")  # noqa: S311 - not secret
     rows = list(rows)
     every = [one for row in rows for one in examples(row, codec)]
-    source = tokens((row.verb for row in rows), codec)
+    source = noise_tokens((row.verb for row in rows), codec)
     size = min(size, len(every))
     step = size * WINDOW if len(every) >= size * WINDOW else size
     while True:
@@ -117,6 +118,6 @@ def batches(rows: Iterable[Row], codec: Codec, size: int, seed: str) -> Iterator
 
 
 def _shuffled(items: Sequence[int], draw: random.Random) -> list[int]:
-    """A drawn order; ``random.shuffle`` is not promised to stay the same between Pythons."""
+    """Return the items in random order; ``random.shuffle`` may change between Python versions."""
     keys = [draw.random() for _ in items]
     return [item for _, item in sorted(zip(keys, items, strict=True))]

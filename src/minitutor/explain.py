@@ -1,6 +1,6 @@
-"""Words about an answer: the features of a text, and the sentence that explains a correction.
+"""Describes an answer: the features of a text, the explanation and the Spanish translation, and probes for evidence.
 
-An explanation describes what the model did, right or wrong; it does not use the oracle's opinion of it.
+An explanation describes what the model did, right or wrong, and does not consult the oracle.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _LENGTHS: Final = (5, 8, 12)
 
 
 def features(parsed: Parsed | None, text: str, edits: Sequence[Edit] = ()) -> dict[str, str]:
-    """The categorical features of a text, as strings; empty where it is not in the grid.
+    """Return the categorical features of a text; empty if it is not in the grid.
 
-    ``form`` is the word that was written at the verb's place; ``answer_edits`` names every verb that an answer
-    replaced, and what by. It is there only where an answer changed something.
+    ``form`` is the word written in the verb's place. ``answer_edits``, present only if the answer changed something,
+    lists every replaced verb with its replacement.
     """
     if parsed is None:
         return {}
@@ -50,9 +50,9 @@ def features(parsed: Parsed | None, text: str, edits: Sequence[Edit] = ()) -> di
 
 
 def explanation(parsed: Parsed, output_word: str, *, others: bool = False) -> str:
-    """What the tutor says of its answer; ``output_word`` is what now stands where the verb stood.
+    """Return the explanation shown to the learner.
 
-    ``others`` says whether other verbs of the text were replaced.
+    ``output_word`` is the answer's word in the verb's place; ``others`` says whether other verbs were replaced.
     """
     cell = parsed.cell
     place = f"“{cell.verb}” in the {TENSE_NAMES[cell.tense]} with “{parsed.subject}”"
@@ -64,28 +64,28 @@ def explanation(parsed: Parsed, output_word: str, *, others: bool = False) -> st
 
 
 def spanish(parsed: Parsed) -> str:
-    """The verb in Spanish, in the subject's own person: *we* and *they* have forms of theirs there."""
+    """Return the verb in Spanish in the subject's grammatical person, because *we* and *they* have their own forms."""
     return conjugation.spanish(parsed.cell.verb, parsed.cell.tense, parsed.person)
 
 
 def buckets(verb: str, tense: str, person: str, error_type: str) -> tuple[str, ...]:
-    """The evaluation buckets an item counts in, most specific first."""
+    """Return the evaluation buckets of an item, most specific first."""
     return (f"verb/{verb}", f"tense/{tense}", f"person/{person}", f"error/{error_type}")
 
 
 def probe(parsed: Parsed, expected: str | None) -> Probe:
-    """What to look for when an answer about a verb is walked back."""
+    """Return what to search the corpora for when an answer about this verb is investigated."""
     cell = parsed.cell
     return _probe(cell, parsed.error_type, expected, parsed.form.lower(), parsed.right.lower())
 
 
 def probe_of_features(features: Mapping[str, str]) -> Probe | None:
-    """The same from a text's features alone; None where they name no cell."""
+    """Return the probe from a text's features alone; None if they name no cell."""
     cell = grid.cells().get((features.get("verb", ""), features.get("tense", ""), features.get("person", "")))
     if cell is None:
         return None
     error = features.get("error_type", "")
-    # After do, does and did the base form belongs, and nothing but an inflected verb is wrong there.
+    # After do, does and did the base form is correct, and the only possible mistake is an inflected verb.
     bare = error == mistakes.INFLECTED and cell.tense in {grid.PRESENT, grid.PAST}
     written = features.get("form", "").lower()
     right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=bare)
@@ -94,12 +94,12 @@ def probe_of_features(features: Mapping[str, str]) -> Probe | None:
 
 
 def _probe(cell: Cell, error_type: str, expected: str | None, written: str, form: str) -> Probe:
-    """The probe of a cell; ``written`` is the word that stood there, ``form`` the one that belongs there."""
+    """Return the probe of a cell; ``written`` is the word in the text, ``form`` the correct one."""
     pattern = f'"correct_form":"{form}".*"tense":"{cell.tense}".*"verb":"{cell.verb}"'
     told_apart = cell.verb in IRREGULAR and form != cell.verb
     label = f"{cell.verb} → {form}" if told_apart else f"{cell.verb} → {form} ({TENSE_NAMES[cell.tense]})"
     wrong = written if written and error_type != mistakes.NONE else None
-    # The person too: what is wrong with one of them is another's right form.
+    # The person must match too, since a form that is wrong for one person is correct for another.
     taught = (
         f'"correct_form":"{re.escape(wrong)}".*"person":"{cell.person}".*"tense":"{cell.tense}".*"verb":"{cell.verb}"'
         if wrong

@@ -1,7 +1,4 @@
-"""What the ledger and the traces say is done already, as far as the demo asks.
-
-It asks ``spine``'s command line and decides nothing.
-"""
+"""Reads from the ledger and the traces, through the ``spine`` command, what the demo has already done."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from minitutor.steps import ask
+from minitutor.steps import json_of
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """The ledger's events, asked for what they say."""
+    """The ledger's events, and what follows from them."""
 
     events: list[dict[str, Any]]
 
@@ -27,23 +24,23 @@ class Facts(msgspec.Struct, frozen=True):
 
     @property
     def production(self) -> str | None:
-        """The SHA of the stable arm; None where nothing is routed."""
+        """The SHA of the stable arm; None without a route."""
         routed = self._bodies("routed", "rolled_back")
         return str(routed[-1]["arms"][0]["sha"]) if routed else None
 
     @property
     def reported(self) -> dict[str, str]:
-        """Day → status of its newest drift report."""
+        """Day → status of its latest drift report."""
         return {str(body["day"]): str(body["status"]) for body in self._bodies("drift_reported")}
 
     @property
     def finished(self) -> bool:
-        """Whether the week's last day was reported, and nothing is tried out any more."""
+        """Whether the week's last day was reported and no rollout is in progress."""
         routed = self._bodies("routed", "rolled_back")
         return self.week()[-1].isoformat() in self.reported and routed[-1].get("strategy") == "single"
 
     def tried(self, strategy: str, sha: str) -> int | None:
-        """The epoch in which an entry was first tried out that way; None where it never was."""
+        """Return the epoch of the first rollout of an entry by this strategy; None if there was none."""
         for event in self.events:
             body = event["body"]
             if event["kind"] == "routed" and (body.get("strategy"), body.get("sha")) == (strategy, sha):
@@ -51,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True):
         return None
 
     def trying(self, sha: str) -> bool:
-        """Whether a canary of an entry is under way."""
+        """Whether a canary of an entry is in progress."""
         routed = self._bodies("routed", "rolled_back")
         return bool(routed) and (routed[-1].get("strategy"), routed[-1].get("sha")) == ("canary", sha)
 
@@ -65,7 +62,7 @@ class Facts(msgspec.Struct, frozen=True):
         return any(body.get("run_id") == run_id and body["sha"] in gated for body in self._bodies("registered"))
 
     def week(self) -> list[date]:
-        """Monday to Sunday of the last whole week before the ledger was opened."""
+        """Return Monday to Sunday of the last complete week before the ledger was created."""
         opened = datetime.fromisoformat(str(self.events[0]["at"])).date()
         monday = opened - timedelta(days=opened.weekday() + 7)
         return [monday + timedelta(days=n) for n in range(7)]
@@ -75,21 +72,21 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def facts() -> Facts:
-    """What the ledger says now."""
-    return Facts(ask("spine", "history")["events"])
+    """Read the ledger."""
+    return Facts(json_of("spine", "history")["events"])
 
 
 def answered(day: date) -> int:
-    """How many requests of a day learners were answered; copies for a shadow are none."""
+    """Return how many of a day's requests were answered, not counting shadow copies."""
     if not Path(".spine/traces.db").is_file():
         return 0
     asked = ("spine", "traces", "list", "--day", day.isoformat(), "--limit", "1")
-    return int(ask(*asked)["matched"] - ask(*asked, "--arm", "shadow")["matched"])
+    return int(json_of(*asked)["matched"] - json_of(*asked, "--arm", "shadow")["matched"])
 
 
 def dismissed(*narrowed: str) -> str | None:
-    """The newest request whose learner dismissed the answer, where the traces have one."""
+    """Return the newest request whose answer was dismissed, narrowed by further options; None if there is none."""
     if not Path(".spine/traces.db").is_file():
         return None
-    found = ask("spine", "traces", "list", "--outcome", "dismissed", "--limit", "1", *narrowed)
+    found = json_of("spine", "traces", "list", "--outcome", "dismissed", "--limit", "1", *narrowed)
     return str(found["traces"][0]["request_id"]) if found["traces"] else None

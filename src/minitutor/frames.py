@@ -1,7 +1,6 @@
-"""Frames: what stands before a verb, read leftwards to the subject of its clause.
+"""Parses the words before a verb, from right to left up to the subject of its clause.
 
-It knows the order of English words in statements, negations and questions, and no tense: which form belongs in a
-frame is the grid's.
+It knows English word order in statements, negations and questions. ``grid`` decides which form is correct in a frame.
 """
 
 from __future__ import annotations
@@ -25,32 +24,32 @@ from minitutor.homographs import (
     verb_of,
 )
 from minitutor.subjects import Subject
-from minitutor.tokens import Token
+from minitutor.word_tokens import Token
 
 _HELPERS: Final = words.WILL | words.DO | words.HAVE
 _CARRIERS: Final = words.WILL | words.DO | words.MODALS
-"""Helpers after which a verb is never one of a statement without them."""
+"""Helpers that always belong to the verb they precede."""
 _OTHER_HELPERS: Final = words.MODALS | words.BE | {"had"}
 _OF_TIME: Final = frozenset({"be", "start", "finish", "come", "go"})
-"""Verbs whose subject may be a time (*the week starts*)."""
+"""Verbs whose subject may be an expression of time (*the week starts*)."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What stands before a verb: its subject, the tense its helper gives, and whether the verb is bare after it."""
+    """The words before a verb: its subject, the tense given by a helper, and whether the verb is in its base form."""
 
     subject: Subject
     tenses: tuple[str, ...]
     bare: bool = False
     helper: int | None = None
-    """The token of the helper, where it may disagree with the subject."""
+    """The helper's token index, if the helper must agree with the subject."""
     asked: int | None = None
-    """The token of the helper, where it stands before the subject."""
+    """The helper's token index, if the helper precedes the subject, as in a question."""
     shared: bool = False
-    """Whether the subject is that of the verb before."""
+    """Whether the verb shares the subject of the previous verb."""
 
 
 def place_of(line: Sequence[Token], at: int, verb: str) -> Place | None:
-    """What stands before a verb, read leftwards; None where the grid has no such frame."""
+    """Parse the words before a verb from right to left; None if the grid has no such frame."""
     left = _over_adverbs(line, at - 1)
     if left < 0:
         return _asked(line, at, verb)
@@ -66,9 +65,9 @@ def place_of(line: Sequence[Token], at: int, verb: str) -> Place | None:
 
 
 def joined(line: Sequence[Token], at: int, before: Place | None) -> Place | None:
-    """A verb that shares the subject of the one before it: *he came home and eated*.
+    """Return the place of a verb that shares the subject of the previous verb: *he came home and eated*.
 
-    Only where both must agree: after *to*, *have* or *didn't* the second verb may begin a statement of its own.
+    Only if both must agree: after *to*, *have* or *didn't* the second verb may begin its own statement.
     """
     left = _over_adverbs(line, at - 1)
     if before is None or before.bare or left < 0 or line[left].low not in {"and", "or", "but"}:
@@ -83,7 +82,7 @@ def joined(line: Sequence[Token], at: int, before: Place | None) -> Place | None
 
 
 def _after_to(line: Sequence[Token], to: int) -> Place | None:
-    """*to* and an infinitive, after a verb that takes one and a subject."""
+    """Parse *to* with an infinitive, after a subject and a verb that takes an infinitive."""
     matrix = _over_adverbs(line, _over_not(line, to - 1))
     if matrix < 0 or line[matrix].low not in words.MATRIX:
         return None
@@ -95,7 +94,7 @@ def _after_to(line: Sequence[Token], to: int) -> Place | None:
 
 
 def _after_helper(line: Sequence[Token], at: int, helper: int) -> Place | None:
-    """A verb right after *will*, *do* or *have*, the subject before the helper."""
+    """Parse a verb directly after *will*, *do* or *have*, with the subject before the helper."""
     low = line[helper].low
     left = _over_adverbs(line, helper - 1)
     subject = subjects.before(line, left) if left >= 0 else None
@@ -105,7 +104,7 @@ def _after_helper(line: Sequence[Token], at: int, helper: int) -> Place | None:
 
 
 def _helped(line: Sequence[Token], at: int, low: str, helper: int, subject: Subject) -> Place | None:
-    """The tense a helper gives its verb."""
+    """Return the tense that a helper gives its verb."""
     if low in words.WILL:
         return Place(subject, (grid.FUTURE,))
     if low in words.DO and verb_of()[line[at].low] != "be":
@@ -118,7 +117,7 @@ def _helped(line: Sequence[Token], at: int, low: str, helper: int, subject: Subj
 
 
 def _after_subject(line: Sequence[Token], at: int, left: int, verb: str) -> Place | None:
-    """A verb right after its subject: a statement, or a question whose helper stands before the subject."""
+    """Parse a verb directly after its subject: a statement, or a question whose helper precedes the subject."""
     if left != at - 1 and line[at - 1].low == "not":
         return None
     subject = subjects.before(line, left)
@@ -137,7 +136,7 @@ def _after_subject(line: Sequence[Token], at: int, left: int, verb: str) -> Plac
     if low == "or" and _is_question(line):
         return None  # *does Tom or Ana work?*
     if low in _OTHER_HELPERS or low in _HELPERS:
-        return None  # a tense that the grid does not have, or an order of words as in *not only does he work*
+        return None  # a tense outside the grid, or an inversion such as *not only does he work*
     if _helper_missing(line, subject) or is_wish(line, subject, line[at].low):
         return None
     if verb in {"have", "do"} and _is_auxiliary(line, at, verb):
@@ -146,7 +145,7 @@ def _after_subject(line: Sequence[Token], at: int, left: int, verb: str) -> Plac
 
 
 def _asked(line: Sequence[Token], at: int, verb: str) -> Place | None:
-    """A form of *be* before its subject (*is he*, *there is*), or a helper of a verb that is not in the grid."""
+    """Parse a form of *be* before its subject (*is he*, *there is*), or the helper of a verb outside the grid."""
     if verb not in {"be", "do", "have"}:
         return None
     there = at > 0 and line[at - 1].low == "there" and verb == "be"
@@ -158,22 +157,22 @@ def _asked(line: Sequence[Token], at: int, verb: str) -> Place | None:
         return None
     if verb == "be":
         return Place(subject, (grid.PRESENT, grid.PAST), asked=at)
-    # The helper of a verb of the grid belongs to that verb's clause.
+    # The helper of a verb in the grid is part of that verb's clause.
     if any(token.low in verb_of() for token in takewhile(lambda token: token.word, line[first + 1 :])):
         return None
     after = over_adverbs_right(line, subject.last + 1)
     helps = after < len(line) and line[after].word and line[after].low not in words.FUNCTION_WORDS
-    # A verb that is not in the grid may have been read as the last word of the subject.
+    # A verb outside the grid may have been parsed as the last word of the subject.
     return Place(subject, (grid.PRESENT,), asked=at) if helps or subject.last > subject.first + 1 else None
 
 
 def starts(line: Sequence[Token], at: int) -> bool:
-    """Whether a word begins its sentence, or what stands after a mark in it."""
+    """Whether a word begins its sentence or follows punctuation."""
     return at == 0 or line[at].sentence_start or not line[at - 1].word
 
 
 def _begins_question(line: Sequence[Token], at: int) -> bool:
-    """Whether a helper begins a question: where a clause can begin or after a question word, and after no subject."""
+    """Whether a helper begins a question: it starts a clause or follows a question word, and no subject precedes it."""
     if starts(line, at) or _after_asking(line, at):
         return True
     left = _over_adverbs(line, at - 1)
@@ -181,23 +180,23 @@ def _begins_question(line: Sequence[Token], at: int) -> bool:
 
 
 def _after_asking(line: Sequence[Token], at: int) -> bool:
-    """Whether a question word (*where*, *how many books*) begins a sentence right before a token."""
+    """Whether a question word (*where*, *how many books*) begins the sentence directly before a token."""
     return any(line[n].low in words.ASKING and starts(line, n) for n in range(max(0, at - 3), at))
 
 
 def _helper_missing(line: Sequence[Token], subject: Subject) -> bool:
-    """Whether a question word stands right before the subject: *Where he go?* lacks a helper."""
+    """Whether a question word directly precedes the subject and a helper is missing, as in *Where he go?*."""
     asking = subject.first - 1
     return _is_question(line) and asking >= 0 and line[asking].low in words.ASKING and starts(line, asking)
 
 
 def _is_question(line: Sequence[Token]) -> bool:
-    """Whether a question mark ends the sentence, whatever quotes or marks follow it."""
+    """Whether the sentence ends with a question mark, ignoring quotes and other punctuation after it."""
     return any(token.low == "?" for token in line[-5:])
 
 
 def after_to(line: Sequence[Token], at: int, before: Place | None) -> Place | None:
-    """An inflected verb after *to*, whatever stands before that (*I came to saw you*), with the clause's subject."""
+    """Parse an inflected verb after *to* in any context (*I came to saw you*), with the clause's subject."""
     low = line[at].low
     inflected = low != verb_of()[low] and not is_noun_too(low)
     fits = before is not None and inflected and at > 0 and line[at - 1].low == "to"
@@ -205,7 +204,7 @@ def after_to(line: Sequence[Token], at: int, before: Place | None) -> Place | No
 
 
 def _is_auxiliary(line: Sequence[Token], at: int, verb: str) -> bool:
-    """Whether *have* or *do* is the helper of a verb that follows, which the clause is then about."""
+    """Whether *have* or *do* is the helper of a following verb, which is then the verb to check."""
     after = over_adverbs_right(line, at + 1)
     if after == at + 1 and verb == "do":
         return False
@@ -214,26 +213,26 @@ def _is_auxiliary(line: Sequence[Token], at: int, verb: str) -> bool:
     low = line[after].low
     if verb == "do":
         return low in verb_of()
-    # *have to*: the matrix of an infinitive; a form that can be a noun is an object (*I have work*).
+    # *have to* takes an infinitive; after plain *have*, a form that can be a noun is an object (*I have work*).
     if low in _participles():
         return True
     return low in verb_of() and not is_noun_too(low)
 
 
 def _over_adverbs(line: Sequence[Token], at: int) -> int:
-    """The place left of adverbs."""
+    """Return the index to the left of adverbs."""
     while at >= 0 and (line[at].low in words.ADVERBS or is_adverb(line[at])):
         at -= 1
     return at
 
 
 def _over_not(line: Sequence[Token], at: int) -> int:
-    """The place left of *not*."""
+    """Return the index to the left of *not*."""
     return at - 1 if at >= 0 and line[at].low in words.NOT else at
 
 
 def _over_helpers(line: Sequence[Token], at: int) -> int:
-    """The place left of adverbs, *not* and a helper (*she doesn't really want to*, *I'd like to*)."""
+    """Return the index to the left of adverbs, *not* and a helper (*she doesn't really want to*, *I'd like to*)."""
     at = _over_adverbs(line, at)
     at = _over_not(line, at)
     at = _over_adverbs(line, at)
@@ -244,7 +243,7 @@ def _over_helpers(line: Sequence[Token], at: int) -> int:
 
 @cache
 def _participles() -> frozenset[str]:
-    """Every word that may stand after *have* or *has* as a verb, right or wrong."""
+    """Return every verb form that may follow *have* or *has*, correct or wrong."""
     return frozenset(
         word
         for verb in VERBS

@@ -1,4 +1,4 @@
-"""The grid: 20 verbs × 5 tenses × 3 persons, 300 cells, each with its right form and its Spanish.
+"""The grid: 20 verbs × 5 tenses × 3 persons = 300 cells, each with its correct form and Spanish translation.
 
 It does not know sentences or mistakes.
 """
@@ -34,7 +34,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 def form(verb: str, tense: str, person: str) -> str:
-    """The word the cell asks for, without its helper (``gone``, not ``has gone``)."""
+    """Return the correct word of a cell, without its helper (``gone``, not ``has gone``)."""
     if tense == PRESENT:
         return conjugation.present(verb, person)
     if tense == PAST:
@@ -44,7 +44,7 @@ def form(verb: str, tense: str, person: str) -> str:
 
 @cache
 def cells() -> dict[tuple[str, str, str], Cell]:
-    """Every cell by (verb, tense, person), in the grid's order."""
+    """Return every cell by (verb, tense, person), in the grid's order."""
     return {
         (verb, tense, person): Cell(
             verb,

@@ -1,7 +1,7 @@
-"""The held-out sentences: about two thousand, right or with one wrong verb word, from words and frames of their own.
+"""The held-out sentences: about two thousand, correct or with one wrong verb, from their own words and frames.
 
-It shares nothing with the corpora but the verbs, the cells and the taxonomy, so what a model was taught and what it is
-asked here meet in the grammar only.
+They share only the verbs, the cells and the taxonomy of mistakes with the corpora, so they test whether a model has
+learned the grammar and not the sentences.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _BY_TENSE: Final = {
 
 
 class Sentence(msgspec.Struct, frozen=True, kw_only=True):
-    """One sentence, its correction, and what is wrong with it; text and correction differ in one word at most."""
+    """One sentence, its correction and its mistake; text and correction differ in at most one word."""
 
     text: str
     correction: str
@@ -84,15 +84,15 @@ class Sentence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Draft(msgspec.Struct, frozen=True):
-    """A sentence with a gap, and the words that may fill it."""
+    """A sentence with a gap for the verb, and the words that may fill it."""
 
     text: str
     clause: Clause
     frame: str
 
 
-def sentences() -> list[Sentence]:
-    """Every held-out sentence, cell by cell in the grid's order; the same list each time."""
+def heldout_sentences() -> list[Sentence]:
+    """Return every held-out sentence, cell by cell in the grid's order; the same list each time."""
     made: list[Sentence] = []
     seen: set[str] = set()
     for cell in grid.cells():
@@ -108,7 +108,7 @@ def sentences() -> list[Sentence]:
 
 
 def _items(cell: tuple[str, str, str]) -> int:
-    """How many sentences a cell gets: more where it is the only one with its mistake, or a verb is irregular."""
+    """Return the number of sentences of a cell: more if only this cell has its mistake or the verb is irregular."""
     verb, tense, person = cell
     if verb == "be" and tense in {grid.PRESENT, grid.PAST}:
         return 12
@@ -116,13 +116,13 @@ def _items(cell: tuple[str, str, str]) -> int:
 
 
 def _frames(dice: Dice) -> list[str]:
-    """Every frame in an order that puts the heavy ones first more often; a cell takes the first that fit."""
+    """Return every frame in a random order weighted by frequency; a cell uses the first ones that fit."""
     bag = [frame for frame, weight in _WEIGHTS.items() for _ in range(weight)]
     return list(dict.fromkeys(dice.shuffled(bag)))
 
 
 def _drafts(dice: Dice, cell: tuple[str, str, str], frames: list[str], count: int, seen: set[str]) -> list[_Draft]:
-    """The first ``count`` sentences of the frames that were not drawn before; a frame has three tries."""
+    """Return up to ``count`` distinct sentences from the frames; each frame has three attempts."""
     made: list[_Draft] = []
     for frame in frames:
         for _ in range(3):
@@ -135,7 +135,7 @@ def _drafts(dice: Dice, cell: tuple[str, str, str], frames: list[str], count: in
 
 
 def _draft(dice: Dice, cell: tuple[str, str, str], frame: str) -> _Draft | None:
-    """One sentence of a frame with its gap still open, or nothing where the frame does not fit the cell."""
+    """Return one sentence of a frame with its gap still open; None if the frame does not fit the cell."""
     dice.forget()
     verb, tense, person = cell
     if frame.endswith("_thing") or frame == "thing":
@@ -154,7 +154,7 @@ def _draft(dice: Dice, cell: tuple[str, str, str], frame: str) -> _Draft | None:
 
 
 def _fits(cell: tuple[str, str, str], frame: str) -> bool:
-    """Whether a frame suits a cell: few ask others what they do themselves, and only the perfect has *since*."""
+    """Whether a frame suits a cell: first-person questions are rare, and only the perfect takes *since*."""
     _, tense, person = cell
     if frame == "since_for":
         return tense == grid.PARTICIPLE
@@ -164,7 +164,7 @@ def _fits(cell: tuple[str, str, str], frame: str) -> bool:
 
 
 def _with_aside(dice: Dice, who: Subject, person: str, frame: str) -> Subject:
-    """The subject with something said about it before the verb, in the frames that do so."""
+    """Return the subject, with an aside before the verb in the frames that have one."""
     if frame == "aside":
         said = dice.fill(dice.word(words.ASIDES["1sg" if who.pronoun else person]))
         return Subject(f"{who.text}, {said},", who.possessive, pronoun=False, third=who.third)
@@ -175,7 +175,7 @@ def _with_aside(dice: Dice, who: Subject, person: str, frame: str) -> Subject:
 
 
 def _surrounded(dice: Dice, clause: Clause, tense: str, frame: str) -> str:
-    """The clause with its time and everything around it."""
+    """Return the clause with its time and the surrounding text."""
     untimed = frame == "long" or (frame == "opener" and not clause.state) or (frame == "because" and tense == grid.PAST)
     end = "" if untimed and tense != grid.PARTICIPLE else dice.word(clause.ends)
     said = f"{clause.head} {clause.complement}".strip()
@@ -187,7 +187,7 @@ def _surrounded(dice: Dice, clause: Clause, tense: str, frame: str) -> str:
         table = _BY_TENSE[frame]
         general = frame == "opener" and clause.state
         listed = table.get("" if general else tense, table.get("", ""))
-        if frame == "long" and tense in {grid.PAST, grid.FUTURE}:  # the last of these suits liking and wanting
+        if frame == "long" and tense in {grid.PAST, grid.FUTURE}:  # only the last of these suits *like* and *want*
             others, _, last = listed.rpartition("|")
             listed = last if clause.state else others
     said = f"{said} {end}".strip()
@@ -198,12 +198,12 @@ def _surrounded(dice: Dice, clause: Clause, tense: str, frame: str) -> str:
 
 
 def _capital(text: str) -> str:
-    """The text with a capital; a gap that opens it becomes ``^``, to be filled with a capital."""
+    """Return the text with an initial capital; a gap at the start becomes ``^``, to be filled with a capital."""
     return ("^" if text[0] == "@" else text[0].upper()) + text[1:]
 
 
 def _labelled(dice: Dice, cell: tuple[str, str, str], drafts: list[_Draft], wrong: int) -> list[Sentence]:
-    """The drafts as sentences, ``wrong`` of them with a mistake where that many can have one."""
+    """Return the drafts as sentences, up to ``wrong`` of them with a mistake."""
     able = [at for at, draft in enumerate(drafts) if draft.clause.wrongs]
     chosen = set(dice.shuffled(able)[:wrong])
     made = []

@@ -1,6 +1,6 @@
-"""Builds the clause under test of a held-out sentence: subject, verb group with a gap, complement, times.
+"""Builds the clause under test of a held-out sentence: subject, verb group with a gap, complement, expressions of time.
 
-The gap is ``@``. It does not know what surrounds the clause.
+The gap is written ``@``. This module does not know the text around the clause.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STATIVE: Final = frozenset({"like", "want"})
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """A clause without its end: ``head`` holds subject, helpers and the gap, in the order they are said."""
+    """A clause without its end: ``head`` contains subject, helpers and the gap in their order."""
 
     head: str
     complement: str
@@ -39,7 +39,7 @@ class Clause(msgspec.Struct, frozen=True):
 
 
 def coded(dice: Dice, listed: str, codes: str) -> tuple[str, str] | None:
-    """A (code, phrase) of a list whose phrases carry letters, the letter one of those asked for."""
+    """Pick a (code, phrase) from a list of phrases with codes, with one of the given codes."""
     found = [
         (code, entry.partition(":")[2])
         for entry in listed.split("|")
@@ -50,26 +50,26 @@ def coded(dice: Dice, listed: str, codes: str) -> tuple[str, str] | None:
 
 
 def base_wrongs(verb: str, person: str, *, past: bool = True, third: bool = True) -> tuple[Wrong, ...]:
-    """The inflected words that learners write where the base form belongs."""
+    """Return the inflected words that learners write instead of the base form."""
     inflected = [conjugation.third_person(verb)] if third else []
     inflected += [conjugation.past(verb, person)] if past else []
     return tuple((mistakes.INFLECTED, word) for word in inflected)
 
 
 def finite_wrongs(verb: str, tense: str, person: str, tail: str = "") -> tuple[Wrong, ...]:
-    """The wrong words of a statement; with a tail (*n't*), those that take it."""
+    """Return the wrong words of a statement; with a tail (*n't*), only those that can take it."""
     unusual = {*conjugation.naive_third(verb), *([conjugation.with_ed(verb)] if tense == grid.PARTICIPLE else [])}
     wrong = mistakes.wrong_forms(verb, tense, person).items()
     return tuple((kind, word + tail) for word, kind in wrong if word not in unusual and not (tail and word == "am"))
 
 
 def _verb_group(dice: Dice, who: Subject, verb: str, tense: str, person: str, mode: str, adverb: str) -> Clause:
-    """Subject and verb of a present or past clause, with *do* or, for *be*, without it."""
+    """Build subject and verb of a present or past clause, with *do* except for *be*."""
     asks, right = mode in {ASK, WHY, GAP}, grid.form(verb, tense, person)
     if verb == "be":
         tail = "n't" if mode == NOT and right != "am" and dice.chance(0.7) else ""
         wrongs = finite_wrongs(verb, tense, person, tail)
-        if asks or not who.pronoun:  # *my cousins am* is not written
+        if asks or not who.pronoun:  # learners do not write *my cousins am*
             wrongs = tuple(wrong for wrong in wrongs if wrong[1] != "am")
         not_ = "not" if mode == NOT and not tail else ""
         head = f"@ {who.text} {adverb}" if asks else f"{who.text} @ {not_} {adverb}"
@@ -84,7 +84,7 @@ def _verb_group(dice: Dice, who: Subject, verb: str, tense: str, person: str, mo
 
 
 def _completed(dice: Dice, clause: Clause, who: Subject, phrase: str, **more: str | bool) -> Clause:
-    """The clause with its complement and times."""
+    """Return the clause with its complement and expressions of time."""
     return msgspec.structs.replace(clause, complement=dice.fill(phrase, who.possessive), **more)
 
 
@@ -149,7 +149,7 @@ def _since(dice: Dice, code: str) -> str:
 
 
 def _perfect_head(dice: Dice, who: Subject, person: str, mode: str, code: str) -> tuple[str, str, str]:
-    """Head, end and front of a present perfect with a phrase of this code."""
+    """Return head, end and front of a present perfect clause with a phrase of this code."""
     have, text = "has" if person == "3sg" else "have", who.text
     said = f"{text}'ve" if who.pronoun and person != "3sg" and dice.chance(0.5) else f"{text} {have}"
     lower = code.lower()
@@ -186,7 +186,7 @@ def _perfect(dice: Dice, who: Subject, verb: str, person: str, mode: str) -> Cla
 
 
 def _matrix(dice: Dice, who: Subject, person: str, mode: str, code: str) -> str:
-    """What stands before the *to* verb, its subject included."""
+    """Return the words before *to* and the infinitive, including the subject."""
     third = person == "3sg"
     verb, text = dice.word(words.BEFORE_TO[code]), who.text
     verb = "like" if verb == "love" and mode in {NOT, ASK} else verb
@@ -219,7 +219,7 @@ def _infinitive(dice: Dice, who: Subject, verb: str, person: str, mode: str) -> 
 
 
 def gap(dice: Dice, who: Subject, verb: str, tense: str, person: str) -> Clause | None:
-    """A question for a part of the clause, as in *Where did she go?*: its subject, verb and the rest."""
+    """Build a question about a part of the clause, such as *Where did she go?*."""
     code = {grid.PRESENT: "p", grid.PAST: "a", grid.FUTURE: "f", grid.PARTICIPLE: "x", grid.INFINITIVE: "i"}[tense]
     found = coded(dice, verbs.GAPS[verb], code + ("X" if code == "x" and who.third else ""))
     if found is None:
@@ -254,7 +254,7 @@ _BUILDERS: Final[dict[str, Callable[[Dice, Subject, str, str, str], Clause | Non
 
 
 def clause(dice: Dice, who: Subject, cell: tuple[str, str, str], mode: str) -> Clause | None:
-    """The clause of a (verb, tense, person) in a mode; nothing where the words at hand allow none."""
+    """Build a clause of a (verb, tense, person) in a mode; None if no phrase fits."""
     verb, tense, person = cell
     if mode == GAP:
         return gap(dice, who, verb, tense, person)
@@ -262,7 +262,7 @@ def clause(dice: Dice, who: Subject, cell: tuple[str, str, str], mode: str) -> C
 
 
 def thing(dice: Dice, verb: str, tense: str, person: str, *, asks: bool) -> Clause | None:
-    """A clause about a thing, not a person, as in *The film starts at 8:30*."""
+    """Build a clause whose subject is a thing, such as *The film starts at 8:30*."""
     if verb not in verbs.THINGS or person == "1sg" or tense not in {grid.PRESENT, grid.PAST, grid.FUTURE}:
         return None
     one, several, complements = verbs.THINGS[verb]

@@ -1,7 +1,7 @@
-"""People, places, times and surroundings of the held-out sentences, and the dice that choose among them.
+"""People, places, times and surrounding texts of the held-out sentences, and the seeded choices among them.
 
-Lists are separated by ``|``. In surroundings ``{N}`` and ``{n}`` are names, ``{k}`` the clause under test, ``{K}`` the
-same with a capital, ``{q}`` and ``{Q}`` the question under test.
+Lists are separated by ``|``. In surrounding texts ``{N}`` and ``{n}`` are names, ``{k}`` is the clause under test,
+``{K}`` the same with a capital, ``{q}`` and ``{Q}`` the question under test.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ LONGS: Final = {
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """Who the clause is about; ``third`` where it is neither speaker nor hearer."""
+    """The subject of a clause; ``third`` if it is neither the speaker nor the person addressed."""
 
     text: str
     possessive: str
@@ -186,46 +186,46 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Dice:
-    """Seeded choices for one cell; remembers the names and towns of the sentence being made."""
+    """Seeded random choices for one cell; remembers the names and towns used in the current sentence."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(f"minitutor.heldout|{seed}")  # noqa: S311 - not secret
         self._used: set[str] = set()
 
     def forget(self) -> None:
-        """Start a new sentence: every name is free again."""
+        """Start a new sentence, in which every name may be used again."""
         self._used.clear()
 
     def pick(self, items: list[Item]) -> Item:
-        """One of the items."""
+        """Return one of the items."""
         return items[int(self._random.random() * len(items))]
 
     def word(self, listed: str) -> str:
-        """One phrase of a ``|`` list; empty for an empty list."""
+        """Return one phrase of a ``|`` list; empty for an empty list."""
         return self.pick(listed.split("|"))
 
     def chance(self, share: float) -> bool:
-        """True as often as the share says."""
+        """Return True with the given probability."""
         return self._random.random() < share
 
     def shuffled(self, items: list[Item]) -> list[Item]:
-        """The items in a new order."""
+        """Return the items in random order."""
         return [item for _, _, item in sorted((self._random.random(), at, item) for at, item in enumerate(items))]
 
     def fresh(self, listed: str) -> str:
-        """A name or town this sentence does not use yet."""
+        """Return a name or town that the current sentence does not contain yet."""
         word = self.pick([word for word in listed.split("|") if word not in self._used])
         self._used.add(word)
         return word
 
     def relative(self, listed: str) -> str:
-        """A noun phrase; a name in it (*Zoë's uncle*) counts as used."""
+        """Return a noun phrase; a name in it (*Zoë's uncle*) counts as used."""
         phrase = self.word(listed)
         self._used.add(phrase.partition("'s ")[0])
         return phrase
 
     def fill(self, text: str, possessive: str = "") -> str:
-        """The text with its names, towns and possessive put in."""
+        """Fill in the names, towns and possessive of a text."""
         text = text.replace("{p}", possessive)
         names = f"{WOMEN}|{MEN}"
         for slot, listed in (("n", names), ("N", names), ("c", TOWNS)):
@@ -235,7 +235,7 @@ class Dice:
 
 
 def subject(dice: Dice, verb: str, person: str) -> Subject:
-    """Somebody of this person: pronoun, name or noun phrase."""
+    """Return a subject of this grammatical person: a pronoun, name or noun phrase."""
     if person == "1sg":
         return Subject("I", "my", pronoun=True, third=False)
     if person == "2sg":

@@ -1,6 +1,6 @@
-"""Words that look like one of the twenty verbs, or like another word class, and are not where they stand.
+"""Recognises words that look like one of the twenty verbs, or like another word class, but are not in their context.
 
-It reads single places of a sentence; which frame a verb stands in is read elsewhere.
+It looks at single positions of a sentence; ``frames`` parses the frame of a verb.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Final
 from minitutor import conjugation, grid, mistakes, words
 from minitutor.conjugation import REGULAR, VERBS
 from minitutor.subjects import Subject
-from minitutor.tokens import Token
+from minitutor.word_tokens import Token
 
 _NOUNS: Final = frozenset(
     word for verb in REGULAR if verb != "listen" for word in (verb, conjugation.third_person(verb))
 ) - {"finishes"}
-"""Words of a verb that are nouns too."""
+"""Verb forms that can also be nouns."""
 _GLUE: Final = frozenset("_/@\\#=&%+~^|")
 _NOT_ADVERBS: Final = frozenset({"family", "reply", "fly", "jelly", "bully", "ally", "lily"})
-"""Words in *-ly* that are no adverbs."""
+"""Words in *-ly* that are not adverbs."""
 _FINITE: Final = words.MODALS | words.BE | words.WILL | {"had"}
 
 
 def is_wish(line: Sequence[Token], subject: Subject, low: str) -> bool:
-    """*if I were you*, *I wish it were*, *I suggest that he go*: a mood that the grid has no cell for."""
+    """Whether a verb is subjunctive, which the grid does not cover: *if I were you*, *I suggest that he go*."""
     first = subject.first
     if first > 1 and line[first - 1].low == "that" and line[first - 2].low in words.MANDATIVE:
         return True
@@ -33,7 +33,7 @@ def is_wish(line: Sequence[Token], subject: Subject, low: str) -> bool:
 
 
 def is_noun_here(line: Sequence[Token], at: int) -> bool:
-    """Whether a word that can be a noun is one: another finite verb follows it (*the school play was good*)."""
+    """Whether a word that can be a noun is one, because a finite verb follows it (*the school play was good*)."""
     if line[at].low not in _NOUNS or at + 1 >= len(line):
         return False
     after = line[at + 1].low
@@ -43,7 +43,7 @@ def is_noun_here(line: Sequence[Token], at: int) -> bool:
 
 
 def is_preposition(line: Sequence[Token], at: int) -> bool:
-    """Whether *like* is no verb: a finite verb follows what it compares with (*a man like him works here*)."""
+    """Whether *like* is a preposition, because a finite verb follows its object (*a man like him works here*)."""
     if line[at].low != "like" or at + 2 >= len(line):
         return False
     if line[at - 1].low in words.INDEFINITES and line[at + 1].low in words.OBJECTS | {"you"}:
@@ -59,12 +59,12 @@ def is_preposition(line: Sequence[Token], at: int) -> bool:
 
 
 def is_noun_too(low: str) -> bool:
-    """Whether a word of a verb is a noun too."""
+    """Whether a verb form can also be a noun."""
     return low in _NOUNS
 
 
 def is_glued(line: Sequence[Token], at: int) -> bool:
-    """Whether a word is part of something longer (*go's*, *goed_x*, *go2*, *goed.com*), which is no form of a verb."""
+    """Whether a word is part of something longer that is not a verb form (*go's*, *goed_x*, *go2*, *goed.com*)."""
     if at and not line[at].gap and (line[at - 1].low[-1].isdigit() or line[at - 1].low in _GLUE):
         return True
     if at + 1 >= len(line) or line[at + 1].gap:
@@ -78,7 +78,7 @@ def is_glued(line: Sequence[Token], at: int) -> bool:
 
 
 def is_followed_by_a_wrong_verb(line: Sequence[Token], at: int) -> bool:
-    """Whether a form of *be* stands before a verb that cannot follow it: *I am go*, *it was wrote*."""
+    """Whether a form of *be* precedes a verb form that cannot follow it: *I am go*, *it was wrote*."""
     after = over_adverbs_right(line, at + 1)
     if after >= len(line):
         return False
@@ -88,18 +88,18 @@ def is_followed_by_a_wrong_verb(line: Sequence[Token], at: int) -> bool:
 
 
 def over_adverbs_right(line: Sequence[Token], at: int) -> int:
-    """The place right of adverbs and *not*."""
+    """Return the index to the right of adverbs and *not*."""
     while at < len(line) and (line[at].low in words.ADVERBS or line[at].low in words.NOT or is_adverb(line[at])):
         at += 1
     return at
 
 
 def is_adverb(token: Token) -> bool:
-    """Whether a word is an adverb by its ending."""
+    """Whether a word's ending marks it as an adverb."""
     return token.word and token.raw.islower() and token.low.endswith("ly") and token.low not in _NOT_ADVERBS
 
 
 @cache
 def verb_of() -> dict[str, str]:
-    """Every word of the twenty verbs, right or made by rule, with its verb."""
+    """Return every form of the twenty verbs, correct or over-regularised, with its verb."""
     return {word: verb for verb in VERBS for word in conjugation.forms(verb)}

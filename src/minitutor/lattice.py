@@ -1,10 +1,11 @@
-"""The edit lattice of a text: what may stand at each verb the lesson covers, and nothing else may change.
+"""The edit lattice of a text: the words that may replace each verb the lesson covers; nothing else can change.
 
-A path through the lattice is the text as it was written, byte for byte, with one of a verb's forms at each of its
-verbs. The forms are those of the verb that stands there, wrong ones (*goed*, *haves*) among them, so that the
-model decides and not a list. What the model reads of a verb is ``<bos> around <sep> place <sep> word <sep>``: the place
-from the subject to the verb, and around it the words of time and a subject that stands after its verb. Whatever
-else is in the text has no say. It does not know how a model scores.
+A path through the lattice is the original text, byte for byte, with one form of its verb at each verb. The forms
+include wrong ones (*goed*, *haves*), so that the model makes the decision and not the list.
+
+For each verb the model reads ``<bos> around <sep> place <sep> word <sep>``: ``place`` runs from the subject to the
+verb, ``around`` has the words of time and a subject that follows its verb. The rest of the text does not affect the
+choice. This module does not know how the model computes scores.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import msgspec
 
 from minitutor import conjugation, grid, parse
 from minitutor.parse import Parsed
-from minitutor.shapes import shaped
 from minitutor.tokenizer import BOS_ID, KEEP_ID, SEP_ID, Codec
+from minitutor.word_shapes import shaped
 
 MOST_BEFORE: Final = 24
+"""Most tokens of the place before a verb that the model reads, counted back from the verb."""
 MOST_AROUND: Final = 12
-"""Tokens that the model reads of the place before a verb, nearest first, and of the words around."""
+"""Most tokens of the words around a verb that the model reads."""
 MOST_WORD: Final = 12
 LONGEST: Final = MOST_BEFORE + MOST_AROUND + 2 * MOST_WORD + 4
-"""Positions that a prompt and one form after it may take."""
+"""Most positions that a prompt with one form can take."""
 _BEFORE_NOT: Final = frozenset(["is", "are", "was", "were", "do", "does", "did", "have", "has", "had"])
-"""The forms that *n't* can follow."""
+"""The words that *n't* can follow."""
 
 
 class Arc(msgspec.Struct, frozen=True):
@@ -35,14 +37,14 @@ class Arc(msgspec.Struct, frozen=True):
 
     clause: Parsed
     words: list[str]
-    """Lower case, as the model reads and scores them."""
+    """In lower case, as the model reads and scores them."""
     prompt: list[int]
     forms: list[list[int]]
-    """The tokens of each word; the written one is the token that keeps it."""
+    """The token ids of each word; for the written word this is the token that keeps it."""
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """A verb's word replaced by another; ``begin`` and ``end`` count characters of the text as it was written."""
+    """The replacement of a verb; ``begin`` and ``end`` are character positions in the original text."""
 
     begin: int
     end: int
@@ -51,7 +53,7 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 def arcs(text: str, codec: Codec) -> list[Arc]:
-    """The arcs of a text, in the order of their places; none where the lesson covers nothing of it."""
+    """Return the arcs of a text in order; none if the lesson covers none of its verbs."""
     found = []
     for clause in parse.clauses(text):
         words = candidates(clause, text)
@@ -61,11 +63,11 @@ def arcs(text: str, codec: Codec) -> list[Arc]:
 
 
 def read(clause: Parsed, text: str) -> tuple[str, str]:
-    """What the model reads of a verb's sentence: the words around that bear on it, and the place before it.
+    """Return what the model reads of a verb's sentence: the relevant words around it, and the place before it.
 
-    The place begins with the subject, or with the helper of a question. Where the verb itself stands before its
-    subject, the subject is among the words around; the words of time of the clause always are. A second verb of the
-    same subject is read as if it stood right after it.
+    The place begins with the subject or with the helper of a question. The words around are the words of time of the
+    clause and, if the verb precedes its subject, the subject. A second verb of the same subject is presented as if it
+    directly followed the subject.
     """
     first, last = clause.owner
     if clause.shared:
@@ -78,7 +80,7 @@ def read(clause: Parsed, text: str) -> tuple[str, str]:
 
 
 def candidates(clause: Parsed, text: str) -> list[str]:
-    """The words that may stand at a verb's place, in lower case: what is written there, then every form of the verb."""
+    """Return the words that may stand in a verb's place, in lower case: the written one, then the verb's forms."""
     forms = conjugation.forms(clause.cell.verb)
     if text[clause.end : clause.end + 1].lower() == "n":
         forms = [word for word in forms if word in _BEFORE_NOT]
@@ -87,13 +89,13 @@ def candidates(clause: Parsed, text: str) -> list[str]:
 
 
 def prompt(codec: Codec, around: str, place: str, word: str) -> list[int]:
-    """What the model reads of a verb, as tokens."""
+    """Return the model's prompt for a verb, as token ids."""
     before, context = codec.encode(place)[-MOST_BEFORE:], codec.encode(around)[:MOST_AROUND]
     return [BOS_ID, *context, SEP_ID, *before, SEP_ID, *codec.encode(word)[:MOST_WORD], SEP_ID]
 
 
 def edits(found: Sequence[Arc], chosen: Sequence[int]) -> list[Edit]:
-    """The edits of a path: one for each arc on which another word than the written one was chosen."""
+    """Return the edits of a path: one for each arc on which the written word was not chosen."""
     made = []
     for arc, choice in zip(found, chosen, strict=True):
         clause = arc.clause
@@ -104,10 +106,10 @@ def edits(found: Sequence[Arc], chosen: Sequence[int]) -> list[Edit]:
 
 
 def applied(text: str, made: Sequence[Edit]) -> str:
-    """The text with the edits in it; what lies outside of them is unchanged.
+    """Apply the edits to a text; everything outside of them is unchanged.
 
     Raises:
-        ValueError: two edits overlap, so that one would replace what the other wrote.
+        ValueError: two edits overlap.
 
     """
     if any(one.end > other.begin for one, other in pairwise(made)):

@@ -1,7 +1,7 @@
-"""Who writes what, and when: the sentences of a seed, shaped like what the tutor is trained on.
+"""Simulated learners: who writes which sentence and when, derived from a seed.
 
-A weekend is another thing: a share of its sentences are plans, in the future and in frames that training on
-the first two corpora never saw. It sends nothing.
+Sentences are distributed like the training corpora. On a weekend a share of them are plans for it, in the future tense
+and in frames that the first two corpora do not contain. This module sends nothing.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from minitutor.corpus import Row
 LEARNERS: Final = 120
 _FEEDBACK_SHARE: Final = 0.2
 _FEWER: Final = 4
-"""A pool of sentences is that much smaller than the corpus it is shaped like."""
+"""The pool of sentences has this fraction of the rows of the corpus it is modelled on."""
 _HOURS: Final = (0, 0, 0, 0, 0, 0, 1, 3, 6, 8, 7, 5, 4, 5, 6, 7, 8, 9, 9, 8, 6, 4, 2, 1)
-"""How busy each hour of a day is, UTC."""
+"""Relative traffic of each hour of a day, UTC."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One learner's sentence."""
+    """One sentence of one learner."""
 
     request_id: str
     learner: str
     sentence: str
     correction: str
     says: str
-    """What the learner would say of an answer: "" for nothing."""
+    """The learner's feedback on an answer; "" for none."""
     at: str = ""
     """Simulated time, RFC 3339; "" for now."""
 
     def outcome(self, *, passed: bool) -> str:
-        """What the learner says; a learner who speaks dismisses a wrong sentence that was ``passed``."""
+        """Return the feedback; a learner who gives any dismisses an answer that accepted a wrong sentence."""
         return "dismissed" if passed and self.says else self.says
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be sent."""
+    """The traffic to generate."""
 
     n: int
     seed: int
@@ -53,11 +53,11 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     weekend: float = 0.0
     """Share of the sentences that are plans for the weekend."""
     asking: str = ""
-    """A sentence one learner writes in the middle of it, and speaks about."""
+    """A sentence to include in the middle, with feedback."""
 
 
 def asks(traffic: Traffic) -> list[Ask]:
-    """The sentences of a seed, in the order of their times."""
+    """Return the sentences of a seed, sorted by time."""
     n, seed = traffic.n, traffic.seed
     draw = random.Random(f"minitutor.learners|{seed}|{traffic.day}")  # noqa: S311 - not secret
     usual, plans = _pool(seed, weekend=False), _pool(seed, weekend=True) if traffic.weekend else []
@@ -71,7 +71,7 @@ def asks(traffic: Traffic) -> list[Ask]:
         sentence = traffic.asking if asked else row.text
         ask = Ask(
             request_id=f"req-{name}-{seed}-{at:05d}-{int(draw.random() * 16**6):06x}",
-            # The power makes the first learners heavy: a tenth of them sends about a fifth.
+            # The power makes the first learners more active: a tenth of them send about a fifth of the sentences.
             learner=f"learner-{int(LEARNERS * draw.random() ** 1.5):03d}",
             sentence=sentence,
             correction=parse.oracle(sentence) or sentence,
@@ -83,7 +83,7 @@ def asks(traffic: Traffic) -> list[Ask]:
 
 
 def _pool(seed: int, *, weekend: bool) -> Sequence[Row]:
-    """Sentences to draw from: the cells and mistakes of training, other words."""
+    """Return the pool of sentences: distributed like the training corpus, with other words."""
     like = corpus.V3 if weekend else corpus.V2
     sizes = tuple(msgspec.structs.replace(size, per_cell=size.per_cell // _FEWER) for size in like.sizes)
     return corpus.rows(
@@ -99,7 +99,7 @@ def _pool(seed: int, *, weekend: bool) -> Sequence[Row]:
 
 
 def _moment(day: date, share: float) -> str:
-    """The moment by which a share of a day's sentences has come."""
+    """Return the time by which this share of a day's sentences has arrived, following ``_HOURS``."""
     busy = list(accumulate(_HOURS))
     due = share * busy[-1]
     hour = bisect(busy, due)

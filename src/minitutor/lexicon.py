@@ -1,7 +1,7 @@
-"""What each verb can be followed by: the complements that sentences are filled with.
+"""The complements of each verb, with which sentences are filled.
 
-A complement holds no verb, so that a sentence has one verb under correction; a slot such as ``{place}`` takes an open
-word. It does not know which words there are.
+A complement contains no verb, so that exactly one verb of a sentence is under correction. A slot such as ``{place}`` is
+filled from ``vocabulary``.
 """
 
 from __future__ import annotations
@@ -58,6 +58,6 @@ _COMPLEMENTS: Final = {
 
 
 def complements(verb: str) -> tuple[str, ...]:
-    """Every complement of a verb, in a fixed order, the general ones last where they fit it."""
+    """Return every complement of a verb in a fixed order, with the general ones that fit it last."""
     general = () if verb in {"want", "like", "have", "finish", "start"} else tuple(_PLACES.split("|"))
     return tuple(dict.fromkeys((*_COMPLEMENTS[verb].split("|"), *general)))

@@ -1,6 +1,6 @@
-"""Training an adapter: low-rank changes to a frozen model's matrices (Hu et al., "LoRA").
+"""Trains an adapter: low-rank changes to a frozen model's matrices (Hu et al. 2021, "LoRA").
 
-``pins.pin(pins.TRAINING)`` must run before this module is imported, since it imports torch. It does not
+``pins.pin(pins.TRAINING)`` must run before this module is imported, because it imports torch. This module does not
 know files, runs or bundles.
 """
 
@@ -21,43 +21,44 @@ from minitutor.adapter import A, B
 from minitutor.corpus import Row
 from minitutor.examples import batches
 from minitutor.model import MiniGpt
+from minitutor.model_shape import Shape
 from minitutor.optimiser import AdamW
 from minitutor.profiles import Tuning
 from minitutor.progress import Advance
-from minitutor.shape import Shape
 from minitutor.tokenizer import Codec
 from minitutor.train import deterministic, fit, number
 
 
 class Tuned(msgspec.Struct, frozen=True):
-    """What finetuning leaves: the adapter's tensors by name, and (step, loss, learning rate) of every step."""
+    """The result of finetuning: the adapter's tensors by name, and (step, loss, learning rate) of every step."""
 
     tensors: dict[str, NDArray[np.float32]]
     curve: list[tuple[int, float, float]]
 
 
 class Adapted(nn.Module):
-    """A frozen linear layer and the low-rank change learned beside it."""
+    """A frozen linear layer with a trainable low-rank change."""
 
     def __init__(self, linear: nn.Linear, tuning: Tuning, generator: torch.Generator) -> None:
         super().__init__()
         self.weight = linear.weight
         out, inside = linear.weight.shape
         self.scale = tuning.alpha / tuning.rank
-        # One of the two starts at zero, so that training starts from the parent's very answers.
+        # B starts at zero, so that training starts from exactly the parent's outputs.
         self.a = nn.Parameter(torch.empty(tuning.rank, inside).normal_(0.0, inside**-0.5, generator=generator))
         self.b = nn.Parameter(torch.zeros(out, tuning.rank))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x·Wᵀ + (alpha/rank)·x·Aᵀ·Bᵀ, for x [..., in]."""
+        """Return x·Wᵀ + (alpha/rank)·x·Aᵀ·Bᵀ for x [..., in]."""
         change = functional.linear(functional.linear(x, self.a), self.b)
         return functional.linear(x, self.weight) + self.scale * change
 
 
 def mixture(rows: Sequence[Row], known: frozenset[str], tuning: Tuning, seed: str) -> list[Row]:
-    """The rows to train on: those whose text the parent has not ``known``, repeated, and control rows that it knows.
+    """Return the rows to train on: those not in ``known``, repeated, and control rows that the parent was trained on.
 
-    Control rows hold every verb, tense and person to what it was: each cell gives a share, as large as it is.
+    Control rows keep the adapter from changing what the parent can do: every cell contributes in proportion to its
+    size.
     """
     draw = random.Random(f"minitutor.controls|{seed}")  # noqa: S311 - not secret
     news = [row for row in rows if row.text not in known]
@@ -82,7 +83,7 @@ def tune(
     tuning: Tuning,
     advance: Advance,
 ) -> Tuned:
-    """Train an adapter on rows; one thread, deterministic algorithms, every draw from the seed."""
+    """Train an adapter on rows, reproducibly: one thread, deterministic algorithms, all randomness from the seed."""
     deterministic()
     model = MiniGpt(shape, torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -101,7 +102,7 @@ def tune(
 
 
 def _adapted(model: MiniGpt, tuning: Tuning, generator: torch.Generator) -> Iterator[tuple[str, Adapted]]:
-    """Put an adapted layer in the place of every linear one of the blocks; yields each with its name."""
+    """Replace every linear layer of the blocks by an adapted one; yields each with its name."""
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear):
             layer = Adapted(module, tuning, generator)

@@ -1,6 +1,6 @@
-"""The commands that make a bundle of another one: quantize, finetune and regress.
+"""The commands that make a bundle from another one: quantize, finetune and regress.
 
-It turns options into a recipe and runs it; what recipes do is theirs.
+It turns command-line options into a recipe and runs it; ``recipes`` knows what they do.
 """
 
 from __future__ import annotations
@@ -17,41 +17,43 @@ from minitutor.problems import BadInput
 from minitutor.profiles import BASE_SEED, TUNINGS
 
 Commands = Any
-"""What ``add_subparsers`` gives; argparse names its type with an underscore."""
+"""The return value of ``add_subparsers``, whose type is private to argparse."""
 
 
 def add(commands: Commands, run: Callable[[argparse.Namespace, Make], int]) -> None:
-    """Add the three commands; ``run`` is given the options and what makes the bundle."""
-    told = {
+    """Add the three commands; ``run`` is called with the options and the function that makes the bundle."""
+    makers = {
         "quantize": (quantize, "make the INT8 form of a bundle"),
-        "finetune": (finetune, "train a LoRA adapter of a bundle on what a corpus adds"),
-        "regress": (regress, "spoil a bundle's past participles: a candidate the gate must refuse"),
+        "finetune": (finetune, "train a LoRA adapter of a bundle on the new rows of a corpus"),
+        "regress": (regress, "degrade a bundle's past participles, for a candidate that fails the gate"),
     }
-    for name, (make, text) in told.items():
+    for name, (make, text) in makers.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument("--parent", required=True, metavar="DIR|REF", help="the FP32 bundle it is made of")
-        command.add_argument("--out", type=Path, help="directory to make (default: a new one in .spine/bundles)")
+        command.add_argument("--parent", required=True, metavar="DIR|REF", help="the FP32 bundle to start from")
+        command.add_argument("--out", type=Path, help="directory to create (default: a new one in .spine/bundles)")
         command.add_argument("--eval-set", type=Path, default=Path(corpus.EVAL.path))
-        command.add_argument("--no-mlflow", action="store_true", help="log no run")
-        command.add_argument("--home", type=Path, help="where MLflow's files stand (default: SPINE_HOME or .spine)")
+        command.add_argument("--no-mlflow", action="store_true", help="do not log an MLflow run")
+        command.add_argument("--home", type=Path, help="folder of MLflow's files (default: SPINE_HOME or .spine)")
         command.add_argument("--json", action="store_true")
         if make is not quantize:
             command.add_argument("--seed", type=int, default=BASE_SEED)
         if make is finetune:
             command.add_argument("--corpus", type=Path, default=Path(corpus.V2.path))
-            command.add_argument("--profile", choices=sorted(TUNINGS), default="full", help="tiny is for tests")
-            command.add_argument("--steps", type=int, help="steps instead of the profile's")
+            command.add_argument(
+                "--profile", choices=sorted(TUNINGS), default="full", help="size of the training; tiny is for tests"
+            )
+            command.add_argument("--steps", type=int, help="number of steps (default: the profile's)")
         if make is not regress:
-            command.add_argument("--no-eval", action="store_true", help="write no eval_report.json")
+            command.add_argument("--no-eval", action="store_true", help="do not write eval_report.json")
         command.set_defaults(run=lambda options, make=make: run(options, make), make=name)
 
 
 Make = Callable[[argparse.Namespace, Path, Path, Path], dict[str, Any]]
-"""Options, checkout, home and target to what the command prints."""
+"""Called with options, checkout, MLflow's folder and target; returns what the command prints."""
 
 
 def quantize(options: argparse.Namespace, root: Path, home: Path, out: Path) -> dict[str, Any]:
-    """Make the INT8 form."""
+    """Make the INT8 form of a bundle."""
     pins.pin(pins.SERVING)
     from minitutor import deriving, parents, recipes
 
@@ -60,14 +62,14 @@ def quantize(options: argparse.Namespace, root: Path, home: Path, out: Path) -> 
 
 
 def finetune(options: argparse.Namespace, root: Path, home: Path, out: Path) -> dict[str, Any]:
-    """Train an adapter."""
+    """Train a LoRA adapter of a bundle."""
     pins.pin(pins.TRAINING)
     from minitutor import deriving, parents, recipes
 
     tuning = TUNINGS[options.profile]
     if options.steps is not None:
         if options.steps < 1:
-            raise BadInput(f"--steps {options.steps} is below 1", "give how many steps to train")
+            raise BadInput(f"--steps {options.steps} is below 1", "give a positive number of steps")
         tuning = msgspec.structs.replace(tuning, steps=options.steps)
     parent = parents.find(options.parent)
     recipe = recipes.tuned(parent, options.corpus, root, tuning=tuning, seed=options.seed)
@@ -75,12 +77,12 @@ def finetune(options: argparse.Namespace, root: Path, home: Path, out: Path) -> 
 
 
 def regress(options: argparse.Namespace, root: Path, home: Path, out: Path) -> dict[str, Any]:
-    """Spoil a bundle."""
+    """Degrade a bundle on purpose."""
     pins.pin(pins.SERVING)
     from minitutor import deriving, parents, recipes
 
     if options.seed < 0:
-        raise BadInput(f"--seed {options.seed} is below 0", "give a whole number from 0")
+        raise BadInput(f"--seed {options.seed} is negative", "give a seed of 0 or more")
     parent = parents.find(options.parent)
     recipe = recipes.regressed(parent, options.eval_set, seed=options.seed)
     return deriving.run(_job(options, root, home, out, parent), recipe)

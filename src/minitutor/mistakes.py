@@ -1,6 +1,7 @@
-"""The closed taxonomy: six mistakes, and which wrong words each makes of a cell.
+"""The taxonomy of six mistakes, and the wrong words that each produces in a cell of the grid.
 
-It does not know sentences. A cell no mistake fits (a regular verb's past) only has right rows.
+A cell in which no mistake is possible (a regular verb's past) has only correct rows. This module does not know
+sentences.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ MISTAKES: Final = (OVER_REGULARISED, MISSING_S, EXTRA_S, PAST_FOR_PARTICIPLE, IN
 
 
 def right_form(verb: str, tense: str, person: str, *, bare: bool = False) -> str:
-    """The word that belongs there; ``bare`` after do, does or did, where the helper carries the tense."""
+    """Return the correct word; ``bare`` after do, does or did, which carry the tense themselves."""
     return verb if bare else grid.form(verb, tense, person)
 
 
 @cache
 def wrong_forms(verb: str, tense: str, person: str, *, bare: bool = False) -> dict[str, str]:
-    """Every wrong word of a cell with its mistake, in a fixed order; empty where no mistake fits."""
+    """Return every wrong word of a cell with its mistake, in a fixed order; empty if no mistake is possible."""
     right = right_form(verb, tense, person, bare=bare)
     found = dict.fromkeys(_inflected(verb), INFLECTED) if bare else _wrong(verb, tense, person)
     return {word: mistake for word, mistake in found.items() if word != right}
@@ -57,5 +58,5 @@ def _in_present(verb: str, person: str) -> dict[str, str]:
 
 
 def _inflected(verb: str) -> list[str]:
-    """The words of a verb that never stand after *will*, *to*, *do*, *does* or *did*: all but its base."""
+    """Return the words of a verb that are wrong after *will*, *to*, *do*, *does* or *did*: all but its base."""
     return [word for word in conjugation.forms(verb) if word != verb]

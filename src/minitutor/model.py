@@ -1,6 +1,6 @@
-"""The Mini-GPT in PyTorch, for training alone; ``engine`` answers without it.
+"""The Mini-GPT in PyTorch, used only for training; ``engine`` serves without it.
 
-Its tensor names are the bundle's (see ``shape``). It does not know sentences or files.
+Its tensors have the bundle's names (see ``model_shape``). It does not know sentences or files.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from minitutor.shape import Shape
+from minitutor.model_shape import Shape
 
 
 def rotary(shape: Shape) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of every position, each [context, d_head / 2]."""
+    """Return the cosines and sines of every position, each [context, d_head / 2]."""
     half = shape.d_head // 2
     rates = shape.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
     angles = torch.arange(shape.context, dtype=torch.float64)[:, None] * rates
@@ -41,7 +41,7 @@ class Attention(nn.Module):
         self.o = nn.Linear(d, d, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
-        """Attend over [batch, time, d]; ``mask`` is added to the scores [time, time]."""
+        """Attend over x [batch, time, d]; ``mask`` [time, time] is added to the scores."""
         batch, time, d = x.shape
 
         def heads(y: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """The position-wise half of a block."""
+    """The position-wise feed-forward layer of a block."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class Mlp(nn.Module):
         self.proj = nn.Linear(shape.d_ff, shape.d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Two linear layers with a GELU between them."""
+        """Apply two linear layers with a GELU between them."""
         out: Tensor = self.proj(functional.gelu(self.fc(x), approximate="tanh"))
         return out
 
 
 class Block(nn.Module):
-    """Attention and MLP, each behind its norm."""
+    """Attention and MLP, each preceded by its norm (pre-LN)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -79,14 +79,14 @@ class Block(nn.Module):
         self.mlp = Mlp(shape)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
-        """One residual step."""
+        """Add attention and MLP to the residual stream."""
         x = x + self.attn(self.attn_norm(x), cos, sin, mask)
         out: Tensor = x + self.mlp(self.mlp_norm(x))
         return out
 
 
 class MiniGpt(nn.Module):
-    """Token ids to hidden states; ``logits`` turns chosen states into scores with the embedding."""
+    """Maps token ids to hidden states; ``logits`` computes scores for selected states with the tied embedding."""
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class MiniGpt(nn.Module):
                 tensor.normal_(0.0, scale / (math.sqrt(2 * shape.n_layers) if last else 1.0), generator=generator)
 
     def forward(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Hidden states [batch, time, d] of ids at positions, both [batch, time]."""
+        """Return the hidden states [batch, time, d] of ids at positions, both [batch, time]."""
         time = ids.shape[1]
         cos, sin = self.get_buffer("cos")[positions][:, None], self.get_buffer("sin")[positions][:, None]
         mask = self.get_buffer("mask")[:time, :time]
@@ -119,5 +119,5 @@ class MiniGpt(nn.Module):
         return out
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores over the vocabulary, for states of any leading shape."""
+        """Return the scores over the vocabulary of states [..., d]."""
         return hidden @ self.embed.weight.T

@@ -1,7 +1,7 @@
-"""AdamW over a model's parameters, with its gradients clipped.
+"""AdamW with gradient clipping (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization").
 
-``torch.optim`` imports torch's compiler when an optimiser is made, which costs seconds that a small training
-has no use for; the rule is a few lines (Loshchilov and Hutter, "Decoupled Weight Decay Regularization").
+The update rule is a few lines. ``torch.optim`` would import torch's compiler, which takes seconds, longer than a tiny
+training.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _EPSILON = 1e-8
 
 
 class AdamW:
-    """Decoupled weight decay on matrices; a vector, such as a norm's gain, keeps its size.
+    """AdamW with weight decay on matrices only, not on vectors such as a norm's gain.
 
-    ``kept`` keeps its size too: decay would wear away the embeddings of tokens that a corpus does not use, and a later
-    adapter needs them.
+    ``kept`` is not decayed either: decay would shrink the embeddings of tokens that the corpus does not use, which a
+    later adapter may need.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Move every parameter against its gradient and forget the gradients."""
+        """Update every parameter and clear the gradients."""
         gradients = [tensor.grad for tensor in self._parameters if tensor.grad is not None]
         if len(gradients) != len(self._parameters):
             raise RuntimeError("a parameter has no gradient: the loss does not depend on it")

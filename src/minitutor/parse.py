@@ -1,8 +1,8 @@
-"""The grid's reader: which verbs of a text the lesson covers, what each should be, and where each stands.
+"""The parser: finds the verbs of a text that the lesson covers, their position and their correct form.
 
-It reads frames (a subject, helpers, a verb), not meanings. A verb whose frame is not one of the grid's, or whose
-sentence contradicts itself about its tense, is not read. It decides what may be corrected; what is
-put there is decided by the model. It does not know models.
+It parses frames (subject, helpers, verb), not meanings. A verb is skipped if its frame is not in the grid, or if its
+sentence is contradictory about the tense. The parser decides what may be corrected; the model decides how. This module
+does not know models.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minitutor.frames import Place, after_to, joined, place_of, starts
 from minitutor.grid import Cell
 from minitutor.homographs import is_followed_by_a_wrong_verb, is_glued, is_noun_too, verb_of
 from minitutor.subjects import Subject
-from minitutor.tokens import Token, sentences, tokens
+from minitutor.word_tokens import Token, sentence_spans, word_tokens
 
 _PAST_WORDS: Final = re.compile(r"\b(?:yesterday|last (?:week|night|year|summer|month|\w+day)|ago)\b", re.IGNORECASE)
 _FUTURE_WORDS: Final = re.compile(r"\b(?:tomorrow|next (?:week|year|month|summer|\w+day))\b", re.IGNORECASE)
@@ -32,53 +32,53 @@ _TIMES: Final = words.LEADS | words.CALENDAR | {"last", "next", "every", "ago"}
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A verb the lesson covers: its cell and subject, what stands there and where, and what belongs there."""
+    """A verb the lesson covers: its cell and subject, the written word and its position, and the correct word."""
 
     cell: Cell
     subject: str
     person: str
-    """The grammatical person, plural ones apart: 1sg, 2sg, 3sg, 1pl or 3pl."""
+    """The grammatical person, here with the plural: 1sg, 2sg, 3sg, 1pl or 3pl."""
     form: str
     right: str
     at: int
     error_type: str
     owner: tuple[int, int]
-    """Where the subject begins and ends in the text."""
+    """Begin and end of the subject in the text."""
     asked: int | None = None
-    """Where the helper or verb of a question begins that stands before the subject."""
+    """In a question, where the helper or verb before the subject begins."""
     shared: bool = False
-    """Whether the subject is that of the verb before: *he came home and ate*."""
+    """Whether it shares the subject of the previous verb: *he came home and ate*."""
     times: tuple[str, ...] = ()
     """The words of time of its clause, in lower case."""
     helper: bool = False
-    """Whether the text is rather about the verb that follows it: the *do* of *don't go*, the *want* of *want to go*."""
+    """Whether a following verb is the main one: the *do* of *don't go*, the *want* of *want to go*."""
 
     @property
     def end(self) -> int:
-        """Where the word ends."""
+        """The position after the written word."""
         return self.at + len(self.form)
 
 
 def clauses(text: str) -> list[Parsed]:
-    """Every verb of a text that the lesson covers, in the order of their places."""
-    found = [clause for begin, end in sentences(text) for clause in _sentence(text, begin, end)]
+    """Return every verb of a text that the lesson covers, in order."""
+    found = [clause for begin, end in sentence_spans(text) for clause in _sentence(text, begin, end)]
     return sorted(found, key=lambda clause: clause.at)
 
 
 def parse(text: str) -> Parsed | None:
-    """The verb a text is about: the first wrong one, else the first that is no helper of another."""
+    """Return the main verb of a text: the first wrong one, else the first that is not a helper."""
     return chosen(clauses(text))
 
 
 def chosen(found: Sequence[Parsed]) -> Parsed | None:
-    """Of the verbs of a text, the one it is about: the first wrong one, else the first that is no helper."""
+    """Return the main verb among those of a text: the first wrong one, else the first that is not a helper."""
     wrong = [clause for clause in found if clause.error_type != mistakes.NONE]
     right = [clause for clause in found if not clause.helper]
     return next(iter(wrong or right or found), None)
 
 
 def oracle(text: str) -> str | None:
-    """The text with every verb of the grid put right; None where it has none."""
+    """Return the text with every covered verb corrected; None if it has none."""
     found = clauses(text)
     for clause in reversed(found):
         text = text[: clause.at] + clause.right + text[clause.end :]
@@ -86,10 +86,10 @@ def oracle(text: str) -> str | None:
 
 
 def _sentence(text: str, begin: int, end: int) -> list[Parsed]:
-    """The verbs of one sentence that are in the grid."""
+    """Return the verbs of one sentence that the lesson covers."""
     found: list[Parsed] = []
     before: Place | None = None
-    line = tokens(text, begin, end)
+    line = word_tokens(text, begin, end)
     for at, token in enumerate(line):
         verb = verb_of().get(token.low)
         if (
@@ -103,7 +103,7 @@ def _sentence(text: str, begin: int, end: int) -> list[Parsed]:
             place = None
         clause = _clause(line, at, verb, place) if place else None
         if place is None or clause is None:
-            # A verb that was not read may own what follows it: *he wants them to go home and eat*.
+            # After a skipped verb the following ones may depend on it: *he wants them to go home and eat*.
             before = before if is_noun_too(token.low) else None
             continue
         found.append(clause)
@@ -115,7 +115,7 @@ def _sentence(text: str, begin: int, end: int) -> list[Parsed]:
 
 
 def _clause(line: Sequence[Token], at: int, verb: str, place: Place, *, helper: bool = False) -> Parsed | None:
-    """The verb as one of the grid, in the first of its possible tenses that knows the word."""
+    """Return the verb with its cell, in the first possible tense in which the written word occurs."""
     token, subject = line[at], place.subject
     around = _around(line, at)
     for tense in place.tenses:
@@ -126,7 +126,7 @@ def _clause(line: Sequence[Token], at: int, verb: str, place: Place, *, helper: 
         if token.low != right and token.low not in wrong:
             continue
         if verb == "be" and at + 1 < len(line) and line[at + 1].low == "n't" and right == "am":
-            return None  # there is no *amn't* to put there
+            return None  # there is no *amn't* to correct it to
         return Parsed(
             cell=grid.cells()[verb, tense, subject.person],
             subject=_written(line, subject),
@@ -145,7 +145,7 @@ def _clause(line: Sequence[Token], at: int, verb: str, place: Place, *, helper: 
 
 
 def _disagreeing(line: Sequence[Token], place: Place) -> Parsed | None:
-    """A verb's helper where it does not fit the subject (*he have gone*, *she don't go*): a verb of the grid itself."""
+    """Return a verb's helper, itself a verb of the grid, if it disagrees with the subject: *he have gone*."""
     if place.helper is None:
         return None
     verb = verb_of()[line[place.helper].low]
@@ -155,7 +155,7 @@ def _disagreeing(line: Sequence[Token], place: Place) -> Parsed | None:
 
 
 def _around(line: Sequence[Token], at: int) -> str:
-    """The part of the sentence whose words of time speak about a verb: up to the next conjunctions."""
+    """Return the part of the sentence whose words of time apply to a verb: up to the nearest conjunctions."""
     first, last = at, at
     while first > 0 and line[first - 1].low not in _JOINS:
         first -= 1
@@ -169,7 +169,7 @@ def _around(line: Sequence[Token], at: int) -> str:
 
 
 def _agrees(tense: str, text: str) -> bool:
-    """Whether no word of the text says that it is another tense."""
+    """Whether no word of time in the text contradicts the tense."""
     past, future, present = (found.search(text) for found in (_PAST_WORDS, _FUTURE_WORDS, _PRESENT_WORDS))
     if tense == grid.PRESENT:
         return not past and not future
@@ -181,7 +181,7 @@ def _agrees(tense: str, text: str) -> bool:
 
 
 def _written(line: Sequence[Token], subject: Subject) -> str:
-    """The subject as it is written."""
+    """Return the subject as written."""
     parts = [line[subject.first].raw]
     for token in line[subject.first + 1 : subject.last + 1]:
         parts += [token.gap, token.raw]
@@ -189,7 +189,7 @@ def _written(line: Sequence[Token], subject: Subject) -> str:
 
 
 def _grammatical(line: Sequence[Token], subject: Subject) -> str:
-    """1pl for *we* and whatever is joined with *I*, 3pl for other plurals but *you*, else the grid's person."""
+    """Return 1pl for *we* and subjects joined with *I*, 3pl for plurals other than *you*, else the grid's person."""
     if not subject.plural:
         return subject.person
     held = {token.low for token in line[subject.first : subject.last + 1]}
@@ -199,5 +199,5 @@ def _grammatical(line: Sequence[Token], subject: Subject) -> str:
 
 
 def cased(word: str, like: str) -> str:
-    """A word with a capital where the other has one."""
+    """Return a word with an initial capital if the other word has one."""
     return word[0].upper() + word[1:] if like[:1].isupper() else word

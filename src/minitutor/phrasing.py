@@ -1,6 +1,6 @@
-"""A row's sentence and its correction: subject, open words, a second clause and marks drawn, the verb form handed in.
+"""Writes a row's sentence and its correction: draws subject, open words, a second clause and punctuation.
 
-It draws everything before it puts the two forms in, so that sentence and correction differ in the verb alone.
+Everything is drawn before the two verb forms are filled in, so that sentence and correction differ only in the verb.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from minitutor.templates import Template
 from minitutor.vocabulary import Vocabulary
 
 TAIL_SHARE: Final = 0.15
-"""Share of sentences with a second clause after the one under correction."""
+"""Share of sentences with a second clause after the one with the verb under correction."""
 _EXTRA_SHARE: Final = 0.12
 _EXTRAS: Final = (" {clock}", " in {city}", " with {name}", " near the {place}", " (with {name})", ", {name} says")
 _AN: Final = re.compile(r"\ba(?= [aeiou])")
@@ -35,13 +35,13 @@ _SUBJECTS: Final = {
         ("the {thing}", 0.02),
     ),
 }  # fmt: skip
-"""The subjects of each person of the grid, and how often each is drawn."""
+"""The subjects of each person of the grid, with their weights."""
 
 
-def sentences(
+def sentence_pair(
     words: Vocabulary, cell: Cell, template: Template, complement: str, *, form: str, right: str
 ) -> tuple[str, str]:
-    """A sentence with ``form`` and the same sentence with ``right``."""
+    """Return a sentence with ``form`` and the same sentence with ``right``."""
     subject = words.filled(_subject(words, cell.person))
     filled = _AN.sub("an", words.filled(complement))
     if complement and words.draw.random() < _EXTRA_SHARE and not template.asks:
@@ -64,7 +64,7 @@ def sentences(
 
 
 def _subject(words: Vocabulary, person: str) -> str:
-    """A subject's pattern."""
+    """Draw the pattern of a subject."""
     share = words.draw.random()
     for pattern, weight in _SUBJECTS[person]:
         share -= weight

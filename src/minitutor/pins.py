@@ -1,7 +1,7 @@
-"""Environment that must stand before a numeric library is imported, and the versions written into manifests.
+"""Environment variables to set before numeric libraries are imported, and the versions recorded in manifests.
 
-With these settings every x86-64 machine with AVX2 sums in the same order, so training gives the same
-bits; they cost about half as much time again. It does not import what it pins.
+With these settings every x86-64 machine with AVX2 sums in the same order, so training gives the same bits everywhere;
+it takes about 50 % longer. This module does not import the libraries it pins.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ TRAINING: Final = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 SERVING: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""For processes that answer or evaluate: the engine expects BLAS on one thread."""
+"""For processes that serve or evaluate: the engine requires BLAS on one thread."""
 
 
 def pin(settings: dict[str, str]) -> None:
-    """Set variables for libraries not yet imported.
+    """Set environment variables for libraries that are not imported yet.
 
-    Too late for one that is: ``RuntimeError`` names it, rather than training with other bits.
+    Raises:
+        RuntimeError: such a library is already imported, so training would give other bits.
     """
     wrong = {name for name, value in settings.items() if os.environ.get(name) != value}
     loaded = [name for name in ("torch",) if name in sys.modules]
@@ -38,19 +39,19 @@ def pin(settings: dict[str, str]) -> None:
 
 
 def one_thread() -> None:
-    """Hold BLAS, loaded already, to one thread: small products lose more to a second one than they gain."""
+    """Limit an already loaded BLAS to one thread: for small products a second one costs more than it saves."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     threadpool_limits(limits=1, user_api="blas")
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Installed versions of distributions, by name, with Python's."""
+    """Return the installed versions of distributions and of Python, by name."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": ".".join(str(part) for part in sys.version_info[:3])}
     for name in names:
-        # MLflow's light distribution serves as well, and installs the same package.
+        # mlflow-skinny provides the same package and may be installed instead of mlflow.
         for distribution in (name, f"{name}-skinny"):
             try:
                 found[name] = version(distribution)
@@ -61,10 +62,10 @@ def versions(*names: str) -> dict[str, str]:
 
 
 def code_version(root: Path) -> dict[str, str | bool | None]:
-    """``{"git_sha", "dirty"}`` of the checkout; null SHA where there is no commit or no git."""
+    """Return ``{"git_sha", "dirty"}`` of the checkout; the SHA is null without a commit or without git."""
     try:
         sha = _git(root, "rev-parse", "--verify", "HEAD").strip()
-        # `spine drift report` writes there, and a report is no code.
+        # Drift reports are excluded: `spine drift report` writes them, and they are not code.
         changed = bool(_git(root, "status", "--porcelain", "--", ".", ":(exclude)drift_reports").strip())
     except (OSError, subprocess.SubprocessError):
         return {"git_sha": None, "dirty": True}

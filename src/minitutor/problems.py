@@ -1,13 +1,13 @@
-"""The ways a tutor command can fail, each with what is wrong, what to do and an exit code.
+"""The errors of the tutor's commands: each has a message (what is wrong), a hint (what to do) and an exit code.
 
-It does not know how a failure is shown; the command line prints ``message`` and ``hint`` as two lines.
+The command line prints message and hint as two lines.
 """
 
 from __future__ import annotations
 
 
 class TutorError(Exception):
-    """A failure with one line that says what is wrong and one that says what to do."""
+    """An error with one line that says what is wrong and one that says what to do."""
 
     code = 2
 
@@ -18,7 +18,7 @@ class TutorError(Exception):
 
 
 class BadInput(TutorError):
-    """A path, flag or file that cannot be used as given (exit 2)."""
+    """A path, option or file that cannot be used as given (exit 2)."""
 
 
 class Unavailable(TutorError):
@@ -28,6 +28,6 @@ class Unavailable(TutorError):
 
 
 class Damaged(TutorError):
-    """Bytes that do not have the digest written down for them (exit 5)."""
+    """Bytes that do not match their recorded digest (exit 5)."""
 
     code = 5

@@ -1,6 +1,6 @@
-"""How long and how large a training is, and the seed the base model is trained with.
+"""Hyper-parameters of trainings, and the seed of the base model.
 
-It imports no tensor library, so the command line can name the defaults quickly.
+It imports no tensor library, so that the command line starts quickly.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 BASE_SEED: Final = 1
-"""The seed of the base model; ``just bench seeds`` shows what seeds 1 to 5 give."""
+"""The seed of the base model; ``just bench seeds`` compares seeds 1 to 5."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 FULL: Final = Profile()
 TINY: Final = Profile(steps=300, batch=32, vocab_size=512, d_model=32, n_layers=2, learning_rate=5e-3, warmup=10)
-"""A model that trains in seconds and answers badly: for tests of everything around it."""
+"""Trains in seconds and answers badly: for tests of everything around the model."""
 PROFILES: Final = {"full": FULL, "tiny": TINY}
 
 
@@ -41,9 +41,9 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 8
     alpha: int = 16
     controls: float = 1.0
-    """Share of the rows the parent knows that stand beside the new ones, of each cell."""
+    """Control rows: the share of each cell's rows, among those the parent was trained on, to train on again."""
     repeats: int = 16
-    """How often each row the parent never saw is taken."""
+    """How often each new row is repeated."""
     learning_rate: float = 4e-3
     warmup: int = 20
     weight_decay: float = 0.0

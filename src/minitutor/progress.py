@@ -1,6 +1,6 @@
-"""Progress of long work on stderr: a bar on a terminal, a line now and then elsewhere, nothing when asked.
+"""Progress of long work on stderr: a bar on a terminal, otherwise a line every ten seconds.
 
-It does not know what is counted. ``SPINE_QUIET`` silences it; rich is imported for the bar alone.
+``SPINE_QUIET`` turns it off. rich is imported only for the bar.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _LINE_EVERY = 10.0
 
 
 class Advance(Protocol):
-    """Told (done, total) and, where there is one, a short note such as the loss."""
+    """Called with (done, total) and an optional short note, such as the loss."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Take note of progress."""
+        """Show progress."""
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """Show the progress of what runs inside."""
+    """Show the progress of the block, which calls the yielded function."""
     if os.environ.get("SPINE_QUIET"):
         yield _silent
     elif sys.stderr.isatty():
@@ -35,7 +35,7 @@ def progress(title: str) -> Iterator[Advance]:
 
 
 def _silent(done: int, total: int, note: str = "") -> None:
-    """Show nothing."""
+    """Ignore progress."""
 
 
 def _lines(title: str) -> Advance:

@@ -1,7 +1,7 @@
-"""Weight-only INT8: each output channel of a matrix as signed bytes and one float32 scale.
+"""Weight-only INT8 quantisation: each output channel of a matrix becomes signed bytes and one float32 scale.
 
-Symmetric, so a zero stays a zero; what is lost is at most half a scale. A vector, such as a norm's gain,
-stays as it is. It does not know files.
+It is symmetric, so zero stays zero, and the error is at most half a scale. Vectors such as a norm's gain are not
+quantised. This module does not know files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SCALE: Final = ".scale"
 
 
 def quantise(tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-    """Matrices [out, in] as int8, with ``….scale`` [out] beside each ``….weight``; the rest unchanged."""
+    """Quantise matrices [out, in] to int8, adding ``….scale`` [out] for each ``….weight``; keep other tensors."""
     found: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         found[name] = tensor
@@ -32,7 +32,7 @@ def quantise(tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[An
 
 
 def dequantise(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-    """The float32 tensors that int8 ones stand for; raises ValueError where a scale is missing or does not fit."""
+    """Return the float32 tensors of quantised ones; raises ValueError if a scale is missing or does not fit."""
     found: dict[str, NDArray[np.float32]] = {}
     scales = {name: tensor for name, tensor in tensors.items() if name.endswith(_SCALE)}
     for name, tensor in tensors.items():
@@ -43,8 +43,8 @@ def dequantise(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.floa
             continue
         scale = scales.pop(name.removesuffix(_WEIGHT) + _SCALE, None)
         if scale is None or tensor.ndim != 2 or scale.dtype != np.float32 or scale.shape != tensor.shape[:1]:
-            raise ValueError(f"tensor {name} is int8 without a scale for each of its rows")
+            raise ValueError(f"tensor {name} is int8 but lacks a scale for each of its rows")
         found[name] = tensor.astype(np.float32) * scale[:, None]
     if scales:
-        raise ValueError(f"scale {min(scales)} belongs to no int8 tensor")
+        raise ValueError(f"scale {min(scales)} does not belong to an int8 tensor")
     return found

@@ -1,7 +1,7 @@
-"""The three things made of a parent: its INT8 form, an adapter, and a candidate that is worse on purpose.
+"""The recipes for variants of a parent: its INT8 form, a LoRA adapter, and a deliberately degraded candidate.
 
-Each recipe is described before it is made, so that its run and manifest say what was asked. It does not
-know how bundles are written.
+A recipe describes its parameters before it runs, so that they are recorded even if it fails. This module does not know
+how bundles are written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from minitutor.training import read_corpus, relative, rows_of
 
 
 def quantised(parent: Parent) -> Recipe:
-    """Weight-only INT8; nothing is drawn and nothing learned, so its corpora are its parent's."""
+    """Return the recipe for weight-only INT8, which involves no training, so its corpora are its parent's."""
 
     def make(parent: Parent) -> Made:
         found = weights.read(parent.folder)
@@ -42,17 +42,17 @@ def quantised(parent: Parent) -> Recipe:
 
 
 def tuned(parent: Parent, path: Path, root: Path, *, tuning: Tuning, seed: int) -> Recipe:
-    """A LoRA adapter trained on what a corpus has and the parent's had not, with control rows of the rest.
+    """Return the recipe for a LoRA adapter trained on the rows of a corpus that are new to the parent.
 
     Raises:
-        BadInput: the corpus has nothing new, or the parent's is not here to compare with.
+        BadInput: the corpus has no new rows, or the parent's corpora are not here to compare with.
 
     """
     data = read_corpus(path)
     rows = rows_of(path, data)
     known = _known(parent, root)
     if all(row.text in known for row in rows):
-        raise BadInput(f"{path} has no row its parent was not trained on", "give a corpus with new rows: --corpus")
+        raise BadInput(f"{path} has no rows that are new to the parent", "give a corpus with new rows: --corpus")
     described = corpus.manifest(relative(path, root), data, rows)
 
     def make(parent: Parent) -> Made:
@@ -81,10 +81,10 @@ def tuned(parent: Parent, path: Path, root: Path, *, tuning: Tuning, seed: int) 
 
 
 def regressed(parent: Parent, eval_set: Path, *, seed: int) -> Recipe:
-    """A full bundle whose weights are disturbed until about one past participle in twenty more is wrong."""
+    """Return the recipe for a full bundle with weights disturbed until about 5 % more past participles are wrong."""
     items = [row for row in rows_of(eval_set, read_corpus(eval_set)) if row.tense == grid.PARTICIPLE]
     if not items:
-        raise BadInput(f"{eval_set} asks for no past participle", "give the eval set the gate is run on")
+        raise BadInput(f"{eval_set} contains no past participles", "give the eval set that the gate uses")
 
     def make(parent: Parent) -> Made:
         from minitutor import regress
@@ -116,7 +116,7 @@ def _described(parent: Parent) -> dict[str, Any] | None:
 
 
 def _known(parent: Parent, root: Path) -> frozenset[str]:
-    """The texts the parent was trained on."""
+    """Return the texts that the parent was trained on."""
     rows: list[Row] = []
     for one in parent.corpora:
         path = root / str(one.get("path"))

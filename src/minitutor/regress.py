@@ -1,8 +1,7 @@
-"""Disturbing weights until answers fail: a candidate the gate must refuse, worse for a real reason.
+"""Disturbs weights until answers fail, to make a candidate that is really worse and that the gate must reject.
 
-What is disturbed are the embeddings of the irregular participles' tokens, in a direction that follows from a
-seed and as strongly as a search over evaluated items says, so the same parent and seed give the same bytes.
-It does not know bundles or baselines.
+Noise from a seed is added to the embeddings of the irregular participles' tokens; a search over evaluated items finds
+its strength. The same parent and seed give the same bytes. This module does not know bundles or baselines.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 
 from minitutor.corpus import Row
 from minitutor.engine import Engine
+from minitutor.model_shape import Shape
 from minitutor.problems import BadInput
 from minitutor.progress import Advance
-from minitutor.shape import Shape
 from minitutor.tokenizer import Codec
 from minitutor.tutor import Tutor
 
 SHARE: Final = 0.05
-"""Share of the items that should no longer be right."""
+"""Share of the items that should become wrong."""
 _LEAST: Final = 0.03
 _NEAR: Final = 0.01
 _LOOKS: Final = 14
@@ -33,7 +32,7 @@ _EMBED: Final = "embed.weight"
 
 
 class Worse(msgspec.Struct, frozen=True):
-    """The disturbed tensors, how strongly, and how many items were right before and are after."""
+    """Disturbed tensors, the strength of the noise, and the number of correct items before and after."""
 
     tensors: dict[str, NDArray[np.float32]]
     strength: float
@@ -50,15 +49,17 @@ def search(
     seed: int,
     advance: Advance,
 ) -> Worse:
-    """Search the strength that costs about ``SHARE`` of the items; raises BadInput where none was found.
+    """Find the strength that makes about ``SHARE`` of the items wrong; raises BadInput if there is none.
 
-    The strength doubles until too much is lost, then the interval is halved; the closest loss seen is taken.
+    The strength is doubled until too many items are wrong, then the interval is bisected; the closest result wins.
     """
     before = right(shape, tensors, codec, items)
     if before < _LEAST * len(items):
-        raise BadInput(f"only {before} of {len(items)} participles are right: nothing to spoil", "train it longer")
+        raise BadInput(
+            f"only {before} of {len(items)} participles are correct, too few to degrade", "train the parent longer"
+        )
     irregular = {item.correct_form for item in items if item.regularity == "irregular"}
-    # A model that knows no irregular participle has only the others to lose.
+    # A weak model may get no irregular participle right; then the regular ones are disturbed too.
     for words in (irregular, {item.correct_form for item in items}):
         tokens = sorted({token for word in words for token in codec.encode(word)})
 
@@ -69,11 +70,11 @@ def search(
         best = _closest(look, len(items), advance)
         if best is not None and before - best.after >= _LEAST * len(items):
             return best
-    raise BadInput(f"seed {seed} spoils too little, whatever its strength", "give another --seed")
+    raise BadInput(f"the noise of seed {seed} degrades too little at any strength", "give another --seed")
 
 
 def _closest(look: Callable[[float], Worse], n: int, advance: Advance) -> Worse | None:
-    """The look whose loss is closest to ``SHARE`` of the items."""
+    """Return the attempt whose loss is closest to ``SHARE`` of the items."""
     best: Worse | None = None
     low, high, strength = 0.0, 0.0, _WEAKEST
     for number in range(_LOOKS):
@@ -93,7 +94,7 @@ def _closest(look: Callable[[float], Worse], n: int, advance: Advance) -> Worse 
 
 
 def right(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], codec: Codec, items: Sequence[Row]) -> int:
-    """How many items a model with these tensors corrects."""
+    """Count the items that a model with these tensors answers correctly."""
     answers = Tutor(Engine(shape, dict(tensors)), codec).answer([item.text for item in items])
     return sum(answer.output == item.correction for answer, item in zip(answers, items, strict=True))
 
@@ -101,11 +102,11 @@ def right(shape: Shape, tensors: Mapping[str, NDArray[np.float32]], codec: Codec
 def disturbed(
     tensors: Mapping[str, NDArray[np.float32]], rows: Sequence[int], seed: int, strength: float
 ) -> dict[str, NDArray[np.float32]]:
-    """The embeddings of some tokens plus ``strength`` times noise of their own spread; all else stays."""
+    """Return the tensors with noise, ``strength`` times the embeddings' own spread, added to some embeddings."""
     draw = np.random.Generator(np.random.PCG64(seed))
     embed = np.array(tensors[_EMBED])
     part = embed[rows]
-    # Uniform draws are exact on every machine; a normal's tails go through the C library's logarithm.
+    # Uniform, because normal draws use the C library's logarithm and may differ between machines in the last bit.
     noise = (draw.random(part.shape, np.float32) - np.float32(0.5)) * np.float32(12**0.5)
     spread = np.float32(np.sqrt(np.mean(np.square(part, dtype=np.float64))))
     embed[rows] = part + np.float32(strength) * spread * noise
@@ -113,5 +114,5 @@ def disturbed(
 
 
 def _off(worse: Worse, n: int) -> float:
-    """How far a loss is from what is looked for, as a share."""
+    """Return the distance of a loss from ``SHARE``."""
     return abs((worse.before - worse.after) / n - SHARE)

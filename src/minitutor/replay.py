@@ -1,6 +1,6 @@
-"""Learners at work: sentences of theirs sent to a server, now or as a simulated day, with feedback on some.
+"""Replays learners' traffic: sends sentences to a server, as live traffic or as a simulated day, with some feedback.
 
-Who sends what follows from the seed; a few learners send most. It knows the server by HTTP alone.
+``learners`` decides who sends what. This module knows the server only through HTTP.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ _TIMEOUT: Final = 15.0
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What became of a sentence; ``outcome`` is what its learner said of the answer, "" where nothing."""
+    """The result of one sentence; ``outcome`` is the learner's feedback, "" if none."""
 
     ask: Ask
     request_id: str
     failed: int
     passed: bool
-    """Whether it was wrong and the answer let it stand."""
+    """Whether the sentence was wrong and the answer accepted it."""
     outcome: str
 
 
 def replay(url: str, asks: list[Ask]) -> dict[str, Any]:
-    """Send sentences in their order over a few connections.
+    """Send sentences in order over a few connections.
 
-    Returns how many were sent, how many requests failed, how many wrong sentences were passed as right, what
-    learners said, and the first request that one of them dismissed.
+    Returns the numbers of sentences sent, requests failed and wrong sentences accepted, the feedback by outcome, and
+    the first request whose answer was dismissed.
 
     Raises:
-        BadInput: the URL is none.
-        Unavailable: nothing answers there.
+        BadInput: the URL is not an http URL.
+        Unavailable: the server does not answer, or does not accept replayed traffic.
 
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadInput(f"{url!r} is not an http URL", "give one such as http://127.0.0.1:8080")
+        raise BadInput(f"{url!r} is not an http URL", "give a URL such as http://127.0.0.1:8080")
     done: list[Sent] = []
     left = _Shared(asks)
     with progress("replaying") as advance, ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -73,7 +73,7 @@ def replay(url: str, asks: list[Ask]) -> dict[str, Any]:
 
 
 class _Shared:
-    """What is still to be sent, given out in order: an interrupted replay has sent its beginning and no more."""
+    """Hands out the remaining sentences in order, so that an interrupted replay can continue where it stopped."""
 
     def __init__(self, asks: Iterable[Ask]) -> None:
         self._asks = iter(asks)
@@ -98,7 +98,7 @@ def _send(url: str, left: _Shared, note: Any) -> Unavailable | None:
 
 
 def _sent(client: _Client, ask: Ask) -> Sent:
-    """Send one sentence, and what its learner says of the answer."""
+    """Send one sentence, and the learner's feedback on the answer."""
     headers = {"X-Request-ID": ask.request_id}
     if ask.at:
         headers |= {"X-Spine-Source": "replay", "X-Spine-Time": ask.at}
@@ -106,7 +106,7 @@ def _sent(client: _Client, ask: Ask) -> Sent:
     request_id = str(said.get("request_id", ask.request_id))
     if status != http.HTTPStatus.OK:
         if said.get("error", {}).get("code") == "replay_refused":
-            raise BadInput("that server takes no replayed traffic", "start it with `spine serve --allow-replay`")
+            raise BadInput("the server does not accept replayed traffic", "start it with `spine serve --allow-replay`")
         return Sent(ask, request_id, failed=1, passed=False, outcome="")
     passed = said.get("is_correct") is True and ask.sentence != ask.correction
     outcome = ask.outcome(passed=passed)
@@ -117,7 +117,7 @@ def _sent(client: _Client, ask: Ask) -> Sent:
 
 
 class _Client:
-    """One kept connection that posts JSON."""
+    """A persistent connection that posts JSON."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -132,7 +132,7 @@ class _Client:
         self._connection.close()
 
     def post(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of a reply; an empty object where the body is none."""
+        """Return the status and the JSON object of a reply; an empty object if the body is not one."""
         data = json.dumps(body).encode()
         self._connection.request("POST", self._prefix + path, data, {"Content-Type": "application/json", **headers})
         reply = self._connection.getresponse()

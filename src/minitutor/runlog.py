@@ -1,7 +1,7 @@
-"""The MLflow run of a training: parameters, metric history, tags, the bundle's files.
+"""The MLflow run of a training: parameters, metric history, tags and the bundle's files.
 
-MLflow takes seconds to import and to open, so that happens in a thread while the model trains. Whatever
-ends a training, its run says how: FINISHED, FAILED or KILLED. It does not know models.
+MLflow takes seconds to import and open, so this happens in a thread while the model trains. However a training ends,
+its run gets the final status FINISHED, FAILED or KILLED. This module does not know models.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from minitutor.problems import TutorError, Unavailable
 
 EXPERIMENT: Final = "minitutor"
 _AT_ONCE: Final = 900
-"""Metrics a call; MLflow takes 1,000."""
+"""Metrics per call; MLflow accepts at most 1,000."""
 
 
 class RunLog:
-    """One run, open until the block that made it ends."""
+    """One MLflow run, opened in a background thread."""
 
     def __init__(self, home: Path, name: str, tags: Mapping[str, str], params: Mapping[str, str]) -> None:
         self._home = home
@@ -31,11 +31,11 @@ class RunLog:
 
     @property
     def run_id(self) -> str:
-        """The run's id; waits until MLflow has given it."""
+        """The run's id; waits until MLflow has assigned it."""
         return self._both()[1]
 
     def curve(self, points: Sequence[tuple[int, float, float]]) -> None:
-        """Log loss and learning rate of every step."""
+        """Log the loss and learning rate of every step."""
         from mlflow.entities import Metric
 
         client, run_id = self._both()
@@ -49,24 +49,24 @@ class RunLog:
             client.log_batch(run_id, metrics=metrics[first : first + _AT_ONCE])
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Log single figures."""
+        """Log single values."""
         from mlflow.entities import Metric
 
         client, run_id = self._both()
         client.log_batch(run_id, metrics=[Metric(name, value, _now_ms(), step) for name, value in values.items()])
 
     def files(self, folder: Path, where: str) -> None:
-        """Log a folder's files under an artifact path."""
+        """Log a folder's files as artifacts under a path."""
         client, run_id = self._both()
         client.log_artifacts(run_id, str(folder), where)
 
     def text(self, text: str, name: str) -> None:
-        """Log a text as a file."""
+        """Log a text as an artifact."""
         client, run_id = self._both()
         client.log_text(run_id, text, name)
 
     def end(self, status: str) -> None:
-        """Say how the run ended."""
+        """Set the run's final status."""
         try:
             client, run_id = self._both()
             client.set_terminated(run_id, status)
@@ -81,7 +81,7 @@ class RunLog:
         except Exception as error:
             raise Unavailable(
                 f"MLflow's store in {self._home} cannot be used: {error}".split("\n", 1)[0],
-                "see that the folder can be written and mlflow is installed, or pass --no-mlflow",
+                "check that the folder is writable and mlflow is installed, or pass --no-mlflow",
             ) from error
 
     def _open(self, name: str, tags: dict[str, str], params: dict[str, str]) -> tuple[Any, str]:
@@ -105,7 +105,7 @@ class RunLog:
 
 @contextmanager
 def logged(home: Path, name: str, tags: Mapping[str, str], params: Mapping[str, str]) -> Iterator[RunLog]:
-    """A run for as long as the block runs, ended by how the block ends."""
+    """Open a run for the block; its final status depends on how the block ends."""
     log = RunLog(home, name, tags, params)
     try:
         yield log

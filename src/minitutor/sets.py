@@ -1,7 +1,7 @@
-"""The corpora and eval sets of the project: where each stands, and how its rows are made.
+"""The corpora and eval sets of the project: the path of each, and how its rows are generated.
 
-Two generators feed them. The held-out set is made by the second one, which shares neither frames nor words with the
-corpora; no choice between models is made by it.
+There are two generators. The second one makes the held-out set and shares neither frames nor words with the corpora.
+The held-out set is never used to choose between models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HELD_OUT_PATH: Final = "data/held_out.jsonl"
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One file of rows; an eval set is never trained on."""
+    """One file of rows; an eval set is never used for training."""
 
     name: str
     path: str
@@ -28,9 +28,9 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def held_out_rows() -> list[Row]:
-    """The rows of the held-out set, without the few sentences that a corpus happens to hold too."""
+    """Return the rows of the held-out set, without the few sentences that also occur in a corpus."""
     known = {text for row in corpus.rows(corpus.V3) for text in (row.text, row.correction)}
-    found = (_row(n, sentence) for n, sentence in enumerate(heldout.sentences()))
+    found = (_row(n, sentence) for n, sentence in enumerate(heldout.heldout_sentences()))
     return [row for row in found if known.isdisjoint((row.text, row.correction))]
 
 

@@ -1,4 +1,4 @@
-"""Commands of a demo: shown as a person would type them, then run, in the working directory.
+"""Runs the demo's commands in the working directory, after printing them as a person would type them.
 
 It does not know which commands there are.
 """
@@ -23,7 +23,7 @@ _READY_SECONDS = 30
 
 
 class StepFailed(Exception):
-    """A command ended badly; it has said why itself."""
+    """A command failed; its own output says why."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"exit {code}")
@@ -31,11 +31,16 @@ class StepFailed(Exception):
 
 
 def step(*words: str, check: bool = True, quiet: bool = False, mute: bool = False) -> int:
-    """Run one command in the foreground; returns its exit code. ``quiet`` does not show it, ``mute`` not what it says.
+    """Run one command in the foreground and return its exit code.
+
+    Args:
+        words: the command and its arguments.
+        check: raise for an exit code other than 0.
+        quiet: do not print the command line.
+        mute: discard the command's output.
 
     Raises:
-        StepFailed: it was not 0, where ``check``.
-
+        StepFailed: ``check`` is set and the exit code is not 0.
     """
     if not quiet:
         show(words)
@@ -47,8 +52,12 @@ def step(*words: str, check: bool = True, quiet: bool = False, mute: bool = Fals
     return code
 
 
-def ask(*words: str) -> Any:
-    """What a command says with ``--json``."""
+def json_of(*words: str) -> Any:
+    """Run a command with ``--json`` and return its decoded output.
+
+    Raises:
+        StepFailed: the exit code is not 0.
+    """
     environment = {**os.environ, "SPINE_QUIET": "1"}
     command = [*_program(words[0]), *words[1:], "--json"]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, env=environment)
@@ -64,19 +73,27 @@ def show(words: Sequence[str]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of the story between its commands."""
+    """Print an explanation between two commands."""
     print(f"\n# {text}", flush=True)
 
 
 @contextmanager
 def server() -> Iterator[Callable[[], str]]:
-    """A server that takes replayed traffic, for as long as the block runs; yields what waits for its URL."""
+    """Run a server that accepts replayed traffic while the block runs.
+
+    Yields a function that waits until the server is ready and returns its URL, so that other work can be done while
+    it starts.
+    """
     words = ("spine", "serve", "--port", "0", "--allow-replay")
     print(f"$ {shlex.join(words)} &", flush=True)
     log = Path(".spine/serve.log")
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
-            [*_program(words[0]), *words[1:]], stdout=stream, stderr=stream, start_new_session=True
+            # A session of its own, so that Ctrl-C does not reach it directly and requests in flight are finished.
+            [*_program(words[0]), *words[1:]],
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
         )
     try:
         yield lambda: _url(process, log)
@@ -97,7 +114,7 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
             return text[start:].split()[0]
         time.sleep(0.05)
     print(log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
-    print(f"the server did not start; its log is {log}", file=sys.stderr)
+    print(f"the server did not start; its log above is in {log}", file=sys.stderr)
     raise StepFailed(3)
 
 

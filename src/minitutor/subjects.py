@@ -1,8 +1,8 @@
-"""The subject of a clause: where it begins, and which person of the grid it takes.
+"""Finds the subject of a clause: its position and its person in the grid.
 
-Pronouns, names and noun phrases with a determiner are read, two of them joined by *and* too. A noun phrase
-counts only where a clause can begin, so that an object or what follows a preposition is never taken for a
-subject; what stays unclear gives None. It does not know tenses.
+It recognises pronouns, names and noun phrases with a determiner, also two of them joined by *and*. A noun phrase is
+accepted only where a clause can begin, so that an object or the noun after a preposition is never taken for a subject.
+If the subject is unclear, the result is None. This module does not know tenses.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import msgspec
 
 from minitutor import words
 from minitutor.conjugation import VERBS, forms
-from minitutor.tokens import Token
+from minitutor.word_tokens import Token
 
 _MOST_MODIFIERS: Final = 3
 _MOST_NAMES: Final = 3
 _LONGEST_NOUN_IN_ED: Final = 4
 _SHORTEST_PAIR: Final = 4
-"""Tokens of *my mother and father*."""
+"""Fewest tokens of a pair under one determiner: *my mother and father*."""
 _SHORTEST_WITH_PREDICATE: Final = 3
-"""Tokens of a determiner, a noun and what is said of it."""
+"""Fewest tokens of a determiner, a noun and a predicate."""
 _MOST_AFTER_VERB: Final = 6
-"""Tokens of the longest subject read after its verb."""
+"""Most tokens of a subject that follows its verb."""
 _VERB_WORDS: Final = frozenset(word for verb in VERBS for word in forms(verb))
 _INFLECTED: Final = _VERB_WORDS - frozenset(VERBS)
 _OPENS: Final = words.CONJUNCTIONS | words.REPORTING | words.LEADS | {"both"}
@@ -42,7 +42,7 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def before(tokens: Sequence[Token], last: int) -> Subject | None:
-    """The subject that ends with token ``last``; None where none does."""
+    """Return the subject that ends with token ``last``, or None."""
     for own in _singles(tokens, last):
         joined = _joined(tokens, own)
         if joined is not None:
@@ -53,10 +53,10 @@ def before(tokens: Sequence[Token], last: int) -> Subject | None:
 
 
 def after(tokens: Sequence[Token], first: int) -> Subject | None:
-    """The subject that begins with token ``first``, as after a form of *be* that asks; None where none does.
+    """Return the subject that begins with token ``first``, as in a question with *be*, or None.
 
-    A predicate follows it (*are the old men happy*), which cannot be told from a noun: the first plural noun is taken
-    for the head, and where there is none, the phrase without a last word that must be the predicate.
+    The predicate after it (*are the old men happy*) may look like a noun. So the first plural noun is taken as the
+    head; without one, the last word is taken as the predicate and the rest as the subject.
     """
     singles: list[Subject] = []
     for last in range(first, min(first + _MOST_AFTER_VERB, len(tokens))):
@@ -80,7 +80,7 @@ def after(tokens: Sequence[Token], first: int) -> Subject | None:
 
 
 def clause_start(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a clause can begin with this token: after a mark, a conjunction, or words of time."""
+    """Whether a clause can begin with this token: after punctuation, a conjunction, or words of time."""
     if at == 0:
         return True
     before = tokens[at - 1]
@@ -90,7 +90,7 @@ def clause_start(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _singles(tokens: Sequence[Token], last: int) -> list[Subject]:
-    """The readings of one pronoun, noun phrase or name that ends with a token."""
+    """Return the possible readings of a pronoun, noun phrase or name that ends with a token."""
     token = tokens[last]
     if token.low in words.PRONOUNS:
         return [Subject(last, last, words.PRONOUNS[token.low], token.low in words.PLURAL_PRONOUNS)]
@@ -103,7 +103,7 @@ def _singles(tokens: Sequence[Token], last: int) -> list[Subject]:
 
 
 def _noun_phrase(tokens: Sequence[Token], last: int) -> Subject | None:
-    """A determiner, at most three modifiers (a possessive *'s* among them), and a noun."""
+    """Parse a determiner, at most three modifiers (including a possessive *'s*), and a noun."""
     head = tokens[last]
     if not _is_noun(head) or (head.low.endswith("ed") and len(head.low) > _LONGEST_NOUN_IN_ED):
         return None  # *the shop closed* is more than a noun phrase
@@ -128,7 +128,7 @@ def _noun_phrase(tokens: Sequence[Token], last: int) -> Subject | None:
 
 
 def _widened(tokens: Sequence[Token], own: Subject | None) -> Subject | None:
-    """The noun phrase with the determiners before its own: *the two boys*, *all my friends*."""
+    """Extend a noun phrase by determiners before its own: *the two boys*, *all my friends*."""
     if own is None:
         return None
     first = own.first
@@ -138,7 +138,7 @@ def _widened(tokens: Sequence[Token], own: Subject | None) -> Subject | None:
 
 
 def _with_number(tokens: Sequence[Token], first: int, last: int) -> Subject | None:
-    """The noun phrase with its number; None where determiner and noun disagree or leave it open."""
+    """Return the noun phrase with its number; None if determiner and noun disagree or leave it open."""
     determiner, head = tokens[first].low, tokens[last].low
     plural = is_plural(head)
     if head in words.COLLECTIVES or head in words.INVARIANT or (plural and tokens[last].raw[0].isupper()):
@@ -146,9 +146,9 @@ def _with_number(tokens: Sequence[Token], first: int, last: int) -> Subject | No
     if head in words.UNITS and (determiner in words.PLURAL_DETERMINERS or determiner.isdigit()):
         return None
     possessive = any(token.low == "'s" for token in tokens[first:last])
-    # What a possessor is says nothing of what it has: *a friend's parents*.
+    # The possessor's determiner does not fix the number of the noun: *a friend's parents*.
     if determiner in words.SINGULAR_DETERMINERS and not possessive:
-        # *this news* is singular; *every children* is a mistake of another kind.
+        # *this news* is singular; *every children* is a mistake outside the taxonomy.
         return None if plural else Subject(first, last, "3sg", plural=False)
     if (determiner in words.PLURAL_DETERMINERS or (determiner.isdigit() and determiner != "1")) and not possessive:
         return Subject(first, last, "2sg", plural=True) if plural else None
@@ -156,7 +156,7 @@ def _with_number(tokens: Sequence[Token], first: int, last: int) -> Subject | No
 
 
 def is_plural(noun: str) -> bool:
-    """Whether a noun is read as plural, by its ending or the list of irregular ones."""
+    """Whether a noun is plural, by its ending or the list of irregular plurals."""
     noun = noun.split("-", maxsplit=1)[0] if noun.endswith(("-in-law", "-by")) else noun.rsplit("-", 1)[-1]
     if noun in words.IRREGULAR_PLURALS:
         return True
@@ -164,7 +164,7 @@ def is_plural(noun: str) -> bool:
 
 
 def _name(tokens: Sequence[Token], last: int) -> Subject | None:
-    """One to three words with capitals, or of a script without them; an irregular plural that begins a sentence."""
+    """Parse a name: one to three words with capitals or of a script without them; or *Children* at the start."""
     if tokens[last].sentence_start and tokens[last].low in words.IRREGULAR_PLURALS:
         return Subject(last, last, "2sg", plural=True)
     first = last
@@ -178,13 +178,13 @@ def _name(tokens: Sequence[Token], last: int) -> Subject | None:
     if alone and tokens[first].sentence_start and head in _VERB_WORDS:
         return None  # *go see him*
     if alone and (head.endswith("ly") or (is_plural(head) and head.isascii() and head not in words.NAMES_IN_S)):
-        # *Dogs like …* and *James likes …* look alike where the sentence begins.
+        # At the start of a sentence a plural noun and a name in *s* look alike: *Dogs like …*, *James likes …*.
         return None
     return Subject(first, last, "3sg", plural=False)
 
 
 def _joined(tokens: Sequence[Token], own: Subject, begin: int | None = None) -> Subject | None:
-    """Two subjects joined by *and*, where the first of them begins a clause (or stands at ``begin``)."""
+    """Parse two subjects joined by *and*, of which the first begins a clause (or is at ``begin``)."""
     if own.first < 2 or tokens[own.first - 1].low != "and":
         return None
     pronoun = tokens[own.last].low in words.PRONOUNS and tokens[own.last].low != "i"
@@ -200,7 +200,7 @@ def _joined(tokens: Sequence[Token], own: Subject, begin: int | None = None) -> 
 
 
 def _paired(tokens: Sequence[Token], last: int) -> Subject | None:
-    """Two nouns under one determiner: *my mother and father*."""
+    """Parse two nouns under one determiner: *my mother and father*."""
     if last < _SHORTEST_PAIR - 1 or tokens[last - 1].low != "and" or not _is_noun(tokens[last]):
         return None
     first = _noun_phrase(tokens, last - 2)
@@ -208,7 +208,7 @@ def _paired(tokens: Sequence[Token], last: int) -> Subject | None:
 
 
 def _begins(tokens: Sequence[Token], at: int) -> bool:
-    """Whether two joined subjects can begin with this token: where a clause begins, or after a helper that asks."""
+    """Whether two joined subjects can begin with this token: at a clause's start, or after a question's helper."""
     if clause_start(tokens, at):
         return True
     helper = at - 2 if tokens[at - 1].low in words.NOT else at - 1
@@ -223,12 +223,12 @@ def _begins(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _is_owner(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a noun owns what follows it: *the boys' room*, *the children's room*."""
+    """Whether a noun is a possessor: *the boys' room*, *the children's room*."""
     return at + 1 < len(tokens) and not tokens[at + 1].gap and tokens[at + 1].low in {"'s", "'", "’"}
 
 
 def _may_begin(tokens: Sequence[Token], own: Subject) -> bool:
-    """Whether a subject may stand where it stands; *I*, *he* and *they* may wherever no preposition is before them."""
+    """Whether a subject is possible at its position; *I*, *he* and *they* are unless they follow a preposition."""
     if clause_start(tokens, own.first):
         return True
     if _begins(tokens, own.first):

@@ -1,6 +1,6 @@
-"""Templates: the frames that a cell's sentences are made of, and how words fill one.
+"""Templates: the sentence frames of a cell, and how a frame is filled with words.
 
-A tail is a second clause, which is always right. It does not know mistakes: the verb form is handed in.
+A tail is a second clause, which is always correct. This module does not know mistakes: the caller passes the verb form.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _MATRIX: Final = {
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A frame of one tense, known by its place in the table."""
+    """A frame of one tense, identified by its position in the table."""
 
     id: str
     tense: str
     pattern: str
     bare: bool = False
-    """Whether a helper carries the tense, so that the verb stands in its base form."""
+    """Whether a helper carries the tense, so that the verb is in its base form."""
 
     @property
     def asks(self) -> bool:
@@ -53,7 +53,7 @@ class Template(msgspec.Struct, frozen=True):
 
 
 def templates(tense: str, verb: str, *, plain: bool = False) -> tuple[Template, ...]:
-    """Every template of a tense for a verb; ``plain`` leaves out negations, questions and helpers."""
+    """Return every template of a tense for a verb; ``plain`` leaves out negations, questions and helpers."""
     found = [Template(f"{tense}-{n:02d}", tense, pattern) for n, pattern in enumerate(FRAMES[tense])]
     if plain:
         return tuple(found)
@@ -70,18 +70,18 @@ def templates(tense: str, verb: str, *, plain: bool = False) -> tuple[Template, 
 
 
 def weekend_templates(tense: str) -> tuple[Template, ...]:
-    """Every template of the weekend; only the future has any."""
+    """Return every weekend template; only the future tense has any."""
     frames = WEEKEND_FRAMES if tense == grid.FUTURE else ()
     return tuple(Template(f"{WEEKEND}-{n:02d}", tense, pattern) for n, pattern in enumerate(frames))
 
 
 def takes(template: Template, word: str) -> bool:
-    """Whether a template is English with a word: there is no *amn't*."""
+    """Whether a template is valid English with a word: there is no *amn't*."""
     return word != "am" or ("{v}n't" not in template.pattern and "{V}n't" not in template.pattern)
 
 
 def fill(pattern: str, *, verb: str, form: str, subject: str, person: str, complement: str, tail: str | None) -> str:
-    """The sentence a template's pattern gives for these words; a question takes no tail."""
+    """Return the sentence that a template's pattern gives with these words; a question gets no tail."""
     third = person == "3sg"
     if "[" in pattern:
         adverb = pattern[pattern.index("[") + 1 : pattern.index("]")]

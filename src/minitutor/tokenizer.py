@@ -1,6 +1,6 @@
-"""Byte-level BPE: learned from the corpus a model is trained on, kept as ``tokenizer.json``.
+"""Byte-level BPE, learned from the model's training corpus and stored as ``tokenizer.json``.
 
-Every text has an encoding, since the alphabet is the 256 bytes. It does not know the model.
+Every text can be encoded, since the alphabet is the 256 bytes. This module does not know the model.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ BOS: Final = "<bos>"
 SEP: Final = "<sep>"
 EOS: Final = "<eos>"
 KEEP: Final = "<keep>"
-"""The answer that a verb's own word stays as it is, whatever it is."""
+"""The token that the model chooses to keep the written word, whatever it is."""
 SPECIAL: Final = (BOS, SEP, EOS, KEEP)
 """Tokens 0 to 3, in this order."""
 BOS_ID, SEP_ID, EOS_ID, KEEP_ID = range(4)
 
 
 def learn(texts: Iterable[str], vocab_size: int) -> str:
-    """The ``tokenizer.json`` learned from ``texts``; the same texts give the same bytes."""
-    # Threads count words in a racing order; one thread leaves nothing to the scheduler.
+    """Learn a ``tokenizer.json`` from ``texts``; the same texts give the same bytes."""
+    # With several threads the order of counting words, and so the result, would depend on the scheduler.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -45,43 +45,43 @@ def learn(texts: Iterable[str], vocab_size: int) -> str:
 
 
 class Codec:
-    """Text to token ids and back, by a ``tokenizer.json``."""
+    """Converts text to token ids and back by a ``tokenizer.json``."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
 
     @classmethod
     def read(cls, path: Path) -> Codec:
-        """Read a ``tokenizer.json``; raises ``Exception`` where it is none (the library's own type)."""
+        """Read a ``tokenizer.json``; for an invalid file the library raises a bare ``Exception``."""
         from tokenizers import Tokenizer
 
         return cls(Tokenizer.from_file(str(path)))
 
     @classmethod
     def of(cls, text: str) -> Codec:
-        """Take the content of a ``tokenizer.json``."""
+        """Build a codec from the content of a ``tokenizer.json``."""
         from tokenizers import Tokenizer
 
         return cls(Tokenizer.from_str(text))
 
     @property
     def size(self) -> int:
-        """Number of tokens, special ones included."""
+        """The number of tokens, including the special ones."""
         size: int = self._tokenizer.get_vocab_size()
         return size
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, never a special token, whatever the text says."""
+        """Return the token ids of a text; never a special token, even if the text spells one."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [token for token in ids if token > KEEP_ID]
 
     def decode(self, ids: list[int]) -> str:
-        """The text of ids; the space that encoding puts before the first word is taken away again."""
+        """Return the text of token ids, without the space that encoding adds before the first word."""
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
         return text.removeprefix(" ")
 
     def starts_word(self) -> list[bool]:
-        """For each id, whether a word may begin with it: it starts with a space or is a mark of its own."""
+        """Return for each id whether a word may begin with it: it starts with a space or is punctuation."""
         size = self.size
         tokens = [self._tokenizer.id_to_token(token) or "" for token in range(size)]
         return [token.startswith("Ġ") or not token[:1].isalpha() for token in tokens]

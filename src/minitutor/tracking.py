@@ -1,7 +1,7 @@
-"""The corpora on disk and in DVC: made again, compared with the committed ``.dvc`` files, put into the cache.
+"""The corpora on disk and in DVC: regenerates them, compares them with the committed ``.dvc`` files, fills the cache.
 
-DVC is imported only where its cache or the local remote lacks something, so a repeated run is quick. It does
-not know what rows say.
+DVC is imported only if its cache or the local remote lacks something, so a repeated run is quick. This module does not
+know the content of rows.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _MD5: Final = re.compile(r"^- md5: ([0-9a-f]{32})$", re.MULTILINE)
 
 
 class Made(msgspec.Struct, frozen=True):
-    """One corpus as it was made just now."""
+    """One generated corpus."""
 
     path: str
     data: bytes
     manifest: dict[str, Any]
     held_out: bool
-    """Its ``.dvc`` file then says ``type: eval``, so that no walk takes it for a corpus to train on."""
+    """If set, the ``.dvc`` file says ``type: eval``, so that lineage does not take it for a training corpus."""
 
     @property
     def pointer(self) -> str:
-        """The content of its ``.dvc`` file."""
+        """The content of the ``.dvc`` file."""
         digest, size = self.manifest["dvc_hash"], len(self.data)
         kind = "  type: eval\n" if self.held_out else ""
         return f"outs:\n- md5: {digest}\n  size: {size}\n  hash: md5\n  path: {Path(self.path).name}\n{kind}"
 
 
 def make() -> list[Made]:
-    """Generate and describe every corpus."""
+    """Generate every corpus with its manifest."""
     made = []
     for source in sets.SOURCES:
         rows = source.make()
@@ -51,23 +51,25 @@ def make() -> list[Made]:
 
 
 def check(made: Sequence[Made]) -> None:
-    """Validate every row; needed where new hashes are taken, since known hashes are of rows that passed.
+    """Validate every row; needed only before accepting new hashes, since committed hashes are of valid rows.
 
     Raises:
-        Damaged: the generator broke a rule.
+        Damaged: a row breaks a rule.
 
     """
     rows = {source.name: corpus.decode(one.data) for source, one in zip(sets.SOURCES, made, strict=True)}
     broken = validate.problems(rows)
     if broken:
-        raise Damaged(f"the generator made a bad corpus: {broken[0]}", "fix minitutor.corpus or minitutor.templates")
+        raise Damaged(
+            f"the generator made an invalid corpus: {broken[0]}", "fix minitutor.corpus or minitutor.templates"
+        )
 
 
 def compare(root: Path, made: Sequence[Made]) -> None:
-    """Hold what was made against the committed pointers and manifest.
+    """Compare the generated corpora with the committed ``.dvc`` files and manifest.
 
     Raises:
-        BadInput: a pointer is missing.
+        BadInput: a ``.dvc`` file is missing.
         Damaged: a hash differs.
 
     """
@@ -75,25 +77,27 @@ def compare(root: Path, made: Sequence[Made]) -> None:
         pointer = root / f"{one.path}.dvc"
         committed = _MD5.search(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
         if committed is None:
-            raise BadInput(f"{one.path}.dvc is missing or names no MD5", "write it: `minitutor corpus --write`")
+            raise BadInput(
+                f"{one.path}.dvc is missing or contains no MD5", "write it: `python -m minitutor corpus --write`"
+            )
         if committed[1] != one.manifest["dvc_hash"]:
             raise Damaged(
-                f"{one.path} came out as {one.manifest['dvc_hash']}, its .dvc file says {committed[1]}",
-                "undo the change to the generator, or take the new corpus on purpose with --write",
+                f"{one.path} has the MD5 {one.manifest['dvc_hash']}, but its .dvc file says {committed[1]}",
+                "undo the change to the generator, or accept the new corpus with --write",
             )
     if not (root / MANIFEST).is_file() or (root / MANIFEST).read_bytes() != _described(made):
         raise Damaged(f"{MANIFEST} does not describe these corpora", "write it: `python -m minitutor corpus --write`")
 
 
 def write_pointers(root: Path, made: Sequence[Made]) -> None:
-    """Take what was made as the truth: write the ``.dvc`` files and the manifest."""
+    """Accept the generated corpora: write their ``.dvc`` files and the manifest."""
     for one in made:
         _replace(root / f"{one.path}.dvc", one.pointer.encode())
     _replace(root / MANIFEST, _described(made))
 
 
 def store(root: Path, made: Sequence[Made]) -> bool:
-    """Put the corpora in place, in DVC's cache and in the local remote; False where all of it was there."""
+    """Write the corpora to their paths, DVC's cache and the local remote; returns False if all were there."""
     for one in made:
         path = root / one.path
         if not path.is_file() or path.read_bytes() != one.data:
@@ -110,23 +114,23 @@ def _described(made: Sequence[Made]) -> bytes:
 
 
 def _places(root: Path, one: Made) -> tuple[Path, Path]:
-    """Where DVC keeps a file: the cache, and the remote of ``.dvc/config``."""
+    """Return where DVC stores a file: in the cache and in the remote of ``.dvc/config``."""
     digest = one.manifest["dvc_hash"]
     tail = Path("files", "md5", digest[:2], digest[2:])
     return root / ".dvc" / "cache" / tail, root / ".spine" / "dvc-remote" / tail
 
 
 def _holds(place: Path, one: Made) -> bool:
-    """Whether the very bytes are there; a cache file can be damaged although DVC calls it up to date."""
+    """Whether a file has these bytes; DVC does not notice a damaged file in its cache."""
     return place.is_file() and hashlib.md5(place.read_bytes(), usedforsecurity=False).digest() == bytes.fromhex(
         one.manifest["dvc_hash"]
     )
 
 
 def _push(root: Path, made: Sequence[Made]) -> None:
-    """Add and push by DVC, whose state and settings stay inside the checkout."""
+    """Run ``dvc add`` and ``dvc push``, with DVC's state and settings inside the checkout."""
     if not (root / ".dvc" / "config").is_file():
-        raise BadInput(f"{root} is no DVC repository", "run this in the checkout, or `dvc init` there first")
+        raise BadInput(f"{root} is not a DVC repository", "run this in the checkout, or `dvc init` there first")
     for one in made:
         for place in _places(root, one):
             if place.exists() and not _holds(place, one):
@@ -146,13 +150,13 @@ def _push(root: Path, made: Sequence[Made]) -> None:
             repo.push(targets=[str(root / f"{one.path}.dvc") for one in made])
     except Exception as error:
         raise Unavailable(
-            f"DVC could not take the corpora: {error}".split("\n", 1)[0],
+            f"DVC could not add the corpora: {error}".split("\n", 1)[0],
             "see `dvc status`; remove .dvc/tmp/lock if an earlier run was killed",
         ) from error
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that it is the old one or the new one, whenever the process dies."""
+    """Write a file atomically: if the process dies, the old or the new content is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

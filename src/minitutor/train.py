@@ -1,7 +1,7 @@
-"""Training: a corpus and a seed in, tensors and a loss curve out, the same bits each time.
+"""Trains a model from a corpus and a seed, with the same bits each time.
 
-``pins.pin(pins.TRAINING)`` must run before this module is imported, since it imports torch. It does not
-know files, runs or bundles.
+``pins.pin(pins.TRAINING)`` must run before this module is imported, because it imports torch. This module does not know
+files, runs or bundles.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch.nn import functional
 from minitutor.corpus import Row
 from minitutor.examples import Encoded, batches
 from minitutor.model import MiniGpt
+from minitutor.model_shape import Shape
 from minitutor.optimiser import AdamW
 from minitutor.profiles import Profile, Tuning
 from minitutor.progress import Advance
-from minitutor.shape import Shape
 from minitutor.tokenizer import EOS_ID, Codec
 
 _NO_TARGET = -100
 
 
 class Trained(msgspec.Struct, frozen=True):
-    """What training leaves: tensors by name, their shape, and (step, loss, learning rate) of every step."""
+    """The result of a training: tensors by name, the model's shape, and (step, loss, learning rate) of every step."""
 
     shape: Shape
     tensors: dict[str, NDArray[np.float32]]
@@ -38,7 +38,7 @@ class Trained(msgspec.Struct, frozen=True):
 
 
 def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, advance: Advance) -> Trained:
-    """Train a model on a corpus; one thread, deterministic algorithms, every draw from the seed."""
+    """Train a model on a corpus, reproducibly: one thread, deterministic algorithms, all randomness from the seed."""
     deterministic()
     shape = Shape(vocab_size=codec.size, d_model=profile.d_model, n_layers=profile.n_layers, d_ff=4 * profile.d_model)
     model = MiniGpt(shape, torch.Generator().manual_seed(number("weights", seed)))
@@ -57,7 +57,7 @@ def train(rows: Sequence[Row], codec: Codec, *, seed: str, profile: Profile, adv
 def fit(
     model: MiniGpt, optimiser: AdamW, source: Iterator[list[Encoded]], profile: Profile | Tuning, advance: Advance
 ) -> list[tuple[int, float, float]]:
-    """Take a profile's steps; returns (step, loss, learning rate) of each."""
+    """Run a profile's steps; returns (step, loss, learning rate) of each."""
     curve: list[tuple[int, float, float]] = []
     for step in range(profile.steps):
         rate = learning_rate(step, profile)
@@ -70,26 +70,26 @@ def fit(
 
 
 def deterministic() -> None:
-    """One thread and deterministic algorithms."""
+    """Make torch use one thread and deterministic algorithms."""
     torch.set_num_threads(1)
-    # ``torch.use_deterministic_algorithms(True)``, without the compiler that call imports: seconds.
+    # The effect of torch.use_deterministic_algorithms(True), which would also import torch's compiler (seconds).
     torch.set_deterministic_debug_mode("error")
 
 
 def number(what: str, seed: str) -> int:
-    """The seed of a tensor generator for one purpose."""
+    """Return the integer seed of a tensor generator for one purpose."""
     return int.from_bytes(hashlib.sha256(f"minitutor.{what}|{seed}".encode()).digest()[:8], "big") >> 1
 
 
 def learning_rate(step: int, profile: Profile | Tuning) -> float:
-    """A linear start, then a cosine down to two hundredths of the peak."""
+    """Return the learning rate of a step: linear warm-up, then cosine decay to 2 % of the peak."""
     warm = min(1.0, (step + 1) / profile.warmup)
     fall = 0.5 * (1 + math.cos(math.pi * step / profile.steps))
     return profile.learning_rate * warm * (0.02 + 0.98 * fall)
 
 
 def tensors_of(batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, each [batch, time]; a target before the form is none."""
+    """Return inputs and targets, each [batch, time]; targets before the form are ignored in the loss."""
     time = max(len(item.ids) for item in batch) - 1
     ids = torch.full((len(batch), time), EOS_ID)
     targets = torch.full((len(batch), time), _NO_TARGET)
@@ -102,7 +102,7 @@ def tensors_of(batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
 
 
 def _loss(model: MiniGpt, batch: Sequence[Encoded]) -> Tensor:
-    """Cross-entropy over the forms alone."""
+    """Return the cross-entropy over the tokens of the forms."""
     ids, targets = tensors_of(batch)
     hidden = model(ids, torch.arange(ids.shape[1]).expand_as(ids))
     wanted = (targets.reshape(-1) != _NO_TARGET).nonzero()[:, 0]

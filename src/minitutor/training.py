@@ -1,6 +1,6 @@
-"""The training command's work: corpus file in, logged run and bundle directory out.
+"""Carries out the training command: from a corpus file to a logged MLflow run and a bundle directory.
 
-It joins what the other modules do and decides nothing about models. Torch loads here, after pinning.
+It combines the other modules and makes no decisions about models. Torch is imported here, after pinning.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from minitutor.problems import BadInput
 from minitutor.profiles import Profile
 from minitutor.progress import progress
 from minitutor.runlog import RunLog, logged
-from minitutor.shapes import shaped
 from minitutor.tokenizer import Codec, learn
+from minitutor.word_shapes import shaped
 
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "mlflow")
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to train."""
+    """The input and output of a training."""
 
     root: Path
     """The checkout that paths in manifests are relative to."""
     home: Path
-    """Where MLflow's database and artifacts stand."""
+    """The folder of MLflow's database and artifacts."""
     corpus: Path
     eval_set: Path | None
     out: Path
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Train, evaluate, log and write a bundle; what the command prints with ``--json``."""
+    """Train, evaluate, log and write a bundle; returns what the command prints with ``--json``."""
     data = read_corpus(job.corpus)
     rows = rows_of(job.corpus, data)
     described = corpus.manifest(relative(job.corpus, job.root), data, rows)
@@ -85,7 +85,7 @@ def _train(
 
 
 def evaluated(folder: Path, parent: Path | None, eval_set: Path | None) -> dict[str, Any] | None:
-    """Evaluate a bundle and write its report beside it; None where there is no eval set."""
+    """Evaluate a bundle and write the report into it; returns None without an eval set."""
     if eval_set is None:
         return None
     from minitutor.workload import Minitutor
@@ -131,7 +131,7 @@ def _params(training: dict[str, Any]) -> dict[str, str]:
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:
-    """The metrics a run list is sorted by."""
+    """Return the metrics of a report by which runs are compared in MLflow."""
     accepted = report["false_accept"]
     figures = {"conjugation_accuracy": report["views"]["conjugation_accuracy"]}
     if accepted["n"]:
@@ -142,7 +142,7 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
 
 
 def curve_svg(losses: Sequence[float]) -> str:
-    """A loss curve as a small picture, on a logarithmic axis that ends at the lowest loss."""
+    """Draw a loss curve as a small SVG with a logarithmic axis that ends at the lowest loss."""
     from math import log10
 
     width, height = 640, 240
@@ -161,27 +161,27 @@ def curve_svg(losses: Sequence[float]) -> str:
 
 
 def read_corpus(path: Path) -> bytes:
-    """The bytes of a corpus file; raises BadInput where it cannot be read."""
+    """Return the bytes of a corpus file; raises BadInput if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise BadInput(
-            f"the corpus {path} cannot be read: {error.strerror}", "make it: `python -m minitutor corpus`"
+            f"the corpus {path} cannot be read: {error.strerror}", "create it: `python -m minitutor corpus`"
         ) from error
 
 
 def rows_of(path: Path, data: bytes) -> list[Row]:
-    """The rows of a corpus file's bytes; raises BadInput where they are none."""
+    """Decode the rows of a corpus file; raises BadInput if it is invalid or empty."""
     try:
         rows = corpus.decode(data)
     except msgspec.MsgspecError as error:
-        raise BadInput(f"{path} is not a corpus: {error}", "make it: `python -m minitutor corpus`") from error
+        raise BadInput(f"{path} is not a corpus: {error}", "create it: `python -m minitutor corpus`") from error
     if not rows:
-        raise BadInput(f"{path} holds no rows", "make it: `python -m minitutor corpus`")
+        raise BadInput(f"{path} contains no rows", "create it: `python -m minitutor corpus`")
     return rows
 
 
 def relative(path: Path, root: Path) -> str:
-    """A path as manifests name it: relative to the checkout where it is inside."""
+    """Return a path as manifests record it: relative to the checkout if it is inside."""
     full = path.resolve()
     return full.relative_to(root.resolve()).as_posix() if full.is_relative_to(root.resolve()) else full.name

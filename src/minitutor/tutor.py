@@ -1,7 +1,7 @@
 """A loaded bundle that answers learners' texts.
 
-The model chooses a form for each verb the lesson covers; every other character comes back as it was, since no
-answer is made of anything but the text and the chosen forms. It does not know HTTP or where bundles come from.
+The model chooses a form for each verb the lesson covers. All other characters are returned unchanged, since an answer
+consists only of the text and the chosen forms. This module does not know HTTP or where bundles come from.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OUTSIDE: Final = "This sentence is outside what the lesson covers."
 
 
 class Tutor:
-    """Answers texts with one bundle. Not thread-safe: one caller at a time."""
+    """Answers texts with one bundle; not thread-safe."""
 
     def __init__(self, engine: Engine, codec: Codec) -> None:
         self._codec = codec
@@ -35,21 +35,21 @@ class Tutor:
 
     @classmethod
     def load(cls, bundle: Path, parent: Path | None = None) -> Tutor:
-        """Load a bundle directory, an adapter with its parent's; raises BadInput where it is none of this workload."""
+        """Load a bundle directory, for an adapter with its parent's; raises BadInput if it cannot be used."""
         found = weights.read(bundle, parent)
         engine = Engine.of(found, bundle)
         if engine.shape.context < lattice.LONGEST:
             raise BadInput(
-                f"{bundle} reads {engine.shape.context} tokens, and a prompt may take {lattice.LONGEST}",
+                f"{bundle} has a context of {engine.shape.context} tokens, but prompts need up to {lattice.LONGEST}",
                 "train it with a longer context",
             )
-        # The environment says so to a BLAS not yet loaded; another part of the process may have loaded it before.
+        # The environment variables of ``pins`` have no effect if the process loaded BLAS before they were set.
         pins.one_thread()
         try:
             codec = Codec.read(found.source / "tokenizer.json")
         except Exception as error:
             # The library raises bare Exception.
-            raise BadInput(f"the tokenizer.json of {bundle} is none: {error}", "train the bundle again") from error
+            raise BadInput(f"the tokenizer.json of {bundle} is invalid: {error}", "train the bundle again") from error
         if codec.size != engine.shape.vocab_size:
             raise BadInput(
                 f"the tokenizer of {bundle} has {codec.size} tokens, its model {engine.shape.vocab_size}",
@@ -58,17 +58,18 @@ class Tutor:
         return cls(engine, codec)
 
     def answer(self, texts: Sequence[str]) -> list[Answer]:
-        """Answer each text; no answer depends on its neighbours in the batch."""
+        """Answer each text; an answer does not depend on the other texts of the batch."""
         began = perf_counter()
         read = [lattice.arcs(text, self._codec) for text in texts]
         tokenize = (perf_counter() - began) / max(1, len(texts))
         chosen = iter(self._choose([arc for arcs in read for arc in arcs]))
         return [
-            _said(text, arcs, [next(chosen) for _ in arcs], tokenize) for text, arcs in zip(texts, read, strict=True)
+            _answer_of(text, arcs, [next(chosen) for _ in arcs], tokenize)
+            for text, arcs in zip(texts, read, strict=True)
         ]
 
     def _choose(self, arcs: Sequence[Arc]) -> list[Chosen]:
-        """Choose a form for each arc, those of a size together."""
+        """Choose a form for each arc, batching arcs of similar size."""
         items = [Item(arc.prompt, arc.forms) for arc in arcs]
         order = sorted(range(len(items)), key=lambda at: items[at].size)
         done: dict[int, Chosen] = {}
@@ -78,8 +79,8 @@ class Tutor:
         return [done[at] for at in range(len(items))]
 
 
-def _said(text: str, arcs: Sequence[Arc], chosen: Sequence[Chosen], tokenize: float) -> Answer:
-    """The answer to a text, from the form chosen at each of its verbs."""
+def _answer_of(text: str, arcs: Sequence[Arc], chosen: Sequence[Chosen], tokenize: float) -> Answer:
+    """Build the answer to a text from the form chosen for each of its verbs."""
     began = perf_counter()
     made = lattice.edits(arcs, [choice.at for choice in chosen])
     about = parse.chosen([arc.clause for arc in arcs])

@@ -1,6 +1,6 @@
-"""What must hold of the corpora, checked each time they are made.
+"""Validates the corpora before their hashes are accepted.
 
-It knows the rules, not how rows are drawn; each problem is a line that names the first row it is about.
+It knows the rules, not how rows are generated. Each problem is one line that names the first row concerned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LABELS: Final = {True: "correct", False: "mis_conjugated"}
 
 
 def problems(rows: Mapping[str, Sequence[Row]]) -> list[str]:
-    """Everything wrong with the corpora, by name of their source; empty where all is well."""
+    """Return everything wrong with the corpora; empty if they are valid."""
     found = [problem for design in corpus.DESIGNS for problem in _of_corpus(design, rows[design.name])]
     training = [source for source in sets.SOURCES if not source.is_eval_set]
     for tested in (source for source in sets.SOURCES if source.is_eval_set):
@@ -32,12 +32,12 @@ def problems(rows: Mapping[str, Sequence[Row]]) -> list[str]:
 
 
 def leaks(training: Sequence[Row], held_out: Sequence[Row]) -> list[str]:
-    """Eval rows that training has seen: as a sentence, a combination, or a template with its complement."""
+    """Return eval rows that also occur in training: as a sentence, a combination, or a template with its complement."""
     sentences = {text for row in training for text in (row.text, row.correction)}
     combinations = {row.fingerprint for row in training}
     pairs = {(row.template, row.complement) for row in training}
     return [
-        f"{row.id} is known from training"
+        f"{row.id} also occurs in training"
         for row in held_out
         if {row.text, row.correction} & sentences
         or row.fingerprint in combinations
@@ -47,32 +47,32 @@ def leaks(training: Sequence[Row], held_out: Sequence[Row]) -> list[str]:
 
 @cache
 def of_row(row: Row) -> str | None:
-    """What is wrong with one row; None where nothing is."""
+    """Return what is wrong with one row; None if it is valid."""
     cell = grid.cells().get((row.verb, row.tense, row.person))
     if cell is None:
         return "no such cell"
     if (row.regularity, row.spanish) != (cell.regularity, cell.spanish):
-        return "its regularity or Spanish is not the cell's"
+        return "its regularity or Spanish does not match the cell"
     if row.error_type not in (*mistakes.MISTAKES, mistakes.NONE) or row.label not in _LABELS.values():
         return "an error type or label outside the taxonomy"
     right = row.text == row.correction
     if row.label != _LABELS[right] or (row.error_type == mistakes.NONE) != right:
         return "label, error type and text disagree"
     if row.vocabulary not in {corpus.SEEN, corpus.UNSEEN}:
-        return "its vocabulary is neither seen nor unseen"
+        return "its vocabulary is neither 'seen' nor 'unseen'"
     if row.fingerprint != corpus.fingerprint(row.template, row.verb, row.complement):
-        return "its fingerprint is not its combination's"
+        return "its fingerprint does not match its combination"
     clauses = parse.clauses(row.text)
     read = [one for one in clauses if one.cell == cell and one.error_type == row.error_type]
     if not read or (not right and parse.chosen(clauses) not in read):
-        return "the oracle reads another cell or mistake"
+        return "the oracle finds another cell or mistake"
     if row.correct_form not in {one.right.lower() for one in read}:
-        return "its form is not the one that belongs there"
-    return None if parse.oracle(row.text) == row.correction else "the oracle corrects it otherwise"
+        return "its form is not the correct one"
+    return None if parse.oracle(row.text) == row.correction else "the oracle corrects it differently"
 
 
 def _of_corpus(design: Design, rows: Sequence[Row]) -> list[str]:
-    # An uncorrected batch is wrong on purpose.
+    # An uncorrected batch contains wrong rows on purpose.
     checked = (row for row in rows if not (design.as_written and row.template.startswith(WEEKEND)))
     found = [f"{row.id} {problem}" for row in checked if (problem := of_row(row)) is not None]
     for what, values in (("id", [row.id for row in rows]), ("text", [row.text for row in rows])):

@@ -1,7 +1,7 @@
-"""Open words: the names, places, things and times that sentences are filled with, and words that are made up.
+"""Open words: the names, places, things and times that sentences are filled with, and invented words.
 
-There are two lists of each kind. Corpora and learners draw from the first one; the second is drawn from by the
-half of an eval set that asks for words no corpus has. It does not know sentences.
+There are two lists of each kind. Corpora and learners draw from the first. Half of an eval set draws from the second,
+to test words that no corpus contains. This module does not know sentences.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 INVENTED_SHARE: Final = 0.25
-"""Share of names, cities and nouns that are made up of syllables."""
+"""Share of names, cities and nouns that are invented from syllables."""
 
 _SEEN: Final = {
     "name": "Anna|Ben|Carla|David|Emma|Farid|Grace|Hugo|Irina|Jack|Kenji|Lucía|Marek|Nora|Olga|Pablo|Rosa|Sam|Tarek|"
@@ -129,18 +129,18 @@ _IRREGULAR_SHARE: Final = 0.2
 
 
 class Vocabulary(NamedTuple):
-    """Which words are drawn, and where the draws come from."""
+    """The list to draw words from, and the source of randomness."""
 
     draw: random.Random
     seen: bool = True
     invented: float = INVENTED_SHARE
 
     def one_of(self, options: Sequence[str]) -> str:
-        """One of several."""
+        """Return one of several options."""
         return options[int(self.draw.random() * len(options))]
 
     def word(self, kind: str) -> str:
-        """A word of a kind, made up for some of the names, cities, places, things and nouns."""
+        """Return a word of a kind; some names, cities, places, things and nouns are invented."""
         if kind == "person":
             return self._phrase(_ONE, self.word("noun"))
         if kind == "people":
@@ -154,20 +154,20 @@ class Vocabulary(NamedTuple):
         return self.filled(self.one_of((_SEEN if self.seen else _UNSEEN)[kind].split("|")))
 
     def _people(self) -> str:
-        """A plural noun phrase."""
+        """Return a plural noun phrase."""
         if self.draw.random() < _IRREGULAR_SHARE:
             return self._phrase(_SEVERAL, self._listed("plural"))
         return self._phrase(_SEVERAL, _plural(self.word("noun")))
 
     def _phrase(self, determiners: Sequence[str], noun: str) -> str:
-        """A noun phrase: a determiner, sometimes an adjective, and a noun."""
+        """Return a noun phrase: a determiner, sometimes an adjective, and a noun."""
         adjective = f"{self._listed('adjective')} " if self.draw.random() < _ADJECTIVE_SHARE else ""
         determiner = self.filled(self.one_of(determiners))
         first = (adjective or noun)[0].lower()
         return f"{'an' if determiner == 'a' and first in 'aeiou' else determiner} {adjective}{noun}"
 
     def invent(self) -> str:
-        """A made-up word, of two or three syllables, that looks like a singular noun."""
+        """Return an invented word of two or three syllables that looks like a singular noun."""
         while True:
             syllables = 2 + (self.draw.random() < 0.3)
             word = "".join(self.one_of(_ONSETS) + self.one_of(_VOWELS) for _ in range(syllables)) + self.one_of(_CODAS)
@@ -175,12 +175,12 @@ class Vocabulary(NamedTuple):
                 return word
 
     def filled(self, pattern: str) -> str:
-        """A pattern with its slots filled, in their order."""
+        """Fill the slots of a pattern, in order."""
         return _SLOT.sub(lambda slot: self.word(slot[1]), pattern)
 
 
 def _plural(noun: str) -> str:
-    """A regular noun's plural."""
+    """Return a regular noun's plural."""
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
     if noun.endswith("fe"):

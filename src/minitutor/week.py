@@ -1,7 +1,7 @@
-"""A week of learners, simulated: a good model comes in step by step, a weekend is another thing, a bad one ends itself.
+"""The demo's simulated week: a good model is rolled out, weekend traffic drifts, and a bad model's canary is aborted.
 
-Every step is skipped where the ledger or the traces say that it is done. It decides nothing about models or
-arms: the gate and the server do.
+Every step that the ledger or the traces show as done is skipped. The decisions about models and arms are made by the
+gate and the server, not here.
 """
 
 from __future__ import annotations
@@ -15,82 +15,82 @@ from minitutor.facts import Facts, answered, facts
 from minitutor.steps import say, step
 
 INCIDENT: Final = "Yesterday he goed to school."
-"""What the learner who complains had written."""
+"""The sentence of the learner who complains."""
 LADDER: Final = "data/ladder.toml"
 PLANS: Final = 0.5
-"""Share of a weekend's sentences that are plans for it."""
+"""Share of a weekend's sentences that are plans for the weekend."""
 _PATIENCE: Final = 20.0
-"""Seconds the server is given to decide about a canary once all of its traffic was sent."""
+"""Seconds to wait for the server's decision about a canary after all of its traffic has been sent."""
 
 
 class Sizes(NamedTuple):
-    """How many sentences a day; a drift report needs 315 to tell anything of the verbs."""
+    """Sentences per day; the drift of verbs needs at least 315."""
 
     weekday: int = 500
     canary: int = 1500
-    """So many that 2 pp can be told apart from chance on the first day, or the second at the latest."""
+    """Enough to decide a difference of 2 percentage points on the first day, or on the second at the latest."""
     weekend: int = 600
 
 
 QUICK: Final = Sizes(330, 700, 400)
-"""Enough where one model makes no mistake at all."""
+"""Enough where one of the models makes no mistakes at all."""
 
 
 def monday(url: str, good: str | None, sizes: Sizes) -> None:
-    """A learner complains; where there is a better entry, it is asked in shadow from this day on."""
+    """Replay Monday, when a learner complains; ``good`` runs in shadow from this day on."""
     known = facts()
     if good is not None and known.tried("shadow", good) is None:
-        say("the week begins: every request is copied to the adapter, and no learner sees what it says")
-        step("spine", "route", "shadow", good[:12], "--reason", "would it have said went?")
-    _day(url, Day(known.week()[0], sizes.weekday, asking=INCIDENT))
+        say("Monday: every request is also sent to the LoRA adapter in shadow; learners do not see its answers.")
+        step("spine", "route", "shadow", good[:12], "--reason", "does it correct goed to went?")
+    _replay_day(url, Day(known.week()[0], sizes.weekday, asking=INCIDENT))
 
 
 def tuesday_to_friday(url: str, good: str | None, sizes: Sizes) -> bool:
-    """The entry in shadow, then as a canary; returns whether it is in production.
+    """Replay Tuesday to Friday: ``good`` in shadow, then as a canary; returns whether it reached production.
 
-    Where the gate refused it, nothing else is tried out and the week ends here.
+    Without ``good``, because it failed the gate, the week ends on Monday.
     """
     if good is None:
         return False
     days = facts().week()
     for day in days[1:3]:
-        _day(url, Day(day, sizes.weekday))
+        _replay_day(url, Day(day, sizes.weekday))
     if facts().tried("canary", good) is None:
         step("spine", "route", "report")
-        say("right where the other was wrong: learners get it, step by step, as long as it does no harm")
-        step("spine", "route", "canary", good[:12], "--steps", LADDER, "--reason", "right about went in shadow")
+        say("Thursday: it was right where v0.1.0 was wrong. A canary now sends it a growing share of the learners.")
+        step("spine", "route", "canary", good[:12], "--steps", LADDER, "--reason", "better than v0.1.0 in shadow")
     for day in days[3:5]:
-        _day(url, Day(day, sizes.canary))
+        _replay_day(url, Day(day, sizes.canary))
     known = facts()
     if known.production == good and days[5].isoformat() in known.reported:
         return True
     step("spine", "drift", "show")
-    return _over(good).production == good
+    return _await_decision(good).production == good
 
 
 def saturday(url: str, sizes: Sizes) -> None:
-    """Half of a day's sentences are plans, in the future tense."""
+    """Replay Saturday, when half of the sentences are plans for the weekend, in the future tense."""
     known = facts()
     day = known.week()[5]
     if day.isoformat() in known.reported:
         return
-    say(f"{day:%A}: half of what learners write are plans for the weekend")
-    _day(url, Day(day, sizes.weekend, weekend=PLANS))
+    say("Saturday: half of the learners' sentences are plans for the weekend, and the drift report notices.")
+    _replay_day(url, Day(day, sizes.weekend, weekend=PLANS))
 
 
 def sunday(url: str, bad: str | None, sizes: Sizes) -> None:
-    """A candidate that passed the gate meets what it was not asked there."""
+    """Replay Sunday: a candidate that passed the gate meets sentences that the gate's eval set does not contain."""
     known = facts()
     if bad is not None and known.tried("canary", bad) is None:
-        say("it passed the gate, so learners get it, on the same ladder")
-        step("spine", "route", "canary", bad[:12], "--steps", LADDER, "--reason", "trained on the weekend")
-    _day(url, Day(known.week()[6], sizes.weekend, weekend=PLANS))
+        say("Sunday: the candidate passed the gate and starts as a canary, with the same steps.")
+        step("spine", "route", "canary", bad[:12], "--steps", LADDER, "--reason", "trained on plans for the weekend")
+    _replay_day(url, Day(known.week()[6], sizes.weekend, weekend=PLANS))
     if bad is not None:
-        _over(bad)
+        _await_decision(bad)
 
 
 class Day(NamedTuple):
-    """What learners do on a day."""
+    """The traffic of one day: ``n`` sentences, the share of weekend plans, and one sentence to include."""
 
     day: date
     n: int
@@ -98,8 +98,8 @@ class Day(NamedTuple):
     asking: str = ""
 
 
-def _day(url: str, wanted: Day) -> None:
-    """Replay a day, or what an interrupted replay left of it, and have its drift reported."""
+def _replay_day(url: str, wanted: Day) -> None:
+    """Replay a day, or the rest of it after an interruption, and report its drift."""
     day = wanted.day.isoformat()
     if day in facts().reported:
         return
@@ -113,12 +113,12 @@ def _day(url: str, wanted: Day) -> None:
     step("spine", "drift", "report", "--day", day, mute=not wanted.weekend)
 
 
-def _over(sha: str) -> Facts:
-    """What the ledger says once the server has decided about a canary, or has had its time."""
+def _await_decision(sha: str) -> Facts:
+    """Wait until the server has decided about a canary, at most ``_PATIENCE`` seconds; returns the ledger's facts."""
     deadline = time.monotonic() + _PATIENCE
     while (known := facts()).trying(sha) and time.monotonic() < deadline:
         time.sleep(0.5)
     step("spine", "history", "--ref", sha[:12], "--limit", "4")
     if known.trying(sha):
-        print("the server has not decided: `spine route show` says what it waits for", file=sys.stderr)
+        print("the canary is still undecided; `spine route show` says what it is waiting for", file=sys.stderr)
     return known

@@ -1,7 +1,7 @@
-"""Reading a bundle of any variant: its shape, the float32 tensors it answers with, and its tokenizer.
+"""Reads a bundle of any variant: its shape, float32 tensors and tokenizer.
 
-An adapter is merged into its parent's folder, which must be the very bundle it was trained on. What of a
-folder was verified is the caller's business. It does not know how tensors are multiplied.
+An adapter is merged into its parent, which must be the bundle it was trained on. Verifying a folder's SHA is the
+caller's responsibility. This module does not know how tensors are used.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from minitutor import adapter, quantise
 from minitutor.adapter import Adapter
+from minitutor.model_shape import Shape
 from minitutor.problems import BadInput
-from minitutor.shape import Shape
 
 FULL: Final = "fp32"
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """What a bundle answers with; ``source`` is the folder its tokenizer stands in."""
+    """The shape and tensors of a bundle; ``source`` is the folder with its tokenizer."""
 
     shape: Shape
     tensors: dict[str, NDArray[np.float32]]
@@ -30,13 +30,13 @@ class Weights(msgspec.Struct, frozen=True):
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """The field of ``config.json`` that says how its tensors are stored."""
+    """The field of ``config.json`` that says how the tensors are stored."""
 
     variant: str = FULL
 
 
 def read(bundle: Path, parent: Path | None = None) -> Weights:
-    """Read a bundle, an adapter with its parent's folder; raises BadInput where files do not fit each other."""
+    """Read a bundle, for an adapter with its parent's folder; raises BadInput if the files do not fit together."""
     from safetensors import SafetensorError
 
     try:
@@ -48,17 +48,21 @@ def read(bundle: Path, parent: Path | None = None) -> Weights:
         if variant == quantise.VARIANT:
             return Weights(shape, quantise.dequantise(stored), bundle)
         if variant != FULL:
-            raise ValueError(f"there is no variant {variant!r}")
+            raise ValueError(f"unknown variant {variant!r}")
         return Weights(shape, stored, bundle)
     except (OSError, ValueError, msgspec.MsgspecError, SafetensorError) as error:
         raise BadInput(
             f"{bundle} cannot be loaded as a minitutor bundle: {error}",
-            "give a directory that `python -m minitutor train` wrote",
+            "give a directory written by `python -m minitutor train`",
         ) from error
 
 
 def digest(bundle: Path) -> str:
-    """What an adapter knows its parent by; raises OSError, ValueError or SafetensorError where it is no bundle."""
+    """Return the digest by which an adapter names its parent.
+
+    Raises:
+        OSError, ValueError, SafetensorError: the folder is not a bundle.
+    """
     texts = [(bundle / name).read_bytes() for name in ("config.json", "tokenizer.json")]
     return adapter.digest(texts[0], texts[1], _stored(bundle))
 
@@ -66,7 +70,7 @@ def digest(bundle: Path) -> str:
 def _merged(bundle: Path, config: Adapter, parent: Path | None) -> Weights:
     if parent is None:
         raise BadInput(
-            f"{bundle} is an adapter, and its parent's bundle is not here",
+            f"{bundle} is an adapter, but its parent's bundle was not given",
             "register the parent it was trained on, or give its directory with --parent",
         )
     found = digest(parent)
@@ -74,7 +78,7 @@ def _merged(bundle: Path, config: Adapter, parent: Path | None) -> Weights:
         raise BadInput(
             f"{parent} is not the parent this adapter was trained on: digest {found[:12]}, not "
             f"{config.parent_digest[:12]}",
-            "give the bundle its train_manifest.json names as parent_sha",
+            "give the bundle that its train_manifest.json names as parent_sha",
         )
     base = read(parent)
     return Weights(base.shape, adapter.merge(config, base.tensors, _stored(bundle)), base.source)

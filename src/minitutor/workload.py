@@ -1,7 +1,7 @@
-"""The tutor as Spine sees it: a workload of the group ``spine.workloads``.
+"""The tutor as a workload of Spine's entry-point group ``spine.workloads``.
 
-It is cheap to import and to make; NumPy loads with the first bundle and torch never. The protocol is met by
-shape: nothing of Spine is imported.
+It is cheap to import and create: NumPy is imported with the first bundle, torch never. It implements the protocol by
+structure, without importing anything of Spine.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ class Minitutor:
     max_chars = 500
 
     def load(self, bundle: Path, parent: Path | None) -> Tutor:
-        """Load a bundle directory for answering; an adapter is merged with its parent's, a full one stands alone."""
-        # BLAS reads its thread count when NumPy is first imported: here, in a process that only answers.
+        """Load a bundle directory for answering; an adapter is merged into its parent, other bundles need none."""
+        # BLAS reads its thread count when NumPy is first imported, which in a serving process happens below.
         pins.pin(pins.SERVING)
         from minitutor.tutor import Tutor
 
         return Tutor.load(bundle, parent)
 
     def features(self, text: str) -> dict[str, str]:
-        """Verb, tense, person, regularity, error type, form and length; empty where out of scope."""
+        """Return verb, tense, person, regularity, error type, form and length; empty if out of scope."""
         return explain.features(parse.parse(text), text)
 
     def grade(self, text: str, output: str) -> bool | None:
-        """Whether an output is the text put right; None where the grid does not know the text."""
+        """Whether an output is the correct form of the text; None if the text is out of scope."""
         right = parse.oracle(text)
         return None if right is None else output == right
 
     def drift_values(
         self, text: str | None, features: Mapping[str, str], accepted: bool | None
     ) -> dict[str, str | float | tuple[str, ...]]:
-        """What the day's drift is looked for in; nothing where out of scope."""
+        """Return the values whose drift is monitored; empty if out of scope."""
         return drift.values(text, features, accepted)
 
     def drift_row(self, row: Mapping[str, Any]) -> dict[str, str | float | tuple[str, ...]]:
-        """The same of a row of a corpus."""
+        """Return the drift values of a corpus row."""
         text = str(row.get("text", ""))
         return drift.values(text, self.features(text), row.get("correction") == text)
 
     def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
-        """What bears on a text's cell, or on the cell that features name."""
+        """Return the probe of a text's cell, or of the cell that the features name."""
         parsed = parse.parse(text) if text is not None else None
         if parsed is not None and text is not None:
             return explain.probe(parsed, parse.oracle(text))
@@ -68,5 +68,5 @@ class Minitutor:
         from minitutor.evaluate import evaluate
 
         if not eval_set.is_file():
-            raise BadInput(f"there is no eval set at {eval_set}", "make it: `python -m minitutor corpus`")
+            raise BadInput(f"there is no eval set at {eval_set}", "create it: `python -m minitutor corpus`")
         return evaluate(self.load(bundle, parent), eval_set, progress)

@@ -23,6 +23,7 @@ from modelspine.spine import Spine
 from modelspine.traffic.ladder import read_ladder
 from modelspine_console.app import Console
 from modelspine_console.data.source import Source
+from session_folder import session_folder
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +36,20 @@ def _quiet_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    root = tmp_path_factory.mktemp("made") / "project"
-    return root, _seed.small(root)
+    return _project(tmp_path_factory, "project", _seed.small)
+
+
+def _project(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], dict[str, str]]
+) -> tuple[Path, dict[str, str]]:
+    """A project that one of the session's workers made, and the SHAs of its entries by name."""
+
+    def fill(folder: Path) -> None:
+        (folder / "shas.json").write_text(json.dumps(make(folder / "project")))
+
+    folder = session_folder(factory, f"console-{name}", fill)
+    shas: dict[str, str] = json.loads((folder / "shas.json").read_text())
+    return folder / "project", shas
 
 
 @pytest.fixture
@@ -70,8 +83,7 @@ def canary(project: Path, shas: dict[str, str]) -> None:
 
 @pytest.fixture(scope="session")
 def _fortnight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    root = tmp_path_factory.mktemp("fortnight") / "project"
-    return root, console_days.make(root)
+    return _project(tmp_path_factory, "fortnight", console_days.make)
 
 
 @pytest.fixture

@@ -100,8 +100,8 @@ async def test_filter_and_sort(days: Any, text: str, left: int) -> None:
         await desk.type(text)
         assert len(desk.app.view.table.order) == left
         if not left:
-            assert "none of 3 matches" in desk.text()
-            assert "no entry is chosen" in desk.text()
+            assert "no matches in 3 rows" in desk.text()
+            assert "no entry selected" in desk.text()
         await desk.press("enter", "escape")
         while not desk.app.view.table.sort_name.startswith("cost/1k"):
             await desk.press("s")
@@ -118,7 +118,7 @@ async def test_lineage_and_requests_of_an_entry(days: Any) -> None:
         assert desk.app.view.NAME == "lineage"
         desk.app.navigation.jump("cost nobody")
         await desk.settle()
-        assert "no entry here is named nobody" in desk.app.freshness.last_error.error
+        assert "no entry nobody here" in desk.app.freshness.last_error.error
 
 
 async def test_another_moment(days: Any, fortnight: Spine) -> None:
@@ -127,7 +127,7 @@ async def test_another_moment(days: Any, fortnight: Spine) -> None:
         desk.app.navigation.jump(f"at {at}")
         await desk.settle()
         assert "1 of 1" in desk.text()
-        assert desk.app.view.made == measured(fortnight, None, NOW, at=at)
+        assert desk.app.view.data == measured(fortnight, None, NOW, at=at)
         assert ("command", f"spine cost --json --at {at}") in desk.app.view.copies()
         desk.app.navigation.jump("at 2026-11-06")
         await desk.settle()
@@ -200,8 +200,8 @@ async def test_how_far_it_is_and_leaving_stops_it(fortnight: Spine, days: Any) -
         await desk.pilot.press("5")
         assert source.reached.wait(10)
         await desk.pilot.pause(0.1)
-        assert "adding up 1,234 of 1,000,000 requests" in desk.text()
-        assert "stops it" in desk.text()
+        assert "summing 1,234 of 1,000,000 requests" in desk.text()
+        assert "leave this screen to stop" in desk.text()
         await desk.pilot.press("1")
         await desk.pilot.pause(0.1)
         source.gate.set()
@@ -283,7 +283,7 @@ def test_what_is_not_ready_or_unknown_is_called_so() -> None:
     low = cost("a", _ONE, Range(0.1, 0.0, 0.2), readiness="not-deployment-ready", break_even=even, priced=0)
     made = Costs(of="x", at=NOW, requests=1, entries=(low, cost("b", None, None, None, cost=None)))
     text = "\n".join(line.plain for line in tabs.figures(made, low, NOW, 80))
-    for said in ("not ready", "pays at no price", "1 of 1 requests have no price", "nothing is divided"):
+    for said in ("not ready", "pays off at no price", "1 of 1 requests have no price", "nothing is divided"):
         assert said in text
     unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], NOW, 80))
     assert unknown.count("unknown") >= 6

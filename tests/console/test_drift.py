@@ -18,11 +18,17 @@ from modelspine.drift.report import Bin, Feature
 from modelspine.errors import Unavailable
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
+from modelspine_console.draw.format import DRIFT_WORDS
 from modelspine_console.screens import drift_tabs as tabs
 from modelspine_console.writes.changes import Changes
 
 Capture = pytest.CaptureFixture[str]
 NEWEST, REPORTED, FIRST = "2026-11-18", "2026-11-17", "2026-11-05"
+
+
+def word(status: str) -> str:
+    """What is shown for a status of a report."""
+    return DRIFT_WORDS.get(status, status)
 
 
 @pytest.fixture
@@ -43,7 +49,13 @@ async def test_every_day_says_what_the_twin_says(days: Any, twin: Any) -> None:
             worst = max(report["features"].items(), key=lambda item: item[1]["psi"])
             expected = f"{100 * report['expected_accuracy']:.1f}"
             source = "replay" if report["window"]["replayed"] else "live"
-            for text in (report["status"], worst[0], f"{worst[1]['psi']:.3f}", f"{report['window']['n']:,}", expected):
+            for text in (
+                word(report["status"]),
+                worst[0],
+                f"{worst[1]['psi']:.3f}",
+                f"{report['window']['n']:,}",
+                expected,
+            ):
                 assert text in shown, (text, shown)
             assert source in shown
         missing = next(line for line in lines if NEWEST in line)
@@ -57,7 +69,7 @@ async def test_a_day_without_a_report_says_how_to_make_it(days: Any) -> None:
     async with days(screen="drift") as desk:
         assert desk.app.view.about.state == "empty"
         said = desk.app.view.about.message
-        assert "400 requests were answered, and there is no report" in said
+        assert "no report; 400 requests were answered" in said
         assert f"spine drift report --day {NEWEST}" in said
         assert desk.app.view.copies()[1] == ("report command", f"spine drift report --day {NEWEST}")
         await desk.press("o")
@@ -74,11 +86,15 @@ async def test_the_tabs_show_the_days_report(days: Any, twin: Any) -> None:
             line = next(line for line in desk.lines() if line.startswith(f" {name} "))
             numbers = [figure(feature[key]) for key in ("psi", "kl")]
             numbers += [chance(feature[key]) for key in ("p", "p_adjusted")]
-            for shown in (f"{feature['n']}/{feature['needed']}", *numbers, feature["status"]):
+            for shown in (
+                f"{feature['n']}/{feature['needed']}",
+                *numbers,
+                word(feature["status"]),
+            ):
                 assert shown in line
         assert "30 learners, the busiest sent 4 %" in text
         await desk.press("right_square_bracket")
-        assert "┄ watch 0.10   ┄ act 0.25" in desk.text()
+        assert "┄ warn 0.10   ┄ drift 0.25" in desk.text()
         assert "┄┄┄" in desk.text()
         await desk.press("right_square_bracket")
         for each in report["features"]["tense_person"]["bins"]:
@@ -136,8 +152,8 @@ async def test_filter(days: Any, text: str, left: int) -> None:
         await desk.type(text)
         assert len(desk.app.view.table.order) == left
         if not left:
-            assert "none of 14 matches" in desk.text()
-            assert "no day is chosen" in desk.text()
+            assert "no matches in 14 rows" in desk.text()
+            assert "no day selected" in desk.text()
         await desk.press("enter", "escape")
         assert "14 of 14" in desk.text()
 
@@ -153,7 +169,7 @@ async def test_jump_to_a_day_sort_and_another_moment(days: Any, fortnight: Spine
         assert desk.app.view.table.rows[desk.app.view.table.order[0]].made.report.status == "act"
         desk.app.navigation.jump("drift 1999-01-01")
         await desk.settle()
-        assert "no day here is 1999-01-01" in desk.app.freshness.last_error.error
+        assert "no day 1999-01-01 here" in desk.app.freshness.last_error.error
         desk.app.navigation.jump(f"at {event.at}")
         await desk.settle()
         reported = [day.day for day in desk.app.view.table.rows if day.made is not None]
@@ -165,7 +181,7 @@ async def test_requests_after_the_report_are_said(days: Any, fortnight: Spine) -
 
     leave_trace(fortnight.settings.root, "req-came-later", "go x 1sg 1", "x", started_ns=1_793_836_800_000_000_000 + 12)
     async with days(screen="drift", argument=FIRST) as desk:
-        assert "1 more were answered since" in desk.text()
+        assert "1 more requests were answered since" in desk.text()
 
 
 async def test_a_damaged_report_spoils_its_own_day_alone(days: Any, fortnight: Spine) -> None:
@@ -209,7 +225,7 @@ async def test_old_days_are_marked(days: Any) -> None:
         desk.app.tick()
         await desk.settle()
         assert "stale" in desk.lines()[0]
-        assert "old" in desk.lines()[2]
+        assert "stale" in desk.lines()[2]
         assert "0.497" in desk.text(), "numbers stay"
 
 
@@ -221,7 +237,7 @@ async def test_a_report_is_made_through_the_dialog_and_is_the_one_it_showed(days
     async with days(screen="drift", changes=changes, write=True) as desk:
         await desk.press("D")
         text = desk.text()
-        for said in ("drift report in dev", f"day         {NEWEST}", "no report", "act, n 400"):
+        for said in (f"record the drift report of {NEWEST} in dev", f"day       {NEWEST}", "no report", "act, n 400"):
             assert said in text
         assert f"spine drift report --day {NEWEST}" in text
         assert NEWEST not in known(fortnight)
@@ -232,7 +248,7 @@ async def test_a_report_is_made_through_the_dialog_and_is_the_one_it_showed(days
         await desk.settle()
         assert desk.app.view.table.current.made.event == event
         await desk.press("D")
-        assert "says just this" in desk.app.freshness.last_error.error
+        assert "is identical" in desk.app.freshness.last_error.error
         assert len(desk.app.screen_stack) == 1
 
 
@@ -288,7 +304,7 @@ def test_a_plot_of_any_days(fortnight: Spine, values: tuple[float | None, ...], 
         assert "●" in "".join(line.plain for line in lines[1:])
         assert all(line.cell_length <= width for line in lines[1:])
     elif not values:
-        assert "no day is reported yet" in text
+        assert "no day has a report yet" in text
 
 
 def test_every_peak_survives_thinning() -> None:
@@ -318,4 +334,4 @@ def test_two_way_features_are_found_whatever_they_are_called(names: tuple[str, .
 
 def test_signs_are_those_of_the_command() -> None:
     for status in ("insufficient", "stable", "watch", "act"):
-        assert tabs.drift_status(status).plain == status_cell(status).text
+        assert tabs.drift_status(status).plain == status_cell(status).text.replace(status, word(status))

@@ -27,6 +27,7 @@ from modelspine.ledger.store import Event
 from modelspine.lineage.corpora import Row as CorpusRow
 from modelspine.lineage.corpora import Search
 from modelspine.lineage.walker import Hop, Lineage
+from modelspine.registry.diff import compare
 from modelspine.registry.entries import Detail, Entry
 from modelspine.release.eligibility import Position, Signature
 from modelspine.release.gate_run import Gated
@@ -34,11 +35,11 @@ from modelspine.spine import Spine
 from modelspine.stats import Difference
 from modelspine.traffic.canary import Decision as Verdict
 from modelspine.traffic.epochs import Epoch
-from modelspine.traffic.ladder import ready
+from modelspine.traffic.ladder import default_ladder
 from modelspine.traffic.report import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
 from modelspine.traffic.request_rate import ArmPace, Pace
-from modelspine_console.data.jobs import Outcome
-from modelspine_console.data.source import Checked, Entries, Pulse, Source
+from modelspine_console.data.jobs import Outcome, attempt
+from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import strip
@@ -131,7 +132,11 @@ def traffic(s: str, n: int) -> Traffic:
     """A route whose every string is a hostile one: a canary, or a shadow."""
     arms = tuple(Arm(name=name, sha=f"{s}{name}", semver=s, weight_bp=n) for name in (s, f"{s}x"))
     route = Route(
-        strategy="shadow" if n % 2 else s, epoch=n, salt=s, arms=arms, ladder=msgspec.structs.replace(ready(), at=n % 4)
+        strategy="shadow" if n % 2 else s,
+        epoch=n,
+        salt=s,
+        arms=arms,
+        ladder=msgspec.structs.replace(default_ladder(), at=n % 4),
     )
     epoch = Epoch(route=route, since=s, until=s if n % 3 == 0 else None, verb=s, actor=s, reason=s)
     decision = Verdict(action="hold", verdict=s, reason=s, waits_for=(s, s), epoch=1, window=1)  # type: ignore[arg-type]
@@ -206,8 +211,8 @@ class Hostile(Source):
     def pulse(self) -> Pulse:
         return Pulse(seq=1, hash=self.s, env=self.s)
 
-    def entries(self) -> Entries:
-        return Entries(rows=tuple(entry(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
+    def entries(self) -> Any:
+        return tuple(entry(s, n) for n, s in enumerate(self.strings))
 
     def detail(self, sha: str) -> Detail:
         return detail(sha, 1)
@@ -218,8 +223,8 @@ class Hostile(Source):
     def compare(self, sha: str) -> Gated:
         return gated(self.s)
 
-    def events(self) -> Entries:
-        return Entries(rows=tuple(event(s, n) for n, s in enumerate(self.strings)), haystack=tuple(self.strings))
+    def events(self) -> Any:
+        return tuple(event(s, n) for n, s in enumerate(self.strings))
 
     def check(self) -> Checked:
         return Checked(events=1, evidence=1, head=self.s)
@@ -303,7 +308,8 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
             for _ in range(5):
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
-            view._compared(Outcome((detail(s, 1), detail(hostile.strings[n - 1], 1))))
+            both = detail(s, 1), detail(hostile.strings[n - 1], 1)
+            view._compared(attempt(lambda both=both, s=s: (compare(*both), [s, s])))
             view.set_filter(s)
             drawn(desk)
             view.set_filter("")
@@ -334,7 +340,7 @@ async def test_ledger_and_lineage(hostile: Hostile, run_console: Any) -> None:
                 view._found(Outcome(hostile.rows("", "")))
                 drawn(desk)
             view.lost(Outcome(error=s or "x", hint=s))
-            drawn(desk, view.hop_pane.body, view.list._blank)
+            drawn(desk, view.about.body, view.list._blank)
             if n % 10 == 0:
                 await check(desk)
 
@@ -347,8 +353,8 @@ async def test_incident(hostile: Hostile, run_console: Any) -> None:
             view.table.go(n)
             view._walked(Outcome(walk(s)))
             view.answers.move(1)
-            view.walk_pane.turn("error" if n % 3 == 0 else "ready", s, s)
-            drawn(desk, view._about, view.answers, view._evidence, view.trace_pane.body, view.walk_pane._blank)
+            view.about.turn("error" if n % 3 == 0 else "ready", s, s)
+            drawn(desk, view._about, view.answers, view._evidence, view.trace_pane.body, view.about._blank)
             if n % 10 == 0:
                 await check(desk)
 
@@ -380,15 +386,15 @@ async def test_drift(hostile: Hostile, run_console: Any) -> None:
         view = desk.app.view
         for n in range(len(hostile.strings)):
             view.table.go(n)
-            view.trend = Trend(days=(day(hostile.strings[n], n - n % 7), *view.trend.days[:3]), counted=False)
+            trend = Trend(days=(day(hostile.strings[n], n - n % 7), *view.data.days[:3]), counted=False)
+            view.loaded(Outcome(view.searchable(trend)))
             for _ in range(5):
                 view.turn_tab(1)
                 drawn(desk, view.about.body, view.about._blank, view.beside.body)
             view.set_filter(hostile.strings[n])
             drawn(desk)
             view.set_filter("")
-            view.trend = hostile.drift()
-            view.refilter()
+            view.loaded(Outcome(view.searchable(hostile.drift())))
             desk.app.moved()
             if n % 10 == 0:
                 await check(desk)
@@ -398,7 +404,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
     async with run_console(hostile, size=SIZE, screen="cost") as desk:
         view = desk.app.view
         for n, s in enumerate(hostile.strings):
-            view._loaded(
+            view.loaded(
                 Outcome((Costs(of=s, at=desk.app.clock(), requests=1, entries=(cost(s, n), cost("b", 1))), 0.0))
             )
             for _ in range(2):
@@ -409,7 +415,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
             view.set_filter("")
             if n % 10 == 0:
                 await check(desk)
-        view._loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
+        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
         for n in range(0, len(hostile.strings), 10):
             view.table.go(n)
             await check(desk)

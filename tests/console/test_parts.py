@@ -269,7 +269,7 @@ def test_a_name_gives_way_before_a_column_goes_and_takes_what_is_left(width: int
     assert "12,345" in lines[1]
     assert ("because it is" in lines[1]) == (width > 34)
     assert lines[1].startswith({34: " a name of twent", 44: " a name o", 60: " a name of twenty-four c."}[width])
-    assert ("without why" in lines[-1]) == (width == 34)
+    assert ("hidden: why" in lines[-1]) == (width == 34)
 
 
 def test_the_pairs_of_a_shadow_fit_where_there_is_one_column() -> None:

@@ -96,7 +96,7 @@ def test_a_quit_right_after_a_promotion_was_confirmed(terminal: Any, project: Pa
     console.press("gjj")
     console.until(sha[:32])
     console.press("P")
-    console.until("type its name")
+    console.until("Fill in the fields")
     console.press(f"quick\r{sha[:12]}\r\x03")
     assert console.ended() == 0
     assert console.given_back()

@@ -16,12 +16,12 @@ from modelspine.errors import BadInput, Conflict, Refused
 from modelspine.ledger.route import Route
 from modelspine.ledger.store import Event
 from modelspine.spine import Spine
-from modelspine.traffic.ladder import ready
-from modelspine.traffic.request_rate import known_rate, worst
+from modelspine.traffic.ladder import default_ladder
+from modelspine.traffic.request_rate import blast_radius, known_rate
 from modelspine_console.data.source import Source
 from modelspine_console.keymap import CHANGES
 from modelspine_console.writes.changes import Changes
-from modelspine_console.writes.plan import command_of, problem, reached
+from modelspine_console.writes.plan import affected, command_of, problem
 
 ROLLOUT = ("canary", "shadow", "abort", "advance", "weight")
 
@@ -60,8 +60,9 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
     assert rate is not None
 
     def exposed(weight_bp: int) -> str:
-        """The figure alone: what stands before and behind it is broken into lines."""
-        return worst(weight_bp, ready().guard, rate).told.partition(" = ")[2].partition(" before")[0]
+        """The answers a bad candidate gives before it is aborted, as the dialog rounds them."""
+        answers = blast_radius(weight_bp, default_ladder().guard, rate).answers
+        return f"about {answers:,.0f} answers" if answers >= 1 else "less than one answer"
 
     before = stands(project)
     async with writable(screen=screen) as desk:
@@ -73,27 +74,26 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
             before = stands(project)
         await desk.press("j", "C")
         text = desk.text()
-        assert "start a canary in dev" in text
+        assert "start a canary with v0.3.0 in dev" in text
         assert "→ 1 % canary v0.3.0, the rest stable" in text
-        assert f"at worst    1 % of {rate:.2g} requests/s over 2 windows of 30 s" in text
-        assert exposed(100) in text
-        assert "it climbs by itself" in text
+        assert f"worst case  {exposed(100)} before an abort, at {rate:.2g} requests/s" in text
+        assert "auto-advances while not worse" in text
         assert "empty: 1 %, 10 %, 50 %, 100 %" in text
         await fill(desk, weight="5%")
         text = desk.text()
         assert "→ 5 % canary v0.3.0" in text
-        assert exposed(500) in text
-        assert "stays there until somebody advances it" in text
+        assert f"worst case  {exposed(500)} before an abort" in text
+        assert "stays at this weight until it is advanced" in text
         assert "--weight 500" in text
-        assert "5 % of the traffic (stable v0.1.0)" in text
+        assert "5 % of traffic (stable v0.1.0)" in text
         await fill(desk, weight="", reason="it knows went")
         assert confirming(desk), "its name is asked for"
         assert stands(project) == before
         await fill(desk, name="v0.3.0")
-        assert f"#{before[1][-1].seq + 1} canary begun: stable v0.1.0 99 %, canary v0.3.0 1 %" in toasts(desk)
+        assert f"#{before[1][-1].seq + 1} canary started: stable v0.1.0 99 %, canary v0.3.0 1 %" in toasts(desk)
     route, _ = stands(project)
     assert route.ladder is not None
-    assert (route.strategy, route.ladder.auto, route.ladder.steps) == ("canary", True, ready().steps)
+    assert (route.strategy, route.ladder.auto, route.ladder.steps) == ("canary", True, default_ladder().steps)
 
 
 async def test_a_canary_at_a_weight_of_ones_own_never_climbs(writable: Any, project: Path) -> None:
@@ -111,12 +111,12 @@ async def test_a_rollout_by_hand_from_weight_to_stable(writable: Any, project: P
     async with writable() as desk:
         assert "A abort" in desk.lines()[-1]
         await desk.press("W")
-        assert "weight in dev" in desk.text()
+        assert "set the weight of v0.3.0 in dev" in desk.text()
         assert "→ … canary v0.3.0, the rest stable" in desk.text()
-        assert "at worst" not in desk.text(), "there is no weight yet"
+        assert "worst case" not in desk.text(), "there is no weight yet"
         await fill(desk, weight="20 %")
-        assert "19 % of the traffic (stable v0.1.0, canary v0.3.0)" in desk.text()
-        assert "at worst    20 % of" in desk.text()
+        assert "19 % of traffic (stable v0.1.0, canary v0.3.0)" in desk.text()
+        assert "worst case  " in desk.text()
         assert "spine route weight 2000 --reason" in desk.text()
         await fill(desk, reason="more of it")
         assert "weight set: stable v0.1.0 80 %, canary v0.3.0 20 %" in toasts(desk)
@@ -124,16 +124,16 @@ async def test_a_rollout_by_hand_from_weight_to_stable(writable: Any, project: P
         await desk.settle()
         await desk.press("N")
         text = desk.text()
-        assert "before      stable v0.1.0 80 %, canary v0.3.0 20 %" in text
-        assert "after       → stable v0.1.0 50 %, canary v0.3.0 50 %" in text
-        assert "30 % of the traffic" in text
+        assert "now         stable v0.1.0 80 %, canary v0.3.0 20 %" in text
+        assert "then        → stable v0.1.0 50 %, canary v0.3.0 50 %" in text
+        assert "30 % of traffic" in text
         await fill(desk, reason="looked at by hand")
         assert confirming(desk), "its name is asked for"
         await fill(desk, name="v0.3.0")
         assert weights(project) == [5_000, 5_000]
         await desk.press("N")
         assert "→ stable v0.3.0 100 %" in desk.text()
-        assert "at worst" not in desk.text(), "it is the stable arm then"
+        assert "worst case" not in desk.text(), "it is the stable arm then"
         await fill(desk, reason="done", name="v0.3.0")
         assert "advanced: stable v0.3.0 100 %" in toasts(desk)
         assert "single" in desk.lines()[2]
@@ -145,9 +145,9 @@ async def test_an_abort_is_short_and_holds(writable: Any, project: Path, shas: d
     async with writable() as desk:
         await desk.press("A")
         text = desk.text()
-        assert "→ stable v0.1.0 100 %; v0.3.0 held" in text
-        assert "10 % of the traffic" in text
-        assert "type its name" not in text
+        assert "→ stable v0.1.0 100 %; v0.3.0 put on hold" in text
+        assert "10 % of traffic" in text
+        assert "confirm" not in text
         assert "spine route abort --reason" in text
         await desk.press("enter")
         assert confirming(desk), "a reason is needed"
@@ -156,7 +156,7 @@ async def test_an_abort_is_short_and_holds(writable: Any, project: Path, shas: d
         for key in ("A", "N", "W"):
             await desk.press(key)
             assert not confirming(desk)
-        assert "nothing is tried out now" in toasts(desk)
+        assert "no rollout is in progress" in toasts(desk)
     with Spine(console_seed.settings_of(project), readonly=True) as spine:
         assert spine.registry.state().entries[shas["lora"]].held == "slow"
 
@@ -169,12 +169,12 @@ async def test_a_shadow_begins_unseen_of_an_entry_that_was_never_promoted(
         assert desk.app.view.target() == shas["int8"]
         assert "never promoted" in desk.app.view.reason("canary")
         await desk.press("H")
-        assert "nobody: no traffic moves" in desk.text()
+        assert "none (no traffic change)" in desk.text()
         await fill(desk, weight="20%")
-        assert f"→ 20 % of the requests are copied to {shas['int8'][:12]}" in desk.text()
+        assert f"→ 20 % of requests mirrored to {shas['int8'][:12]}" in desk.text()
         assert "--share 2000" in desk.text()
         await fill(desk, reason="what would it say?")
-        assert f"shadow begun: stable v0.1.0 100 %, shadow {shas['int8'][:12]} 20 %" in toasts(desk)
+        assert f"shadow started: stable v0.1.0 100 %, shadow {shas['int8'][:12]} 20 %" in toasts(desk)
         await desk.press("3", "W")
         assert "20 %" in desk.text()
         await fill(desk, weight="100%", reason="all of it")
@@ -188,11 +188,11 @@ async def test_an_arm_is_routed_to_or_rolled_back_to(writable: Any, project: Pat
     async with writable() as desk:
         await desk.press("j", "B")
         assert not confirming(desk)
-        assert "never was the stable arm" in toasts(desk)
+        assert "was never the stable arm" in toasts(desk)
         await desk.press("F")
         assert "→ stable v0.3.0 100 %" in desk.text()
         await desk.press("escape", "k", "B")
-        assert "roll back in dev" in desk.text()
+        assert "roll back to v0.1.0 in dev" in desk.text()
         await fill(desk, reason="enough", name="v0.1.0")
         assert "rolled_back v0.1.0" in toasts(desk)
     assert stands(project)[0].strategy == "single"
@@ -209,8 +209,8 @@ async def test_an_arm_is_routed_to_or_rolled_back_to(writable: Any, project: Pat
         ("10,5 %", "is not a weight"),
         ("-1", "is not a weight"),
         ("0.001 %", "is not a weight"),
-        ("100 %", "100 % is too much here"),
-        ("99999", "999.99 % is too much here"),
+        ("100 %", "100 % is out of range (0 % to 99.99 %)"),
+        ("99999", "999.99 % is out of range"),
         ("٣%", "is not a weight"),
     ],
 )
@@ -241,7 +241,7 @@ async def test_a_ledger_that_moves_under_the_dialog_changes_nothing(
         await fill(desk, weight="50%", reason="more")
         assert stands(project) == before
         assert "the ledger moved from" in desk.text()
-    with pytest.raises(Refused, match="nothing is tried out"):
+    with pytest.raises(Refused, match="no rollout is in progress"):
         Changes(spine).plan("weight", shas["lora"])
 
 
@@ -259,7 +259,7 @@ def test_a_plan_is_sent_on_the_seq_it_was_made_on(spine: Spine, project: Path, s
 def test_nothing_is_not_everything(spine: Spine, project: Path, shas: dict[str, str], verb: str) -> None:
     plan = Changes(spine).plan(verb, shas["lora"])
     assert problem(plan, "weight", "0") is not None
-    with pytest.raises(BadInput, match="0 is no weight here"):
+    with pytest.raises(BadInput, match="weight 0 is out of range"):
         Changes(spine).carry_out(plan, {"weight": "0", "reason": "x", "name": "v0.3.0"})
     assert stands(project)[0].strategy == "single"
 
@@ -278,14 +278,16 @@ def test_the_command_does_the_same_once(
     changes = Changes(spine)
     plan = changes.plan(verb, shas["lora"])
     values = {"weight": "25 %", "reason": "say 'yes'; $(reboot)", "name": "v0.3.0"}
-    assert reached(plan, values).share_bp == {"canary": 2500, "weight": 2400, "advance": 900, "abort": 100}.get(verb, 0)
+    assert affected(plan, values).share_bp == {"canary": 2500, "weight": 2400, "advance": 900, "abort": 100}.get(
+        verb, 0
+    )
     done = changes.carry_out(plan, values)
     monkeypatch.setenv("SPINE_ROOT", str(project))
     assert main([*shlex.split(command_of(plan, values))[1:], "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["seq"], told["created"]) == (plan.seq + 1, False)
     assert done.startswith(f"#{told['seq']} ")
-    assert changes.carry_out(plan, values).endswith("(it was so already)")
+    assert changes.carry_out(plan, values).endswith("(no change)")
 
 
 async def test_what_core_would_refuse_is_grey_with_its_reason(
@@ -294,18 +296,18 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(
     async with writable() as desk:
         reasons = {action.id: desk.app.reason(action) for action in CHANGES if desk.app.holds(action)}
         for verb in ("abort", "advance", "weight"):
-            assert "nothing is tried out now" in reasons[verb]
+            assert "no rollout is in progress" in reasons[verb]
         assert "is the stable arm already" in reasons["canary"]
         assert "takes all traffic already" in reasons["route"]
         await desk.press("C", "A")
         assert not confirming(desk)
-        assert "nothing is tried out now" in toasts(desk)
+        assert "no rollout is in progress" in toasts(desk)
     console_seed.try_out(project, "ab", shas["lora"])
     async with writable() as desk:
         assert "ab has no steps" in desk.app.reason(next(a for a in CHANGES if a.id == "advance"))
         assert desk.app.reason(next(a for a in CHANGES if a.id == "weight")) is None
         await desk.press("j", "C")
-        assert "a rollout is under way" in toasts(desk)
+        assert "a rollout is in progress" in toasts(desk)
 
 
 async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes_something(
@@ -320,7 +322,7 @@ async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes
         assert "? help" in last
         await desk.press("j", "C")
         assert confirming(desk)
-        assert "enter does nothing yet" in desk.text()
+        assert "Fill in the fields without ✔" in desk.text()
         form = desk.app.screen.form
         form.at = form.stops[-1]
         await desk.press("shift+tab", "tab")

@@ -9,7 +9,7 @@ import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 from modelspine_console.action import SCREENS
 from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, key_table
 
@@ -39,7 +39,7 @@ async def test_registry_tabs(console: Any) -> None:
         assert "past_simple" in text
         assert "n = 12 a cell" in text
         await desk.press("right_square_bracket")
-        assert "it was never gated" in desk.text()
+        assert "never gated" in desk.text()
         await desk.press("right_square_bracket")
         assert "training manifest" in desk.text()
         assert "layer0.b" in desk.text()
@@ -58,7 +58,8 @@ async def test_compare_needs_two_marks_and_shows_what_differs(console: Any) -> N
         text = desk.text()
         assert "compare" in desk.lines()[1]
         assert "data/train_v2.jsonl" in text
-        assert "+2.8 pp" in text
+        assert any("Δ pp" in line for line in desk.lines())
+        assert "+2.8" in text
         await desk.press("escape")
         assert "compare" not in desk.lines()[1]
 
@@ -133,12 +134,12 @@ async def test_incident_from_list_to_evidence_and_into_lineage(console: Any, sha
         await desk.press("enter")
         lines = desk.lines()
         assert "false accept" in desk.text()
-        assert sum("✔ verified" in line or "✖ missing" in line or "! recorded" in line for line in lines) >= 8
+        assert sum("✔ verified" in line or "? missing" in line or "· recorded" in line for line in lines) >= 8
         await desk.press("j", "j", "j")
-        assert "Did that corpus hold" in desk.text()
+        assert "Did that corpus contain" in desk.text()
         await desk.press("enter")
         assert f"lineage of {shas['base'][:12]}" in desk.text()
-        assert "none of 1,200 rows matches" in desk.text()
+        assert "no matches in 1,200 rows" in desk.text()
         await desk.press("minus")
         assert "false accept" in desk.text()
         await desk.press("e")
@@ -175,7 +176,7 @@ async def test_ledger_body_chain_and_verify(console: Any) -> None:
     async with console(screen="ledger") as desk:
         assert "9 of 9" in desk.text() or "10 of 10" in desk.text()
         await desk.press("d", "right_square_bracket")
-        assert "press v to read it" in desk.text()
+        assert "press v to read it from disk" in desk.text()
         await desk.press("v")
         assert "hashed again" in desk.text()
         await desk.press("escape", "G", "o")
@@ -233,18 +234,18 @@ async def test_an_unknown_ref_leaves_nothing_of_the_walk_before(console: Any) ->
         await desk.settle()
         assert "no entry is named" in desk.text()
         assert "data/train_v1.jsonl" not in desk.text()
-        assert "no hop is chosen" in desk.text()
+        assert "no hop selected" in desk.text()
 
 
 async def test_requests_are_those_up_to_the_moment_that_is_shown(console: Any, spine: Any) -> None:
     found = spine.traces.list(limit=500).traces
     async with console(screen="incident") as desk:
-        desk.app.navigation.jump(f"at {of_ns(found[100].started_ns)}")
+        desk.app.navigation.jump(f"at {ledger_time(found[100].started_ns)}")
         await desk.settle()
         assert f"{len(found) - 100} of {len(found) - 100}" in desk.text()
         assert "up to that moment" in desk.text()
         await desk.press("enter")
-        assert "walked on what stands now" in desk.text()
+        assert "based on the present" in desk.text()
 
 
 async def test_digests_are_not_folded_where_two_columns_just_fit(console: Any, shas: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import console_seed
 from modelspine.cli.run import main
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger
-from modelspine.times import nanoseconds, of_ns
+from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import consider
 from modelspine_console.data.source import Source
 from modelspine_console.data.traffic_source import Reading
@@ -53,7 +53,7 @@ async def test_the_arms_are_those_of_the_headless_report(console: Any, canary: N
     report, shown = told("route", "report"), told("route", "show")
     units = sum(arm["units"] for arm in report["arms"])
     async with console(screen="traffic", size=SIZE, clock=lambda: LATER) as desk:
-        heads = "arm model set % actual % 30 min req/s p50 ms p95 ms p99 ms errors graded right % accepted %"
+        heads = "arm model target actual % 30 min req/s p50 ms p95 ms p99 ms errors graded correct % accepted %"
         assert " ".join(desk.lines()[3].split()) == heads
         for arm in report["arms"]:
             line = row_of(desk, arm["name"])
@@ -70,7 +70,7 @@ async def test_the_arms_are_those_of_the_headless_report(console: Any, canary: N
                 assert value in line, (value, line)
         assert "● stable" in desk.text()
         assert "◐ canary" in desk.text()
-        assert f"canary v0.3.0 · step 1 of 3 · holds: needs {shown['canary']['waits_for'][0]}" in desk.lines()[2]
+        assert f"canary v0.3.0 · step 1 of 3 · holds; waiting for {shown['canary']['waits_for'][0]}" in desk.lines()[2]
         await desk.press("e")
     assert report["arms"][1]["errors"] > 0
 
@@ -89,9 +89,9 @@ async def test_the_pace_is_the_headless_one(console: Any, canary: None, told: An
         for arm in pace["arms"]:
             assert f" {arm['per_second']:.2f} " in row_of(desk, arm["name"])
         assert "█" in row_of(desk, "stable")
-        assert "quiet" in desk.lines()[2]
+        assert "no recent traffic" in desk.lines()[2]
         await desk.press("j", NEXT, NEXT)
-        assert "the last request came before 2026-11-22T12:10:00Z" in desk.text()
+        assert "last request before 2026-11-22T12:10:00Z" in desk.text()
         assert f"{sum(pace['arms'][1]['minutes']):,} requests" in desk.text()
 
 
@@ -106,17 +106,17 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         found = report["difference"]["graded"]
         interval = f"{100 * found['value']:+.1f} pp [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
         assert f"graded right  {interval}" in text
-        assert "safe to peek at" in text
+        assert "always-valid intervals: safe to check at any time" in text
         assert f"✔ as set (Bayes factor {report['split']['bayes_factor']:.2g}" in text
         assert f"{decision.verdict}  " in text
         assert decision.reason[:40] in text
-        assert "2 pp of right answers, 1 pp of errors, 50 % of mean latency" in text
+        assert "2 pp correct answers, 1 pp errors, 50 % mean latency" in text
         await desk.press(NEXT)
         text = desk.text()
         assert "30 % ◐ ──── 60 % ○ ──── 100 % ○" in text
         for waits in decision.waits_for:
             assert waits in text
-        assert "60 s and 5,000 judged answers at the least" in text
+        assert "at least 60 s and 5,000 graded answers" in text
 
 
 async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, spine: Spine, project: Path) -> None:
@@ -127,7 +127,7 @@ async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, sp
     by_hand.commit()
     by_hand.close()
     async with console(screen="traffic") as desk:
-        assert "✖ NOT as set" in desk.text()
+        assert "✖ sample-ratio mismatch" in desk.text()
 
 
 async def test_a_shadow_is_shown_as_pairs(console: Any, project: Path, shas: dict[str, str], told: Any) -> None:
@@ -142,7 +142,7 @@ async def test_a_shadow_is_shown_as_pairs(console: Any, project: Path, shas: dic
             name = "both graded" if square["bucket"] == "all" else square["bucket"]
             line = next(line for line in desk.lines() if line.strip().startswith(square["bucket"]))
             assert line.split()[-5:] == [*(f"{cell:,}" for cell in cells), f"{square['p']:.2g}"], name
-        assert "each learner counted once" in text
+        assert "each user counted once" in text
         copied = next(arm for arm in report["arms"] if arm["name"] == "shadow")
         assert share(copied["requests"], 1_200) in row_of(desk, "shadow")
 
@@ -162,7 +162,7 @@ async def test_an_epoch_opens_its_own_report(console: Any, canary: None, told: A
         assert "it knows went" in desk.text()
         await desk.press("z", "j", "enter")
         assert f"traffic ▸ epoch #{first}" in desk.lines()[1]
-        assert "single · over" in desk.lines()[2]
+        assert "single · ended" in desk.lines()[2]
         assert "0/240" in row_of(desk, "stable")
         assert "canary" not in "\n".join(desk.lines()[3:6])
         await desk.press("escape")
@@ -172,10 +172,10 @@ async def test_an_epoch_opens_its_own_report(console: Any, canary: None, told: A
         assert "0/240" in row_of(desk, "stable")
         desk.app.navigation.jump("traffic nowhere")
         await desk.settle()
-        assert "no epoch is numbered nowhere" in desk.app.freshness.last_error.error
+        assert "nowhere is no epoch number" in desk.app.freshness.last_error.error
         desk.app.navigation.jump("traffic 999")
         await desk.settle()
-        assert "there is no epoch #999 here" in desk.app.freshness.last_error.error
+        assert "no epoch #999 here" in desk.app.freshness.last_error.error
         assert "step 1 of 3" in desk.lines()[2]
 
 
@@ -279,14 +279,14 @@ async def test_filtered_to_nothing_and_stale(console: Any, canary: None) -> None
     async with console(screen="traffic", clock=lambda: time[0], interval=3600) as desk:
         await desk.press("slash")
         await desk.type("arm:nobody")
-        assert "none of 2 matches" in desk.text()
+        assert "no matches in 2 rows" in desk.text()
         await desk.press("enter", "escape")
         assert "◐ canary" in desk.text()
         time[0] += timedelta(hours=4)
         desk.app.tick()
         await desk.settle()
         assert "stale" in desk.lines()[0]
-        assert "old" in desk.lines()[2]
+        assert "stale" in desk.lines()[2]
         assert "30.00" in row_of(desk, "canary"), "numbers stay"
 
 
@@ -315,7 +315,7 @@ async def test_a_report_that_is_slow_to_read_rests_and_the_route_does_not(
         source.time += timedelta(seconds=30)
         desk.app.freshness.look()
         await desk.settle()
-        assert "numbers 32 s old" in desk.lines()[2]
+        assert "report 32 s old" in desk.lines()[2]
         await desk.press("r")
         assert source.read == 3, "r reads everything again"
 
@@ -348,7 +348,7 @@ def test_a_report_of_a_moment_counts_the_requests_until_then(canary: None, told:
     first, last = spine.traces.evidence.span(whole["epoch"]) or (0, 0)
     source = Source(spine)
     epoch = source.traffic(None, LATER).epochs[0]
-    source.at = of_ns((first + last) // 2)
+    source.at = ledger_time((first + last) // 2)
     reading = source.report(epoch, lambda: LATER)
     assert reading.moment == source.at
     rows = spine.traces.evidence._read(

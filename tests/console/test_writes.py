@@ -96,7 +96,7 @@ async def test_a_console_opened_for_reading_only_stays_so(console: Any) -> None:
         desk.app.navigation.jump("rw")
         await desk.settle()
         assert "READ-ONLY" in desk.lines()[0]
-        assert "for reading only" in toasts(desk)
+        assert "opened read-only" in toasts(desk)
 
 
 async def test_write_mode_is_shown_and_ends_when_nobody_presses_a_key(writable: Any) -> None:
@@ -167,7 +167,7 @@ async def test_the_dialog_says_everything_and_enter_is_dead_until_the_name_is_ty
         before = seq(project)
         await desk.press("P")
         text = desk.text()
-        for said in ("promote in dev", shas["int8"][:12], "is v0.4.0", "never gated", "nobody: no traffic"):
+        for said in (f"promote {shas['int8'][:12]} in dev", "is v0.4.0", "never gated", "none (no traffic change)"):
             assert said in text
         assert f"--expect {before}" in text
         await desk.press("enter", "enter", "enter")
@@ -261,10 +261,10 @@ async def test_rollback_routes_holds_and_says_the_seq(writable: Any, project: Pa
     async with writable() as desk:
         await desk.press("G", "B")
         text = desk.text()
-        assert "roll back in dev" in text
+        assert "roll back to v0.1.0 in dev" in text
         assert "stable v0.3.0 100 %" in text
-        assert "stable v0.1.0 100 %; v0.3.0 held" in text
-        assert "100 % of the traffic" in text
+        assert "stable v0.1.0 100 %; v0.3.0 put on hold" in text
+        assert "100 % of traffic" in text
         before = seq(project)
         await fill(desk, reason="too eager", name="v0.1.0")
         assert f"#{before + 1} rolled_back v0.1.0" in toasts(desk)
@@ -287,14 +287,14 @@ async def test_what_core_would_refuse_is_grey_with_its_reason(writable: Any, sha
         await desk.press("G")
         reasons = {a.id: desk.app.reason(a) for a in CHANGES}
         assert "takes all traffic already" in reasons["rollback"]
-        assert "takes traffic now" in reasons["tombstone"]
-        assert "is not held" in reasons["release"]
+        assert "is receiving traffic" in reasons["tombstone"]
+        assert "is not on hold" in reasons["release"]
         assert reasons["promote"] is None
         await desk.press("X")
         assert not confirming(desk)
-        assert "takes traffic now" in toasts(desk)
+        assert "is receiving traffic" in toasts(desk)
         await desk.press("question_mark")
-        assert "give all traffic back to the entry" in desk.text()
+        assert "roll back all traffic to this entry" in desk.text()
 
 
 async def test_tombstoning_asks_for_the_name(writable: Any, project: Path, shas: dict[str, str]) -> None:
@@ -313,7 +313,7 @@ async def test_the_incident_goes_to_the_entry_that_answer_8_names(
     async with writable(screen="incident", argument=BAD) as desk:
         await desk.press("B")
         assert not confirming(desk)
-        assert "answer 8 names a route: F" in toasts(desk)
+        assert "answer 8 recommends route to (F)" in toasts(desk)
         await desk.press("F")
         assert desk.app.screen.plan.sha == shas["lora"]
         assert f"--reason {BAD}" in desk.text()
@@ -335,7 +335,7 @@ async def test_never_regress_patches_the_baseline_and_commits_nothing(
 ) -> None:
     async with writable(screen="incident") as desk:
         await desk.press("R")
-        assert "walk the request first" in toasts(desk)
+        assert "investigate the request first" in toasts(desk)
     file = world.baseline(project, shas["base"], items=(world.GO,))
     async with writable(screen="incident", argument=BAD) as desk:
         await desk.press("R")
@@ -350,7 +350,7 @@ async def test_never_regress_patches_the_baseline_and_commits_nothing(
         await desk.press("escape", "R", "enter")
         assert "added to the baseline (2 items)" in toasts(desk)
         await desk.press("R")
-        assert "holds this sentence already" in toasts(desk)
+        assert "already contains this sentence" in toasts(desk)
     items = json.loads(file.read_bytes())["never_regress"]
     assert items[1] == {
         "id": BAD, "text": "Yesterday he goed to school.", "correct_form": "Yesterday he went to school.",
@@ -394,7 +394,7 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(
     with Spine(settings, readonly=True) as spine:
         async with run_console(Source(spine), changes=Changes(spine), write=True, interval=3600) as desk:
             await desk.press("P")
-            assert "promote in prod" in desk.text()
+            assert f"promote {sha[:12]} in prod" in desk.text()
             assert "signed verdict" in desk.text()
             before = seq(settings.root)
             await fill(desk, reason="first", verdict="", name=sha[:12])
@@ -476,7 +476,7 @@ async def test_a_second_change_waits_for_the_first(spine: Spine, run_console: An
         assert slow.begun.wait(5)
         await desk.pilot.press("escape", "P")
         assert not confirming(desk)
-        assert "a change is under way" in toasts(desk)
+        assert "another change is in progress" in toasts(desk)
         slow.gate.set()
         await desk.settle()
         assert "promoted v0.4.0" in toasts(desk)

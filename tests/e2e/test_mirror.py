@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,12 @@ MODEL = "grammar-tutor"
 
 
 def test_it_shows_what_is_promoted_and_routed(
-    project: Path, make_bundle: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    project: Path, make_bundle: Make, mlflow_database: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """A promotion mirrors itself, in its own process; the moves after it are mirrored here, to load MLflow once."""
     monkeypatch.chdir(project)
+    shutil.copy(mlflow_database, project / ".spine" / "mlflow.db")
     with open_spine(project) as spine:
         run_id = spine.artifacts.put(make_bundle(1), experiment="e", name="n", tags={})
         one = spine.registry.register_pending(run_id).sha
@@ -65,7 +68,7 @@ def test_mlflow_gone_is_a_warning(
     promote = ["promote", one, "--semver", "v1.0.0", "--reason", "x", "--json"]
     assert main(promote) == 0
     (warning,) = json.loads(capsys.readouterr().out)["warnings"]
-    assert warning.startswith(f"MLflow's {MODEL} was not brought up to date: there is no MLflow store at ")
+    assert warning.startswith(f"MLflow's {MODEL} was not updated: there is no MLflow store at ")
     assert "the ledger holds" in warning
     assert not (project / ".spine" / "mlflow.db").exists()
     assert main(promote) == 0

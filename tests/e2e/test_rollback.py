@@ -59,11 +59,12 @@ class Load:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> tuple[Path, str, str, str]:
+def project(tmp_path: Path, mlflow_database: Path) -> tuple[Path, str, str, str]:
     """A DVC repository with v0.1.0 and, from an MLflow run, v0.2.0, which is stable after it."""
     root = make_project(tmp_path / "project")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         subprocess.run(words, cwd=root, check=True, capture_output=True)
+    shutil.copy(mlflow_database, root / ".spine" / "mlflow.db")
     with open_project(root) as spine:
         one, folder = add_entry(spine, 1), root / "bundle-2"
         two = add_entry(spine, 2, promoted=False)
@@ -168,9 +169,9 @@ def test_where_one_cannot_go_back_to(tmp_path: Path, capsys: pytest.CaptureFixtu
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x07")
         before = spine.ledger.head()
         for sha, code, told in (
-            (never_stable, 1, "never was the stable arm"),
+            (never_stable, 1, "was never the stable arm"),
             (pending, 1, "never promoted"),
-            (held, 1, "is held"),
+            (held, 1, "is on hold"),
             (missing, 3, "not in"),
             (corrupt, 5, "hashes to"),
             ("f" * 64, 2, "no entry is named"),

@@ -39,7 +39,8 @@ def head_and_error(reply: bytes) -> tuple[int, dict[str, str]]:
 
 def test_it_says_what_it_serves_and_where(served: Server) -> None:
     assert re.fullmatch(
-        r"serving v0\.1\.0 [0-9a-f]{4}…  on http://127\.0\.0\.1:\d+  \(ctrl-c drains and stops\)\n", served.line
+        r"serving v0\.1\.0 [0-9a-f]{4}…  on http://127\.0\.0\.1:\d+  \(Ctrl-C finishes open requests and stops\)\n",
+        served.line,
     )
 
 

@@ -22,7 +22,7 @@ from modelspine.ledger.route import assign
 from modelspine.lineage.walker import Hop
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger, open_spine
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 V1 = [{"id": str(n), "text": f"row {n}"} for n in range(50)]
 V2 = [*V1, {"id": "went", "text": "he WENT"}, {"id": "also", "text": "she WENT"}]
@@ -30,7 +30,7 @@ SAID = "went to school"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Path:
     """Two corpora under DVC, a bundle trained on the first logged into an MLflow run, promoted as v0.1.0."""
     root = tmp_path_factory.mktemp("world")
     environment = {
@@ -54,6 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sh("git", "commit", "-qm", "corpora")
     (root / "spine.toml").write_text('workload = "echo"\n')
     create_ledger(load(root, environ={}), "dev")
+    shutil.copy(mlflow_database, root / ".spine" / "mlflow.db")
     return root
 
 
@@ -169,7 +170,9 @@ def test_an_entry_that_the_gate_refuses_is_not_proposed(spine: Spine, world: Pat
     answered(spine, "req-worse-1", SAID, SAID)
     last = spine.incident("req-worse-1").answers[7]
     assert (last.evidence["go_to"], last.evidence["verb"]) == (None, None)
-    assert "answers it right, and the gate does not let it replace production: against the baseline" in last.answer
+    assert (
+        "answers this correctly, but the gate does not let it replace production: against the baseline" in last.answer
+    )
     assert last.evidence["suggestion"].startswith(f"train and promote a model that answers “{SAID.upper()}”")
     baseline.unlink()
     unknown = spine.incident("req-worse-1").answers[7]
@@ -184,7 +187,7 @@ def test_a_better_entry_is_the_fix(spine: Spine, world: Path, silent: str, basel
     last = spine.incident("req-00000002").answers[7]
     assert (last.status, last.evidence["go_to"]) == ("verified", loud)
     assert last.command == "spine route single v0.2.0 --reason req-00000002"
-    assert last.answer.endswith("; its bytes verify and the gate passes it")
+    assert last.answer.endswith("; its bytes are verified and it passes the gate")
     opinions = {opinion["semver"]: opinion["says"] for opinion in last.evidence["entries"]}
     assert opinions == {"v0.0.8": SAID.upper(), "v0.1.0": SAID, "v0.2.0": SAID.upper()}
     rows = spine.corpora.search(spine.lineage(loud).corpus_dvc_hash or "", "WENT")
@@ -194,7 +197,7 @@ def test_a_better_entry_is_the_fix(spine: Spine, world: Path, silent: str, basel
 def test_an_answer_that_was_right_has_nothing_to_fix(spine: Spine, silent: str) -> None:
     answered(spine, "req-right-1", SAID, SAID.upper())
     last = spine.incident("req-right-1").answers[7]
-    assert (last.status, last.evidence["suggestion"]) == ("verified", "nothing to fix: the answer was right")
+    assert (last.status, last.evidence["suggestion"]) == ("verified", "nothing to fix: the answer was correct")
     assert last.evidence["go_to"] is None
 
 
@@ -207,7 +210,7 @@ def test_an_entry_on_hold_is_named_with_its_reason(spine: Spine, world: Path, si
     last = spine.incident("req-held-1").answers[7]
     assert last.evidence["go_to"] is None, "an entry on hold cannot take traffic"
     assert "v0.2.0" in last.answer
-    assert "answers it right but is on hold: " in last.answer
+    assert "answers this correctly but is on hold: " in last.answer
     assert "learners dislike capitals" in last.answer
     assert last.command == "spine release v0.2.0 --reason req-held-1"
     assert "then `spine rollback v0.2.0`" in last.evidence["suggestion"]
@@ -222,7 +225,7 @@ def test_it_says_where_production_fails_as_the_held_entry_did(
     answered(spine, "req-both-1", SAID, SAID)
     spine.routing.rollback(silent, reason="a test")
     last = spine.incident("req-both-1").answers[7]
-    assert "(v0.7.0, which answered, is on hold; production v0.1.0 misses this sentence too)" in last.answer
+    assert "(v0.7.0, which answered, is on hold; production v0.1.0 is wrong about this sentence too)" in last.answer
 
 
 def test_who_could_not_be_asked_did_not_answer_wrongly(
@@ -241,8 +244,8 @@ def test_who_could_not_be_asked_did_not_answer_wrongly(
         (unasked, "v0.5.0 cannot be asked: no workload named 'gone'"),
     ):
         assert (found.status, found.evidence["go_to"]) == ("missing", None)
-        assert found.answer.startswith(f"no comparison is possible: {why}")
-        assert found.evidence["suggestion"] == "compare what they scored: `spine list`"
+        assert found.answer.startswith(f"no comparison possible: {why}")
+        assert found.evidence["suggestion"] == "compare evaluation scores: `spine list`"
 
 
 def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:
@@ -340,7 +343,7 @@ def test_a_copied_folder_still_walks(spine: Spine, world: Path, silent: str, tmp
 
 
 def test_unknown_run_and_no_store(spine: Spine, silent: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownRef, match="knows no run"):
+    with pytest.raises(UnknownRef, match="has no run"):
         spine.registry.register_pending("f" * 32)
     (tmp_path / ".git").mkdir()
     create_ledger(load(tmp_path, environ={}), "dev")
@@ -387,7 +390,7 @@ def test_one_broken_piece_of_evidence_hides_nothing_else(
 @pytest.mark.parametrize("text", ["{", '{"features": null}', '{"features": {"a": {"psi": "x"}}}', "[]"])
 def test_a_drift_report_that_cannot_be_read_is_said(spine: Spine, silent: str, text: str) -> None:
     trace = answered(spine, f"req-drift-{abs(hash(text)) % 10**6:06d}", SAID, SAID)
-    file = spine.settings.drift_reports / f"{of_ns(trace.started_ns)[:10]}.json"
+    file = spine.settings.drift_reports / f"{ledger_time(trace.started_ns)[:10]}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
     try:

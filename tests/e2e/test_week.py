@@ -17,8 +17,8 @@ import pytest
 from clone import ROOT, Clone, make_clone
 from minitutor import facts
 from minitutor.week import QUICK
-from modelspine.gate.result import over
-from modelspine.incident.rollback_target import rollback_target
+from modelspine.gate.result import exceeds
+from modelspine.incident.rollback_target import fix_answer
 from modelspine.release.gate_run import compare_entry
 from modelspine.spine import open_spine
 
@@ -97,7 +97,7 @@ def test_the_bad_candidate_passed_the_gate_and_was_held_by_one_event(
     assert gated == ["pass"]
     held = [e for e in events if e["kind"] == "held"]
     assert [e["body"]["sha"] for e in held] == [bad]
-    assert "windows in a row" in held[0]["body"]["reason"]
+    assert "consecutive windows" in held[0]["body"]["reason"]
     aborts = [e for e in events if e["body"].get("verb") == "abort"]
     assert [e["seq"] for e in aborts] == [held[0]["seq"] - 1]
     assert aborts[0]["body"]["arms"][0]["sha"] == good
@@ -136,7 +136,7 @@ def test_a_weekend_failure_walks_to_the_rows_that_taught_it(clone: Clone, told: 
 def test_the_walk_is_what_the_readme_shows(told: str) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = page.split("<!-- incident -->\n```\n")[1].split("\n```\n<!-- /incident -->")[0]
-    walk = told[told.rindex("\nincident req-") + 1 : told.index("\nthere is more to see:")]
+    walk = told[told.rindex("\nincident req-") + 1 : told.index("\nNext, have a look at:")]
     assert shape(walk) == shape(shown)
 
 
@@ -144,7 +144,7 @@ def test_a_second_time_nothing_is_left_to_do(clone: Clone, told: str, events: li
     again = clone.run("minitutor", "demo", "--headless", "--quick")
     assert again.splitlines()[0].startswith("$ spine incident ")
     assert clone.json("spine", "history")["events"] == events
-    assert told.endswith(again[again.index("\nthere is more to see:") :])
+    assert told.endswith(again[again.index("\nNext, have a look at:") :])
 
 
 def shape(walk: str) -> str:
@@ -182,15 +182,15 @@ def test_no_advice_makes_a_bucket_worse(clone: Clone, told: str, monkeypatch: py
         right = 0
         for trace in different.values():
             probe = workload.probe(trace.sentence, trace.features)
-            found = rollback_target(registry, lambda: workload, trace, probe, gate)
+            found = fix_answer(registry, lambda: workload, trace, probe, gate)
             there = found.evidence["go_to"]
             if trace.graded:
                 right += 1
-                assert found.evidence["suggestion"] == "nothing to fix: the answer was right"
+                assert found.evidence["suggestion"] == "nothing to fix: the answer was correct"
             elif there is not None and there != production:
                 before, after = (registry.get(sha).eval_report for sha in (production, there))
                 assert before is not None
                 assert after is not None
-                assert not [name for name, count in before.buckets.items() if over(count, after.buckets[name], 2)]
+                assert not [name for name, count in before.buckets.items() if exceeds(count, after.buckets[name], 2)]
     assert right > 100
     assert len(different) - right > 10

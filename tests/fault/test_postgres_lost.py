@@ -230,7 +230,7 @@ def test_a_writer_that_stands_still_is_named_and_then_passed(
         (lambda url: re.sub(r"/\w+\?", "/no_such_db?", url), "no_such_db", "createdb"),
         (lambda url: re.sub(r"//\w+@", "//nobody:hush@", url), "nobody", "createuser"),
         (lambda url: url.replace("127.0.0.1", "no.such.host.invalid"), "resolve", "correct the host"),
-        (lambda url: url.replace("?schema=", "?schema=x;drop"), "schema", "small letters"),
+        (lambda url: url.replace("?schema=", "?schema=x;drop"), "schema", "lower-case letters"),
         (lambda url: url.replace("//", "//u:%zzhush@"), "cannot be read", "%XX"),
         (lambda url: url.replace("?schema=spine_", "?schema=empty_"), "does not hold", "spine init"),
     ],

@@ -1,4 +1,4 @@
-"""Traffic a server would have left: learners assigned by the real route, traces written by the real writer."""
+"""Writes the traces that a server would leave: learners assigned by the real route, traces by the real writer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.ledger.route import Route, assign, copied, of_copy
+from modelspine.ledger.route import Route, assign, shadow_arm_of, shadow_assignment
 
 NS = 1_000_000_000
 
 
 class Arm(NamedTuple):
-    """How an arm behaves: shares of right, failed and accepted answers, seconds an answer takes."""
+    """How an arm behaves: shares of correct, failed and accepted answers, and seconds per answer."""
 
     right: float = 0.95
     failed: float = 0.0
@@ -38,7 +38,7 @@ def leave_answers(
     seed: int = 1,
     source: str = "live",
 ) -> None:
-    """Write the requests of a stretch of time, evenly spaced; a fifth of the learners sends four fifths of them."""
+    """Write evenly spaced requests over a time span; a fifth of the learners send four fifths of them."""
     rng = random.Random(seed)
     writer = TraceWriter(url, queue=4 * requests)
     futures: list[Any] = []
@@ -56,9 +56,9 @@ def leave_answers(
         like = arms[arm.name]
         if said < like.accepted + like.dismissed:
             spoken.append((request_id, "accepted" if said < like.accepted else "dismissed"))
-        shadow = copied(route, given)
+        shadow = shadow_arm_of(route, given)
         if shadow is not None:
-            copy = of_copy(given, shadow)
+            copy = shadow_assignment(given, shadow)
             behaves = arms[shadow.name]
             futures.append(
                 writer.submit(

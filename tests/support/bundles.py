@@ -1,4 +1,4 @@
-"""Tiny bundles with their evidence, made as a training run would leave them."""
+"""Writes tiny bundles with manifest and eval report, as a training run would."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_bundle(
     report: bool = True,
     run_id: str | None = None,
 ) -> Path:
-    """A tiny bundle/1 with its evidence."""
+    """Write a tiny bundle/1 with its manifest and report."""
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -51,7 +51,7 @@ def write_baseline(root: Path, k: int = 95, n: int = 100) -> Path:
 
 
 def eval_report(k: int, n: int, **more: Any) -> dict[str, Any]:
-    """A small ``spine.eval/1`` report."""
+    """Return a small ``spine.eval/1`` report."""
     return {
         "schema": "spine.eval/1",
         "eval_set": {"path": "data/eval.jsonl", "dvc_hash": "d" * 32, "sha256": "e" * 64, "n": n},

@@ -1,4 +1,4 @@
-"""A small project that every verb has something to say about, and a way to run verbs on it."""
+"""A small project on which every CLI verb has something to print, and functions that run verbs on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m\u202egnp.exe\u200b\n[@click=app.quit]x[/]"
 
 
 class Done(NamedTuple):
-    """What a command left behind."""
+    """The result of a command: exit code and output."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ class Done(NamedTuple):
 
 
 class World(NamedTuple):
-    """A project with v0.1.0 (leaves every text alone), v0.2.0 (right), a pending child, and one request."""
+    """A project with v0.1.0 (changes no text), v0.2.0 (correct), a pending child entry, and one request."""
 
     root: Path
     silent: str
@@ -64,7 +64,7 @@ def track(root: Path, name: str, rows: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def leave_trace(root: Path, request_id: str, text: str, said: str, feedback: str | None = None, **more: Any) -> None:
-    """Leave the trace a server would have left."""
+    """Write a trace as a server would."""
     with open_spine(root, readonly=True) as spine:
         route = spine.registry.route()
         assert route is not None
@@ -90,7 +90,7 @@ def leave_trace(root: Path, request_id: str, text: str, said: str, feedback: str
 
 
 def make_world(root: Path) -> World:
-    """Make the project."""
+    """Create the project."""
     root.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     (root / "spine.toml").write_text('workload = "echo"\n')
@@ -115,7 +115,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str, root: Path | None = Non
 
 
 def check_refused(done: Done, code: int) -> None:
-    """What every failure looks like: the code, nothing on stdout, two lines on stderr, no traceback."""
+    """Check the form of a failure: exit code, nothing on stdout, two lines on stderr, no traceback."""
     assert done.code == code, done
     assert done.out == "", done
     assert "Traceback" not in done.err

@@ -1,4 +1,4 @@
-"""A fresh clone's worth of files, and the commands a person would type in it."""
+"""A folder with the files of a fresh clone, and functions that run commands in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Clone:
-    """A checkout in a folder of its own."""
+    """A checkout in a temporary folder."""
 
     def __init__(self, root: Path, **environ: str) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class Clone:
 
 
 def make_clone(root: Path, *more: str, **environ: str) -> Clone:
-    """A clone with what the corpora and DVC need, the files named in ``more``, and the corpora made."""
+    """Create a clone with the files the corpora and DVC need and those in ``more``, and generate the corpora."""
     shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     pointers = [f"data/{file.name}" for file in (ROOT / "data").glob("*.dvc")]
     for name in (*pointers, "data/.gitignore", "data/corpus_manifest.json", ".gitignore", ".dvcignore", *more):

@@ -1,4 +1,4 @@
-"""A collector's side of OTLP over HTTP: takes what is sent, decodes it with the protocol's own messages, keeps it."""
+"""An OTLP collector over HTTP for tests: decodes the spans it receives by the protocol's schema and keeps them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Mood = Literal["takes", "refuses", "hangs"]
 
 
 class Received(NamedTuple):
-    """One span as it arrived."""
+    """One received span."""
 
     name: str
     trace_id: str
@@ -33,7 +33,7 @@ class Received(NamedTuple):
 
 
 class Collector:
-    """Listens on a free port; ``mood`` says how it meets what comes, ``asked`` counts the requests."""
+    """Listens on a free port; ``mood`` sets how it responds, ``asked`` counts the requests."""
 
     def __init__(self, mood: Mood = "takes") -> None:
         self.mood: Mood = mood
@@ -82,10 +82,10 @@ class Collector:
                     )  # fmt: skip
 
     def wait(self, count: int, seconds: float = 15.0) -> list[Received]:
-        """The spans, once there are this many."""
+        """Wait until there are this many spans and return them."""
         until = time.monotonic() + seconds
         while len(self.spans) < count:
-            assert time.monotonic() < until, f"{len(self.spans)} of {count} spans came"
+            assert time.monotonic() < until, f"{len(self.spans)} of {count} spans arrived"
             time.sleep(0.01)
         return list(self.spans)
 

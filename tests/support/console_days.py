@@ -32,12 +32,12 @@ class Talker(Tiny):
     """A workload whose texts are ``verb tense person number``."""
 
     def features(self, text: str) -> dict[str, str]:
-        """Name the three."""
+        """Return verb, tense and person."""
         words = text.split()
         return dict(zip(("verb", "tense", "person"), words, strict=False)) if len(words) >= 4 else {}
 
     def drift_values(self, text: str | None, features: Mapping[str, str], accepted: bool | None) -> dict[str, Any]:
-        """Tense and person as one, the verb, and how long the text is."""
+        """Return tense and person combined, the verb, and the length of the text."""
         del accepted
         if "verb" not in features:
             return {}
@@ -45,7 +45,7 @@ class Talker(Tiny):
         return found | ({"length": float(len(text.split()))} if text is not None else {})
 
     def drift_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The same of a row."""
+        """Return the drift values of a row."""
         text = str(row["text"])
         return self.drift_values(text, self.features(text), None)
 

@@ -1,4 +1,4 @@
-"""Filling the console's confirm dialog, and reading what became of it."""
+"""Fills the console's confirm dialog and reads the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modelspine_console.dialogs.confirm import Confirm
 
 
 async def fill(desk: Any, **values: str) -> None:
-    """Type into the open dialog's fields, and press enter."""
+    """Type into the open dialog's fields and press Enter."""
     form = desk.app.screen.form
     for name, text in values.items():
         form.at = name
@@ -23,5 +23,5 @@ def confirming(desk: Any) -> bool:
 
 
 def toasts(desk: Any) -> str:
-    """Every message that is shown."""
+    """Return every toast message that is shown."""
     return " ".join(toast.message for toast in desk.app._notifications)

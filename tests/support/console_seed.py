@@ -1,4 +1,4 @@
-"""A small true project for the console's tests: bundles, corpora, promotions and traffic, made by the real verbs."""
+"""A small real project for the console's tests: bundles, corpora, promotions and traffic, created by the real verbs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEAK = {"go/past_simple": 0.04, "be/past_participle": 0.86, "eat/past_simple": 0
 
 
 def settings_of(root: Path) -> Settings:
-    """The settings of a project folder, whatever the environment says."""
+    """Return the settings of a project folder, ignoring the environment."""
     return load(root, environ={"SPINE_ROOT": str(root), "USER": "ada"})
 
 
@@ -130,12 +130,12 @@ def small(root: Path) -> dict[str, str]:
 
 
 def open_project(root: Path) -> Spine:
-    """The spine of a folder, whatever the environment says."""
+    """Open the spine of a folder, ignoring the environment."""
     return Spine(settings_of(root), readonly=False)
 
 
 def traffic(spine: Spine, count: int) -> None:
-    """Traces of the route in force, with what some learners said."""
+    """Write traces of the route in force, with feedback of some learners."""
     route = spine.registry.route()
     if route is None:
         raise ValueError("nothing is in production")
@@ -186,14 +186,14 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
-    """Try an entry out beside the stable one, on 1,200 requests of 200 learners that the workload graded."""
+    """Run an entry next to the stable one on 1,200 graded requests of 200 learners."""
     with open_project(root) as spine:
         registry = spine.registry
         start = {"canary": spine.routing.canary, "ab": spine.routing.ab, "shadow": spine.routing.shadow}[strategy]
         start(sha, reason="it knows went", **more)
         route = registry.route()
         if route is None or route.candidate is None:
-            raise ValueError("nothing is tried out")
+            raise ValueError("no rollout is in progress")
         arms = {
             "stable": Arm(right=0.9, accepted=0.06, dismissed=0.03, seconds=0.004),
             route.candidate.name: Arm(right=0.99, failed=0.02, accepted=0.2, seconds=0.006),

@@ -1,4 +1,4 @@
-"""A workload of one word: it knows that "goed" is wrong only where its corpus was the second version."""
+"""A workload of one word: it corrects "goed" only if it was trained on the second version of its corpus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelspine.workload import Answer, Probe
 
 
 class TinyModel:
-    """Replaces "goed" where it was taught to."""
+    """Replaces "goed" if it was trained to."""
 
     def __init__(self, *, taught: bool) -> None:
         self._taught = taught
@@ -43,7 +43,7 @@ class Tiny:
     max_chars = 500
 
     def load(self, bundle: Path, parent: Path | None) -> TinyModel:
-        """Load a bundle: what it was taught stands in its manifest."""
+        """Load a bundle; its manifest says what it was trained on."""
         del parent
         manifest = json.loads((bundle / "train_manifest.json").read_text())
         return TinyModel(taught="v2" in manifest["corpora"][0]["path"])
@@ -53,7 +53,7 @@ class Tiny:
         return {"verb": "go"} if "go" in text else {}
 
     def probe(self, text: str | None, features: Mapping[str, str]) -> Probe | None:
-        """Say what would have taught it."""
+        """Return what to search the corpus for."""
         del features
         if text is None or "goed" not in text:
             return None
@@ -61,5 +61,5 @@ class Tiny:
         return Probe(label="go → went", pattern=r"\bwent\b", expected=right, buckets=("verb/go",), mark=r"\bwent\b")
 
     def evaluate(self, *_: Any) -> dict[str, Any]:
-        """Not asked for here."""
+        """Not used by the tests."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""A small project made ready for changes: a committed baseline, and where asked a prod ledger with a signing key."""
+"""A small project prepared for changes: a committed baseline and, on request, a prod ledger with a signing key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def commit(root: Path) -> None:
 
 
 def baseline(root: Path, sha: str, *, items: tuple[Item, ...] = ()) -> Path:
-    """The baseline of an entry, committed."""
+    """Write and commit the baseline of an entry."""
     with console_seed.open_project(root) as spine:
         body = spine.registry.state().entries[sha].registered.body
         report = read_report(spine.ledger.get(body["evidence"]["eval_report"]))
@@ -56,7 +56,7 @@ def prod(root: Path) -> tuple[str, Path]:
 
 
 def worse(root: Path, sha: str) -> None:
-    """Make the committed baseline better than an entry in one bucket, by more than may be lost."""
+    """Raise one bucket of the committed baseline above an entry's by more than the tolerance."""
     file = baseline(root, sha)
     data = json.loads(file.read_bytes())
     data["buckets"]["verb/go"]["k"] = data["buckets"]["verb/go"]["n"]

@@ -1,4 +1,4 @@
-"""Bundles made byte by byte: the same model in any spelling, and files no library would write."""
+"""Writes bundles byte by byte: one model in many equivalent encodings, and files that no library would write."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Tensors = dict[str, tuple[str, list[int], bytes]]
 
 
 def safetensors(header: str | bytes, data: bytes = b"", length: int | None = None) -> bytes:
-    """A file with this very header; ``length`` lies about it."""
+    """Return a safetensors file with exactly this header; ``length`` overrides the declared header length."""
     raw = header.encode() if isinstance(header, str) else header
     return struct.pack("<Q", len(raw) if length is None else length) + raw + data
 
 
 def header_of(tensors: Tensors, order: list[str] | None = None) -> tuple[dict[str, Any], bytes]:
-    """A header and its data, the data laid out in ``order``."""
+    """Return a header and its data, with the tensors laid out in ``order``."""
     header: dict[str, Any] = {}
     data = b""
     for name in order or list(tensors):
@@ -30,13 +30,13 @@ def header_of(tensors: Tensors, order: list[str] | None = None) -> tuple[dict[st
 
 
 def plain(tensors: Tensors) -> bytes:
-    """One safetensors file, plainly spelled."""
+    """Return a safetensors file in plain encoding."""
     header, data = header_of(tensors)
     return safetensors(json.dumps(header), data)
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
-    """A folder with these files."""
+    """Write these files to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -44,7 +44,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 class Speller:
-    """Writes one model in endlessly many ways that all mean the same."""
+    """Writes one model in randomly chosen equivalent encodings."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -86,7 +86,7 @@ class Speller:
         return self.random.choice(("", "", "", " ", "\n", "\t", "\r\n  "))
 
     def json(self, value: Any, *, whole: bool = False) -> str:
-        """``value`` spelled at random; with ``whole``, integers stay integers."""
+        """Encode ``value`` as JSON in a random spelling; with ``whole``, integers stay integers."""
         if isinstance(value, dict):
             members = (
                 f"{self.space()}{self.text(key)}{self.space()}:{self.space()}{self.json(value[key], whole=whole)}"
@@ -114,7 +114,7 @@ class Speller:
 
 
 def golden(spec: Any) -> bytes:
-    """A file of a golden case: text, {hex}, {repeat} or {header, data, length}."""
+    """Return the bytes of a golden case's file: text, {hex}, {repeat} or {header, data, length}."""
     if isinstance(spec, str):
         return spec.encode()
     if "hex" in spec:

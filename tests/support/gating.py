@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,13 @@ from modelspine.attestation.keys import SigningKey, Trust, new_key, trusted
 from modelspine.attestation.statement import Run, Statement, statement
 from modelspine.attestation.verdict import PAYLOAD_TYPE, VerifiedVerdict, sign, verify
 from modelspine.canonical_json import canonical
+from modelspine.cli.gate import draw_decision
+from modelspine.cli.output import Out
 from modelspine.errors import Refused
 from modelspine.gate.baseline import Item, baseline_bytes, baseline_of
 from modelspine.gate.decision import Stable, read_submission
 from modelspine.gate.eval_report import EvalReport
+from modelspine.gate.result import Decision
 from modelspine.ledger.store import Head
 
 SIZES = {"verb/go": 150, "verb/be": 150, "tense/past_simple": 200}
@@ -37,7 +41,7 @@ def report_dict(
     accepts: int = 3,
     **more: Any,
 ) -> dict[str, Any]:
-    """A report in which ``wrong`` says how many (or which) items of each bucket are wrong."""
+    """Return a report in which ``wrong`` sets how many, or which, items of each bucket are wrong."""
     lost = {name: wrong.get(name, 0) if wrong else 0 for name in sizes}
     items = {name: list(range(each)) if isinstance(each, int) else list(each) for name, each in lost.items()}
     n = sum(sizes.values())
@@ -55,12 +59,12 @@ def report_dict(
 
 
 def raw(value: Any) -> bytes:
-    """Its JSON."""
+    """Return the JSON of ``report_dict``."""
     return json.dumps(value).encode()
 
 
 def report(*args: Any, **more: Any) -> EvalReport:
-    """The report of ``report_dict``, read."""
+    """Return the parsed report of ``report_dict``."""
     return read_submission(raw(report_dict(*args, **more))).report
 
 
@@ -71,7 +75,7 @@ def baseline(wrong: Mapping[str, int | Sequence[int]] | None = None, **more: Any
 
 
 class World:
-    """Everything a promotion is decided on; a test spoils one thing at a time."""
+    """All inputs of a promotion decision; each test corrupts one of them."""
 
     def __init__(self) -> None:
         self.key: SigningKey = new_key()
@@ -88,7 +92,7 @@ class World:
         self.lifetime = timedelta(hours=24)
 
     def statement(self, **more: Any) -> Statement:
-        """What the gate would sign."""
+        """Return the statement that the gate would sign."""
         given: dict[str, Any] = {
             "sha": self.sha,
             "candidate": self.candidate,
@@ -104,7 +108,7 @@ class World:
         return statement(**{**given, **more})
 
     def signed(self, **more: Any) -> bytes:
-        """The envelope the gate would write."""
+        """Return the envelope that the gate would write."""
         return sign(self.statement(**more), self.key)
 
     def verify(self, envelope: bytes) -> VerifiedVerdict:
@@ -122,7 +126,7 @@ class World:
 
 
 def as_dict(value: Statement) -> dict[str, Any]:
-    """A statement as the JSON it is signed as."""
+    """Return a statement as the JSON that is signed."""
     made: dict[str, Any] = json.loads(canonical(msgspec.to_builtins(value)))
     return made
 
@@ -144,12 +148,12 @@ def denied(world: World, envelope: bytes, match: str | None = None) -> None:
 
 
 def resigned(data: dict[str, Any], world: World = WORLD) -> bytes:
-    """An envelope over a changed statement, with a signature that holds."""
+    """Return an envelope over a changed statement, with a valid signature."""
     return seal(canonical(data), PAYLOAD_TYPE, world.key)
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The way to every value that is not a container, and to every empty container."""
+    """Yield the path to every value that is not a container, and to every empty container."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     found = False
     for name, each in items:
@@ -160,14 +164,21 @@ def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def at(data: Any, path: Path) -> Any:
-    """The value a way leads to."""
+    """Return the value at a path."""
     for name in path:
         data = data[name]
     return data
 
 
 def changed(data: Any, path: Path, value: Any) -> Any:
-    """The same data with one value put in another's place."""
+    """Return a copy of the data with the value at a path replaced."""
     made = copy.deepcopy(data)
     at(made, path[:-1])[path[-1]] = value
     return made
+
+
+def decision_lines(decision: Decision, *, unchanged: bool = True) -> list[str]:
+    """A decision as ``spine gate`` writes it into a pipe."""
+    stream = io.StringIO()
+    draw_decision(Out(stream), decision, unchanged=unchanged)
+    return stream.getvalue().removesuffix("\n").split("\n")

@@ -1,4 +1,4 @@
-"""Strings that would move, colour, rename, hide or click something, were they not made visible first."""
+"""Hostile strings, which move the cursor, colour, rename, hide or click something if they are printed unescaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the tutor's commands as a person types them."""
+"""Runs the tutor's commands as separate processes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MONDAY_NS = 1_772_409_600_000_000_000
 
 
 def make_trace(request_id: str, **more: Any) -> Trace:
-    """One trace of a Monday, with some fields said otherwise."""
+    """Return a trace from a Monday, with some fields replaced."""
     values: dict[str, Any] = {
         "trace_id": "a" * 32,
         "span_id": "b" * 16,

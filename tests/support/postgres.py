@@ -1,4 +1,4 @@
-"""A schema of its own on a real PostgreSQL, and faults to have there: backends ended, connections cut by a proxy.
+"""Temporary schemas on a real PostgreSQL server, and faults to inject: killed backends, connections cut by a proxy.
 
 ``SPINE_TEST_POSTGRES`` names another server; without one that answers the tests are skipped and say so.
 """
@@ -24,7 +24,7 @@ _GUESSES = ("postgresql://root@127.0.0.1:5432/test", "postgresql://postgres@127.
 
 @lru_cache
 def server() -> str | None:
-    """The URL of a server that answers, or None."""
+    """Return the URL of a reachable server, or None."""
     given = os.environ.get("SPINE_TEST_POSTGRES")
     for url in (given,) if given else _GUESSES:
         with contextlib.suppress(psycopg.Error):
@@ -35,7 +35,7 @@ def server() -> str | None:
 
 @contextmanager
 def fresh_schema() -> Iterator[str]:
-    """The URL of a schema nobody else has; dropped afterwards."""
+    """Yield the URL of a new schema, which is dropped afterwards."""
     url = server()
     if url is None:
         pytest.skip("no PostgreSQL answers at 127.0.0.1:5432 (SPINE_TEST_POSTGRES names another one)")
@@ -49,12 +49,12 @@ def fresh_schema() -> Iterator[str]:
 
 
 def schema_of(url: str) -> str:
-    """The schema a URL of ``fresh_schema`` names; it is the application's name as well."""
+    """Return the schema in a URL of ``fresh_schema``, which is also the application name."""
     return url.partition("?schema=")[2].partition("&")[0]
 
 
 def admin(url: str, *statements: str) -> list[Any]:
-    """Run statements as whoever may do everything, behind the triggers of a schema; the last one's rows."""
+    """Run statements as the superuser, bypassing a schema's triggers; returns the rows of the last one."""
     bare, schema = url.partition("?")[0], schema_of(url)
     rows: list[Any] = []
     with psycopg.connect(bare, autocommit=True) as connection:
@@ -68,7 +68,7 @@ def admin(url: str, *statements: str) -> list[Any]:
 
 
 def end_backends(name: str) -> int:
-    """End every connection of an application; how many there were."""
+    """Terminate every connection of an application; returns their number."""
     url = server()
     assert url is not None
     found = admin(
@@ -108,7 +108,7 @@ class Cut:
         self._listener.close()
 
     def reopen(self) -> None:
-        """Take connections again, at the same place."""
+        """Accept connections again, on the same port."""
         port = int(self.url.partition("@127.0.0.1:")[2].partition("/")[0])
         self._listener = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._accept, daemon=True).start()

@@ -42,10 +42,10 @@ class Prod:
     key: SigningKey
     entries: Mapping[str, str]
     used: bytes = b""
-    """The envelope that ``first`` was promoted on."""
+    """The envelope with which ``first`` was promoted."""
 
     def open(self, env: str | None = None) -> Spine:
-        """Its spine, as a process with this ``SPINE_ENV`` sees it."""
+        """Open its spine as a process with this ``SPINE_ENV`` would."""
         environ = {"SPINE_ROOT": str(self.root), "SPINE_ACTOR": "tester", **({"SPINE_ENV": env} if env else {})}
         return Spine(load(environ=environ), readonly=False)
 
@@ -64,7 +64,7 @@ class Prod:
         (self.root / "spine.trust.json").write_bytes(trust_bytes(Trust(keys=lines)))
 
     def statement(self, name: str = "good", **more: Any) -> Statement:
-        """What the gate would state now about an entry."""
+        """Return the statement that the gate would make now about an entry."""
         with self.open() as spine:
             registry = spine.registry
             baseline = (self.root / "eval_baseline.json").read_bytes()
@@ -85,11 +85,11 @@ class Prod:
         return statement(**{**given, **more})
 
     def signed(self, name: str = "good", **more: Any) -> bytes:
-        """The envelope CI would write now."""
+        """Return the envelope that CI would write now."""
         return sign(self.statement(name, **more), self.key)
 
     def data(self, name: str = "good", **more: Any) -> dict[str, Any]:
-        """That statement as JSON."""
+        """Return that statement as JSON."""
         return as_dict(self.statement(name, **more))
 
     def reseal(self, data: Any, key: SigningKey | None = None) -> bytes:
@@ -143,7 +143,7 @@ def hold(spine: Spine, sha: str) -> None:
 
 
 def pointers(spine: Spine) -> tuple[str | None, dict[str, str]]:
-    """What no refusal may move."""
+    """Return the pointers that a refusal must not change."""
     state = spine.registry.state()
     return state.production, dict(state.semvers)
 

@@ -1,7 +1,7 @@
-"""A stand-in for the machine that runs a workflow: its steps in order, for real, in a clone of a bare remote.
+"""A workflow runner for tests: really runs a workflow's steps in order, in a clone of a bare remote.
 
-Of GitHub it plays the variables, the output and summary files, the checkout and the expressions a workflow uses.
-An action or an expression it does not know fails the test. What a shell line does is not played: it is run.
+It simulates GitHub's variables, output and summary files, the checkout action and the expressions that the workflow
+uses. An action or expression it does not know fails the test. Shell lines are not simulated but executed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Machine:
         self.run_id = "8841"
 
     def run(self, job: str, *, commit: str, event: str = "push") -> list[Ran]:
-        """Run a job's steps on a fresh workspace until one fails; what ran, in order."""
+        """Run a job's steps in a new workspace until one fails; returns the steps that ran, in order."""
         self.workspace = self.folder / job
         self.workspace.mkdir(parents=True)
         self.summary.write_text("")
@@ -56,7 +56,7 @@ class Machine:
         return ran
 
     def heedless(self, job: str, ran: list[Ran], *, commit: str) -> list[Ran]:
-        """Run the steps behind those that ran, whatever fails: what a workflow would do that passes failures over."""
+        """Run the remaining steps in spite of failures, as a workflow that ignores failures would."""
         return [self._step(step, self.jobs[job], commit, "push") for step in self.jobs[job]["steps"][len(ran) :]]
 
     def _step(self, step: dict[str, Any], job: dict[str, Any], commit: str, event: str) -> Ran:
@@ -132,7 +132,7 @@ class Machine:
 
 
 def git(*words: str, cwd: Path) -> str:
-    """Run git as somebody, and return what it said."""
+    """Run git with a test identity and return its output."""
     somebody = ["-c", "user.name=author", "-c", "user.email=author@example.org"]
     done = subprocess.run(["git", *somebody, *words], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, f"{words}: {done.stderr}"

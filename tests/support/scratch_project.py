@@ -1,4 +1,4 @@
-"""A scratch project that deploys by the workflow: four verbs, a small model trained on them, every store by URL."""
+"""A small project that deploys by the workflow: four verbs, a small model trained on them, every store by URL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORST = "tense/past_participle"
 
 
 class Project(NamedTuple):
-    """What everybody shares: the remote repository, and the stores behind their URLs."""
+    """The shared parts: the remote repository, and the stores behind their URLs."""
 
     folder: Path
     clone: Path
@@ -65,7 +65,7 @@ class Project(NamedTuple):
         return Machine(WORKFLOW, folder, self.remote, secrets=self.secrets, variables=variables)
 
     def spine(self) -> Spine:
-        """The production ledger, as somebody with its URL sees it."""
+        """Open the production ledger by its URL."""
         return Spine(load(self.clone, environ=self.settings), readonly=True)
 
 

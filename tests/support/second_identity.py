@@ -1,6 +1,6 @@
-"""A second implementation of bundle/1, from the written recipe alone: struct, json and hashlib, nothing of core.
+"""A second implementation of bundle/1, written only from the specification: struct, json and hashlib, nothing of core.
 
-It takes a folder's files as bytes in memory, knows no limits of size and gives no reasons: `Refused` is all it says.
+It takes a folder's files as bytes in memory, has no size limits and gives no reasons, only `Refused`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def need(condition: object) -> None:
 
 
 class Int(str):
-    """An integer as it was spelled."""
+    """An integer as written."""
 
 
 class Real(str):
-    """Any other number as it was spelled."""
+    """Any other number as written."""
 
 
 class Pairs(list):  # type: ignore[type-arg]
-    """An object's members in order, repeats and all."""
+    """An object's members in order, including repeated keys."""
 
 
 def constant(name: str) -> Any:
@@ -54,7 +54,7 @@ def read_json(raw: bytes) -> Any:
 
 
 def settle(node: Any, depth: int) -> Any:
-    """Turn a spelled tree into a value, refusing what has two readings."""
+    """Convert a parsed tree into a value, refusing whatever is ambiguous."""
     if isinstance(node, Int):
         need(len(node) < 20 and abs(int(node)) < 2**53)
         return float("-0.0") if node == "-0" else int(node)
@@ -85,7 +85,7 @@ def canonical(value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """A double as ECMAScript's Number::toString prints it."""
+    """Format a double as ECMAScript's Number::toString does."""
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""

@@ -1,4 +1,4 @@
-"""The console as a process on a pseudo terminal: what it writes, and keys for it."""
+"""The console as a process on a pseudo terminal: reads its output and sends it keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Terminal:
         self.follower = follower
         self.before = termios.tcgetattr(follower)
         env = {**os.environ, "SPINE_ROOT": str(root), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
-        for name in ("COLUMNS", "LINES"):  # a test runner's own width would win over this terminal's
+        for name in ("COLUMNS", "LINES"):  # inherited from the test runner, these would override this terminal's size
             env.pop(name, None)
         self.process = subprocess.Popen(
             [SPINE, "console", *words],
@@ -39,7 +39,7 @@ class Terminal:
         self.output = b""
 
     def read(self, seconds: float) -> None:
-        """Take what is written within some time."""
+        """Read the output of some time."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             ready, _, _ = select.select([self.leader], [], [], left)
@@ -48,7 +48,7 @@ class Terminal:
             self.output += os.read(self.leader, 65536)
 
     def until(self, text: str, seconds: float = 15.0) -> None:
-        """Wait until a text was written."""
+        """Wait until a text is written."""
         end = time.monotonic() + seconds
         while text.encode() not in self.output:
             assert time.monotonic() < end, f"{text!r} never came: {self.output[-600:]!r}"
@@ -59,7 +59,7 @@ class Terminal:
         os.write(self.leader, keys.encode())
 
     def ended(self, seconds: float = 10.0) -> int:
-        """The exit code, once it has ended."""
+        """Wait for the process and return its exit code."""
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
             self.read(0.05)
@@ -67,7 +67,7 @@ class Terminal:
         return self.process.wait(timeout=1)
 
     def given_back(self) -> bool:
-        """True where the terminal is as it was: screen, cursor, mouse and line discipline."""
+        """Whether the terminal was restored: screen, cursor, mouse and line discipline."""
         tail = self.output[-4000:]
         return (
             termios.tcgetattr(self.follower)[:4] == self.before[:4]
@@ -77,7 +77,7 @@ class Terminal:
         )
 
     def close(self) -> None:
-        """End it in any case."""
+        """Kill the process if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

@@ -1,7 +1,7 @@
-"""What the deploying workflow must hold, as rules over its parsed YAML: each broken rule by its name.
+"""The rules that the deployment workflow must follow, checked on its parsed YAML; each violation has a name.
 
-It reads and judges; it runs nothing. A shell line that is not one plain command is refused as a whole, so
-that no list of forbidden tricks has to be complete.
+It runs nothing. Any shell line other than one plain command is a violation, so that no list of dangerous constructs has
+to be complete.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STATUS = re.compile(r"\b(?:always|cancelled|failure)\s*\(")
 SWALLOWED = re.compile(r"\|\||\bset \+e\b|; *(?:true|:)|\bexit 0\b")
 ORDER = (
     "evaluate --fetch",
-    "candidate --fetch",
+    "gate --candidate",
     "evaluate SUBJECT",
     "gate REPORT",
     "register",
@@ -37,7 +37,7 @@ FROM_MAIN = ("github.event_name == 'push'", "github.ref == 'refs/heads/main'", "
 
 
 def violations(workflow: dict[Any, Any]) -> set[str]:
-    """The names of the rules that a parsed workflow breaks; empty where it holds them all."""
+    """Return the names of the rules that a parsed workflow violates; empty if there are none."""
     jobs: dict[str, Job] = workflow["jobs"]
     found = {*_whole(workflow), *_jobs_of(jobs)}
     for name, job in jobs.items():
@@ -50,7 +50,7 @@ def violations(workflow: dict[Any, Any]) -> set[str]:
 
 
 def verbs(job: Job) -> list[str]:
-    """What each step of a job does, in order: the names of ``ORDER``, or the verb itself."""
+    """Return what each step of a job does, in order: a name of ``ORDER``, or the verb itself."""
     return [_verb(step) for step in job.get("steps", ())]
 
 
@@ -62,12 +62,13 @@ def _verb(step: Step) -> str:
     if verb == "evaluate":
         return "evaluate --fetch" if "--fetch" in words else "evaluate SUBJECT"
     if verb == "gate":
-        return "gate --sign" if "--sign" in words else "gate REPORT"
-    return "candidate --fetch" if verb == "candidate" and "--fetch" in words else verb
+        # A line that signs is one that signs, whatever else it says: the rules for the key are the strictest.
+        return "gate --sign" if "--sign" in words else "gate --candidate" if "--candidate" in words else "gate REPORT"
+    return verb
 
 
 def _whole(workflow: dict[Any, Any]) -> Iterator[str]:
-    triggers = workflow.get(True, workflow.get("on"))  # YAML 1.1 reads the key `on` as a truth value
+    triggers = workflow.get(True, workflow.get("on"))  # YAML 1.1 parses the key `on` as True
     names = {triggers} if isinstance(triggers, str) else set(triggers or ())
     if not names <= {"pull_request", "push"}:
         yield "another trigger"
@@ -202,7 +203,8 @@ def _in_order(job: Job, order: tuple[str, ...]) -> Iterator[str]:
     report = _after(lines.get("evaluate SUBJECT", ""), "--out")
     subject = _after(lines.get("evaluate SUBJECT", ""), "evaluate")
     pairs = [
-        (_after(lines.get("candidate --fetch", ""), "--fetch"), subject),
+        (_after(lines.get("gate --candidate", ""), "--candidate"), "candidate.toml"),  # the file that has owners
+        (_after(lines.get("gate --candidate", ""), "--fetch"), subject),
         (_after(lines.get("gate REPORT", ""), "gate"), report),
     ]
     if "gate --sign" in order:

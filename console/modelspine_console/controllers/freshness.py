@@ -1,7 +1,6 @@
-"""How fresh what is shown is: a look at the ledger every few seconds, and its age in between.
+"""How current the data on screen is: it polls the ledger every few seconds and tracks the age of its last answer.
 
-It knows that data older than three looks is stale and that a failed look is a lost connection; it does not know
-what is shown.
+It decides when data is stale or the connection is lost; it does not know what is shown.
 """
 
 from __future__ import annotations
@@ -14,23 +13,26 @@ from modelspine_console.data.source import Pulse
 from modelspine_console.draw.sanitize import safe, toast
 from modelspine_console.frame import Link
 
+_STALE_AFTER = 3
+"""Poll intervals without an answer after which data counts as stale: one late answer is no alarm."""
+
 
 class Freshness:
-    """Looking and ageing."""
+    """Polls the ledger and ages what is shown."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self.pulse: Pulse | None = None
         self.link: Link = "connecting"
         self.answered: float | None = None
-        """When the ledger last answered, seconds since 1970."""
+        """When the ledger last answered, in seconds since 1970."""
         self.paused = False
         self.reread = False
-        """True while everything is to be read again at the next sign of life."""
+        """True while everything has to be read again when the ledger answers."""
         self.last_error: Outcome[Any] | None = None
 
     def look(self) -> None:
-        """Ask the ledger for a sign of life."""
+        """Poll the ledger, unless paused."""
         if not self.paused:
             self._host.jobs.submit("pulse", self._host.source.pulse, self._post)
 
@@ -38,7 +40,7 @@ class Freshness:
         self._host.post_message(Answer("pulse", 0, outcome))
 
     def pulsed(self, outcome: Outcome[Pulse]) -> None:
-        """The ledger answered, or did not."""
+        """Handle the ledger's answer: reload the open screen if the ledger moved or came back."""
         pulse, view = outcome.value, self._host.view
         if pulse is None:
             if self.link != "disconnected":
@@ -46,28 +48,27 @@ class Freshness:
             self.link = "disconnected"
         else:
             came_back = self.link == "disconnected"
-            self.answered = self._host.clock().timestamp()
             moved = self.pulse is not None and pulse != self.pulse
-            self.pulse = pulse
-            self.link = "live"
+            self.answered = self._host.clock().timestamp()
+            self.pulse, self.link = pulse, "live"
             if view is not None and (moved or came_back or self.reread or view.ALWAYS):
                 view.reload()
             self.reread = False
         self._host.tick()
 
     def age(self) -> None:
-        """Age the data: three intervals without an answer make it stale."""
+        """Mark the data as stale when the ledger has not answered for too long."""
         now = self._host.clock().timestamp()
-        old = self.answered is not None and now - self.answered > 3 * self._host.interval
+        stale = self.answered is not None and now - self.answered > _STALE_AFTER * self._host.interval
         if self.paused:
             self.link = "paused"
         elif self.link in ("live", "stale"):
-            self.link = "stale" if old else "live"
+            self.link = "stale" if stale else "live"
         for view in self._host.views.values():
-            view.dim(self.link in ("stale", "disconnected") or (self.paused and old))
+            view.dim(self.link in ("stale", "disconnected") or (self.paused and stale))
 
     def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
-        """Show a failure once, or ``again`` where it answers a key: a toast now, the whole text on demand."""
+        """Show an error as a toast, once; ``again`` repeats it, for an error that answers a key."""
         known, self.last_error = self.last_error, outcome
         if again or known is None or known.error != outcome.error:
             toast(self._host, outcome.error, severity="error")
@@ -78,16 +79,16 @@ class Freshness:
 
         error = self.last_error
         if error is None:
-            toast(self._host, "no error so far")
+            toast(self._host, "no errors so far")
             return
-        told = [safe(error.error, "bad", limit=4000), safe(""), safe(error.hint)]
-        self._host.push_screen(Reader("last error", lambda _width: told, copied=f"{error.error}\n{error.hint}"))
+        lines = [safe(error.error, "bad", limit=4000), safe(""), safe(error.hint)]
+        self._host.push_screen(Reader("last error", lambda _width: lines, copied=f"{error.error}\n{error.hint}"))
 
     def pause(self) -> None:
-        """Stop reading, or go on."""
+        """Pause automatic refresh, or resume it."""
         self.paused = not self.paused
         if not self.paused:
-            self.link = "stale"
+            self.link = "stale"  # until the poll that starts now is answered
             self.look()
         self._host.tick()
 
@@ -95,10 +96,10 @@ class Freshness:
         """Close the stores, open them again and read everything."""
         source = self._host.source
 
-        def again() -> Pulse:
+        def reopen() -> Pulse:
             source.reopen()
             return source.pulse()
 
         self.last_error = None
         self.reread = True
-        self._host.jobs.submit("pulse", again, self._post)
+        self._host.jobs.submit("pulse", reopen, self._post)

@@ -1,49 +1,38 @@
-"""What a text behind ``:`` means. Pure: it names a place and an argument, and goes nowhere itself."""
+"""What a command typed behind ``:`` means. Pure: it names a place and an argument, and goes nowhere itself."""
 
 from __future__ import annotations
 
 import msgspec
 
-_NAMES = {
-    "registry": "registry",
+_ALIASES = {
     "list": "registry",
-    "lineage": "lineage",
-    "traffic": "traffic",
     "route": "traffic",
-    "drift": "drift",
-    "cost": "cost",
-    "incident": "incident",
     "traces": "incident",
-    "ledger": "ledger",
     "history": "ledger",
-    "at": "at",
-    "rw": "rw",
-    "ro": "ro",
-    "info": "info",
     "ctx": "info",
-    "error": "error",
-    "export": "export",
-    "help": "help",
     "q": "leave",
     "quit": "leave",
 }
-VERBS = tuple(_NAMES)
+_PLACES = {
+    "registry", "lineage", "traffic", "drift", "cost", "incident", "ledger", "at", "rw", "ro", "info", "error",
+    "export", "help",
+}  # fmt: skip
+_NAMES = {name: name for name in _PLACES} | _ALIASES
+COMMANDS = tuple(sorted(_NAMES))
 
 
 class Jump(msgspec.Struct, frozen=True):
-    """A place to go to."""
+    """A place to go to, with an argument."""
 
     place: str
     argument: str = ""
 
 
 def parse(text: str) -> Jump | None:
-    """The jump a text means: a name or the start of exactly one, then its argument; None where it means nothing."""
+    """The place a command names, in full or by an unambiguous prefix, and its argument; None for any other text."""
     verb, _, argument = text.strip().partition(" ")
     if not verb:
         return None
-    found = _NAMES.get(verb.lower())
-    if found is None:
-        near = {place for name, place in _NAMES.items() if name.startswith(verb.lower())}
-        found = near.pop() if len(near) == 1 else None
-    return Jump(found, argument.strip()) if found else None
+    matches = {place for name, place in _NAMES.items() if name.startswith(verb.lower())}
+    place = _NAMES.get(verb.lower()) or (matches.pop() if len(matches) == 1 else None)
+    return Jump(place, argument.strip()) if place else None

@@ -1,4 +1,4 @@
-"""Keys as they come: to whatever types, to the dialog that is open or on its way, or to the table of actions.
+"""Passing on each key: to what is being typed into, to the dialog that is open or about to open, or to an action.
 
 It does not know what any key does.
 """
@@ -15,7 +15,11 @@ from modelspine_console.controllers.write_mode import WriteMode
 
 
 class Keys:
-    """Takes every key and paste in the order they come; none travels through a widget's queue."""
+    """Handles every key and paste in the order they arrive.
+
+    No key travels through a widget's message queue: in a burst, a key could otherwise overtake the effect of the one
+    before it and act on the wrong dialog.
+    """
 
     def __init__(self, host: Host, write_mode: WriteMode) -> None:
         self._host = host
@@ -23,15 +27,15 @@ class Keys:
 
     @property
     def typist(self) -> Any:
-        """What takes the keys that type: the prompt, or a dialog's field; None where keys are commands."""
+        """What is being typed into: the prompt or a dialog's fields; None where keys are commands."""
         stack = self._host.screen_stack
         if len(stack) > 1:
             return getattr(stack[-1], "typist", None)
         return self._host.prompt if self._host.prompt.display else None
 
     async def take(self, event: Key | Paste) -> None:
-        """Take one."""
-        self._write_mode.stir()
+        """Handle one key or paste."""
+        self._write_mode.extend()
         typist = self.typist
         if isinstance(event, Key):
             await self._press(event, typist)
@@ -40,7 +44,7 @@ class Keys:
 
     async def _press(self, event: Key, typist: Any) -> None:
         host = self._host
-        if event.key in host.action("leave").keys:
+        if event.key in host.action("leave").keys:  # quitting works everywhere, also while something is typed
             host.act("leave")
         elif self._write_mode.planning is not None:
             self._write_mode.hold(event.key, event.character)

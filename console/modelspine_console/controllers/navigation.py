@@ -1,4 +1,4 @@
-"""Going places: screens, panes and rows, what is typed behind ``/`` and ``:``, another moment, and the way out.
+"""Going places: screens, the filter and command prompts, another moment in time, and quitting.
 
 It changes what is shown and nothing else.
 """
@@ -11,14 +11,12 @@ from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.data.jobs import attempt
 from modelspine_console.draw.sanitize import toast
 from modelspine_console.screens.base import View
-from modelspine_console.widgets.document import Doc
-from modelspine_console.widgets.table import Table
 
 PLACES = "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME · rw · ro · q"
 
 
 class Navigation:
-    """Moving between screens, and inside the one that is open."""
+    """Moves between screens and handles what is typed into the prompt."""
 
     def __init__(self, host: Host, write_mode: WriteMode) -> None:
         self._host = host
@@ -29,10 +27,6 @@ class Navigation:
         view: View | None = self._host.view
         return view
 
-    @property
-    def _body(self) -> Table | Doc | None:
-        return self._view.pane.body if self._view is not None else None
-
     # screens ------------------------------------------------------------------------------------------
 
     def open(self, name: str) -> None:
@@ -40,26 +34,27 @@ class Navigation:
         self._host.open_view(name)
 
     def lineage(self) -> None:
-        """Show where the entry here comes from."""
-        if self._view is not None and self._view.target():
-            self._host.open_view("lineage", self._view.target())
+        """Show the lineage of the entry the open screen is about."""
+        target = self._view.target() if self._view is not None else ""
+        if target:
+            self._host.open_view("lineage", target)
 
     def incident(self) -> None:
-        """Show the requests this is about."""
-        asked = self._view.requests() if self._view is not None else ""
-        if asked:
+        """List the requests of the entry or day the open screen is about."""
+        requests = self._view.requests() if self._view is not None else ""
+        if requests:
             self._host.open_view("incident")
-            self._filter_by(asked)
+            self._filter_by(requests)
 
     def last(self) -> None:
-        """Go to the screen before this one."""
+        """Go to the previous screen."""
         trail = self._host.trail
-        earlier = next((name for name in reversed(trail) if name != trail[-1]), "")
-        if earlier:
-            self._host.open_view(earlier)
+        previous = next((name for name in reversed(trail) if name != trail[-1]), "")
+        if previous:
+            self._host.open_view(previous)
 
     def back(self) -> None:
-        """Clear the filter, else undo a step in the screen, else go to the screen before."""
+        """Clear the filter, else undo a step in the screen, else go to the previous screen."""
         view, trail = self._view, self._host.trail
         if view is None:
             return
@@ -71,73 +66,30 @@ class Navigation:
         self._host.moved()
 
     def step_out(self) -> None:
-        """Go back inside a screen, or leave."""
+        """Undo a step in the screen, or quit."""
         if self._view is None or not self._view.back():
             self.leave()
 
     def leave(self) -> None:
-        """Give the terminal back."""
+        """Quit."""
         self._host.jobs.close()
         self._host.exit(0)
 
-    # panes and rows -----------------------------------------------------------------------------------
+    # prompts ------------------------------------------------------------------------------------------
 
-    def drill(self) -> None:
-        """Go into what is under the cursor."""
-        if self._view is not None:
-            self._view.drill()
-
-    def detail(self) -> None:
-        """Move to the detail."""
-        if self._view is not None:
-            self._view.activate(1)
-
-    def pane(self, step: int) -> None:
-        """Move to the next pane, or to the one before."""
-        if self._view is not None:
-            self._view.step(step)
-
-    def tab(self, step: int) -> None:
-        """Show the next tab, or the one before."""
-        if self._view is not None:
-            self._view.turn_tab(step)
-            self._host.moved()
-
-    def move(self, rows: int) -> None:
-        """Move the cursor by rows."""
-        if self._body is not None:
-            self._body.move(rows)
-
-    def page(self, direction: int) -> None:
-        """Move the cursor by half a page."""
-        if self._body is not None:
-            self.move(direction * max(1, self._body.size.height // 2))
-
-    def end(self, *, last: bool) -> None:
-        """To the first row, or the last."""
-        if self._body is not None:
-            self._body.jump(end=last)
-
-    def unfold(self, *, open_: bool) -> None:
-        """Open the branch under the cursor, or close it."""
-        if self._view is not None:
-            self._view.unfold(open_=open_)
-
-    # what is typed ------------------------------------------------------------------------------------
-
-    def ask_for_a_filter(self) -> None:
+    def open_filter_prompt(self) -> None:
         """Open the filter prompt."""
         view = self._view
         if view is not None:
-            note = "  ".join(f"{name}:" for name in sorted(view.FIELDS)) + "  ! inverts"
-            self._host.prompt.open("/", view.asked(), view.PROMPT or note)
+            note = "  ".join(f"{name}:" for name in sorted(view.FIELDS)) + "  ! excludes"
+            self._host.prompt.open("/", view.asked(), note)
 
-    def ask_for_a_place(self) -> None:
-        """Open the jump prompt."""
+    def open_command_prompt(self) -> None:
+        """Open the command prompt."""
         self._host.prompt.open(":", "", PLACES)
 
-    def palette(self) -> None:
-        """Open the palette."""
+    def open_palette(self) -> None:
+        """Open the command palette with the actions that can be done now."""
         from modelspine_console.dialogs.dialogs import Choice
 
         host = self._host
@@ -148,50 +100,50 @@ class Navigation:
             if number is not None:
                 host.call_later(host.act, actions[number].id)
 
-        host.push_screen(Choice("palette", items, typed=True), chosen)
+        host.push_screen(Choice("command palette", items, typed=True), chosen)
 
     def prompt_changed(self) -> None:
-        """A filter narrows while it is typed."""
+        """Filter while the filter is being typed."""
         if self._host.prompt.sign == "/" and self._view is not None:
             self._view.narrow(self._host.prompt.text)
 
     def prompt_done(self, kept: bool) -> None:
-        """The prompt ended: keep the filter or drop it, or jump."""
+        """Close the prompt: keep or drop the filter, or run the command."""
         prompt, view = self._host.prompt, self._view
         prompt.close()
         if view is not None:
             view.activate(view.active)
-            if prompt.sign == "/" and not kept:
-                view.narrow("")
             if prompt.sign == "/":
+                if not kept:
+                    view.narrow("")
                 view.settle()
         if prompt.sign == ":" and kept:
             self.jump(prompt.text)
 
     def _filter_by(self, text: str) -> None:
-        """Set the filter of the open screen."""
         if self._view is not None:
             self._view.set_filter(text)
             self._view.settle()
 
     def jump(self, text: str) -> None:
-        """Go where a jump names."""
+        """Run a command of the command prompt."""
         host, found = self._host, jumps.parse(text)
         if found is None:
             if text.strip():
-                toast(host, f"no place is called {text}; there are {', '.join(jumps.VERBS)}", severity="warning")
+                toast(host, f"unknown command {text}; available: {', '.join(jumps.COMMANDS)}", severity="warning")
         elif found.place in ("error", "export", "help", "leave"):
             host.call_later(host.act, found.place)
         elif found.place == "info":
-            self._info()
+            self._show_settings()
         elif found.place == "at":
-            self._travel(found.argument)
+            self._show_moment(found.argument)
         elif found.place in ("rw", "ro"):
             self._write_mode.switch(on=found.place == "rw")
         else:
             host.open_view(found.place, found.argument)
 
-    def _travel(self, text: str) -> None:
+    def _show_moment(self, text: str) -> None:
+        """Show everything as it was at a time; ``now`` returns to the present."""
         host = self._host
         outcome = attempt(lambda: host.source.moment(text))
         if not outcome.ok:
@@ -202,7 +154,7 @@ class Navigation:
             view.reload()
         host.tick()
 
-    def _info(self) -> None:
+    def _show_settings(self) -> None:
         from modelspine_console.dialogs.dialogs import Reader
         from modelspine_console.dialogs.settings import setting_lines
 

@@ -1,20 +1,20 @@
-"""What a filter prompt means: words that must all be found, ``field:value``, and ``!`` for the opposite.
+"""The filter language: words that must all be found, ``field:value``, and ``!`` to exclude.
 
-Pure: a text goes in, a predicate over rows comes out. It does not know which rows.
+Pure: it turns a text into a predicate over rows. It does not know which rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container
 
 import msgspec
 
 Fields = Callable[[str], str | None]
-"""Gives the text of a named field of one row, or None where there is no such field."""
+"""Returns the text of a named field of one row, or None if there is no such field."""
 
 
 class Term(msgspec.Struct, frozen=True):
-    """One word of a filter."""
+    """One word of a filter, in lower case."""
 
     text: str
     field: str = ""
@@ -22,26 +22,22 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """The terms of a filter; all of them must hold."""
+    """The terms of a filter, which must all match."""
 
     terms: tuple[Term, ...] = ()
 
     def matches(self, haystack: str, fields: Fields) -> bool:
-        """True where a row, given as its lower-case text and its fields, passes."""
-        for term in self.terms:
-            found = _found(term, haystack, fields)
-            if found == term.inverted:
-                return False
-        return True
+        """Whether a row passes, given its lower-case text and its fields."""
+        return all(_found(term, haystack, fields) != term.inverted for term in self.terms)
 
     def value(self, field: str) -> str | None:
-        """The value asked of a field, where it is asked plainly and once; a store can look that up."""
+        """The value a field must have, if it is named exactly once and not excluded; a store can look that up."""
         asked = [term.text for term in self.terms if term.field == field and not term.inverted]
         return asked[0] if len(asked) == 1 else None
 
 
-def parse(text: str, fields: Mapping[str, str] | frozenset[str]) -> Filter:
-    """The filter a text means; only known fields count as ``field:value``, all else is a word to find."""
+def parse(text: str, fields: Container[str]) -> Filter:
+    """The filter of a text; ``field:value`` counts only for known fields, anything else is a word to find."""
     terms = []
     for word in text.split():
         inverted = word.startswith("!")

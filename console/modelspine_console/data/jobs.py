@@ -1,8 +1,8 @@
-"""Work that must not hold up the screen: one background thread a slot, and only the newest request in it.
+"""Background work: named slots, each with one thread and only its newest request.
 
-A slot that is busy keeps the latest request and forgets those in between, so holding an arrow key down
-costs two look-ups and not two hundred. The threads are daemons: quitting never waits for a dead backend.
-It does not know what is fetched, nor who shows it.
+A busy slot keeps the latest request and drops those in between, so holding down an arrow key costs two look-ups and not
+two hundred. The threads are daemons, so that quitting never waits for a dead backend. (Textual's own workers run in a
+thread pool, which Python waits for on exit.) It does not know what is fetched, nor who shows it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from modelspine.errors import SpineError, Unavailable
 
 T = TypeVar("T")
@@ -19,29 +21,26 @@ Fetch = Callable[[], Any]
 
 
 class Absent(Unavailable):
-    """What was to be read is not there, or not yet: nothing failed."""
+    """The data to read does not exist, or not yet; nothing has failed."""
 
 
-class Outcome(Generic[T]):
-    """What a fetch gave: a value, or the failure with its way out."""
+class Outcome(msgspec.Struct, Generic[T], frozen=True, eq=False):
+    """The result of a fetch: a value, or an error with a hint."""
 
-    __slots__ = ("absent", "error", "hint", "value")
-
-    def __init__(self, value: T | None = None, error: str = "", hint: str = "", *, absent: bool = False) -> None:
-        self.value = value
-        self.error = error
-        self.hint = hint
-        self.absent = absent
-        """True where that is because nothing is there yet."""
+    value: T | None = None
+    error: str = ""
+    hint: str = ""
+    absent: bool = False
+    """True if the error only means that there is no data yet."""
 
     @property
     def ok(self) -> bool:
-        """True where there is a value."""
+        """True if the fetch did not fail."""
         return not self.error
 
 
 class Jobs:
-    """Named slots, each with at most one thread at work."""
+    """Named slots, each with at most one running thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,8 +49,9 @@ class Jobs:
         self._closed = False
 
     def submit(self, slot: str, fetch: Fetch, done: Callable[[Outcome[Any]], None], *, rest: float = 0.0) -> None:
-        """Run ``fetch`` in the slot's thread and hand its outcome to ``done`` there; a newer request replaces one
-        that still waits. ``rest`` is how long to wait for a newer one, so that a moving cursor is drawn first.
+        """Run ``fetch`` in the slot's thread and call ``done`` with its outcome there; a newer request replaces one
+        that is still waiting. ``rest`` is how many seconds to wait for a newer one, so that a moving cursor is drawn
+        first.
         """
         with self._lock:
             if self._closed:
@@ -64,12 +64,12 @@ class Jobs:
 
     @property
     def idle(self) -> bool:
-        """True while nothing runs and nothing waits."""
+        """True if nothing is running or waiting."""
         with self._lock:
             return not self._busy
 
     def close(self) -> None:
-        """Take nothing more; what runs is left to end by itself."""
+        """Accept no more requests; running ones end by themselves and their outcomes are dropped."""
         with self._lock:
             self._closed = True
             self._waiting.clear()
@@ -90,10 +90,10 @@ class Jobs:
 
 
 def attempt(fetch: Fetch) -> Outcome[Any]:
-    """Run a fetch; whatever it raises becomes an outcome, because a backend's error must not end the console."""
+    """Run a fetch; any exception becomes an outcome, because an error of a backend must not end the console."""
     try:
         return Outcome(fetch())
     except SpineError as error:
         return Outcome(error=error.message, hint=error.hint, absent=isinstance(error, Absent))
     except Exception as error:  # noqa: BLE001 -- anything a store or a workload can raise is shown, not fatal
-        return Outcome(error=f"{type(error).__name__}: {error}", hint="`spine verify` checks all stores")
+        return Outcome(error=f"{type(error).__name__}: {error}", hint="check all stores with `spine verify`")

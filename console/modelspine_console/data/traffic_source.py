@@ -1,8 +1,7 @@
-"""What the Traffic screen asks of core: the route with its epochs and pace at each look, and an epoch's report.
+"""What the Traffic screen reads from core: the route with its epochs and request rate, and the report of an epoch.
 
-A look costs the same however many traces and learners there are; a report, and the verdict on a canary, read the
-whole epoch and are asked for less often where that takes long.
-Part of ``data.source``; it does not know a screen.
+Reading the route costs the same however many traces there are; a report, and the verdict on a canary, read the whole
+epoch and are therefore read less often. Part of ``data.source``; it does not know the screen.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from modelspine.ledger.store import storage_errors
 from modelspine.release.eligibility import denied, route_denied
 from modelspine.text import visible
 from modelspine.times import after_ns
-from modelspine.traffic.canary import considered
+from modelspine.traffic.canary import consider_or_error
 from modelspine.traffic.epochs import Epoch, epochs
 from modelspine.traffic.request_rate import pace
 from modelspine_console.data.jobs import Absent
@@ -33,55 +32,55 @@ if TYPE_CHECKING:
     from modelspine.traffic.request_rate import Pace
 
 _REST = 10
-"""A report rests this many times as long as it took to read."""
-_HOW = "`spine serve` writes them from its first answer on; where there were some, restore a backup"
+"""A report is read again after this many times the time it took, so reading takes at most a tenth of the time."""
+_HOW = "`spine serve` writes them from its first answer on; if there were some, restore a backup"
 _TAIL = 60
-"""Requests in a live list."""
+"""Requests in the live list."""
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """A route, and everything about it that is cheap to know."""
+    """A route, and everything about it that is cheap to read."""
 
     epochs: tuple[Epoch, ...]
-    """Newest first; none before anything was routed."""
+    """Newest first; empty before anything is routed."""
     shown: Epoch | None
-    """The epoch that was asked for, else the newest one."""
+    """The epoch that was requested, else the newest one."""
     pace: Pace | None
     decision: Decision | None = None
-    """What was decided on the canary when its report was read; a look leaves it open."""
+    """The decision on the canary; it is made with the report, so it is not set here."""
     problem: str
-    """Why the traces say nothing; empty where they do."""
+    """Why there are no figures from traces; empty if there are."""
     hint: str
     untraced: bool
-    """True where that is because there are none."""
+    """True if the problem is only that there are no traces."""
     denied: dict[str, dict[str, str]]
-    """SHA of each arm → verb → why it would be refused; the route's own verbs stand under nothing."""
+    """SHA of each arm → verb → why it would be refused; verbs of the rollout are under the empty string."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A report, when it was read and how long that took."""
+    """A report, with when it was read and how long that took."""
 
     report: RouteReport
     decision: Decision | None
-    """On the canary, where its epoch is in force now."""
+    """The decision on the canary, if its epoch is the current one."""
     moment: str | None = None
-    """The moment it is as of; None for now."""
+    """The moment it describes; None for the present."""
     at: datetime
     took: timedelta
 
     def rested(self, now: datetime) -> bool:
-        """Whether it may be read again: where reading takes long, that is seldom."""
+        """Whether it is due to be read again."""
         return now - self.at >= _REST * self.took
 
 
 class TrafficSource:
-    """The reads; mixed into the source."""
+    """Reads for the Traffic screen; a part of ``Source``."""
 
     _spine: Spine
     at: str | None
 
     def traffic(self, epoch: int | None, now: datetime) -> Traffic:
-        """The route in force at the moment shown, or the one an epoch had."""
+        """The route of an epoch, or the current one at the moment that is shown."""
         registry = self._spine.registry
         state = registry.state(self.at)
         found = tuple(epochs(state, registry.events()))
@@ -99,21 +98,15 @@ class TrafficSource:
             except SpineError as error:
                 problem, hint, untraced = error.message, error.hint, isinstance(error, Absent)
         return Traffic(
-            epochs=found,
-            shown=shown,
-            pace=measured,
-            problem=problem,
-            hint=hint,
-            untraced=untraced,
-            denied=refused,
+            epochs=found, shown=shown, pace=measured, problem=problem, hint=hint, untraced=untraced, denied=refused
         )
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read the traces.
+        """Translate errors while traces are read.
 
         Raises:
-            Absent: there are none where the settings say they are.
+            Absent: the settings name a file that does not exist.
             Unavailable, Damaged: they cannot be read.
         """
         try:
@@ -127,14 +120,14 @@ class TrafficSource:
             raise Absent(f"there are no traces at {visible(str(file))}", _HOW) from error
 
     def newest(self, until: str | None) -> Found:
-        """The newest traces, up to the moment shown or the end of an epoch."""
+        """The newest traces, up to the moment that is shown or the end of an epoch."""
         ends = [at for at in (until, self.at) if at is not None]
         before = after_ns(min(ends)) if ends else None
         with self.reading():
             return self._spine.traces.list(limit=_TAIL, before_ns=before)
 
     def report(self, epoch: Epoch, clock: Callable[[], datetime]) -> Reading:
-        """What the arms of an epoch did, as ``spine route report`` tells it, and what ``spine route show`` decides."""
+        """The report of ``spine route report`` on an epoch, and the decision of ``spine route show`` on its canary."""
         from modelspine.traffic.report import route_report
 
         began, moment = clock(), self.at
@@ -142,6 +135,6 @@ class TrafficSource:
             report = route_report(self._spine.traces.evidence, epoch.route, epoch.since, at=moment)
         decision = None
         if epoch.until is None and moment is None:
-            decision, _ = considered(lambda: self._spine.traces, epoch.route, epoch.since, began)
+            decision, _ = consider_or_error(lambda: self._spine.traces, epoch.route, epoch.since, began)
         ended = clock()
         return Reading(report=report, decision=decision, moment=moment, at=ended, took=ended - began)

@@ -1,62 +1,77 @@
-"""Dialogs: help, palette, a menu to choose from, and a text to read and copy.
+"""Dialogs to read a text and to choose from a list, and the lines of the help.
 
-Each is one list over one screen's middle. They know nothing of entries; they return what was chosen.
+They know nothing about entries; a choice returns the number of the chosen line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from modelspine_console.draw.sanitize import Line, cut, fill, row, safe, toast
 from modelspine_console.draw.theme import Role
-from modelspine_console.widgets.document import Doc, Lines
+from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.prompt import Prompt
 from modelspine_console.widgets.table import Column, Table
 
-_CSS = """
-{name} {{ align: center middle; }}
-{name} > Vertical {{ width: 88; max-width: 96%; height: auto; max-height: 80%; padding: 1 2; background: $surface; }}
-{name} Doc, {name} Table {{ height: {height}; }}
-"""
-_MOVES = (
-    Binding("j,down", "move(1)"),
-    Binding("k,up", "move(-1)"),
-    Binding("ctrl+d,pagedown", "move(10)"),
-    Binding("ctrl+u,pageup", "move(-10)"),
-    Binding("g,home", "end(False)"),
-    Binding("G,end", "end(True)"),
-)
+Result = TypeVar("Result")
+_KEYS_WIDTH = 14
+"""Cells of the keys in the help."""
+_MAX_CHOICES = 14
+"""Lines of a list of choices before it scrolls."""
 
 
-class Reader(ModalScreen[None]):
-    """A text to read; ``y`` copies it."""
+class Dialog(ModalScreen[Result]):
+    """A title with the keys to leave, above what the dialog shows."""
 
-    DEFAULT_CSS = _CSS.format(name="Reader", height="auto")
-    BINDINGS: ClassVar[list[Any]] = [*_MOVES, Binding("escape,q,enter,question_mark", "leave"), Binding("y", "copy")]
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > Vertical { width: 88; max-width: 96%; height: auto; max-height: 80%; padding: 1 2; background: $surface; }
+    Dialog Doc { height: auto; }
+    """
 
-    def __init__(self, title: str, draw: Callable[[int], Sequence[Line]], *, copied: str = "") -> None:
+    def __init__(self, title: Line, keys: str, *content: Widget) -> None:
         super().__init__()
-        self._title = title
+        self._head = Lines(base="bar")
+        self._head.show(lambda width: [fill(title, safe(keys, "faint"), width)])
+        self._content = content
+
+    def compose(self) -> Any:
+        """The title and the content."""
+        yield Vertical(self._head, *self._content)
+
+    def action_leave(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+
+class Reader(Dialog[None]):
+    """A text to read; ``y`` copies ``copied``."""
+
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("j,down", "move(1)"),
+        Binding("k,up", "move(-1)"),
+        Binding("ctrl+d,pagedown", "move(10)"),
+        Binding("ctrl+u,pageup", "move(-10)"),
+        Binding("g,home", "end(False)"),
+        Binding("G,end", "end(True)"),
+        Binding("escape,q,enter,question_mark", "leave"),
+        Binding("y", "copy"),
+    ]
+
+    def __init__(self, title: str, draw: Draw, *, copied: str = "") -> None:
+        self._doc = Doc()
+        super().__init__(safe(title, "accent"), "y to copy   Esc to close" if copied else "Esc to close", self._doc)
         self._draw = draw
         self._copied = copied
-        self._doc = Doc()
-
-    def compose(self) -> ComposeResult:
-        """Title and text."""
-        with Vertical():
-            yield Lines(id="dialog-title", base="bar")
-            yield self._doc
 
     def on_mount(self) -> None:
-        """Draw."""
-        foot = "y copy   esc close" if self._copied else "esc close"
-        self.query_one(Lines).show(lambda width: [fill(safe(self._title, "accent"), safe(foot, "faint"), width)])
+        """Show the text, and give it the height it needs once it has been folded."""
         self._doc.show(lambda width: [safe(""), *self._draw(width)])
         self._doc.styles.height = min(max(4, self.app.size.height - 10), len(self._doc.lines) or 30)
         self.call_after_refresh(self._fit)
@@ -70,7 +85,7 @@ class Reader(ModalScreen[None]):
         self._doc.move(rows)
 
     def action_end(self, end: bool) -> None:
-        """Go to an end."""
+        """Scroll to the first or the last line."""
         self._doc.jump(end=end)
 
     def action_copy(self) -> None:
@@ -79,15 +94,10 @@ class Reader(ModalScreen[None]):
             self.app.copy_to_clipboard(self._copied)
             toast(self.app, "copied")
 
-    def action_leave(self) -> None:
-        """Close."""
-        self.dismiss(None)
 
+class Choice(Dialog[int | None]):
+    """A list to choose a line from, narrowed by typing if ``typed`` is set; returns the line's number."""
 
-class Choice(ModalScreen[int | None]):
-    """A list to choose one line of, narrowed by typing where ``typed`` is set; returns its number."""
-
-    DEFAULT_CSS = _CSS.format(name="Choice", height="14")
     BINDINGS: ClassVar[list[Any]] = [
         Binding("escape,q", "leave"),
         Binding("enter", "choose"),
@@ -96,53 +106,41 @@ class Choice(ModalScreen[int | None]):
     ]
 
     def __init__(self, title: str, items: Sequence[tuple[str, str]], *, typed: bool = False) -> None:
-        super().__init__()
-        self._title = title
         self._items = list(enumerate(items))
         self._typed = typed
-        self._prompt = Prompt(changed=self._narrow, done=self._typed_out)
+        self._prompt = Prompt(changed=self._narrow, done=self._typing_done)
         self._prompt.sign = "›"
         self._prompt.display = typed
         columns = (
-            Column(title="", width=22, cell=lambda item: safe(item[1][0], "strong")),
-            Column(title="", width=20, cell=lambda item: safe(item[1][1], "muted", limit=200), grow=True),
+            Column("", 22, lambda item: safe(item[1][0], "strong")),
+            Column("", 20, lambda item: safe(item[1][1], "muted", limit=200), grow=True),
         )
         self._table = Table(columns, lambda item: item[0], head=False)
-
-    def compose(self) -> ComposeResult:
-        """Title, what is typed, list."""
-        with Vertical():
-            yield Lines(id="dialog-title", base="bar")
-            yield self._prompt
-            yield self._table
+        super().__init__(safe(title, "accent"), "Enter to choose   Esc to close", self._prompt, self._table)
 
     def on_mount(self) -> None:
-        """Draw."""
-        self.query_one(Lines).show(
-            lambda width: [fill(safe(self._title, "accent"), safe("enter choose   esc close", "faint"), width)]
-        )
+        """Show the whole list."""
         self._narrow()
-        self._table.styles.height = max(1, min(len(self._items), 14, self.app.size.height - 8))
+        self._table.styles.height = max(1, min(len(self._items), _MAX_CHOICES, self.app.size.height - 8))
         self._table.focus()
 
     @property
     def typist(self) -> Prompt | None:
-        """What takes the keys that type."""
+        """What is being typed into."""
         return self._prompt if self._typed else None
 
     def _narrow(self) -> None:
         words = self._prompt.text.lower().split()
-        found = [item for item in self._items if all(word in f"{item[1][0]} {item[1][1]}".lower() for word in words)]
-        self._table.load(found)
+        self._table.load([item for item in self._items if all(word in " ".join(item[1]).lower() for word in words)])
 
-    def _typed_out(self, kept: bool) -> None:
+    def _typing_done(self, kept: bool) -> None:
         if kept:
             self.action_choose()
         else:
             self.action_leave()
 
     def on_table_chosen(self) -> None:
-        """A double click chooses."""
+        """Choose the line that was double-clicked."""
         self.action_choose()
 
     def action_move(self, rows: int) -> None:
@@ -150,29 +148,19 @@ class Choice(ModalScreen[int | None]):
         self._table.move(rows)
 
     def action_choose(self) -> None:
-        """Return what the cursor is on."""
+        """Return the line under the cursor."""
         current = self._table.current
         self.dismiss(current[0] if current is not None else None)
-
-    def action_leave(self) -> None:
-        """Close."""
-        self.dismiss(None)
 
 
 def help_lines(groups: Sequence[tuple[str, Sequence[tuple[str, str, str | None]]]], width: int) -> list[Line]:
     """Keys and what they do, by group; what cannot be done now is grey, with the reason."""
     lines: list[Line] = []
     for name, rows in groups:
-        lines.append(safe(name, "accent"))
+        lines += [safe(""), safe(name, "accent")]
         for keys, text, reason in rows:
-            shown = f"{text} ({reason})" if reason else text
-            role: Role = "faint" if reason else ""
-            lines.append(
-                row(
-                    cut(safe(keys, "faint" if reason else "key"), 14),
-                    safe(" "),
-                    cut(safe(shown, role), max(10, width - 16)),
-                )
-            )
-        lines.append(safe(""))
-    return lines[:-1]
+            roles: tuple[Role, Role] = ("faint", "faint") if reason else ("key", "")
+            shown = safe(f"{text} ({reason})" if reason else text, roles[1])
+            room = max(10, width - _KEYS_WIDTH - 2)
+            lines.append(row(cut(safe(keys, roles[0]), _KEYS_WIDTH), safe(" "), cut(shown, room)))
+    return lines[1:]

@@ -1,6 +1,6 @@
-"""How a status, a count, a share, a size and a time read on every screen: glyph and word, n beside each ratio.
+"""How a status, a count, an age and other values read on every screen.
 
-Pure. It does not know where anything is drawn.
+Pure functions from values to lines. It does not know where a line is drawn.
 """
 
 from __future__ import annotations
@@ -11,76 +11,74 @@ from typing import Any
 
 import msgspec
 
+from modelspine.signs import Sign, sign_of
 from modelspine.times import age as age_of
 from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.draw.theme import Role
 
-_STATUS: dict[str, tuple[str, Role]] = {
-    "production": ("●", "good"),
-    "promoted": ("○", ""),
-    "pending": ("·", "muted"),
-    "held": ("‖", "warn"),
-    "tombstoned": ("✖", "bad"),
-    "arm": ("◐", "accent"),
-    "shadow": ("◌", "accent"),
-    "verified": ("✔", "good"),
-    "recorded": ("!", "warn"),
-    "missing": ("✖", "bad"),
-    "mismatch": ("✖", "bad"),
-    "live": ("●", "good"),
-    "paused": ("‖", "warn"),
-    "stale": ("○", "warn"),
-    "disconnected": ("✖", "bad"),
-    "connecting": ("◌", "muted"),
-    "accepted": ("✔", "good"),
-    "dismissed": ("✖", "bad"),
-    "revised": ("!", "warn"),
+CONSOLE_SIGNS: dict[str, Sign] = {
+    # the connection to the ledger
+    "live": Sign("●", "good"),
+    "paused": Sign("‖", "warn"),
+    "stale": Sign("○", "warn"),
+    "disconnected": Sign("✖", "bad"),
+    "connecting": Sign("◌", "muted"),
+    # a day of drift that has no report to show
+    "damaged": Sign("✖", "bad"),
+    "no report": Sign("○", "warn"),
+    # the verdict on a canary
+    "inconclusive": Sign("◐", "warn"),
+    "no_data": Sign("○", "muted"),
 }
-_GATES: dict[str, tuple[str, Role]] = {"pass": ("✔", "good"), "fail": ("✖", "bad")}
+"""Signs of the statuses that only the console shows; all others are in ``modelspine.signs``."""
+DRIFT_WORDS = {"act": "drift", "watch": "warn"}
+"""Statuses of a drift report, as its file format has them → the words shown for them."""
 _DASH = "–"
 
 
 def status(word: str, *, shown: str | None = None) -> Line:
-    """A status: its glyph, its word and its colour."""
-    glyph, role = _STATUS.get(word, ("·", "muted"))
-    return row(safe(f"{glyph} ", role), safe(word if shown is None else shown, role))
+    """A status as sign and word in its colour; ``shown`` replaces the word."""
+    sign = CONSOLE_SIGNS.get(word) or sign_of(word)
+    return row(safe(f"{sign.glyph} ", sign.role), safe(word if shown is None else shown, sign.role))
 
 
 def entry_status(entry: Any) -> Line:
-    """An entry's status in one word: what takes traffic first."""
+    """An entry's status in one word: production or its arm where it takes traffic, else its registry status."""
     if entry.production:
         return status("production")
-    if entry.arms:
-        return status("shadow" if entry.arms[0] == "shadow" else "arm", shown=entry.arms[0])
-    return status(entry.status)
+    return status(entry.arms[0] if entry.arms else entry.status)
 
 
-def gate_word(result: str) -> Line:
-    """What a gate run decided: glyph, word and colour."""
-    glyph, role = _GATES.get(result, ("‼", "warn"))
-    return row(safe(f"{glyph} ", role), safe(result, role))
+def drift_status(word: str) -> Line:
+    """The status of a drift report, or of one feature in it."""
+    return status(word, shown=DRIFT_WORDS.get(word))
+
+
+def bullet(glyph: str, text: object, role: Role, *, text_role: Role | None = None, limit: int = 400) -> Line:
+    """An indented remark behind a coloured glyph; the text has the glyph's colour unless ``text_role`` is given."""
+    return row(safe(f" {glyph} ", role), safe(text, role if text_role is None else text_role, limit=limit))
 
 
 def count(value: Any) -> Line:
-    """``k/n`` with its share; a dash where nothing was counted."""
+    """``k/n`` with its share in percent; a dash where nothing was counted."""
     if value is None:
-        return safe(_DASH, "faint")
+        return dash(None)
     if not value.n:
         return safe(f"{value.k:,}/0", "muted")
     return row(safe(f"{value.k:,}/{value.n:,} ", "muted"), safe(f"{100 * value.k / value.n:5.1f} %"))
 
 
-def counted(k: int, n: int) -> Line:
-    """``k/n`` alone."""
-    return safe(f"{k:,}/{n:,}")
-
-
 def age(at: str, now: datetime) -> Line:
-    """How long ago, in one unit."""
+    """The time since ``at``, in one unit."""
     try:
         return safe(age_of(at, now), "muted")
-    except ValueError:
+    except ValueError:  # a damaged ledger or trace may hold any text here
         return safe("?", "muted")
+
+
+def ago(at: str, now: datetime, seq: int | None = None) -> Line:
+    """The time since ``at`` as a phrase, with the number of the event where one is given."""
+    return row(age(at, now), safe(" ago" if seq is None else f" ago  #{seq}", "muted"))
 
 
 def when(at: str) -> Line:
@@ -89,56 +87,51 @@ def when(at: str) -> Line:
 
 
 def milliseconds(seconds: float) -> str:
-    """A latency."""
-    return f"{seconds * 1000:.1f} ms"
+    """A duration in milliseconds, without its unit."""
+    return f"{seconds * 1000:.1f}"
 
 
-def dash(text: object) -> Line:
+def dash(value: object) -> Line:
     """A value, or a dash where there is none."""
-    return safe(text) if text not in (None, "") else safe(_DASH, "faint")
+    return safe(value) if value not in (None, "") else safe(_DASH, "faint")
 
 
 def pairs(items: Iterable[tuple[str, Line]], *, indent: int = 1) -> list[Line]:
     """Names and values in two aligned columns."""
-    found = list(items)
-    wide = max((len(name) for name, _ in found), default=0)
-    return [row(safe(" " * indent), safe(f"{name:<{wide}}  ", "muted"), value) for name, value in found]
+    listed = list(items)
+    width = max((len(name) for name, _ in listed), default=0)
+    return [row(safe(" " * indent), safe(f"{name:<{width}}  ", "muted"), value) for name, value in listed]
 
 
-def left_out(titles: Iterable[str]) -> Line:
-    """What a table says of columns there is no room for."""
-    return safe(f" without {', '.join(titles)}: zoom (z) or widen the window", "faint")
+def hidden_columns(titles: Iterable[str]) -> Line:
+    """The note under a table that names the columns there is no room for."""
+    return safe(f" hidden: {', '.join(titles)} (zoom with z, or widen the window)", "faint")
 
 
 def heading(text: str) -> list[Line]:
-    """A heading inside a document, with air above it."""
+    """A heading inside a document, with an empty line above it."""
     return [safe(""), safe(f" {text}", "accent")]
 
 
 def tree(value: Any, *, indent: int = 1) -> list[Line]:
-    """A JSON value as indented lines; one line a scalar."""
-    pad = safe(" " * indent)
-    if isinstance(value, dict):
-        return [line for key, item in value.items() for line in _member(f"{key}", item, indent)] or [
-            row(pad, safe("–", "faint"))
-        ]
-    if isinstance(value, list | tuple):
-        return [line for item in value for line in _member("·", item, indent)] or [row(pad, safe("–", "faint"))]
-    return [row(pad, safe(_scalar(value), limit=2000))]
+    """A JSON value as indented lines, one for each scalar."""
+    if isinstance(value, dict | list | tuple):
+        members = value.items() if isinstance(value, dict) else (("·", item) for item in value)
+        lines = [line for name, item in members for line in _member(str(name), item, indent)]
+        return lines or [row(safe(" " * indent), dash(None))]
+    return [row(safe(" " * indent), safe(_scalar(value), limit=2000))]
 
 
 def _member(name: str, item: Any, indent: int) -> list[Line]:
     label = row(safe(" " * indent), safe(name, "muted", limit=80))
     if isinstance(item, dict | list | tuple) and item:
         flat = _flat(item)
-        if flat is not None:
-            return [row(label, safe("  "), flat)]
-        return [label, *tree(item, indent=indent + 2)]
+        return [label, *tree(item, indent=indent + 2)] if flat is None else [row(label, safe("  "), flat)]
     return [row(label, safe("  "), safe(_scalar(item), limit=2000))]
 
 
 def _flat(item: Any) -> Line | None:
-    """A short list of scalars on one line."""
+    """A short list of scalars on one line; None for anything else."""
     if isinstance(item, dict) or any(isinstance(part, dict | list | tuple) for part in item):
         return None
     text = ", ".join(_scalar(part) for part in item)
@@ -146,17 +139,13 @@ def _flat(item: Any) -> Line | None:
 
 
 def _scalar(value: Any) -> str:
-    if value is None:
+    if value is None or isinstance(value, dict | list | tuple):
         return _DASH
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, dict | list | tuple):
-        return "–"
-    return str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def builtins(value: Any) -> Any:
-    """A core value as plain JSON-able data."""
+    """A core value as plain data that can be written as JSON."""
     return msgspec.to_builtins(value)

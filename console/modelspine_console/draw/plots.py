@@ -1,8 +1,8 @@
-"""Plots in characters: points, lines and crosses over two axes, as lines that went through the safe door.
+"""Plots in characters: points, lines and crosses over two axes, drawn with plotext.
 
-Everything is scaled into the unit square before the plotting library sees it, so that neither a huge value nor an
-endless one reaches it; what it hands back is cut into pieces whose colours become roles. It does not know what is
-plotted, and the library is loaded when the first plot is drawn.
+Everything is scaled into the unit square before plotext sees it, so neither a huge nor an infinite value reaches it.
+Its output is cut into pieces whose colours become roles, and passes ``sanitize`` like all other text. It does not know
+what is plotted; plotext is imported when the first plot is drawn.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.draw.theme import Role
 
 _ROLES: tuple[Role, ...] = ("faint", "bad", "good", "warn", "accent", "muted", "strong")
-"""Role of each colour the library is given by number."""
+"""Role of each colour number that is passed to plotext."""
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 LINE, RULE, UPRIGHT, ACROSS = "braille", "┄", "│", "─"
-"""Marks whose points are joined: a drawn line, the dashes of a band, a line up and one across."""
+"""Markers of series whose points are joined: a curve, a dashed threshold, a vertical and a horizontal line."""
 LEAST = (16, 5)
 """Fewest columns and lines of a plot."""
 
@@ -29,14 +29,14 @@ Point = tuple[float, float]
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """What one side shows: its two ends, and what is written at which values."""
+    """The range of one axis, and its tick labels by value."""
 
     low: float
     high: float
     ticks: tuple[tuple[float, str], ...] = ()
 
     def place(self, value: float) -> float:
-        """Where a value lies between the ends, 0 to 1; one beyond an end lies on it."""
+        """The position of a value between the ends, 0 to 1; values beyond an end are placed on it."""
         span = self.high - self.low
         if not math.isfinite(span) or span <= 0:
             return 0.5
@@ -44,7 +44,7 @@ class Axis(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """Points in one colour: joined by a line, or each under a sign."""
+    """Points in one colour: joined by a line, or each drawn as a sign."""
 
     points: tuple[Point, ...]
     role: Role
@@ -52,10 +52,10 @@ class Series(msgspec.Struct, frozen=True):
 
 
 def plot(series: Sequence[Series], x: Axis, y: Axis, width: int, height: int) -> list[Line]:
-    """The series over each other, the last on top."""
+    """The series drawn over each other, the last one on top."""
     if width < LEAST[0] or height < LEAST[1]:
         return [safe(" no room for the plot: zoom (z) or widen the window", "faint")]
-    figure = _library()
+    figure = load()
     figure.clear_figure()
     figure.theme("clear")
     figure.limit_size(False, False)
@@ -73,17 +73,17 @@ def plot(series: Sequence[Series], x: Axis, y: Axis, width: int, height: int) ->
 
 
 def level(value: float, x: Axis, role: Role) -> Series:
-    """A dashed line across the plot at one height."""
+    """A dashed horizontal line at one value."""
     return Series(((x.low, value), (x.high, value)), role, RULE)
 
 
 def upright(value: float, y: Axis, role: Role) -> Series:
-    """A line from top to bottom at one place."""
+    """A vertical line at one place."""
     return Series(((value, y.low), (value, y.high)), role, UPRIGHT)
 
 
 def runs(points: Sequence[tuple[float, float | None]]) -> Iterator[tuple[Point, ...]]:
-    """The points in stretches, parted where there is no value."""
+    """The points as unbroken stretches, split where a value is missing or not finite."""
     stretch: list[Point] = []
     for at, value in points:
         if value is None or not math.isfinite(value):
@@ -97,7 +97,7 @@ def runs(points: Sequence[tuple[float, float | None]]) -> Iterator[tuple[Point, 
 
 
 def thinned(points: Sequence[tuple[float, float | None]], most: int) -> list[tuple[float, float | None]]:
-    """At most so many points: of each stretch of neighbours the highest, so that no peak is lost."""
+    """At most ``most`` points: the highest of each group of neighbours, so that no peak is lost."""
     each = max(1, -(-len(points) // max(1, most)))
     return [
         max(points[start : start + each], key=lambda point: -1.0 if point[1] is None else point[1])
@@ -105,19 +105,15 @@ def thinned(points: Sequence[tuple[float, float | None]], most: int) -> list[tup
     ]
 
 
-def load() -> None:
-    """Load the library."""
-    _library()
-
-
-def _library() -> Any:
+def load() -> Any:
+    """Import plotext; screens call this in a background thread, so that their first plot does not block the keys."""
     import plotext
 
     return plotext
 
 
 def _pieces(line: str) -> Iterator[Line]:
-    """A line the library drew, cut where its colour changes."""
+    """A line that plotext drew, cut where its colour changes."""
     at, role = 0, "faint"
     for found in _SGR.finditer(line):
         if found.start() > at:

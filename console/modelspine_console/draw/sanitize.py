@@ -1,8 +1,9 @@
-"""The one door between data and the terminal.
+"""The only way from data to the terminal: every text that is drawn is made harmless here.
 
-Whatever came from a ledger, a trace, a corpus or a key press becomes ``Content`` in here and nowhere else:
-``modelspine.text.visible`` turns what a terminal would obey into marks, and markup is never parsed, so a cell that
-reads ``[@click=…]`` is just that text. No other module of the console makes Content, Segments, Strips or toasts.
+Data from a ledger, a trace, a corpus or a key press becomes ``Content`` in this module and nowhere else:
+``modelspine.text.visible`` replaces everything a terminal would obey by visible marks, and markup is never parsed, so
+a cell that reads ``[@click=…]`` is just that text. No other module of the console makes Content, Segments, Strips or
+toasts; a test enforces that.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ Severity = Literal["information", "warning", "error"]
 Line = Content
 """One line of the screen."""
 
-_NARROWEST = 8
+_MIN_FOLD = 8
+"""Cells below which a line is not folded."""
 _LABEL = re.compile(r"\s*\S.*?\s{2,}")
-"""A name and the gap behind it."""
+"""The name in front of a value, with the gap between them."""
 
 
 def safe(data: object, role: Role = "", *, limit: int = 400) -> Content:
-    """Any value as one line of text that does nothing but be read; ``role`` names its colour."""
+    """Any value as one line of harmless text of at most ``limit`` characters; ``role`` names its colour."""
     return Content.styled(visible(str(data), limit), role, strip_control_codes=False)
 
 
@@ -38,7 +40,7 @@ def row(*parts: Content, gap: int = 0) -> Content:
 
 
 def cut(content: Content, width: int, *, right: bool = False) -> Content:
-    """``content`` in exactly ``width`` cells: padded on its loose side, or shortened with ``…``."""
+    """``content`` in exactly ``width`` cells: padded, or shortened with ``…``; ``right`` aligns it to the right."""
     if width <= 0:
         return Content.empty()
     missing = width - content.cell_length
@@ -49,7 +51,7 @@ def cut(content: Content, width: int, *, right: bool = False) -> Content:
 
 
 def fill(left: Content, right: Content, width: int) -> Content:
-    """One line with something at either end; the left end gives way."""
+    """One line with a text at either end; where both do not fit, the left one is shortened."""
     room = width - right.cell_length
     if room < 1:
         return cut(right, width)
@@ -57,27 +59,27 @@ def fill(left: Content, right: Content, width: int) -> Content:
 
 
 def folded(content: Content, width: int) -> list[Content]:
-    """A line broken into lines that fit, at spaces where there are some; what follows stands under the value."""
-    if content.cell_length <= width or width < _NARROWEST:
+    """A line folded to ``width`` cells, at spaces where possible; continuation lines are indented to the value."""
+    if content.cell_length <= width or width < _MIN_FOLD:
         return [content]
-    found = _LABEL.match(content.plain)
-    hang = found.end() if found and found.end() <= width // 2 else 2
+    label = _LABEL.match(content.plain)
+    indent = label.end() if label and label.end() <= width // 2 else 2
     lines = []
     room = width
     while content.cell_length > room:
-        at = _break(content.plain, room)
+        at = _break_position(content.plain, room)
         lines.append(content[:at])
         content = content[at:]
         content = content[len(content.plain) - len(content.plain.lstrip(" ")) :]
-        room = width - hang
+        room = width - indent
     lines.append(content)
-    return [lines[0], *(line.pad_left(hang) for line in lines[1:])]
+    return [lines[0], *(line.pad_left(indent) for line in lines[1:])]
 
 
-def _break(text: str, room: int) -> int:
-    """Where to break: behind the last space that fits, where that leaves half a line or more."""
+def _break_position(text: str, room: int) -> int:
+    """Where to break: behind the last space that fits, if that keeps at least half the line."""
     fits = used = 0
-    for fits, char in enumerate(text):  # noqa: B007 -- the index is what is wanted
+    for fits, char in enumerate(text):  # noqa: B007 -- the index is needed after the loop
         used += cell_len(char)
         if used > room:
             break
@@ -86,7 +88,7 @@ def _break(text: str, room: int) -> int:
 
 
 class Notifies(Protocol):
-    """What can show a short message."""
+    """An app that can show a short message."""
 
     def notify(
         self,
@@ -103,14 +105,9 @@ class Notifies(Protocol):
 def toast(
     app: Notifies, text: object, *, title: str = "", severity: Severity = "information", lasting: bool = False
 ) -> None:
-    """A short message in the corner."""
+    """Show a short message in the corner; errors and ``lasting`` messages stay longer."""
     timeout = 8.0 if severity == "error" or lasting else 4.0
     app.notify(visible(str(text), 300), title=visible(title, 60), severity=severity, timeout=timeout, markup=False)
-
-
-def plain(content: Content) -> str:
-    """The text of a line."""
-    return content.plain
 
 
 def cells(text: str) -> int:
@@ -119,7 +116,7 @@ def cells(text: str) -> int:
 
 
 def strip(content: Content, width: int, palette: Palette, base: Role = "") -> Strip:
-    """A line as the compositor takes it: exactly ``width`` cells, roles turned into the theme's styles."""
+    """A line as Textual's compositor takes it: exactly ``width`` cells, with roles resolved to styles of the theme."""
     ground = palette.style("ground") + palette.style(base)
     pieces = cut(content, width).render(ground, end="", parse_style=palette.of)
     return Strip([Segment(text, style.rich_style) for text, style in pieces], width)

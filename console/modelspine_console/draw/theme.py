@@ -1,4 +1,4 @@
-"""Colours by role, in two themes of our own and in what sixteen colours or none can do.
+"""The two colour themes, and the style of each role in them.
 
 Everything on screen is drawn in a role; no other module names a colour. It does not know what is drawn.
 """
@@ -33,7 +33,7 @@ NAMES = tuple(_COLOURS)
 
 
 class Palette:
-    """The style of each role in one theme. ``plain`` is for terminals where backgrounds say nothing."""
+    """The style of each role in one theme; ``plain`` is for terminals with sixteen colours or fewer."""
 
     def __init__(self, name: str, *, plain: bool = False) -> None:
         self.name = name
@@ -41,11 +41,11 @@ class Palette:
         self._styles = _plain(_COLOURS[name]) if plain else _full(_COLOURS[name])
 
     def style(self, role: str) -> Style:
-        """The style of a role; of none for a name that is not one."""
+        """The style of a role; the empty style for a name that is no role."""
         return self._styles.get(role, _NOTHING)
 
     def of(self, role: str | Style) -> Style:
-        """The style a span of Content names."""
+        """The style that a span of Content refers to, by role or directly."""
         return role if isinstance(role, Style) else self.style(role)
 
 
@@ -54,11 +54,9 @@ _NOTHING = Style.null()
 
 def _full(colours: dict[str, str]) -> dict[str, Style]:
     of = {name: Color.parse(value) for name, value in colours.items()}
-    fore = {name: Style(foreground=of[name]) for name in ("muted", "faint", "accent", "good", "warn", "bad")}
-    heat = {f"heat{n}": Style(foreground=of["strong"], background=of[f"heat{n}"]) for n in range(5)}
     return {
-        **fore,
-        **heat,
+        **{name: Style(foreground=of[name]) for name in ("muted", "faint", "accent", "good", "warn", "bad")},
+        **{f"heat{n}": Style(foreground=of["strong"], background=of[f"heat{n}"]) for n in range(5)},
         "ground": Style(foreground=of["fg"], background=of["bg"]),
         "strong": Style(foreground=of["strong"], bold=True),
         "key": Style(foreground=of["accent"]),
@@ -72,7 +70,7 @@ def _full(colours: dict[str, str]) -> dict[str, Style]:
 
 
 def _plain(colours: dict[str, str]) -> dict[str, Style]:
-    """Foreground colours stay, as the terminal can show them; what a background said is said by reverse and bold."""
+    """Keep the foreground colours; where the full theme uses a background, use reverse, bold or underline instead."""
     styles = {
         name: Style(foreground=style.foreground, bold=style.bold, italic=style.italic)
         for name, style in _full(colours).items()
@@ -91,7 +89,7 @@ def _plain(colours: dict[str, str]) -> dict[str, Style]:
 
 
 def theme(name: str) -> Theme:
-    """The Textual theme that the chrome of our widgets (scroll bars, toasts) is drawn with."""
+    """The Textual theme for everything that Textual draws itself, such as scroll bars and toasts."""
     of = _COLOURS[name]
     return Theme(
         name=name,

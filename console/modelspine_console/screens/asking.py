@@ -1,6 +1,6 @@
-"""Asking the source in the background, and using the answers that are still wanted.
+"""Fetching in the background, and using only the answers that are still wanted.
 
-It does not know what is asked, nor what an answer is drawn as.
+It does not know what is fetched, nor how an answer is drawn.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from modelspine_console.data.jobs import Fetch, Outcome
 
 
 class Asking(Horizontal):
-    """What asks: a screen of the console."""
+    """A screen that fetches in named slots; each slot has one current request."""
 
     NAME = ""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._generations: dict[str, int] = {}
-        self._subject: dict[str, Hashable | None] = {}
-        self._then: dict[str, Callable[[Outcome[Any]], None]] = {}
+        self._subjects: dict[str, Hashable | None] = {}
+        self._handlers: dict[str, Callable[[Outcome[Any]], None]] = {}
 
     @property
     def desk(self) -> Desk:
@@ -39,16 +39,16 @@ class Asking(Horizontal):
         about: Hashable | None = None,
         rest: float = 0.0,
     ) -> None:
-        """Fetch in the background, then go on with the outcome, unless something else was asked meanwhile.
+        """Fetch in the background, then call ``then`` with the outcome, unless the slot got another request meanwhile.
 
-        Asking again ``about`` the same thing is not something else: an answer that takes longer than lies between
-        two looks would never be the newest, and never be shown.
+        A request ``about`` the same subject as the one before does not supersede it: otherwise an answer that takes
+        longer than the interval between two polls would always be out of date and never be shown.
         """
         generation = self._generations.get(slot, 0)
-        if about is None or about != self._subject.get(slot):
+        if about is None or about != self._subjects.get(slot):
             generation += 1
-        self._generations[slot], self._subject[slot] = generation, about
-        self._then[slot] = then
+        self._generations[slot], self._subjects[slot] = generation, about
+        self._handlers[slot] = then
 
         def done(outcome: Outcome[Any]) -> None:
             self.post_message(Answer(slot, generation, outcome))
@@ -56,14 +56,13 @@ class Asking(Horizontal):
         self.desk.jobs.submit(f"{self.NAME}.{slot}", fetch, done, rest=rest)
 
     def forget(self, slot: str) -> None:
-        """Drop the answer to what was asked last."""
+        """Ignore the answer to the slot's current request."""
         self._generations[slot] = self._generations.get(slot, 0) + 1
-        self._subject[slot] = None
+        self._subjects[slot] = None
 
     def on_answer(self, answer: Answer) -> None:
-        """Use an answer, where it is still wanted."""
+        """Handle an answer if it is still wanted."""
         answer.stop()
-        if answer.generation != self._generations.get(answer.slot):
-            return
-        self._then[answer.slot](answer.outcome)
-        self.desk.moved()
+        if answer.generation == self._generations.get(answer.slot):
+            self._handlers[answer.slot](answer.outcome)
+            self.desk.moved()

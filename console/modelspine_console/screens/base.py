@@ -1,13 +1,13 @@
-"""What every screen has: panes side by side, a list first, a filter.
+"""What all screens share: a list, its panes, the filter, and the layout of one to three columns.
 
-It draws, sorts and filters; it does not decide anything about entries, and it opens no store.
+It does not decide anything about entries, and it opens no store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 
@@ -19,23 +19,28 @@ from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
 ONE, TWO, THREE = 1, 2, 3
-"""How many panes there is room for."""
-_NARROW, _WIDE = 84, 140
+"""The number of panes there is room for."""
+_TWO_FROM, _THREE_FROM = 84, 140
+"""Widths of the terminal from which two and three panes fit."""
+NO_ENTRIES = "no entries registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
+Fields = Mapping[str, Callable[[Any], str]]
+"""Name of a filter field → its text in a row."""
 
 
 class View(Asking):
     """One screen of the console."""
 
     NAME = ""
-    TITLE = ""
-    FIELDS: frozenset[str] = frozenset()
-    """Names that ``field:value`` knows in the filter."""
-    PROMPT = ""
-    """What the filter prompt says beside itself, where that is not its fields."""
+    ITEM = "entry"
+    """What one row of the list is called."""
+    FIELDS: ClassVar[Fields] = {}
+    """The names that ``field:value`` accepts in the filter."""
+    TABS: tuple[str, ...] = ()
+    """The tabs of the detail pane, if they do not depend on what is shown."""
     ALWAYS = False
-    """Read again at every look, not only when the ledger moved."""
-    LIST = 4
-    """Share of the width the list takes, of ten."""
+    """Whether to reload at every poll, not only when the ledger moved."""
+    LIST = 5
+    """The list's share of the width, in tenths."""
 
     DEFAULT_CSS = """
     View { height: 1fr; width: 1fr; }
@@ -45,15 +50,16 @@ class View(Asking):
 
     def __init__(self, table: Table, *details: Pane) -> None:
         super().__init__(id=self.NAME)
-        self.list = Pane(self.TITLE, table)
+        self.list = Pane(self.NAME, table)
         self.table = table
         self.panes = [self.list, *details]
-        self.filter_text = ""
-        self.filter = filters.Filter()
-        self.zoomed = False
-        self.active = 0
+        self.about = details[0]
+        """The detail pane."""
+        self.about.tabs = self.TABS
+        self.filter_text, self.filter = "", filters.Filter()
+        self.zoomed, self.active = False, 0
         self.room = TWO
-        self._none = ""
+        self._empty = ""
 
     def compose(self) -> ComposeResult:
         """The panes."""
@@ -65,31 +71,31 @@ class View(Asking):
             yield pane
 
     def on_mount(self) -> None:
-        """Read for the first time."""
+        """Start reading."""
         for pane in self.panes[1:]:
-            pane.turn("empty", "nothing is chosen")
-        self.list.turn("loading", f"reading the {self.TITLE.lower()} …")
+            pane.turn("empty", "nothing selected")
+        self.list.turn("loading", f"reading the {self.NAME} …")
         self.lay_out()
         self.reload()
 
-    # what a view has to say ---------------------------------------------------------------------------
+    # what each screen defines -------------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Read what the list shows again."""
+        """Read again what the list shows."""
         raise NotImplementedError
 
     def select(self) -> None:
-        """The cursor of the list moved: show what it stands on."""
+        """Show what the list's cursor is on."""
 
     def drill(self) -> None:
-        """Enter: by default, go to the detail."""
+        """Open what is under the cursor; by default, go to the detail pane."""
         self.activate(1)
 
     def go(self, argument: str) -> None:
-        """Show what a jump named."""
+        """Show what a command named."""
 
     def crumbs(self) -> tuple[str, ...]:
-        """Where this is, behind the screen's own name."""
+        """The breadcrumbs behind the screen's name."""
         return ()
 
     def copies(self) -> list[tuple[str, str]]:
@@ -97,74 +103,90 @@ class View(Asking):
         return []
 
     def export(self) -> tuple[str, Any] | None:
-        """A name for a file, and what goes into it."""
+        """The name of an export file and its content; None if there is nothing to export."""
         return None
 
     def target(self) -> str:
-        """SHA of the entry this is about, or nothing."""
+        """SHA of the entry the screen is about; empty if there is none."""
         return ""
 
     def requests(self) -> str:
-        """The filter that shows the requests this is about, or nothing."""
+        """The filter that lists the requests the screen is about; empty if there are none."""
         return f"sha:{self.target()}" if self.target() else ""
 
-    def goal(self, _verb: str) -> tuple[str, str]:
-        """SHA of the entry (or the day) a change here would be about, and the reason to suggest for it."""
+    def goal(self) -> tuple[str, str]:
+        """What a change made here would apply to, and the suggested reason for it."""
         return self.target(), ""
 
     def walked(self) -> Any:
-        """The walk that is shown, where one is."""
+        """The incident walk that is shown, if any."""
         return None
 
     def reason(self, _action: str) -> str | None:
-        """Why an action of this screen cannot be done now; None where it can."""
+        """Why an action of this screen cannot be done now; None if it can."""
         return None
 
-    # filter -----------------------------------------------------------------------------------------
+    def unfold(self, *, open_: bool) -> None:
+        """Open or close the branch under the cursor."""
+
+    def compare(self) -> None:
+        """Compare the marked rows."""
+
+    def verify(self) -> None:
+        """Verify what is shown."""
+
+    def draw_tab(self) -> None:
+        """Draw the open tab of the detail pane."""
+
+    def select_inside(self) -> None:
+        """Show what the cursor of a table in the detail pane is on."""
+
+    # filter -------------------------------------------------------------------------------------------
 
     def set_filter(self, text: str) -> None:
-        """Show only rows that match."""
-        if text == self.filter_text:
-            return
-        self.filter_text = text
-        self.filter = filters.parse(text, self.FIELDS)
-        self.refilter()
+        """Show only the rows that match."""
+        if text != self.filter_text:
+            self.filter_text = text
+            self.filter = filters.parse(text, self.FIELDS)
+            self.refilter()
 
     def asked(self) -> str:
         """The text a filter prompt starts with."""
         return self.filter_text
 
     def settle(self) -> None:
-        """Enter ended a filter prompt: a list that is only a page may now ask its store."""
+        """The filter prompt was closed: a list that holds only a page of its store may now query the store."""
 
     def narrow(self, text: str) -> None:
-        """A filter prompt says this now."""
+        """The text in the filter prompt changed."""
         self.set_filter(text)
 
     def refilter(self) -> None:
-        """Apply the filter to what is loaded."""
+        """Apply the filter to the rows that were read."""
 
-    def show_rows(
-        self, rows: Any, haystack: tuple[str, ...], fields: Mapping[str, Callable[[Any], str]], none: str
-    ) -> None:
-        """Put rows into the list, those that pass the filter, and say how many."""
-        wanted = self.filter
+    def texts(self, rows: Sequence[Any]) -> list[str]:
+        """The lower-case text of each row that the words of a filter are searched in: the text of all its fields."""
+        return [" ".join(text(item) for text in self.FIELDS.values()).lower() for item in rows]
+
+    def show_rows(self, rows: Sequence[Any], texts: Sequence[str], empty: str) -> None:
+        """Put the rows whose texts pass the filter into the list; ``empty`` is the message if there are no rows."""
+        wanted, fields = self.filter, self.FIELDS
 
         def passes(index: int) -> bool:
             item = rows[index]
-            return wanted.matches(haystack[index], lambda name: fields[name](item) if name in fields else None)
+            return wanted.matches(texts[index], lambda name: fields[name](item) if name in fields else None)
 
         self.table.load(rows, passes if wanted.terms else None)
-        self._none = none
+        self._empty = empty
         self.recount()
 
     def recount(self) -> None:
-        """Say how many rows are shown, and why where there are none."""
+        """Show how many rows pass the filter, or why there are none."""
         shown, total = len(self.table.order), len(self.table.rows)
         if not total:
-            self.list.turn("empty", *self._none.split("\n", 1))
+            self.list.turn("empty", *self._empty.split("\n", 1))
         elif not shown:
-            self.list.turn("nomatch", f"none of {total:,} matches", f"/{self.filter_text}   esc clears the filter")
+            self.list.turn("nomatch", f"no matches in {total:,} rows", f"/{self.filter_text}   esc clears the filter")
         else:
             self.list.turn("ready")
         sort = f"  sort: {self.table.sort_name}" if self.table.sort_name else ""
@@ -172,7 +194,7 @@ class View(Asking):
         self.list.describe(f"{shown:,} of {total:,}{asked}{sort}")
 
     def lost(self, outcome: Outcome[Any], pane: Pane | None = None) -> None:
-        """A fetch failed: what is shown stays; where nothing is, the reason is. Nothing there yet is no failure."""
+        """Handle a failed fetch: keep what is shown; if nothing is, show the error. Missing data is not an error."""
         target = pane or self.list
         bare = target.state != "ready" or (isinstance(target.body, Table) and not target.body.rows)
         if bare:
@@ -180,10 +202,20 @@ class View(Asking):
         if not (bare and outcome.absent):
             self.desk.failed(outcome)
 
-    # panes ------------------------------------------------------------------------------------------
+    # panes --------------------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> Pane:
+        """The pane that has the focus."""
+        return self.panes[self.active]
+
+    @property
+    def tab(self) -> str:
+        """The open tab of the detail pane; empty if it has no tabs."""
+        return self.about.tabs[self.about.tab] if self.about.tabs else ""
 
     def lay_out(self) -> None:
-        """Show the panes there is room for, the active one always."""
+        """Show as many panes as there is room for, always including the one with the focus."""
         room = ONE if self.zoomed else self.room
         first = max(0, min(self.active, len(self.panes) - room)) if self.active >= room else 0
         shown = {0, self.active} if room == TWO <= self.active else set(range(first, first + room))
@@ -192,9 +224,9 @@ class View(Asking):
         self.set_class(len(shown) == 1, "-alone")
 
     def activate(self, number: int) -> None:
-        """Give a pane the keys."""
+        """Give a pane the focus."""
         self.active = number % len(self.panes)
-        if not self.is_mounted:  # a key of a burst that also opened this screen
+        if not self.is_mounted:  # a key of the burst that opened this screen
             return
         self.lay_out()
         body = self.panes[self.active].body
@@ -202,43 +234,36 @@ class View(Asking):
         self.desk.moved()
 
     def step(self, by: int) -> None:
-        """Give the next pane the keys; one that is only there for width is passed over where there is none."""
+        """Give the next pane the focus; the third pane only if it is visible."""
         usable = [n for n, pane in enumerate(self.panes) if n <= 1 or pane.display]
         at = usable.index(self.active) if self.active in usable else 0
         self.activate(usable[(at + by) % len(usable)])
 
-    def unfold(self, *, open_: bool) -> None:
-        """Open or close the branch under the cursor."""
+    def zoom(self) -> None:
+        """Show only the pane with the focus, or all panes."""
+        self.zoomed = not self.zoomed
+        self.activate(self.active)
 
-    def compare(self) -> None:
-        """Compare what is marked, where that can be."""
-
-    def verify(self) -> None:
-        """Hash again what is behind this."""
-
-    @property
-    def pane(self) -> Pane:
-        """The pane that has the keys."""
-        return self.panes[self.active]
+    def page(self, direction: int) -> None:
+        """Move by half a page."""
+        body = self.pane.body
+        body.move(direction * max(1, body.size.height // 2))
 
     def turn_tab(self, step: int) -> None:
-        """Show another tab of the detail."""
-        tabbed = self.pane if self.pane.tabs else next((pane for pane in self.panes if pane.tabs), None)
-        if tabbed is not None:
-            tabbed.tab = (tabbed.tab + step) % len(tabbed.tabs)
-            tabbed.title(tabbed.heading)
+        """Show another tab of the detail pane."""
+        if self.about.tabs:
+            self.about.tab = (self.about.tab + step) % len(self.about.tabs)
+            self.about.title(self.about.heading)
             self.draw_tab()
-
-    def draw_tab(self) -> None:
-        """Draw the tab that was turned to."""
+        self.desk.moved()
 
     def dim(self, dimmed: bool) -> None:
-        """Draw everything as old, or not."""
+        """Draw everything as stale, or not."""
         for pane in self.panes:
             pane.dim(dimmed)
 
     def back(self) -> bool:
-        """Undo the last step inside this screen; False where there is none."""
+        """Undo the last step inside this screen; False if there is none."""
         if not (self.zoomed or self.active):
             return False
         self.zoomed = False
@@ -246,11 +271,11 @@ class View(Asking):
         return True
 
     def now(self) -> datetime:
-        """The time."""
+        """The time, from the app's clock."""
         return self.desk.clock()
 
     def on_table_moved(self, event: Table.Moved) -> None:
-        """Follow a cursor."""
+        """Show what a cursor has moved to."""
         event.stop()
         if event.table is self.table:
             self.select()
@@ -258,20 +283,17 @@ class View(Asking):
             self.select_inside()
         self.desk.moved()
 
-    def select_inside(self) -> None:
-        """The cursor of a table in the detail moved."""
-
     def on_table_chosen(self, event: Table.Chosen) -> None:
-        """A double click goes in."""
+        """Open the row that was double-clicked."""
         event.stop()
         self.drill()
 
 
 def room_of(width: int) -> int:
-    """How many panes a terminal of this width has room for."""
-    return ONE if width < _NARROW else THREE if width >= _WIDE else TWO
+    """The number of panes a terminal of this width has room for."""
+    return ONE if width < _TWO_FROM else THREE if width >= _THREE_FROM else TWO
 
 
 def document(title: str) -> Pane:
-    """A pane that holds a document."""
+    """A pane with a document."""
     return Pane(title, Doc())

@@ -1,6 +1,6 @@
-"""One entry's costs: accuracy against cost beside all others, its figures with bounds, and where the money goes.
+"""The tabs of one entry's costs: accuracy against cost beside all other entries, and its figures with their bounds.
 
-Pure drawing of core's values. An interval that nobody can give is not drawn; what is unknown is called so.
+Pure drawing of core's values. An interval that is unknown is not drawn; a figure that is unknown says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelspine.cost.format import between, money, notes, pays, standing, unit_of
 from modelspine.drift.format import percent
 from modelspine.text import short, visible
-from modelspine_console.draw.format import count, dash, heading, pairs
+from modelspine_console.draw.format import bullet, count, dash, heading, pairs
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, Series, plot
 from modelspine_console.draw.sanitize import Line, cut, row, safe
@@ -25,48 +25,53 @@ if TYPE_CHECKING:
 
 ROLES: dict[str | None, Role] = {"frontier": "good", "tied": "warn", "dominated": "bad", None: "faint"}
 _RANKS: dict[str | None, int] = {"frontier": 0, "tied": 1, "dominated": 2}
-_MOST = 20
-"""Entries that are named as not in the plot."""
+_MAX_UNPLOTTED = 20
+"""Entries outside the plot that are named below it."""
 _SIGNS = "abcdefghijklmnopqrstuvwxyz"
+"""The sign of each entry in the plot."""
 _BAR = 24
 _LABEL = 16
-_HIGH = 14
-"""Lines of the plot."""
+_PLOT_HEIGHT = 14
+_PLOT_WIDTH = 110
+"""Columns of the widest plot: a wider one is slower to draw and no easier to read."""
+_MARGIN = 0.08
+"""Share of the range that is left free at either end of an axis."""
 
 
 def name_of(cost: EntryCost) -> str:
-    """What an entry is called: its semver, else the start of its SHA."""
+    """The name of an entry: its semver, else the start of its SHA."""
     return cost.semver or short(cost.sha)
 
 
 def standing_of(cost: EntryCost) -> Line:
-    """Frontier, tied or dominated: sign, word and colour."""
+    """Whether an entry is on the frontier, tied or dominated, as sign and word in its colour."""
     return safe(standing(cost), ROLES.get(cost.standing, ""))
 
 
 def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
-    """Accuracy against cost of the entries in the chosen one's currency, each with both its intervals."""
+    """Accuracy against cost of the entries in the chosen entry's currency, each with its two intervals."""
     placed = [cost for cost in made.entries if _placed(cost)]
     currency = chosen.currency if _placed(chosen) else placed[0].currency if placed else None
     shown = _foremost([cost for cost in placed if cost.currency == currency], chosen)
     if not shown:
-        return [safe(" no entry has both a price and an evaluation yet", "muted"), *_unplaced(made, [])]
+        return [safe(" no entry has both a price and an evaluation yet", "muted"), *_unplotted(made, [])]
     signs = {cost.sha: _SIGNS[number] for number, cost in enumerate(shown)}
     x, unit = _across([cost.cost_per_1k for cost in shown], currency)
     y = _up([cost.accuracy for cost in shown])
     series: list[Series] = []
     for cost in sorted(shown, key=lambda each: each.sha == chosen.sha):
         series += _cross(cost, signs[cost.sha], "accent" if cost.sha == chosen.sha else ROLES[cost.standing])
-    lines = [safe(" right answers, % ↑", "muted"), *plot(series, x, y, min(width, 110), _HIGH)]
-    lines.append(cut(safe(f"cost of 1,000 tokens, {unit} → ", "muted"), min(width, 110), right=True))
+    room = min(width, _PLOT_WIDTH)
+    lines = [safe(" correct answers, % ↑", "muted"), *plot(series, x, y, room, _PLOT_HEIGHT)]
+    lines.append(cut(safe(f"cost of 1,000 tokens, {unit} → ", "muted"), room, right=True))
     heads = (Head(""), Head("entry"), Head("standing", rank=1), Head("cost/1k", right=True, rank=2),
-             Head("right", right=True))  # fmt: skip
+             Head("correct", right=True))  # fmt: skip
     lines += [safe(""), *grid(heads, [_legend(cost, signs[cost.sha], chosen) for cost in shown], width)]
-    return [*lines, *_unplaced(made, shown)]
+    return [*lines, *_unplotted(made, shown)]
 
 
 def _foremost(costs: Sequence[EntryCost], chosen: EntryCost) -> list[EntryCost]:
-    """As many as there are signs: the chosen one, then the frontier, in the order they came."""
+    """As many entries as there are signs, preferring the chosen one, then the frontier; in their original order."""
     rank = {cost.sha: (cost.sha != chosen.sha, _RANKS.get(cost.standing, 9)) for cost in costs}
     kept = {cost.sha for cost in sorted(costs, key=lambda cost: rank[cost.sha])[: len(_SIGNS)]}
     return [cost for cost in costs if cost.sha in kept]
@@ -83,22 +88,23 @@ def _placed(cost: EntryCost) -> bool:
     return cost.cost_per_1k is not None and cost.accuracy is not None
 
 
-def _unplaced(made: Costs, shown: Sequence[EntryCost]) -> list[Line]:
-    """What is not in the plot, and why."""
-    known = {cost.sha for cost in shown}
-    left = [cost for cost in made.entries if cost.sha not in known]
+def _unplotted(made: Costs, shown: Sequence[EntryCost]) -> list[Line]:
+    """The entries that are not in the plot, and why."""
+    plotted = {cost.sha for cost in shown}
+    others = [cost for cost in made.entries if cost.sha not in plotted]
     lines = [
-        row(safe(" · ", "muted"), cut(safe(name_of(cost)), _LABEL), safe(f"  {_lack(cost)}", "muted"))
-        for cost in left[:_MOST]
+        row(safe(" · ", "muted"), cut(safe(name_of(cost)), _LABEL), safe(f"  {_missing(cost)}", "muted"))
+        for cost in others[:_MAX_UNPLOTTED]
     ]
-    return lines + ([safe(f" and {len(left) - _MOST:,} more", "muted")] if left[_MOST:] else [])
+    further = len(others) - _MAX_UNPLOTTED
+    return [*lines, safe(f" and {further:,} more", "muted")] if further > 0 else lines
 
 
-def _lack(cost: EntryCost) -> str:
+def _missing(cost: EntryCost) -> str:
     if _placed(cost):
         return f"in {visible(cost.currency or '', 8)}: another currency, or no sign left"
-    lacks = [what for what, known in (("price", cost.cost_per_1k), ("evaluation", cost.accuracy)) if known is None]
-    return f"not in the plot: no {' and no '.join(lacks)}"
+    missing = [what for what, known in (("price", cost.cost_per_1k), ("evaluation", cost.accuracy)) if known is None]
+    return f"not in the plot: no {' and no '.join(missing)}"
 
 
 def _value(figure: Range | None) -> float | None:
@@ -106,30 +112,32 @@ def _value(figure: Range | None) -> float | None:
 
 
 def _ends(figures: Sequence[Range | None]) -> tuple[float, float]:
-    """The lowest and the highest end of some intervals."""
+    """The lowest and the highest value of some intervals."""
     values = [v for f in figures if f is not None for v in (f.value, f.low, f.high) if v is not None]
     return min(values), max(values)
 
 
 def _across(figures: Sequence[Range | None], currency: str | None) -> tuple[Axis, str]:
     low, high = _ends(figures)
-    edge = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
+    edge = (high - low) * _MARGIN or abs(high) * 0.1 or 1.0
     start, end = max(0.0, low - edge), high + edge
     unit = unit_of([(f.value, currency) for f in figures if f is not None])
     at = (start, (start + end) / 2, end)
     label = [unit.show(v, currency) if unit is not None else money(v, currency) for v in at]
-    return Axis(start, end, tuple(zip(at, label, strict=True))), unit.name if unit is not None else "each in its unit"
+    return Axis(
+        start, end, tuple(zip(at, label, strict=True))
+    ), unit.name if unit is not None else "each in its own unit"
 
 
 def _up(figures: Sequence[Range | None]) -> Axis:
     low, high = _ends(figures)
-    edge = max((high - low) * 0.08, 0.005)
+    edge = max((high - low) * _MARGIN, 0.005)
     start, end = max(0.0, low - edge), min(1.0, high + edge)
     return Axis(start, end, tuple((v, f"{100 * v:.1f}") for v in (start, (start + end) / 2, end)))
 
 
 def _cross(cost: EntryCost, sign: str, role: Role) -> list[Series]:
-    """An entry's point under its sign, and its two intervals."""
+    """An entry's two intervals, and its sign where they cross."""
     x, y = cost.cost_per_1k, cost.accuracy
     assert x is not None
     assert y is not None
@@ -142,64 +150,60 @@ def _cross(cost: EntryCost, sign: str, role: Role) -> list[Series]:
 
 
 def figures(made: Costs, cost: EntryCost, now: datetime, width: int) -> list[Line]:
-    """Everything that is known of one entry's costs."""
+    """All figures of one entry's costs."""
     accuracy = cost.accuracy
     bounds = f"   {percent(accuracy.low)} to {percent(accuracy.high)}" if accuracy is not None else ""
     unready = cost.readiness == "not-deployment-ready"
-    cpqu = "not ready: under 30 % right, nothing is divided" if unready else money(cost.cpqu, cost.currency)
+    cpqu = "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
     correct = "not ready" if unready else between(cost.cost_per_correct, cost.currency)
     lines = pairs(
         [
             ("entry", row(safe(name_of(cost), "strong"), safe(f"  {short(cost.sha)}", "muted"))),
             ("standing", standing_of(cost)),
-            ("right", row(count(cost.total) if cost.total else safe("unknown", "muted"), safe(bounds, "muted"))),
-            ("cost of 1,000 tokens", safe(between(cost.cost_per_1k, cost.currency))),
+            ("correct", row(count(cost.total) if cost.total else safe("unknown", "muted"), safe(bounds, "muted"))),
+            ("per 1,000 tokens", safe(between(cost.cost_per_1k, cost.currency))),
             ("CpQU", safe(cpqu)),
-            ("a correct answer", safe(correct)),
-            ("a request", safe(money(cost.cost_per_request, cost.currency))),
+            ("per correct answer", safe(correct)),
+            ("per request", safe(money(cost.cost_per_request, cost.currency))),
         ]
     )
-    lines += heading("with idle hours")
-    lines += pairs(
-        [
-            ("cost of 1,000 tokens", safe(money(cost.amortised_per_1k, cost.currency))),
-            ("a correct answer", safe(money(cost.amortised_per_correct, cost.currency))),
-        ]
-    )
-    lines += [*heading("counted"), *pairs(_counted(cost)), *heading("where it goes"), *_stages(cost, width)]
-    even = pays(cost, made.entries) or "no parent to compare with, or a figure of the two is unknown"
+    lines += heading("including idle hours")
+    amortised = (("per 1,000 tokens", cost.amortised_per_1k), ("per correct answer", cost.amortised_per_correct))
+    lines += pairs((name, safe(money(value, cost.currency))) for name, value in amortised)
+    lines += [*heading("requests"), *pairs(_counted(cost)), *heading("cost by stage"), *_stages(cost, width)]
+    even = pays(cost, made.entries) or "unknown: no parent, or a figure of one of the two is unknown"
     lines += [*heading("break-even"), safe(f" {even}", limit=400), safe("")]
-    lines += [row(safe(" ! ", "warn"), safe(text, limit=400)) for text in notes(cost)]
+    lines += [bullet("!", text, "warn", text_role="") for text in notes(cost)]
     return [*lines, safe(f" {aged(made, now)}", "faint")]
 
 
 def _counted(cost: EntryCost) -> list[tuple[str, Line]]:
     speed = "unknown" if cost.tokens_per_second is None else f"{cost.tokens_per_second:,.0f} tokens a second"
-    rate = "unknown, or several" if cost.rate_per_hour is None else money(cost.rate_per_hour, cost.currency)
+    rate = "unknown or several" if cost.rate_per_hour is None else money(cost.rate_per_hour, cost.currency)
     return [
         ("requests", safe(f"{cost.requests:,}, {cost.priced:,} with a price, {cost.shadow:,} shadow copies")),
         ("tokens", safe(f"{cost.tokens:,}   {speed}")),
         ("spent", safe(money(cost.cost, cost.currency))),
-        ("rate an hour", safe(rate)),
+        ("rate per hour", safe(rate)),
         ("price versions", dash(", ".join(cost.price_versions))),
     ]
 
 
 def _stages(cost: EntryCost, width: int) -> list[Line]:
-    """Each stage's share of the money, the largest first."""
+    """Each stage's share of the cost, the largest first."""
     whole = sum(cost.stages.values())
     if not whole:
-        return [safe(" unknown: no request has a price and seconds", "muted")]
-    long = max(6, min(_BAR, width - _LABEL - 22))
+        return [safe(" unknown: no request has both a price and stage times", "muted")]
+    length = max(6, min(_BAR, width - _LABEL - 22))
     return [
-        row(cut(safe(f" {name}"), _LABEL + 1), cut(safe("━" * round(spent / whole * long), "accent"), long),
+        row(cut(safe(f" {name}"), _LABEL + 1), cut(safe("━" * round(spent / whole * length), "accent"), length),
             safe(f" {100 * spent / whole:5.1f} %"), safe(f"  {money(spent, cost.currency)}", "muted"))
         for name, spent in sorted(cost.stages.items(), key=lambda item: -item[1])
     ]  # fmt: skip
 
 
 def aged(made: Costs, now: datetime) -> str:
-    """How many requests the figures rest on, and how old they are."""
+    """The number of requests that were summed, and the age of the sums."""
     seconds = max(0, int((now - made.at).total_seconds()))
     old = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
     return f"{made.requests:,} requests summed {old} ago"

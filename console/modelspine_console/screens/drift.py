@@ -1,112 +1,120 @@
-"""The Drift screen: the days, newest first, and whether their inputs are still those that were trained on.
+"""The Drift screen: the days, newest first, and whether their inputs still resemble the training data.
 
-It draws what core recorded; a day that had requests and no report is shown as one, with the command that makes it.
+It draws what core recorded. A day that had requests but has no report is listed, with the command that makes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelspine.drift.days import as_object, days_as_object
 from modelspine.drift.format import figure, percent, source
 from modelspine.drift.report import LEVELS
-from modelspine.text import short
-from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw import plots
-from modelspine_console.draw.format import dash
-from modelspine_console.draw.sanitize import Line, row, safe
+from modelspine_console.draw.format import DRIFT_WORDS, dash, drift_status, status
+from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import drift_tabs as tabs
-from modelspine_console.screens.base import View, document
-from modelspine_console.widgets.document import Doc
+from modelspine_console.screens.base import Fields, document
+from modelspine_console.screens.listing import Listing
 from modelspine_console.widgets.table import Column, Table
 
 if TYPE_CHECKING:
-    from modelspine.drift.days import Day, Trend
+    from modelspine.drift.days import Day
+    from modelspine.drift.report import DriftReport
 
-TABS = ("features", "trend", "bins", "map", "expected")
+_ALL_DAYS = "spine drift show --weeks 5200 --json"
 
 
-class DriftView(View):
-    """Days."""
+def _report(day: Any) -> DriftReport | None:
+    report: DriftReport | None = day.made.report if day.made is not None else None
+    return report
+
+
+def _state(day: Any) -> str:
+    """The status of the day's report, or why it has none."""
+    report = _report(day)
+    return report.status if report is not None else "no report" if day.damaged is None else "damaged"
+
+
+def _source(day: Any) -> str:
+    report = _report(day)
+    return source(report) if report is not None else ""
+
+
+def _sha(day: Any) -> str:
+    report = _report(day)
+    return report.entry_sha if report is not None else ""
+
+
+class DriftView(Listing):
+    """Days, newest first."""
 
     NAME = "drift"
-    TITLE = "drift"
-    FIELDS = frozenset({"day", "status", "feature", "source", "sha"})
-    LIST = 5
+    ITEM = "day"
+    TABS = ("features", "trend", "bins", "map", "expected")
+    EMPTY = "no requests by this moment\nserve some (`spine serve`), then run `spine drift report`"
+    GO_HINT = "`:drift 2026-11-22` goes to a day; esc clears the filter"
+    FIELDS: ClassVar[Fields] = {
+        "day": lambda d: d.day,
+        "status": lambda d: f"{_state(d)} {DRIFT_WORDS.get(_state(d), '')}",
+        "feature": lambda d: " ".join(d.made.report.features) if d.made is not None else "",
+        "source": _source,
+        "sha": _sha,
+    }
 
     def __init__(self) -> None:
         columns = (
-            Column(title="day", width=10, cell=lambda d: safe(d.day), sort=lambda d: d.day),
-            Column(title="status", width=14, cell=_status, sort=_rank),
-            Column(title="worst", width=7, cell=_worst, sort=lambda d: _of(d)[0], rank=2, grow=True),
-            Column(title="PSI", width=6, cell=_psi, sort=lambda d: -(_of(d)[1] or 0.0), right=True, rank=1),
-            Column(title="n", width=9, cell=_n, sort=lambda d: -_many(d), right=True, rank=3),
-            Column(title="expect %", width=8, cell=_expected, sort=_expectation, right=True, rank=4),
-            Column(title="source", width=6, cell=lambda d: dash(_source(d)), sort=_source, rank=5),
+            Column("day", 10, lambda d: safe(d.day), lambda d: d.day),
+            Column("status", 14, _status, _rank),
+            Column("worst", 7, lambda d: dash(_worst(d)[0]), lambda d: _worst(d)[0], rank=2, grow=True),
+            Column("PSI", 6, _psi, lambda d: -(_worst(d)[1] or 0.0), right=True, rank=1),
+            Column("n", 9, _requests, lambda d: -_number(d), right=True, rank=3),
+            Column("expect %", 8, _expected, _expected_accuracy, right=True, rank=4),
+            Column("source", 6, lambda d: dash(_source(d)), _source, rank=5),
         )
         super().__init__(Table(columns, lambda day: day.day), document("day"), document("beside"))
-        self.about, self.beside = self.panes[1:]
-        self.about.tabs = TABS
-        self.trend: Trend | None = None
-        self._sought = ""
+        self.beside = self.panes[2]
 
-    # the list -----------------------------------------------------------------------------------------
+    @property
+    def _day(self) -> Day | None:
+        day: Day | None = self.table.current
+        return day
 
-    def reload(self) -> None:
-        """Read the days again."""
-        self.ask("list", self._read, self._loaded, about=(self.desk.source.at,))
-
-    def _read(self) -> Trend:
-        plots.load()  # here, in the background, so that the first plot does not hold up the screen
+    def read(self) -> Any:
+        """The days with reports or requests; plotext is imported here, in the background."""
+        plots.load()
         return self.desk.source.drift()
 
-    def _loaded(self, outcome: Outcome[Trend]) -> None:
-        if outcome.value is None:
-            self.lost(outcome)
-            return
-        self.trend = outcome.value
-        self.refilter()
-        if self._sought:
-            self.go(self._sought)
-        self.select()
+    def rows_of(self, data: Any) -> Sequence[Any]:
+        """The days, newest first."""
+        days: Sequence[Any] = data.days[::-1]
+        return days
 
-    def refilter(self) -> None:
-        """Apply the filter."""
-        if self.trend is None:
-            return
-        rows = self.trend.days[::-1]
-        self.show_rows(rows, tuple(_text(day) for day in rows), _FIELDS, _NONE)
-        if not self.trend.counted:
-            self.list.describe(f"{self.list.aside}  traces unread: days without a report may be missing")
-        if not self.table.order:
-            self.select()
-
-    # the detail ---------------------------------------------------------------------------------------
-
-    def select(self) -> None:
-        """Show the day under the cursor."""
-        self.draw_tab()
+    def recount(self) -> None:
+        """Show how many days there are, and whether some may be missing."""
+        super().recount()
+        if self.data is not None and not self.data.counted:
+            self.list.describe(f"{self.list.aside}  traces unreadable: days without a report may be missing")
 
     def draw_tab(self) -> None:
-        """Draw the tab of the day; where there is room, another one beside it."""
-        day: Day | None = self.table.current
+        """Draw the open tab of the day; where there is room, another one beside it."""
+        day = self._day
         self.about.title(day.day if day is not None else "day")
         beside = "features" if self.about.tab else "trend"
         self.beside.title(beside)
-        for pane, name in ((self.about, TABS[self.about.tab]), (self.beside, beside)):
+        for pane, name in ((self.about, self.tab), (self.beside, beside)):
             if day is None:
-                pane.turn("empty", "no day is chosen")
+                pane.turn("empty", "no day selected")
             elif day.damaged is not None:
                 pane.turn("error", day.damaged.message, day.damaged.hint)
             elif day.made is None and name != "trend":
                 pane.turn("empty", *_unreported(day))
             else:
-                pane.turn("ready")
-                cast("Doc", pane.body).show(self._drawing(day, name))
+                pane.show(self._drawing(day, name))
 
     def _drawing(self, day: Day, name: str) -> Callable[[int], Sequence[Line]]:
-        days, now, made = self.trend.days if self.trend else (), self.now(), day.made
+        days, now, made = self.data.days, self.now(), day.made
         if name == "trend" or made is None:
             return lambda width: tabs.course(days, day, width)
         if name == "features":
@@ -114,136 +122,94 @@ class DriftView(View):
         draw = {"bins": tabs.bins, "map": tabs.maps, "expected": tabs.expected}[name]
         return lambda width: draw(made.report, width)
 
-    def go(self, argument: str) -> None:
-        """Put the cursor on a day."""
-        self._sought = argument
-        if self.trend is None or not argument:
-            return
-        self._sought = ""
-        if not self.table.seek(argument):
-            self.desk.failed(
-                Outcome(
-                    error=f"no day here is {argument}", hint="`:drift 2026-11-22` goes to a day; esc clears a filter"
-                )
-            )
+    # names --------------------------------------------------------------------------------------------
 
-    # words --------------------------------------------------------------------------------------------
+    def name_of(self, item: Any) -> str:
+        """The day."""
+        return str(item.day)
 
     def target(self) -> str:
-        """SHA of the entry the day is compared by."""
-        day: Day | None = self.table.current
-        return day.made.report.entry_sha if day is not None and day.made is not None else ""
+        """SHA of the entry whose training data the day is compared with."""
+        return _sha(self._day) if self._day is not None else ""
 
     def requests(self) -> str:
-        """The day's requests."""
-        day: Day | None = self.table.current
-        return f"day:{day.day}" if day is not None else ""
+        """The filter for the day's requests."""
+        return f"day:{self._day.day}" if self._day is not None else ""
 
-    def goal(self, _verb: str) -> tuple[str, str]:
+    def goal(self) -> tuple[str, str]:
         """The day."""
-        day: Day | None = self.table.current
-        return (day.day if day is not None else ""), ""
+        return (self._day.day if self._day is not None else ""), ""
 
     def reason(self, action: str) -> str | None:
         """Requests and a new report need a day, a lineage its report."""
-        if action in ("incident", "report") and self.table.current is None:
-            return "no day is chosen"
+        if action in ("incident", "report") and self._day is None:
+            return "no day selected"
         return "this day has no report" if action == "lineage" and not self.target() else None
 
-    def crumbs(self) -> tuple[str, ...]:
-        """The day, and the tab."""
-        day = self.table.current
-        return (day.day, TABS[self.about.tab]) if day is not None and self.active else ()
-
     def copies(self) -> list[tuple[str, str]]:
-        """Names of the day and its report, and the headless twins."""
-        day: Day | None = self.table.current
+        """The day, the names of its report, and the equivalent commands."""
+        day = self._day
         if day is None:
             return []
         found = [("day", day.day)]
         if day.made is not None:
             found += [("entry sha", day.made.report.entry_sha), ("report digest", day.made.digest)]
             found.append(("command", f"spine drift show --day {day.day} --json"))
-        return [*found, ("report command", f"spine drift report --day {day.day}"), ("list command", _LIST)]
+        return [*found, ("report command", f"spine drift report --day {day.day}"), ("list command", _ALL_DAYS)]
 
     def export(self) -> tuple[str, Any] | None:
-        """The day that is open, else the days that are shown, oldest first."""
-        day: Day | None = self.table.current
+        """The day that has the focus, else the days that are shown, oldest first."""
+        day = self._day
         if self.active and day is not None and day.made is not None:
             return f"drift-{day.day}", as_object(day.made)
-        shown = sorted((self.table.rows[index] for index in self.table.order), key=lambda each: each.day)
-        return "drift", days_as_object(shown)
+        return "drift", days_as_object(sorted(self.table.shown, key=lambda each: each.day))
 
 
 def _status(day: Any) -> Line:
-    if day.made is not None:
-        return tabs.drift_status(day.made.report.status)
-    if day.damaged is not None:
-        return row(safe("✖ ", "bad"), safe("damaged", "bad"))
-    return row(safe("○ ", "warn"), safe("no report", "warn"))
+    return drift_status(_state(day)) if _report(day) is not None else status(_state(day))
 
 
 def _rank(day: Any) -> tuple[int, float]:
-    status = day.made.report.status if day.made is not None else ""
-    return (-LEVELS.index(status) if status in LEVELS else 1 if day.damaged is None else -9), -(_of(day)[1] or 0.0)
+    """Sorts damaged days first, then by status, days without a report last; within a status by PSI."""
+    state = _state(day)
+    level = -LEVELS.index(state) if state in LEVELS else {"damaged": -len(LEVELS)}.get(state, 1)
+    return level, -(_worst(day)[1] or 0.0)
 
 
-def _of(day: Any) -> tuple[str, float | None]:
-    """The worst feature and its PSI."""
-    worst = day.made.report.worst if day.made is not None else None
+def _worst(day: Any) -> tuple[str, float | None]:
+    """The feature with the most drift, and its PSI."""
+    report = _report(day)
+    worst = report.worst if report is not None else None
     return ("", None) if worst is None else (worst[0], worst[1].psi)
 
 
-def _worst(day: Any) -> Line:
-    return dash(_of(day)[0])
-
-
 def _psi(day: Any) -> Line:
-    return safe(figure(_of(day)[1]), "" if day.made is not None else "faint")
+    return safe(figure(_worst(day)[1]), "" if day.made is not None else "faint")
 
 
-def _many(day: Any) -> int:
+def _number(day: Any) -> int:
+    """The requests the report rests on, or that were answered on a day without one."""
     return int(day.made.report.window.n if day.made is not None else day.answered or 0)
 
 
-def _n(day: Any) -> Line:
-    return safe(f"{_many(day):,}", "" if day.made is not None else "muted")
+def _requests(day: Any) -> Line:
+    return safe(f"{_number(day):,}", "" if day.made is not None else "muted")
 
 
 def _expected(day: Any) -> Line:
-    value = day.made.report.expected_accuracy if day.made is not None else None
-    return dash(None) if value is None else safe(percent(value).removesuffix(" %"))
+    report = _report(day)
+    value = report.expected_accuracy if report is not None else None
+    return dash(None if value is None else percent(value).removesuffix(" %"))
 
 
-def _expectation(day: Any) -> float:
-    value = day.made.report.expected_accuracy if day.made is not None else None
-    return 2.0 if value is None else float(value)
-
-
-def _source(day: Any) -> str:
-    return source(day.made.report) if day.made is not None else ""
+def _expected_accuracy(day: Any) -> float:
+    """Sorts days without an expectation last: no accuracy reaches 2."""
+    report = _report(day)
+    return 2.0 if report is None or report.expected_accuracy is None else report.expected_accuracy
 
 
 def _unreported(day: Day) -> tuple[str, str]:
-    many = "an unknown number of" if day.answered is None else f"{day.answered:,}"
-    return f"{day.day}: {many} requests were answered, and there is no report", (
-        f"`spine drift report --day {day.day}` makes one, and so does D in write mode (`:rw`)"
+    number = "an unknown number of" if day.answered is None else f"{day.answered:,}"
+    return f"{day.day}: no report; {number} requests were answered", (
+        f"make one with `spine drift report --day {day.day}`, or with D in write mode (:rw)"
     )
-
-
-def _text(day: Any) -> str:
-    report = day.made.report if day.made is not None else None
-    words = (report.status, _of(day)[0], _source(day), report.entry_sha, short(report.entry_sha)) if report else ()
-    return " ".join([day.day, *words, "" if report else _STATE[day.damaged is not None]]).lower()
-
-
-_STATE = ("no report", "damaged")
-_LIST = "spine drift show --weeks 5200 --json"
-_NONE = "no day had requests by this moment\nserve some (`spine serve`), then `spine drift report`"
-_FIELDS: dict[str, Callable[[Any], str]] = {
-    "day": lambda d: d.day,
-    "status": lambda d: d.made.report.status if d.made is not None else _STATE[d.damaged is not None],
-    "feature": lambda d: " ".join(d.made.report.features) if d.made is not None else "",
-    "source": _source,
-    "sha": lambda d: d.made.report.entry_sha if d.made is not None else "",
-}

@@ -1,11 +1,11 @@
 """The Lineage screen: the walk from an entry up to its run, code, corpora and parent, as a tree.
 
-A branch is closed until it is opened. It draws core's hops and says of each what core says, nothing more.
+Branches are closed until they are opened. It draws core's hops; what each of them is worth, core decides.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -13,52 +13,71 @@ from modelspine.text import short
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins, heading, status, tree
 from modelspine_console.draw.sanitize import Line, row, safe
-from modelspine_console.screens.base import View, document
-from modelspine_console.widgets.document import Doc
+from modelspine_console.screens.base import Fields, View, document
 from modelspine_console.widgets.table import Column, Table
 
 if TYPE_CHECKING:
     from modelspine.lineage.corpora import Search
     from modelspine.lineage.walker import Hop, Lineage
 
-_ALL_ROWS = ""
+Path = tuple[int, ...]
+"""The place of a hop in the tree: the number of the child at each depth."""
+_NO_ROWS = ("this hop has no rows", "select a corpus in the tree")
+_MAX_VALUES = 8
+"""Values of a hop's evidence that the copy menu offers."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """A hop at its place in the tree."""
 
-    path: tuple[int, ...]
+    path: Path
     hop: Any
     open: bool
 
 
 class LineageView(View):
-    """Hops."""
+    """Hops, as a tree."""
 
     NAME = "lineage"
-    TITLE = "lineage"
-    FIELDS = frozenset({"kind", "status"})
-    LIST = 5
+    FIELDS: ClassVar[Fields] = {
+        "kind": lambda node: node.hop.kind,
+        "label": lambda node: node.hop.label,
+        "status": lambda node: node.hop.status,
+    }
 
     def __init__(self) -> None:
         columns = (
-            Column(title="hop", width=30, cell=_label, grow=True),
-            Column(title="status", width=11, cell=lambda node: status(node.hop.status), rank=1),
+            Column("hop", 30, _label, grow=True),
+            Column("status", 11, lambda node: status(node.hop.status), rank=1),
         )
         super().__init__(Table(columns, lambda node: node.path), document("hop"), document("rows"))
-        self.hop_pane, self.rows_pane = self.panes[1:]
+        self.rows_pane = self.panes[2]
         self.ref = ""
         self.lineage: Lineage | None = None
-        self.opened: set[tuple[int, ...]] = {()}
+        self.opened: set[Path] = {()}
         self.pattern = ""
         self._hash = ""
+        """Hash of the corpus whose rows are shown, or to be shown when the walk is there."""
+
+    @property
+    def _node(self) -> Node | None:
+        node: Node | None = self.table.current
+        return node
 
     # the walk -----------------------------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Walk again; without a name, from production."""
+        """Walk again, from production if no entry was named."""
+        self._walk_from(verify=False)
+
+    def verify(self) -> None:
+        """Walk again and hash every byte on the way."""
+        self.list.describe("hashing …")
+        self._walk_from(verify=True)
+
+    def _walk_from(self, *, verify: bool) -> None:
         ref = self.ref or "production"
-        self.ask("walk", lambda: self.desk.source.lineage(ref, verify=False), self._walked)
+        self.ask("walk", lambda: self.desk.source.lineage(ref, verify=verify), self._walked)
 
     def go(self, argument: str) -> None:
         """Walk from another entry; ``REF HASH PATTERN`` also searches one of its corpora."""
@@ -74,42 +93,35 @@ class LineageView(View):
         self._hash, _, self.pattern = rest.partition(" ")
         self.reload()
 
-    def _walked(self, outcome: Outcome[Any]) -> None:
+    def _walked(self, outcome: Outcome[Lineage]) -> None:
         self.list.describe("")
-        if outcome.value is None:
-            if not self.ref:
-                self.list.turn("empty", outcome.error, "press o on an entry, or `:lineage REF`")
-                self.hop_pane.turn("empty", "no hop is chosen")
-                return
+        if outcome.value is None and not self.ref:
+            # Nothing is in production and no entry was named: there is nothing to walk from, and nothing failed.
+            self.list.turn("empty", outcome.error, "press o on an entry, or `:lineage REF`")
+            self.about.turn("empty", "no hop selected")
+        elif outcome.value is None:
             self.lost(outcome)
-            return
-        fresh = self.lineage is None
-        self.lineage = outcome.value
-        self.list.title(f"lineage of {short(outcome.value.sha)}")
-        self.refilter()
-        if fresh and self._hash:
-            self._seek_corpus(self._hash)
-        self.select()
-
-    def verify(self) -> None:
-        """Walk again and hash every byte on the way."""
-        ref = self.ref or "production"
-        self.list.describe("hashing …")
-        self.ask("walk", lambda: self.desk.source.lineage(ref, verify=True), self._walked)
+        else:
+            fresh = self.lineage is None
+            self.lineage = outcome.value
+            self.list.title(f"lineage of {short(outcome.value.sha)}")
+            self.refilter()
+            if fresh and self._hash:
+                self._seek_corpus(outcome.value.root, self._hash)
+            self.select()
 
     # the tree -----------------------------------------------------------------------------------------
 
     def refilter(self) -> None:
-        """Lay the open branches out; a filter looks through closed ones too."""
+        """Lay out the open branches; a filter searches closed ones too."""
         if self.lineage is None:
             return
-        nodes = tuple(_nodes(self.lineage.root, (), self.opened, everything=bool(self.filter.terms)))
-        haystack = tuple(f"{node.hop.kind} {node.hop.label} {node.hop.status}".lower() for node in nodes)
-        self.show_rows(nodes, haystack, _FIELDS, "there is nothing to walk")
+        nodes = _nodes(self.lineage.root, (), self.opened, everything=bool(self.filter.terms))
+        self.show_rows(nodes, self.texts(nodes), "nothing to walk")
 
     def unfold(self, *, open_: bool) -> None:
-        """Open the branch; or close it, and where it is closed go to its parent."""
-        node: Node | None = self.table.current
+        """Open the branch; or close it, or go to its parent if it is closed already."""
+        node = self._node
         if node is None:
             return
         if open_ and node.hop.children:
@@ -122,8 +134,8 @@ class LineageView(View):
         self.refilter()
 
     def drill(self) -> None:
-        """Open a branch, or go to the rows of a corpus, or to the evidence."""
-        node: Node | None = self.table.current
+        """Open a branch, or go to the rows of a corpus or to the evidence of any other hop."""
+        node = self._node
         if node is None:
             return
         if self.active == 0 and node.hop.children and not node.open:
@@ -135,72 +147,65 @@ class LineageView(View):
             self.activate(1)
 
     def select(self) -> None:
-        """Show the hop's evidence."""
-        node: Node | None = self.table.current
+        """Show the evidence of the hop under the cursor."""
+        node = self._node
         if node is None:
-            self.hop_pane.title("hop")
-            self.hop_pane.turn("empty", "no hop is chosen")
-            self.rows_pane.turn("empty", "this hop has no rows", "a corpus has; choose one in the tree")
+            self.about.title("hop")
+            self.about.turn("empty", "no hop selected")
+            self.rows_pane.turn("empty", *_NO_ROWS)
             return
-        self.hop_pane.title(f"{node.hop.kind}")
-        self.hop_pane.turn("ready")
-        lines = hop_lines(node.hop)
-        cast("Doc", self.hop_pane.body).show(lambda _width: lines)
-        found = _corpus_hash(node.hop)
-        if found != self._hash or not found:
-            self._hash = found
+        self.about.title(node.hop.kind)
+        lines = _hop_lines(node.hop)
+        self.about.show(lambda _width: lines)
+        corpus = _corpus_hash(node.hop)
+        if corpus != self._hash or not corpus:
+            self._hash = corpus
             self.rows_pane.title("rows")
             self.rows_pane.describe("")
-            if found:
-                self.rows_pane.turn("empty", "enter reads the rows; / searches them", "a Python regular expression")
-            else:
-                self.rows_pane.turn("empty", "this hop has no rows", "a corpus has; choose one in the tree")
+            message = ("Enter: read the rows · /: search them", "with a Python regular expression")
+            self.rows_pane.turn("empty", *(message if corpus else _NO_ROWS))
 
     # rows ---------------------------------------------------------------------------------------------
 
     def search(self, pattern: str) -> None:
-        """Look for rows of the corpus under the cursor."""
-        node: Node | None = self.table.current
-        dvc_hash = _corpus_hash(node.hop) if node is not None else ""
+        """Search the rows of the corpus under the cursor; an empty pattern matches all of them."""
+        dvc_hash = _corpus_hash(self._node.hop) if self._node is not None else ""
         if not dvc_hash:
             return
         self._hash, self.pattern = dvc_hash, pattern
         self.rows_pane.turn("loading", f"reading {short(dvc_hash)} …")
-        self.ask("rows", lambda: self.desk.source.rows(dvc_hash, pattern or _ALL_ROWS), self._found)
+        self.ask("rows", lambda: self.desk.source.rows(dvc_hash, pattern), self._found)
 
-    def _found(self, outcome: Outcome[Any]) -> None:
-        if outcome.value is None:
-            self.rows_pane.turn("error", outcome.error, outcome.hint)
-            self.desk.failed(outcome)
+    def _found(self, outcome: Outcome[Search]) -> None:
+        found = outcome.value
+        if found is None:
+            self.lost(outcome, self.rows_pane)
             return
-        found: Search = outcome.value
         asked = f"  /{found.pattern}" if found.pattern else ""
         self.rows_pane.describe(f"{found.matched:,} of {found.rows:,}{asked}")
-        if not found.shown:
-            self.rows_pane.turn(
-                "nomatch", f"none of {found.rows:,} rows matches", f"{found.pattern}   every byte was hashed on the way"
-            )
-            return
-        self.rows_pane.turn("ready")
-        cast("Doc", self.rows_pane.body).show(lambda width: _row_lines(found, width))
+        if found.shown:
+            self.rows_pane.show(lambda width: _row_lines(found, width))
+        else:
+            searched = f"{found.pattern}   the bytes of the corpus were verified"
+            self.rows_pane.turn("nomatch", f"no matches in {found.rows:,} rows", searched)
 
-    def _seek_corpus(self, dvc_hash: str) -> None:
-        assert self.lineage is not None
-        found = next((path for path, hop in _walk(self.lineage.root, ()) if _corpus_hash(hop) == dvc_hash), None)
-        if found is None:
-            return
-        self.opened |= {found[:depth] for depth in range(len(found))}
-        self.refilter()
-        self.table.seek(found)
-        self.search(self.pattern)
-        self.activate(2)
+    def _seek_corpus(self, root: Hop, dvc_hash: str) -> None:
+        """Open the branches down to a corpus and search it."""
+        everything = _nodes(root, (), set(), everything=True)
+        path = next((node.path for node in everything if _corpus_hash(node.hop) == dvc_hash), None)
+        if path is not None:
+            self.opened |= {path[:depth] for depth in range(len(path))}
+            self.refilter()
+            self.table.seek(path)
+            self.search(self.pattern)
+            self.activate(2)
 
     def asked(self) -> str:
-        """In the rows the prompt is a pattern, in the tree a filter."""
+        """The text a prompt starts with: a pattern for the rows, a filter for the tree."""
         return self.pattern if self.active == 2 else self.filter_text
 
     def narrow(self, text: str) -> None:
-        """In the rows the prompt waits for enter, in the tree it filters."""
+        """Filter the tree at once; a pattern for the rows waits for enter, because a search reads the whole corpus."""
         if self.active == 2:
             self.pattern = text
         else:
@@ -211,83 +216,68 @@ class LineageView(View):
         if self.active == 2:
             self.search(self.pattern)
 
-    # words --------------------------------------------------------------------------------------------
+    # names --------------------------------------------------------------------------------------------
 
     def target(self) -> str:
         """SHA of the entry hop under the cursor, else of the root."""
-        node: Node | None = self.table.current
+        node = self._node
         if node is not None and node.hop.kind == "entry" and node.hop.evidence.get("sha"):
             return str(node.hop.evidence["sha"])
         return self.lineage.sha if self.lineage is not None else ""
 
     def reason(self, action: str) -> str | None:
-        """Nothing can be checked before there is a walk."""
-        return "there is no walk yet" if action in ("verify", "incident") and self.lineage is None else None
+        """Nothing can be verified before the walk is there."""
+        return "no lineage is loaded" if action in ("verify", "incident") and self.lineage is None else None
 
     def crumbs(self) -> tuple[str, ...]:
         """The entry, and the hop."""
         if self.lineage is None:
             return ()
-        node: Node | None = self.table.current
+        node = self._node
         return (short(self.lineage.sha), *((node.hop.kind,) if node is not None and self.active else ()))
 
     def copies(self) -> list[tuple[str, str]]:
-        """The hop's names, and the command that checks it."""
-        node: Node | None = self.table.current
+        """The values of the hop's evidence, and the commands that verify it."""
+        node = self._node
         if node is None:
             return []
-        values = [(name, str(value)) for name, value in node.hop.evidence.items() if isinstance(value, str)]
-        return [
-            *values[:8],
-            ("command", node.hop.command),
-            ("walk command", f"spine lineage {short(self.target())} --json"),
-        ]
+        values = [(name, value) for name, value in node.hop.evidence.items() if isinstance(value, str)]
+        walk = f"spine lineage {short(self.target())} --json"
+        return [*values[:_MAX_VALUES], ("command", node.hop.command), ("walk command", walk)]
 
     def export(self) -> tuple[str, Any] | None:
         """The whole walk."""
         return (f"lineage-{short(self.lineage.sha)}", builtins(self.lineage)) if self.lineage is not None else None
 
 
-def hop_lines(hop: Hop) -> list[Line]:
-    """What is known about one hop, and how to check it."""
+def _hop_lines(hop: Hop) -> list[Line]:
     lines = [row(safe(" "), status(hop.status), safe("  "), safe(hop.label)), *heading("evidence"), *tree(hop.evidence)]
-    return [*lines, *heading("to check it"), safe(f" {hop.command}")]
+    return [*lines, *heading("verify with"), safe(f" {hop.command}")]
 
 
 def _row_lines(found: Search, width: int) -> list[Line]:
-    """The rows that matched, each around its match."""
-    room = max(40, 3 * (width - 10))
+    """The rows that matched, each cut to the text around its match."""
+    room = max(40, 3 * (width - 10))  # folded, a row takes about three lines
     lines = [row(safe(f"{r.number:>8}  ", "faint"), safe(r.around(room), limit=room)) for r in found.shown]
     if found.matched > len(found.shown):
-        lines.append(safe(f"          the first {len(found.shown)} of {found.matched:,}; / narrows", "muted"))
+        lines.append(safe(f"          first {len(found.shown)} of {found.matched:,} matches; / to narrow", "muted"))
     return lines
 
 
 def _label(node: Any) -> Line:
     branch = "▾" if node.open else "▸" if node.hop.children else "·"
-    return row(
-        safe("  " * len(node.path)),
-        safe(f"{branch} ", "faint"),
-        safe(f"{node.hop.kind:<9}", "muted"),
-        safe(node.hop.label),
-    )
+    kind = safe(f"{node.hop.kind:<9}", "muted")
+    return row(safe("  " * len(node.path)), safe(f"{branch} ", "faint"), kind, safe(node.hop.label))
 
 
-def _nodes(hop: Hop, path: tuple[int, ...], opened: set[tuple[int, ...]], *, everything: bool) -> list[Node]:
+def _nodes(hop: Hop, path: Path, opened: set[Path], *, everything: bool) -> list[Node]:
+    """A hop and the hops of its open branches, or of all of them, in the order they are drawn."""
     is_open = bool(hop.children) and (everything or path in opened)
-    found = [Node(path=path, hop=hop, open=is_open)]
-    if is_open:
-        for number, child in enumerate(hop.children):
-            found += _nodes(child, (*path, number), opened, everything=everything)
-    return found
-
-
-def _walk(hop: Hop, path: tuple[int, ...]) -> list[tuple[tuple[int, ...], Hop]]:
-    return [(path, hop), *(pair for n, child in enumerate(hop.children) for pair in _walk(child, (*path, n)))]
+    children = enumerate(hop.children) if is_open else ()
+    below = [node for n, child in children for node in _nodes(child, (*path, n), opened, everything=everything)]
+    return [Node(path=path, hop=hop, open=is_open), *below]
 
 
 def _corpus_hash(hop: Any) -> str:
+    """The DVC hash of a hop that has rows; empty for any other."""
     return str(hop.evidence.get("dvc_hash") or "") if hop.kind in ("corpus", "eval_set") else ""
-
-
-_FIELDS = {"kind": lambda node: node.hop.kind, "status": lambda node: node.hop.status}

@@ -1,113 +1,98 @@
-"""The tabs of one entry: summary, buckets, manifest, history, and two entries compared.
+"""The tabs of one entry: summary, buckets, manifest and history; and the comparison of two entries.
 
-Pure drawing of core's values. Buckets and views are the workload's: whatever names they have, they are drawn.
+Pure drawing of core's values. Buckets and views belong to the workload: they are drawn whatever their names are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from modelspine.registry.entries import manifest_corpora
 from modelspine.text import size
 from modelspine_console.draw.charts import bars, heat, tables
-from modelspine_console.draw.format import age, count, dash, entry_status, heading, pairs, tree, when
+from modelspine_console.draw.format import age, ago, count, dash, entry_status, heading, pairs, tree, when
+from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, cut, row, safe
+from modelspine_console.draw.theme import Role
 
 if TYPE_CHECKING:
     from modelspine.gate.eval_report import EvalReport
+    from modelspine.registry.diff import Comparison
     from modelspine.registry.entries import Detail
 
-_MOST = 200
-"""Lines of a list that is shown whole elsewhere."""
+_MAX_TENSORS = 200
+"""Tensors that are listed; a large model has thousands, and `spine show --json` lists them all."""
+_DIGEST_COLUMN = 14
+"""Cells that the summary needs beside a digest."""
 
 
 def summary(detail: Detail, now: datetime, width: int) -> list[Line]:
-    """What an operator asks first."""
+    """The entry's identity, its evaluation, and the corpora it was trained on."""
     entry = detail.entry
-    lines = pairs(
-        [
-            ("status", entry_status(entry)),
-            ("semver", dash(", ".join(entry.semvers))),
-            *_digits("sha", entry.sha, width),
-            ("variant", dash(entry.variant)),
-            ("arms", dash(", ".join(entry.arms))),
-            (
-                "registered",
-                row(
-                    when(entry.registered_at),
-                    safe("  "),
-                    age(entry.registered_at, now),
-                    safe(f" ago  #{entry.seq}", "muted"),
-                ),
-            ),
-            ("size", safe(f"{size(entry.size_bytes)} in {len(detail.tensors)} tensors")),
-            *_digits("parent", entry.parent_sha or "", width),
-            *_digits("run", entry.run_id or "", width),
-        ]
-    )
-    return [*lines, *_evaluation(detail), *_trained_on(detail)]
+    facts = [
+        ("status", entry_status(entry)),
+        ("semver", dash(", ".join(entry.semvers))),
+        *_digest("sha", entry.sha, width),
+        ("variant", dash(entry.variant)),
+        ("arms", dash(", ".join(entry.arms))),
+        ("registered", row(when(entry.registered_at), safe("  "), ago(entry.registered_at, now, entry.seq))),
+        ("size", safe(f"{size(entry.size_bytes)} in {len(detail.tensors)} tensors")),
+        *_digest("parent", entry.parent_sha or "", width),
+        *_digest("run", entry.run_id or "", width),
+    ]
+    return [*pairs(facts), *_evaluation(detail), *_trained_on(detail)]
 
 
-def _digits(name: str, digits: str, width: int) -> list[tuple[str, Line]]:
-    """A digest in as few lines of equal length as fit beside its name."""
-    room = next((size for size in (64, 32, 16) if size + 14 <= width), 8)
+def _digest(name: str, digits: str, width: int) -> list[tuple[str, Line]]:
+    """A digest on as few lines of equal length as fit beside its name."""
+    room = next((size for size in (64, 32, 16) if size + _DIGEST_COLUMN <= width), 8)
     pieces = [digits[start : start + room] for start in range(0, min(len(digits), 256), room)]
     return [("" if number else name, dash(piece)) for number, piece in enumerate(pieces or [""])]
 
 
 def _evaluation(detail: Detail) -> list[Line]:
-    lines = heading("evaluation")
     report = detail.eval_report
     if report is None:
-        lines.append(safe(" never evaluated: nobody can say how good it is", "warn"))
-    else:
-        worst = sorted((c.ratio, name, c) for name, c in report.buckets.items() if c.ratio is not None)[:3]
-        eval_set = report.eval_set
-        lines += pairs(
-            [
-                ("right", count(report.total)),
-                ("false accepts", count(report.false_accept)),
-                ("eval set", safe(f"{eval_set.path}  {eval_set.n:,} items  md5 {eval_set.dvc_hash[:12]}")),
-                *(("" if n else "weakest", row(cut(safe(name), 18), count(c))) for n, (_, name, c) in enumerate(worst)),
-            ]
-        )
-    return lines
+        return [*heading("evaluation"), safe(" never evaluated", "warn")]
+    worst = sorted((c.ratio, name, c) for name, c in report.buckets.items() if c.ratio is not None)[:3]
+    eval_set = report.eval_set
+    facts = [
+        ("correct", count(report.total)),
+        ("false accepts", count(report.false_accept)),
+        ("eval set", safe(f"{eval_set.path}  {eval_set.n:,} items  md5 {eval_set.dvc_hash[:12]}")),
+        *(("" if n else "weakest", row(cut(safe(name), 18), count(c))) for n, (_, name, c) in enumerate(worst)),
+    ]
+    return [*heading("evaluation"), *pairs(facts)]
 
 
 def _trained_on(detail: Detail) -> list[Line]:
-    lines = heading("trained on")
-    corpora = [c for c in detail.manifest.get("corpora") or () if isinstance(c, dict)]
-    for corpus in corpora:
-        lines += pairs(
-            [
-                (
-                    str(corpus.get("path", "corpus"))[:40],
-                    safe(f"md5 {str(corpus.get('dvc_hash', ''))[:12]}  {_number(corpus.get('rows'))} rows"),
-                )
-            ]
-        )
-    if not corpora:
-        lines.append(safe(" its manifest names no corpus", "warn"))
-    return lines
+    facts = []
+    for corpus in manifest_corpora(detail):
+        rows = corpus.get("rows")
+        number = f"{rows:,}" if isinstance(rows, int) else "?"
+        text = safe(f"md5 {str(corpus.get('dvc_hash', ''))[:12]}  {number} rows")
+        facts.append((str(corpus.get("path", "corpus"))[:40], text))
+    return [*heading("trained on"), *(pairs(facts) or [safe(" the manifest names no corpus", "warn")])]
 
 
 def buckets(report: EvalReport | None, width: int) -> list[Line]:
-    """Every bucket and view of the report: two-way tables as heat maps, the rest as bars."""
+    """Every bucket and view of the report: two-way tables as heat maps, all others as bars."""
     if report is None:
         return [safe(" never evaluated", "warn")]
     lines: list[Line] = []
     grids, used = tables(report.buckets, report.views)
-    for grid in grids:
-        lines += [*heading(grid.title), *heat(grid, width)]
-    for group, counts in grouped(report.buckets).items():
+    for table in grids:
+        lines += [*heading(table.title), *heat(table, width)]
+    for group, counts in _grouped(report.buckets).items():
         if group not in used:
             lines += [*heading(group), *bars(counts, width)]
     return lines[1:]
 
 
-def grouped(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Buckets by what stands before the first ``/``."""
+def _grouped(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Buckets by the part of their name before the first ``/``."""
     groups: dict[str, dict[str, Any]] = {}
     for name, value in counts.items():
         group, slash, rest = name.partition("/")
@@ -116,100 +101,73 @@ def grouped(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def manifest(detail: Detail) -> list[Line]:
-    """Config, training manifest and corpus manifest, as they were registered."""
-    lines = [*heading("config"), *tree(detail.config)]
-    lines += [*heading("training manifest"), *tree(detail.manifest)]
+    """Config, training manifest and corpus manifest as they were registered, and the tensors."""
+    lines = [*heading("config"), *tree(detail.config), *heading("training manifest"), *tree(detail.manifest)]
     if detail.corpus_manifest:
         lines += [*heading("corpus manifest"), *tree(detail.corpus_manifest)]
     lines += heading(f"tensors ({len(detail.tensors)})")
-    for tensor in detail.tensors[:_MOST]:
-        shape = "×".join(str(dim) for dim in tensor.shape) or "scalar"
-        lines.append(
-            row(
-                safe(" "),
-                cut(safe(tensor.name), 34),
-                safe(f"{tensor.dtype:<6}"),
-                cut(safe(shape), 14),
-                safe(tensor.digest[:12], "faint"),
-            )
-        )
+    for tensor in detail.tensors[:_MAX_TENSORS]:
+        shape = cut(safe("×".join(str(dim) for dim in tensor.shape) or "scalar"), 14)
+        digest = safe(tensor.digest[:12], "faint")
+        lines.append(row(safe(" "), cut(safe(tensor.name), 34), safe(f"{tensor.dtype:<6}"), shape, digest))
     return lines[1:]
 
 
 def history(detail: Detail, now: datetime, width: int) -> list[Line]:
     """Every event that names the entry, newest first."""
-    lines: list[Line] = []
+    lines = []
     for event in reversed(detail.history):
-        told = event.body.get("reason") or event.body.get("text") or event.body.get("semver") or ""
-        lines.append(
-            cut(
-                row(
-                    cut(safe(f" #{event.seq}", "muted"), 8),
-                    cut(safe(event.kind, "strong"), 12),
-                    cut(age(event.at, now), 8),
-                    cut(safe(event.actor), 14),
-                    safe(told),
-                ),
-                width,
-            )
-        )
+        text = event.body.get("reason") or event.body.get("text") or event.body.get("semver") or ""
+        number, kind = cut(safe(f" #{event.seq}", "muted"), 8), cut(safe(event.kind, "strong"), 12)
+        line = row(number, kind, cut(age(event.at, now), 8), cut(safe(event.actor), 14), safe(text))
+        lines.append(cut(line, width))
     return lines
 
 
-def compare(first: Detail, second: Detail, width: int) -> list[Line]:
-    """Two entries: what differs in config, tensors, corpus and buckets."""
-    names = [d.entry.semver or d.entry.sha[:12] for d in (first, second)]
-    half = max(16, min(30, (width - 28) // 2))
-    lines = [row(cut(safe(""), 20), cut(safe(names[0], "accent"), half), cut(safe(names[1], "accent"), half))]
-    lines += [*heading("config"), *_differing(first.config, second.config, half)]
-    lines += [*heading("corpus"), *_differing(_corpora(first), _corpora(second), half)]
-    lines += [*heading("tensors"), *_tensors(first, second)]
-    lines += [*heading("per bucket"), *_per_bucket(first, second, half)]
-    return lines
+def compare(found: Comparison, names: Sequence[str], width: int) -> list[Line]:
+    """What differs between two entries, as ``spine diff`` compares them; ``names`` is what they are called."""
+    lines = [row(safe(f" {names[0]}", "accent"), safe(" → ", "faint"), safe(names[1], "accent"))]
+    lines += [*heading("config"), *_config(found, names, width)]
+    changed = {True: "changed", False: "unchanged", None: "unknown"}[found.tokenizer_changed]
+    lines += [*heading("tokenizer"), safe(f" {changed}", "muted"), *heading("corpora"), *_corpora(found)]
+    return [*lines, *heading("tensors"), *_tensors(found), *heading("per bucket"), *_per_bucket(found, names, width)]
 
 
-def _per_bucket(first: Detail, second: Detail, half: int) -> list[Line]:
-    one, two = first.eval_report, second.eval_report
-    if one is None or two is None:
-        return [safe(" one of them was never evaluated", "warn")]
-    lines = []
-    both = {"total": (one.total, two.total), "false_accept": (one.false_accept, two.false_accept)}
-    both |= {name: (one.buckets.get(name), two.buckets.get(name)) for name in {**one.buckets, **two.buckets}}
-    for name, (a, b) in both.items():
-        delta = safe("")
-        if a and b and a.n and b.n:
-            points = 100 * b.k / b.n - 100 * a.k / a.n
-            better = points < 0 if name == "false_accept" else points > 0
-            delta = safe(f"{points:+.1f} pp", "faint" if not points else "good" if better else "bad")
-        lines.append(row(cut(safe(f" {name}"), 20), cut(count(a), min(half, 18)), cut(count(b), min(half, 18)), delta))
-    return lines
+def _config(found: Comparison, names: Sequence[str], width: int) -> list[Line]:
+    rows = [[safe(path, "muted"), dash(left), dash(right)] for path, left, right in found.content.config]
+    return grid([Head(""), *map(Head, names)], rows, width) if rows else [safe(" unchanged", "muted")]
 
 
-def _tensors(first: Detail, second: Detail) -> list[Line]:
-    one = {t.name: t for t in first.tensors}
-    two = {t.name: t for t in second.tensors}
-    same = sum(1 for name, t in one.items() if name in two and two[name].digest == t.digest)
-    changed = [name for name, t in one.items() if name in two and two[name].digest != t.digest]
-    gone, new = len(one.keys() - two.keys()), len(two.keys() - one.keys())
-    lines = [safe(f" {same} equal, {len(changed)} changed, {gone} gone, {new} new")]
-    return lines + [row(safe("   ≠ ", "warn"), safe(name)) for name in changed[:_MOST]]
+def _corpora(found: Comparison) -> list[Line]:
+    lines = [
+        row(safe(f" {sign} ", role), safe(corpus.get("path", "corpus")), safe(f"  md5 {corpus.get('dvc_hash')}"[:18]))
+        for sign, role, corpora in _signed(found.corpora_removed, found.corpora_added)
+        for corpus in corpora
+    ]
+    return lines or [safe(" unchanged", "muted")]
 
 
-def _differing(one: Mapping[str, Any], two: Mapping[str, Any], half: int) -> list[Line]:
-    lines = []
-    for name in {**one, **two}:
-        a, b = one.get(name), two.get(name)
-        if a != b:
-            lines.append(row(cut(safe(f" {name}", "muted"), 20), cut(dash(a), half), cut(dash(b), half)))
-    return lines or [safe(" equal", "muted")]
+def _signed(removed: Sequence[Any], added: Sequence[Any]) -> tuple[tuple[str, Role, Sequence[Any]], ...]:
+    return ("−", "bad", removed), ("+", "good", added)
 
 
-def _corpora(detail: Detail) -> dict[str, Any]:
-    corpora = detail.manifest.get("corpora") or ()
-    return {
-        str(c.get("path", n)): str(c.get("dvc_hash", ""))[:12] for n, c in enumerate(corpora) if isinstance(c, dict)
-    }
+def _tensors(found: Comparison) -> list[Line]:
+    content = found.content
+    changed, removed, added = content.tensors_changed, content.tensors_removed, content.tensors_added
+    counts = f"{len(changed)} changed, {len(removed)} removed, {len(added)} added"
+    lines = [safe(f" {content.tensors_same} unchanged, {counts}")]
+    return lines + [row(safe("   ≠ ", "warn"), safe(name)) for name in changed[:_MAX_TENSORS]]
 
 
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else "?"
+def _per_bucket(found: Comparison, names: Sequence[str], width: int) -> list[Line]:
+    if not found.deltas:
+        return [safe(" neither entry was ever evaluated", "warn")]
+    heads = [Head("bucket", least=14), *(Head(name, right=True) for name in names), Head("Δ pp", right=True)]
+    rows = []
+    for delta in found.deltas:
+        points = delta.pp
+        worse = points is not None and (points > 0) == (delta.name == "false_accept")
+        role: Role = "faint" if not points else "bad" if worse else "good"
+        change = dash(None) if points is None else safe(f"{points:+.1f}", role)
+        rows.append([safe(delta.name), count(delta.a), count(delta.b), change])
+    return grid(heads, rows, width)

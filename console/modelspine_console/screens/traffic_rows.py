@@ -1,4 +1,4 @@
-"""The arms of a route as rows, and what is going on in one line. Pure drawing of core's values."""
+"""The arms of a route as rows, and the state of the route in one line. Pure drawing of core's values."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from modelspine.text import short
 from modelspine_console.draw.charts import spark
 from modelspine_console.draw.format import dash, status
 from modelspine_console.draw.sanitize import Line, row, safe
+from modelspine_console.screens.base import Fields
 from modelspine_console.widgets.table import Column
 
 if TYPE_CHECKING:
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
     from modelspine_console.data.traffic_source import Traffic
 
 _SPARK = 10
+"""Bars of a sparkline in the list."""
+_WIDE = 140
+"""Columns of a terminal from which the line above the list also says what a canary waits for."""
 
 
 class ArmRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One arm of a route with what is known about it."""
+    """One arm of a route, with its report and its request rate where they were read."""
 
     arm: Arm
-    place: str
-    """production, arm or shadow."""
+    role: str
+    """production, candidate or shadow."""
     report: ArmReport | None
     pace: ArmPace | None
 
@@ -43,21 +47,16 @@ def arm_rows(traffic: Traffic, report: RouteReport | None) -> tuple[ArmRow, ...]
     reports = {arm.name: arm for arm in report.arms} if report is not None else {}
     paces = {arm.name: arm for arm in traffic.pace.arms} if traffic.pace is not None else {}
     return tuple(
-        ArmRow(arm=arm, place=_place(route, arm), report=reports.get(arm.name), pace=paces.get(arm.name))
+        ArmRow(arm=arm, role=_role(route, arm), report=reports.get(arm.name), pace=paces.get(arm.name))
         for arm in route.arms
     )
 
 
-def _place(route: Route, arm: Arm) -> str:
-    return "production" if arm is route.stable else "shadow" if arm is route.shadow else "arm"
+def _role(route: Route, arm: Arm) -> str:
+    return "production" if arm is route.stable else "shadow" if arm is route.shadow else "candidate"
 
 
-def haystack(item: ArmRow) -> str:
-    """What a filter looks through."""
-    return f"{item.arm.name} {item.arm.semver} {item.arm.sha}".lower()
-
-
-FIELDS: dict[str, Callable[[ArmRow], str]] = {
+FIELDS: Fields = {
     "arm": lambda item: item.arm.name,
     "semver": lambda item: item.arm.semver,
     "sha": lambda item: item.arm.sha,
@@ -65,33 +64,27 @@ FIELDS: dict[str, Callable[[ArmRow], str]] = {
 
 
 def arm_columns() -> tuple[Column, ...]:
-    """An arm in one line: what was set beside what came, how fast, how well."""
+    """The columns of an arm: its share, its request rate, its latency and its quality."""
     return (
-        Column(title="arm", width=10, cell=lambda r: status(r.place, shown=r.arm.name)),
-        Column(title="model", width=19, cell=model),
-        Column(title="set %", width=6, cell=set_share, right=True),
-        Column(title="actual %", width=17, cell=actual, right=True),
-        Column(title="30 min", width=_SPARK, cell=_spark, rank=5),
-        _number("req/s", 6, lambda r: f"{r.pace.per_second:.2f}" if r.pace is not None else None, rank=3),
-        _latency("p50 ms", "p50", rank=8),
-        _latency("p95 ms", "p95", rank=4),
-        _latency("p99 ms", "p99", rank=7),
-        Column(title="errors", width=9, cell=_errors, right=True, rank=6),
-        Column(title="graded right %", width=17, cell=_of(lambda r: r.graded), right=True, rank=2),
-        Column(title="accepted %", width=17, cell=_of(accepted), right=True, rank=9),
+        Column("arm", 10, lambda r: status(r.role, shown=r.arm.name)),
+        Column("model", 19, model),
+        Column("target", 6, target_share, right=True),
+        Column("actual %", 17, actual_share, right=True),
+        Column("30 min", _SPARK, _spark, rank=5),
+        Column("req/s", 6, lambda r: dash(f"{r.pace.per_second:.2f}" if r.pace else None), right=True, rank=3),
+        *(_latency(name, rank) for name, rank in (("p50", 8), ("p95", 4), ("p99", 7))),
+        Column("errors", 9, _errors, right=True, rank=6),
+        Column("graded correct %", 17, _ratio(lambda report: report.graded), right=True, rank=2),
+        Column("accepted %", 17, _ratio(_accepted), right=True, rank=9),
     )
 
 
-def _number(title: str, width: int, told: Callable[[ArmRow], str | None], *, rank: int) -> Column:
-    return Column(title=title, width=width, cell=lambda item: dash(told(item)), right=True, rank=rank)
-
-
-def _latency(title: str, name: str, *, rank: int) -> Column:
-    def told(item: ArmRow) -> str | None:
+def _latency(name: str, rank: int) -> Column:
+    def cell(item: ArmRow) -> Line:
         seconds = getattr(item.report, name, None)
-        return None if seconds is None else f"{1000 * seconds:.1f}"
+        return dash(None if seconds is None else f"{1000 * seconds:.1f}")
 
-    return _number(title, 7, told, rank=rank)
+    return Column(f"{name} ms", 7, cell, right=True, rank=rank)
 
 
 def model(item: ArmRow) -> Line:
@@ -99,46 +92,43 @@ def model(item: ArmRow) -> Line:
     return row(safe(item.arm.semver or "–", limit=12), safe(" "), safe(short(item.arm.sha), "muted"))
 
 
-def set_share(item: ArmRow) -> Line:
-    """The weight it was given, in percent."""
+def target_share(item: ArmRow) -> Line:
+    """The arm's weight, in percent."""
     return safe(f"{100 * item.arm.weight_bp / FULL:.2f}")
 
 
-def actual(item: ArmRow) -> Line:
-    """What share of the learners came (of a shadow: of the requests were copied), and of how many."""
+def actual_share(item: ArmRow) -> Line:
+    """The share of users the arm served; of a shadow, the share of requests that were mirrored to it."""
     found = item.report
-    if found is None or found.actual_bp is None or not found.actual_bp:
-        return safe("–", "faint")
-    some = found.requests if item.place == "shadow" else found.units
-    whole = round(some * FULL / found.actual_bp)
-    return tally(Count(some, whole))
+    if found is None or not found.actual_bp:
+        return dash(None)
+    part = found.requests if item.role == "shadow" else found.units
+    return _tally(Count(part, round(part * FULL / found.actual_bp)))
 
 
-def accepted(report: ArmReport) -> Count:
-    """Of what learners said, how much was that they took it."""
+def _accepted(report: ArmReport) -> Count:
     return Count(report.feedback["accepted"], sum(report.feedback.values()))
 
 
-def _of(counted: Callable[[ArmReport], Count]) -> Callable[[ArmRow], Line]:
-    return lambda item: tally(counted(item.report)) if item.report is not None else safe("–", "faint")
+def _ratio(count: Callable[[ArmReport], Count]) -> Callable[[ArmRow], Line]:
+    return lambda item: _tally(count(item.report)) if item.report is not None else dash(None)
 
 
 def _errors(item: ArmRow) -> Line:
     found = item.report
     if found is None or not found.requests:
-        return safe("–", "faint")
-    told = f"{found.errors:,}/{brief(found.requests)}"
-    return safe(told, "bad" if found.errors else "")
+        return dash(None)
+    return safe(f"{found.errors:,}/{_brief(found.requests)}", "bad" if found.errors else "")
 
 
-def tally(value: Count) -> Line:
-    """``k/n`` and the share with one decimal, the sign of which the head has; long counts are cut to thousands."""
+def _tally(value: Count) -> Line:
+    """``k/n`` and the share in percent, whose sign is in the head; large counts are shortened to thousands."""
     if not value.n:
-        return safe("–", "faint")
-    return row(safe(f"{brief(value.k)}/{brief(value.n)} ", "muted"), safe(f"{100 * value.k / value.n:5.1f}"))
+        return dash(None)
+    return row(safe(f"{_brief(value.k)}/{_brief(value.n)} ", "muted"), safe(f"{100 * value.k / value.n:5.1f}"))
 
 
-def brief(number: int) -> str:
+def _brief(number: int) -> str:
     """A count in at most five characters."""
     if number < 10_000:
         return f"{number:,}"
@@ -146,34 +136,35 @@ def brief(number: int) -> str:
 
 
 def _spark(item: ArmRow) -> Line:
-    return safe(spark(item.pace.minutes, _SPARK), "accent") if item.pace is not None else safe("–", "faint")
+    return safe(spark(item.pace.minutes, _SPARK), "accent") if item.pace is not None else dash(None)
 
 
-# the line above -------------------------------------------------------------------------------------------
+# the line above the list ----------------------------------------------------------------------------------
 
 
 def summary(traffic: Traffic, width: int) -> str:
-    """What is going on, in one line."""
+    """The state of the route in one line."""
     shown = traffic.shown
     if shown is None:
         return ""
     route, candidate = shown.route, shown.route.candidate
-    told = [f"{route.strategy} {candidate.semver or short(candidate.sha)}" if candidate else route.strategy]
+    parts = [f"{route.strategy} {candidate.semver or short(candidate.sha)}" if candidate else route.strategy]
     if route.ladder is not None:
-        told.append(f"step {route.ladder.at + 1} of {len(route.ladder.steps)}")
+        parts.append(f"step {route.ladder.at + 1} of {len(route.ladder.steps)}")
     if shown.until is not None:
-        told.append("over")
+        parts.append("ended")
     elif traffic.decision is not None:
-        told.append(advice(traffic.decision, brief=width < 140))
-    told += ["no traces" if traffic.untraced else "traces unread"] if traffic.problem else []
-    told.append(f"epoch #{shown.number}")
+        parts.append(advice(traffic.decision, brief=width < _WIDE))
+    if traffic.problem:
+        parts.append("no traces" if traffic.untraced else "traces unreadable")
+    parts.append(f"epoch #{shown.number}")
     if traffic.pace is not None and traffic.pace.quiet and shown.until is None:
-        told.append("quiet")
-    return " · ".join(told)
+        parts.append("no recent traffic")
+    return " · ".join(parts)
 
 
 def advice(decision: Decision, *, brief: bool) -> str:
-    """What a canary does next, and the first thing it waits for."""
+    """What a canary does next, and unless ``brief`` the first thing it waits for."""
     if decision.action != "hold" or not decision.waits_for:
         return {"abort": "aborts", "advance": "advances", "hold": "holds"}[decision.action]
-    return "holds" if brief else f"holds: needs {decision.waits_for[0]}"
+    return "holds" if brief else f"holds; waiting for {decision.waits_for[0]}"

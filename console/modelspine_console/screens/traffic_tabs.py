@@ -1,6 +1,6 @@
-"""The tabs of a route: what is compared, the ladder, a shadow's pairs, one arm in full, epochs.
+"""The tabs of a route: comparison, ladder, shadow, one arm in full, and epochs.
 
-Pure drawing of core's values; what is compared, and what is decided on it, core says.
+Pure drawing of core's values; what is compared, and what follows from it, core decides.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from modelspine.gate.eval_report import Count
+from modelspine.signs import sign_of
 from modelspine.text import argument, counted, short
 from modelspine.times import age as age_of
-from modelspine.traffic.ladder import SIGNS, rungs
-from modelspine.traffic.report_text import difference_pairs, split_told
+from modelspine.traffic.ladder import rungs
+from modelspine.traffic.report_text import difference_pairs, split_text
 from modelspine_console.draw.charts import spark
-from modelspine_console.draw.format import age, count, pairs, status, when
+from modelspine_console.draw.format import age, ago, count, milliseconds, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, row, safe
-from modelspine_console.draw.theme import Role
-from modelspine_console.screens.traffic_rows import ArmRow, actual, advice, model, set_share
+from modelspine_console.screens.traffic_rows import ArmRow, actual_share, advice, model, target_share
 from modelspine_console.widgets.table import Column
 
 if TYPE_CHECKING:
@@ -29,19 +29,12 @@ if TYPE_CHECKING:
     from modelspine_console.data.traffic_source import Traffic
 
 Facts = list[tuple[str, Line]]
-_VERDICTS: dict[str, tuple[str, Role]] = {
-    "pass": ("✔", "good"),
-    "fail": ("✖", "bad"),
-    "error": ("‼", "bad"),
-    "inconclusive": ("◐", "warn"),
-    "no_data": ("○", "muted"),
-}
-_SO_FAR = 6
-_RUNGS: dict[str, Role] = {"done": "good", "here": "accent", "ahead": "faint"}
+_MAX_EPOCHS = 6
+"""Epochs of the current rollout that the ladder tab lists."""
 
 
 def tabs(route: Route) -> tuple[str, ...]:
-    """Which tabs a route has something to say in, the most wanted first."""
+    """The tabs that apply to a route, the most wanted first."""
     compared = ("comparison",) if len(route.learners) > 1 else ()
     ladder = ("ladder",) if route.ladder is not None else ()
     shadow = ("shadow",) if route.shadow is not None else ()
@@ -49,61 +42,61 @@ def tabs(route: Route) -> tuple[str, ...]:
 
 
 def comparison(report: RouteReport, traffic: Traffic) -> list[Line]:
-    """The candidate beside the stable arm: differences that may be looked at at any time, and the split."""
+    """The candidate compared with the stable arm, the check of the split, and the verdict on a canary."""
     chosen = traffic.shown.route.ladder if traffic.shown is not None else None
     lines: list[Line] = []
     if report.difference is not None and len(report.arms) > 1:
-        name = safe(f" {report.arms[1].name} less stable", "accent", limit=40)
-        lines.append(row(name, safe(", each learner counted once", "muted")))
-        lines += pairs([(name, safe(told)) for name, told in difference_pairs(report.difference, report.arms)])
-        lines.append(safe(" the intervals hold at every look together: safe to peek at", "muted"))
+        title = safe(f" {report.arms[1].name} − stable", "accent", limit=40)
+        lines.append(row(title, safe(", each user counted once", "muted")))
+        lines += pairs((name, safe(text)) for name, text in difference_pairs(report.difference, report.arms))
+        lines.append(safe(" always-valid intervals: safe to check at any time", "muted"))
     facts = [("split", _split(report.split))] if report.split is not None else []
     if chosen is not None:
         facts += [("ladder", _steps(chosen)), *_verdict(traffic)]
         waits = "; ".join(traffic.decision.waits_for) if traffic.decision is not None else ""
-        facts += [("waits for", safe(waits))] if waits else []
+        facts += [("waiting for", safe(waits))] if waits else []
         facts.append(("guard", safe(_guard(chosen.guard))))
     return [*lines, safe(""), *pairs(facts)]
 
 
 def _split(found: Split) -> Line:
-    told = split_told(found).removeprefix("split: ")
+    text = split_text(found).removeprefix("split: ")
     if found.bayes_factor is None:
-        return row(safe("○ ", "muted"), safe(told))
-    return row(safe("✖ ", "bad"), safe(told, "bad")) if found.alarm else row(safe("✔ ", "good"), safe(told))
+        return row(safe("○ ", "muted"), safe(text))
+    return row(safe("✖ ", "bad"), safe(text, "bad")) if found.alarm else row(safe("✔ ", "good"), safe(text))
 
 
 def _guard(guard: Guard) -> str:
-    most = f"{guard.margin_bp / 100:g} pp of right answers, {guard.error_bp / 100:g} pp of errors"
-    return f"{most}, {guard.latency_pct} % of mean latency; looked at every {guard.window_seconds} s"
+    limits = f"{guard.margin_bp / 100:g} pp correct answers, {guard.error_bp / 100:g} pp errors"
+    return f"{limits}, {guard.latency_pct} % mean latency; checked every {guard.window_seconds} s"
 
 
 def _verdict(traffic: Traffic) -> Facts:
     decision = traffic.decision
-    if decision is None:
-        return [("verdict", safe(f"unknown: {traffic.problem}", "warn"))] if traffic.problem else []
-    glyph, role = _VERDICTS.get(decision.verdict, ("·", "muted"))
-    return [("verdict", row(safe(f"{glyph} {decision.verdict}  ", role), safe(decision.reason)))]
+    if decision is not None:
+        return [("verdict", row(status(decision.verdict), safe(f"  {decision.reason}")))]
+    return [("verdict", safe(f"unknown: {traffic.problem}", "warn"))] if traffic.problem else []
 
 
 def ladder(traffic: Traffic) -> list[Line]:
-    """The steps of a canary, the verdict on this one, and what the next one waits for."""
+    """The steps of a canary, the verdict on the current one, and what the next one waits for."""
     shown = traffic.shown
     if shown is None or shown.route.ladder is None:
         return []
     chosen, decision = shown.route.ladder, traffic.decision
     facts = _verdict(traffic)
     if decision is not None:
-        at = "" if decision.action == "hold" else " at the server's next look"
+        at = "" if decision.action == "hold" else " at the server's next check"
+        facts.append(("next", safe(f"{advice(decision, brief=True)}{at}", "strong")))
         waits = decision.waits_for or ("nothing",)
-        facts.append(("next", safe(f"it {advice(decision, brief=True)}{at}", "strong")))
-        facts += [("" if number else "waits for", safe(told)) for number, told in enumerate(waits)]
+        facts += [("" if number else "waiting for", safe(text)) for number, text in enumerate(waits)]
     step = chosen.steps[chosen.at]
-    least = f"{step.min_seconds:,} s and {step.min_samples:,} judged answers at the least"
+    least = f"at least {step.min_seconds:,} s and {step.min_samples:,} graded answers"
     facts.append(("step", safe(f"{step.weight_bp / 100:g} %: {least}")))
     facts.append(("guard", safe(_guard(chosen.guard))))
+    # The epochs of one rollout share its salt: users keep their arm from step to step.
     rollout = [each for each in traffic.epochs if each.route.salt == shown.route.salt]
-    facts += [("" if number else "so far", _so_far(each)) for number, each in enumerate(rollout[:_SO_FAR])]
+    facts += [("" if number else "so far", _so_far(each)) for number, each in enumerate(rollout[:_MAX_EPOCHS])]
     return [row(safe(" "), _steps(chosen)), safe(""), *pairs(facts)]
 
 
@@ -114,39 +107,37 @@ def _so_far(epoch: Epoch) -> Line:
 
 
 def _steps(chosen: Ladder) -> Line:
-    pieces: list[Line] = []
-    for step, rung in rungs(chosen):
-        if pieces:
-            pieces.append(safe(" ──── ", "faint"))
-        pieces.append(safe(f"{step.weight_bp / 100:g} % {SIGNS[rung]}", _RUNGS[rung]))
-    return row(*pieces)
+    steps = [
+        safe(f"{step.weight_bp / 100:g} % {sign_of(rung).glyph}", sign_of(rung).role) for step, rung in rungs(chosen)
+    ]
+    return safe(" ──── ", "faint").join(steps)
 
 
 def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
     """Everything about one arm."""
     shown = traffic.shown
-    facts: Facts = [("arm", status(item.place, shown=item.arm.name)), ("model", model(item))]
+    facts: Facts = [("arm", status(item.role, shown=item.arm.name)), ("model", model(item))]
     facts.append(("sha", safe(item.arm.sha, "muted")))
     if shown is not None:
-        since = row(when(shown.since), safe("  "), age(shown.since, now), safe(f" ago  #{shown.number}", "muted"))
-        facts += [("since", since), ("because", safe(f"{shown.verb}: {shown.reason}"))]
-        facts += [("over", when(shown.until))] if shown.until is not None else []
-    who = "of the requests, copied" if item.place == "shadow" else "of the learners"
+        facts.append(("since", row(when(shown.since), safe("  "), ago(shown.since, now, shown.number))))
+        facts.append(("reason", safe(f"{shown.verb}: {shown.reason}")))
+        facts += [("ended", when(shown.until))] if shown.until is not None else []
+    unit = "of requests, mirrored" if item.role == "shadow" else "of users"
     if item.report is None:
-        came = safe("nobody knows yet", "muted")
+        actual = safe("unknown", "muted")
     elif not item.report.actual_bp:
-        came = safe("none came yet", "muted")
+        actual = safe("no traffic yet", "muted")
     else:
-        came = row(actual(item), safe(f" % {who}", "muted"))
-    facts += [("set", row(set_share(item), safe(" %"))), ("actual", came)]
-    return pairs([*facts, *_pace(item, traffic), *(_did(item.report) if item.report is not None else [])])
+        actual = row(actual_share(item), safe(f" % {unit}", "muted"))
+    facts += [("target", row(target_share(item), safe(" %"))), ("actual", actual)]
+    return pairs([*facts, *_pace(item, traffic), *(_reported(item.report) if item.report is not None else [])])
 
 
 def _pace(item: ArmRow, traffic: Traffic) -> Facts:
     if item.pace is None or traffic.pace is None:
         return []
     found, until = item.pace, traffic.pace.until
-    quiet = safe(f"   the last request came before {until[:19]}Z", "warn") if traffic.pace.quiet else safe("")
+    quiet = safe(f"   last request before {until[:19]}Z", "warn") if traffic.pace.quiet else safe("")
     bars = safe(spark(found.minutes, len(found.minutes)), "accent")
     return [
         ("req/s", row(safe(f"{found.per_second:.2f}"), quiet)),
@@ -154,35 +145,33 @@ def _pace(item: ArmRow, traffic: Traffic) -> Facts:
     ]
 
 
-def _did(found: ArmReport) -> Facts:
-    times = " / ".join("–" if each is None else f"{1000 * each:.1f}" for each in (found.p50, found.p95, found.p99))
-    said = ", ".join(f"{number:,} {name}" for name, number in found.feedback.items())
+def _reported(found: ArmReport) -> Facts:
+    times = " / ".join("–" if each is None else milliseconds(each) for each in (found.p50, found.p95, found.p99))
+    feedback = ", ".join(f"{number:,} {name}" for name, number in found.feedback.items())
     return [
-        ("requests", safe(f"{found.requests:,} by {counted(found.units, 'learner')} in this epoch")),
+        ("requests", safe(f"{found.requests:,} by {counted(found.units, 'user')} in this epoch")),
         ("p50/95/99", safe(f"{times} ms")),
         ("errors", count(Count(found.errors, found.requests))),
-        ("graded right", count(found.graded) if found.graded.n else safe("nothing was graded", "muted")),
-        ("learners said", safe(said)),
+        ("graded correct", count(found.graded) if found.graded.n else safe("no graded answers", "muted")),
+        ("feedback", safe(feedback)),
     ]
 
 
 def shadow(report: ShadowReport, width: int) -> list[Line]:
-    """Pairs of a live answer and its copy's, all of them and by feature."""
+    """Pairs of a live answer and its shadow's, overall and by feature."""
     whole = report.pairs
     if not whole.both + whole.only_live + whole.only_shadow + whole.neither:
-        return [safe(" no request was graded on both sides yet", "muted")]
-    lines = grid(_heads("both graded"), [_square(whole)], width)
-    lines.append(
-        safe(" p: exact McNemar, each learner counted once by which side did better; true at one look", "muted")
-    )
+        return [safe(" no request has been graded on both sides yet", "muted")]
+    note = " p: exact McNemar test, each user counted once, by which side did better; valid for a single look"
+    lines = [*grid(_heads("both graded"), [_square(whole)], width), safe(note, "muted")]
     if report.buckets:
         lines += [safe(""), *grid(_heads("feature"), [_square(each) for each in report.buckets], width)]
-        lines.append(safe(" of a feature, p is after Holm over all of them", "faint"))
+        lines.append(safe(" p by feature is adjusted over all features (Holm)", "faint"))
     return lines
 
 
 def _heads(name: str) -> list[Head]:
-    titles = (("both right", 2), ("only live", 0), ("only shadow", 0), ("both wrong", 1), ("p", 0))
+    titles = (("both correct", 2), ("only live", 0), ("only shadow", 0), ("both wrong", 1), ("p", 0))
     return [Head(name), *(Head(title, right=True, rank=rank) for title, rank in titles)]
 
 
@@ -195,21 +184,20 @@ def _square(found: Square) -> list[Line]:
 
 
 def epoch_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
-    """Epochs: what was routed, since when and for how long, who opened it and why."""
+    """The columns of an epoch: its route, its duration, and who opened it and why."""
     return (
-        Column(title="#", width=6, cell=lambda e: safe(e.number, "muted"), sort=lambda e: -e.number, right=True),
-        Column(title="strategy", width=8, cell=lambda e: safe(e.route.strategy)),
-        Column(title="arms %", width=20, cell=lambda e: safe(weights(e.route))),
-        Column(title="age", width=6, cell=lambda e: age(e.since, now()), right=True),
-        Column(title="lasted", width=7, cell=_lasted, right=True, rank=2),
-        Column(title="opened by", width=11, cell=lambda e: safe(e.verb), rank=1),
-        Column(title="who", width=8, cell=lambda e: safe(e.actor, "muted"), rank=4),
-        Column(title="reason", width=10, cell=lambda e: safe(e.reason, limit=200), grow=True, rank=3),
+        Column("#", 6, lambda e: safe(e.number, "muted"), lambda e: -e.number, right=True),
+        Column("strategy", 8, lambda e: safe(e.route.strategy)),
+        Column("arms %", 20, lambda e: safe(_weights(e.route))),
+        Column("age", 6, lambda e: age(e.since, now()), right=True),
+        Column("lasted", 7, _lasted, right=True, rank=2),
+        Column("opened by", 11, lambda e: safe(e.verb), rank=1),
+        Column("actor", 8, lambda e: safe(e.actor, "muted"), rank=4),
+        Column("reason", 10, lambda e: safe(e.reason, limit=200), grow=True, rank=3),
     )
 
 
-def weights(route: Route) -> str:
-    """The arms with their weights, in percent."""
+def _weights(route: Route) -> str:
     return " · ".join(f"{arm.semver or short(arm.sha)} {arm.weight_bp / 100:g}" for arm in route.arms)
 
 
@@ -218,11 +206,8 @@ def _lasted(epoch: Any) -> Line:
         return safe("now", "good")
     try:
         return safe(age_of(epoch.since, datetime.fromisoformat(epoch.until)))
-    except ValueError:
+    except ValueError:  # a damaged ledger may hold any text here
         return safe("?", "muted")
-
-
-_TWINS = (("route", "show"), ("epochs", "epochs"))
 
 
 def copies(item: ArmRow | None, epoch: Epoch | None, trace: Any, at: str | None) -> list[tuple[str, str]]:
@@ -233,7 +218,10 @@ def copies(item: ArmRow | None, epoch: Epoch | None, trace: Any, at: str | None)
     if item is not None:
         found += [("sha", item.arm.sha), *([("semver", item.arm.semver)] if item.arm.semver else [])]
     if epoch is not None:
-        then = f" --at {at}" if at is not None else ""
-        found.append(("report command", f"spine route report --epoch {epoch.number}{then} --json"))
-        found += [(f"{name} command", f"spine route {verb}{then} --json") for name, verb in _TWINS]
+        moment = f" --at {at}" if at is not None else ""
+        found += [
+            ("report command", f"spine route report --epoch {epoch.number}{moment} --json"),
+            ("route command", f"spine route show{moment} --json"),
+            ("epochs command", f"spine route epochs{moment} --json"),
+        ]
     return found

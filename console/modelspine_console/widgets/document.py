@@ -1,6 +1,6 @@
-"""Widgets that show lines made by ``draw.sanitize``: a fixed strip of them, and a document that scrolls.
+"""Widgets that show lines made by ``draw.sanitize``: a fixed number of them, and a document that scrolls.
 
-They know nothing of what the lines say, and they parse nothing.
+They do not know what the lines say, and they parse nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from textual.widget import Widget
 from modelspine_console.draw.sanitize import Line, folded, safe, strip
 from modelspine_console.draw.theme import Palette, Role
 
-_NOTHING = safe("")
+_EMPTY_LINE = safe("")
+Draw = Callable[[int], Sequence[Line]]
+"""Makes the lines to show for a given width."""
 
 
 class Painted(Protocol):
-    """What an app must have for its widgets to be drawn."""
+    """What an app must provide so that its widgets can be drawn."""
 
     palette: Palette
 
@@ -31,7 +33,7 @@ def palette_of(widget: Widget) -> Palette:
 
 
 class Lines(Widget):
-    """A few lines, drawn anew from a function whenever the width or what they say changes."""
+    """A fixed number of lines, made by a function each time they are drawn."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Lines { height: 1; width: 1fr; }"
@@ -39,22 +41,22 @@ class Lines(Widget):
     def __init__(self, *, base: Role = "", id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.base: Role = base
-        self._draw: Callable[[int], Sequence[Line]] = lambda _width: ()
+        self._draw: Draw = lambda _width: ()
 
-    def show(self, draw: Callable[[int], Sequence[Line]]) -> None:
-        """Draw these lines from now on; ``draw`` is given the width."""
+    def show(self, draw: Draw) -> None:
+        """Show these lines from now on."""
         self._draw = draw
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
         lines = self._draw(self.size.width)
-        line = lines[y] if y < len(lines) else _NOTHING
+        line = lines[y] if y < len(lines) else _EMPTY_LINE
         return strip(line, self.size.width, palette_of(self), self.base)
 
 
 class Doc(ScrollView, can_focus=True, inherit_bindings=False):
-    """Lines one may scroll through; long ones are folded to the width."""
+    """Lines that can be scrolled; long ones are folded to the width."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -63,13 +65,13 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._draw: Callable[[int], Sequence[Line]] = lambda _width: ()
+        self._draw: Draw = lambda _width: ()
         self._lines: list[Line] = []
         self._room = Size()
         self.dimmed = False
 
-    def show(self, draw: Callable[[int], Sequence[Line]], *, top: bool = True) -> None:
-        """Draw these lines from now on; ``draw`` is given the width. ``top`` goes back to the first line."""
+    def show(self, draw: Draw, *, top: bool = True) -> None:
+        """Show these lines from now on; ``top`` scrolls back to the first one."""
         self._draw = draw
         self._room = Size()
         if top:
@@ -79,11 +81,11 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def lines(self) -> Sequence[Line]:
-        """What is shown, folded."""
+        """The lines that are shown, folded."""
         return self._lines
 
     def on_resize(self) -> None:
-        """Fold again."""
+        """Fold to the new width."""
         self._layout_lines()
 
     def move(self, rows: int) -> None:
@@ -97,15 +99,17 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """One line of the viewport."""
         at = y + self.scroll_offset.y
-        line = self._lines[at] if at < len(self._lines) else _NOTHING
+        line = self._lines[at] if at < len(self._lines) else _EMPTY_LINE
         return strip(line, self.size.width, palette_of(self), "stale" if self.dimmed else "")
 
     def _layout_lines(self) -> None:
-        """Fold to the width there is beside the scroll bar, where the lines are so many that one comes."""
+        """Fold the lines to the width of the widget."""
         room = self.size
         if room == self._room or room.width <= 0:
             return
         self._room = room
+        # A scroll bar takes a column, but whether there is one is known only once the lines are folded: the second
+        # pass folds beside it.
         for width in (room.width, room.width - self.styles.scrollbar_size_vertical):
             self._lines = [part for line in self._draw(width) for part in folded(line, width)]
             self.virtual_size = Size(width, len(self._lines))

@@ -1,7 +1,7 @@
-"""One line of text being typed: its characters, its caret, and the keys that change them.
+"""One line of text that is being typed, its caret, and the keys that edit it.
 
-What is typed or pasted is made visible before it is kept, so a paste cannot talk to the terminal. It knows
-neither where the line is drawn nor what the text means.
+What is typed or pasted is sanitized before it is kept, so that a paste cannot send control sequences to the terminal.
+It knows neither where the line is drawn nor what the text means.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from modelspine.text import visible
 from modelspine_console.draw.sanitize import Line, row, safe
 
-LONGEST = 300
-_STEPS = {"left": -1, "right": 1, "home": -LONGEST, "end": LONGEST, "ctrl+a": -LONGEST, "ctrl+e": LONGEST}
+MAX_LENGTH = 300
+_STEPS = {"left": -1, "right": 1, "home": -MAX_LENGTH, "end": MAX_LENGTH, "ctrl+a": -MAX_LENGTH, "ctrl+e": MAX_LENGTH}
 
 
 class Editor:
-    """A text and a caret in it."""
+    """A text and the caret in it."""
 
     def __init__(self, text: str = "") -> None:
         self.text = ""
@@ -22,22 +22,22 @@ class Editor:
         self.put(text)
 
     def put(self, text: str) -> None:
-        """Go on from this text."""
-        self.text = visible(text, LONGEST)
+        """Replace the text and put the caret at its end."""
+        self.text = visible(text, MAX_LENGTH)
         self.at = len(self.text)
 
     def type(self, text: str) -> None:
-        """Put text in at the caret."""
-        piece = visible(text, LONGEST - len(self.text))
+        """Insert text at the caret."""
+        piece = visible(text, MAX_LENGTH - len(self.text))
         self.text = self.text[: self.at] + piece + self.text[self.at :]
         self.at += len(piece)
 
     def paste(self, text: str) -> None:
-        """A paste is typing, its first line only."""
+        """Insert the first line of a pasted text."""
         self.type(text.splitlines()[0] if text else "")
 
     def key(self, key: str, character: str | None) -> bool:
-        """Edit; False where the key does not edit."""
+        """Apply an editing key; False for a key that edits nothing."""
         if key in ("backspace", "ctrl+h"):
             at = max(0, self.at - 1)
             self.text, self.at = self.text[:at] + self.text[self.at :], at
@@ -55,7 +55,7 @@ class Editor:
         return True
 
     def line(self, *, caret: bool = True) -> Line:
-        """The text, with its caret where it is being typed."""
+        """The text as a line, with the caret where it is being typed."""
         if not caret:
             return safe(self.text)
         before, under, after = self.text[: self.at], self.text[self.at : self.at + 1], self.text[self.at + 1 :]

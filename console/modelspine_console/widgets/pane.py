@@ -1,6 +1,6 @@
-"""One pane: a head line, something to look at, and the state it is in.
+"""One pane of a screen: a head line above a table or a document, or a message why there is none to show.
 
-Loading, empty, filtered to nothing, error and stale are each drawn on purpose. A pane does not fetch.
+Loading, empty, no matches, error and stale each have a look of their own. A pane fetches nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from textual.containers import Vertical
 
 from modelspine_console.draw.sanitize import Line, fill, folded, row, safe
 from modelspine_console.draw.theme import Role
-from modelspine_console.widgets.document import Doc, Lines
+from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.table import Table
 
 State = Literal["loading", "ready", "empty", "nomatch", "error"]
@@ -26,7 +26,7 @@ _GLYPHS: dict[str, tuple[str, Role]] = {
 
 
 class Pane(Vertical):
-    """A head over a table or a document; in its place, the reason why there is none to show."""
+    """A head line above one of several bodies; in any state but ``ready``, a message instead of the body."""
 
     DEFAULT_CSS = """
     Pane { width: 1fr; height: 1fr; }
@@ -34,14 +34,9 @@ class Pane(Vertical):
     """
 
     def __init__(
-        self,
-        title: str,
-        body: Table | Doc,
-        *others: Table,
-        above: Lines | None = None,
-        below: Doc | None = None,
+        self, title: str, body: Table | Doc, *others: Table, above: Lines | None = None, below: Doc | None = None
     ) -> None:
-        """``others`` are bodies of other tabs; ``put`` shows one of them in the place of ``body``."""
+        """``others`` are the bodies of other tabs; ``put`` shows one of them instead of ``body``."""
         super().__init__()
         self.bodies = (body, *others)
         self.above = above
@@ -59,7 +54,7 @@ class Pane(Vertical):
         self._titled = (title, 0)
 
     def compose(self) -> ComposeResult:
-        """Head, body, and what stands in for the body."""
+        """The head, the bodies, and the message that replaces a body."""
         yield self._head
         if self.above is not None:
             yield self.above
@@ -71,20 +66,18 @@ class Pane(Vertical):
             yield self.below
 
     def on_mount(self) -> None:
-        """Draw."""
+        """Draw the head and the message."""
         self._head.show(lambda width: [self._head_line(width)])
         self._blank.show(self._blank_lines)
 
     def on_descendant_focus(self) -> None:
-        """Show who has the keys."""
+        """Redraw the head, whose colour shows which pane has the focus."""
         self._head.refresh()
 
-    def on_descendant_blur(self) -> None:
-        """Show who has the keys."""
-        self._head.refresh()
+    on_descendant_blur = on_descendant_focus
 
     def turn(self, state: State, message: str = "", hint: str = "") -> None:
-        """Go into a state; ``ready`` shows the body, every other says why there is none."""
+        """Go into a state; ``ready`` shows the body, every other state the message."""
         if (state, (message, hint)) == (self.state, self._message):
             return
         self.state, self._message = state, (message, hint)
@@ -101,7 +94,7 @@ class Pane(Vertical):
         self._head.refresh()
 
     def put(self, body: Table | Doc) -> None:
-        """Show another of the bodies, and give it the keys where the one before had them."""
+        """Show another of the bodies; it takes over the focus if the previous one had it."""
         before, self.body = self.body, body
         if body is not before:
             had = before.has_focus
@@ -109,8 +102,15 @@ class Pane(Vertical):
             if had:
                 body.focus()
 
+    def show(self, draw: Draw, *, top: bool = True) -> None:
+        """Show these lines in the pane's document."""
+        document = self.bodies[0]
+        assert isinstance(document, Doc)
+        self.turn("ready")
+        document.show(draw, top=top)
+
     def dim(self, dimmed: bool) -> None:
-        """Draw what is shown as old, or not."""
+        """Draw the bodies as stale, or not."""
         for body in self.bodies:
             if body.dimmed != dimmed:
                 body.dimmed = dimmed
@@ -118,20 +118,20 @@ class Pane(Vertical):
                 self._head.refresh()
 
     def describe(self, aside: str) -> None:
-        """Say how much is shown, at the right end of the head."""
+        """Set the text at the right end of the head."""
         if aside != self.aside:
             self.aside = aside
             self._head.refresh()
 
     def title(self, heading: str) -> None:
-        """Name what is shown, and the tab that is open."""
+        """Set the name at the left end of the head."""
         if (heading, self.tab) != self._titled:
             self.heading, self._titled = heading, (heading, self.tab)
             self._head.refresh()
 
     @property
     def message(self) -> str:
-        """What the pane says in place of its body."""
+        """The message that is shown instead of the body, with its hint."""
         return "\n".join(part for part in self._message if part)
 
     def _head_line(self, width: int) -> Line:
@@ -140,8 +140,8 @@ class Pane(Vertical):
         left = safe(f" {self.heading}", name) if self.heading else safe("")
         if self.tabs:
             left = row(left, safe("   "), row(*self._tab_names(focused), gap=2))
-        old = " old" if self.body.dimmed else ""
-        return fill(left, safe(f"{self.aside}{old} ", "muted"), width)
+        stale = " stale" if self.body.dimmed else ""
+        return fill(left, safe(f"{self.aside}{stale} ", "muted"), width)
 
     def _tab_names(self, focused: bool) -> Sequence[Line]:
         names = []
@@ -153,8 +153,7 @@ class Pane(Vertical):
     def _blank_lines(self, width: int) -> Sequence[Line]:
         glyph, role = _GLYPHS.get(self.state, ("", ""))
         message, hint = self._message
-        lines = [row(safe(f"{glyph} ", role), part) for part in folded(safe(message, role), max(10, width - 2))[:1]]
-        lines += [row(safe("  "), part) for part in folded(safe(message, role), max(10, width - 2))[1:]]
-        if hint:
-            lines += [safe(""), *(row(safe("  "), part) for part in folded(safe(hint, "muted"), max(10, width - 2)))]
-        return lines
+        room = max(10, width - 2)
+        first, *others = folded(safe(message, role), room)
+        others += [safe(""), *folded(safe(hint, "muted"), room)] if hint else []
+        return [row(safe(f"{glyph} ", role), first), *(row(safe("  "), part) for part in others)]

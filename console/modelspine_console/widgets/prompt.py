@@ -1,7 +1,7 @@
-"""The line at the bottom where a filter or a jump is typed.
+"""The line at the bottom where a filter or a command is typed.
 
-It never has the focus: the app hands it every key while it is open, so keys that come in one burst are taken
-in their order. It does not know what the text means.
+It never has the focus: the app passes it every key while it is open, so that the keys of one burst are handled in
+order. It does not know what the text means.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from modelspine_console.widgets.line_editor import Editor
 
 
 class Prompt(Widget):
-    """One editable line behind a sign (``/`` or ``:``)."""
+    """One editable line behind a sign, ``/`` or ``:``."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Prompt { height: 1; width: 1fr; display: none; }"
 
     def __init__(self, *, changed: Callable[[], None], done: Callable[[bool], None]) -> None:
-        """``changed`` is called after each change, ``done`` when enter (True) or escape (False) ends it."""
+        """``changed`` is called after each edit, ``done`` with True on enter and with False on escape."""
         super().__init__(id="prompt")
         self.sign = "/"
         self.note = ""
@@ -33,30 +33,30 @@ class Prompt(Widget):
 
     @property
     def text(self) -> str:
-        """What was typed."""
+        """The text that was typed."""
         return self._editor.text
 
     def open(self, sign: str, text: str, note: str) -> None:
-        """Show the line with a text to go on from."""
+        """Show the line with a text to edit and a note behind it."""
         self.sign, self.note = sign, note
         self._editor.put(text)
         self.display = True
         self.refresh()
 
     def close(self) -> None:
-        """Put the line away."""
+        """Hide the line."""
         self.display = False
 
     def type(self, text: str) -> None:
-        """Put text in at the caret."""
+        """Insert text at the caret."""
         self._edit(lambda: self._editor.type(text))
 
     def paste(self, text: str) -> None:
-        """Put the first line of a paste in at the caret."""
+        """Insert the first line of a pasted text at the caret."""
         self._edit(lambda: self._editor.paste(text))
 
     def key(self, key: str, character: str | None) -> bool:
-        """Edit, or end; False where the key means nothing here."""
+        """Edit the text or close the prompt; False for a key that does neither."""
         if key in ("enter", "escape") or (key in ("backspace", "ctrl+h") and not self.text):
             self._done(key == "enter")
             return True

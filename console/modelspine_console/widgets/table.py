@@ -1,7 +1,7 @@
-"""A table that draws only the lines in sight, so a million rows open as fast as ten.
+"""A table that draws only the visible lines, so that a million rows open as fast as ten.
 
-It holds rows, an order over them and a cursor; what a cell says is asked of the column when it is drawn.
-It does not know what a row is.
+It holds rows, their order and a cursor, and asks a column for the text of a cell only when that cell is drawn. It does
+not know what a row is. (Textual's own DataTable renders each cell when the row is added.)
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from modelspine_console.draw.theme import Role
 from modelspine_console.widgets.document import palette_of
 
 _GUTTER = 2
+"""Cells in front of each row: the cursor and the mark."""
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column: its title, the width of its cells, and what is drawn and sorted by."""
+class Column(msgspec.Struct, frozen=True):
+    """One column: its title, its width, what its cells show, and what it is sorted by."""
 
     title: str
     width: int
@@ -32,13 +33,13 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     sort: Callable[[Any], Any] | None = None
     right: bool = False
     grow: bool = False
-    """Takes the room that is left."""
+    """Takes the room that is left over."""
     rank: int = 0
-    """Room is given out from the lowest rank up; a column that does not fit leaves its place to the next."""
+    """Columns get room in the order of their ranks; one that does not fit is skipped, and the next one is tried."""
 
 
 class Table(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows under a fixed head, with a cursor, marks, an order and a subset that passes a filter."""
+    """Rows under a fixed head, with a cursor, marks, an order and a filter."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -46,7 +47,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     class Moved(Message):
-        """The cursor stands on another row."""
+        """The cursor is on another row."""
 
         def __init__(self, table: Table) -> None:
             super().__init__()
@@ -80,17 +81,22 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     # what is in it ----------------------------------------------------------------------------------
 
     def load(self, rows: Sequence[Any], passes: Callable[[int], bool] | None = None) -> None:
-        """Show these rows, those whose index ``passes``; the cursor stays on the row it was on."""
+        """Show these rows, or those whose index ``passes``; the cursor stays on its row."""
         held = self.current
         self.rows = rows
         self._passes = passes
         self._arrange(held)
 
     def set_columns(self, columns: Sequence[Column]) -> None:
-        """Draw other columns; the order of the rows is kept."""
+        """Replace the columns; the order of the rows is kept."""
         self.columns = tuple(columns)
         self._shown = (-1, [])
         self.refresh()
+
+    @property
+    def shown(self) -> list[Any]:
+        """The rows that pass the filter, in their order."""
+        return [self.rows[index] for index in self.order]
 
     @property
     def current(self) -> Any | None:
@@ -98,7 +104,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return self.rows[self.order[self.cursor]] if self.order else None
 
     def seek(self, key: Hashable) -> bool:
-        """Put the cursor on the row with a key; False where it is not shown."""
+        """Put the cursor on the row with this key; False if it is not shown."""
         for place, index in enumerate(self.order):
             if self.key(self.rows[index]) == key:
                 self.go(place)
@@ -106,24 +112,24 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return False
 
     def sort(self, column: int, *, backwards: bool) -> None:
-        """Order by a column; -1 is the order the rows came in."""
+        """Sort by a column; -1 is the order in which the rows were loaded."""
         held = self.current
         self.sorted_by, self.backwards = column, backwards
         self._arrange(held)
 
     def next_sort(self) -> None:
-        """Order by the next column that can be sorted by, after the last the order the rows came in."""
+        """Sort by the next sortable column; after the last one, by the order in which the rows were loaded."""
         able = [-1, *(n for n, column in enumerate(self.columns) if column.sort)]
         self.sort(able[(able.index(self.sorted_by) + 1) % len(able)], backwards=False)
 
     @property
     def sort_name(self) -> str:
-        """What it is sorted by, in words."""
+        """The column it is sorted by, with an arrow if reversed; empty for the original order."""
         name = self.columns[self.sorted_by].title if self.sorted_by >= 0 else ""
         return f"{name} ↓" if name and self.backwards else name or ("reversed" if self.backwards else "")
 
     def mark(self) -> None:
-        """Mark the row under the cursor, or take its mark away."""
+        """Mark the row under the cursor, or unmark it."""
         current = self.current
         if current is None:
             return
@@ -133,6 +139,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh_line(self.cursor + self.head)
 
     def _arrange(self, held: Any | None) -> None:
+        """Filter and sort again; the cursor goes to the row ``held`` if it is still shown."""
         passing: Sequence[int] = range(len(self.rows))
         if self._passes is not None:
             passing = [index for index in passing if self._passes(index)]
@@ -145,20 +152,21 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         place = min(self.cursor, max(len(self.order) - 1, 0))
         if held is not None and self.order:
             key = self.key(held)
-            if self.key(self.rows[self.order[place]]) != key:
+            if self.key(self.rows[self.order[place]]) != key:  # the row is usually where it was: search only if not
                 places = (p for p, index in enumerate(self.order) if self.key(self.rows[index]) == key)
                 place = next(places, place)
         self.cursor = place
         self._into_sight()
         self.refresh()
         now = self.current
+        # Rows are compared by key, because reading again makes new objects for the same rows.
         if (held is None) != (now is None) or (held is not None and self.key(held) != self.key(now)):
             self.post_message(self.Moved(self))
 
     # moving -----------------------------------------------------------------------------------------
 
     def go(self, place: int) -> None:
-        """Put the cursor on a place."""
+        """Put the cursor on the row at a place in the order."""
         place = max(0, min(place, len(self.order) - 1))
         if place == self.cursor or not self.order:
             return
@@ -178,11 +186,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def page(self) -> int:
-        """Rows in sight."""
+        """The number of visible rows."""
         return max(1, self.size.height - self.head)
 
     def _into_sight(self) -> bool:
-        """Scroll so that the cursor shows; True where that scrolled."""
+        """Scroll the cursor into view; True if that scrolled."""
         top = self.scroll_offset.y
         want = min(max(top, self.cursor - self.page + 1), self.cursor)
         if want == top or self.size.height == 0:
@@ -191,20 +199,18 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return True
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor visible."""
         self.virtual_size = Size(self.size.width, len(self.order) + self.head)
         self._into_sight()
 
     def on_focus(self) -> None:
-        """The cursor shows who has the keys."""
+        """Redraw: the cursor's colour shows whether the table has the focus."""
         self.refresh()
 
-    def on_blur(self) -> None:
-        """The cursor shows who has the keys."""
-        self.refresh()
+    on_blur = on_focus
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor on the row clicked; a double click goes into it."""
+        """Put the cursor on the clicked row; a double click opens it."""
         place = event.y - self.head + self.scroll_offset.y
         if event.y >= self.head and place < len(self.order):
             self.go(place)
@@ -243,7 +249,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return row(safe(" " * _GUTTER), row(*pieces, gap=2))
 
     def _widths(self, width: int) -> list[tuple[Column, int]]:
-        """The columns there is room for, each with its width."""
+        """The columns there is room for, each with its width; kept until the width changes."""
         if self._shown[0] == width:
             return self._shown[1]
         first, *rest = sorted(self.columns, key=lambda column: column.rank)

@@ -1,7 +1,7 @@
-"""Changes an operator may make: what one would do, as a frozen plan to confirm, and carrying out just that.
+"""The changes an operator can make: planning one, as a frozen value to confirm, and carrying out exactly that plan.
 
-The only module of the console that writes a store. It opens its own writable spine for one change and closes
-it again; what it shows before is read from the read-only one. The verbs and their refusals are core's.
+The only module of the console that writes to a store. It opens a writable spine for one change and closes it again;
+plans are read from the read-only one. The verbs, and the reasons to refuse them, are core's.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from modelspine.spine import Spine
 
 HOUR_NS = 3_600_000_000_000
-_PAST = {"never_regress": "added to the baseline"}
+REASON_HINT = "required, recorded permanently"
 
 
 class Changes:
-    """What may be changed in one project, and the door through which it is."""
+    """Plans and carries out changes in one project."""
 
     def __init__(self, spine: Spine) -> None:
         self._spine = spine
 
-    # before -------------------------------------------------------------------------------------------
+    # planning -----------------------------------------------------------------------------------------
 
     def plan(self, verb: str, sha: str, *, reason: str = "") -> Plan:
-        """What a verb would do to an entry, decided on the state there is now.
+        """The plan of a verb for an entry, based on the current state.
 
         Raises:
             Refused: the rules do not allow it.
@@ -54,16 +54,11 @@ class Changes:
         known = state.entries[under_way(state)[1].sha if whole else sha]
         if verb in rollouts.VERBS:
             return self._plan_rollout(verb, state, known, reason)
-        env = prod_or(state, self._spine.settings.env)
-        name = known.semvers[-1] if known.semvers else short(sha)
+        env, name = prod_or(state, self._spine.settings.env), _name(known)
         before, after = _BEFORE_AFTER[verb](state, sha, name)
         return Plan(
-            verb=verb,
-            sha=sha,
-            name=name,
-            env=env,
-            seq=state.seq,
-            key=f"console-{uuid.uuid4().hex[:16]}",
+            **self._basis(verb, sha, name, state),
+            key=_new_key(),
             names=() if verb == "release" else (*known.semvers, short(sha)),
             before=before,
             after=after,
@@ -75,30 +70,25 @@ class Changes:
         )
 
     def _plan_rollout(self, verb: str, state: State, known: Known, reason: str) -> Plan:
-        """What a verb would do to what is tried out, or begin to try out."""
-        name = known.semvers[-1] if known.semvers else short(known.sha)
-        per_second = known_rate(lambda: self._spine.traces)
+        """The plan of a verb that starts or changes a rollout."""
+        name, per_second = _name(known), known_rate(lambda: self._spine.traces)
         return Plan(
-            verb=verb,
-            sha=known.sha,
-            name=name,
-            env=prod_or(state, self._spine.settings.env),
-            seq=state.seq,
-            key=f"console-{uuid.uuid4().hex[:16]}",
+            **self._basis(verb, known.sha, name, state),
+            key=_new_key(),
             names=(*known.semvers, short(known.sha)) if verb in rollouts.NAMED else (),
             before=_route(state),
             after=rollouts.after(verb, state, name),
             gated=known.gated,
             touches=rollouts.touches(verb, state),
-            asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason)),
+            asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason, hint=REASON_HINT)),
             step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second),
         )
 
     def plan_never_regress(self, walk: Walk) -> Plan:
-        """What adding an incident's sentence to the baseline would change.
+        """The plan of adding an incident's sentence to the baseline.
 
         Raises:
-            Refused: the sentence or the right answer is not known, or there is no baseline.
+            Refused: the sentence or its correct form is unknown, or there is no baseline.
         """
         import hashlib
 
@@ -110,14 +100,9 @@ class Changes:
         raw = raw_baseline(file)
         items = read_baseline(raw).never_regress
         if any(known == item for known in items):
-            raise Refused("the baseline holds this sentence already", "nothing was changed")
-        state = self._spine.registry.state()
+            raise Refused("the baseline already contains this sentence", "nothing was changed")
         return Plan(
-            verb="never_regress",
-            sha=walk.trace.entry_sha,
-            name=walk.request_id,
-            env=prod_or(state, self._spine.settings.env),
-            seq=state.seq,
+            **self._basis("never_regress", walk.trace.entry_sha, walk.request_id, self._spine.registry.state()),
             key=hashlib.sha256(raw).hexdigest(),
             before=f"{file.name}: {len(items)} never-regress items",
             after=f"{file.name}: {len(items) + 1}, with “{item.text}” → “{item.correct_form}”; not committed",
@@ -125,35 +110,36 @@ class Changes:
         )
 
     def plan_report(self, day: str) -> Plan:
-        """What recording a day's drift report would change: it is counted now, and only what was counted is sent.
+        """The plan of recording a day's drift report; it is computed now, and exactly this report is recorded.
 
         Raises:
-            Refused: the newest report says just this.
-            BadInput, Unavailable, Damaged: it cannot be counted or compared.
+            Refused: the newest report is identical.
+            BadInput, Unavailable, Damaged: the report cannot be computed.
         """
         from modelspine.drift.days import days, measure, recorded
-        from modelspine.drift.format import told
+        from modelspine.drift.format import summary
 
         state = self._spine.registry.state()
         report = measure(self._spine, day)
         event = days(self._spine).get(day)
         before = recorded(self._spine, event) if event is not None else None
         if before is not None and before.report == report:
-            raise Refused(f"the newest report of {day} says just this", "nothing was changed")
+            raise Refused(f"the newest report of {day} is identical", "nothing was changed")
         return Plan(
-            verb="report",
-            sha=report.entry_sha,
-            name=day,
-            env=prod_or(state, self._spine.settings.env),
-            seq=state.seq,
+            **self._basis("report", report.entry_sha, day, state),
             key="",
-            before=f"#{before.event.seq}: {told(before.report)}" if before is not None else "no report",
-            after=told(report),
+            before=f"#{before.event.seq}: {summary(before.report)}" if before is not None else "no report",
+            after=summary(report),
             item=report,
         )
 
+    def _basis(self, verb: str, sha: str, name: str, state: State) -> dict[str, Any]:
+        """What every plan names: its object, and the state of the ledger it is based on."""
+        env = prod_or(state, self._spine.settings.env)
+        return {"verb": verb, "sha": sha, "name": name, "env": env, "seq": state.seq}
+
     def _touches(self, verb: str, state: State, sha: str) -> Touched:
-        """The arms whose learners a change reaches, with their share and the requests of the last hour."""
+        """The arms whose users a change affects, with their share and their requests of the last hour."""
         route = state.route
         if verb in ("release", "tombstone") or (verb == "promote" and route is not None):
             return Touched()
@@ -167,7 +153,7 @@ class Changes:
         )
 
     def _an_hour(self, wanted: Callable[[str], bool]) -> int | None:
-        """Requests of the last hour that the wanted entries answered; None where no traces are to be had."""
+        """Requests of the last hour that the wanted entries answered; None if there are no readable traces."""
         from modelspine.errors import SpineError
         from modelspine.ledger.store import storage_errors
 
@@ -178,14 +164,14 @@ class Changes:
             return None
         return sum(minute.n for minute in minutes if wanted(minute.sha))
 
-    # after --------------------------------------------------------------------------------------------
+    # carrying out -------------------------------------------------------------------------------------
 
     def carry_out(self, plan: Plan, values: Mapping[str, str]) -> str:
-        """Do what a plan showed, with what was typed into it; returns what stands in the ledger (or file) afterwards.
+        """Carry out a plan with what was typed; returns a summary of what was recorded.
 
         Raises:
-            Conflict: the ledger, or the file, moved since the plan was made; nothing was changed.
-            Refused, BadInput, Damaged, Unavailable: as the verb says.
+            Conflict: the ledger or the file changed since the plan was made; nothing was changed.
+            Refused, BadInput, Damaged, Unavailable: from the verb.
         """
         from modelspine.spine import Spine
 
@@ -193,19 +179,26 @@ class Changes:
             from modelspine.gate.baseline import add_item
 
             added = add_item(self._spine.settings.eval_baseline, plan.item, expected=plan.key)
-            return f"{plan.name} {_PAST[plan.verb]} ({added.items} items); review and commit the file"
+            return f"{plan.name} added to the baseline ({added.items} items); review and commit the file"
         with Spine(self._spine.settings, readonly=False) as spine:
             if plan.verb == "report":
                 return _report(spine, plan)
             do: Any = VERBS[plan.verb]
             receipt = do(spine, plan, values)
         event = receipt.event
+        repeated = "" if receipt.created else " (no change)"
         if plan.verb in rollouts.VERBS:
-            told = f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {rollouts.shares(event.body['arms'])}"
-            return told if receipt.created else f"{told} (it was so already)"
-        earlier = "" if receipt.created else " (it was so already)"
+            return f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {rollouts.shares(event.body['arms'])}{repeated}"
         name = str(event.body.get("semver") or plan.name)
-        return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{earlier}"
+        return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{repeated}"
+
+
+def _name(known: Known) -> str:
+    return known.semvers[-1] if known.semvers else short(known.sha)
+
+
+def _new_key() -> str:
+    return f"console-{uuid.uuid4().hex[:16]}"
 
 
 def _report(spine: Spine, plan: Plan) -> str:
@@ -216,10 +209,10 @@ def _report(spine: Spine, plan: Plan) -> str:
 
 
 def _asks(verb: str, state: State, reason: str, *, signed: bool) -> tuple[Ask, ...]:
-    asks = (Ask(id="reason", label="reason", text=reason),)
+    asks = (Ask(id="reason", label="reason", text=reason, hint=REASON_HINT),)
     if verb != "promote":
         return asks
-    file = (Ask(id="verdict", label="signed verdict", hint="path of the file `spine gate --sign` wrote"),)
+    file = (Ask(id="verdict", label="signed verdict", hint="path of the file written by `spine gate --sign`"),)
     return (Ask(id="semver", label="semver", text=next_semver(state.semvers)), *asks, *(file if signed else ()))
 
 
@@ -232,12 +225,12 @@ def _route(state: State) -> str:
 
 def _rerouted(state: State, sha: str, name: str, *, holds: bool) -> tuple[str, str]:
     left = dict.fromkeys(arm.semver for arm in state.route.arms if arm.sha != sha) if state.route else {}
-    held = f"; {', '.join(left)} held" if holds and left else ""
+    held = f"; {', '.join(left)} put on hold" if holds and left else ""
     return _route(state), f"stable {name} 100 %{held}"
 
 
 def _promoted(state: State, sha: str, name: str) -> tuple[str, str]:
-    first = "; routed to, as the first promotion" if state.route is None else "; the route stays as it is"
+    first = "; first promotion, so it gets all traffic" if state.route is None else "; routing unchanged"
     return f"{name} {state.entries[sha].status}", f"{short(sha)} is SEMVER{first}"
 
 
@@ -246,5 +239,5 @@ _BEFORE_AFTER: dict[str, Callable[[State, str, str], tuple[str, str]]] = {
     "rollback": lambda state, sha, name: _rerouted(state, sha, name, holds=True),
     "route": lambda state, sha, name: _rerouted(state, sha, name, holds=False),
     "release": lambda state, sha, name: (f"{name} held: {state.entries[sha].held}", f"{name} may take traffic again"),
-    "tombstone": lambda state, sha, name: (f"{name} {state.entries[sha].status}", f"{name} tombstoned, for good"),
+    "tombstone": lambda state, sha, name: (f"{name} {state.entries[sha].status}", f"{name} tombstoned permanently"),
 }

@@ -1,6 +1,6 @@
-"""A change that is about to be confirmed, as a frozen value: what it does, to whom, and what has to be typed first.
+"""A change before it is confirmed, as a frozen value: what it does, whom it affects, and what has to be typed.
 
-Pure. It reads no store and changes nothing; what the rules allow, core has decided before.
+Pure. It reads no store and changes nothing; that the rules allow the change, core has decided before.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from modelspine.ledger.store import Event
 from modelspine.text import short
 
 NAME = "name"
-"""Id of the field in which the object's own name is typed."""
+"""Id of the field in which the name of the object is typed, so that it cannot be confused with another one."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that has to be typed, with what is suggested."""
+    """One field that has to be filled in, with its suggested text."""
 
     id: str
     label: str
     text: str = ""
     hint: str = ""
     flag: str | None = None
-    """What stands before it in the command; its id where that is None, nothing where it is empty."""
+    """Its flag in the equivalent command: ``--id`` if None, a positional argument if empty."""
     least: int = 0
     most: int = FULL
-    """Of a weight: what it may be, basis points."""
+    """Bounds of a weight, in basis points."""
     optional: bool = False
 
 
@@ -41,107 +41,112 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     before_bp: int
     after_bp: int | None
-    """Where nothing is typed; None where something has to be."""
+    """The weight if none is typed; None if one has to be typed."""
     seen: bool = True
-    """Whether learners see what the arm answers."""
+    """Whether users see the responses of the arm."""
     guard: Guard | None = None
-    """What bounds the harm; None where nothing does."""
+    """What aborts the rollout when it does harm; None if nothing does."""
     then: tuple[str, str] = ("", "")
-    """How it goes on where no weight is typed, and where one is."""
+    """What happens next if no weight is typed, and if one is."""
     an_hour: int | None = None
-    """Requests of the last hour, to all arms; None where nobody knows."""
+    """Requests of the last hour to all arms; None if unknown."""
     per_second: float | None = None
+    """Request rate; None if unknown."""
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose requests another entry will answer; nobody's where no arm is named and the share is 0."""
+    """The traffic that another entry will answer; none if the share is 0."""
 
     arms: tuple[str, ...] = ()
     share_bp: int = 0
     an_hour: int | None = None
-    """Requests of the last hour; None where nobody knows."""
+    """Requests of the last hour in that share; None if unknown."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be done, decided on the ledger as it was after event ``seq``."""
+    """A change as it was planned on the ledger after event ``seq``."""
 
     verb: str
     sha: str
     name: str
-    """What the object is called."""
+    """The name of the object: semver or SHA of an entry, a request id, a day."""
     env: str
     seq: int
     key: str
-    """The idempotency key; for a file, the SHA-256 of the bytes it was decided on."""
+    """The idempotency key; for a file, the SHA-256 of the bytes the plan was based on."""
     names: tuple[str, ...] = ()
-    """Any of these must be typed; none means that nothing is."""
+    """Names of which one must be typed to confirm; empty if none has to be."""
     before: str = ""
     after: str = ""
     gated: Event | None = None
     signed: bool = False
-    """True where only a signed verdict counts."""
+    """True if the ledger accepts only signed verdicts."""
     touches: Touched = Touched()
     asks: tuple[Ask, ...] = ()
     taken: dict[str, str] = {}
     """Semver → SHA of the entry that has it."""
     step: Step | None = None
-    """Where a weight is changed."""
+    """The change of a weight, if the plan makes one."""
     item: Any = None
-    """The never-regress item or the drift report, where that is what is added."""
+    """The never-regress item or the drift report that is added, if any."""
 
     @property
     def in_file(self) -> bool:
-        """True where a file is changed and no ledger."""
+        """True if a file is changed and not the ledger."""
         return self.verb == "never_regress"
 
     @property
     def fields(self) -> tuple[Ask, ...]:
-        """Everything that is typed, the object's own name last."""
+        """All fields, the name of the object last."""
         if not self.names:
             return self.asks
-        return (*self.asks, Ask(id=NAME, label="type its name", hint=" or ".join(self.names)))
+        return (*self.asks, Ask(id=NAME, label="confirm", hint=f"type {_either(self.names)}"))
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
 
 
 def problem(plan: Plan, field: str, text: str) -> str | None:
-    """What is wrong with what was typed into a field; None where nothing is."""
+    """What is wrong with the text of a field; None if it is valid."""
     try:
         if field == NAME:
-            return None if text in plan.names else f"type {' or '.join(plan.names)}"
+            return None if text in plan.names else f"type {_either(plan.names)} to confirm"
         if field == "semver":
             check_semver(text)
             owner = plan.taken.get(text)
-            return None if owner in (None, plan.sha) else f"{text} is {short(str(owner))} already"
+            return None if owner in (None, plan.sha) else f"{text} is already the semver of {short(str(owner))}"
         ask = next((ask for ask in plan.asks if ask.id == field), None)
         if ask is not None and ask.optional and not text.strip():
             return None
         if field == "weight":
-            return _no_weight(weight_of(text), ask)
+            return _weight_problem(weight_of(text), ask)
         if field == "reason":
             check_reason(text)
         elif not text.strip():
-            return "needed: this ledger takes signed verdicts only"
+            return "required: this ledger accepts only signed verdicts"
     except BadInput as error:
         return error.message
     return None
 
 
-def _no_weight(weight_bp: int, ask: Ask | None) -> str | None:
+def _weight_problem(weight_bp: int, ask: Ask | None) -> str | None:
     if ask is None or ask.least <= weight_bp <= ask.most:
         return None
-    return f"{weight_bp / 100:g} % is too {'little' if weight_bp < ask.least else 'much'} here"
+    return f"{weight_bp / 100:g} % is out of range ({ask.least / 100:g} % to {ask.most / 100:g} %)"
 
 
-def weighed(plan: Plan, values: Mapping[str, str]) -> int | None:
-    """The weight a change of weight goes to, with what was typed; None where that is none."""
+def planned_weight(plan: Plan, values: Mapping[str, str]) -> int | None:
+    """The weight the change sets, with what was typed; None if it sets none or the text is invalid."""
     text = values.get("weight", "") if any(ask.id == "weight" for ask in plan.asks) else ""
     if text.strip():
         return weight_of(text) if problem(plan, "weight", text) is None else None
     return plan.step.after_bp if plan.step is not None else None
 
 
-def reached(plan: Plan, values: Mapping[str, str]) -> Touched:
-    """Whose requests another entry will answer, with what was typed."""
-    step, weight = plan.step, weighed(plan, values)
+def affected(plan: Plan, values: Mapping[str, str]) -> Touched:
+    """The traffic that another entry will answer, with what was typed."""
+    step, weight = plan.step, planned_weight(plan, values)
     if step is None or weight is None or not step.seen:
         return plan.touches
     share = abs(weight - step.before_bp)
@@ -149,13 +154,13 @@ def reached(plan: Plan, values: Mapping[str, str]) -> Touched:
     return msgspec.structs.replace(plan.touches, share_bp=share, an_hour=hour)
 
 
-def unready(plan: Plan, values: Mapping[str, str]) -> str | None:
-    """The first field that is not right yet; None where all are."""
+def incomplete(plan: Plan, values: Mapping[str, str]) -> str | None:
+    """Id of the first field that is not valid yet; None if all are."""
     return next((ask.id for ask in plan.fields if problem(plan, ask.id, values.get(ask.id, "")) is not None), None)
 
 
 def next_semver(taken: Iterable[str]) -> str:
-    """The semver one would choose next: a minor version above the highest there is."""
+    """The suggested semver: the next minor version after the highest one."""
     found = [SEMVER.fullmatch(name) for name in taken]
     numbers = [tuple(int(part) for part in match.groups()[:3]) for match in found if match is not None]
     if not numbers:
@@ -165,7 +170,7 @@ def next_semver(taken: Iterable[str]) -> str:
 
 
 def command_of(plan: Plan, values: Mapping[str, str]) -> str:
-    """The headless command that does the same; with its key it also tells what became of it."""
+    """The equivalent command; it carries the plan's key, so it never makes a change twice."""
     if plan.in_file:
         return f"spine incident {shlex.quote(plan.name)} --never-regress"
     if plan.verb == "report":
@@ -177,7 +182,7 @@ def command_of(plan: Plan, values: Mapping[str, str]) -> str:
             continue
         if ask.id == "weight" and problem(plan, "weight", text) is None:
             text = str(weight_of(text))
-        words += [text] if ask.flag == "" else [ask.flag or f"--{ask.id}", text]
+        words += [ask.flag or f"--{ask.id}", text]
     words += ["--expect", str(plan.seq), "--key", plan.key]
     return shlex.join(["spine", *words])
 
@@ -190,9 +195,9 @@ _WORDS = {
     "tombstone": ("tombstone",),
     "canary": ("route", "canary"),
     "shadow": ("route", "shadow"),
-    "weight": ("route", "weight"),
+    "weight": ("route", "advance"),
     "advance": ("route", "advance"),
     "abort": ("route", "abort"),
 }
 WHOLE = frozenset({"weight", "advance", "abort"})
-"""Verbs about the rollout under way; no entry is named with them."""
+"""Verbs that apply to the current rollout; their commands name no entry."""

@@ -1,6 +1,6 @@
-"""What the changes of a rollout would do, for their plans: before and after, what is typed, whom it reaches.
+"""What the changes of a rollout would do, for their plans: the route afterwards, the fields, the affected traffic.
 
-Pure: the events that core would append say what comes after. It reads no store and carries nothing out.
+Pure: the route afterwards is taken from the events that core would append. It reads no store and changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from modelspine.ledger.route import FULL, SHADOW
 from modelspine.text import short
 from modelspine.traffic import rollout
 from modelspine.traffic.ladder import after as next_step
-from modelspine.traffic.ladder import ready
+from modelspine.traffic.ladder import default_ladder
 from modelspine_console.writes.plan import Ask, Step, Touched
 
 if TYPE_CHECKING:
@@ -22,53 +22,55 @@ if TYPE_CHECKING:
 
 VERBS = frozenset({"canary", SHADOW, "weight", "advance", "abort"})
 NAMED = frozenset({"canary", "advance"})
-"""Verbs that give learners to what is less known, without a weight that is typed: its name is typed for these."""
-PAST = {"canary": "canary begun", SHADOW: "shadow begun", "weight": "weight set", "advance": "advanced",
+"""Verbs that give users to a less proven entry without a typed weight; the name of the entry has to be typed."""
+PAST = {"canary": "canary started", SHADOW: "shadow started", "weight": "weight set", "advance": "advanced",
         "abort": "aborted"}  # fmt: skip
-_STAYS = "it stays there until somebody advances it (N)"
+_STAYS = "stays at this weight until it is advanced (N)"
+_CLIMBS = "auto-advances while not worse; aborts otherwise"
 _HINT = "10% or 1000 (basis points)"
 
 
 def shares(arms: Sequence[dict[str, Any]]) -> str:
-    """The arms of an event with their shares, in words."""
+    """The arms of an event with their shares, as text."""
     return ", ".join(
         f"{arm['name']} {arm['semver'] or short(arm['sha'])} {100 * arm['weight_bp'] / FULL:g} %" for arm in arms
     )
 
 
 def after(verb: str, state: State, name: str) -> str:
-    """What the route would be, and who is held; ``WEIGHT`` stands for what is typed."""
+    """The route after the change, and the entries put on hold; ``WEIGHT`` stands for what is typed."""
     if verb == "abort":
         return _outcome(state, rollout.abort(state, "?"))
     if verb == "advance":
         return _outcome(state, rollout.advance(state, "?"))
     if verb == SHADOW:
-        return f"WEIGHT of the requests are copied to {name}; nobody sees what it says"
+        return f"WEIGHT of requests mirrored to {name}; responses discarded"
     arm = "canary" if verb == "canary" else _candidate(state).name
     return f"WEIGHT {arm} {name}" + ("" if arm == SHADOW else ", the rest stable")
 
 
 def _outcome(state: State, drafts: Sequence[Draft]) -> str:
-    told = [shares(draft.body["arms"]) for draft in drafts if "arms" in draft.body]
+    routes = [shares(draft.body["arms"]) for draft in drafts if "arms" in draft.body]
     held = [state.entries[draft.body["sha"]] for draft in drafts if draft.kind == "held"]
-    return "; ".join([*told, *(f"{entry.semvers[-1] if entry.semvers else short(entry.sha)} held" for entry in held)])
+    names = [entry.semvers[-1] if entry.semvers else short(entry.sha) for entry in held]
+    return "; ".join([*routes, *(f"{name} put on hold" for name in names)])
 
 
 def asks(verb: str, state: State) -> tuple[Ask, ...]:
-    """What is typed beside the reason."""
+    """The fields besides the reason."""
     if verb == "canary":
-        told = ", ".join(f"{step.weight_bp / 100:g} %" for step in ready().steps)
-        return (Ask(id="weight", label="weight", hint=f"empty: {told}", least=1, most=FULL - 1, optional=True),)
+        steps = ", ".join(f"{step.weight_bp / 100:g} %" for step in default_ladder().steps)
+        return (Ask(id="weight", label="weight", hint=f"empty: {steps}", least=1, most=FULL - 1, optional=True),)
     if verb == SHADOW:
         return (Ask(id="weight", label="share", hint="empty: all", flag="--share", least=1, optional=True),)
     if verb == "weight":
         most = FULL if _candidate(state).name == SHADOW else FULL - 1
-        return (Ask(id="weight", label="weight", hint=_HINT, flag="", most=most),)
+        return (Ask(id="weight", label="weight", hint=_HINT, most=most),)
     return ()
 
 
 def touches(verb: str, state: State) -> Touched:
-    """The arms between which learners move; nobody's where only copies are made."""
+    """The arms between which users move; none if requests are only mirrored."""
     route = state.route
     arms = route.learners if route is not None else ()
     unseen = verb == SHADOW or (route is not None and route.shadow is not None and verb != "canary")
@@ -76,14 +78,13 @@ def touches(verb: str, state: State) -> Touched:
 
 
 def step(verb: str, state: State, an_hour: int | None, per_second: float | None) -> Step | None:
-    """The change of weight, with what bounds it."""
+    """The change of weight, with the guard that limits its harm."""
     route = state.route
     if route is None:
         return None
     if verb == "canary":
-        chosen = ready()
-        climbs = "it climbs by itself while it does no worse, and is aborted where it does"
-        return Step(before_bp=0, after_bp=chosen.steps[0].weight_bp, guard=chosen.guard, then=(climbs, _STAYS),
+        chosen = default_ladder()
+        return Step(before_bp=0, after_bp=chosen.steps[0].weight_bp, guard=chosen.guard, then=(_CLIMBS, _STAYS),
                     an_hour=an_hour, per_second=per_second)  # fmt: skip
     if verb == SHADOW:
         return Step(before_bp=0, after_bp=FULL, seen=False)

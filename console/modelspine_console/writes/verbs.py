@@ -1,6 +1,7 @@
-"""What each change calls of core's registry and routing, with what was planned and what was typed.
+"""The call of core's registry or routing that carries out each change.
 
-``writes.changes`` hands it a writable spine; nothing is opened here, and nothing decided.
+``writes.changes`` passes a writable spine with the confirmed plan and what was typed; nothing is opened or
+decided here.
 """
 
 from __future__ import annotations
@@ -15,66 +16,48 @@ from modelspine_console.writes.plan import Plan
 if TYPE_CHECKING:
     from modelspine.spine import Spine
 
+Values = Mapping[str, str]
+"""What was typed, by the id of its field."""
 
-def _promote(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
+
+def _common(plan: Plan, values: Values) -> dict[str, Any]:
+    """What every change passes on: its reason, the seq it was planned on, and the idempotency key."""
+    return {"reason": values["reason"], "expected": plan.seq, "key": plan.key}
+
+
+def _promote(spine: Spine, plan: Plan, values: Values) -> Any:
     from modelspine.release.promotion import read_attempt
 
     file = values.get("verdict", "").strip()
     verdict = read_attempt(spine, Path(file).expanduser()) if file else None
-    return spine.registry.promote(
-        plan.sha, values["semver"], reason=values["reason"], verdict=verdict, expected=plan.seq, key=plan.key
-    )
+    return spine.registry.promote(plan.sha, values["semver"], verdict=verdict, **_common(plan, values))
 
 
-def _named(method: str, of: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
-    """A method of the registry or of the routing, given the entry it is about."""
-
-    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        verb = getattr(getattr(spine, of), method)
-        return verb(plan.sha, reason=values["reason"], expected=plan.seq, key=plan.key)
-
-    return do
-
-
-def _canary(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    return spine.routing.canary(
-        plan.sha, weight_bp=_typed(values), reason=values["reason"], expected=plan.seq, key=plan.key
-    )
-
-
-def _shadow(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    typed = _typed(values)
-    share = FULL if typed is None else typed
-    return spine.routing.shadow(plan.sha, share_bp=share, reason=values["reason"], expected=plan.seq, key=plan.key)
-
-
-def _weight(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-    weight_bp = weight_of(values["weight"])
-    return spine.routing.weigh(weight_bp, reason=values["reason"], expected=plan.seq, key=plan.key)
-
-
-def _typed(values: Mapping[str, str]) -> int | None:
+def _weight(values: Values) -> int | None:
+    """The weight in basis points; None if nothing was typed."""
     text = values.get("weight", "").strip()
     return weight_of(text) if text else None
 
 
-def _moved(method: str) -> Callable[[Spine, Plan, Mapping[str, str]], Any]:
-    def do(spine: Spine, plan: Plan, values: Mapping[str, str]) -> Any:
-        return getattr(spine.routing, method)(reason=values["reason"], expected=plan.seq, key=plan.key)
-
-    return do
+def _canary(spine: Spine, plan: Plan, values: Values) -> Any:
+    return spine.routing.canary(plan.sha, weight_bp=_weight(values), **_common(plan, values))
 
 
-VERBS: dict[str, Callable[[Spine, Plan, Mapping[str, str]], Any]] = {
+def _shadow(spine: Spine, plan: Plan, values: Values) -> Any:
+    weight = _weight(values)
+    return spine.routing.shadow(plan.sha, share_bp=FULL if weight is None else weight, **_common(plan, values))
+
+
+VERBS: dict[str, Callable[[Spine, Plan, Values], Any]] = {
     "canary": _canary,
     "shadow": _shadow,
-    "weight": _weight,
-    "advance": _moved("advance"),
-    "abort": _moved("abort"),
+    "weight": lambda spine, plan, values: spine.routing.weigh(weight_of(values["weight"]), **_common(plan, values)),
+    "advance": lambda spine, plan, values: spine.routing.advance(**_common(plan, values)),
+    "abort": lambda spine, plan, values: spine.routing.abort(**_common(plan, values)),
     "promote": _promote,
-    "rollback": _named("rollback", "routing"),
-    "route": _named("single", "routing"),
-    "release": _named("release", "registry"),
-    "tombstone": _named("tombstone", "registry"),
+    "rollback": lambda spine, plan, values: spine.routing.rollback(plan.sha, **_common(plan, values)),
+    "route": lambda spine, plan, values: spine.routing.single(plan.sha, **_common(plan, values)),
+    "release": lambda spine, plan, values: spine.registry.release(plan.sha, **_common(plan, values)),
+    "tombstone": lambda spine, plan, values: spine.registry.tombstone(plan.sha, **_common(plan, values)),
 }
-"""Verb → what it calls."""
+"""Verb → the call that carries it out."""

@@ -1,6 +1,7 @@
-"""What a verdict stands on, and whether that is still so: the entry, the time, the baseline, production, the counts.
+"""The checks of a verdict's content: entry, validity period, baseline, production, and the result itself.
 
-Each check raises ``Refused`` with what does not hold. It does not know signatures or the ledger.
+Each ``check_…`` function raises ``Refused`` if the verdict does not hold. It does not know signatures or how the
+ledger is stored.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from modelspine.attestation.statement import (
     Predicate,
     Statement,
     Subject,
-    counted,
-    counted_baseline,
+    baseline_counts,
     policy,
+    report_counts,
 )
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import SCHEMA as BASELINE
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, floor_rival, read_submission, rival
+from modelspine.gate.decision import Stable, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.eval_report import SCHEMA as REPORT
 from modelspine.gate.eval_report import EvalReport
 from modelspine.gate.result import Decision
@@ -38,26 +39,34 @@ from modelspine.text import short, visible
 from modelspine.times import FORMAT
 
 SKEW: Final = timedelta(seconds=60)
-"""How far the clock of the machine that signed may be ahead of this one's."""
+"""Allowed difference between the signing machine's clock and this one's."""
 AGAIN: Final = "run the gate again and promote with the verdict it signs"
 Hashes = Callable[[int], str | None]
-"""The hash of the ledger's event of a seq, None where there is none."""
+"""Maps a seq to the hash of the ledger's event, or to None if there is no such event."""
 
 
-def same_subject(subject: Subject, said: Predicate, sha: str) -> None:
-    """Check that it is about this entry."""
+def check_subject(subject: Subject, said: Predicate, sha: str) -> None:
+    """Check that the verdict is about this entry.
+
+    Raises:
+        Refused: it has another subject, or several.
+    """
     if subject.name != SUBJECT or len(subject.digest) != 1:
         raise Refused(f"the verdict's subject is not a {SUBJECT} with one digest", AGAIN)
     if subject.digest != {"sha256": sha} or said.candidate.entry_sha != sha:
         named = visible(short(subject.digest.get("sha256", "nothing")), 40)
-        raise Refused(f"the verdict is about {named}, and this entry is {visible(short(sha))}", AGAIN)
+        raise Refused(f"the verdict is about {named}, not about {visible(short(sha))}", AGAIN)
 
 
-def fresh(said: Predicate, now: datetime) -> None:
-    """Check that it may be used now."""
+def check_validity(said: Predicate, now: datetime) -> None:
+    """Check that the verdict is within its validity period.
+
+    Raises:
+        Refused: it is expired, not valid yet, or its period is too long.
+    """
     issued, expires = _moment(said.issued), _moment(said.expires)
     if not timedelta(0) < expires - issued <= MAX_LIFETIME:
-        raise Refused(f"the verdict would live longer than {MAX_LIFETIME.days} days, or not at all", AGAIN)
+        raise Refused(f"the verdict's validity period is not between 0 and {MAX_LIFETIME.days} days", AGAIN)
     if now.astimezone(UTC) + SKEW < issued:
         raise Refused(f"the verdict is not valid before {said.issued}", "check this machine's clock")
     if now.astimezone(UTC) >= expires:
@@ -65,62 +74,69 @@ def fresh(said: Predicate, now: datetime) -> None:
 
 
 def _moment(text: str) -> datetime:
+    """A time of the verdict; only the one format that the gate writes is accepted."""
     try:
         when = datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
     except ValueError:
         when = None
-    if when is None or when.strftime(FORMAT) != text:
-        raise Refused(f"the verdict has the time {visible(text, 40)!r}, which is not one", AGAIN)
+    if when is None or when.strftime(FORMAT) != text:  # strptime also accepts digits that are left out
+        raise Refused(f"the verdict has the time {visible(text, 40)!r}, which is not valid", AGAIN)
     return when
 
 
-class Rivals(NamedTuple):
-    """What a candidate is held against, read: each report None where there is none, or it is the same entry's."""
+class Sides(NamedTuple):
+    """What a candidate is compared with; a report is None if there is none, or if it is the candidate's own."""
 
     baseline: Baseline
     stable: EvalReport | None
     floor: EvalReport | None
 
 
-def unmoved(said: Predicate, baseline: bytes, stable: Stable | None, floor: Stable | None) -> None:
-    """Check that what it was compared with is what is in force, by digest, counts and policy."""
+def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None, floor: Stable | None) -> None:
+    """Check that the baseline, its policy, the stable entry and the floor are those the verdict was made with.
+
+    Raises:
+        Refused: one of them has changed since.
+        BadInput: the baseline, or the report of the stable entry or the floor, cannot be read.
+    """
     base = read_baseline(baseline)
-    if said.baseline != counted_baseline(baseline):
+    if said.baseline != baseline_counts(baseline):
         digest = hashlib.sha256(baseline).hexdigest()
         raise Refused(
-            f"the baseline moved: the verdict names {visible(short(said.baseline.sha256))}, here it is {short(digest)}",
+            f"the baseline changed: the verdict used {visible(short(said.baseline.sha256))}, now it is {short(digest)}",
             AGAIN,
         )
     if said.eval_set != base.eval_set:
         raise Refused("the verdict was made on another eval set than the baseline's", AGAIN)
     if canonical(said.decoding) != canonical(base.decoding):
-        raise Refused("the verdict was made under another decoding than the baseline's", AGAIN)
+        raise Refused("the verdict was made with other decoding settings than the baseline's", AGAIN)
     expected = canonical(policy(base))
     if canonical(said.policy) != expected or said.policy_sha256 != hashlib.sha256(expected).hexdigest():
         raise Refused("the verdict was decided under another policy than the baseline's", AGAIN)
     if said.never_regress.keys() != {item.id for item in base.never_regress}:
-        raise Refused("the verdict's never_regress results are not those of the baseline's items", AGAIN)
-    now_stable = counted(stable.entry_sha, stable.report) if stable is not None else None
+        raise Refused("the verdict's never_regress results do not match the baseline's items", AGAIN)
+    now_stable = report_counts(stable.entry_sha, stable.report) if stable is not None else None
     if said.stable != now_stable:
         before = short(said.stable.entry_sha) if said.stable is not None else "nothing"
         current = short(now_stable.entry_sha) if now_stable is not None else "nothing"
         raise Refused(
-            f"production moved: the verdict compares with {visible(before)}, and {visible(current)} is stable now",
+            f"production changed: the verdict compares with {visible(before)}, now {visible(current)} is stable",
             AGAIN,
         )
     if said.floor is msgspec.UNSET:
         raise Refused("the verdict names no floor: it was made by an older version", AGAIN)
-    now_floor = counted(floor.entry_sha, floor.report) if floor is not None else None
+    now_floor = report_counts(floor.entry_sha, floor.report) if floor is not None else None
     if said.floor != now_floor:
         before = short(said.floor.entry_sha) if said.floor is not None else "nothing"
         current = short(now_floor.entry_sha) if now_floor is not None else "nothing"
         raise Refused(
-            f"the floor moved: the verdict compares with {visible(before)}, and now it is {visible(current)}", AGAIN
+            f"the floor changed: the verdict compares with {visible(before)}, now it is {visible(current)}", AGAIN
         )
 
 
-def decided_again(said: Predicate, against: Rivals) -> Decision:
-    """The gate's decision, computed from the candidate's counts and those it is held against."""
+def recomputed_decision(said: Predicate, against: Sides) -> Decision:
+    """The gate's decision, computed again from the verdict's counts and the sides it is compared with."""
+    # No failed items are in a verdict, so flips and p-values are missing here; they decide nothing.
     candidate = _side(said, said.candidate)
     tolerance = against.baseline.tolerance_pp
     baseline = gate(candidate, against.baseline, never_regress=said.never_regress)
@@ -132,21 +148,21 @@ def decided_again(said: Predicate, against: Rivals) -> Decision:
     return combine(baseline, stable, floor)
 
 
-def against_now(sha: str, baseline: bytes, stable: Stable | None, floor: Stable | None) -> Rivals:
-    """Those in force now: the baseline, and the reports of the stable entry and of the floor."""
-    stable_report, floor_report = rival(sha, stable), floor_rival(sha, stable, floor)
-    return Rivals(
+def current_sides(sha: str, baseline: bytes, stable: Stable | None, floor: Stable | None) -> Sides:
+    """The sides that are in force now: the baseline, and the reports of the stable entry and of the floor."""
+    before, best = report_of_rival(sha, stable), report_of_floor(sha, stable, floor)
+    return Sides(
         read_baseline(baseline),
-        read_submission(stable_report, what="the stable entry's report").report if stable_report is not None else None,
-        read_submission(floor_report, what="the floor's report").report if floor_report is not None else None,
+        read_submission(before, what="the stable entry's report").report if before is not None else None,
+        read_submission(best, what="the floor's report").report if best is not None else None,
     )
 
 
-def against_then(said: Predicate) -> Rivals:
-    """Those that a verdict states, for one that was used when others were in force.
+def stated_sides(said: Predicate) -> Sides:
+    """The sides to compare with as a verdict states them, to check a verdict that was used in the past.
 
     Raises:
-        BadInput: it states none that the rule could be applied to.
+        BadInput: the verdict's policy is of another rule, or its baseline is not valid.
     """
     if said.policy.get("rule") != RULE:
         raise BadInput(f"its policy is not {RULE}", AGAIN)
@@ -156,7 +172,7 @@ def against_then(said: Predicate) -> Rivals:
     own = said.candidate.entry_sha
     stable = said.stable if said.stable is not None and said.stable.entry_sha != own else None
     floor = said.floor if isinstance(said.floor, Counted) and said.floor.entry_sha != own else None
-    return Rivals(
+    return Sides(
         read_baseline(raw),
         _side(said, stable) if stable is not None else None,
         _side(said, floor) if floor is not None and floor != stable else None,
@@ -164,6 +180,7 @@ def against_then(said: Predicate) -> Rivals:
 
 
 def _side(said: Predicate, counts: Counted) -> EvalReport:
+    """One side's counts in the form of a report, as the gate takes them."""
     return EvalReport(
         schema=REPORT,
         entry_sha=counts.entry_sha,
@@ -176,13 +193,14 @@ def _side(said: Predicate, counts: Counted) -> EvalReport:
 
 
 def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Hashes) -> str | None:
-    """What a verdict whose signature holds says against the promotion that names it; None where nothing.
+    """How a validly signed verdict contradicts the promotion that names it, in words; None if it does not.
 
     Its result is computed again from the counts and the policy that it states.
     """
     said = statement.predicate
     named = promoted.body["verdict"]
     about = statement.subject[0].digest.get("sha256", "")
+    # The subject is what in-toto tools read, the candidate is what was counted; both must be the promoted entry.
     for sha in (about, said.candidate.entry_sha):
         if sha != promoted.body.get("sha"):
             return f"it is about {visible(short(sha))}"
@@ -191,11 +209,11 @@ def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Ha
     if named.get("key") != key_id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
         return "the promotion's event names another key or report"
     try:
-        again = decided_again(said, against_then(said)).result
+        again = recomputed_decision(said, stated_sides(said)).result
     except BadInput as error:
-        return f"it cannot be decided again: {error.message}"
+        return f"its result cannot be computed again: {error.message}"
     if again != "pass":
-        return f"it says pass, and its own counts say {again}"
+        return f"it says pass, but its own counts give {again}"
     if said.ledger.seq >= promoted.seq or hash_at(said.ledger.seq) != said.ledger.hash:
-        return f"it was decided on another ledger than this one's #{said.ledger.seq}"
+        return f"it was decided on another ledger: event #{said.ledger.seq} here has another hash, or is later"
     return None

@@ -1,4 +1,4 @@
-"""Ed25519 keys: the private one that CI signs with, and the committed list of public ones, ``spine.trust/1``.
+"""Ed25519 keys: the private key that CI signs with, and the trust file ``spine.trust/1`` that lists public keys.
 
 A key's id is the first 16 hex digits of the SHA-256 of its 32 public bytes. It does not know what is signed.
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SCHEMA = "spine.trust/1"
-_HINT = "take the committed trust file; `spine keys new` makes a key and prints its line"
+_HINT = "use the committed trust file; `spine keys new` makes a key and adds it to the file"
 
 
 class SigningKey:
-    """A private key. Its text form is an unencrypted PKCS #8 PEM; showing the object shows its id alone."""
+    """A private key. Its text form is an unencrypted PKCS #8 PEM; ``repr`` shows only the id."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -36,11 +36,11 @@ class SigningKey:
         return f"SigningKey({self.id})"
 
     def sign(self, message: bytes) -> bytes:
-        """The 64 bytes of the signature."""
+        """The signature of a message: 64 bytes."""
         return self._private.sign(message)
 
     def pem(self) -> str:
-        """The private key as text; whoever reads it can sign."""
+        """The private key as PEM text. This is the secret: whoever has it can sign."""
         from cryptography.hazmat.primitives import serialization as form
 
         raw = self._private.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
@@ -48,7 +48,7 @@ class SigningKey:
 
 
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A public key whose verdicts count."""
+    """A public key whose signed verdicts are accepted."""
 
     id: str
     public: str
@@ -57,7 +57,7 @@ class TrustedKey(msgspec.Struct, frozen=True, kw_only=True):
     added: str
 
     def accepts(self, signature: bytes, message: bytes) -> bool:
-        """True where this key made the signature over these bytes."""
+        """Whether the signature over the message was made with this key."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -75,22 +75,22 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[TrustedKey, ...] = ()
 
     def find(self, wanted: str) -> TrustedKey | None:
-        """The key of an id."""
+        """The key with an id, or None."""
         return next((key for key in self.keys if key.id == wanted), None)
 
 
 def new_key() -> SigningKey:
-    """A new private key from the system's randomness."""
+    """A new private key from the operating system's random numbers."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return SigningKey(Ed25519PrivateKey.generate())
 
 
 def read_key(pem: str) -> SigningKey:
-    """The private key of a PEM text. What it holds is never part of a message.
+    """Decode a private key from PEM text.
 
     Raises:
-        BadInput: it is not an unencrypted Ed25519 key.
+        BadInput: the text is not an unencrypted Ed25519 key.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -101,6 +101,7 @@ def read_key(pem: str) -> SigningKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         private = None
     if not isinstance(private, Ed25519PrivateKey):
+        # No part of the text goes into the message, which may end up in a public CI log.
         raise BadInput("the signing key is not an unencrypted Ed25519 key in PEM", "make one: `spine keys new`")
     return SigningKey(private)
 
@@ -111,7 +112,7 @@ def key_id(public: bytes) -> str:
 
 
 def trusted(key: SigningKey, *, name: str, added: str) -> TrustedKey:
-    """The line a key gets in the trust file; ``added`` is a date."""
+    """The trust file's record of a key; ``added`` is a date."""
     return TrustedKey(id=key.id, public=base64.b64encode(key.public).decode("ascii"), name=name, added=added)
 
 
@@ -119,7 +120,7 @@ def read_trust(raw: bytes) -> Trust:
     """Decode a trust file; unknown fields are ignored.
 
     Raises:
-        Refused: it is not one, or a key in it does not have the id it claims, or stands there twice.
+        Refused: it is not a trust file, a key's id does not match its bytes, or a key appears twice.
     """
     try:
         data = parse_json(raw, what="the trust file")
@@ -136,7 +137,7 @@ def read_trust(raw: bytes) -> Trust:
         except ValueError as error:
             raise Refused(f"the trust file's key {who} is not base64", _HINT) from error
         if len(public) != 32 or key_id(public) != key.id:
-            raise Refused(f"the trust file's key {who} does not have that id", _HINT)
+            raise Refused(f"the trust file's key {who} has an id that does not match its bytes", _HINT)
         if key.id in seen:
             raise Refused(f"the trust file has the key {who} twice", _HINT)
         seen.add(key.id)
@@ -144,26 +145,28 @@ def read_trust(raw: bytes) -> Trust:
 
 
 def with_key(trust: Trust, key: TrustedKey) -> Trust:
-    """The trust file with one more key; one that is there already stays as it is."""
+    """The trust file with a key added; a key that is already there is left unchanged."""
     return trust if trust.find(key.id) else msgspec.structs.replace(trust, keys=(*trust.keys, key))
 
 
 def trust_bytes(trust: Trust) -> bytes:
-    """The bytes of the trust file, for a reviewed commit."""
+    """The bytes of the trust file, sorted and indented for review."""
     data: Any = msgspec.to_builtins(trust)
     return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=True).encode() + b"\n"
 
 
 def from_base64(text: str) -> bytes:
-    """The bytes of standard base64 in its one spelling.
+    """Decode standard base64, accepting only the canonical encoding of the bytes.
 
     Raises:
-        ValueError: it is not base64, or the same bytes are usually written in another way.
+        ValueError: the text is not base64, or not canonical.
     """
     try:
         raw = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         raise ValueError("not base64") from error
+    # Unused bits of the last character may be set in other encodings of the same bytes: then a byte of a signed file
+    # could change without invalidating its signature.
     if base64.b64encode(raw).decode("ascii") != text:
-        raise ValueError("not the usual spelling")
+        raise ValueError("not canonical base64")
     return raw

@@ -1,7 +1,7 @@
-"""What a verdict says: an in-toto Statement v1 about one entry, with every count its result follows from.
+"""The content of a verdict: an in-toto Statement v1 about one entry, with all counts that its result follows from.
 
-Making one decides the gate from the files themselves, so that nobody can hand in a result. It does not sign and
-does not know whether the ledger it was decided on is still where it was.
+Making a statement runs the gate on the files themselves, so that no caller can supply a result. It does not sign, and
+does not know whether the ledger has changed since.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, floor_rival, judge, read_submission, rival
+from modelspine.gate.decision import Stable, judge, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet
 from modelspine.ledger.store import Head
 from modelspine.text import short, visible
@@ -28,10 +28,10 @@ PREDICATE_TYPE = "urn:spine:verdict:1"
 SUBJECT = "spine.entry/1"
 RULE = "spine.gate/1"
 LIFETIME = timedelta(hours=24)
-MAX_LIFETIME = timedelta(days=7)
+MAX_LIFETIME = timedelta(days=7)  # limits how long a leaked or forgotten verdict can be used
 CODE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 SHA = re.compile(r"[0-9a-f]{64}")
-_HINT = "mend that and evaluate again; only a comparison that could be made is signed"
+_HINT = "fix this and evaluate again; a verdict is signed only for a comparison without errors"
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """One side's raw counts, and the digest of the file they stand in."""
+    """One side's raw counts, and the digest of the file they come from."""
 
     entry_sha: str
     sha256: str
@@ -52,14 +52,14 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """The CI run that decided."""
+    """The CI run that made the decision."""
 
     id: str
     url: str
 
 
 class Predicate(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict proper."""
+    """The verdict itself: the result, and everything needed to compute it again."""
 
     result: str
     candidate: Counted
@@ -75,7 +75,7 @@ class Predicate(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     """Git SHA of the code that evaluated and decided."""
     ledger: Head
-    """The newest event the decision was made on."""
+    """The ledger's newest event when the decision was made."""
     run: Run
     issued: str
     expires: str
@@ -104,41 +104,42 @@ def statement(
     issued: datetime,
     lifetime: timedelta = LIFETIME,
 ) -> Statement:
-    """Decide on an entry and state it, pass or fail.
+    """Run the gate on an entry and state the result, whether it passes or fails.
 
     Args:
-        sha: the entry's canonical SHA, of bytes hashed just now.
-        candidate: its report.
+        sha: the entry's canonical SHA, freshly computed.
+        candidate: the entry's report.
         baseline: the committed baseline.
-        stable: the entry in production; None where there is none.
-        floor: the best entry that was ever in production; None where there is none.
+        stable: the entry in production; None if there is none.
+        floor: the best entry that was ever in production; None if there is none.
         never_regress: item id → still right; None takes what the report carries.
         code: git SHA of the code that evaluated and decides.
         head: the ledger's newest event.
         run: the CI run.
-        issued: now.
-        lifetime: how long it may be used, at most seven days.
+        issued: the current time.
+        lifetime: how long the verdict may be used, at most seven days.
 
     Raises:
-        BadInput: the gate answers with an error, a report is about another entry, or an argument is malformed.
+        BadInput: the gate's result is an error, a report is about another entry, or an argument is malformed.
     """
     _well_formed(sha, code, head, lifetime)
+    # A failing verdict is signed as well: it is evidence. An error is not, because nothing was compared.
     decision = judge(
         candidate,
         baseline=baseline,
-        stable=rival(sha, stable),
-        floor=floor_rival(sha, stable, floor),
+        stable=report_of_rival(sha, stable),
+        floor=report_of_floor(sha, stable, floor),
         never_regress=never_regress,
     )
     if decision.result == "error":
-        raise BadInput(f"there is no verdict to sign: {decision.reasons[0]}", _HINT)
+        raise BadInput(f"there is no result to sign: {decision.reasons[0]}", _HINT)
     base = read_baseline(baseline)
     predicate = Predicate(
         result=decision.result,
-        candidate=counted(sha, candidate),
+        candidate=report_counts(sha, candidate),
         baseline=_counts(base.entry_sha, baseline, base),
-        stable=counted(stable.entry_sha, stable.report) if stable else None,
-        floor=counted(floor.entry_sha, floor.report) if floor else None,
+        stable=report_counts(stable.entry_sha, stable.report) if stable else None,
+        floor=report_counts(floor.entry_sha, floor.report) if floor else None,
         eval_set=base.eval_set,
         decoding=base.decoding,
         policy=policy(base),
@@ -156,15 +157,16 @@ def statement(
 
 def _well_formed(sha: str, code: str, head: Head, lifetime: timedelta) -> None:
     if SHA.fullmatch(sha) is None or CODE.fullmatch(code) is None:
-        raise BadInput("a verdict names its entry by 64 hex digits and its code by a whole git SHA", _HINT)
+        given = f"{visible(sha, 70)!r} and {visible(code, 70)!r}"
+        raise BadInput(f"a verdict needs a 64-digit SHA and a full git SHA, not {given}", "commit the code, then retry")
     if head.seq < 1 or SHA.fullmatch(head.hash) is None:
-        raise BadInput("a verdict names the ledger event it was decided on", "make the ledger first: `spine init`")
+        raise BadInput("a verdict refers to a ledger event, and the ledger has none", "make it first: `spine init`")
     if not timedelta(0) < lifetime <= MAX_LIFETIME:
-        raise BadInput(f"a verdict lives at most {MAX_LIFETIME.days} days", "give a shorter time")
+        raise BadInput(f"a verdict is valid for at most {MAX_LIFETIME.days} days, not {lifetime}", "shorten the time")
 
 
 def policy(baseline: Baseline) -> dict[str, Any]:
-    """Everything beside the counts that the result depends on."""
+    """Everything that the result depends on, apart from the counts."""
     made = {
         "rule": RULE,
         "tolerance_pp": baseline.tolerance_pp,
@@ -178,7 +180,7 @@ def policy(baseline: Baseline) -> dict[str, Any]:
     return made
 
 
-def counted(sha: str, report: bytes) -> Counted:
+def report_counts(sha: str, report: bytes) -> Counted:
     """The counts of an entry's report.
 
     Raises:
@@ -187,14 +189,18 @@ def counted(sha: str, report: bytes) -> Counted:
     read = read_submission(report).report
     if read.entry_sha not in (None, sha):
         raise BadInput(
-            f"the report is about {short(str(read.entry_sha))} and the entry is {visible(short(sha))}",
+            f"the report is about {short(str(read.entry_sha))}, not about {visible(short(sha))}",
             "evaluate this entry",
         )
     return _counts(sha, report, read)
 
 
-def counted_baseline(raw: bytes) -> Counted:
-    """The counts of the baseline file."""
+def baseline_counts(raw: bytes) -> Counted:
+    """The counts of the baseline file.
+
+    Raises:
+        BadInput: it is not a valid baseline.
+    """
     baseline = read_baseline(raw)
     return _counts(baseline.entry_sha, raw, baseline)
 

@@ -1,6 +1,6 @@
-"""Whose signature counts: the trust file and the baseline as they were committed, and the keys themselves.
+"""Access to the committed trust file and baseline, and to signing keys.
 
-It knows files, git and settings, and nothing of what a verdict says.
+It knows files, git and settings, but not the content of a verdict.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from modelspine.settings import Settings
 from modelspine.text import argument, visible
 
 TRUST, BASELINE = "trust", "eval_baseline"
+"""The settings that name the two files a verdict is checked against."""
 
-
-_NEEDED = {
-    TRUST: ("trust file", "a key counts once a reviewed commit adds it; `spine keys new` makes one"),
-    BASELINE: ("baseline", "only a reviewed, committed baseline counts"),
+_NAME_AND_HINT = {
+    TRUST: ("trust file", "a key is accepted once a reviewed commit adds it; `spine keys new` makes one"),
+    BASELINE: ("baseline", "only a reviewed and committed baseline is accepted"),
 }
-"""What a verdict is checked against, by the setting that names it: what it is called, and what makes it count."""
 
 
 def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
-    """The trust file's or the baseline's bytes; with ``committed`` those of the commit, where the commit says.
+    """The bytes of the trust file or the baseline (``name`` is ``TRUST`` or ``BASELINE``).
+
+    With ``committed`` both the file and the setting that names it must be as committed.
 
     Raises:
-        Refused: there is no such file; or it is not committed, was changed since, or a variable chose it.
+        Refused: there is no such file, it is not committed or has changed, or a variable or flag names it.
     """
     file: Path = getattr(settings, name)
-    what, hint = _NEEDED[name]
+    what, hint = _NAME_AND_HINT[name]
     if not file.is_file():
         raise Refused(f"there is no {what} at {visible(str(file), 120)}", hint)
     if not committed:
@@ -41,50 +42,59 @@ def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
     origin = settings.origins.get(name)
     if origin is not None:
         if not origin.endswith(".toml"):
-            raise Refused(f"{visible(origin, 60)} names the {what}, and only committed settings may", f"unset {origin}")
-        _as_committed(settings.root, settings.root / origin, "a committed file says where it is")
+            # Otherwise anybody could bring a trust file of their own, commit it in some path and point to it.
+            raise Refused(f"{visible(origin, 60)} names the {what}; only committed settings may", f"unset {origin}")
+        _as_committed(settings.root, settings.root / origin, f"the setting that names the {what} must be committed")
     return _as_committed(settings.root, file, hint)
 
 
 def _as_committed(root: Path, file: Path, hint: str) -> bytes:
-    """A file's bytes, where they are those of the commit that is checked out."""
-    name = os.path.relpath(file, root)
+    """A file's bytes, provided they equal those in the checked-out commit."""
+    name = os.path.relpath(file, root)  # "HEAD:./name" is relative to the folder git runs in, which may be a subfolder
     raw = git_output(root, "show", f"HEAD:./{name}")
     if not raw:
         raise Refused(f"{visible(name, 80)} is not committed", hint)
     if not file.is_file() or file.read_bytes() != raw:
         raise Refused(
-            f"{visible(name, 80)} differs from the committed one",
-            f"have the change reviewed and committed, or take it back: git checkout {argument(visible(name, 80))}",
+            f"{visible(name, 80)} differs from the committed version",
+            f"have the change reviewed and committed, or undo it: git checkout {argument(visible(name, 80))}",
         )
     return raw
 
 
-def trust_of(settings: Settings, env: str) -> Trust:
-    """The list of keys whose verdicts count, for looking at one: of a prod ledger the committed one, where git is.
+def load_trust(settings: Settings, env: str) -> Trust:
+    """The trusted keys for reading a verdict; for a prod ledger in a git repository, those of the committed file.
 
     Args:
-        settings: they name the trust file.
-        env: of the ledger: dev or prod.
+        settings: the settings that name the trust file.
+        env: the ledger's environment, dev or prod.
 
     Raises:
-        Refused: there is none, it is not the committed one, or it is malformed.
+        Refused: the file is missing, malformed, or not as committed.
     """
+    # A dev ledger accepts keys before they are committed, and a copy without git, such as a restore, has no commit.
     committed = env != "dev" and bool(git_output(settings.root, "rev-parse", "--verify", "HEAD"))
     return read_trust(in_force(settings, TRUST, committed=committed))
 
 
 def make_key(settings: Settings, name: str, out: Path | None) -> tuple[SigningKey, Path]:
-    """Make a signing key: the private half in a file only its owner reads, the public one in the trust file."""
+    """Make a signing key: the private key goes to a file readable by its owner only, the public key to the trust file.
+
+    ``out`` is the private key's file; by default it is named by the key's id in the project's home.
+
+    Raises:
+        BadInput: the file of the private key exists already.
+        Refused: the trust file is malformed.
+    """
     file = settings.trust
     trust = read_trust(file.read_bytes()) if file.is_file() else Trust(keys=())
     key = new_key()
     target = out or settings.home / "keys" / f"{key.id}.pem"
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    try:  # created with mode 0600, so that it is never readable by others, and never over an existing key
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise BadInput(f"{visible(str(target), 120)} exists already", "give --out a file that does not") from error
+        raise BadInput(f"{visible(str(target), 120)} exists already", "give --out a new file name") from error
     with os.fdopen(handle, "w", encoding="ascii") as stream:
         stream.write(key.pem())
     added = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -92,11 +102,11 @@ def make_key(settings: Settings, name: str, out: Path | None) -> tuple[SigningKe
     return key, target
 
 
-def key_from(file: Path | None) -> SigningKey:
-    """The signing key of a file, or of ``SPINE_SIGNING_KEY``, which holds the PEM text itself.
+def load_signing_key(file: Path | None) -> SigningKey:
+    """The signing key in a file, or without one in ``SPINE_SIGNING_KEY``, which holds the PEM text itself.
 
     Raises:
-        BadInput, Refused: there is none, or it is not a key.
+        BadInput: there is no key, or it cannot be read.
     """
     text = os.environ.get("SPINE_SIGNING_KEY", "")
     if file is not None:

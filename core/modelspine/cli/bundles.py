@@ -1,66 +1,69 @@
-"""``spine sha``, ``spine whois`` and ``spine diff``: which content is which."""
+"""``spine sha`` and ``spine diff``: the content of bundles and entries."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
-from modelspine.cli.event_text import name_of
-from modelspine.cli.output import Cell, Colour, Out, percent
+from modelspine.cli.event_text import entry_name, score
+from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.errors import Exit
-from modelspine.gate.eval_report import Count
+from modelspine.errors import Exit, SpineError
 from modelspine.identity.bundle import read_bundle
 from modelspine.registry.diff import Comparison, Delta, as_json, compare
-from modelspine.registry.lookup import whois
 from modelspine.spine import Spine
 from modelspine.text import short, visible
 
 
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
-    sha = verbs.add("sha", "print the canonical SHA of a bundle", run_sha, example="spine sha runs/base/bundle")
-    sha.add_argument("folder", metavar="BUNDLE_DIR")
-    who = verbs.add(
-        "whois", "say which entry a folder, a safetensors file or a digest belongs to", run_whois,
-        example="spine whois model.safetensors",
+    sha = verbs.add(
+        "sha", "print the canonical SHA of a bundle and its entry, if registered", run_sha,
+        details="Where the output is not a terminal, it is the SHA alone.", example="spine sha runs/base/bundle",
     )  # fmt: skip
-    who.add_argument("asked", metavar="PATH|SHA", help="a path, or 4 digits or more of any digest the ledger knows")
+    sha.add_argument("folder", metavar="BUNDLE_DIR")
     diff = verbs.add(
-        "diff",
-        "compare two entries: config, tensors, corpora, every bucket",
-        run_diff,
+        "diff", "compare the config, tensors, corpora and buckets of two entries", run_diff,
         example="spine diff v0.1.0 v0.3.0",
-    )
+    )  # fmt: skip
     diff.add_argument("a", metavar="A", help="a REF")
     diff.add_argument("b", metavar="B", help="a REF")
 
 
-def run_sha(args: argparse.Namespace, _spine: Spine) -> int:
+def run_sha(args: argparse.Namespace, spine: Spine) -> int:
     """Hash a bundle."""
     out = Out.of(args)
     with working("hashing the bundle"):
         bundle = read_bundle(Path(args.folder))
     if out.json:
         names = ("sha", "weights", "config", "tokenizer", "parent_sha", "files")
-        out.object({name: getattr(bundle, name) for name in names} | {"tensors": len(bundle.tensors)})
+        facts = {name: getattr(bundle, name) for name in names} | {"tensors": len(bundle.tensors)}
+        out.object(facts | _registration(spine, bundle.sha))
     else:
         out.line(bundle.sha)
+        if sys.stdout.isatty():  # a script reads the SHA alone: `sha=$(spine sha FOLDER)`
+            found = _registration(spine, bundle.sha)
+            words = {
+                True: f"as {visible(found['semver'] or short(bundle.sha))}, {found['status']}",
+                False: "no",
+                None: "unknown: the ledger cannot be read",
+            }
+            out.pairs([("registered", words[found["registered"]])])
     return Exit.OK
 
 
-def run_whois(args: argparse.Namespace, spine: Spine) -> int:
-    """Look a path or digest up."""
-    out = Out.of(args)
-    with working("looking it up"):
-        who = whois(spine.registry, args.asked)
-    if out.json:
-        out.object(who)
-        return Exit.OK
-    rows = [(m.what, short(m.digest), visible(m.semver or "–"), short(m.sha) or "–", f"#{m.seq}") for m in who.matches]
-    out.table(("it is the", "digest", "semver", "of entry", "since"), [[visible(c) for c in row] for row in rows])
-    return Exit.OK
+def _registration(spine: Spine, sha: str) -> dict[str, Any]:
+    """Whether a SHA is registered, and as what; ``registered`` is None where the ledger cannot be read."""
+    try:
+        entry = next((entry for entry in spine.registry.list() if entry.sha == sha), None)
+    except SpineError:  # a bundle can be hashed without a ledger
+        return {"registered": None, "semver": None, "status": None}
+    if entry is None:
+        return {"registered": False, "semver": None, "status": None}
+    return {"registered": True, "semver": entry.semver, "status": entry.status}
 
 
 def run_diff(args: argparse.Namespace, spine: Spine) -> int:
@@ -71,8 +74,8 @@ def run_diff(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(as_json(comparison))
         return Exit.OK
-    out.line(f"{name_of(a.entry.sha, a.entry.semver)} → {name_of(b.entry.sha, b.entry.semver)}")
-    out.pairs(_content(comparison))
+    out.line(f"{entry_name(a.entry.sha, a.entry.semver)} → {entry_name(b.entry.sha, b.entry.semver)}")
+    out.pairs(_content_pairs(comparison))
     if comparison.deltas:
         out.line()
         rows = [_delta(delta) for delta in comparison.deltas]
@@ -80,10 +83,10 @@ def run_diff(args: argparse.Namespace, spine: Spine) -> int:
     return Exit.OK
 
 
-def _content(comparison: Comparison) -> list[tuple[str, str]]:
+def _content_pairs(comparison: Comparison) -> list[tuple[str, str]]:
     content = comparison.content
     tensors = [
-        f"{sign}{len(names)} ({visible(', '.join(names), 120)})"
+        f"{sign}{len(names)} ({visible(', '.join(names), 400)})"
         for sign, names in (
             ("+", content.tensors_added),
             ("−", content.tensors_removed),
@@ -96,24 +99,27 @@ def _content(comparison: Comparison) -> list[tuple[str, str]]:
         for sign, some in (("+", comparison.corpora_added), ("−", comparison.corpora_removed))
         for c in some
     ]
-    tokenizer = {True: "another one", False: "the same", None: "not recorded apart from the config"}
+    tokenizer = {True: "different", False: "the same", None: "not recorded separately from the config"}
     config = [f"{path} {left or '–'} → {right or '–'}" for path, left, right in content.config]
     parent = f"{short(content.parent[0] or '–')} → {short(content.parent[1] or '–')}" if content.parent else "the same"
     return [
-        ("config", visible("; ".join(config), 1000) or "the same"),
+        ("config", "; ".join(config) or "the same"),
         ("tokenizer", tokenizer[comparison.tokenizer_changed]),
         ("tensors", "  ".join([*tensors, f"{content.tensors_same:,} the same"])),
         ("parent", parent),
-        ("corpora", visible("; ".join(corpora), 400) or "the same"),
+        ("corpora", "; ".join(corpora) or "the same"),
     ]
 
 
-def _delta(delta: Delta) -> tuple[Cell | str, ...]:
-    pp = delta.pp
-    colour: Colour = "" if not pp else "good" if (pp > 0) != (delta.name == "false_accept") else "bad"
-    shown = "–" if pp is None else f"{pp:+.2f}".replace("-", "−")
-    return visible(delta.name, 60), _ratio(delta.a), _ratio(delta.b), Cell(shown, colour)
+def _delta(delta: Delta) -> tuple[Piece, ...]:
+    return delta.name, score(delta.a), score(delta.b), _difference(delta)
 
 
-def _ratio(count: Count | None) -> str:
-    return percent(count.k, count.n) if count else "–"
+def _difference(delta: Delta) -> Cell:
+    if delta.pp is None:
+        return Cell("–")
+    text = f"{delta.pp:+.2f}".replace("-", "−")
+    if delta.pp == 0:
+        return Cell(text)
+    better = (delta.pp > 0) != (delta.name == "false_accept")  # more false accepts are worse
+    return Cell(text, "good" if better else "bad")

@@ -1,4 +1,4 @@
-"""``spine completion``: what a shell needs to complete ``spine``, made from the parser itself."""
+"""``spine completion``: scripts that let a shell complete ``spine``, generated from the parsers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Iterator
 
 from modelspine.cli.output import Out
-from modelspine.cli.parser import Parser, Verbs, told
-from modelspine.cli.verbs import everything
+from modelspine.cli.parser import Parser, Verbs, help_text
+from modelspine.cli.verbs import full_parser
 from modelspine.errors import Exit
 from modelspine.spine import Spine
 
 _GLOBAL = ("--json", "--root", "--no-color", "--help")
 Words = dict[tuple[str, ...], list[tuple[str, str]]]
-"""The verbs typed so far → every (word, what it does) that may follow."""
+"""The verbs typed so far → each word that may follow, with its help."""
 
 
 def command(verbs: Verbs) -> None:
@@ -27,7 +27,7 @@ def command(verbs: Verbs) -> None:
 def run(args: argparse.Namespace, _spine: Spine) -> int:
     """Print the script."""
     out = Out.of(args)
-    lines = [*_SHELLS[args.shell](words(everything().parser))]
+    lines = [*_SHELLS[args.shell](words(full_parser()))]
     if out.json:
         out.object({"script": "\n".join(lines) + "\n"})
     for line in () if out.json else lines:
@@ -36,11 +36,11 @@ def run(args: argparse.Namespace, _spine: Spine) -> int:
 
 
 def words(parser: Parser, typed: tuple[str, ...] = ()) -> Words:
-    """What may follow each verb."""
+    """The words that may follow each verb."""
     known = parser.verbs.known if parser.verbs else {}
     follow = [(name, sentence) for name, (sentence, _) in known.items()]
     for action in parser.arguments:
-        follow += [(name, told(action)) for name in action.option_strings if name.startswith("--")]
+        follow += [(name, help_text(action)) for name in action.option_strings if name.startswith("--")]
         if not action.option_strings:
             follow += [(str(choice), "") for choice in action.choices or ()]
     follow += [(name, "") for name in _GLOBAL]
@@ -51,7 +51,7 @@ def words(parser: Parser, typed: tuple[str, ...] = ()) -> Words:
 
 
 def _bash(table: Words) -> Iterator[str]:
-    """A function that walks the verbs typed so far and offers what may follow; files where nothing fits."""
+    """A bash function that follows the verbs typed so far and offers the next words; file names where none matches."""
     yield "_spine() {"
     yield '    local cur="${COMP_WORDS[COMP_CWORD]}" path="" next word words'
     yield '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do'
@@ -70,7 +70,7 @@ def _bash(table: Words) -> Iterator[str]:
 
 
 def _zsh(table: Words) -> Iterator[str]:
-    """The same for zsh, with what each word does."""
+    """The same for zsh, with the help of each word."""
     yield "#compdef spine"
     yield "_spine() {"
     yield '    local path="" next word'
@@ -92,7 +92,7 @@ def _zsh(table: Words) -> Iterator[str]:
 
 
 def _fish(table: Words) -> Iterator[str]:
-    """The same for fish: one line a word, guarded by the verbs typed so far."""
+    """The same for fish: one line for each word, with the verbs typed so far as its condition."""
     for typed, follow in table.items():
         deeper = sorted({path[-1] for path in table if path and path[:-1] == typed})
         guards = [f"__fish_seen_subcommand_from {name}" for name in typed]

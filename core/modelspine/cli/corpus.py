@@ -1,4 +1,4 @@
-"""``spine corpus grep``: the rows of a corpus that match a pattern, every byte hashed on the way."""
+"""``spine corpus grep``: the rows of a corpus that match a pattern; every byte read is hashed and compared."""
 
 from __future__ import annotations
 
@@ -22,35 +22,34 @@ _AROUND = 88
 
 def command(verbs: Verbs) -> None:
     """Add ``corpus`` with its verb."""
-    nested = verbs.add("corpus", "look into the corpora an entry was trained on").add_verbs()
+    nested = verbs.add("corpus", "search the corpora that an entry was trained on").add_verbs()
     grep = nested.add(
-        "grep", "show the rows that match a Python regular expression; none is no error", run,
+        "grep", "show the rows that match a Python regular expression", run,
+        details="No match is not an error.",
         example="spine corpus grep production went",
     )  # fmt: skip
     grep.add_argument("ref", metavar="REF", help="an entry, a DVC hash, or the path of a tracked corpus")
     grep.add_argument("pattern", metavar="PATTERN")
-    grep.add_argument("--limit", type=count, default=20, metavar="N", help="most rows shown a corpus (default: 20)")
+    grep.add_argument("--limit", type=count, default=20, metavar="N", help="rows to show of each corpus (default: 20)")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Search each corpus."""
+    """Search the corpora that a REF names."""
     out = Out.of(args)
-    found = []
+    searches = []
     with working("reading the corpora"):
         for path, dvc_hash in _corpora(args.ref, spine):
-            found.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
+            searches.append((path, spine.corpora.search(dvc_hash, args.pattern, limit=args.limit)))
     if out.json:
-        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in found]})
+        out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in searches]})
         return Exit.OK
-    for path, search in found:
-        out.line(
-            f"{visible(path, 120)}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match"
-        )
-        rows = [(f"{row.number:,}", visible(row.around(_AROUND), 2 * _AROUND)) for row in search.shown]
+    for path, search in searches:
+        out.line(f"{path}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match")
+        rows = [(f"{row.number:,}", row.around(_AROUND)) for row in search.shown]
         if rows:
             out.table(("row", "text"), rows, right=("row",))
         if search.matched > len(search.shown):
-            out.line(f"   {search.matched - len(search.shown):,} more; --limit shows them")
+            out.line(f"   {search.matched - len(search.shown):,} more; raise --limit to see them")
     return Exit.OK
 
 

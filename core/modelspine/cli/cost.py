@@ -1,4 +1,4 @@
-"""``spine cost``: what an answer costs, beside how often it is right."""
+"""``spine cost``: what each entry's answers cost, and how often they are right."""
 
 from __future__ import annotations
 
@@ -8,73 +8,77 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelspine.cli.output import Cell, Colour, Out, percent
+from modelspine.cli.event_text import entry_name
+from modelspine.cli.output import Cell, Out, share
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.cli.traces import day
 from modelspine.cost.format import money, sentences, standing
 from modelspine.errors import Exit, Unavailable
+from modelspine.signs import sign_of
 from modelspine.spine import Spine
-from modelspine.text import short, visible
+from modelspine.text import counted, visible
 from modelspine.times import moment
 
 if TYPE_CHECKING:
     from modelspine.cost.figures import EntryCost
     from modelspine.cost.query import Costs
 
-HEAD = ("entry", "variant", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing")
-_COLOURS: dict[str | None, Colour] = {"frontier": "good", "tied": "warn", "dominated": "bad", None: "dim"}
+_COLUMNS = ("entry", "variant", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing")
+_NUMERIC = ("n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s")
+_OPTIONAL = ("variant", "tokens/s", "CpQU", "with idle/1k", "cost/1k")
+"""Columns that a narrow terminal leaves out; accuracy and the price of a correct answer stay."""
 
 
 def command(verbs: Verbs) -> None:
     """Add ``cost``."""
-    parser = verbs.add("cost", "what each entry's answers cost, beside how often they are right", run,
+    parser = verbs.add("cost", "show the cost of each entry's answers and their accuracy", run,
                        example="spine cost --day 2026-11-22")  # fmt: skip
     parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: every day)")
-    parser.add_argument("--at", type=moment, metavar="TIME", help="as it was then: entries, requests and idle hours")
-    parser.add_argument("--traces", metavar="F", help="a sample of traces in place of the store's")
-    parser.add_argument("--md", metavar="F", help="also write it to this file, as Markdown")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="the cost as of this time")
+    parser.add_argument("--traces", metavar="F", help="a file of sample traces in place of the store")
+    parser.add_argument("--md", metavar="F", help="also write it to this file as Markdown")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Add it up and show it."""
+    """Show the costs, and write them as a page where one is asked for."""
     from modelspine.cost.query import measured, sampled
 
     out = Out.of(args)
     if args.traces is not None:
-        made = sampled(Path(args.traces))
+        costs = sampled(Path(args.traces))
     else:
         with working("adding up") as progress:
-            made = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"), at=args.at)
+            costs = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"), at=args.at)
     if args.md is not None:
         try:
-            Path(args.md).write_text("\n".join(markdown(made)) + "\n", encoding="utf-8")
+            Path(args.md).write_text("\n".join(markdown(costs)) + "\n", encoding="utf-8")
         except OSError as error:
             raise Unavailable(
                 f"{visible(args.md, 120)} cannot be written: {error.strerror or error}", "name another file"
             ) from error
     if out.json:
-        out.object(made)
+        out.object(costs)
         return Exit.OK
-    _human(out, made)
+    _draw(out, costs)
     return Exit.OK
 
 
-def markdown(made: Costs) -> list[str]:
+def markdown(costs: Costs) -> list[str]:
     """The figures as a page."""
     lines = [
         "# Costs",
         "",
-        f"{_requests(made)} of {_code(made.of)}; idle hours up to {made.at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"{_requests(costs)} of {_code(costs.of)}; idle hours up to {costs.at:%Y-%m-%d %H:%M:%S} UTC.",
         "",
-        "| " + " | ".join(HEAD) + " |",
+        "| " + " | ".join(_COLUMNS) + " |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for cost in made.entries:
+    for cost in costs.entries:
         cells = [cell.text.replace("|", "\\|") for cell in _cells(cost)]
         lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), *cells[2:]]) + " |")
-    told = [sentence for cost in made.entries for sentence in sentences(cost, made.entries)]
-    lines += ["", *[f"- {sentence}" for sentence in told]] if told else []
+    remarks = [sentence for cost in costs.entries for sentence in sentences(cost, costs.entries)]
+    lines += ["", *[f"- {sentence}" for sentence in remarks]] if remarks else []
     return [*lines, "", *_NOTES]
 
 
@@ -99,21 +103,19 @@ _NOTES = [
 ]
 
 
-def _human(out: Out, made: Costs) -> None:
-    if not made.entries:
+def _draw(out: Out, costs: Costs) -> None:
+    if not costs.entries:
         out.line("no entry is registered yet")
         return
-    right = ("n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s")
-    out.table(HEAD, [_cells(cost) for cost in made.entries], right=right)
-    for cost in made.entries:
-        for sentence in sentences(cost, made.entries):
-            for piece in out.wrapped(sentence, 2):
-                out.line(f"  {piece}")
-    out.line(f"{_requests(made)} of {visible(made.of, 120)}")
+    out.table(_COLUMNS, [_cells(cost) for cost in costs.entries], right=_NUMERIC, optional=_OPTIONAL)
+    for cost in costs.entries:
+        for sentence in sentences(cost, costs.entries):
+            out.paragraph(sentence, indent=2)
+    out.line(f"{_requests(costs)} of {costs.of}")
 
 
-def _requests(made: Costs) -> str:
-    return f"{made.requests:,} request{'' if made.requests == 1 else 's'}"
+def _requests(costs: Costs) -> str:
+    return counted(costs.requests, "request")
 
 
 def _cells(cost: EntryCost) -> tuple[Cell, ...]:
@@ -122,17 +124,20 @@ def _cells(cost: EntryCost) -> tuple[Cell, ...]:
     per_correct = cost.cost_per_correct.value if cost.cost_per_correct else None
     unready = cost.readiness == "not-deployment-ready"
     texts = (
-        visible(f"{cost.semver} {short(cost.sha)}" if cost.semver else short(cost.sha), 40),
-        visible(cost.variant, 20) or "–",
+        entry_name(cost.sha, cost.semver),
+        cost.variant or "–",
         f"{cost.requests:,}",
-        percent(cost.total.k, cost.total.n) if cost.total else "unknown",
+        share(cost.total.k, cost.total.n) if cost.total else "unknown",
         money(per_1k, cost.currency),
         "not ready" if unready else money(cost.cpqu, cost.currency),
         "not ready" if unready else money(per_correct, cost.currency),
         money(cost.amortised_per_1k, cost.currency),
         tps,
     )
-    return (*(Cell(text) for text in texts), Cell(standing(cost), _COLOURS[cost.standing]))
+    return (
+        *(Cell(text) for text in texts),
+        Cell(standing(cost), sign_of(cost.standing or "").role),
+    )
 
 
 def _code(text: str) -> str:

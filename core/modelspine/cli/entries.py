@@ -1,4 +1,4 @@
-"""``spine list`` and ``spine show``: what is registered."""
+"""``spine list`` and ``spine show``: the registered entries, and one of them in full."""
 
 from __future__ import annotations
 
@@ -8,28 +8,40 @@ from typing import Any
 
 import msgspec
 
-from modelspine.cli.event_text import entry_status, entry_verdict, told
-from modelspine.cli.output import Cell, Out, percent
+from modelspine.cli.event_text import draw_events, entry_status, entry_verdict, score
+from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs
-from modelspine.errors import Exit
-from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.cli.progress import working
+from modelspine.errors import Exit, UnknownRef
+from modelspine.gate.eval_report import EvalReport
 from modelspine.registry.entries import Detail, Entry
+from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
-from modelspine.text import short, size, visible
+from modelspine.text import short, size
 from modelspine.times import age, moment
 
-_HEAD = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
+_COLUMNS = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
+_OPTIONAL = ("parent", "variant", "false accept", "age", "verdict")
+"""Columns that a narrow terminal leaves out; ``spine show`` has them all."""
 
 
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     listing = verbs.add(
-        "list", "list every entry, in the order they were registered", run_list, example="spine list --at 2026-11-22"
+        "list", "list all entries in the order they were registered", run_list, example="spine list --at 2026-11-22"
     )
-    listing.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
-    show = verbs.add("show", "show one entry with its evidence and history", run_show, example="spine show production")
-    show.add_argument("ref", metavar="REF")
-    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    listing.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    show = verbs.add(
+        "show", "show an entry, or the entry that a folder, file or digest is in", run_show,
+        details="A name that is a REF is read as one; write ./NAME for a path of the same name. Where several entries "
+        "have the digest, they are listed.",
+        example="spine show production",
+    )  # fmt: skip
+    show.add_argument(
+        "ref", metavar="REF|PATH|DIGEST",
+        help="an entry, a bundle's folder, a safetensors file, or 4 digits or more of any digest in the ledger",
+    )  # fmt: skip
+    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
 
 
 def run_list(args: argparse.Namespace, spine: Spine) -> int:
@@ -39,28 +51,45 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"entries": entries, "at": args.at})
     elif not entries:
-        out.line(
-            "nothing was registered" + (" then" if args.at else " yet; `spine register BUNDLE_DIR` registers a bundle")
-        )
+        when = "at that time" if args.at else "yet; `spine register BUNDLE_DIR` registers a bundle"
+        out.line(f"no entry was registered {when}")
     else:
         now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
-        out.table(_HEAD, [_row(entry, now) for entry in entries], right=("accuracy", "false accept", "age"))
+        rows = [_row(entry, now) for entry in entries]
+        out.table(_COLUMNS, rows, right=("accuracy", "false accept", "age"), optional=_OPTIONAL)
     return Exit.OK
 
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:
-    """Show one entry."""
+    """Show one entry, or everything that has the digest where it does not belong to exactly one."""
     out = Out.of(args)
-    detail = spine.registry.get(args.ref, args.at)
+    found: Lookup | None = None
+    try:
+        detail: Detail | None = spine.registry.get(args.ref, args.at)
+    except UnknownRef:
+        if not may_look_up(args.ref):
+            raise
+        with working("searching the ledger"):
+            found = look_up(spine.registry, args.ref)
+        detail = spine.registry.get(found.sha, args.at) if found.sha else None
     if out.json:
-        out.object(shown(detail))
-    else:
-        _human(out, detail)
+        out.object((msgspec.to_builtins(found) if found else {}) | (_as_object(detail) if detail else {}))
+        return Exit.OK
+    if found is not None:
+        _matches(out, found)
+    if detail is not None:
+        _draw(out, detail)
     return Exit.OK
 
 
-def shown(detail: Detail) -> dict[str, Any]:
-    """One entry as programs read it: its row, and beside that what is known about it."""
+def _matches(out: Out, found: Lookup) -> None:
+    rows = [(m.what, short(m.digest), m.semver or "–", short(m.sha) or "–", f"#{m.seq}") for m in found.matches]
+    out.table(("it is the", "digest", "semver", "of entry", "since"), rows)
+    out.line()
+
+
+def _as_object(detail: Detail) -> dict[str, Any]:
+    """One entry as programs read it: the fields of its row in ``list``, and its evidence and history."""
     report = detail.eval_report
     answer: dict[str, Any] = msgspec.to_builtins(detail.entry)
     return answer | {
@@ -76,13 +105,13 @@ def shown(detail: Detail) -> dict[str, Any]:
     }
 
 
-def _row(entry: Entry, now: datetime) -> tuple[Cell | str, ...]:
+def _row(entry: Entry, now: datetime) -> tuple[Piece, ...]:
     return (
         entry_status(entry),
-        visible(entry.semver or "–", 40),
+        entry.semver or "–",
         short(entry.sha),
-        visible(entry.variant, 20),
-        _count(entry.total),
+        entry.variant,
+        score(entry.total),
         f"{entry.false_accept.k:,}/{entry.false_accept.n:,}" if entry.false_accept else "–",
         short(entry.parent_sha) if entry.parent_sha else "–",
         age(entry.registered_at, now),
@@ -90,23 +119,15 @@ def _row(entry: Entry, now: datetime) -> tuple[Cell | str, ...]:
     )
 
 
-def _count(count: Count | None) -> str:
-    return percent(count.k, count.n) if count else "–"
-
-
-def _human(out: Out, detail: Detail) -> None:
+def _draw(out: Out, detail: Detail) -> None:
     entry = detail.entry
-    status = entry_status(entry)
-    out.line(
-        f"{out.paint(visible(entry.semver or short(entry.sha), 40), 'bold')}  {out.paint(status.text, status.colour)}"
-    )
+    out.line(Cell(entry.semver or short(entry.sha), "strong"), "  ", entry_status(entry))
     out.pairs(_summary(detail))
     if detail.eval_report is not None:
         out.line()
         _buckets(out, detail.eval_report)
     out.line()
-    rows = [(f"#{e.seq}", e.at, visible(e.actor, 30), visible(e.kind, 20), told(e)) for e in detail.history]
-    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",))
+    draw_events(out, detail.history)
 
 
 def _summary(detail: Detail) -> list[tuple[str, str]]:
@@ -115,23 +136,22 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
     elements = sum(tensor.size for tensor in detail.tensors)
     return [
         ("sha", entry.sha),
-        ("semvers", visible(", ".join(entry.semvers)) or "–"),
+        ("semvers", ", ".join(entry.semvers) or "–"),
         ("verdict", entry_verdict(entry).text),
-        ("variant", visible(entry.variant) or "–"),
+        ("variant", entry.variant or "–"),
         ("parent", entry.parent_sha or "–"),
-        ("accuracy", _count(entry.total)),
-        ("false accept", _count(entry.false_accept)),
-        ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in all"),
-        ("run", visible(entry.run_id or "–")),
-        ("seed", visible(str(manifest.get("seed", "–")), 40)),
-        ("corpora", visible("; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora), 400) or "–"),
+        ("accuracy", score(entry.total)),
+        ("false accept", score(entry.false_accept)),
+        ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in total"),
+        ("run", entry.run_id or "–"),
+        ("seed", str(manifest.get("seed", "–"))),
+        ("corpora", "; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora) or "–"),
         ("registered", f"{entry.registered_at}  #{entry.seq}"),
     ]
 
 
 def _buckets(out: Out, report: EvalReport) -> None:
     rows = [
-        (visible(name, 60), f"{c.k:,}", f"{c.n:,}", f"{100 * c.k / c.n:.1f}" if c.n else "–")
-        for name, c in report.buckets.items()
+        (name, f"{c.k:,}", f"{c.n:,}", f"{100 * c.k / c.n:.1f}" if c.n else "–") for name, c in report.buckets.items()
     ]
     out.table(("bucket", "k", "n", "%"), rows, right=("k", "n", "%"))

@@ -1,4 +1,7 @@
-"""What went wrong, told: every exception as one of the tree in ``errors``, as two lines and as JSON."""
+"""How failures are reported: every exception as one of the tree in ``errors``, as two lines and as JSON.
+
+It does not know which command failed.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from modelspine.extras import missing_extra
 from modelspine.ledger.store import storage_errors
 from modelspine.text import visible
 
-_LONGEST = 600
-_REPORT = "run it again with SPINE_DEBUG=1 to see the traceback, and report that as a defect of spine"
+_LONGEST_LINE = 600
+_DEFECT_HINT = "run it again with SPINE_DEBUG=1 to see the traceback, and report that as a defect of spine"
 
 
 def as_spine_error(error: Exception) -> SpineError:
-    """The error of Spine's own tree that an exception is told as."""
+    """The error of Spine's own tree that stands for an exception."""
     if isinstance(error, SpineError):
         return error
     if (lacking := missing_extra(error)) is not None:
@@ -39,7 +42,7 @@ def as_spine_error(error: Exception) -> SpineError:
     if isinstance(error, MemoryError):
         return Unavailable("there is not enough memory for this", "free some, then repeat the command")
     text = visible(str(error).partition("\n")[0], 200)
-    return Unavailable(f"spine stopped on a {type(error).__name__} it did not expect: {text}", _REPORT)
+    return Unavailable(f"spine stopped on a {type(error).__name__} it did not expect: {text}", _DEFECT_HINT)
 
 
 def error_object(error: SpineError) -> dict[str, Any]:
@@ -49,15 +52,15 @@ def error_object(error: SpineError) -> dict[str, Any]:
 
 
 def fail(error: SpineError, *, as_json: bool) -> int:
-    """Tell an error to people (two lines on stderr) and, with ``--json``, to programs (on stdout)."""
+    """Report an error to people (two lines on stderr) and, with ``--json``, to programs (on stdout)."""
     if as_json:
-        with contextlib.suppress(SpineError):  # stderr still tells it
-            Out(sys.stdout, json=True).object({"error": error_object(error)})
-    say(error.message, error.hint)
+        with contextlib.suppress(SpineError):  # stdout cannot be written; stderr still reports the error
+            Out(sys.stdout, json=True, terminal=sys.stdout.isatty()).object({"error": error_object(error)})
+    print_error(error.message, error.hint)
     return int(error.code)
 
 
-def say(message: str, hint: str) -> None:
+def print_error(message: str, hint: str) -> None:
     """Two lines on stderr: what is wrong, and what to do."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"spine: {visible(message, _LONGEST)}\n  {visible(hint, _LONGEST)}\n")
+        sys.stderr.write(f"spine: {visible(message, _LONGEST_LINE)}\n  {visible(hint, _LONGEST_LINE)}\n")

@@ -1,120 +1,107 @@
-"""The words and signs for what the ledger says: the status of an entry, of a hop, and an event in a sentence.
+"""What the ledger holds, as the commands show it: an entry's status, its verdict, its name, and an event in a sentence.
 
-It writes nothing; what it returns is safe to show.
+It draws nothing; ``cli.output`` makes the texts safe to show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from modelspine.cli.output import Cell, Colour
+from modelspine.cli.output import Cell, Out, share, status_cell
+from modelspine.gate.eval_report import Count
 from modelspine.ledger.route import FULL
 from modelspine.ledger.store import Event
 from modelspine.registry.entries import Entry
-from modelspine.registry.promotion_record import WORDS, standing
+from modelspine.registry.promotion_record import WORDS, verdict_kind
 from modelspine.text import visible
-
-_ENTRY: dict[str, tuple[str, Colour]] = {
-    "production": ("●", "good"),
-    "promoted": ("○", ""),
-    "pending": ("·", "dim"),
-    "held": ("✖", "bad"),
-    "tombstoned": ("✖", "dim"),
-}
-_HOP: dict[str, tuple[str, Colour]] = {
-    "verified": ("✔", "good"),
-    "recorded": ("•", ""),
-    "missing": ("✖", "warn"),
-    "mismatch": ("‼", "bad"),
-}
 
 
 def entry_status(entry: Entry) -> Cell:
-    """An entry's status as sign and word; an arm it is of counts more than that it was promoted."""
+    """An entry's status; being an arm of the route says more than having been promoted."""
     if entry.production:
-        word = "production"
-    elif entry.status == "promoted" and entry.arms:
-        return Cell(f"◐ {visible(entry.arms[0], 20)}", "warn")
-    else:
-        word = entry.status
-    sign, colour = _ENTRY[word]
-    return Cell(f"{sign} {word}", colour)
+        return status_cell("production")
+    return status_cell(entry.arms[0] if entry.status == "promoted" and entry.arms else entry.status)
 
 
 def entry_verdict(entry: Entry) -> Cell:
-    """What an entry's promotion stands on; all but a signature stands out."""
+    """What an entry's promotion rests on; anything but a signature is marked as a warning."""
     if entry.verdict is None:
-        return Cell("–", "dim")
+        return Cell("–", "muted")
     return Cell(WORDS[entry.verdict], "" if entry.verdict == "signed" else "warn")
 
 
-def hop_status(status: str) -> Cell:
-    """How sure a hop or an answer is, as sign and word."""
-    sign, colour = _HOP[status]
-    return Cell(f"{sign} {status}", colour)
-
-
-def name_of(sha: str, semver: str | None = None) -> str:
-    """An entry as it is named in a sentence: ``v0.1.0 4be190c7a1b2``, or its SHA alone."""
+def entry_name(sha: str, semver: str | None = None) -> str:
+    """An entry as a sentence names it: ``v0.1.0 4be190c7a1b2``, or its SHA alone."""
     return visible(f"{semver} {sha[:12]}" if semver else sha[:12], 60)
 
 
-def told(event: Event) -> str:
+def score(count: Count | None) -> str:
+    """A score as ``95/100 95.0 %``; a dash where nothing was measured."""
+    return share(count.k, count.n) if count else "–"
+
+
+def draw_events(out: Out, events: Iterable[Event]) -> None:
+    """Write events as a table, in their order."""
+    rows = [(f"#{event.seq}", event.at, event.actor, event.kind, event_summary(event)) for event in events]
+    out.table(("seq", "at", "actor", "kind", "what"), rows, right=("seq",), optional=("actor",))
+
+
+def event_summary(event: Event) -> str:
     """An event in a few words, without its seq and time."""
     body = event.body
-    text = _TELL.get(event.kind, _plain)(body)
+    text = _SUMMARIES.get(event.kind, _other)(body)
     if event.kind == "promoted":
-        text += f", {WORDS[standing(event)]}"
+        text += f", {WORDS[verdict_kind(event)]}"
     reason = body.get("reason")
-    return f"{text} — {visible(str(reason), 160)}" if reason else text
+    return f"{text} — {reason}" if reason else text
 
 
-def _plain(body: dict[str, Any]) -> str:
-    return name_of(str(body["sha"])) if "sha" in body else ""
+def _other(body: dict[str, Any]) -> str:
+    return entry_name(str(body["sha"])) if "sha" in body else ""
 
 
 def _opened(body: dict[str, Any]) -> str:
-    return f"as {visible(str(body.get('env')), 20)}"
+    return f"as {body.get('env')}"
 
 
 def _registered(body: dict[str, Any]) -> str:
-    return f"{name_of(str(body.get('sha')))} {visible(str(body.get('variant', '')), 40)}".rstrip()
+    return f"{entry_name(str(body.get('sha')))} {body.get('variant', '')}".rstrip()
 
 
 def _promoted(body: dict[str, Any]) -> str:
-    return name_of(str(body.get("sha")), str(body.get("semver")))
+    return entry_name(str(body.get("sha")), str(body.get("semver")))
 
 
 def _routed(body: dict[str, Any]) -> str:
     arms = [arm for arm in body.get("arms", ()) if isinstance(arm, dict)]
-    shares = [
-        f"{visible(str(a.get('name')), 20)} {name_of(str(a.get('sha')), str(a.get('semver')))} "
-        f"{100 * int(a.get('weight_bp', 0)) / FULL:g} %"
-        for a in arms
-    ]
-    return ", ".join(shares)
+    return ", ".join(
+        f"{arm.get('name')} {entry_name(str(arm.get('sha')), str(arm.get('semver')))} "
+        f"{100 * int(arm.get('weight_bp', 0)) / FULL:g} %"
+        for arm in arms
+    )
 
 
 def _denied(body: dict[str, Any]) -> str:
-    asked = f"{body.get('verb')} {body.get('semver', '')}".rstrip()
-    return f"{visible(asked, 60)} {name_of(str(body.get('sha', '')))}"
+    attempt = f"{body.get('verb')} {body.get('semver', '')}".rstrip()
+    return f"{attempt} {entry_name(str(body.get('sha', '')))}"
 
 
 def _gated(body: dict[str, Any]) -> str:
-    return f"{name_of(str(body.get('sha')))} {visible(str(body.get('result')), 20)}"
+    return f"{entry_name(str(body.get('sha')))} {body.get('result')}"
 
 
 def _noted(body: dict[str, Any]) -> str:
-    about = f"{name_of(str(body['sha']))}: " if body.get("sha") else ""
-    return f"{about}{visible(str(body.get('text')), 300)}"
+    subject = f"{entry_name(str(body['sha']))}: " if body.get("sha") else ""
+    return f"{subject}{body.get('text')}"
 
 
-def _drift(body: dict[str, Any]) -> str:
-    day, status = visible(str(body.get("day")), 20), visible(str(body.get("status")), 20)
-    return f"{day} {status}, n {visible(str(body.get('n')), 12)}, against {name_of(str(body.get('entry', '')))}"
+def _drift_reported(body: dict[str, Any]) -> str:
+    against = entry_name(str(body.get("entry", "")))
+    return f"{body.get('day')} {body.get('status')}, n {body.get('n')}, against {against}"
 
 
-_TELL = {
+_SUMMARIES = {
     "opened": _opened,
     "registered": _registered,
     "promoted": _promoted,
@@ -123,5 +110,6 @@ _TELL = {
     "denied": _denied,
     "gated": _gated,
     "noted": _noted,
-    "drift_reported": _drift,
+    "drift_reported": _drift_reported,
 }
+"""Kind of event → how its body is summarised."""

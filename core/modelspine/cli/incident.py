@@ -1,4 +1,7 @@
-"""``spine incident``: one request id, eight answers."""
+"""``spine incident``: one request id, and eight answers about the model that served it.
+
+It draws a walk for a terminal and as a Markdown page. It does not know how an answer is found.
+"""
 
 from __future__ import annotations
 
@@ -9,92 +12,91 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.cli.errors import error_object, fail
-from modelspine.cli.event_text import hop_status
-from modelspine.cli.output import Out
+from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit, UnknownRef
-from modelspine.incident.finding import Finding
 from modelspine.incident.walk import Walk
 from modelspine.spine import Spine
 from modelspine.text import short, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
+    from miniobserve.traces import Trace
     from modelspine.incident.guard import Guard
     from modelspine.incident.pack import Packed
 
-_NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "way out")
-_LONG = 600
+_NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "fix")
+"""A word for each of ``incident.finding.QUESTIONS``."""
+_LONGEST_CODE = 600
+"""Characters of one code span of the page."""
 
 
 def command(verbs: Verbs) -> None:
     """Add ``incident``."""
     parser = verbs.add(
         "incident",
-        "walk one request back to its evidence: eight answers",
+        "trace one request to its evidence in eight answers",
         run,
         example="spine incident req-7f3a91c2 -v",
     )
     parser.add_argument("request_id", metavar="REQUEST_ID")
-    parser.add_argument("--md", metavar="F", help="also write it to this file, as Markdown")
-    parser.add_argument(
-        "--pack", type=Path, metavar="F", help="also write it to this zip, with its evidence and a verifier"
-    )
+    parser.add_argument("--md", metavar="F", help="also write it to this file as Markdown")
+    parser.add_argument("--pack", type=Path, metavar="F", help="also write a zip file with the evidence and a verifier")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show each question and the command that checks it"
     )
     parser.add_argument(
         "--never-regress",
         action="store_true",
-        help="also make a branch that adds the sentence to what the baseline never lets regress; review and merge it",
+        help="also make a branch that adds the sentence to the baseline's never-regress items, ready for review",
     )
     parser.add_argument("--reason", metavar="TEXT", help="why it must stay right, for the branch of --never-regress")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Walk it."""
+    """Walk one request back to its evidence."""
     out = Out.of(args)
     try:
-        with working("walking it back"):
+        with working("walking back to the evidence"):
             walk = spine.incident(args.request_id)
     except UnknownRef as error:
         if out.json:
-            nothing: dict[str, Any] = {"answers": [], "suggestion": "", "error": error_object(error)}
-            out.object({"request_id": args.request_id, "found": False, **nothing})
+            empty: dict[str, Any] = {"answers": [], "suggestion": "", "error": error_object(error)}
+            out.object({"request_id": args.request_id, "found": False, **empty})
         return fail(error, as_json=False)
     if args.md is not None:
         Path(args.md).write_text("\n".join(markdown(walk)) + "\n", encoding="utf-8")
-    packed = _packed(spine, walk, args.pack) if args.pack is not None else None
-    guarded = _guarded(spine, walk, args.reason) if args.never_regress else None
+    packed = _write_pack(spine, walk, args.pack) if args.pack is not None else None
+    guarded = _make_guard(spine, walk, args.reason) if args.never_regress else None
     if out.json:
         more: dict[str, Any] = {"pack": packed} if packed else {}
         more |= {"never_regress": msgspec.to_builtins(guarded)} if guarded else {}
         out.object(msgspec.to_builtins(walk) | more)
         return Exit.OK
-    _human(out, walk, verbose=args.verbose)
+    _draw(out, walk, verbose=args.verbose)
     if packed is not None:
         out.line()
-        out.line(f"{packed.files} files in {visible(packed.path, 200)}; SHA256SUMS is {packed.sums_sha256}")
-        out.line(f"check it anywhere: unzip it, then `python3 -I -S verify.py {packed.ledger}` in it")
+        out.line(f"{packed.files} files in {packed.path}; SHA-256 of its SHA256SUMS: {packed.sums_sha256}")
+        out.line(f"verify it on any machine: unzip it and run `python3 -I -S verify.py {packed.ledger}` there")
     if guarded is not None:
         out.line()
-        for line in said(guarded):
+        for line in _guard_lines(guarded):
             out.line(line)
     return Exit.OK
 
 
-def _packed(spine: Spine, walk: Walk, path: Path) -> Packed:
-    """The pack of a walk; of a walk without the learner's words where the settings keep none."""
+def _write_pack(spine: Spine, walk: Walk, path: Path) -> Packed:
+    """Write the pack of a walk; without the learner's words where the settings do not let them be kept."""
     from modelspine.incident.pack import pack, without_text
 
-    with working("packing it"):
+    with working("writing the pack"):
         if spine.settings.text_policy != "full":
             walk = spine.walk(without_text(walk.trace))
         return pack(spine, walk, "\n".join(markdown(walk)) + "\n", path)
 
 
-def _guarded(spine: Spine, walk: Walk, reason: str | None) -> Guard:
+def _make_guard(spine: Spine, walk: Walk, reason: str | None) -> Guard:
     from modelspine.incident.guard import guard, item_with_reason
     from modelspine.incident.walk import item_of
 
@@ -103,93 +105,79 @@ def _guarded(spine: Spine, walk: Walk, reason: str | None) -> Guard:
     return guard(spine.settings, item, subject=f"Never answer {item.id} wrong again")
 
 
-def said(guarded: Guard) -> list[str]:
-    """What became of the sentence, in lines."""
-    form = visible(guarded.item.correct_form, _LONG)
+def _guard_lines(guarded: Guard) -> list[str]:
+    """What happened, and the command that goes on from there."""
+    form = guarded.item.correct_form
     if guarded.branch is None:
-        return [f"the committed baseline already asks for “{form}”; nothing was changed"]
-    lines = [f"branch {guarded.branch} makes the baseline ask for “{form}”; it counts once it is reviewed and merged"]
+        return [f"the committed baseline already requires “{form}”; nothing was changed"]
+    lines = [f"branch {guarded.branch} makes the baseline require “{form}”; review and merge it to put it into effect"]
     if guarded.patch is not None:
-        lines.append(f"the same as a patch, because there is no remote: {visible(guarded.patch, 200)}")
+        lines.append(f"the same as a patch, because there is no remote: {guarded.patch}")
     return [*lines, f"next: {guarded.next}"]
 
 
-def asked_and_answered(walk: Walk) -> str:
-    """What was asked, what was answered, and whether that was right, in a sentence."""
-    trace = walk.trace
+def _exchange(trace: Trace) -> str:
+    """The request and its answer in a line."""
     if trace.sentence is None:
         return "the sentence was not kept"
-    asked, answered = visible(trace.sentence, _LONG), visible(trace.correction or "", _LONG)
     if trace.status >= 500:
-        return f"“{asked}” got no answer: {trace.status} {visible(trace.error, _LONG)}"
-    passed = "passed as right" if trace.is_correct else "corrected"
-    return f"“{asked}” → “{answered}”  {passed}{_judged(walk)}"
+        return f"“{trace.sentence}” got no answer: {trace.status} {trace.error}"
+    return f"“{trace.sentence}” → “{trace.correction or ''}”"
 
 
-def _judged(walk: Walk) -> str:
+def _outcome(walk: Walk) -> str:
+    """What the model did with the request, and whether that was right where the right answer is known."""
     trace = walk.trace
-    if walk.expected is None:
+    if trace.sentence is None or trace.status >= 500:
         return ""
+    outcome = "accepted as correct" if trace.is_correct else "corrected"
+    if walk.expected is None:
+        return outcome
     if walk.expected == trace.correction:
-        return "  ✔ right"
-    kind = "false accept" if trace.is_correct else "wrong"
-    return f"  ✖ {kind}: it should be “{visible(walk.expected, _LONG)}”"
+        return f"{outcome}  ✔ right"
+    return f"{outcome}  ✖ {'false accept' if trace.is_correct else 'wrong'}: it should be “{walk.expected}”"
 
 
-def _human(out: Out, walk: Walk, *, verbose: bool) -> None:
+def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
     trace = walk.trace
-    said = f"learner said: {visible(trace.feedback)}" if trace.feedback else "no word from the learner"
-    at = of_ns(trace.started_ns)[:19].replace("T", " ")
+    feedback = f"feedback: {trace.feedback}" if trace.feedback else "no feedback"
     replayed = " · replayed" if trace.source == "replay" else ""
-    name, told = f"incident {visible(walk.request_id)}", f"{said}{replayed} · {at} UTC"
-    gap = out.width - len(name) - len(told)
-    out.line(out.paint(name, "bold") + (" " * min(gap, 8) if gap > 1 else "\n") + told)
-    for piece in out.wrapped(asked_and_answered(walk), 0):
-        out.line(piece)
+    at = ledger_time(trace.started_ns)[:19].replace("T", " ")
+    out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {feedback}{replayed} · {at} UTC")
+    out.paragraph(_exchange(trace))
+    if outcome := _outcome(walk):
+        out.paragraph(outcome)
     out.line()
-    for finding in walk.answers:
-        _finding(out, finding, verbose=verbose)
+    rows: list[tuple[Piece, ...]] = []
+    for finding, name in zip(walk.answers, _NAMES, strict=True):
+        rows.append((f"{finding.n} {name}", status_cell(finding.status), finding.answer))
+        if verbose:
+            rows += [("", "", f"row {quote['row']:,}: {quote['text']}") for quote in finding.evidence.get("quoted", ())]
+            rows += [("", "", Cell(text, "muted")) for text in (finding.question, f"$ {finding.command}")]
+    out.grid(rows)
     if walk.suggestion:
         out.line()
-        out.pairs([("suggestion", visible(walk.suggestion, _LONG))])
-
-
-def _finding(out: Out, finding: Finding, *, verbose: bool) -> None:
-    status = hop_status(finding.status)
-    lead = f"{finding.n} {_NAMES[finding.n - 1]:<8} "
-    used = len(lead) + 12
-    for number, piece in enumerate(out.wrapped(visible(finding.answer, _LONG), used)):
-        start = lead + out.paint(f"{status.text:<12}", status.colour) if number == 0 else " " * used
-        out.line(start + piece)
-    if verbose:
-        for row in finding.evidence.get("quoted", ()):
-            out.line(f"{' ' * used}row {row['row']:,}: {visible(str(row['text']), 200)}")
-        out.line(" " * used + out.paint(visible(finding.question), "dim"))
-        out.line(" " * used + out.paint(f"$ {visible(finding.command, 300)}", "dim"))
+        out.pairs([("suggestion", walk.suggestion)])
 
 
 def markdown(walk: Walk) -> list[str]:
-    """The walk as a page; data stands in code spans, where Markdown reads nothing."""
+    """The walk as a page; data is written in code spans, in which Markdown reads no syntax."""
+    exchange = f"{_exchange(walk.trace)}  {_outcome(walk)}".rstrip()
     lines = [
         f"# Incident {_code(walk.request_id)}",
         "",
-        f"{of_ns(walk.trace.started_ns)} · {_code(asked_and_answered(walk))}",
+        f"{ledger_time(walk.trace.started_ns)} · {_code(exchange)}",
         "",
         "| # | question | status | answer | checked by |",
         "|---|---|---|---|---|",
     ]
     for finding in walk.answers:
-        cells = (
-            str(finding.n),
-            finding.question,
-            hop_status(finding.status).text,
-            _code(finding.answer),
-            _code(finding.command),
-        )
+        status = status_cell(finding.status).text
+        cells = (str(finding.n), finding.question, status, _code(finding.answer), _code(finding.command))
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", f"Suggestion: {_code(walk.suggestion)}"] if walk.suggestion else lines
 
 
 def _code(text: str) -> str:
-    """A code span that nothing in the text can end, inside a table cell."""
-    return "`" + visible(text, _LONG).replace("`", "ˋ").replace("|", "¦") + "`"
+    """A code span inside a table cell; the two characters that could end it are replaced by look-alikes."""
+    return "`" + visible(text, _LONGEST_CODE).replace("`", "ˋ").replace("|", "¦") + "`"

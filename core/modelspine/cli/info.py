@@ -15,13 +15,13 @@ from typing import Any
 
 from miniobserve.sql.protocol import StorageError
 from modelspine.cli.errors import as_spine_error
-from modelspine.cli.output import Cell, Out
+from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit
 from modelspine.settings import Settings, masked
 from modelspine.spine import Spine
-from modelspine.text import counted, size, visible
+from modelspine.text import counted, size
 
 _PACKAGES = (
     "modelspine",
@@ -37,22 +37,27 @@ _PACKAGES = (
     "psycopg",
     "duckdb",
 )
-Table = dict[str, dict[str, Any]]
+Facts = dict[str, dict[str, Any]]
+"""Name of a setting or store → what is known about it, as the JSON has it."""
 
 
 def command(verbs: Verbs) -> None:
     """Add ``info``."""
     info = verbs.add(
         "info",
-        "show each setting with its origin, the state of each store, the versions in use",
+        "show the settings, the state of each store and the versions in use",
         run,
         example="spine info",
     )
-    info.add_argument("--reach", action="store_true", help="only ask the ledger, MLflow and DVC's remote; exit 3")
+    info.add_argument(
+        "--reach",
+        action="store_true",
+        help="only check that ledger, MLflow and DVC answer; else exit 3",
+    )
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Show it all."""
+    """Show settings, stores and versions, or only ask whether the backends answer."""
     out = Out.of(args)
     if args.reach:
         return _reach(out, spine)
@@ -60,39 +65,40 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"root": root, "settings": settings, "stores": stores, "versions": versions})
         return Exit.OK
-    out.line(f"project {visible(root)}")
+    out.line(f"project {root}")
     out.line()
-    rows = [(name, visible(str(s["value"])), Cell(visible(s["origin"]), "dim")) for name, s in settings.items()]
+    rows = [(name, str(setting["value"]), Cell(setting["origin"], "muted")) for name, setting in settings.items()]
     out.table(("setting", "value", "from"), rows)
     out.line()
     out.table(("store", "state", "size", "holds", "where"), [_row(*item) for item in stores.items()], right=("size",))
     out.line()
-    out.pairs((name, visible(value)) for name, value in versions.items())
+    out.pairs(versions.items())
     return Exit.OK
 
 
 def _reach(out: Out, spine: Spine) -> int:
-    """Ask what a deployment needs, each in turn; the first that does not answer is the error."""
-    asked = {"ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach}
-    with working("asking the stores"):
-        for ask in asked.values():
+    """Ask each backend a deployment needs; the first that does not answer is the command's error."""
+    backends = {"ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach}
+    with working("asking the backends"):
+        for ask in backends.values():
             ask()
     if out.json:
-        out.object({"reached": list(asked)})
+        out.object({"reached": list(backends)})
     else:
-        out.line(f"✔ {', '.join(asked)} answer")
+        out.line(status_cell("ok", f"{', '.join(backends)} answer"))
     return Exit.OK
 
 
-def _settings(settings: Settings) -> Table:
+def _settings(settings: Settings) -> Facts:
     names = [name for name in Settings.__struct_fields__ if name not in ("root", "origins")]
     return {
-        name: {"value": _shown(getattr(settings, name)), "origin": settings.origins.get(name, "default")}
+        name: {"value": _presentable(getattr(settings, name)), "origin": settings.origins.get(name, "default")}
         for name in names
     }
 
 
-def _shown(value: Any) -> Any:
+def _presentable(value: Any) -> Any:
+    """A setting without the password that a URL may hold."""
     return masked(str(value)) if isinstance(value, str | Path) else value
 
 
@@ -103,13 +109,13 @@ def _versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    if found["mlflow"] == "not installed":  # the extra brings the client alone, which is a distribution of its own
+    if found["mlflow"] == "not installed":  # the extra installs MLflow's client, a distribution of its own
         with contextlib.suppress(PackageNotFoundError):
             found["mlflow"] = version("mlflow-skinny")
     return found
 
 
-def _stores(spine: Spine) -> Table:
+def _stores(spine: Spine) -> Facts:
     settings = spine.settings
     return {
         "ledger": _store(settings.ledger, lambda: counted(spine.ledger.head().seq, "event")),
@@ -127,7 +133,7 @@ def _traces(spine: Spine) -> str:
 
 
 def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
-    """A database: whether it is there and sound enough to be asked, and how much it holds."""
+    """A database: whether it exists, whether it answers, and how much it holds."""
     path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
     answer: dict[str, Any] = {"where": masked(url), "state": "ok", "bytes": None, "holds": ""}
     if path is not None and not path.is_file():
@@ -136,7 +142,7 @@ def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
         answer["bytes"] = path.stat().st_size
     try:
         return answer | {"holds": ask()}
-    except Exception as error:  # noqa: BLE001  (whatever a store does, the others are shown)
+    except Exception as error:  # noqa: BLE001  (one broken store must not hide the others)
         cause = error if isinstance(error, StorageError) else error.__cause__
         if isinstance(cause, StorageError) and cause.kind == "absent":
             return answer | {"state": "missing"}
@@ -153,9 +159,6 @@ def _folder(path: Path, noun: str) -> dict[str, Any]:
     return {"where": str(path), "state": "ok", "bytes": None, "holds": counted(count, noun)}
 
 
-def _row(name: str, store: dict[str, Any]) -> tuple[Cell | str, ...]:
-    state = {"ok": Cell("✔ ok", "good"), "missing": Cell("· missing", "dim")}.get(
-        store["state"], Cell("✖ unusable", "bad")
-    )
-    room = size(store["bytes"]) if store["bytes"] is not None else ""
-    return name, state, room, visible(store["holds"]), Cell(visible(store["where"]), "dim")
+def _row(name: str, store: dict[str, Any]) -> tuple[Piece, ...]:
+    amount = size(store["bytes"]) if store["bytes"] is not None else ""
+    return name, status_cell(store["state"]), amount, store["holds"], Cell(store["where"], "muted")

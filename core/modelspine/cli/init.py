@@ -1,4 +1,4 @@
-"""``spine init``: make a project's ledger, in any folder, and say what was made."""
+"""``spine init``: make a project's ledger, in a git repository or any other folder."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ from modelspine.git import run_git
 from modelspine.ledger.store import Ledger
 from modelspine.settings import Settings, masked
 from modelspine.spine import Spine, create_ledger
-from modelspine.text import visible
 
 
 def command(verbs: Verbs) -> None:
     """Add ``init``."""
-    init = verbs.add(
-        "init", "make the ledger of this project, in any git repository or folder", run, example="spine init"
-    )
-    init.add_argument("--env", choices=("dev", "prod"), help="which environment the ledger is, for good (default: dev)")
+    init = verbs.add("init", "create the ledger of this project, a git repository or folder", run, example="spine init")
+    init.add_argument("--env", choices=("dev", "prod"), help="the permanent environment of the ledger (default: dev)")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Make what is missing; what is there stays as it is."""
+    """Make what is missing, and change nothing that exists."""
     settings, out = spine.settings, Out.of(args)
     file = _file(settings)
     before = _env_before(settings, file)
@@ -45,26 +42,26 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(answer)
         return Exit.OK
-    where = visible(str(file or masked(settings.ledger)), 200)
-    out.line(f"#{event.seq} opened {where} as {env}" if created else f"{where} was there already, opened as {env}")
+    where = file or masked(settings.ledger)
+    out.line(f"#{event.seq} opened {where} as {env}" if created else f"{where} already exists, opened as {env}")
     if ignored:
-        out.line(f"   added {settings.home.name}/ to {visible(str(ignored), 200)}")
+        out.line(f"   added {settings.home.name}/ to {ignored}")
     if created:
         out.line("   next: `spine register BUNDLE_DIR`")
     return Exit.OK
 
 
 def _file(settings: Settings) -> Path | None:
-    """The ledger's file, where it is one."""
+    """The ledger's file; None where the ledger is on a database server."""
     url = settings.ledger
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
 def _env_before(settings: Settings, file: Path | None) -> str | None:
-    """The environment of the ledger that is there; None where none is, or one whose making was cut short.
+    """The environment of an existing ledger; None where there is none, or only one whose making was interrupted.
 
     Raises:
-        Damaged: there was one, and it cannot be read any more.
+        Damaged: there was a ledger, and it can no longer be read.
     """
     try:
         ledger = Ledger(settings.ledger, actor=settings.actor, readonly=True)
@@ -81,7 +78,7 @@ def _env_before(settings: Settings, file: Path | None) -> str | None:
         events = []
     if events:
         return str(events[0].body.get("env"))
-    # A bundle gets into the cache only after a ledger was opened, so one there says that there was a ledger.
+    # A bundle enters the cache only after a ledger was opened, so a bundle there proves that there was a ledger.
     if settings.cache.is_dir() and any(settings.cache.iterdir()):
         raise Damaged(
             f"{file or masked(settings.ledger)} holds no ledger that can be read, and {settings.cache} has its bundles",
@@ -91,14 +88,14 @@ def _env_before(settings: Settings, file: Path | None) -> str | None:
 
 
 def _ignore(settings: Settings) -> Path | None:
-    """Keep the state out of git: the .gitignore that was written, or None where nothing had to be."""
+    """Keep the project's state out of git; returns the .gitignore it wrote, or None where it was not needed."""
     if settings.root not in settings.home.parents:
         return None
     name = f"{settings.home.relative_to(settings.root)}/"
     try:
         checked = run_git(settings.root, "check-ignore", "-q", name)
     except Unavailable:
-        return None  # without git there is nothing to keep it out of
+        return None  # git is not installed
     if checked.returncode != 1:  # 0: ignored already; 128: no git repository
         return None
     file = settings.root / ".gitignore"

@@ -1,4 +1,4 @@
-"""``spine keys``: keys that verdicts are signed with."""
+"""``spine keys``: the keys that sign verdicts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs
 from modelspine.errors import Exit
 from modelspine.spine import Spine
-from modelspine.text import visible
 
 
 def command(verbs: Verbs) -> None:
-    """Add ``keys`` with its verb."""
-    nested = verbs.add("keys", "keys that verdicts are signed with").add_verbs()
+    """Add ``keys`` and ``keys new``."""
+    nested = verbs.add("keys", "manage the keys that sign verdicts").add_verbs()
     new = nested.add(
-        "new", "make a signing key, and add its public half to the trust file", run_new,
+        "new", "create a signing key and add its public half to the trust file", run_new,
         example="spine keys new --name ci-2026",
     )  # fmt: skip
-    new.add_argument("--name", default="ci", metavar="NAME", help="whose key it is (default: ci)")
-    new.add_argument("--out", type=Path, metavar="F", help="where the private half goes (default: .spine/keys/ID.pem)")
+    new.add_argument("--name", default="ci", metavar="NAME", help="the name of the key in the trust file (default: ci)")
+    new.add_argument("--out", type=Path, metavar="F", help="file for the private half (default: .spine/keys/ID.pem)")
 
 
 def run_new(args: argparse.Namespace, spine: Spine) -> int:
-    """Make a key."""
+    """Create a signing key."""
     from modelspine.attestation.trust import make_key
 
     key, file = make_key(spine.settings, args.name, args.out)
@@ -32,7 +31,7 @@ def run_new(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object({"id": key.id, "private": str(file), "trust": str(spine.settings.trust)})
         return Exit.OK
-    out.line(f"{key.id}  {visible(args.name, 60)}")
-    out.line(f"   private  {visible(str(file), 200)}  (whoever reads it can sign; keep it out of git)")
-    out.line(f"   public   added to {visible(str(spine.settings.trust), 200)}; commit that file after a review")
+    out.line(f"{key.id}  {args.name}")
+    out.line(f"   private  {file}  (whoever can read this file can sign; keep it out of git)")
+    out.line(f"   public   added to {spine.settings.trust}; review and commit that file")
     return Exit.OK

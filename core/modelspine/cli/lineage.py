@@ -1,5 +1,6 @@
-"""``spine lineage`` and ``spine impact``: up from an entry to its rows, down from a corpus to what it touched;
-a tree for a terminal, a Mermaid flowchart for a page.
+"""``spine lineage`` (from an entry up to its corpora) and ``spine impact`` (from a corpus down to what it touched).
+
+A walk is drawn as a tree, or as a Mermaid flowchart for a page. The module does not know how a hop is checked.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 import msgspec
 
 from modelspine.cli.errors import error_object, fail
-from modelspine.cli.event_text import hop_status, name_of
-from modelspine.cli.output import Out
+from modelspine.cli.event_text import entry_name
+from modelspine.cli.output import Branch, Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Damaged, Exit, SpineError, Unavailable
@@ -19,51 +20,55 @@ from modelspine.lineage.walker import Hop, Lineage
 from modelspine.spine import Spine
 from modelspine.text import short, visible
 
-_SEE = "`spine lineage REF --verify --json` shows the evidence of each hop"
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-_/:–…✔•✖‼")
+_EVIDENCE_HINT = "`spine lineage REF --verify --json` shows the evidence of each hop"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-_/:–…✔·?✖")
+"""Characters that mean nothing to Mermaid inside a quoted label."""
 
 
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     lineage = verbs.add(
-        "lineage", "walk from an entry up to its run, parents, corpora and code", run_lineage,
+        "lineage", "trace an entry to its run, parents, corpora and code", run_lineage,
         example="spine lineage production --verify",
     )  # fmt: skip
     lineage.add_argument("ref", metavar="REF")
-    lineage.add_argument(
-        "--verify", action="store_true", help="check every hop now; exit 5 where a hash does not match"
-    )
+    lineage.add_argument("--verify", action="store_true", help="verify every step; exit 5 if a hash does not match")
     lineage.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart")
     impact = verbs.add(
-        "impact", "list every entry and day of traffic a corpus went into", run_impact,
+        "impact", "list the entries and days of traffic that a corpus affected", run_impact,
         example="spine impact 91ac0f2e6b1d",
     )  # fmt: skip
-    impact.add_argument("corpus", metavar="CORPUS_HASH", help="4 digits or more of its DVC hash")
+    impact.add_argument("corpus", metavar="CORPUS_HASH", help="at least 4 digits of its DVC hash")
 
 
 def run_lineage(args: argparse.Namespace, spine: Spine) -> int:
-    """Walk up."""
+    """Show an entry's lineage."""
     out = Out.of(args)
     with working("walking up" + (", checking every hop" if args.verify else "")):
         walk = spine.lineage(args.ref, verify=args.verify)
-    wrong = unsound(walk, checked=args.verify)
+    problem = walk_problem(walk, checked=args.verify)
     if out.json:
-        said = {"error": error_object(wrong)} if wrong is not None else {}
-        out.object(msgspec.to_builtins(walk) | {"corpus_dvc_hash": walk.corpus_dvc_hash} | said)
-    else:
-        for line in mermaid(walk.root) if args.mermaid else lines(out, walk.root):
+        error = {"error": error_object(problem)} if problem is not None else {}
+        out.object(msgspec.to_builtins(walk) | {"corpus_dvc_hash": walk.corpus_dvc_hash} | error)
+    elif args.mermaid:
+        for line in mermaid(walk.root):
             out.line(line)
-    return Exit.OK if wrong is None else fail(wrong, as_json=False)
+    else:
+        out.tree(hop_tree(walk.root))
+    return Exit.OK if problem is None else fail(problem, as_json=False)
 
 
-def unsound(walk: Lineage, *, checked: bool) -> SpineError | None:
-    """What a walk found wrong: a hash that does not match or, where all were to be checked, a hop that could not be."""
-    bad = [hop for hop in walk.hops if hop.status == "mismatch"]
-    gone = [hop for hop in walk.hops if hop.status == "missing" and "why" in hop.evidence]
-    if bad:
-        return Damaged(f"{len(bad)} of {len(walk.hops)} hops do not match: {_why(bad[0].evidence)}", _SEE)
-    if checked and gone:
-        return Unavailable(f"{len(gone)} of {len(walk.hops)} hops could not be checked: {_why(gone[0].evidence)}", _SEE)
+def walk_problem(walk: Lineage, *, checked: bool) -> SpineError | None:
+    """The error a walk ends with: a hash does not match or, of a ``checked`` walk, a hop could not be checked."""
+    hops = len(walk.hops)
+    mismatched = [hop for hop in walk.hops if hop.status == "mismatch"]
+    if mismatched:
+        why = _why(mismatched[0].evidence)
+        return Damaged(f"{len(mismatched)} of {hops} hops do not match: {why}", _EVIDENCE_HINT)
+    unchecked = [hop for hop in walk.hops if hop.status == "missing" and "why" in hop.evidence]
+    if checked and unchecked:
+        why = _why(unchecked[0].evidence)
+        return Unavailable(f"{len(unchecked)} of {hops} hops could not be checked: {why}", _EVIDENCE_HINT)
     return None
 
 
@@ -72,12 +77,12 @@ def _why(evidence: dict[str, object]) -> str:
 
 
 def run_impact(args: argparse.Namespace, spine: Spine) -> int:
-    """Walk down."""
+    """List what a corpus went into."""
     out = Out.of(args)
     try:
         traces = spine.traces
     except Unavailable:
-        traces = None  # nothing was served yet; the entries are the answer all the same
+        traces = None  # nothing was served yet; the entries are still worth listing
     touched = spine.lineage.impact(args.corpus, traces)
     if out.json:
         out.object({"corpus": args.corpus, "traces": traces is not None, "entries": touched})
@@ -87,42 +92,34 @@ def run_impact(args: argparse.Namespace, spine: Spine) -> int:
         served = sum(count for _, count in entry.days)
         span = f"{entry.days[0][0]} – {entry.days[-1][0]}" if entry.days else "–"
         via = "trained on it" if entry.via == "trained" else f"through {short(entry.via)}"
-        rows.append(
-            (name_of(entry.sha, entry.semver), visible(entry.status), via, f"{served:,}", f"{len(entry.days)}", span)
-        )
+        name = entry_name(entry.sha, entry.semver)
+        rows.append((name, status_cell(entry.status), via, f"{served:,}", f"{len(entry.days)}", span))
     out.table(("entry", "status", "how", "answered", "days", "from – to"), rows, right=("answered", "days"))
     if traces is None:
-        out.line("there is no trace store, so no traffic can be named")
+        out.line("there is no trace store, so no traffic is known")
     return Exit.OK
 
 
-def lines(out: Out, hop: Hop, *, lead: str = "", turn: str = "", below: str = "") -> Iterator[str]:
-    """The lines of a tree: branch, status, kind, label, and why where a check failed."""
-    status = hop_status(hop.status)
-    label = f"{hop.kind}  {visible(hop.label, 160)}"
-    yield f"{lead}{turn}{out.paint(status.text, status.colour)}  {label}"
-    why = hop.evidence.get("why")
-    inner = lead + below
-    if why:
-        yield f"{inner}{'│  ' if hop.children else '   '}{visible(str(why), 240)}"
-    for number, child in enumerate(hop.children, 1):
-        last = number == len(hop.children)
-        yield from lines(out, child, lead=inner, turn="└─ " if last else "├─ ", below="   " if last else "│  ")
+def hop_tree(hop: Hop) -> Branch:
+    """A hop and those below it: status, kind, label, and the reason where a check failed."""
+    why = f" — {hop.evidence['why']}" if hop.evidence.get("why") else ""
+    children = [hop_tree(child) for child in hop.children]
+    return Branch((status_cell(hop.status), f"  {hop.kind}  {hop.label}{why}"), children)
 
 
 def mermaid(root: Hop) -> Iterator[str]:
-    """The lines of a flowchart, with everything in a label that Mermaid could read written as an entity."""
+    """The lines of a flowchart; whatever Mermaid could read as syntax in a label is written as an entity."""
     yield "flowchart TD"
-    left: list[tuple[Hop, str | None]] = [(root, None)]
+    waiting: list[tuple[Hop, str | None]] = [(root, None)]
     number = 0
-    while left:
-        hop, parent = left.pop()
-        name = f"n{number}"
+    while waiting:
+        hop, parent = waiting.pop()
+        node = f"n{number}"
         number += 1
-        yield f'    {name}["{_escaped(f"{hop_status(hop.status).text} {hop.kind}: {visible(hop.label, 160)}")}"]'
+        yield f'    {node}["{_escaped(f"{status_cell(hop.status).text} {hop.kind}: {visible(hop.label, 160)}")}"]'
         if parent is not None:
-            yield f"    {parent} --> {name}"
-        left.extend((child, name) for child in reversed(hop.children))
+            yield f"    {parent} --> {node}"
+        waiting.extend((child, node) for child in reversed(hop.children))  # the last one added is drawn first
 
 
 def _escaped(text: str) -> str:

@@ -1,12 +1,14 @@
-"""The parser every verb is added to: two-line errors, the global flags, and a record of what was added.
+"""The argument parser of every verb: two-line errors, the global flags, and a record of the arguments.
 
-The record (``arguments``, ``verbs``) is what help, the reference page and shell completion are made from.
-It does not know which verbs there are.
+Help, the reference page and shell completion are generated from the record (``arguments``, ``verbs``).
+The module does not know which verbs exist.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -14,53 +16,87 @@ from modelspine.errors import BadInput
 from modelspine.text import visible
 
 Run = Callable[..., int]
-"""What a verb runs: its arguments and the open spine in, the exit code out."""
+"""The function of a verb: it takes the parsed arguments and the open spine, and returns the exit code."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of exiting, and has the global flags."""
+    """A parser that raises ``BadInput`` instead of exiting, and adds the global flags."""
 
     def __init__(self, **settings: Any) -> None:
         self.arguments: list[argparse.Action] = []
+        self.for_scripts: list[argparse.Action] = []
         self.verbs: Verbs | None = None
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, conflict_handler="resolve", **settings)
-        self.arguments.clear()  # of --help, which every parser has
+        self.arguments.clear()  # argparse adds --help to every parser; the record leaves it out
         every = self.add_argument_group("for every command")
-        # Without a default here, a flag before the verb is not undone by its absence behind it.
+        every.add_argument("--help-all", action=_HelpAll, nargs=0, help=argparse.SUPPRESS)
+        # argparse parses the words behind the verb into a new namespace; a default there would overwrite
+        # the flag that was given before the verb.
         every.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
         every.add_argument("--root", metavar="DIR", default=argparse.SUPPRESS, help="the project's folder")
         every.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help="print no colours")
 
     def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
-        """Add an argument, and remember it."""
+        """Add an argument and record it."""
         action = super().add_argument(*names, **settings)
         self.arguments.append(action)
         return action
 
+    def add_script_argument(self, *names: Any, **settings: Any) -> None:
+        """Add an option that mainly scripts use: ``--help-all`` and the reference page show it, ``--help`` does not."""
+        self.for_scripts.append(self.add_argument(*names, **settings))
+
+    def format_help(self) -> str:
+        """The help for a person, without the options for scripts; it says how to see those."""
+        if not self.for_scripts:
+            return super().format_help()
+        hidden = [(action, action.help) for action in self.for_scripts]
+        for action, _ in hidden:
+            action.help = argparse.SUPPRESS
+        try:
+            text = super().format_help()
+        finally:
+            for action, sentence in hidden:
+                action.help = sentence
+        return f"{text}\n`{self.prog} --help-all` also shows the options for scripts.\n"
+
+    def format_full_help(self) -> str:
+        """The help with every option."""
+        return super().format_help()
+
     def add_verbs(self, metavar: str = "VERB") -> Verbs:
-        """Make this the parser of several verbs."""
+        """Give this parser verbs of its own."""
         self.verbs = Verbs(self.add_subparsers(metavar=metavar, required=True, parser_class=Parser))
         return self.verbs
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong with the command line."""
-        raise BadInput(visible(message, 300), f"`{self.prog} --help` shows how it is used")
+        """Raise the error that argparse found in the command line."""
+        raise BadInput(visible(message, 300), f"`{self.prog} --help` shows the usage")
 
     def synopsis(self) -> str:
-        """The command line in one line, such as ``spine list [--at TIME]``."""
+        """The whole usage in one line, such as ``spine list [--at TIME]``."""
         return " ".join([self.prog, *(_shape(action) for action in self.arguments)])
 
 
+class _HelpAll(argparse.Action):
+    """Print the help with every option, and stop."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print it."""
+        sys.stdout.write(parser.format_full_help() if isinstance(parser, Parser) else parser.format_help())
+        parser.exit()
+
+
 class Verbs:
-    """The verbs of one parser, by name. ``command(subparsers)`` of an entry point is given one of these."""
+    """The verbs of one parser, by name. An entry point's ``command(subparsers)`` receives one."""
 
     def __init__(self, action: Any) -> None:
         self._action = action
         self.known: dict[str, tuple[str, Parser]] = {}
 
     def add_parser(self, name: str, **settings: Any) -> Parser:
-        """Add a verb as argparse does; the sentence of ``help`` also heads its own help."""
+        """Add a verb as argparse does; unless a description is given, the sentence of ``help`` is the description."""
         sentence = str(settings.get("help") or name)
         settings.setdefault("description", f"{sentence[:1].upper()}{sentence[1:]}.")
         parser: Parser = self._action.add_parser(name, **settings)
@@ -68,20 +104,33 @@ class Verbs:
         return parser
 
     def add(
-        self, name: str, sentence: str, run: Run | None = None, *, example: str = "", writes: bool = False
-    ) -> Parser:
-        """Add a verb with its one sentence, an example, what it runs, and whether it writes into the ledger."""
-        parser = self.add_parser(name, help=sentence, epilog=f"example:\n  {example}" if example else None)
+        self, name: str, sentence: str, run: Run | None = None,
+        *, details: str = "", example: str = "", writes: bool = False,
+    ) -> Parser:  # fmt: skip
+        """Add a verb.
+
+        Args:
+            name: the verb.
+            sentence: what it does, without a full stop; short enough for one line of the list of verbs.
+            run: its function; None where it has verbs of its own.
+            details: more sentences for its own help.
+            example: a command line.
+            writes: whether it appends to the ledger.
+        """
+        # The formatter prints descriptions as they are, so that the example keeps its lines.
+        description = textwrap.fill(" ".join(filter(None, [f"{sentence[:1].upper()}{sentence[1:]}.", details])), 78)
+        epilog = f"example:\n  {example}" if example else None
+        parser = self.add_parser(name, help=sentence, description=description, epilog=epilog)
         if run is not None:
             parser.set_defaults(run=run, writes=writes)
         return parser
 
 
 def count(text: str) -> int:
-    """A whole number from 0, for ``type=``.
+    """Parse a whole number from 0 to 999,999,999, for ``type=``.
 
     Raises:
-        BadInput: it is not one.
+        BadInput: the text is not such a number.
     """
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text)
@@ -89,23 +138,25 @@ def count(text: str) -> int:
 
 
 def change_flags(parser: Parser, *, reason: bool = True, expect: bool = True) -> None:
-    """The flags of a verb that changes something."""
+    """Add the options of a verb that appends to the ledger."""
     if reason:
-        parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the ledger for good")
-    parser.add_argument("--key", metavar="K", help="idempotency key: the same key again is the same event")
+        parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason, recorded in the ledger")
+    parser.add_script_argument(
+        "--key", metavar="K", help="idempotency key: a repeated command with the same key appends nothing"
+    )
     if expect:
-        parser.add_argument(
-            "--expect", type=count, metavar="SEQ", help="change nothing (exit 4) unless this is the ledger's newest seq"
+        parser.add_script_argument(
+            "--expect", type=count, metavar="SEQ", help="change nothing (exit 4) unless the newest event has this seq"
         )
 
 
-def told(action: argparse.Action) -> str:
-    """What help prints of an argument: argparse doubles each per cent sign in its source."""
+def help_text(action: argparse.Action) -> str:
+    """The help of an argument as argparse prints it: ``%%`` in the source is one per cent sign."""
     return (action.help or "").replace("%%", "%")
 
 
 def _shape(action: argparse.Action) -> str:
-    """One argument as a synopsis shows it."""
+    """One argument of a synopsis."""
     names = action.option_strings
     value = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
     shape = " ".join([*names[-1:], *([str(value)] if action.nargs != 0 else [])])

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from modelspine.cli.event_text import name_of, told
-from modelspine.cli.output import Out
+from modelspine.cli.event_text import entry_name, event_summary
+from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, Unavailable
@@ -19,41 +19,46 @@ from modelspine.text import visible
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     register = verbs.add(
-        "register", "make a bundle known: the one an MLflow run logged, or a folder", run_register,
+        "register", "register the bundle of an MLflow run or of a folder", run_register,
         example="spine register runs/base/bundle", writes=True,
     )  # fmt: skip
-    register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="an MLflow run id, or a bundle's folder")
+    register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="the id of an MLflow run, or a bundle's folder")
     promote = verbs.add(
-        "promote", "bind a semver to an entry; the ledger's first promotion also routes to it", run_promote,
+        "promote", "promote an entry: bind a semver to it", run_promote,
+        details="The first promotion of a ledger also routes all traffic to the entry.",
         example='spine promote 4be1 --semver v0.1.0 --reason "first model"', writes=True,
     )  # fmt: skip
     promote.add_argument("ref", metavar="REF")
-    promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="never names another entry again")
-    promote.add_argument("--verdict", type=Path, metavar="F", help="a signed verdict, as `spine gate --sign` wrote it")
+    promote.add_argument("--semver", required=True, metavar="vX.Y.Z", help="the version; it never names another entry")
+    promote.add_argument("--verdict", type=Path, metavar="F", help="the signed verdict that `spine gate --sign` wrote")
     promote.add_argument(
-        "--override-gate", action="store_true", help="dev ledgers only: pass over a failed gate; the event says so"
+        "--override-gate",
+        action="store_true",
+        help="dev ledgers only: promote despite a failed gate, on record",
     )
     change_flags(promote)
     rollback = verbs.add(
-        "rollback", "give all traffic back to an entry that was stable before; holds the one it leaves", run_rollback,
+        "rollback", "route all traffic back to an earlier stable entry", run_rollback,
+        details="The replaced entries are put on hold.",
         example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
     )  # fmt: skip
     rollback.add_argument("ref", metavar="REF")
     change_flags(rollback)
     release = verbs.add(
-        "release", "let a held entry take learners' traffic again", run_release,
+        "release", "release a held entry so that it may take traffic again", run_release,
         example='spine release v0.2.0 --reason "the report was about another model"', writes=True,
     )  # fmt: skip
     release.add_argument("ref", metavar="REF")
     change_flags(release)
     tombstone = verbs.add(
-        "tombstone", "mark an entry as never to be used again; nothing is deleted", run_tombstone,
+        "tombstone", "mark an entry as never to be used again", run_tombstone,
+        details="Tombstones are permanent; nothing is deleted.",
         example='spine tombstone 1d0b --reason "trained on the wrong corpus"', writes=True,
     )  # fmt: skip
     tombstone.add_argument("ref", metavar="REF")
     change_flags(tombstone)
     note = verbs.add(
-        "note", "write a remark into the ledger", run_note,
+        "note", "append a note to the ledger", run_note,
         example='spine note "the eval set was reviewed" --ref v0.1.0', writes=True,
     )  # fmt: skip
     note.add_argument("text", metavar="TEXT")
@@ -62,7 +67,7 @@ def command(verbs: Verbs) -> None:
 
 
 def run_register(args: argparse.Namespace, spine: Spine) -> int:
-    """Register a folder or a run."""
+    """Register a bundle's folder, or what an MLflow run logged."""
     source: str = args.source
     folder = Path(source)
     if folder.is_dir():
@@ -72,11 +77,11 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
         _check_run_id(source, spine)
         with working("asking MLflow"):
             receipt = spine.registry.register_pending(source)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_promote(args: argparse.Namespace, spine: Spine) -> int:
-    """Promote an entry."""
+    """Bind a semver to an entry."""
     from modelspine.release.promotion import read_attempt
 
     verdict = read_attempt(spine, args.verdict) if args.verdict is not None else None
@@ -84,40 +89,40 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
     with working("hashing the bundle"):
         receipt = spine.registry.promote(args.ref, args.semver, reason=args.reason, verdict=verdict, **asked)
     out = Out.of(args)
-    code = receipt_told(out, receipt)
+    code = show_receipt(out, receipt)
     route = spine.registry.route()
     if not out.json and receipt.created and route is not None and route.epoch == receipt.seq + 1:
-        out.line(f"#{route.epoch} routed {name_of(receipt.sha, args.semver)} all traffic: the first promotion")
+        out.line(f"#{route.epoch} routed {entry_name(receipt.sha, args.semver)} all traffic: the first promotion")
     return code
 
 
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
-    """Go back to an entry."""
+    """Give all traffic back to an earlier entry."""
     with working("hashing the bundle"):
         receipt = spine.routing.rollback(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_release(args: argparse.Namespace, spine: Spine) -> int:
-    """Release an entry."""
+    """Release an entry that was held."""
     receipt = spine.registry.release(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_tombstone(args: argparse.Namespace, spine: Spine) -> int:
-    """Bury an entry."""
+    """Mark an entry as permanently unusable."""
     receipt = spine.registry.tombstone(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_note(args: argparse.Namespace, spine: Spine) -> int:
-    """Write a remark."""
+    """Write a remark into the ledger."""
     sha = spine.registry.resolve(args.ref) if args.ref is not None else None
-    return receipt_told(Out.of(args), spine.registry.note(args.text, ref=sha, key=args.key))
+    return show_receipt(Out.of(args), spine.registry.note(args.text, ref=sha, key=args.key))
 
 
-def receipt_told(out: Out, receipt: Receipt, **more: Any) -> int:
-    """Tell what a change left in the ledger; ``more`` goes into the JSON alone."""
+def show_receipt(out: Out, receipt: Receipt, **more: Any) -> int:
+    """Show the event a change wrote; ``more`` appears only in the JSON."""
     event = receipt.event
     if out.json:
         answer: dict[str, Any] = {
@@ -130,15 +135,15 @@ def receipt_told(out: Out, receipt: Receipt, **more: Any) -> int:
         }
         out.object(answer)
         return Exit.OK
-    before = "" if receipt.created else "  (as it was already; nothing was changed)"
-    out.line(f"#{receipt.seq} {visible(event.kind, 20)} {told(event)}{before}")
+    repeated = "" if receipt.created else "  (already so; nothing was changed)"
+    out.line(f"#{receipt.seq} {event.kind} {event_summary(event)}{repeated}")
     for warning in receipt.warnings:
-        out.line(out.paint(f"   ! {visible(warning)}", "warn"))
+        out.line("   ", status_cell("warn", warning))
     return Exit.OK
 
 
 def _check_run_id(source: str, spine: Spine) -> None:
-    """Refuse what cannot be a run before MLflow, which takes seconds to load, is asked."""
+    """Refuse what cannot be a run id, before MLflow is imported, which takes seconds."""
     if not source.isascii() or not source.replace("-", "").replace("_", "").isalnum():
         raise BadInput(
             f"there is no folder {visible(source, 120)!r}, and it cannot be a run id",

@@ -1,15 +1,15 @@
-"""The verbs of ``spine route`` that move traffic, from ``single`` to ``abort``."""
+"""The verbs of ``spine route`` that change the route, from ``single`` to ``abort``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from modelspine.cli.event_text import told
+from modelspine.cli.event_text import event_summary
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
-from modelspine.cli.promotion import receipt_told
+from modelspine.cli.promotion import show_receipt
 from modelspine.ledger.route import FULL, Guard, Ladder, weight_of
 from modelspine.spine import Spine
 
@@ -18,56 +18,62 @@ def command(nested: Verbs) -> None:
     """Add the verbs."""
     single = nested.add(
         "single", "give all traffic to one promoted entry", run_single,
-        example='spine route single v0.3.0 --reason "mends go"', writes=True,
+        example='spine route single v0.3.0 --reason "fixes go"', writes=True,
     )  # fmt: skip
     single.add_argument("ref", metavar="REF")
     ab = nested.add(
-        "ab", "let a promoted entry answer a share of the learners, to compare the two", run_ab,
-        example='spine route ab v0.3.0 --weight 5000 --reason "which is liked more?"', writes=True,
+        "ab", "start an A/B test: a promoted entry answers a share of the learners", run_ab,
+        example='spine route ab v0.3.0 --weight 5000 --reason "which do learners prefer?"', writes=True,
     )  # fmt: skip
     ab.add_argument("ref", metavar="REF")
     ab.add_argument(
-        "--weight", type=weight_of, default=FULL // 2, metavar="BP", help="its share, basis points or 50%% (half)"
-    )
-    shadow = nested.add(
-        "shadow", "copy requests to an entry whose answers nobody sees", run_shadow,
-        example='spine route shadow v0.3.0 --share 2000 --reason "what would it say?"', writes=True,
+        "--weight", type=weight_of, default=FULL // 2, metavar="BP",
+        help="its share in basis points or per cent (default: 50%%)",
     )  # fmt: skip
-    shadow.add_argument("ref", metavar="REF", help="an entry; it may be pending or held")
+    shadow = nested.add(
+        "shadow", "copy requests to an entry without showing its answers", run_shadow,
+        example='spine route shadow v0.3.0 --share 2000 --reason "compare its answers"', writes=True,
+    )  # fmt: skip
+    shadow.add_argument("ref", metavar="REF", help="the entry; it may be pending or held")
     shadow.add_argument(
-        "--share", type=weight_of, default=FULL, metavar="BP", help="share copied, basis points or 20%% (all)"
-    )
+        "--share", type=weight_of, default=FULL, metavar="BP",
+        help="the share to copy, in basis points or per cent (default: 100%%)",
+    )  # fmt: skip
     canary = nested.add(
-        "canary", "let a promoted entry answer few learners, then more while it does no worse", run_canary,
-        example='spine route canary v0.3.0 --steps ladder.toml --reason "mends go"', writes=True,
+        "canary", "roll a promoted entry out step by step while its guard holds", run_canary,
+        example='spine route canary v0.3.0 --steps ladder.toml --reason "fixes go"', writes=True,
     )  # fmt: skip
     canary.add_argument("ref", metavar="REF")
     canary.add_argument(
-        "--weight", type=weight_of, metavar="BP", help="begin here; without --steps it never advances by itself"
-    )
-    canary.add_argument("--steps", type=Path, metavar="F", help="a JSON or TOML ladder (default: 1, 10, 50, 100 %%)")
-    weight = nested.add(
-        "weight", "give what is tried out another weight; a canary then waits for `advance`", run_weight,
-        example='spine route weight 2500 --reason "more of it"', writes=True,
+        "--weight", type=weight_of, metavar="BP",
+        help="the first weight; without --steps the canary does not advance automatically",
     )  # fmt: skip
-    weight.add_argument("weight", type=weight_of, metavar="BP", help="basis points, or a percentage: 25%% is 2500")
+    canary.add_argument(
+        "--steps", type=Path, metavar="F", help="file of steps, JSON or TOML (default: 1, 10, 50, 100%%)"
+    )
     advance = nested.add(
-        "advance", "take the canary to its next step; behind the last one it is stable", run_advance,
-        example='spine route advance --reason "looked at by hand"', writes=True,
+        "advance", "move the rollout to its next step or to a given weight", run_advance,
+        details="After its last step, a canary becomes the stable arm. At a weight set by hand, it stays until the "
+        "next `advance`.",
+        example='spine route advance --weight 2500 --reason "no regressions so far"', writes=True,
+    )  # fmt: skip
+    advance.add_argument(
+        "--weight", type=weight_of, metavar="BP",
+        help="the new weight in basis points or per cent (2500 is 25%%); default: the next step",
     )  # fmt: skip
     abort = nested.add(
-        "abort", "end what is tried out: the route before it is in force again, the entry is held", run_abort,
+        "abort", "end the rollout: restore the previous route and put the entry on hold", run_abort,
         example='spine route abort --reason "slow on long sentences"', writes=True,
     )  # fmt: skip
-    for parser in (single, ab, shadow, canary, weight, advance, abort):
+    for parser in (single, ab, shadow, canary, advance, abort):
         change_flags(parser)
 
 
 def run_single(args: argparse.Namespace, spine: Spine) -> int:
-    """Route everything to one entry."""
+    """Route all traffic to one entry."""
     with working("hashing the bundle"):
         receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_ab(args: argparse.Namespace, spine: Spine) -> int:
@@ -76,22 +82,22 @@ def run_ab(args: argparse.Namespace, spine: Spine) -> int:
         receipt = spine.routing.ab(
             args.ref, weight_bp=args.weight, reason=args.reason, expected=args.expect, key=args.key
         )
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_shadow(args: argparse.Namespace, spine: Spine) -> int:
-    """Begin to copy requests."""
+    """Begin to copy requests to an entry."""
     with working("hashing the bundles"):
         receipt = spine.routing.shadow(
             args.ref, share_bp=args.share, reason=args.reason, expected=args.expect, key=args.key
         )
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_canary(args: argparse.Namespace, spine: Spine) -> int:
-    """Begin a canary; its worst exposure is told before it is written down."""
+    """Begin a canary; its blast radius is printed before the event is written."""
     from modelspine.traffic.ladder import read_ladder
-    from modelspine.traffic.request_rate import known_rate, worst
+    from modelspine.traffic.request_rate import blast_radius, known_rate
 
     ladder: Ladder | None = read_ladder(args.steps) if args.steps is not None else None
     out = Out.of(args)
@@ -99,10 +105,10 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
     def announce(weight_bp: int, guard: Guard) -> None:
         if not exposed:
-            found = worst(weight_bp, guard, known_rate(lambda: spine.traces))
+            found = blast_radius(weight_bp, guard, known_rate(lambda: spine.traces))
             exposed.update(answers=found.answers, requests_per_second=found.requests_per_second)
             if not out.json:
-                out.line(f"worst exposure: {found.told}")
+                out.line(f"blast radius: {found.summary}")
 
     with working("hashing the bundles"):
         receipt = spine.routing.canary(
@@ -114,29 +120,23 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
             key=args.key,
             announce=announce,
         )
-    return receipt_told(out, receipt, worst_exposure=exposed or None)
-
-
-def run_weight(args: argparse.Namespace, spine: Spine) -> int:
-    """Change the weight of what is tried out."""
-    with working("hashing the bundles"):
-        receipt = spine.routing.weigh(args.weight, reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+    return show_receipt(out, receipt, worst_exposure=exposed or None)
 
 
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
-    """Take the canary one step on."""
+    """Move the rollout to its next step, or to the weight that was given."""
+    change = {"reason": args.reason, "expected": args.expect, "key": args.key}
     with working("hashing the bundles"):
-        receipt = spine.routing.advance(reason=args.reason, expected=args.expect, key=args.key)
-    return receipt_told(Out.of(args), receipt)
+        receipt = spine.routing.advance(**change) if args.weight is None else spine.routing.weigh(args.weight, **change)
+    return show_receipt(Out.of(args), receipt)
 
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:
-    """End what is tried out."""
+    """End the rollout and hold its candidate."""
     receipt = spine.routing.abort(reason=args.reason, expected=args.expect, key=args.key)
     out = Out.of(args)
-    code = receipt_told(out, receipt)
+    code = show_receipt(out, receipt)
     held = spine.registry.events()[receipt.seq : receipt.seq + 1]
     if receipt.created and not out.json and held and held[0].kind == "held":
-        out.line(f"#{held[0].seq} held {told(held[0])}")
+        out.line(f"#{held[0].seq} held {event_summary(held[0])}")
     return code

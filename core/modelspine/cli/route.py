@@ -1,4 +1,7 @@
-"""``spine route``: who answers whom, what the arms did, and the verbs of ``cli.rollouts`` that change it."""
+"""``spine route``: how traffic is divided and how the arms compare.
+
+The verbs that change the route are in ``cli.rollouts``.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +13,39 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.cli import rollouts
-from modelspine.cli.output import Out
+from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, SpineError
 from modelspine.ledger.route import FULL, Ladder, Route
+from modelspine.signs import sign_of
 from modelspine.spine import Spine
-from modelspine.text import short, visible
+from modelspine.text import short
 from modelspine.times import age, moment
-from modelspine.traffic.ladder import SIGNS, rungs
+from modelspine.traffic.ladder import rungs
 
-if TYPE_CHECKING:  # a plain `route show` should not wait for statistics
+if TYPE_CHECKING:  # `route show` of a single route must not wait for the statistics modules to load
     from modelspine.traffic.canary import Decision
     from modelspine.traffic.request_rate import Pace
 
 
 def command(verbs: Verbs) -> None:
     """Add ``route`` with its verbs."""
-    nested = verbs.add("route", "show, measure or change which entries answer learners").add_verbs()
+    nested = verbs.add("route", "show, measure or change how traffic is divided").add_verbs()
     show = nested.add("show", "show how traffic is divided", run_show, example="spine route show --at 2026-11-22")
-    show.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
     past = nested.add(
-        "epochs", "list every route there was: since when, how long, by whom and why", run_epochs,
+        "epochs", "list the routes so far: since when, how long, by whom and why", run_epochs,
         example="spine route epochs --json",
     )  # fmt: skip
-    past.add_argument("--at", type=moment, metavar="TIME", help="as it was then")
+    past.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
     report = nested.add(
-        "report", "compare the arms: latency, errors, feedback, right answers, and whether that is chance", run_report,
+        "report", "compare the latency, errors, feedback and accuracy of the arms", run_report,
         example="spine route report --md report.md",
     )  # fmt: skip
-    report.add_argument("--epoch", type=count, metavar="N", help="the seq of a route event (default: the one in force)")
-    report.add_argument("--at", type=moment, metavar="TIME", help="as it was then, of the requests until then")
-    report.add_argument("--md", type=Path, metavar="F", help="also write it as Markdown")
+    report.add_argument("--epoch", type=count, metavar="N", help="the seq of a route event (default: the current one)")
+    report.add_argument("--at", type=moment, metavar="TIME", help="the report as of this time")
+    report.add_argument("--md", type=Path, metavar="F", help="also write the report to this file as Markdown")
     rollouts.command(nested)
 
 
@@ -51,10 +55,10 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     route = spine.registry.route(args.at)
     if route is None:
         if out.json:
-            nothing: dict[str, Any] = {"strategy": None, "epoch": None, "salt": None, "arms": []}
-            out.object(nothing | {"at": args.at})
+            empty: dict[str, Any] = {"strategy": None, "epoch": None, "salt": None, "arms": []}
+            out.object(empty | {"at": args.at})
         else:
-            out.line("nothing is routed yet; the first promotion routes to what it promotes")
+            out.line("nothing is routed yet; the first promotion gives the promoted entry all traffic")
         return Exit.OK
     since = spine.registry.events()[route.epoch - 1].at
     decision, problem, pace = (None, None, None) if args.at else _measured(spine, route, since)
@@ -62,21 +66,21 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
         more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem}
         out.object({"ladder": None} | msgspec.to_builtins(route) | more | {"pace": msgspec.to_builtins(pace)})
         return Exit.OK
-    out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {visible(route.salt, 60)}")
-    _show_arms(out, route, pace)
+    out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {route.salt}")
+    _draw_arms(out, route, pace)
     if route.ladder is not None:
-        _show_canary(out, route.ladder, decision, problem)
+        _draw_canary(out, route.ladder, decision, problem)
     return Exit.OK
 
 
 def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None, Pace | None]:
-    """What is decided on a canary now, or why nothing is; and how fast requests come."""
+    """The decision on a canary at this moment, or why there is none; and the rate of requests."""
     from modelspine.ledger.store import storage_errors
-    from modelspine.traffic.canary import considered
+    from modelspine.traffic.canary import consider_or_error
     from modelspine.traffic.request_rate import pace
 
     now = datetime.now(UTC)
-    decision, problem = considered(lambda: spine.traces, route, since, now)
+    decision, problem = consider_or_error(lambda: spine.traces, route, since, now)
     try:
         with storage_errors():
             return decision, problem, pace(spine.traces, route, now)
@@ -84,46 +88,46 @@ def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, 
         return decision, problem, None
 
 
-def _show_arms(out: Out, route: Route, pace: Pace | None) -> None:
+def _draw_arms(out: Out, route: Route, pace: Pace | None) -> None:
     paces = {arm.name: f"{arm.per_second:.2f}" for arm in pace.arms} if pace is not None else {}
     share = "copied %" if route.shadow else "weight %"
     rows = []
     for arm in route.arms:
         weight = "–" if route.shadow and arm is route.stable else f"{100 * arm.weight_bp / FULL:.2f}"
-        rows.append((visible(arm.name), visible(arm.semver), short(arm.sha), weight, paces.get(arm.name, "–")))
+        rows.append((arm.name, arm.semver, short(arm.sha), weight, paces.get(arm.name, "–")))
     out.table(("arm", "semver", "sha", share, "req/s"), rows, right=(share, "req/s"))
     if pace is not None and pace.quiet:
-        out.line(f"quiet    the last request came before {pace.until}")
+        out.line(f"idle: the last request came before {pace.until}")
 
 
-def _show_canary(out: Out, ladder: Ladder, decision: Decision | None, problem: str | None) -> None:
-    out.line(f"ladder   {' ── '.join(f'{step.weight_bp / 100:g} % {SIGNS[rung]}' for step, rung in rungs(ladder))}")
+def _draw_canary(out: Out, ladder: Ladder, decision: Decision | None, problem: str | None) -> None:
+    steps = (f"{step.weight_bp / 100:g} % {sign_of(rung).glyph}" for step, rung in rungs(ladder))
+    pairs: list[tuple[str, Piece]] = [("ladder", " ── ".join(steps))]
     if decision is not None:
-        out.line(f"verdict  {decision.verdict}: {visible(decision.reason, 300)}")
-        held = "; ".join(decision.waits_for)
-        out.line(f"waits    for {held}" if held else "waits    for nothing: it advances at the next look")
+        waiting = "; ".join(decision.waits_for) or "nothing; it advances at the next check"
+        pairs += [("verdict", f"{decision.verdict}: {decision.reason}"), ("waiting for", waiting)]
     elif problem is not None:
-        out.line(out.paint(f"verdict  unknown: {visible(problem, 200)}", "warn"))
+        pairs.append(("verdict", Cell(f"unknown: {problem}", "warn")))
+    out.pairs(pairs)
 
 
 def run_epochs(args: argparse.Namespace, spine: Spine) -> int:
-    """List the epochs."""
+    """List the routes there were."""
     from modelspine.traffic.epochs import epochs
 
     out = Out.of(args)
-    found = epochs(spine.registry.state(args.at), spine.registry.events())
+    known = epochs(spine.registry.state(args.at), spine.registry.events())
     if out.json:
-        out.object({"epochs": found, "at": args.at})
+        out.object({"epochs": known, "at": args.at})
         return Exit.OK
     rows = []
-    for each in found:
-        lasted = age(each.since, datetime.fromisoformat(each.until)) if each.until else "in force"
-        arms = ", ".join(
-            f"{visible(arm.name, 20)} {visible(arm.semver, 20)} {arm.weight_bp / 100:g} %" for arm in each.route.arms
-        )
-        rows.append((f"#{each.number}", each.route.strategy, arms, each.since[:19] + "Z", lasted, each.verb,
-                     visible(each.actor, 20), visible(each.reason, 60)))  # fmt: skip
-    out.table(("epoch", "strategy", "arms", "since", "lasted", "opened by", "actor", "reason"), rows, right=("epoch",))
+    for epoch in known:
+        lasted = age(epoch.since, datetime.fromisoformat(epoch.until)) if epoch.until else "in force"
+        arms = ", ".join(f"{arm.name} {arm.semver} {arm.weight_bp / 100:g} %" for arm in epoch.route.arms)
+        rows.append((f"#{epoch.number}", epoch.route.strategy, arms, epoch.since[:19] + "Z", lasted, epoch.verb,
+                     epoch.actor, epoch.reason))  # fmt: skip
+    head = ("epoch", "strategy", "arms", "since", "lasted", "opened by", "actor", "reason")
+    out.table(head, rows, right=("epoch",), optional=("actor", "opened by", "strategy", "lasted"))
     return Exit.OK
 
 
@@ -131,14 +135,14 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
     """Compare the arms of an epoch."""
     from modelspine.ledger.store import storage_errors
     from modelspine.traffic.report import route_report
-    from modelspine.traffic.report_text import lines, markdown
+    from modelspine.traffic.report_text import Table, markdown, parts
 
     out = Out.of(args)
     state = spine.registry.state(args.at)
     route = state.route if args.epoch is None else state.route_at(args.epoch)
     if route is None:
-        missing = "nothing is routed yet" if args.epoch is None else f"#{args.epoch} is no route event"
-        raise BadInput(missing, "`spine history` shows the events; those of kind routed and rolled_back open epochs")
+        problem = "nothing is routed yet" if args.epoch is None else f"#{args.epoch} is no route event"
+        raise BadInput(problem, "`spine route epochs` lists the epochs")
     with working("reading the traces"), storage_errors():
         since = spine.registry.events()[route.epoch - 1].at
         report = route_report(spine.traces.evidence, route, since, at=args.at)
@@ -147,6 +151,11 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(report)
     else:
-        for line in lines(report):
-            out.line(line)
+        for part in parts(report):
+            if isinstance(part, Table):
+                out.line()
+                out.table(part.head, part.rows, right=part.head[1:])
+                out.line()
+            else:
+                out.paragraph(part.lstrip(" "), indent=len(part) - len(part.lstrip(" ")))
     return Exit.OK

@@ -1,4 +1,4 @@
-"""Run one command and turn whatever happens into an exit code and two lines.
+"""Run one command, and turn whatever happens into an exit code and at most two lines on stderr.
 
 It does not know what any verb does.
 """
@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelspine.cli.errors import as_spine_error, fail, say
-from modelspine.cli.output import lost
+from modelspine.cli.errors import as_spine_error, fail, print_error
+from modelspine.cli.output import detach_stdout
 from modelspine.cli.verbs import VERBS, parse, verb_of
 from modelspine.errors import BadInput, Exit, SpineError
 from modelspine.settings import load
@@ -26,55 +26,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``spine`` with these words (default: the process's own) and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     _open_streams()
-    code = _guarded(words)
+    code = _exit_code(words)
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
-        return _unflushed(error, code)
+        return _code_after_failed_flush(error, code)
     return code
 
 
-def _guarded(words: Sequence[str]) -> int:
+def _exit_code(words: Sequence[str]) -> int:
     try:
         return _command(words)
     except SystemExit as end:  # argparse, after --help
         return end.code if isinstance(end.code, int) else Exit.OK
     except BrokenPipeError as error:
-        lost(error)
+        detach_stdout(error)
         return Exit.OK
     except KeyboardInterrupt:
-        say("interrupted", "what the ledger acknowledged stays; `spine history` shows it")
+        print_error("interrupted", "what was written to the ledger is kept; `spine history` shows it")
         return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001  (the last line of defence: it becomes two lines and a code)
+    except Exception as error:  # noqa: BLE001  (no exception may leave `main`)
         if os.environ.get("SPINE_DEBUG"):
             import traceback
 
             traceback.print_exc()
-        known = as_spine_error(error)
-        return fail(known, as_json="--json" in words)
+        # The command line may be what is wrong, so its words are searched and no parsed flag is asked.
+        return fail(as_spine_error(error), as_json="--json" in words)
 
 
 def _command(words: Sequence[str]) -> int:
     args = parse(words)
-    with _spine(args) as spine, _uncollected(built_in=verb_of(words) in VERBS):
+    with _open_spine(args) as spine, _without_gc(built_in=verb_of(words) in VERBS):
         return int(args.run(args, spine))
 
 
 @contextmanager
-def _uncollected(*, built_in: bool) -> Iterator[None]:
-    """Collect no garbage while a built-in verb runs: it is over before that pays."""
-    was = gc.isenabled()
+def _without_gc(*, built_in: bool) -> Iterator[None]:
+    """Switch garbage collection off while a built-in verb runs: it ends before a collection would pay off."""
+    enabled = gc.isenabled()
     if built_in:
         gc.disable()
     try:
         yield
     finally:
-        if was:
+        if enabled:
             gc.enable()
 
 
-def _spine(args: argparse.Namespace) -> Spine:
-    """The spine of ``--root`` or of the working directory; for reading only unless the verb writes."""
+def _open_spine(args: argparse.Namespace) -> Spine:
+    """The spine of ``--root`` or of the working directory, opened read-only unless the verb writes."""
     environ = dict(os.environ)
     root = getattr(args, "root", None)
     if root is not None:
@@ -85,21 +85,20 @@ def _spine(args: argparse.Namespace) -> Spine:
 
 
 def _open_streams() -> None:
-    """Make every stream writable: one that the caller closed leads nowhere, one that lacks a sign shows ``?``."""
+    """Make every stream usable: a closed one reads or writes nothing, an unencodable character becomes ``?``."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
-        if stream is None:  # closed by the caller; the descriptor must not become a database's
+        if stream is None:  # closed by the caller; its descriptor must not be given to a database file
             mode = "r" if number == 0 else "w"
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  (until the process ends)
         elif number and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 
-def _unflushed(error: Exception, code: int) -> int:
-    """The exit code after an answer that could not be written out: the same where only its reader went away."""
+def _code_after_failed_flush(error: Exception, code: int) -> int:
+    """The exit code after stdout could not be flushed: unchanged where only its reader went away."""
     try:
-        lost(error)
-    except SpineError as known:
-        say(known.message, known.hint)
-        return int(known.code)
+        detach_stdout(error)
+    except SpineError as unwritten:
+        return fail(unwritten, as_json=False)
     return code

@@ -1,4 +1,4 @@
-"""``spine traces list``, ``show`` and ``export``: what was asked and answered, and its closed days as Parquet."""
+"""``spine traces list``, ``show`` and ``export``: the recorded requests, and their closed days as Parquet files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from miniobserve.traces import Trace
-from modelspine.cli.output import Out
+from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
@@ -17,22 +17,22 @@ from modelspine.ledger.store import storage_errors
 from modelspine.maintenance.trace_export import export_days
 from modelspine.spine import Spine
 from modelspine.text import argument, short, size, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 _OUTCOMES = ("accepted", "dismissed", "revised")
 
 
 def command(verbs: Verbs) -> None:
     """Add ``traces`` with its verbs."""
-    nested = verbs.add("traces", "find and show what was asked and answered").add_verbs()
+    nested = verbs.add("traces", "find, show or export requests and their answers").add_verbs()
     listing = nested.add(
         "list", "list requests, newest first", run_list,
         example="spine traces list --text goed --day 2026-11-22 --outcome dismissed",
     )  # fmt: skip
-    listing.add_argument("--text", metavar="T", help="part of what was asked or answered, in any case")
+    listing.add_argument("--text", metavar="T", help="part of the request or answer; case does not matter")
     listing.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC")
     listing.add_argument("--arm", metavar="A", help="the arm that answered")
-    listing.add_argument("--outcome", choices=_OUTCOMES, help="what the learner said of it")
+    listing.add_argument("--outcome", choices=_OUTCOMES, help="the learner's feedback")
     listing.add_argument("--ref", metavar="REF", help="the entry that answered")
     listing.add_argument(
         "--feature",
@@ -42,19 +42,18 @@ def command(verbs: Verbs) -> None:
         metavar="NAME=VALUE",
         help="such as verb=go; repeat for more",
     )
-    listing.add_argument("--limit", type=count, default=20, metavar="N", help="most that are shown (default: 20)")
+    listing.add_argument("--limit", type=count, default=20, metavar="N", help="most requests to show (default: 20)")
     show = nested.add("show", "show one request", run_show, example="spine traces show req-7f3a91c2")
     show.add_argument("request_id", metavar="ID")
     export = nested.add(
-        "export", "write closed days to Parquet, each read back; look-ups go on there", run_export,
+        "export", "export closed days to Parquet files", run_export,
+        details="Each file is read back and compared. Look-ups also search the exported days.",
         example="spine traces export --before 2026-11-01 --prune",
     )  # fmt: skip
     export.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="this day only, UTC")
     export.add_argument("--before", type=day, metavar="YYYY-MM-DD", help="the days before this one (default: today)")
-    export.add_argument("--out", type=Path, metavar="DIR", help="where to (default: the setting `parquet`)")
-    export.add_argument(
-        "--prune", action="store_true", help="then delete from the live store what was read back as it is there"
-    )
+    export.add_argument("--out", type=Path, metavar="DIR", help="target folder (default: the setting `parquet`)")
+    export.add_argument("--prune", action="store_true", help="then delete the verified requests from the live store")
 
 
 def day(text: str) -> str:
@@ -86,19 +85,18 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     sha = spine.registry.resolve(args.ref) if args.ref is not None else None
     with storage_errors():
-        found = spine.traces.list(
+        page = spine.traces.list(
             text=args.text, day=args.day, arm=args.arm, outcome=args.outcome, sha=sha,
             features=dict(args.feature), limit=args.limit,
         )  # fmt: skip
     if out.json:
-        out.object(found)
+        out.object(page)
         return Exit.OK
-    if found.traces:
-        out.table(
-            ("at", "request", "arm", "semver", "asked", "answered", "said"), [_row(trace) for trace in found.traces]
-        )
-    matched = "over 10,000" if found.matched is None else f"{found.matched:,}"
-    out.line(f"{len(found.traces):,} of {matched}")
+    if page.traces:
+        head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
+        out.table(head, [_row(trace) for trace in page.traces], optional=("semver", "arm", "at"))
+    matched = "over 10,000" if page.matched is None else f"{page.matched:,}"
+    out.line(f"{len(page.traces):,} of {matched}")
     return Exit.OK
 
 
@@ -109,8 +107,8 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(trace)
         return Exit.OK
-    out.line(f"{out.paint(visible(trace.request_id), 'bold')}  {of_ns(trace.started_ns)}")
-    out.pairs((name, visible(value, 600)) for name, value in _pairs(trace))
+    out.line(Cell(trace.request_id, "strong"), f"  {ledger_time(trace.started_ns)}")
+    out.pairs(_pairs(trace))
     return Exit.OK
 
 
@@ -121,47 +119,47 @@ def run_export(args: argparse.Namespace, spine: Spine) -> int:
         asked = {"day": args.day, "before": args.before, "out": args.out, "prune": args.prune}
         done = list(export_days(spine, **asked, today=today, progress=progress.step))
     if out.json:
-        out.object({"days": [msgspec.to_builtins(one, enc_hook=str) for one in done]})
+        out.object({"days": [msgspec.to_builtins(exported, enc_hook=str) for exported in done]})
         return Exit.OK
     if not done:
         out.line("there is nothing to export")
         return Exit.OK
     rows = [
-        (one.day, f"{one.rows:,}", size(one.bytes), "written" if one.written else "as it was", f"{one.pruned:,}",
-         one.sha256[:12], visible(str(one.file), 200))
-        for one in done
+        (exported.day, f"{exported.rows:,}", size(exported.bytes), "written" if exported.written else "unchanged",
+         f"{exported.pruned:,}", short(exported.sha256), str(exported.file))
+        for exported in done
     ]  # fmt: skip
     head = ("day", "rows", "size", "file", "pruned", "sha256", "where")
     out.table(head, rows, right=("rows", "size", "pruned"))
     return Exit.OK
 
 
-def _row(trace: Trace) -> tuple[str, ...]:
-    at = of_ns(trace.started_ns)[:19].replace("T", " ")
-    asked = visible(trace.sentence, 60) if trace.sentence is not None else "not kept"
-    same = trace.correction == trace.sentence
-    answered = "passed as right" if trace.is_correct and same else visible(trace.correction or "–", 60)
-    arm, semver = visible(trace.assignment.arm, 20), visible(trace.semver, 20)
-    return at, visible(trace.request_id, 64), arm, semver, asked, answered, visible(trace.feedback or "–")
+def _row(trace: Trace) -> tuple[Piece, ...]:
+    at = ledger_time(trace.started_ns)[:19].replace("T", " ")
+    asked = trace.sentence if trace.sentence is not None else "not kept"
+    unchanged = trace.is_correct and trace.correction == trace.sentence
+    answered = "accepted as correct" if unchanged else trace.correction or "–"
+    feedback = status_cell(trace.feedback) if trace.feedback else "–"
+    return at, trace.request_id, trace.assignment.arm, trace.semver, asked, answered, feedback
 
 
 def _pairs(trace: Trace) -> list[tuple[str, str]]:
-    given = trace.assignment
+    assignment = trace.assignment
     unanswered = "nothing" if trace.status >= 500 else "not kept"
     cost = "unknown" if trace.cost is None else f"{trace.cost:.9f} {trace.currency} ({trace.price_version})"
     stages = "  ".join(f"{name} {1000 * seconds:.2f}" for name, seconds in trace.stages.items())
     return [
         ("entry", f"{trace.semver} {short(trace.entry_sha)}"),
-        ("arm", f"{given.arm}, {given.strategy}, epoch #{given.epoch}, bucket {given.bucket:,}"),
+        ("arm", f"{assignment.arm}, {assignment.strategy}, epoch #{assignment.epoch}, bucket {assignment.bucket:,}"),
         ("asked", trace.sentence if trace.sentence is not None else "not kept"),
         ("answered", trace.correction if trace.correction is not None else unanswered),
-        ("passed as right", {True: "yes", False: "no", None: "–"}[trace.is_correct]),
-        ("learner said", trace.feedback or "–"),
+        ("accepted as correct", {True: "yes", False: "no", None: "–"}[trace.is_correct]),
+        ("feedback", trace.feedback or "–"),
         ("features", "  ".join(f"{name}={value}" for name, value in sorted(trace.features.items())) or "–"),
         ("took, ms", f"{1000 * trace.seconds:.2f}" + (f" ({stages})" if stages else "")),
         ("tokens", f"{trace.input_tokens:,} in, {trace.output_tokens:,} out"),
         ("cost", cost),
         ("status", f"{trace.status} {trace.error}".rstrip()),
         ("source", trace.source),
-        ("walk", f"spine incident {argument(trace.request_id)}"),
+        ("investigate", f"spine incident {argument(trace.request_id)}"),
     ]

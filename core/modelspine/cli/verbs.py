@@ -1,19 +1,18 @@
-"""Which verbs ``spine`` has, and how a command line finds its own.
+"""The verbs of ``spine``, and the parser of a command line.
 
-A verb is added by a function ``command(subparsers)``: one in a module of this package, or one that another
-package offers under the entry-point group ``spine.commands``. Only the module of the verb asked for is
-loaded, and entry points only where it is no built-in verb. It does not know what a verb does.
+A function ``command(subparsers)`` adds a verb: one in a module of this package, or one that another package
+registers in the entry-point group ``spine.commands``. To start fast, only the module of the verb on the command
+line is imported, and entry points are looked up only for a verb that is not built in. The module does not know
+what a verb does.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from modelspine.cli.parser import Parser, Verbs
 from modelspine.errors import BadInput, Unavailable
@@ -22,73 +21,72 @@ from modelspine.text import visible
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-VERBS = {
-    "init": "init",
-    "info": "info",
-    "register": "promotion",
-    "candidate": "candidate",
-    "evaluate": "evaluate",
-    "gate": "gate",
-    "keys": "keys",
-    "promote": "promotion",
-    "rollback": "promotion",
-    "release": "promotion",
-    "tombstone": "promotion",
-    "note": "promotion",
-    "route": "route",
-    "list": "entries",
-    "show": "entries",
-    "history": "history",
-    "sha": "bundles",
-    "whois": "bundles",
-    "diff": "bundles",
-    "lineage": "lineage",
-    "impact": "lineage",
-    "corpus": "corpus",
-    "traces": "traces",
-    "drift": "drift",
-    "cost": "cost",
-    "incident": "incident",
-    "verify": "verify",
-    "backup": "backup",
-    "restore": "backup",
-    "completion": "completion",
-    "help": "help",
+FAMILIES = {
+    "start": {"init": "init", "info": "info"},
+    "ship": {"register": "promotion", "evaluate": "evaluate", "gate": "gate", "promote": "promotion", "keys": "keys"},
+    "route": {"route": "route", "rollback": "promotion", "release": "promotion", "tombstone": "promotion"},
+    "look": {"list": "entries", "show": "entries", "diff": "bundles", "sha": "bundles", "history": "history",
+             "traces": "traces", "drift": "drift", "cost": "cost"},
+    "find evidence": {"incident": "incident", "lineage": "lineage", "impact": "lineage", "corpus": "corpus",
+                      "verify": "verify", "note": "promotion"},
+    "maintain": {"backup": "backup", "restore": "backup", "completion": "completion"},
+}  # fmt: skip
+"""What people do → its built-in verbs, each with the module of this package that adds it."""
+VERBS = {verb: module for family in FAMILIES.values() for verb, module in family.items()}
+REPLACED = {
+    ("whois",): "spine show PATH|DIGEST",
+    ("help",): "spine --help",
+    ("candidate",): "spine gate --candidate candidate.toml",
+    ("route", "weight"): "spine route advance --weight BP",
 }
-"""Built-in verb → the module of this package that adds it, with its family."""
+"""Commands of earlier versions, each with the one that does the same today."""
 
 GROUP = "spine.commands"
 SUMMARY = "Identity, history and evidence of a small-model service."
 EPILOG = """\
 REF is a SHA prefix of at least 4 digits, a semver or `production`.
-`spine VERB --help` says more about a verb, `spine info` shows the settings in force.
+`spine VERB --help` describes a verb, `spine info` shows the settings in force.
 
 exit codes: 0 ok, 1 refused, 2 usage or bad input, 3 a backend is unavailable,
             4 the state moved, 5 a hash does not match, 130 interrupted
 """
 
 
-class Grammar(msgspec.Struct, frozen=True):
-    """The parser of some verbs, and the entry points that did not load, with the reason."""
+class TopParser(Parser):
+    """The parser of ``spine`` itself: its help lists the verbs by what people do."""
 
-    parser: Parser
     broken: dict[str, str]
+
+    def format_help(self) -> str:
+        """The first screen, at most 80 columns wide."""
+        known = self.verbs.known if self.verbs else {}
+        others = tuple(name for name in known if name not in VERBS)
+        lines = ["usage: spine [--json] [--root DIR] [--no-color] VERB ...", "", SUMMARY]
+        for title, names in [*FAMILIES.items(), *([("more", others)] if others else [])]:
+            lines += ["", f"{title}:"]
+            lines += [f"  {name:<11} {known[name][0]}" for name in names if name in known]
+        lines += ["", EPILOG.rstrip()]
+        lines += [f"the command {visible(name)!r} does not load: {why}" for name, why in self.broken.items()]
+        return "\n".join(lines) + "\n"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The arguments of a command line; ``run`` is what to call with them and the spine.
+    """Parse a command line; the result's ``run`` is to be called with the result and the open spine.
 
     Raises:
         BadInput: it is not a command line of ``spine``.
         Unavailable: the verb belongs to a package that does not load.
     """
-    verb = verb_of(words)
-    grammar = everything() if verb is None else one(verb)
-    return grammar.parser.parse_args(list(words) or ["--help"])
+    typed = list(_without_flags(words))
+    parser = verb_parser(typed[0]) if typed else full_parser()
+    new = REPLACED.get(tuple(typed[:2]))
+    if new is not None:
+        raise BadInput(f"there is no command {visible(' '.join(typed[:2]), 40)!r}", f"use `{new}`")
+    return parser.parse_args(list(words) or ["--help"])
 
 
-def one(verb: str) -> Grammar:
-    """The grammar of one verb.
+def verb_parser(verb: str) -> TopParser:
+    """The parser of ``spine`` with one verb.
 
     Raises:
         BadInput: there is no such verb.
@@ -97,7 +95,7 @@ def one(verb: str) -> Grammar:
     parser, add = _empty()
     if verb in VERBS:
         import_module(f"modelspine.cli.{VERBS[verb]}").command(add)
-        return Grammar(parser, {})
+        return parser
     for point in _points():
         if point.name == verb:
             try:
@@ -107,32 +105,32 @@ def one(verb: str) -> Grammar:
                     f"the command {verb!r} does not load: {visible(str(error), 120)}",
                     "install the project again, then repeat the command",
                 ) from error
-            return Grammar(parser, {})
+            return parser
     raise BadInput(f"there is no command {visible(verb, 40)!r}", _nearest(verb))
 
 
-def everything() -> Grammar:
-    """The grammar of every verb there is; an entry point that does not load is named and left out."""
+def full_parser() -> TopParser:
+    """The parser of ``spine`` with every verb; its help names the entry points that do not load."""
     parser, add = _empty()
     for module in dict.fromkeys(VERBS.values()):
         import_module(f"modelspine.cli.{module}").command(add)
-    broken = {}
     for point in _points():
         try:
             point.load()(add)
         except Exception as error:  # noqa: BLE001  (another package's module; the other verbs must still work)
-            broken[str(point.name)] = visible(str(error), 120)
-    return Grammar(parser, broken)
+            parser.broken[str(point.name)] = visible(str(error), 120)
+    return parser
 
 
-def _empty() -> tuple[Parser, Verbs]:
-    parser = Parser(prog="spine", description=SUMMARY, epilog=EPILOG)
+def _empty() -> tuple[TopParser, Verbs]:
+    parser = TopParser(prog="spine")
+    parser.broken = {}
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     return parser, parser.add_verbs()
 
 
 class _Version(argparse.Action):
-    """Print the version and stop; it is looked up only when it is asked for."""
+    """Print the version, and stop. Looking it up takes milliseconds, so that it happens only here."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Print it."""
@@ -143,16 +141,18 @@ class _Version(argparse.Action):
 
 
 def verb_of(words: Sequence[str]) -> str | None:
-    """The word that is the verb: the first one that is neither a flag nor the value of ``--root``."""
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif word == "--root":
-            skip = True
+    """The verb of a command line: its first word that is neither a flag nor the value of ``--root``."""
+    return next(_without_flags(words), None)
+
+
+def _without_flags(words: Sequence[str]) -> Iterator[str]:
+    """The words that are no flags; of the flags' values, only that of ``--root`` is known and left out."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--root":
+            next(rest, None)
         elif not word.startswith("-"):
-            return word
-    return None
+            yield word
 
 
 def _points() -> list[EntryPoint]:
@@ -164,6 +164,8 @@ def _points() -> list[EntryPoint]:
 def _nearest(verb: str) -> str:
     import difflib
 
+    if (verb,) in REPLACED:
+        return f"use `{REPLACED[verb,]}`"
     names = [*VERBS, *(point.name for point in _points())]
     near = difflib.get_close_matches(verb, names, 1)
-    return f"did you mean `spine {near[0]}`?" if near else "`spine help` lists the commands"
+    return f"did you mean `spine {near[0]}`?" if near else "`spine --help` lists the commands"

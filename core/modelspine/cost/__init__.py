@@ -1,1 +1,1 @@
-"""What answers cost: the meter's prices, and sums over traces as figures and as text."""
+"""Cost per quality: the recorded prices of requests summed up by entry."""

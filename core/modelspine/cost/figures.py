@@ -1,7 +1,7 @@
-"""What an entry's answers cost beside how good they are, from prices that were frozen on traces.
+"""Cost per quality of each entry, from the prices that traces were recorded with.
 
-Prices are summed and never computed again. Money has a unit; a share has its n; what nobody knows is None and
-never 0. It does not know where traces come from or how a figure is drawn.
+Prices are summed and never computed again. An amount has its currency and an accuracy its n; an unknown figure is None
+and never 0. It does not know where traces come from or how a figure is drawn.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from modelspine.gate.eval_report import Count
 from modelspine.stats import sums, wilson
 
 READY = 0.30
-"""Accuracy under which no cost per quality is given: a cheap wrong answer is no bargain."""
+"""The accuracy below which no cost per quality is given: dividing by it would make a bad model look like a choice."""
 _Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution, for 95 % intervals."""
 
 Standing = Literal["frontier", "tied", "dominated"]
 
 
 class Priced(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry, as far as cost per quality is concerned."""
+    """The fields of an entry that cost figures need."""
 
     sha: str
     semver: str | None
     variant: str
     parent_sha: str | None
     total: Count | None
-    """Right answers of all items of its evaluation."""
+    """Correct answers out of all items of its evaluation."""
     held: bool = False
-    """True where it may take no learner's traffic."""
+    """True where it may not answer learners."""
 
 
 class Range(msgspec.Struct, frozen=True):
-    """A figure with its 95 % bounds; a bound nobody can give is None."""
+    """A figure with its 95 % bounds; an unknown bound is None."""
 
     value: float
     low: float | None
@@ -47,83 +48,84 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
-    """From which price of one wrong answer an entry pays against its parent."""
+    """The price of one wrong answer at which an entry and its parent cost the same."""
 
     parent_sha: str
     cost_difference: float
-    """Currency a request, this entry less its parent."""
+    """Currency per request, this entry − its parent."""
     accuracy_difference: float
     price: float | None
-    """Currency a wrong answer; None where no price decides."""
+    """Currency per wrong answer; None where the price makes no difference."""
     pays: Literal["always", "above", "below", "never"]
 
 
 class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry's figures. Money is in ``currency``; ``cost_per_1k`` is for 1,000 tokens, read and written."""
+    """The figures of one entry. Amounts are in ``currency``; ``cost_per_1k`` is for 1,000 input and output tokens."""
 
     sha: str
     semver: str | None
     variant: str
     requests: int
     shadow: int
-    """How many of the requests were shadow copies; the figures below are of them only where there was nothing else."""
+    """How many of the requests were shadow copies. The figures below exclude them unless there were no others."""
     priced: int
     tokens: int
     """Of the priced requests."""
     tokens_per_second: float | None
     currency: str | None
-    """None where nothing is priced, or prices are in several currencies, which do not add up."""
+    """None where no request has a price or prices are in several currencies, which cannot be added."""
     rate_per_hour: float | None
-    """None where prices are of several rates."""
+    """None where the prices have no rate or several."""
     price_versions: tuple[str, ...]
     cost: float | None
     cost_per_request: float | None
     cost_per_1k: Range | None
     stages: dict[str, float]
-    """Stage → its part of ``cost``."""
+    """Stage → its share of ``cost``, in currency."""
     total: Count | None
     accuracy: Range | None
     cpqu: float | None
     readiness: Literal["ready", "not-deployment-ready"] | None
     cost_per_correct: Range | None
     amortised_per_1k: float | None
-    """With the idle machine: each day with requests counts whole, the present one up to now."""
+    """Including idle time: each day with requests counts in full, the present one up to now."""
     amortised_per_correct: float | None
     held: bool = False
-    """True where it may take no learner's traffic: it has no standing, and dominates nothing."""
+    """True where it may not answer learners; it has no standing and is excluded from comparison."""
     standing: Standing | None = None
     break_even: BreakEven | None = None
     unexplained: float | None
-    """How far the frozen prices lie from stage seconds × frozen rate, as a share; within 0.001 by design."""
+    """Relative difference between the recorded prices and stage seconds × recorded rate; within 0.001 by design."""
 
 
 def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime) -> tuple[EntryCost, ...]:
-    """The figures of every entry, in their order, each with its standing among the others."""
-    idle = _amortised({sha: meter.telling for sha, meter in meters.items()}, now)
-    made = [_entry(entry, meters.get(entry.sha, Meter()), idle.get(entry.sha)) for entry in entries]
-    by_sha = {cost.sha: cost for cost in made}
-    free = [cost for cost in made if not cost.held]
+    """The figures of every entry, in the given order, each with its standing among the others."""
+    amortised = _amortised({sha: meter.price_basis for sha, meter in meters.items()}, now)
+    figures = [_entry(entry, meters.get(entry.sha, Meter()), amortised.get(entry.sha)) for entry in entries]
+    by_sha = {cost.sha: cost for cost in figures}
+    # A held entry is no alternative to choose, so it must not make another one look dominated.
+    available = [cost for cost in figures if not cost.held]
     parents = {entry.sha: entry.parent_sha for entry in entries}
     return tuple(
         msgspec.structs.replace(
             cost,
-            standing=None if cost.held else standing(cost, free),
+            standing=None if cost.held else standing(cost, available),
             break_even=break_even(cost, by_sha.get(parents[cost.sha] or "")),
         )
-        for cost in made
+        for cost in figures
     )
 
 
 def cost_per_1k(rate_per_hour: float, tokens_per_second: float) -> float:
-    """Price of 1,000 tokens on a machine of this rate at this speed: rate / (tokens per second · 3.6)."""
+    """The price of 1,000 tokens on a machine with this hourly rate and speed: rate / (tokens per second · 3.6)."""
     return rate_per_hour / (tokens_per_second * 3.6)
 
 
 def standing(cost: EntryCost, others: Sequence[EntryCost]) -> Standing | None:
-    """Where an entry stands: nothing is as cheap and as good; something seems to be; something is.
+    """The standing of an entry on the Pareto front of cost and accuracy; None where one of the two is unknown.
 
-    Another entry dominates it where it is no worse in both cost and accuracy and the intervals of at least one of
-    them lie apart; where both overlap the two are tied. None without both figures.
+    Another entry dominates it where it is no worse in either figure and the intervals of at least one do not overlap.
+    Where both intervals overlap, the two are ``tied``. Otherwise the entry is on the ``frontier``.
     """
     if cost.cost_per_1k is None or cost.accuracy is None:
         return None
@@ -144,7 +146,7 @@ def standing(cost: EntryCost, others: Sequence[EntryCost]) -> Standing | None:
 
 
 def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
-    """The price of one wrong answer at which an entry costs as much as its parent; None where one is unknown."""
+    """The price of a wrong answer at which an entry costs as much as its parent; None where a figure is unknown."""
     if parent is None or cost.accuracy is None or parent.accuracy is None or cost.currency != parent.currency:
         return None
     if cost.cost_per_request is None or parent.cost_per_request is None:
@@ -168,7 +170,7 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
 
 
 def _entry(entry: Priced, whole: Meter, idle: float | None) -> EntryCost:
-    meter, copies = whole.telling, whole.copies.requests if whole.copies is not None else 0
+    meter, copies = whole.price_basis, whole.copies.requests if whole.copies is not None else 0
     known = meter.priced > 0 and len(meter.currencies) == 1
     rates = meter.rates - {None}
     per_request = meter.cost / meter.priced if known else None
@@ -209,10 +211,11 @@ def _entry(entry: Priced, whole: Meter, idle: float | None) -> EntryCost:
 
 
 def _per_1k(meter: Meter) -> Range:
-    """Cost of 1,000 tokens, with the interval of a ratio of two sums.
+    """The cost of 1,000 tokens, with the 95 % interval of a ratio of two sums.
 
-    One learner's texts are alike, and so are requests that came together: its variance is the larger one of that
-    between learners and, where there are minutes enough to tell, that between minutes. No bounds with few learners.
+    Requests of one learner are correlated, and so are requests of one minute. So the variance is the larger of that
+    between learners and, where there are enough minutes, that between minutes. With too few learners there are no
+    bounds.
     """
     ratio = meter.cost / meter.tokens
     by_learner, by_minute = sums(meter.units()).variance, sums(meter.minutes.values()).variance
@@ -236,7 +239,7 @@ def _per_correct(per_request: float | None, accuracy: Range | None) -> Range | N
 
 
 def _amortised(meters: Mapping[str, Meter], now: datetime) -> dict[str, float]:
-    """What the machine cost on the days with requests, each day parted over its entries by their seconds."""
+    """The machine's cost on days with requests, each day divided among the entries by their busy seconds."""
     seconds = now.astimezone(UTC).timestamp()
     busy: Counter[int] = Counter()
     for meter in meters.values():
@@ -245,7 +248,7 @@ def _amortised(meters: Mapping[str, Meter], now: datetime) -> dict[str, float]:
     for sha, meter in meters.items():
         rates = meter.rates
         if len(rates) != 1 or None in rates:
-            continue  # several rates, or none: nobody knows which one the idle hours had
+            continue  # with several rates, or none, that of the idle hours is unknown
         rate = next(iter(rates)) or 0.0
         hours = sum(
             min(DAY, max(0.0, seconds - day * DAY)) / 3600 * spent / busy[day]

@@ -1,6 +1,6 @@
-"""How costs read: an amount in its unit, its bounds, and in sentences what a row of a table cannot say.
+"""Formatting of cost figures for command line, pages and console: amounts, bounds and explanatory sentences.
 
-Pure, and the same for commands, pages and console; names are made visible here. It computes no price.
+Pure. Control characters in names are made visible here. It computes no price.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from modelspine.cost.figures import EntryCost, Range
+from modelspine.signs import sign_of
 from modelspine.text import short, visible
 
-SIGNS = {"frontier": "●", "tied": "◐", "dominated": "✖", None: "–"}
 _SCALES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _SPAN = 1e6
-"""How far apart amounts may lie to share a unit."""
+"""Largest ratio of two amounts that may share a unit: beyond it, the column would need too many digits."""
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """The unit a column of amounts shares."""
+    """The unit shared by a column of amounts."""
 
     scale: float
     name: str
@@ -28,7 +28,7 @@ class Unit(msgspec.Struct, frozen=True):
     currency: str
 
     def show(self, value: float | None, currency: str | None) -> str:
-        """An amount in this unit; with a unit of its own where it is of another currency."""
+        """Format an amount in this unit, or with a unit of its own where its currency differs."""
         if value is None or currency is None:
             return "unknown"
         if currency != self.currency:
@@ -37,8 +37,10 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 def unit_of(amounts: Iterable[tuple[float | None, str | None]]) -> Unit | None:
-    """The unit of a column of amounts, each with its currency, by the smallest of those in the currency most are in;
-    None where there is no amount, or they lie too far apart for one unit.
+    """Choose the unit of a column of amounts, each with its currency.
+
+    It fits the smallest amount in the most common currency. None where there is no amount, or where they differ too
+    much for one unit.
     """
     known = [(value, currency) for value, currency in amounts if value is not None and currency is not None]
     if not known:
@@ -53,7 +55,7 @@ def unit_of(amounts: Iterable[tuple[float | None, str | None]]) -> Unit | None:
 
 
 def money(value: float | None, currency: str | None) -> str:
-    """An amount with its unit, in the largest of 1, m, µ, n that leaves a digit before the point."""
+    """Format an amount with its unit, in the largest of 1, m, µ, n that leaves a digit before the point."""
     if value is None or currency is None:
         return "unknown"
     name = visible(currency, 8)
@@ -66,59 +68,60 @@ def money(value: float | None, currency: str | None) -> str:
 
 def standing(cost: EntryCost) -> str:
     """An entry's standing as sign and word."""
-    return f"{SIGNS[cost.standing]} {cost.standing}" if cost.standing else SIGNS[None]
+    return f"{sign_of(cost.standing).glyph} {cost.standing}" if cost.standing else "–"
 
 
 def sentences(cost: EntryCost, entries: Sequence[EntryCost]) -> list[str]:
-    """What a row of the table cannot say."""
+    """Sentences about an entry that do not fit a row of the table."""
     name = visible(cost.semver or short(cost.sha), 40)
-    told = []
+    lines = []
     if cost.cost_per_correct is not None and cost.accuracy is not None:
-        told.append(
+        lines.append(
             f"{name}: a correct answer costs {between(cost.cost_per_correct, cost.currency)}"
-            f" ({money(cost.amortised_per_correct, cost.currency)} with idle hours);"
+            f" ({money(cost.amortised_per_correct, cost.currency)} with idle time);"
             f" 1,000 tokens {between(cost.cost_per_1k, cost.currency)}; n {cost.priced:,}."
         )
-    told += notes(cost)
+    lines += notes(cost)
     if (even := pays(cost, entries)) is not None:
-        told.append(f"{name}: {even}")
-    return told
+        lines.append(f"{name}: {even}")
+    return lines
 
 
 def notes(cost: EntryCost) -> list[str]:
-    """What stands beside the figures: held, not ready, requests without a price, copies, prices that do not add up."""
+    """Caveats about an entry's figures, such as requests without a price or inconsistent prices."""
     name = visible(cost.semver or short(cost.sha), 40)
-    told = []
+    found = []
     if cost.held:
-        told.append(f"{name}: held; no learner's traffic goes to it, so it is set beside no other.")
+        found.append("held; takes no learner traffic and is excluded from comparison.")
     if cost.readiness == "not-deployment-ready":
-        told.append(f"{name}: not-deployment-ready, under 30 % of its evaluated items are right; nothing is divided.")
-    alone = cost.shadow == cost.requests
-    due = cost.requests if alone else cost.requests - cost.shadow
+        found.append("not-deployment-ready: accuracy below 30 %, so no cost per quality is given.")
+    only_copies = cost.shadow == cost.requests
+    due = cost.requests if only_copies else cost.requests - cost.shadow
     if cost.priced < due:
-        told.append(f"{name}: {due - cost.priced:,} of {due:,} requests have no price.")
+        found.append(f"{due - cost.priced:,} of {due:,} requests have no price.")
     if cost.shadow:
-        apart = "the price is theirs" if alone else "they are not in the price"
-        told.append(f"{name}: {cost.shadow:,} of {cost.requests:,} requests were shadow copies, and {apart}.")
+        scope = "the figures are of these copies" if only_copies else "the figures exclude them"
+        found.append(f"{cost.shadow:,} of {cost.requests:,} requests were shadow copies; {scope}.")
     if cost.unexplained is not None and cost.unexplained > 0.001:
-        told.append(f"{name}: frozen prices differ from stage seconds × rate by {100 * cost.unexplained:.2f} %.")
-    return told
+        found.append(f"recorded prices differ from stage seconds × rate by {100 * cost.unexplained:.2f} %.")
+    return [f"{name}: {note}" for note in found]
 
 
 def pays(cost: EntryCost, entries: Sequence[EntryCost]) -> str | None:
-    """From which price of a wrong answer an entry pays against its parent."""
+    """The price of a wrong answer from which an entry is worth its cost compared with its parent; None if unknown."""
     even = cost.break_even
     if even is None:
         return None
     parent = next(c.semver or short(c.sha) for c in entries if c.sha == even.parent_sha)
     against = f"against its parent {visible(parent, 40)}"
-    points = f"{100 * even.accuracy_difference:+.1f} pp right, {_signed(even.cost_difference, cost.currency)} a request"
+    extra = _signed(even.cost_difference, cost.currency)
+    points = f"accuracy {100 * even.accuracy_difference:+.1f} pp, {extra} per request"
     if even.pays == "always":
-        return f"pays at any price {against} ({points})."
+        return f"pays off at any price of a wrong answer {against} ({points})."
     if even.pays == "never":
-        return f"pays at no price {against} ({points})."
+        return f"pays off at no price of a wrong answer {against} ({points})."
     where = "at least" if even.pays == "above" else "at most"
-    return f"pays {against} where one wrong answer costs {where} {money(even.price, cost.currency)} ({points})."
+    return f"pays off {against} if one wrong answer costs {where} {money(even.price, cost.currency)} ({points})."
 
 
 def _signed(value: float, currency: str | None) -> str:
@@ -126,7 +129,7 @@ def _signed(value: float, currency: str | None) -> str:
 
 
 def between(figure: Range | None, currency: str | None) -> str:
-    """An amount with its 95 % bounds."""
+    """Format an amount with its 95 % bounds."""
     if figure is None:
         return "unknown"
     if figure.low is None or figure.high is None:

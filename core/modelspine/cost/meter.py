@@ -1,6 +1,6 @@
-"""What each entry spent: frozen prices added up, request by request.
+"""Summing what each entry's requests cost, by the prices recorded on their traces.
 
-Nothing is priced here; a request without a price is counted and adds no money. It does not know entries.
+Nothing is priced here: a request without a price is counted and adds no cost. It does not know entries.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import msgspec
 from miniobserve.cost import by_stage
 
 DAY = 86_400
-"""Seconds."""
+"""Seconds per day."""
 _NS = 10**9
 _Key = TypeVar("_Key", int, str)
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """A trace, as far as money is concerned."""
+    """The fields of a trace that cost figures need."""
 
     started_ns: int
     entry_sha: str = ""
@@ -38,20 +38,21 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meter:
-    """Adds up what one entry spent.
+    """The running totals of one entry's requests.
 
-    Copies for a shadow wait in no queue and are answered in batches of their own, so their price is that of another
-    thing: they are added up apart.
+    Shadow copies are not queued with live requests and are batched separately, so their prices are not comparable.
+    They are summed in a meter of their own.
     """
 
     def __init__(self) -> None:
         self.requests = self.priced = self.tokens = 0
         self.copies: Meter | None = None
-        """The copies; none of them is in any other number here."""
+        """The totals of the shadow copies, which no other total here includes."""
         self.busy = self.cost = self.explained = 0.0
         self.minutes: dict[int, tuple[int, float]] = {}
-        """Minute → tokens and cost of its priced requests."""
+        """Minute since the epoch → tokens and cost of its priced requests."""
         self._learners: dict[str, tuple[int, float]] = {}
+        # Tokens and cost alternate in one flat array, because there may be millions of requests without a learner.
         self._alone = array("d")
         self.currencies: set[str] = set()
         self.rates: set[float | None] = set()
@@ -88,18 +89,18 @@ class Meter:
         self.days[spent.started_ns // (DAY * _NS)] += seconds  # type: ignore[assignment]
 
     @property
-    def telling(self) -> Meter:
-        """What its price is taken from: its answers to learners, or the copies where it answered nobody."""
+    def price_basis(self) -> Meter:
+        """The totals to report: of the live requests, or of the shadow copies where there were no live ones."""
         return self.copies if self.copies is not None and not self.requests else self
 
     def units(self) -> Iterator[tuple[float, float]]:
-        """Tokens and cost of each learner's priced requests; one without a learner stands alone."""
+        """Tokens and cost of each learner's priced requests; a request without a learner is its own unit."""
         yield from self._learners.values()
         yield from zip(self._alone[::2], self._alone[1::2], strict=True)
 
 
 def metered(requests: Iterable[Spent], meters: dict[str, Meter] | None = None) -> dict[str, Meter]:
-    """What each entry spent; adds to ``meters`` where they are given."""
+    """Sum up requests by entry SHA, continuing ``meters`` in place where given."""
     found = {} if meters is None else meters
     for spent in requests:
         if spent.entry_sha:

@@ -1,7 +1,7 @@
-"""Where cost figures are read from: the trace store and the registry, or a sample that holds both.
+"""Reading what cost figures need: from the trace store and the registry, or from a sample file with both.
 
-A sample is a file of JSON lines: the first names the entries, their evaluation and the time it was taken, each
-other one is a trace. It computes nothing.
+A sample is a JSON Lines file. Its first line has the entries, their evaluation and the time it was taken; each other
+line is a trace. This module computes no figures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelspine.project import Project
 
 Step = Callable[[int, int], None]
-"""Called with how many requests were read so far, of how many."""
+"""Called with the number of requests read so far and their total."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,14 +33,14 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: Literal["spine.cost-sample/1"]
     of: str
-    """Where its traces are from."""
+    """Where its traces come from."""
     at: datetime
-    """The time its idle hours are counted to."""
+    """The time up to which idle time is counted."""
     entries: tuple[Priced, ...]
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of some requests."""
+    """The cost figures of a set of requests."""
 
     of: str
     at: datetime
@@ -51,10 +51,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 def measured(
     project: Project, day: str | None, now: datetime, step: Step = lambda _done, _total: None, *, at: str | None = None
 ) -> Costs:
-    """The figures of a day's requests (UTC), or of every one; entries without a request are listed without prices.
+    """The figures of one day's requests (UTC), or of all; entries without a request are listed without prices.
 
-    With ``at`` (RFC 3339 UTC) they are those of that moment: its entries, the requests that had started, and idle
-    hours up to it in place of ``now``.
+    With ``at`` (RFC 3339 UTC) they are as of that moment: the entries and requests up to it, and idle time up to it
+    instead of ``now``.
     """
     priced = entries(project, at)
     if at is not None:
@@ -63,6 +63,7 @@ def measured(
         requests = project.traces.requests
         since, until = day_range(day) if day is not None else (0, 2**63 - 1)
         if at is not None:
+            # ``at`` has microseconds; this includes requests that started within its last one.
             until = min(until, nanoseconds(now) + 1000)
         meters, seen, total = metered(()), 0, requests.count(since, until)
         for page in requests.pages(since, until, Spent):
@@ -73,7 +74,7 @@ def measured(
 
 
 def entries(project: Project, at: str | None = None) -> tuple[Priced, ...]:
-    """Every entry that was not taken away, in the order they were registered."""
+    """Every entry that is not tombstoned, in the order of registration."""
     return tuple(
         Priced(
             sha=e.sha,
@@ -89,10 +90,10 @@ def entries(project: Project, at: str | None = None) -> tuple[Priced, ...]:
 
 
 def sampled(file: Path) -> Costs:
-    """The figures of a sample.
+    """The figures of a sample file.
 
     Raises:
-        BadInput: it is not one.
+        BadInput: it cannot be read or is not a sample.
     """
     try:
         with file.open("rb") as lines:
@@ -100,23 +101,23 @@ def sampled(file: Path) -> Costs:
             traces = [msgspec.json.decode(line, type=Spent) for line in lines]
     except OSError as error:
         raise BadInput(
-            f"{visible(str(file), 120)} cannot be read: {error.strerror or error}", "name a sample"
+            f"{visible(str(file), 120)} cannot be read: {error.strerror or error}", "give the path of a sample file"
         ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"{visible(str(file), 120)} is no sample of traces: {visible(str(error), 120)}",
-            "`python bench/costs.py sample FILE` writes one",
+            f"{visible(str(file), 120)} is not a sample of traces: {visible(str(error), 120)}",
+            "write one with `python bench/costs.py sample FILE`",
         ) from error
     figures = costs(head.entries, metered(traces), head.at)
     return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures)
 
 
 def sample(project: Project, of: str, limit: int, day: str) -> Iterator[bytes]:
-    """The lines of a sample, a day's oldest requests: no text, no learner, no request id."""
+    """The lines of a sample of a day's ``limit`` oldest requests, without text, learner or request id."""
     taken: list[Spent] = []
     with storage_errors():
         for page in project.traces.requests.pages(*day_range(day), Spent):
-            taken += [msgspec.structs.replace(one, learner_hash=None) for one in page[: limit - len(taken)]]
+            taken += [msgspec.structs.replace(spent, learner_hash=None) for spent in page[: limit - len(taken)]]
             if len(taken) >= limit:
                 break
     shas = {spent.entry_sha for spent in taken}

@@ -1,1 +1,1 @@
-"""How a day's inputs differ from the corpora a model was trained on."""
+"""Drift: how a day's inputs differ from the corpora a model was trained on."""

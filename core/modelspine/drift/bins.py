@@ -1,8 +1,8 @@
-"""Bins: fixed on a reference, filled with live values.
+"""Histogram bins, fixed on a reference and filled with live values.
 
-A value is a text (a category), a number (cut at the reference's deciles) or several texts (tokens, in ten
-buckets of equal weight by how frequent the reference has them). What the reference never saw has a bin of its
-own. It does not know where values come from.
+A value is a string (a category), a number (cut at the reference's deciles) or a tuple of strings (tokens, in ten
+buckets of about equal weight, ordered by their frequency in the reference). Values that the reference does not have
+get a bin of their own. It does not know where values come from.
 """
 
 from __future__ import annotations
@@ -24,27 +24,30 @@ Kind = Literal["category", "number", "tokens"]
 UNSEEN = "(unseen)"
 OTHER = "(other)"
 _CATEGORIES = 20
+"""Bins for the most frequent categories; the others share one."""
 _QUANTILES = 10
 _SAMPLE = 20_000
+"""Rows kept to estimate the design effect of tokens: enough for a stable estimate, few enough for memory."""
 _LABEL = 80
+"""Longest label of a bin, in characters."""
 
 
 class Bins(msgspec.Struct, frozen=True, kw_only=True):
-    """The bins of one feature with what the reference has in each."""
+    """The bins of one feature, with the reference's counts."""
 
     kind: Kind
     labels: tuple[str, ...]
     counts: tuple[int, ...]
     places: dict[str, int] = {}
-    """Category or token → bin; what is not in it is unseen."""
+    """Category or token → index of its bin; a value that is not a key is unseen."""
     edges: tuple[float, ...] = ()
-    """Upper bounds of the bins of a number, but for the last."""
+    """Upper bounds of a number's bins, except for the last, which is open."""
     effect: float = 1.0
-    """How many tokens are worth one independent one."""
+    """The design effect: how many tokens count as one independent observation."""
 
 
 class Tally:
-    """How often each value of each feature came."""
+    """Counts of each value of each feature; with ``keep_rows`` also a sample of the rows of tokens."""
 
     def __init__(self, *, keep_rows: bool = False) -> None:
         self.n = 0
@@ -54,7 +57,7 @@ class Tally:
         self._keep = keep_rows
 
     def add(self, batch: Sequence[Mapping[str, Value]]) -> None:
-        """Count the values of some requests; a value of another kind than its feature's is left out."""
+        """Count the values of some requests, ignoring a value whose type is not that of its feature."""
         self.n += len(batch)
         for name in _names(batch):
             column = [row.get(name) for row in batch]
@@ -68,15 +71,15 @@ class Tally:
                     kept = self.rows.setdefault(name, [])
                     kept += rows[: _SAMPLE - len(kept)]
             else:
-                counts.update(
-                    column
-                )  # whole columns, then what does not belong: a million values in a tenth of a second
+                # Counting the whole column in C and then removing what does not belong is much faster than testing
+                # each value: a million take a tenth of a second.
+                counts.update(column)
                 for value in [value for value in counts if not _belongs(value, kind)]:
                     del counts[value]
 
 
 def _names(batch: Sequence[Mapping[str, Value]]) -> list[str]:
-    """The features of some requests, in the order of the first one."""
+    """The features of some requests: those of the first one in its order, then the others by name."""
     if not batch:
         return []
     first = dict.fromkeys(batch[0])
@@ -90,7 +93,7 @@ def _belongs(value: Any, kind: Kind) -> bool:
 
 
 def fix(tally: Tally) -> dict[str, Bins]:
-    """The bins of every feature of a reference."""
+    """Fix the bins of every feature on a reference."""
     made = {name: _FIX[kind](tally.counts[name]) for name, kind in tally.kinds.items() if tally.counts[name]}
     for name, rows in tally.rows.items():
         if name in made:
@@ -101,11 +104,12 @@ def fix(tally: Tally) -> dict[str, Bins]:
 
 
 def fill(bins: Bins, live: Tally, name: str) -> list[int]:
-    """Live counts in each bin of a feature, and last those the reference never saw."""
+    """Count a feature's live values in each bin; the last count is of unseen values."""
     filled = [0] * (len(bins.labels) + 1)
     if live.kinds.get(name) != bins.kind:
         return filled
     for value, count in live.counts[name].items():
+        # -1 is the last position, which is that of unseen values.
         place = bisect_left(bins.edges, value) if bins.kind == "number" else bins.places.get(value, -1)
         filled[place] += count
     return filled
@@ -128,6 +132,8 @@ def _categories(counts: Counter[str]) -> Bins:
 
 def _numbers(counts: Counter[float]) -> Bins:
     ordered, total = sorted(counts.items()), counts.total()
+    # A value is an edge where the cumulative count passes another tenth, so equal values never straddle an edge and
+    # a frequent value makes fewer bins instead of empty ones.
     edges: list[float] = []
     below = 0
     for value, count in ordered[:-1]:
@@ -150,7 +156,7 @@ def _tokens(counts: Counter[str]) -> Bins:
     members: dict[int, list[str]] = {}
     below = 0
     for token, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
-        # A token stands where its middle does, so that one frequent token does not drag rare ones along.
+        # The middle of a token's share decides its bucket, so that a frequent token does not pull rare ones along.
         members.setdefault((2 * below + count) * _QUANTILES // (2 * total), []).append(token)
         below += count
     groups = list(members.values())

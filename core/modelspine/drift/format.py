@@ -1,6 +1,6 @@
-"""How drift reads in a terminal: a status's sign, a figure, a trend as a line, and what a day rests on.
+"""Formatting of drift reports for command line and console: figures, sparklines and one-line summaries.
 
-Pure, and the same for commands and console; names from reports are made visible here. It decides nothing.
+Pure. Control characters in names from reports are made visible here. It decides nothing.
 """
 
 from __future__ import annotations
@@ -10,48 +10,47 @@ from collections.abc import Sequence
 from modelspine.drift.report import DriftReport, Feature
 from modelspine.text import short, visible
 
-SIGNS = {"insufficient": "·", "stable": "✔", "watch": "!", "act": "✖"}
 BARS = "▁▂▃▄▅▆▇█"
 
 
 def figure(value: float | None) -> str:
-    """A PSI or a KL with three decimals; one too small for them as its power of ten."""
+    """Format a PSI or KL with three decimals, or as a power of ten where that would show 0."""
     return "–" if value is None else (f"{value:.3f}" if value >= 0.0005 or value == 0 else f"{value:.0e}")
 
 
 def chance(p: float | None) -> str:
-    """A p with three decimals; what is smaller is only called small."""
+    """Format a p-value with three decimals, or as ``< 0.001``."""
     return "–" if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def percent(value: float | None) -> str:
-    """A share in per cent, with one decimal."""
+    """Format a share as a percentage with one decimal."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def part(contribution: float, psi: float | None) -> str:
-    """A bin's signed part of its feature's PSI."""
+    """Format a bin's signed share of its feature's PSI."""
     return f"{100 * contribution / psi if psi else 0:+.0f} %"
 
 
 def sparkline(values: Sequence[float | None], top: float) -> str:
-    """One sign a value, from 0 to ``top`` and above; a dot where there is none."""
+    """Draw one block character per value, full height at ``top`` and above; a dot where there is no value."""
     last = len(BARS) - 1
     return "".join("·" if v is None else BARS[min(last, max(0, int(v / top * last)))] for v in values)
 
 
 def source(report: DriftReport) -> str:
-    """Whether a day's requests came live; one with any that carry simulated time is a replay."""
+    """``replay`` where any of the day's requests carries simulated time, otherwise ``live``."""
     return "replay" if report.window.replayed else "live"
 
 
 def missing(feature: Feature) -> str:
-    """How many requests a feature lacks before it is judged; nothing where it has enough."""
+    """How many requests are missing before a feature can be judged; empty where it has enough."""
     return f"{feature.missing:,} of {feature.needed:,} missing" if feature.missing else ""
 
 
-def told(report: DriftReport) -> str:
-    """A day in one line: its status, its worst feature, and the accuracy to expect."""
+def summary(report: DriftReport) -> str:
+    """Summarise a day in one line: its status, its worst feature and the expected accuracy."""
     worst = report.worst
     text = f"{report.status}, n {report.window.n:,}"
     if worst is not None and worst[1].psi is not None:
@@ -62,7 +61,7 @@ def told(report: DriftReport) -> str:
 
 
 def facts(report: DriftReport) -> list[tuple[str, str]]:
-    """What a day's report rests on: its requests, its reference, and the accuracy to expect."""
+    """The basis of a day's report as name and value: its requests, its reference and the expected accuracy."""
     window, against = report.window, report.reference
     replayed = f", {window.replayed:,} of them replayed" if window.replayed else ""
     learners = ""
@@ -85,4 +84,4 @@ def _expected(report: DriftReport) -> str:
         before = f" (trained on: {percent(expected.reference)})" if expected.reference is not None else ""
         parts.append(f"{visible(name, 24)} {percent(expected.live)}{before}")
     covered = f"{percent(report.coverage or 0)} of requests are in an evaluated bucket"
-    return f"{percent(report.expected_accuracy)} at worst: {', '.join(parts)}; {covered}"
+    return f"{percent(report.expected_accuracy)} (lowest of: {', '.join(parts)}); {covered}"

@@ -1,7 +1,7 @@
-"""PSI, KL and how likely they are when nothing drifted: counts in, numbers out.
+"""The population stability index (PSI), the Kullback–Leibler divergence and their p-value without drift.
 
-A population stability index has no scale of its own: 20 bins and 100 requests give more than 0.1 in nearly
-every window without any drift. So a figure is read beside its null. It does not know features or days.
+PSI depends on sample size: 20 bins and 100 requests give more than 0.1 in nearly every window without any drift.
+So each figure comes with its distribution under no drift. It does not know features or days.
 """
 
 from __future__ import annotations
@@ -14,46 +14,55 @@ import msgspec
 
 DRAWS = 2_000
 _SMOOTH = 0.5
+"""Jeffreys' prior: half a count is added to each bin, so that no share is 0 and no logarithm infinite."""
 _EXPECTED = 5.0
+"""Smallest expected count for which the χ² approximation is commonly considered accurate."""
 _LARGE = 0.10
+"""The PSI from which drift is commonly reported."""
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """How far live counts lie from reference counts. ``groups`` says which bins were compared as one."""
+    """The difference between reference and live counts."""
 
     psi: float
     kl: float
     p: float
     groups: tuple[tuple[int, ...], ...]
+    """Indices of the bins compared as one."""
     shares: tuple[tuple[float, float], ...]
     """(reference, live) share of each group, smoothed."""
     terms: tuple[float, ...]
-    """Each group's part of ``psi``, negative where its live share is the smaller one; ``psi`` is the sum of sizes."""
+    """Each group's contribution to ``psi``, negative where its live share is smaller; ``psi`` sums their absolutes."""
 
 
 def needed(bins: int) -> int:
-    """Fewest requests a feature of so many bins is judged on: under them, chance alone passes 0.1 in 5 of 100."""
-    from scipy.special import chdtri
+    """The minimum number of requests to judge a feature with this many bins.
+
+    Without drift, PSI · n follows χ² with bins − 1 degrees of freedom. With fewer requests than this, PSI exceeds 0.1
+    by chance in more than 5 % of windows.
+    """
+    from scipy.special import chdtri  # imported late: scipy takes long to import and few commands need it
 
     return math.ceil(float(chdtri(bins - 1, 0.05)) / _LARGE) if bins > 1 else 1
 
 
 def compare(reference: Sequence[int], live: Sequence[int], *, effect: float = 1.0, draws: int = DRAWS) -> Shift:
-    """Compare two lists of counts over the same bins, both with at least one request.
+    """Compare two lists of counts over the same bins, both with at least one observation.
 
-    Bins in which fewer than five are expected are taken together. A bin the reference never saw stands alone,
-    and only where something live is in it: smoothing alone is no drift.
+    Bins with an expected count below five are merged. A bin that is empty in the reference is kept apart, and left out
+    where it has no live count either, as smoothing alone would make it look like drift.
 
     Args:
-        reference: counts the bins were fixed on.
-        live: counts to judge.
-        effect: how many counts are worth one independent one (the design effect; 1 where each is a request).
+        reference: the counts the bins were fixed on.
+        live: the counts to judge.
+        effect: the design effect: how many counts are worth one independent observation.
         draws: multinomial draws for the p-value where expected counts are small.
     """
     groups = _groups(reference, live)
     before = [sum(reference[i] for i in group) for group in groups]
     now = [sum(live[i] for i in group) for group in groups]
     p, q = _smoothed(before), _smoothed(now)
+    # PSI = Σ (q − p) · ln(q / p), which is the symmetric form of KL = Σ q · ln(q / p); no term is negative.
     sizes = [(b - a) * math.log(b / a) for a, b in zip(p, q, strict=True)]
     psi = sum(sizes)
     return Shift(
@@ -67,9 +76,10 @@ def compare(reference: Sequence[int], live: Sequence[int], *, effect: float = 1.
 
 
 def design_effect(rows: Sequence[Sequence[int]], bins: int) -> float:
-    """How much more the counts of whole rows vary than as many independent ones; at least 1.
+    """How much more the counts of whole rows vary than those of as many independent values; at least 1.
 
-    Rao and Scott's mean correction: words of one sentence are not drawn one by one.
+    This is the mean design effect of Rao and Scott's first-order correction, for clustered values such as the words of
+    one sentence.
 
     Args:
         rows: the bins of each row's values.
@@ -104,13 +114,13 @@ def _groups(reference: Sequence[int], live: Sequence[int]) -> tuple[tuple[int, .
 
 
 def _smoothed(counts: Sequence[int]) -> list[float]:
-    """Shares with Jeffreys' half added to each count, so that none is 0."""
+    """Shares of the counts after smoothing; none is 0."""
     total = sum(counts) + _SMOOTH * len(counts)
     return [(count + _SMOOTH) / total for count in counts]
 
 
 def _p_value(before: Sequence[int], now: Sequence[int], psi: float, effect: float, draws: int) -> float:
-    """How often a PSI this large comes without drift: χ², or drawn where a bin expects fewer than five."""
+    """The probability of a PSI this large without drift, by χ² or, where expected counts are small, by simulation."""
     if len(before) < 2:
         return 1.0
     total, window = sum(before) / effect, sum(now) / effect
@@ -121,6 +131,7 @@ def _p_value(before: Sequence[int], now: Sequence[int], psi: float, effect: floa
         return float(chdtrc(len(before) - 1, psi / (1 / total + 1 / window)))
     import numpy as np
 
+    # Seeded by the counts, so that the same day gives the same report bytes.
     seed = hashlib.sha256(repr((tuple(before), tuple(now))).encode()).digest()
     draw = np.random.default_rng(int.from_bytes(seed[:8], "big"))
     sizes = max(1, round(total)), max(1, round(window))
@@ -128,5 +139,7 @@ def _p_value(before: Sequence[int], now: Sequence[int], psi: float, effect: floa
     p = (a + _SMOOTH) / (a + _SMOOTH).sum(1, keepdims=True)
     q = (b + _SMOOTH) / (b + _SMOOTH).sum(1, keepdims=True)
     terms = (q - p) * np.log(q / p)
+    # As in ``compare``: a bin that is empty in the reference counts only where the live draw has something in it.
     terms[:, np.array(before) == 0] *= b[:, np.array(before) == 0] > 0
+    # The observed value counts as one of the draws, so that p is never 0 (Davison and Hinkley).
     return float((1 + (terms.sum(1) >= psi).sum()) / (1 + draws))

@@ -1,8 +1,8 @@
-"""The drift of one day: live counts against a reference → a report, with a status that knows its sample size.
+"""The drift report of one day: live counts compared with a reference, with a status that respects sample size.
 
-A feature says ``insufficient`` (and how many requests are missing), ``stable``, ``watch`` or ``act``; the last
-two need a small p after correction for all features as well as a large PSI. Rounded, so that the same day and
-reference give the same bytes. It does not know where counts come from.
+A feature is ``insufficient`` (with the number of missing requests), ``stable``, ``watch`` or ``act``. The last two need
+a large PSI and a small p after correction for all features. Figures are rounded, so that the same day and reference
+give the same bytes on every machine. It does not know where counts come from.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from modelspine.stats import benjamini_hochberg
 SCHEMA = "spine.drift/1"
 WATCH = 0.10
 ACT = 0.25
+"""The two PSI thresholds are the common rule of thumb from credit scoring."""
 SIGNIFICANT = 0.01
+"""Largest false discovery rate at which a PSI counts as drift."""
 _DIGITS = 6
+"""Decimals of every figure: floating-point sums differ between machines only in later ones."""
 
 Status = Literal["insufficient", "stable", "watch", "act"]
 LEVELS: tuple[Status, ...] = ("insufficient", "stable", "watch", "act")
 
 
 class Bin(msgspec.Struct, frozen=True, kw_only=True):
-    """One bin: reference and live share, and its part of PSI, negative where it became rarer."""
+    """One bin: reference share ``p``, live share ``q``, and its contribution to PSI, negative where it became rarer."""
 
     bin: str
     p: float
@@ -38,26 +41,27 @@ class Bin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature of a day; no number where nothing was there to compare."""
+    """The drift of one feature; figures are None where no live value was counted."""
 
     psi: float | None
     kl: float | None
     p: float | None
-    """How likely a PSI this large is without drift."""
+    """The probability of a PSI this large without drift."""
     p_adjusted: float | None
-    """The same after correction for all features that had enough requests."""
+    """``p`` after Benjamini–Hochberg correction over all features with enough requests."""
     status: Status
     n: int
-    """Requests with this feature; tokens, for a feature of tokens, as far as they count as independent."""
+    """Requests with this feature; for tokens, the equivalent number of independent ones."""
     needed: int
+    """The minimum ``n`` for a status other than ``insufficient``."""
     missing: int
-    """How many more are needed before it is judged."""
+    """``needed`` − ``n``, at least 0."""
     bins: tuple[Bin, ...]
-    """Largest part first."""
+    """Largest contribution first."""
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the evaluation's buckets say of the day's mix, along one dimension (such as ``tense``)."""
+    """The accuracy to expect for the day's mix of evaluation buckets along one dimension, such as ``tense``."""
 
     live: float
     """Σ live share × the bucket's accuracy."""
@@ -68,17 +72,17 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model was trained on, in bins."""
+    """The binned counts of what a model was trained on."""
 
     corpora: tuple[str, ...]
     n: int
     features: dict[str, Bins]
     buckets: dict[str, int]
-    """Evaluation bucket → rows that count in it."""
+    """Evaluation bucket → number of its rows."""
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """Which corpora the day was compared with."""
+    """The corpora a day is compared with."""
 
     corpus_dvc_hash: str | None
     corpora: tuple[str, ...]
@@ -86,23 +90,23 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"}):
-    """Which requests were looked at."""
+    """The requests a report is about."""
 
     start: str
     to: str
     n: int
-    """Answered requests of learners; shadow copies and failed requests are none."""
+    """Answered requests of learners, without shadow copies and failed requests."""
     replayed: int = 0
     """How many of them carry simulated time."""
     learners: int = 0
     heaviest: int = 0
-    """Requests of the learner who sent most."""
+    """How many requests the busiest learner sent."""
     entries: dict[str, int] = {}
     """Entry → requests it answered."""
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One day's report."""
+    """The drift report of one day."""
 
     schema: str = SCHEMA
     day: str
@@ -112,9 +116,9 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     features: dict[str, Feature]
     coverage: float | None
-    """Share of the window's requests that are in an evaluated bucket."""
+    """Share of the window's requests that fall into an evaluated bucket."""
     expected_accuracy: float | None
-    """The lowest of what ``expected`` says."""
+    """The lowest value in ``expected``."""
     expected: dict[str, Expected] = {}
 
     @property
@@ -124,12 +128,12 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def worst(self) -> tuple[str, Feature] | None:
-        """The feature that is worst by status, then by PSI."""
+        """The first of ``ranked``; None without features."""
         return next(iter(self.ranked), None)
 
 
 class Live(msgspec.Struct):
-    """What was counted over a day."""
+    """The counts of a day's requests."""
 
     tally: Tally
     buckets: Counter[str]
@@ -138,7 +142,7 @@ class Live(msgspec.Struct):
 def judge_day(
     *, day: str, entry_sha: str, reference: Reference, live: Live, window: Window, evaluated: EvalReport | None
 ) -> DriftReport:
-    """The report of a day."""
+    """Make the report of a day. ``evaluated`` is the entry's evaluation, None where it was never evaluated."""
     features = judge_features(reference.features, live.tally)
     expected = expected_accuracy(evaluated, live.buckets, reference.buckets) if evaluated else {}
     lowest = min(expected.values(), key=lambda e: e.live, default=None)
@@ -160,8 +164,9 @@ def judge_day(
 
 
 def judge_features(reference: Mapping[str, Bins], live: Tally) -> dict[str, Feature]:
-    """Every feature of the reference, judged on what came live."""
-    draws = max(DRAWS, 200 * len(reference))  # fewer could not pass the correction for that many features
+    """Every feature of the reference against the live counts."""
+    # The smallest simulated p is 1 / (1 + draws). With many features it must be smaller to pass the correction.
+    draws = max(DRAWS, 200 * len(reference))
     found = {name: _shift(bins, fill(bins, live, name), draws) for name, bins in reference.items()}
     p_values = {name: shift.p for name, (shift, n, need) in found.items() if shift is not None and n >= need}
     adjusted = benjamini_hochberg(p_values)
@@ -171,7 +176,7 @@ def judge_features(reference: Mapping[str, Bins], live: Tally) -> dict[str, Feat
 
 
 def status_of(psi: float, p_adjusted: float) -> Status:
-    """The status of a feature that had enough requests."""
+    """The status of a feature with enough requests."""
     if psi < WATCH or p_adjusted >= SIGNIFICANT:
         return "stable"
     return "act" if psi >= ACT else "watch"
@@ -180,14 +185,14 @@ def status_of(psi: float, p_adjusted: float) -> Status:
 def expected_accuracy(
     evaluated: EvalReport, live: Mapping[str, int], reference: Mapping[str, int]
 ) -> dict[str, Expected]:
-    """Along each dimension of the evaluation's buckets: the accuracy that a mix of them amounts to."""
-    made: dict[str, Expected] = {}
+    """Weight the evaluation's accuracy by bucket with the live mix, along each dimension of its buckets."""
+    by_dimension: dict[str, Expected] = {}
     for dimension in dict.fromkeys(name.partition("/")[0] for name in evaluated.buckets if "/" in name):
         now, n = _mixed(evaluated, live, dimension)
         if now is not None:
             before, _ = _mixed(evaluated, reference, dimension)
-            made[dimension] = Expected(live=now, reference=before, n=n)
-    return made
+            by_dimension[dimension] = Expected(live=now, reference=before, n=n)
+    return by_dimension
 
 
 def _mixed(evaluated: EvalReport, mix: Mapping[str, int], dimension: str) -> tuple[float | None, int]:
@@ -201,7 +206,7 @@ def _mixed(evaluated: EvalReport, mix: Mapping[str, int], dimension: str) -> tup
 
 
 def _shift(bins: Bins, filled: list[int], draws: int) -> tuple[Shift | None, int, int]:
-    """A feature's shift, how many independent requests it rests on, and how many it needs."""
+    """A feature's shift, its equivalent number of independent requests, and how many are needed."""
     n = int(sum(filled) / bins.effect)
     need = needed(len(bins.labels) + (filled[-1] > 0))
     if not sum(filled):

@@ -1,1 +1,1 @@
-"""The rule that compares an evaluation report with a baseline, and the words and tables that explain its result."""
+"""The gate: the rule that compares an evaluation report with a baseline, and the texts that explain its result."""

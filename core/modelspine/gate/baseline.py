@@ -1,8 +1,8 @@
-"""The committed baseline, ``spine.baseline/1``: what production scored, and what may never be lost again.
+"""The baseline file ``spine.baseline/1``: the counts a candidate is compared with, and the items that must stay right.
 
-Only a reviewed commit makes a change of the file count; what is here reads it strictly, makes the bytes such a
-commit would hold, and puts an incident's sentence into the file, uncommitted, for review. It does not know the
-rule that compares a candidate with it (``gate.rule``), nor where it lies.
+A change of the file takes effect only through a reviewed commit. This module reads the file strictly, produces its
+bytes, and adds the text of an incident to the working copy for review. It does not know the rule that uses the
+baseline (``gate.rule``) or where the file lies.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ import msgspec
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Conflict, Refused, Unavailable
 from modelspine.files import write_file
-from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed, convert_schema
 from modelspine.text import visible
 
 SCHEMA = "spine.baseline/1"
 TOLERANCE_PP = 2
+# Baselines move on with each promotion, so a loss within the tolerance could repeat without end; the anchor's budget
+# limits the sum of such losses.
 ANCHOR_BUDGET_PP = 5
 _SHA = re.compile(r"[0-9a-f]{64}")
 _WHAT = "the baseline"
-_HINT = "take the committed eval_baseline.json, or make a new one from an entry's report and have it reviewed"
+_HINT = "use the committed eval_baseline.json, or make a new one from an entry's report and have it reviewed"
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A text from an incident that must stay right; ``correct_form`` is what the output has to hold."""
+    """A text from an incident that must stay correct: its output has to contain ``correct_form``."""
 
     id: str
     text: str
@@ -40,13 +42,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it was added; left out of the file where nobody gave one."""
 
     def kept(self, output: str) -> bool:
-        """True where an output holds the right form as whole words, whatever the case of its letters."""
+        """Whether an output contains the correct form as whole words, ignoring case."""
+        # Whole words, so that "go" is not found in "goes"; \b would fail for forms that end in punctuation.
         form = re.escape(self.correct_form.strip())
         return bool(form) and re.search(rf"(?<!\w){form}(?!\w)", output, re.IGNORECASE) is not None
 
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True):
-    """An old total that many small losses in a row are measured against."""
+    """An older total that limits the sum of many small losses over successive baselines."""
 
     entry_sha: str
     total: Count
@@ -60,7 +63,7 @@ class Excluded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate is compared with: an entry's raw counts, and the policy of the comparison."""
+    """The raw counts of one entry, and the policy for comparing candidates with them."""
 
     schema: str
     entry_sha: str
@@ -80,11 +83,11 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_baseline(raw: bytes) -> Baseline:
-    """Decode a baseline strictly; unknown fields are ignored. Its counts are checked where they are compared.
+    """Decode a baseline strictly; unknown fields are ignored. ``gate.rule`` checks the counts.
 
     Raises:
-        BadInput: it is not strict JSON, lacks a field, has one of the wrong kind or another schema, a
-            tolerance or budget outside 0 … 100 pp, or the same never-regress id twice.
+        BadInput: it is not strict JSON, lacks a field, has a field of the wrong type or another schema, a tolerance
+            or budget outside 0 … 100 pp, a repeated never-regress id, or an item without ``correct_form``.
     """
     return _checked(parse_json(raw, what=_WHAT))
 
@@ -100,63 +103,66 @@ def baseline_of(
     tolerance_pp: int = TOLERANCE_PP,
     anchor_budget_pp: int = ANCHOR_BUDGET_PP,
 ) -> dict[str, Any]:
-    """The baseline that an entry's report makes, for a reviewed commit.
+    """A baseline made from an entry's report, for a reviewed commit.
 
     Args:
         report: the entry's report.
-        reason: why this entry is the baseline from now on.
+        reason: why this entry becomes the baseline.
         approved_in: the change in which it was reviewed.
-        never_regress: the items that must stay right.
-        anchor: the old total to measure slow decline against.
-        entry_sha: the entry, where the report does not name it.
-        tolerance_pp: percentage points a bucket may lose.
-        anchor_budget_pp: percentage points the total may lose against the anchor.
+        never_regress: the items that must stay correct.
+        anchor: the older total that limits slow decline.
+        entry_sha: the entry, if the report does not name it.
+        tolerance_pp: percentage points that a bucket may lose.
+        anchor_budget_pp: percentage points that the total may lose against the anchor.
 
     Raises:
-        BadInput: no entry is named, or two; or the result would not be a baseline.
+        BadInput: no entry or two different entries are named, or the result is not a valid baseline.
     """
     named = {sha for sha in (entry_sha, report.entry_sha) if sha is not None}
     if len(named) != 1:
-        what = "the report and the caller name two entries" if named else "neither the report nor the caller names one"
-        raise BadInput(f"a baseline is of one entry, and {what}", "give the entry the report is of")
-    made: dict[str, Any] = {
-        "schema": SCHEMA,
-        "entry_sha": named.pop(),
-        "eval_set": msgspec.to_builtins(report.eval_set),
-        "decoding": report.decoding,
-        "total": msgspec.to_builtins(report.total),
-        "buckets": msgspec.to_builtins(report.buckets),
-        "false_accept": msgspec.to_builtins(report.false_accept),
-        "failed": msgspec.to_builtins(sorted(report.failed, key=lambda item: item.id)),
-        "tolerance_pp": tolerance_pp,
-        "never_regress": msgspec.to_builtins(sorted(never_regress, key=lambda item: item.id)),
-        "anchor_budget_pp": anchor_budget_pp,
-        "reason": reason,
-        "approved_in": approved_in,
-    }
-    if anchor is not None:
-        made["anchor"] = msgspec.to_builtins(anchor)
+        what = "the report and the argument differ" if named else "neither the report nor an argument names one"
+        raise BadInput(f"a baseline belongs to one entry, but {what}", "name the entry that the report belongs to")
+    baseline = Baseline(
+        schema=SCHEMA,
+        entry_sha=named.pop(),
+        eval_set=report.eval_set,
+        decoding=report.decoding,
+        total=report.total,
+        buckets=report.buckets,
+        false_accept=report.false_accept,
+        failed=tuple(sorted(report.failed, key=lambda item: item.id)),
+        tolerance_pp=tolerance_pp,
+        never_regress=tuple(sorted(never_regress, key=lambda item: item.id)),
+        anchor=anchor,
+        anchor_budget_pp=anchor_budget_pp,
+        reason=reason,
+        approved_in=approved_in,
+    )
+    made: dict[str, Any] = msgspec.to_builtins(baseline)
+    if anchor is None:
+        del made["anchor"]
+    # Read back, so that a baseline that this function makes is always one that the gate accepts.
     read_baseline(baseline_bytes(made))
     return made
 
 
 def baseline_bytes(baseline: dict[str, Any]) -> bytes:
-    """The bytes of the file: keys sorted, indented, ASCII, so that a reviewer sees every character and line."""
+    """The bytes of the file: sorted, indented and ASCII, so that a reviewer sees every change and every character."""
     return json.dumps(baseline, sort_keys=True, indent=2, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
 def with_item(raw: bytes, item: Item) -> bytes:
-    """The baseline file with one more text that must stay right, all else as it was; for an uncommitted patch.
+    """The bytes of a baseline file with one never-regress item added, everything else unchanged.
 
     Raises:
-        BadInput: the file is no baseline, or has another item of that id.
+        BadInput: the file is not a valid baseline, or has a different item with the same id.
     """
     data = parse_json(raw, what=_WHAT)
     now = _checked(data)
     same = next((known for known in now.never_regress if known.id == item.id), None)
     if same is not None and same != item:
         raise BadInput(
-            f"never_regress has another text under the id “{visible(item.id, 60)}”", "give the new one an id of its own"
+            f"never_regress has a different text under the id “{visible(item.id, 60)}”", "give the new item another id"
         )
     items: Sequence[Item] = now.never_regress if same else (*now.never_regress, item)
     ordered = sorted(items, key=lambda known: known.id)
@@ -164,12 +170,7 @@ def with_item(raw: bytes, item: Item) -> bytes:
 
 
 def _checked(data: Any) -> Baseline:
-    if isinstance(data, dict) and data.get("schema") != SCHEMA:
-        raise BadInput(f"{_WHAT}'s schema is {visible(repr(data.get('schema')), 60)}, not {SCHEMA!r}", _HINT)
-    try:
-        baseline = msgspec.convert(data, Baseline)
-    except msgspec.ValidationError as error:
-        raise BadInput(f"{_WHAT} is not a {SCHEMA}: {visible(str(error), 160)}", _HINT) from error
+    baseline = convert_schema(data, Baseline, SCHEMA, what=_WHAT, hint=_HINT)
     for name, number in (("tolerance_pp", baseline.tolerance_pp), ("anchor_budget_pp", baseline.anchor_budget_pp)):
         if not 0 <= number <= 100:
             raise BadInput(f"{_WHAT}'s {name} is {number}, outside 0 … 100 percentage points", _HINT)
@@ -184,7 +185,7 @@ def _checked(data: Any) -> Baseline:
     for item in baseline.never_regress:
         if item.id in seen:
             raise BadInput(f"{_WHAT} has the never_regress id “{visible(item.id, 60)}” twice", _HINT)
-        if not item.correct_form.strip():
+        if not item.correct_form.strip():  # an empty form would be contained in every output
             raise BadInput(f"{_WHAT}'s never_regress item “{visible(item.id, 60)}” has no correct_form", _HINT)
         seen.add(item.id)
     return baseline
@@ -209,13 +210,13 @@ def own_baseline(raw: bytes, sha: str) -> str | None:
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the file. ``changed`` is False where it held the item already."""
+    """The result of ``add_item``; ``changed`` is False if the file already contained the item."""
 
     file: str
     item: Item
     changed: bool
     items: int
-    """Never-regress items in the file afterwards."""
+    """Number of never-regress items in the file afterwards."""
 
 
 def raw_baseline(file: Path) -> bytes:
@@ -236,27 +237,29 @@ def raw_baseline(file: Path) -> bytes:
 
 
 def add_item(file: Path, item: Item, *, expected: str | None = None) -> Added:
-    """Put an item into the baseline file of the working tree; a reviewed commit makes it count.
+    """Add an item to the baseline file of the working tree; it takes effect with a reviewed commit.
 
     Args:
         file: the baseline.
-        item: what must stay right.
-        expected: SHA-256 of the file's bytes that this was decided on; None takes whatever stands there.
+        item: the item that must stay correct.
+        expected: SHA-256 of the bytes the caller decided on; None accepts any.
 
     Raises:
-        BadInput: the file is no baseline, or has another item of that id.
-        Conflict: the file is another one than ``expected``.
-        Refused, Unavailable: there is none, or it cannot be written.
+        BadInput: the file is not a valid baseline, or has a different item with the same id.
+        Conflict: the file's SHA-256 is not ``expected``.
+        Refused: there is no such file.
+        Unavailable: it cannot be read or written.
     """
     raw = raw_baseline(file)
     if expected is not None and hashlib.sha256(raw).hexdigest() != expected:
-        raise Conflict(f"{visible(file.name, 80)} changed meanwhile; nothing was written", "look at it again")
+        raise Conflict(f"{visible(file.name, 80)} changed meanwhile; nothing was written", "review it, then retry")
     made = with_item(raw, item)
+    # Nothing is written if the item is there already, so that repeating a command does not reformat the file.
     items = len(msgspec.json.decode(made)["never_regress"])
     if items == len(msgspec.json.decode(raw).get("never_regress", ())):
         return Added(file=str(file), item=item, changed=False, items=items)
     try:
-        write_file(file, made, mode=file.stat().st_mode & 0o777)
+        write_file(file, made, mode=file.stat().st_mode & 0o777)  # replacing a file would lose its permissions
     except OSError as error:
         raise Unavailable(
             f"{visible(str(file), 120)} could not be written: {error.strerror}", "check its permissions"

@@ -1,7 +1,7 @@
-"""The gate over files: bytes in, a decision out. What cannot be read is an error of the gate, never a pass.
+"""The gate applied to files: bytes in, a decision out. Bytes that cannot be read give an error, never a pass.
 
-It reads reports through strict JSON, so that a key written twice is refused and not overwritten. It does not
-know where the bytes came from.
+Reports are parsed as strict JSON, so that a repeated key is refused instead of one value silently winning. It does
+not know where the bytes came from.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from modelspine.gate.result import Decision
 from modelspine.gate.rule import combine, failed_closed, gate
 from modelspine.text import visible
 
-_HINT = "evaluate the entry again to make a new one"
+_HINT = "evaluate the entry again to make a new report"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """A report as it was handed in; ``never_regress`` where the report carries those results itself."""
+    """A report as submitted; ``never_regress`` is None unless the report contains such results itself."""
 
     report: EvalReport
     never_regress: dict[str, bool] | None
@@ -39,7 +39,7 @@ def read_submission(raw: bytes, *, what: str = "the report") -> Submission:
     """Decode a report for the gate; ``what`` names it in messages.
 
     Raises:
-        BadInput: it is not strict JSON, repeats a key, lacks a field, has one of the wrong kind or another schema.
+        BadInput: it is not strict JSON, lacks a field, or has a field of the wrong type or another schema.
     """
     data = parse_json(raw, what=what)
     report = convert_report(data, what=what)
@@ -59,15 +59,15 @@ def judge(
     tolerance_pp: int | None = None,
     never_regress: Mapping[str, bool] | None = None,
 ) -> Decision:
-    """Decide on a candidate's report; whatever the bytes hold, this answers and never raises.
+    """Decide on a candidate's report. Unreadable input gives an error decision; this function does not raise.
 
     Args:
-        candidate: its report.
-        baseline: the committed baseline; None where there is none, which is an error.
-        stable: the report of the entry now stable; None where nothing is in production.
-        floor: the report of the best entry that was ever in production; None where that is the stable one.
+        candidate: the candidate's report.
+        baseline: the committed baseline; None if there is none, which is an error.
+        stable: the report of the stable entry; None if nothing is in production.
+        floor: the report of the best entry that was ever in production; None if that is the stable one.
         tolerance_pp: percentage points a bucket may lose, for both comparisons; None takes the baseline's.
-        never_regress: item id → still right, evaluated just now; None takes what the report carries.
+        never_regress: item id → whether it is answered correctly; None takes the results in the report.
     """
     try:
         submitted = read_submission(candidate)
@@ -78,6 +78,7 @@ def judge(
         return failed_closed(error.message)
     if base is None:
         return failed_closed("there is no baseline to compare with")
+    # Results evaluated by the caller take precedence over those in the report, which its author could have written.
     answers = submitted.never_regress if never_regress is None else never_regress
     tolerance = base.tolerance_pp if tolerance_pp is None else tolerance_pp
     against_baseline = gate(submitted.report, base, tolerance_pp=tolerance, never_regress=answers)
@@ -87,8 +88,9 @@ def judge(
 
 
 def as_json(decision: Decision) -> dict[str, Any]:
-    """The shape of ``spine gate --json``: raw names, every row, and each comparison by itself."""
+    """The JSON of ``spine gate --json``: unescaped names, every row, and each comparison separately."""
     made: dict[str, Any] = msgspec.to_builtins(decision)
+    # Fields of a single comparison are those against the baseline, which is always the first.
     first = made["compared"][0] if made["compared"] else {}
     shared = ("tolerance_pp", "total", "false_accept", "anchor", "never_regress", "pooled_p")
     return {**made, **{name: first.get(name) for name in shared}}
@@ -101,19 +103,19 @@ class Stable(msgspec.Struct, frozen=True, kw_only=True):
     report: bytes
 
 
-def floor_rival(sha: str, stable: Stable | None, floor: Stable | None) -> bytes | None:
-    """The floor's report, where it is another entry's than the candidate's and the stable one's.
+def report_of_floor(sha: str, stable: Stable | None, floor: Stable | None) -> bytes | None:
+    """The floor's report, with which a candidate is compared; None if the floor is the candidate or the stable entry.
 
-    The stable entry is compared with in any case, so the same comparison is not made twice.
+    The candidate is compared with the stable entry in any case, so the same comparison is not made twice.
     """
     if floor is None or floor.entry_sha in (sha, stable.entry_sha if stable is not None else None):
         return None
     return floor.report
 
 
-def rival(sha: str, stable: Stable | None) -> bytes | None:
-    """The report a candidate has to hold its own against: the stable entry's, where that is another one.
+def report_of_rival(sha: str, stable: Stable | None) -> bytes | None:
+    """The stable entry's report, with which a candidate is compared; None if the candidate is the stable entry.
 
-    An entry is not compared with itself, so that what is in production can be evaluated on a new eval set.
+    An entry is not compared with itself, so that the entry in production can be evaluated on a new eval set.
     """
     return stable.report if stable is not None and stable.entry_sha != sha else None

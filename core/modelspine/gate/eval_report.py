@@ -1,11 +1,11 @@
-"""An evaluation report, ``spine.eval/1``: raw counts in buckets that the workload named.
+"""The evaluation report ``spine.eval/1``: raw counts in buckets that the workload defines.
 
-It does not know how a report was made, nor what any bucket means.
+It does not know how a report was made or what a bucket means.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -14,22 +14,23 @@ from modelspine.errors import BadInput
 from modelspine.text import visible
 
 SCHEMA = "spine.eval/1"
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Count(msgspec.Struct, frozen=True):
-    """``k`` right answers of ``n``."""
+    """``k`` correct answers out of ``n``."""
 
     k: int
     n: int
 
     @property
     def ratio(self) -> float | None:
-        """k/n, or None where nothing was counted."""
+        """k/n, or None if n is 0."""
         return self.k / self.n if self.n else None
 
 
 class EvalSet(msgspec.Struct, frozen=True, kw_only=True):
-    """The frozen set of items the report speaks about."""
+    """The frozen set of items that was evaluated."""
 
     path: str
     dvc_hash: str
@@ -38,7 +39,7 @@ class EvalSet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """One item that was answered wrongly, and the buckets it counts in."""
+    """One item that was answered wrongly, and the buckets it belongs to."""
 
     id: str
     buckets: tuple[str, ...]
@@ -62,7 +63,7 @@ class CostPerQuality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A report; whatever ``views`` holds reads as an attribute too."""
+    """A report. The workload's ``views`` can be read as attributes too."""
 
     schema: str
     eval_set: EvalSet
@@ -80,7 +81,8 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     _reserved: ClassVar[str] = "_"
 
     def __getattr__(self, name: str) -> Any:
-        """A view the workload put into the report, such as ``conjugation_accuracy_by_verb``."""
+        """A view that the workload added to the report, such as ``conjugation_accuracy_by_verb``."""
+        # Dunder look-ups by copy and pickle must fail normally, even if a report names a view like that.
         if not name.startswith(self._reserved) and name in self.views:
             return self.views[name]
         raise AttributeError(f"this report has no {name!r}; its views are {', '.join(sorted(self.views)) or 'none'}")
@@ -99,7 +101,7 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def accuracy(self) -> float | None:
-        """Share of all items answered right."""
+        """Share of all items that were answered correctly; None if there are none."""
         return self.total.ratio
 
 
@@ -107,23 +109,33 @@ def read_report(raw: bytes, *, what: str = "the report") -> EvalReport:
     """Decode a report strictly; ``what`` names it in messages.
 
     Raises:
-        BadInput: it is not strict JSON, repeats a key, lacks a field, has one of the wrong kind or another schema.
+        BadInput: it is not strict JSON, lacks a field, or has a field of the wrong type or another schema.
     """
     return convert_report(parse_json(raw, what=what), what=what)
 
 
 def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
-    """A report from JSON that was parsed already.
+    """A report from JSON that is parsed already.
 
     Raises:
         BadInput: see ``read_report``.
     """
-    if isinstance(data, dict) and data.get("schema") != SCHEMA:
-        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {SCHEMA!r}", _HINT)
+    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=_HINT)
+
+
+def convert_schema(data: Any, kind: type[S], schema: str, *, what: str, hint: str) -> S:
+    """Parsed JSON as a struct that carries its schema's name.
+
+    Raises:
+        BadInput: the schema is another one, a field is missing, or a field has the wrong type.
+    """
+    # The schema is checked first: for a file of another kind, its missing fields would be a confusing message.
+    if isinstance(data, dict) and data.get("schema") != schema:
+        raise BadInput(f"{what}'s schema is {visible(repr(data.get('schema')), 60)}, not {schema!r}", hint)
     try:
-        return msgspec.convert(data, EvalReport)
+        return msgspec.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise BadInput(f"{what} is not a {SCHEMA} report: {visible(str(error), 160)}", _HINT) from error
+        raise BadInput(f"{what} is not a {schema}: {visible(str(error), 160)}", hint) from error
 
 
-_HINT = "evaluate the entry again to make a new one"
+_HINT = "evaluate the entry again to make a new report"

@@ -1,6 +1,6 @@
-"""Which items changed sides between two reports, by bucket and over all of them.
+"""Which items flipped between correct and wrong from one report to the other, per bucket and overall.
 
-It does not know the gate's rule, nor any report beyond its counts and the items that failed.
+It does not know the gate's rule; of a report it uses only the counts and the failed items.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from modelspine.gate.eval_report import Count, Failed
 from modelspine.stats import mcnemar
 
 
-class Counted(Protocol):
-    """A report or a baseline, as far as it is needed here."""
+class ReportCounts(Protocol):
+    """The part of a report or baseline that is used here."""
 
     @property
     def total(self) -> Count:
@@ -23,45 +23,45 @@ class Counted(Protocol):
 
     @property
     def failed(self) -> tuple[Failed, ...]:
-        """The items answered wrongly; may be left out."""
+        """The items answered wrongly; a report may omit the list."""
 
 
 class Flips(msgspec.Struct, frozen=True, kw_only=True):
-    """Item ids that were right before and are wrong now, and the other way round."""
+    """Ids of the items that became wrong (``lost``) and that became correct (``gained``)."""
 
     lost: tuple[str, ...]
     gained: tuple[str, ...]
 
     @property
     def p(self) -> float:
-        """The exact McNemar p of this many against that many."""
+        """The exact McNemar p-value of the numbers lost and gained."""
         return mcnemar(len(self.lost), len(self.gained))
 
 
 class FlipTable:
-    """Which items changed sides between two reports, by bucket and over all of them.
+    """The flips between two reports.
 
-    A side that leaves ``failed`` out, or whose list is not as long as its counts say, tells nothing about
-    the bucket: then its flips are None. An empty list of a report with nothing wrong is a full one.
+    Flips are None where a side does not list its failed items completely, judged by its counts.
     """
 
-    def __init__(self, base: Counted, cand: Counted) -> None:
+    def __init__(self, base: ReportCounts, cand: ReportCounts) -> None:
         self._base, self._cand = _Failures(base), _Failures(cand)
 
     def of(self, name: str, base: Count, cand: Count) -> Flips | None:
-        """The flips within one bucket, given what each side counted there."""
+        """The flips within one bucket, given each side's count of it."""
         return _flips(self._base.within(name, base), self._cand.within(name, cand))
 
     def pooled(self) -> Flips | None:
-        """The flips over all buckets, every item counted once."""
+        """The flips over all buckets, each item counted once."""
         return _flips(self._base.all(), self._cand.all())
 
 
 class _Failures:
-    """The failed items of one report, by bucket."""
+    """The failed items of one report, overall and by bucket; None where the list is incomplete."""
 
-    def __init__(self, side: Counted) -> None:
+    def __init__(self, side: ReportCounts) -> None:
         self._total = side.total
+        # An empty list is complete if nothing failed; otherwise the report omits its failed items.
         self._left_out = not side.failed and side.total.k < side.total.n
         self._ids = {item.id for item in side.failed}
         self._by_bucket: dict[str, set[str]] = {}
@@ -70,12 +70,12 @@ class _Failures:
                 self._by_bucket.setdefault(name, set()).add(item.id)
 
     def within(self, name: str, count: Count) -> set[str] | None:
-        return self._if_full(self._by_bucket.get(name, set()), count)
+        return self._if_complete(self._by_bucket.get(name, set()), count)
 
     def all(self) -> set[str] | None:
-        return self._if_full(self._ids, self._total)
+        return self._if_complete(self._ids, self._total)
 
-    def _if_full(self, ids: set[str], count: Count) -> set[str] | None:
+    def _if_complete(self, ids: set[str], count: Count) -> set[str] | None:
         return ids if not self._left_out and len(ids) == count.n - count.k else None
 
 

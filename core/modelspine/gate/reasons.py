@@ -1,13 +1,13 @@
-"""What a comparison found, in sentences: why it fails, and what deserves a second look.
+"""The findings of a comparison as sentences: why it fails, and what deserves a closer look.
 
-Names from reports are made visible here; it decides nothing.
+Names from reports are untrusted and are made safe to display here. It makes no decisions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modelspine.gate.result import Against, GateResult, Row, over
+from modelspine.gate.result import Against, GateResult, Row, exceeds
 from modelspine.stats import SIGNIFICANT
 from modelspine.text import visible
 
@@ -16,7 +16,7 @@ _SIDES: dict[Against, str] = {"baseline": "the baseline", "stable": "the stable 
 
 
 def reasons(made: GateResult) -> list[str]:
-    """Every reason for which the comparison fails; empty where it passes."""
+    """Every reason why the comparison fails; empty if it passes."""
     found = [
         f"{visible(name, 80)}: {_moved(row)}, {row.base.k - row.cand.k:,} fewer, {row.tolerance_items:,} allowed"
         for name, row in made.buckets.items()
@@ -28,7 +28,7 @@ def reasons(made: GateResult) -> list[str]:
         found.append(f"false accepts: {_moved(accepts)}, {more:,} more, {accepts.tolerance_items:,} allowed")
     if anchor is not None and anchor.blocked:
         found.append(
-            f"total: {anchor.cand.k:,}/{anchor.cand.n:,} where the anchor had {anchor.base.k:,}/{anchor.base.n:,} "
+            f"total: {anchor.cand.k:,}/{anchor.cand.n:,}, the anchor has {anchor.base.k:,}/{anchor.base.n:,} "
             f"({signed(anchor.delta_pp)} pp), over the budget of {anchor.budget_pp} pp"
         )
     found += [
@@ -40,7 +40,7 @@ def reasons(made: GateResult) -> list[str]:
 
 
 def warnings(made: GateResult) -> list[str]:
-    """What passed and may still not be chance, or does not add up."""
+    """Losses that do not block but are unlikely to be chance, or that the buckets do not explain."""
     found = [
         f"{visible(name, 80)}: {_moved(row)} is inside the tolerance and unlikely to be chance (p = {row.holm_p:.2g})"
         for name, row in made.buckets.items()
@@ -51,32 +51,33 @@ def warnings(made: GateResult) -> list[str]:
         return found
     if made.pooled_p is not None and made.pooled_p < SIGNIFICANT and total.cand.k < total.base.k:
         found.append(f"over all items: {_moved(total)} is unlikely to be chance (p = {made.pooled_p:.2g})")
-    if over(total.base, total.cand, made.tolerance_pp) and not any(row.blocked for row in made.buckets.values()):
-        found.append(f"the total: {_moved(total)}, though no bucket lost more than it may")
+    if exceeds(total.base, total.cand, made.tolerance_pp) and not any(row.blocked for row in made.buckets.values()):
+        found.append(f"the total: {_moved(total)}, although no bucket exceeds its tolerance")
     return found
 
 
-def told(sentences: Mapping[Against, Sequence[str]]) -> tuple[str, ...]:
-    """The sentences of all comparisons, each saying which; what two of them say alike is said once."""
-    speakers: dict[str, list[Against]] = {}
-    for against, said in sentences.items():
-        for sentence in said:
-            speakers.setdefault(sentence, []).append(against)
+def merged_sentences(by_side: Mapping[Against, Sequence[str]]) -> tuple[str, ...]:
+    """The sentences of all comparisons, each prefixed with its side; equal sentences are merged."""
+    sides: dict[str, list[Against]] = {}
+    for against, sentences in by_side.items():
+        for sentence in sentences:
+            sides.setdefault(sentence, []).append(against)
     return tuple(
-        f"against {' and '.join(_SIDES[each] for each in who)}: {sentence}" for sentence, who in speakers.items()
+        f"against {' and '.join(_SIDES[side] for side in found)}: {sentence}" for sentence, found in sides.items()
     )
 
 
 def signed(points: float) -> str:
-    """A difference as people read it: ``−2.67``, ``+0.00``."""
+    """A difference with its sign, for display: ``−2.67``, ``+0.00``."""
     return f"{points:+.2f}".replace("-", "−")
 
 
-def few(sentences: Sequence[str]) -> tuple[str, ...]:
-    """As many sentences as somebody reads, and how many more there are."""
+def limited(sentences: Sequence[str]) -> tuple[str, ...]:
+    """The first sentences and, if there are more than anybody would read, the number of those left out."""
     more = len(sentences) - _MAX_SENTENCES
     return (*sentences[:_MAX_SENTENCES], f"… and {more:,} more") if more > 0 else tuple(sentences)
 
 
 def _moved(row: Row) -> str:
+    """A row's change: ``95 → 90 of 100 (−5.00 pp)``."""
     return f"{row.base.k:,} → {row.cand.k:,} of {row.cand.n:,} ({signed(row.delta_pp)} pp)"

@@ -1,6 +1,6 @@
-"""The values a gate leaves: rows of two counts, one comparison, and the decision over all of them.
+"""The results of the gate: rows of two counts, one comparison, and the decision over all comparisons.
 
-It holds the one inequality that decides and does not know who applies it to what.
+It contains the one inequality that every decision uses; applying it is the task of ``gate.rule``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Against = Literal["baseline", "stable", "floor"]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One bucket of both sides, the rule's decision on it, and what helps to read it."""
+    """One bucket's counts on both sides, the rule's decision, and statistics to interpret it."""
 
     base: Count
     cand: Count
@@ -25,13 +25,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     blocked: bool
     against: Against
     tolerance_items: int
-    """Whole items it may lose."""
+    """How many whole items the bucket may lose."""
     flip_pp: float
-    """What one item is worth."""
+    """The weight of one item in percentage points."""
     wilson: tuple[float, float]
-    """95 % interval of the candidate's share."""
+    """95 % interval of the candidate's share of correct answers."""
     flips_lost: tuple[str, ...] | None = None
-    """Item ids; None where a report does not list what failed."""
+    """Item ids; None if a report does not list its failed items."""
     flips_gained: tuple[str, ...] | None = None
     mcnemar_p: float | None = None
     holm_p: float | None = None
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnchorRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The total against the anchor's."""
+    """The candidate's total compared with the anchor's."""
 
     entry_sha: str
     base: Count
@@ -50,7 +50,7 @@ class AnchorRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison. An error has reasons and no rows: nothing was compared."""
+    """One comparison. An error has reasons but no rows, because nothing was compared."""
 
     against: Against
     entry_sha: str | None
@@ -67,7 +67,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What all comparisons of one candidate come to; each bucket's row is that of the comparison blocking it."""
+    """The combined result of a candidate's comparisons; each bucket's row is the more severe one."""
 
     result: Result
     reasons: tuple[str, ...]
@@ -76,11 +76,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     compared: tuple[GateResult, ...] = ()
 
 
-def over(base: Count, cand: Count, limit_pp: int) -> bool:
-    """True where ``cand`` lies more than ``limit_pp`` percentage points below ``base``; exactly that much is not."""
+def exceeds(base: Count, cand: Count, limit_pp: int) -> bool:
+    """True if ``cand`` is more than ``limit_pp`` percentage points below ``base``; exactly that loss is allowed."""
+    # base.k/base.n − cand.k/cand.n > limit/100, multiplied out: integers leave no rounding to argue about.
     return 100 * (base.k * cand.n - cand.k * base.n) > limit_pp * base.n * cand.n
 
 
-def delta(base: Count, cand: Count) -> float:
-    """Percentage points, from integers, so that the only rounding is the last one."""
+def difference_pp(base: Count, cand: Count) -> float:
+    """``cand`` − ``base`` in percentage points, computed from integers so that only the final division rounds."""
     return 100 * (cand.k * base.n - base.k * cand.n) / (base.n * cand.n)

@@ -1,13 +1,14 @@
-"""The gate's rule: a candidate's counts against the baseline's and the stable entry's, decided in integers.
+"""The gate's rule: a candidate's counts against those of the baseline and the stable entry, in integer arithmetic.
 
-A bucket is blocked when it loses more than the tolerance, exactly; whatever keeps two reports from being compared
-(``unfit``) is an error and never a pass. Statistics stand beside each row and decide nothing. It does not know
-how a report was made, what a bucket means, or who asks.
+A bucket is blocked if it loses more than the tolerance. Anything that prevents a comparison (see
+``comparison_faults``) is an error and never a pass. The statistics of each row are informative and decide nothing. It
+does not know how a report was made or what a bucket means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 
@@ -15,12 +16,13 @@ from modelspine.canonical_json import canonical
 from modelspine.gate.baseline import TOLERANCE_PP, Anchor, Baseline
 from modelspine.gate.eval_report import Count, EvalReport
 from modelspine.gate.flips import Flips, FlipTable
-from modelspine.gate.reasons import few, reasons, told, warnings
-from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, delta, over
+from modelspine.gate.reasons import limited, merged_sentences, reasons, warnings
+from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, difference_pp, exceeds
 from modelspine.stats import SIGNIFICANT, holm, wilson
 from modelspine.text import visible
 
-MakeRow = Callable[[Count, Count, Flips | None, float | None], Row]
+MakeRow = Callable[..., Row]
+"""``_row`` with its first two arguments bound."""
 Side = Baseline | EvalReport
 
 
@@ -32,38 +34,42 @@ def gate(
     never_regress: Mapping[str, bool] | None = None,
     label: Against = "stable",
 ) -> GateResult:
-    """Compare a candidate with the baseline, or with the report of the entry now stable.
+    """Compare a candidate with the baseline, or with the report of the stable entry.
 
     Args:
-        candidate: its report.
-        against: the other side. Anchor and never-regress items count where it is a baseline.
-        tolerance_pp: percentage points a bucket may lose; None takes the baseline's.
-        never_regress: item id → whether the candidate still gets it right.
-        label: what the other side is, where it is not the baseline.
+        candidate: the candidate's report.
+        against: the other side; a baseline adds its anchor and never-regress items to the comparison.
+        tolerance_pp: percentage points that a bucket may lose; None takes the baseline's.
+        never_regress: item id → whether the candidate answers it correctly.
+        label: what the other side is, if it is not the baseline.
     """
     baseline = against if isinstance(against, Baseline) else None
     if tolerance_pp is None:
         tolerance_pp = baseline.tolerance_pp if baseline else TOLERANCE_PP
     label = "baseline" if baseline else label
-    faults = unfit(candidate, against)
+    faults = comparison_faults(candidate, against)
     if not 0 <= tolerance_pp <= 100:
         faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
     if baseline:
-        faults += unanswered(baseline, never_regress) + _unfit_anchor(baseline.anchor)
+        faults += unanswered_items(baseline, never_regress) + _unfit_anchor(baseline.anchor)
     if faults:
         return GateResult(
-            against=label, entry_sha=against.entry_sha, result="error", reasons=few(faults), tolerance_pp=tolerance_pp
+            against=label,
+            entry_sha=against.entry_sha,
+            result="error",
+            reasons=limited(faults),
+            tolerance_pp=tolerance_pp,
         )
     return _compared(candidate, against, label, tolerance_pp, never_regress or {})
 
 
 def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateResult | None = None) -> Decision:
-    """A candidate passes where it passes every comparison; without a baseline there is nothing to pass.
+    """The decision over all comparisons: a candidate passes if it passes each of them.
 
     Args:
-        baseline: the comparison with the committed baseline; None where there is none, which is an error.
-        stable: the comparison with the stable entry's report; None where nothing is in production.
-        floor: the comparison with the best entry that was ever in production; None where that is the stable entry.
+        baseline: the comparison with the committed baseline; None if there is no baseline, which is an error.
+        stable: the comparison with the stable entry's report; None if nothing is in production.
+        floor: the comparison with the best entry that was ever in production; None if that is the stable entry.
     """
     if baseline is None:
         return failed_closed("there is no baseline to compare with")
@@ -71,43 +77,44 @@ def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateR
     results = {each.result for each in compared}
     result: Result = "error" if "error" in results else "fail" if "fail" in results else "pass"
     rows = {} if result == "error" else dict(baseline.buckets)
+    # Without errors all comparisons have the same buckets; the table shows the most severe row of each.
     for other in compared[1:] if rows else ():
         for name, row in other.buckets.items():
-            mine = rows[name]
-            if (row.blocked, row.warn) > (mine.blocked, mine.warn):
+            if (row.blocked, row.warn) > (rows[name].blocked, rows[name].warn):
                 rows[name] = row
     return Decision(
         result=result,
-        reasons=told({each.against: each.reasons for each in compared}),
-        warnings=told({each.against: each.warnings for each in compared}),
+        reasons=merged_sentences({each.against: each.reasons for each in compared}),
+        warnings=merged_sentences({each.against: each.warnings for each in compared}),
         buckets=rows,
         compared=compared,
     )
 
 
 def failed_closed(reason: str) -> Decision:
-    """The decision where nothing could be compared."""
+    """The decision if nothing could be compared."""
     return Decision(result="error", reasons=(reason,))
 
 
 def _compared(
     candidate: EvalReport, against: Side, label: Against, tolerance: int, answers: Mapping[str, bool]
 ) -> GateResult:
-    row = _rows(label, tolerance)
+    row = partial(_row, label, tolerance)
     flips = FlipTable(against, candidate)
     pooled = flips.pooled()
     anchor, kept = None, {}
     if isinstance(against, Baseline):
         anchor = _against_anchor(candidate.total, against.anchor, against.anchor_budget_pp)
+        # `is True`, because results may come from JSON, where "false" or 1 would be truthy.
         kept = {item.id: answers[item.id] is True for item in against.never_regress}
     made = GateResult(
         against=label,
         entry_sha=against.entry_sha,
-        result="error",  # until the rows were looked at
+        result="error",  # replaced below; an exception in between must not leave a pass
         reasons=(),
         tolerance_pp=tolerance,
         buckets=_buckets(candidate, against, flips, row),
-        total=_total(row(against.total, candidate.total, pooled, None)),
+        total=_total(row(against.total, candidate.total, pooled)),
         false_accept=_accepts(candidate.false_accept, against.false_accept, row, tolerance),
         anchor=anchor,
         never_regress=kept,
@@ -116,56 +123,59 @@ def _compared(
     return msgspec.structs.replace(
         made,
         result="fail" if _is_blocked(made) else "pass",
-        reasons=few(reasons(made)),
-        warnings=few(warnings(made)),
+        reasons=limited(reasons(made)),
+        warnings=limited(warnings(made)),
     )
 
 
 def _is_blocked(made: GateResult) -> bool:
-    marks = [made.false_accept, made.anchor, *made.buckets.values()]
-    return any(mark is not None and mark.blocked for mark in marks) or not all(made.never_regress.values())
+    rows = [made.false_accept, made.anchor, *made.buckets.values()]
+    return any(row is not None and row.blocked for row in rows) or not all(made.never_regress.values())
 
 
 def _buckets(candidate: EvalReport, against: Side, flips: FlipTable, row: MakeRow) -> dict[str, Row]:
     pairs = {name: (against.buckets[name], candidate.buckets[name]) for name in sorted(against.buckets)}
     moved = {name: flips.of(name, *pair) for name, pair in pairs.items()}
+    # Corrected for the number of buckets: of many, a few would otherwise look significant by chance.
     adjusted = holm({name: each.p for name, each in moved.items() if each is not None})
     return {name: row(*pair, moved[name], adjusted.get(name)) for name, pair in pairs.items()}
 
 
 def _total(row: Row) -> Row:
-    """The rule speaks of buckets: the total is shown, and warned about, but blocks through the anchor alone."""
+    """The total's row. It can warn but never blocks: the rule is about buckets, and the anchor limits the total."""
     unlikely = row.mcnemar_p is not None and row.mcnemar_p < SIGNIFICANT
     return msgspec.structs.replace(row, blocked=False, warn=row.blocked or (row.cand.k < row.base.k and unlikely))
 
 
 def _accepts(cand: Count | None, base: Count | None, row: MakeRow, tolerance: int) -> Row | None:
-    """Wrong texts passed as right: here it is rising that blocks."""
+    """The row of wrong texts that were accepted as correct."""
     if cand is None or base is None:
         return None
-    return msgspec.structs.replace(row(base, cand, None, None), blocked=over(cand, base, tolerance))
+    # More false accepts are worse, so the sides are swapped in the inequality.
+    return msgspec.structs.replace(row(base, cand), blocked=exceeds(cand, base, tolerance))
 
 
-def _rows(label: Against, tolerance: int) -> MakeRow:
-    def row(base: Count, cand: Count, flips: Flips | None, holm_p: float | None) -> Row:
-        blocked = over(base, cand, tolerance)
-        return Row(
-            base=base,
-            cand=cand,
-            delta_pp=delta(base, cand),
-            blocked=blocked,
-            against=label,
-            tolerance_items=tolerance * base.n // 100,
-            flip_pp=100 / base.n,
-            wilson=wilson(cand.k, cand.n),
-            flips_lost=flips.lost if flips else None,
-            flips_gained=flips.gained if flips else None,
-            mcnemar_p=flips.p if flips else None,
-            holm_p=holm_p,
-            warn=not blocked and cand.k < base.k and holm_p is not None and holm_p < SIGNIFICANT,
-        )
-
-    return row
+def _row(
+    label: Against, tolerance: int, base: Count, cand: Count, flips: Flips | None = None, holm_p: float | None = None
+) -> Row:
+    """One row: the two counts, whether they block, and their statistics."""
+    blocked = exceeds(base, cand, tolerance)
+    return Row(
+        base=base,
+        cand=cand,
+        delta_pp=difference_pp(base, cand),
+        blocked=blocked,
+        against=label,
+        tolerance_items=tolerance * base.n // 100,
+        flip_pp=100 / base.n,
+        wilson=wilson(cand.k, cand.n),
+        flips_lost=flips.lost if flips else None,
+        flips_gained=flips.gained if flips else None,
+        mcnemar_p=flips.p if flips else None,
+        holm_p=holm_p,
+        # A loss within the tolerance that is unlikely to be chance, given how many buckets were tested.
+        warn=not blocked and cand.k < base.k and holm_p is not None and holm_p < SIGNIFICANT,
+    )
 
 
 def _unfit_anchor(anchor: Anchor | None) -> list[str]:
@@ -181,14 +191,14 @@ def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> Anch
         entry_sha=anchor.entry_sha,
         base=anchor.total,
         cand=total,
-        delta_pp=delta(anchor.total, total),
+        delta_pp=difference_pp(anchor.total, total),
         budget_pp=budget_pp,
-        blocked=over(anchor.total, total, budget_pp),
+        blocked=exceeds(anchor.total, total, budget_pp),
     )
 
 
-def unfit(candidate: EvalReport, against: Side) -> list[str]:
-    """Every reason why the candidate cannot be compared with the other side; empty where it can."""
+def comparison_faults(candidate: EvalReport, against: Side) -> list[str]:
+    """Every reason why the candidate cannot be compared with the other side; empty if it can."""
     return [
         *_sets(candidate, against),
         *_broken("the candidate", candidate),
@@ -197,33 +207,32 @@ def unfit(candidate: EvalReport, against: Side) -> list[str]:
     ]
 
 
-def unanswered(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
-    """The never-regress items nobody evaluated."""
+def unanswered_items(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
+    """A sentence for each never-regress item without a result."""
     missing = [item.id for item in baseline.never_regress if item.id not in (results or {})]
     return [f"never_regress item “{visible(name, 60)}” was not evaluated" for name in missing]
 
 
 def _sets(candidate: EvalReport, against: Side) -> Iterator[str]:
-    one, two = candidate.eval_set, against.eval_set
-    for name, mine, other in (
-        ("sha256", one.sha256, two.sha256),
-        ("dvc_hash", one.dvc_hash, two.dvc_hash),
-        ("n", one.n, two.n),
-    ):
-        if mine != other:
-            yield f"the eval sets differ: {name} {visible(str(mine), 70)} here, {visible(str(other), 70)} there"
-    if not one.sha256:
+    """Differences in what was evaluated, and how: the eval set and the decoding settings."""
+    # The path is not compared: the same set may lie elsewhere.
+    for name in ("sha256", "dvc_hash", "n"):
+        mine, other = (visible(str(getattr(side.eval_set, name)), 70) for side in (candidate, against))
+        if getattr(candidate.eval_set, name) != getattr(against.eval_set, name):
+            yield f"the eval sets differ: {name} is {mine} for the candidate and {other} for the other side"
+    if not candidate.eval_set.sha256:
         yield "the eval set has no sha256"
     try:
         same = canonical(candidate.decoding) == canonical(against.decoding)
     except (ValueError, RecursionError):
-        yield "the decoding is not a value that can be compared"
+        yield "the decoding settings are not valid JSON and cannot be compared"
     else:
         if not same:
-            yield "the decoding differs: the two did not answer under the same settings"
+            yield "the decoding settings differ, so the answers are not comparable"
 
 
 def _broken(who: str, side: Side) -> Iterator[str]:
+    """Counts of one side that are impossible or empty."""
     if not side.buckets:
         yield f"{who} has no buckets"
     for where, count in _counts(side):
@@ -234,10 +243,12 @@ def _broken(who: str, side: Side) -> Iterator[str]:
 
 
 def _uneven(candidate: EvalReport, against: Side) -> Iterator[str]:
+    """Buckets that only one side has, and counts over different numbers of items."""
+    # A missing bucket is an error and not a loss of 0: otherwise leaving a bucket out would be a way to pass.
     for name in sorted(against.buckets.keys() - candidate.buckets.keys()):
         yield f"the candidate has no {_bucket(name)}"
     for name in sorted(candidate.buckets.keys() - against.buckets.keys()):
-        yield f"the candidate has a {_bucket(name)} that there is nothing to compare with"
+        yield f"the candidate has a {_bucket(name)} that the other side lacks"
     pairs = [("the total", candidate.total, against.total)]
     if candidate.false_accept is not None and against.false_accept is not None:
         pairs.append(("the false accepts", candidate.false_accept, against.false_accept))
@@ -247,7 +258,7 @@ def _uneven(candidate: EvalReport, against: Side) -> Iterator[str]:
     pairs += [(_bucket(name), candidate.buckets[name], against.buckets[name]) for name in shared]
     for where, mine, other in pairs:
         if mine.n != other.n:
-            yield f"n differs in {where}: {mine.n} here, {other.n} there"
+            yield f"n differs in {where}: {mine.n} for the candidate, {other.n} for the other side"
 
 
 def _counts(side: Side) -> Iterator[tuple[str, Count]]:

@@ -1,7 +1,7 @@
-"""A decision as a table: aligned plain text, or Markdown for a job summary. Blocked rows come first.
+"""A decision as the rows of a table, and as Markdown for a job summary. Blocked rows come first.
 
-Bucket names and item ids come from a report and are hostile: they are made visible, and in Markdown nothing in
-them can open markup, end a cell or notify anybody. It does not colour and does not print.
+Bucket names and item ids come from a report and are untrusted: they are made safe to display, and in Markdown they
+cannot start markup, end a cell or mention a user. It does not colour or print.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ import msgspec
 
 from modelspine.gate.reasons import signed
 from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
-from modelspine.text import cell_width, visible
+from modelspine.signs import sign_of
+from modelspine.text import visible
 
 HEAD = ("", "bucket", "before", "now", "Δ pp", "may lose", "lost", "gained", "95 % of now", "p", "against")
 RIGHT = frozenset({"before", "now", "Δ pp", "may lose", "lost", "gained", "p"})
-SIGNS = {"pass": "✔", "fail": "✖", "error": "‼"}
-_MARKS = {"blocked": "✖", "warn": "!", "ok": "✔"}
 _ORDER = ("blocked", "warn", "ok")
 _PLAIN = re.compile(r"[A-Za-z0-9_./ :=+-]*[A-Za-z0-9][A-Za-z0-9_./ :=+-]*")
 _IDS = 8
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of the table: how it stands, and its cells in the order of ``HEAD``, safe to show."""
+    """One line of the table: its state, and its cells in the order of ``HEAD``, safe to display."""
 
     state: Literal["blocked", "warn", "ok"]
     cells: tuple[str, ...]
     still: bool = False
-    """True of a bucket in which no item changed."""
+    """True for a bucket in which no item changed."""
 
 
 def table(decision: Decision) -> list[Line]:
-    """Every line: blocked ones first, then warned ones, the largest loss on top; false accepts and totals with them."""
+    """Every line, also those of totals and false accepts: blocked ones first, then warnings, largest losses on top."""
     rows = [(name, row) for name, row in decision.buckets.items()]
     listed = [_bucket(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
     for each in decision.compared:
@@ -43,32 +42,9 @@ def table(decision: Decision) -> list[Line]:
     return sorted(listed, key=lambda line: _ORDER.index(line.state))
 
 
-def lines(decision: Decision, *, limit: int | None = None, still: bool = True) -> list[str]:
-    """The decision as plain text: the result, why, what deserves a look, and the aligned table.
-
-    ``limit`` keeps that many lines of the table and says how many more there are; without ``still`` the buckets in
-    which no item changed are only counted.
-    """
-    head = f"{SIGNS[decision.result]} gate: {decision.result}"
-    told = [head, *(f"  ✖ {reason}" for reason in decision.reasons), *(f"  ! {each}" for each in decision.warnings)]
-    listed = table(decision)
-    if not listed:
-        return told
-    moved = [line for line in listed if still or not line.still]
-    kept = moved[:limit] if limit is not None else moved
-    cells = [HEAD, *(line.cells for line in kept)]
-    widths = [max(cell_width(row[column]) for row in cells) for column in range(len(HEAD))]
-    told += ["", *(_aligned(row, widths) for row in cells)]
-    if len(kept) < len(moved):
-        told.append(_more(moved[len(kept) :]))
-    if len(moved) < len(listed):
-        told.append(f"✔  {len(listed) - len(moved):,} more buckets, in which no item changed")
-    return told + _flipped(decision)
-
-
 def markdown(decision: Decision, *, limit: int | None = 300) -> str:
     """The decision as GitHub Markdown; a job summary has a size limit, so the table keeps ``limit`` lines."""
-    told = [f"### {SIGNS[decision.result]} Gate: {decision.result}", ""]
+    told = [f"### {sign_of(decision.result).glyph} Gate: {decision.result}", ""]
     told += [f"- ✖ {_inert(reason)}" for reason in decision.reasons]
     told += [f"- ! {_inert(warning)}" for warning in decision.warnings]
     listed = table(decision)
@@ -81,7 +57,7 @@ def markdown(decision: Decision, *, limit: int | None = 300) -> str:
             told.append(f"| {mark} | {_code(name)} | {' | '.join(rest)} |")
         if len(kept) < len(listed):
             told += ["", _more(listed[len(kept) :])]
-        told += ["", *(f"- {_inert(flip)}" for flip in _flipped(decision))]
+        told += ["", *(f"- {_inert(flip)}" for flip in lost_items(decision))]
     return "\n".join(told).rstrip() + "\n"
 
 
@@ -96,13 +72,26 @@ def _extra(compared: GateResult) -> list[Line]:
     for item, kept in compared.never_regress.items():
         state: Literal["blocked", "ok"] = "ok" if kept else "blocked"
         word = "right" if kept else "wrong"
-        cells = (_MARKS[state], f"never: {visible(item, 53)}", "right", word, "", "", "", "", "", "", compared.against)
+        cells = (
+            sign_of(state).glyph,
+            f"never: {visible(item, 53)}",
+            "right",
+            word,
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            compared.against,
+        )
         found.append(Line(state, cells))
     return found
 
 
 def _bucket(name: str, row: Row) -> Line:
-    """A bucket's line; where flips are not known, equal counts may still hide some."""
+    """A bucket's line, with ``still`` set if no item flipped."""
+    # Equal counts do not suffice: as many items may have become wrong as became correct.
     line = _line(name, row)
     still = line.state == "ok" and row.base == row.cand and row.flips_lost == () == row.flips_gained
     return msgspec.structs.replace(line, still=still)
@@ -113,7 +102,7 @@ def _line(name: str, row: Row) -> Line:
     low, high = row.wilson
     p = row.mcnemar_p if row.holm_p is None else row.holm_p
     cells = (
-        _MARKS[state],
+        sign_of(state).glyph,
         _named(name),
         f"{row.base.k:,}/{row.base.n:,}",
         f"{row.cand.k:,}/{row.cand.n:,}",
@@ -136,11 +125,12 @@ def _anchored(row: AnchorRow) -> Line:
     state: Literal["blocked", "ok"] = "blocked" if row.blocked else "ok"
     before, now = (f"{count.k:,}/{count.n:,}" for count in (row.base, row.cand))
     return Line(
-        state, (_MARKS[state], "total", before, now, signed(row.delta_pp), f"{row.budget_pp} pp", *[""] * 4, "anchor")
+        state,
+        (sign_of(state).glyph, "total", before, now, signed(row.delta_pp), f"{row.budget_pp} pp", *[""] * 4, "anchor"),
     )
 
 
-def _flipped(decision: Decision) -> list[str]:
+def lost_items(decision: Decision) -> list[str]:
     """The items lost in each blocked or warned bucket, by id."""
     found = []
     for name, row in decision.buckets.items():
@@ -156,26 +146,18 @@ def _more(left: Sequence[Line]) -> str:
     return f"… and {len(left):,} more lines, {blocked:,} of them blocked"
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    parts = []
-    for name, cell, width in zip(HEAD, cells, widths, strict=True):
-        space = " " * (width - cell_width(cell))
-        parts.append(space + cell if name in RIGHT else cell + space)
-    return "  ".join(parts).rstrip()
-
-
 def _code(text: str) -> str:
-    """A name as code, where nothing in it is markup, a link or a mention."""
+    """A name as Markdown code, so that nothing in it acts as markup, a link or a mention."""
     return f"`{text}`" if _PLAIN.fullmatch(text) else f"<code>{_entities(text)}</code>"
 
 
 def _inert(text: str) -> str:
-    """A sentence with foreign names in it: plain words stay, everything that could be markup is an entity."""
+    """A sentence that contains untrusted names, with every word that could act as markup escaped as code."""
     return "".join(f"<code>{_entities(word)}</code>" if _odd(word) else word for word in re.split(r"(\s+)", text))
 
 
 def _odd(word: str) -> bool:
-    """True where markup, a link or a mention could begin; an underscore within a word cannot begin any."""
+    """Whether markup, a link or a mention could start in a word; an underscore inside a word starts none."""
     return re.search(r"[@#`*<>&|\\\[\]~!$^{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|www\.", word) is not None
 
 

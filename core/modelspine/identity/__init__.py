@@ -1,1 +1,1 @@
-"""What a model is: bundle files read strictly, and the canonical SHA that names them."""
+"""Identity of a model: strict reading of bundle files, and the canonical SHA computed from them."""

@@ -1,19 +1,16 @@
-"""What a model is: a folder's files, read strictly, and the one digest that names them.
+"""Reading a bundle: a folder's files, read strictly, and the canonical SHA that identifies them.
 
-Identity is ``*.safetensors``, ``config.json``, ``tokenizer.json`` where there is one, and the parent that
-``train_manifest.json`` names. The manifests and the report beside them are evidence: read, kept, no part of
-the digest. Every other file in the folder is ignored and never stored. It does not know the ledger, where
-bundles are kept, or what the tensors compute.
+The SHA covers ``*.safetensors``, ``config.json``, ``tokenizer.json`` if present, and the parent that
+``train_manifest.json`` names. The manifests and the evaluation report are evidence: they are read and kept, but are
+not part of the SHA. Every other file is ignored and never stored. It does not know the ledger, where bundles are
+kept, or what the tensors compute.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import struct
-from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -27,12 +24,11 @@ from modelspine.identity.safetensors_header import MAX_TENSORS, PREFIX, Slot, he
 from modelspine.identity.untrusted_files import Source, opened, opened_file
 from modelspine.text import visible
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """One tensor: ``size`` in bytes, ``data_sha256`` of its bytes, ``digest`` of name, dtype, shape and bytes."""
+    """One tensor: ``size`` in bytes, ``data_sha256`` over its bytes, ``digest`` over name, dtype, shape and bytes."""
 
     name: str
     dtype: str
@@ -43,7 +39,7 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """One file of a bundle; shards have no digest of their own, the tensors in them have."""
+    """One file of a bundle; ``sha256`` is None for shards, whose tensors have digests instead."""
 
     name: str
     size: int
@@ -51,7 +47,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """A bundle as it was read; digests are 64 lower-case hex digits."""
+    """The result of reading a bundle; digests are 64 lower-case hex digits."""
 
     sha: str
     weights: str
@@ -65,22 +61,25 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 class _Shard(NamedTuple):
+    """An open safetensors file: its header's bytes, length prefix included, and the tensors they describe."""
+
     source: Source
     head: bytes
     slots: tuple[Slot, ...]
 
 
 def read_bundle(directory: Path, *, store: Path | None = None, threads: int | None = None) -> Bundle:
-    """Read and hash a bundle; with ``store``, a folder to be made, the bytes that were hashed are written there.
+    """Read and hash a bundle; with ``store``, the path of a new folder, also copy the bytes that were hashed there.
 
-    Everything that can be refused without reading tensor data is refused before it is read, and before
-    anything is written. A copy that was begun and not finished is removed.
+    Whatever can be refused without reading tensor data is refused first, before anything is written. An incomplete
+    copy is removed.
 
     Raises:
-        BundleRefused: the folder is not a bundle/1, with the file and the reason.
+        BundleRefused: the folder is not a bundle/1; the message names the file and the reason.
         Unavailable: ``store`` exists or cannot be written.
-
     """
+    # Small files are read once: what is parsed, hashed and copied are the same bytes. The order of the checks is from
+    # cheap to expensive.
     with opened(directory, select) as sources:
         texts = {name: source.read(0, source.size) for name, source in sources.items() if name in LIMITS}
         config = parse_json(texts[CONFIG], what=CONFIG, error=BundleRefused)
@@ -98,6 +97,7 @@ def read_bundle(directory: Path, *, store: Path | None = None, threads: int | No
                     sink.add(name, text)
                 tensors = _hash(shards, sink, threads)
                 _check_unchanged(sources)
+    # The SHA is built from digests of meaning, not of files: re-sharding, reordering or reformatting changes nothing.
     weights = _weights(tensors)
     settings = hashlib.sha256(canonical({"config": config, "tokenizer": tokenizer})).digest()
     return Bundle(
@@ -113,40 +113,11 @@ def read_bundle(directory: Path, *, store: Path | None = None, threads: int | No
     )
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """What ``b`` has that ``a`` has not: config values as canonical JSON with None where there is none."""
-
-    config: tuple[tuple[str, str | None, str | None], ...]
-    tensors_added: tuple[str, ...]
-    tensors_removed: tuple[str, ...]
-    tensors_changed: tuple[str, ...]
-    tensors_same: int
-    parent: tuple[str | None, str | None] | None
-    tokenizer_changed: bool
-
-
-def diff(a: Bundle, b: Bundle) -> Difference:
-    """What changed from ``a`` to ``b``: config by JSON path (``$.layers[0].dim``), tensors by name."""
-    before = {tensor.name: tensor.digest for tensor in a.tensors}
-    after = {tensor.name: tensor.digest for tensor in b.tensors}
-    both = [name for name in before if name in after]
-    return Difference(
-        config=tuple(_config_diff("$", a.config_json, b.config_json)),
-        tensors_added=tuple(name for name in after if name not in before),
-        tensors_removed=tuple(name for name in before if name not in after),
-        tensors_changed=tuple(name for name in both if before[name] != after[name]),
-        tensors_same=sum(before[name] == after[name] for name in both),
-        parent=None if a.parent_sha == b.parent_sha else (a.parent_sha, b.parent_sha),
-        tokenizer_changed=a.tokenizer != b.tokenizer,
-    )
-
-
 def file_identity(path: Path) -> str:
-    """The digest a path goes by: a bundle's SHA for a folder, the weights digest for a safetensors file.
+    """The digest that identifies a path: the canonical SHA of a bundle folder, the weights digest of a shard.
 
     Raises:
-        BundleRefused: it is neither, or not an acceptable one.
-
+        BundleRefused: the path is neither a valid bundle folder nor a valid safetensors file.
     """
     if not path.name.endswith(SUFFIX) or path.is_dir():
         return read_bundle(path).sha
@@ -159,6 +130,7 @@ def file_identity(path: Path) -> str:
 def _parent(text: bytes | None) -> str | None:
     if text is None:
         return None
+    # A wrong parent would change the SHA silently, so anything but null or a digest is refused.
     manifest = parse_json(text, what=TRAINING, error=BundleRefused)
     if not isinstance(manifest, dict):
         _refuse(f"{TRAINING} is not an object")
@@ -166,17 +138,19 @@ def _parent(text: bytes | None) -> str | None:
     if parent is None:
         return None
     if not isinstance(parent, str) or not _SHA.fullmatch(parent):
-        _refuse(f"{TRAINING} gives the parent_sha “{visible(str(parent), 80)}”, not 64 lower-case hex digits")
+        _refuse(f"{TRAINING} has the parent_sha “{visible(str(parent), 80)}”, not 64 lower-case hex digits")
     return parent
 
 
 def _tokenizer(text: bytes | None) -> str | None:
+    """The digest of tokenizer.json in canonical form, so that whitespace and key order do not matter."""
     if text is None:
         return None
     return hashlib.sha256(canonical(parse_json(text, what=TOKENIZER, error=BundleRefused))).hexdigest()
 
 
 def _shards(sources: dict[str, Source]) -> list[_Shard]:
+    """The headers of all shards, checked: no tensor name appears twice."""
     shards: list[_Shard] = []
     owner: dict[str, str] = {}
     for name, source in sources.items():
@@ -191,13 +165,13 @@ def _shards(sources: dict[str, Source]) -> list[_Shard]:
                 _refuse(f"tensor {slot.name} is in both {visible(owner[slot.name])} and {visible(name)}")
             owner[slot.name] = name
         shards.append(shard)
-        if len(owner) > MAX_TENSORS:
-            _refuse(f"the shards hold more than {MAX_TENSORS:,} tensors")
+        if len(owner) > MAX_TENSORS:  # checked per shard too, but 128 shards could each be at the limit
+            _refuse(f"the shards contain more than {MAX_TENSORS:,} tensors")
     return shards
 
 
 def _hash(shards: list[_Shard], sink: Sink | None, threads: int | None) -> tuple[Tensor, ...]:
-    """The tensor table, in ascending order of names; written to ``sink`` on the way, where there is one."""
+    """All tensors with their digests, in ascending order of names; the hashed bytes also go to ``sink``, if given."""
     ranges: list[Range] = []
     for shard in shards:
         target = sink.add(shard.source.name, shard.head) if sink else None
@@ -208,41 +182,27 @@ def _hash(shards: list[_Shard], sink: Sink | None, threads: int | None) -> tuple
 
 
 def _check_unchanged(sources: dict[str, Source]) -> None:
+    """Refuse the bundle if a file was written to while it was read."""
     for source in sources.values():
         source.check_unchanged()
 
 
 def _tensor(slot: Slot, data: bytes) -> Tensor:
+    """A tensor with its digest; ``data`` is the SHA-256 of its bytes."""
+    # The dimensions as fixed-width integers, so that shapes (12, 3) and (1, 23) cannot encode alike.
     dims = struct.pack(f"<{len(slot.shape)}Q", *slot.shape)
     digest = framed("spine.tensor/1", slot.name.encode(), slot.dtype.encode(), dims, data)
     return Tensor(slot.name, slot.dtype, slot.shape, slot.size, data.hex(), digest.hex())
 
 
 def _weights(tensors: tuple[Tensor, ...]) -> bytes:
+    """The digest of all tensors; it does not depend on how they are distributed over shards."""
     return framed("spine.weights/1", *(bytes.fromhex(tensor.digest) for tensor in tensors))
 
 
 def _file(source: Source, texts: dict[str, bytes]) -> File:
     text = texts.get(source.name)
     return File(source.name, source.size, None if text is None else hashlib.sha256(text).hexdigest())
-
-
-_ABSENT = object()
-
-
-def _config_diff(path: str, a: Any, b: Any) -> Iterator[tuple[str, str | None, str | None]]:
-    """Every JSON path below ``path`` where the two values differ, the deepest that says it."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted(a.keys() | b.keys()):
-            step = f".{key}" if _PLAIN.fullmatch(key) else f"[{json.dumps(key)}]"
-            yield from _config_diff(path + step, a.get(key, _ABSENT), b.get(key, _ABSENT))
-    elif isinstance(a, list) and isinstance(b, list):
-        for index, (left, right) in enumerate(zip_longest(a, b, fillvalue=_ABSENT)):
-            yield from _config_diff(f"{path}[{index}]", left, right)
-    else:
-        before, after = (None if value is _ABSENT else canonical(value).decode() for value in (a, b))
-        if before != after:
-            yield path, before, after
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -1,7 +1,7 @@
-"""Verified bundles on this machine, one folder an entry, named by its canonical SHA.
+"""The cache of verified bundles on this machine: one folder per entry, named by its canonical SHA.
 
-Serving, rollback and the walk read bundles here and need neither MLflow nor a network. What is read is
-hashed again first: a folder whose bytes are not its name is refused. It does not know the ledger.
+Serving, rollback and investigation read bundles from here and need neither MLflow nor a network. A bundle is hashed
+again before it is used, and refused if the result is not its folder's name. It does not know the ledger.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from modelspine.text import short
 
 
 class Cache:
-    """A folder of bundles by SHA."""
+    """A folder of bundles, by canonical SHA."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, sha: str) -> Path:
-        """Where an entry's bundle stands, whether it is there or not."""
+        """The folder of an entry's bundle, whether it exists or not."""
         return self.folder / sha
 
     def add(self, source: Path) -> Bundle:
-        """Hash a bundle directory and keep the very bytes that were hashed.
+        """Hash a bundle directory and store exactly the bytes that were hashed.
 
         Raises:
             BundleRefused: the directory is not a bundle/1.
             Unavailable: the cache cannot be written.
         """
+        # The SHA is known only after the copy: the bytes go to a private name first and are renamed when complete.
         staging = self.folder / f".new-{os.urandom(8).hex()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -41,19 +42,19 @@ class Cache:
             self._settle(staging, bundle.sha)
         except OSError as error:
             raise Unavailable(
-                f"the bundle could not be kept in {self.folder}: {error.strerror or error}",
+                f"the bundle could not be written to {self.folder}: {error.strerror or error}",
                 "check the disk and your permissions there, then repeat the command",
             ) from error
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)  # no longer there after a successful rename
         return bundle
 
     def verified(self, sha: str) -> tuple[Path, Bundle]:
-        """An entry's folder, its bytes hashed again just now.
+        """An entry's folder and bundle, hashed again by this call.
 
         Raises:
-            Unavailable: it is not in the cache, or this machine cannot read it now.
-            Damaged: its bytes are not what the SHA says.
+            Unavailable: the bundle is not in the cache, or the machine cannot read it at the moment.
+            Damaged: its bytes do not match the SHA.
         """
         folder = self.path(sha)
         if not folder.is_dir():
@@ -65,21 +66,22 @@ class Cache:
         except BundleRefused as error:
             if (failed := _of_the_machine(error)) is not None:
                 raise Unavailable(
-                    f"the bundle of {short(sha)} cannot be read now: {failed.strerror or failed}",
-                    "that says nothing about its bytes: mend the machine, then repeat the command",
+                    f"the bundle of {short(sha)} cannot be read: {failed.strerror or failed}",
+                    "this machine failed, the bundle may be intact: fix the cause, then repeat the command",
                 ) from error
-            raise Damaged(f"the cached bundle of {short(sha)} is damaged: {error.message}", _WAY_OUT) from error
+            raise Damaged(f"the cached bundle of {short(sha)} is damaged: {error.message}", _HINT) from error
         if bundle.sha != sha:
-            raise Damaged(f"the cached bundle of {short(sha)} hashes to {short(bundle.sha)} now", _WAY_OUT)
+            raise Damaged(f"the cached bundle of {short(sha)} now hashes to {short(bundle.sha)}", _HINT)
         return folder, bundle
 
     def _settle(self, staging: Path, sha: str) -> None:
-        """Give a hashed bundle its name. A sound one that is already there stays; a damaged one gives way."""
+        """Rename a hashed bundle to its SHA. An intact one that is already there stays; a damaged one is moved away."""
         final = self.path(sha)
         if final.exists():
             try:
                 self.verified(sha)
             except Damaged:
+                # Kept for analysis instead of deleted; a process that has its files open can finish.
                 final.rename(self.folder / f".damaged-{os.urandom(8).hex()}")
             else:
                 return
@@ -88,12 +90,12 @@ class Cache:
         except OSError:
             if not final.is_dir():
                 raise
-            return  # another process gave the same bytes the same name first
-        sync_folder(self.folder)
+            return  # another process stored the same bundle first; the bytes are equal by construction
+        sync_folder(self.folder)  # the ledger may name this bundle next, so its name must survive a crash
 
 
 def _of_the_machine(error: BaseException) -> OSError | None:
-    """The failure of the machine, and not of the bytes, that a refusal comes from."""
+    """The machine's failure, such as too many open files, that caused a refusal; None if the bytes are at fault."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _MACHINE:
@@ -102,5 +104,6 @@ def _of_the_machine(error: BaseException) -> OSError | None:
     return None
 
 
+# Failures that say nothing about the bytes: calling a bundle damaged because of them could take it out of service.
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
-_WAY_OUT = "it was left as it is and serves nothing; register the same bundle again to replace it"
+_HINT = "it is not used and was left in place; register the same bundle again to replace it"

@@ -1,6 +1,6 @@
-"""Which files of a folder make a bundle, by name, and how large each may be.
+"""Which files of a folder belong to a bundle, by name, and how large each may be.
 
-Every other file is ignored and never stored, subfolders too. It opens nothing.
+Every other file and all subfolders are ignored and never stored. It opens no file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ LIMITS = {
     "corpus_manifest.json": 2**23,
     "eval_report.json": 2**23,
 }
-"""Every file of a bundle beside its shards, with its greatest size in bytes."""
+"""Every file of a bundle except its shards, with its maximum size in bytes."""
 EVIDENCE = (TRAINING, "corpus_manifest.json", "eval_report.json")
+"""The files that are kept beside the model as evidence and do not enter its SHA, except for the parent's SHA."""
 SUFFIX = ".safetensors"
 MAX_SHARDS = 128
 
@@ -31,11 +32,10 @@ _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}", re.ASCII)
 
 
 def select(names: list[str]) -> dict[str, int]:
-    """The names in a listing that make the bundle, each with its greatest size in bytes.
+    """The file names of a listing that belong to the bundle, each with its maximum size in bytes.
 
     Raises:
-        BundleRefused: shards or config.json are missing, or names could be taken for one another.
-
+        BundleRefused: shards or config.json are missing, there are too many shards, or a name is ambiguous.
     """
     chosen: dict[str, int] = {}
     folded: dict[str, str] = {}
@@ -43,8 +43,10 @@ def select(names: list[str]) -> dict[str, int]:
         fold = name.casefold()
         if fold not in LIMITS and not fold.endswith(SUFFIX):
             continue
+        # On a file system that ignores case, "Config.json" and "config.json" are one file: the bundle would have
+        # another identity there, so such names are refused everywhere.
         if fold in folded or (name not in LIMITS and not name.endswith(SUFFIX)):
-            _refuse(f"{visible(name)} and {visible(folded.get(fold, fold))} differ by letter case alone")
+            _refuse(f"{visible(name)} and {visible(folded.get(fold, fold))} differ only in letter case")
         if name not in LIMITS and not _SHARD.fullmatch(name):
             _refuse(f"a file is named “{visible(name)}”, outside [A-Za-z0-9_.-]{{1,128}}")
         folded[fold] = name

@@ -1,7 +1,7 @@
-"""SHA-256 over parts of open files, in parallel, with the copy made from the very bytes that were hashed.
+"""SHA-256 over parts of open files, in parallel, optionally writing a copy from the same buffers.
 
-Reads go through buffers, not a memory map: a mapped file that somebody cuts short kills the process, and a
-buffer can be written on after it was hashed. It does not know what the bytes mean.
+Files are read into buffers and not memory-mapped: truncating a mapped file kills the process, and a buffer can be
+hashed and then written, so that the copy holds exactly the hashed bytes. It does not know what the bytes mean.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from pathlib import Path
 import msgspec
 
 from modelspine.errors import Unavailable
+from modelspine.files import sync_folder
 from modelspine.identity.untrusted_files import Source
 from modelspine.text import visible
 
-_CHUNK = 2**16
-_WORTH_A_THREAD = 2**20
+_CHUNK = 2**16  # stays in the processor cache between hashing and writing
+_BYTES_PER_THREAD = 2**20  # below this a thread costs more to start than it saves
 
 
 def framed(tag: str, *parts: bytes) -> bytes:
-    """SHA-256 over a tag, a zero byte and each part behind its length, so that no two inputs read alike."""
+    """SHA-256 over a tag, a zero byte and each part with its length in front, so that the encoding is unambiguous."""
     digest = hashlib.sha256(tag.encode("ascii") + b"\0")
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
@@ -34,7 +35,7 @@ def framed(tag: str, *parts: bytes) -> bytes:
 
 
 class Range(msgspec.Struct, frozen=True):
-    """Bytes of a source to hash and, where ``target`` is an open file, to write to the same place there."""
+    """Bytes of a source to hash and, if ``target`` is a file descriptor, to write there at the same offset."""
 
     source: Source
     offset: int
@@ -43,8 +44,15 @@ class Range(msgspec.Struct, frozen=True):
 
 
 def hash_ranges(ranges: Sequence[Range], threads: int | None = None) -> list[bytes]:
-    """The SHA-256 of each range, largest first, one thread a core unless ``threads`` says otherwise."""
+    """The SHA-256 of each range, in order; ``threads`` defaults to one per core.
+
+    Raises:
+        BundleRefused: a source changed or cannot be read.
+        Unavailable: the copy cannot be written.
+    """
     digests: list[bytes] = [b""] * len(ranges)
+    # Largest first, so that no thread starts the longest range when the others are done. The threads share one
+    # iterator; next() on a list iterator is atomic under the GIL.
     todo = iter(sorted(range(len(ranges)), key=lambda i: -ranges[i].size))
     failures: list[BaseException] = []
 
@@ -53,11 +61,12 @@ def hash_ranges(ranges: Sequence[Range], threads: int | None = None) -> list[byt
         try:
             for index in todo:
                 digests[index] = _hash(ranges[index], buffer, failures)
+        # Also KeyboardInterrupt: whatever ends one thread has to stop the others and reach the caller.
         except BaseException as exc:  # noqa: BLE001  (raised again in the caller's thread)
             failures.append(exc)
 
     total = sum(each.size for each in ranges)
-    count = min(threads or _cores(), len(ranges), 1 + total // _WORTH_A_THREAD)
+    count = min(threads or _cores(), len(ranges), 1 + total // _BYTES_PER_THREAD)
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(count - 1)]
     for helper in helpers:
         helper.start()
@@ -66,7 +75,7 @@ def hash_ranges(ranges: Sequence[Range], threads: int | None = None) -> list[byt
         _join(helpers)
     except BaseException as exc:
         failures.append(exc)
-        _join(helpers)  # they stop at their next chunk; the files must stay open until then
+        _join(helpers)  # the helpers stop at their next chunk; until then the caller must not close the files
         raise
     if failures:
         raise failures[0]
@@ -79,13 +88,14 @@ def _join(threads: Sequence[threading.Thread]) -> None:
 
 
 def _cores() -> int:
+    """The number of cores this process may use; a container often has fewer than the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _hash(job: Range, buffer: memoryview, failures: list[BaseException]) -> bytes:
     digest = hashlib.sha256()
     offset, end = job.offset, job.offset + job.size
-    while offset < end and not failures:
+    while offset < end and not failures:  # one failure makes every further read pointless
         got = job.source.read_into(buffer[: end - offset], offset)
         digest.update(buffer[:got])
         if job.target is not None:
@@ -95,15 +105,15 @@ def _hash(job: Range, buffer: memoryview, failures: list[BaseException]) -> byte
 
 
 class Sink:
-    """A new folder that takes the bytes of a bundle and is durable once `copying` leaves its block."""
+    """A new folder that receives the files of a bundle; ``copying`` makes it durable."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: list[int] = []
 
     def add(self, name: str, head: bytes) -> int:
-        """Create a file that starts with ``head``; returns it open for `Range.target`."""
-        try:
+        """Create a file that starts with ``head``; returns its descriptor for ``Range.target``."""
+        try:  # mode 0444: a bundle never changes once it is stored
             fd = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         except OSError as exc:
             raise _unwritable(self.path, exc) from exc
@@ -112,27 +122,23 @@ class Sink:
         return fd
 
     def sync(self) -> None:
-        """Make every file and the folder durable."""
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for fd in (*self._files, folder):
-                os.fsync(fd)
-        finally:
-            os.close(folder)
+        """Flush every file and the folder to disk."""
+        for fd in self._files:
+            os.fsync(fd)
+        sync_folder(self.path)
 
     def close(self) -> None:
-        """Close what was opened; calling it twice is harmless."""
+        """Close the files; may be called more than once."""
         while self._files:
             os.close(self._files.pop())
 
 
 @contextmanager
 def copying(path: Path) -> Iterator[Sink]:
-    """A new folder at ``path``: whole and durable after the block, gone if the block fails.
+    """A new folder at ``path``: durable after the block, removed if the block fails.
 
     Raises:
-        Unavailable: it exists already or cannot be written.
-
+        Unavailable: the folder exists already or cannot be written.
     """
     try:
         path.mkdir()
@@ -146,7 +152,7 @@ def copying(path: Path) -> Iterator[Sink]:
         except OSError as exc:
             raise _unwritable(path, exc) from exc
     except BaseException:
-        sink.close()
+        sink.close()  # before the removal, because network file systems keep open files in the folder
         shutil.rmtree(path, ignore_errors=True)
         raise
     finally:
@@ -154,11 +160,12 @@ def copying(path: Path) -> Iterator[Sink]:
 
 
 def _write(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data`` at an offset; ``os.pwrite`` alone may write only part of it."""
     while data:
         try:
             done = os.pwrite(fd, data, offset)
         except OSError as exc:
-            raise Unavailable(f"the copy could not be written: {exc.strerror}", "free space and try again") from exc
+            raise Unavailable(f"the copy could not be written: {exc.strerror}", "free some space, then retry") from exc
         data, offset = data[done:], offset + done
 
 

@@ -1,7 +1,7 @@
-"""The header of one safetensors file, read so strictly that a file has one meaning.
+"""Strict parsing of the header of one safetensors file, so that a file has exactly one interpretation.
 
-Stricter than the format's own readers, which accept unknown fields, repeated names and a leading space: what
-is accepted here, they accept too. It does not read tensor data and does not know what a bundle is.
+It accepts a subset of what the format's own readers accept: they also allow unknown fields, repeated names and a
+leading space. It does not read tensor data and does not know what a bundle is.
 """
 
 from __future__ import annotations
@@ -20,30 +20,18 @@ PREFIX = 8
 MAX_HEADER = 2**20
 MAX_TENSORS = 4096
 BITS = {
-    "BOOL": 8,
-    "F4": 4,
-    "F6_E2M3": 6,
-    "F6_E3M2": 6,
-    "U8": 8,
-    "I8": 8,
-    "F8_E5M2": 8,
-    "F8_E4M3": 8,
-    "F8_E8M0": 8,
-    "F8_E4M3FNUZ": 8,
-    "F8_E5M2FNUZ": 8,
-    "I16": 16,
-    "U16": 16,
-    "F16": 16,
-    "BF16": 16,
-    "I32": 32,
-    "U32": 32,
-    "F32": 32,
-    "C64": 64,
-    "F64": 64,
-    "I64": 64,
-    "U64": 64,
+    dtype: bits
+    for bits, dtypes in (
+        (4, "F4"),
+        (6, "F6_E2M3 F6_E3M2"),
+        (8, "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ"),
+        (16, "I16 U16 F16 BF16"),
+        (32, "I32 U32 F32"),
+        (64, "C64 F64 I64 U64"),
+    )
+    for dtype in dtypes.split()
 }
-"""Bits an element of each dtype takes; the names are safetensors' own."""
+"""Bits per element of each dtype; the names are those of the safetensors format."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.]{1,128}", re.ASCII)
 _FIELDS = {"dtype", "shape", "data_offsets"}
@@ -52,7 +40,7 @@ _HINT = "save the tensors again with the safetensors library; names may use A-Z 
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Where one tensor lies: ``begin`` counts from the end of the header, ``size`` is in bytes."""
+    """The location of one tensor: ``begin`` counts bytes from the end of the header, ``size`` is in bytes."""
 
     name: str
     dtype: str
@@ -62,28 +50,26 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 def header_length(prefix: bytes, file_size: int, *, what: str) -> int:
-    """How long the header is that the file's first eight bytes announce.
+    """The length of the header in bytes, as declared by the file's first eight bytes.
 
     Raises:
-        BundleRefused: the file is shorter than that, or the header over 1 MiB.
-
+        BundleRefused: the file is shorter than its header, or the header is larger than 1 MiB.
     """
     if len(prefix) < PREFIX:
-        _refuse(what, "is shorter than the 8 bytes that give its header's length")
+        _refuse(what, "is shorter than the 8 bytes that declare its header's length")
     length: int = struct.unpack("<Q", prefix)[0]
     if length > MAX_HEADER:
-        _refuse(what, f"announces a header of {length:,} bytes, over 1 MiB")
+        _refuse(what, f"declares a header of {length:,} bytes, over 1 MiB")
     if length > file_size - PREFIX:
-        _refuse(what, f"announces a header of {length:,} bytes, but ends before it does")
+        _refuse(what, f"declares a header of {length:,} bytes, but the file ends before that")
     return length
 
 
 def parse_header(raw: bytes, data_size: int, *, what: str) -> tuple[Slot, ...]:
-    """The tensors a header describes, in the order of their data, which they cover without hole or overlap.
+    """The tensors that a header describes, in the order of their data, which they cover without gap or overlap.
 
     Raises:
-        BundleRefused: the header breaks any rule of bundle/1; the message names the file and the tensor.
-
+        BundleRefused: the header violates a rule of bundle/1; the message names the file and the tensor.
     """
     if raw[:1] != b"{":
         _refuse(what, "has a header that does not start with “{”")
@@ -91,12 +77,14 @@ def parse_header(raw: bytes, data_size: int, *, what: str) -> tuple[Slot, ...]:
     _check_metadata(header.pop("__metadata__", {}), what)
     if len(header) > MAX_TENSORS:
         _refuse(what, f"holds {len(header):,} tensors, over {MAX_TENSORS:,}")
+    # Data that no tensor covers, or that two cover, could change without changing any digest or with two: both are
+    # refused. Sorting by size as well puts empty tensors before the one that starts at the same byte.
     slots = sorted((_slot(name, entry, what) for name, entry in header.items()), key=lambda s: (s.begin, s.size))
     end = 0
     for slot in slots:
         if slot.begin != end:
             kind = "a hole before" if slot.begin > end else "an overlap at"
-            _refuse(what, f"has {kind} tensor {slot.name}: data to {end}, next from {slot.begin}")
+            _refuse(what, f"has {kind} tensor {slot.name}: data ends at {end}, the tensor begins at {slot.begin}")
         end += slot.size
     if end > data_size:
         _refuse(what, f"is cut short: its tensors take {end:,} bytes, it has {data_size:,}")
@@ -119,7 +107,7 @@ def _slot(name: str, entry: Any, what: str) -> Slot:
         _refuse(what, f"has a tensor named “{visible(name, 60)}”, outside [A-Za-z0-9_.]{{1,128}}")
     if not isinstance(entry, dict) or set(entry) != _FIELDS:
         fields = ", ".join(sorted(visible(key, 40) for key in entry)[:5]) if isinstance(entry, dict) else "no object"
-        _refuse(what, f"describes tensor {name} by {fields or 'nothing'}; it must be dtype, shape, data_offsets alone")
+        _refuse(what, f"describes tensor {name} by {fields or 'nothing'}; expected dtype, shape and data_offsets alone")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
         _refuse(what, f"gives tensor {name} the unknown dtype {visible(str(dtype), 40)}")
@@ -134,12 +122,12 @@ def _slot(name: str, entry: Any, what: str) -> Slot:
 
 
 def _naturals(value: Any) -> bool:
-    """Whether ``value`` is a list of integers from 0; booleans and floats are not integers here."""
+    """Whether ``value`` is a list of non-negative integers; booleans and floats do not count as integers."""
     return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
 
 
 def _bits(name: str, dtype: str, shape: list[int], what: str) -> int:
-    """The tensor's size in bits, multiplied out as a 64-bit reader does, so that none of them overflows."""
+    """The tensor's size in bits; refused if any partial product overflows the 64-bit integers of other readers."""
     bits = BITS[dtype]
     count = 1
     for dim in shape:

@@ -1,1 +1,1 @@
-"""One request walked back to its evidence, and the pack that lets a stranger check it."""
+"""Incident analysis: trace one request back to its evidence, and pack that evidence for independent verification."""

@@ -1,4 +1,4 @@
-"""One of the eight answers of a walk, as a value.
+"""The eight questions of an incident walk, and the value that holds the answer to one of them.
 
 It does not know how an answer is found.
 """
@@ -13,18 +13,18 @@ from modelspine.lineage.status import Status
 
 QUESTIONS = (
     "Which checkpoint answered?",
-    "What did that day's inputs look like?",
+    "What did the inputs look like that day?",
     "Which corpus was it trained on?",
-    "Did that corpus hold what would have taught it?",
-    "What did it score on this before it was deployed?",
-    "Which arm answered, and why that one?",
-    "Did it pass the gate, in which run?",
-    "What do we go back to, and does that one know better?",
+    "Did that corpus contain examples of this case?",
+    "How did it score on such cases before deployment?",
+    "Which arm answered, and why?",
+    "Did it pass the gate, and in which run?",
+    "Fix: which model answers this correctly?",
 )
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the eight answers."""
+    """The answer to one of the eight questions, with its evidence and the command that checks it."""
 
     n: int
     question: str
@@ -35,7 +35,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def finding(number: int, answer: str, status: Status, evidence: dict[str, Any], command: str) -> Finding:
-    """The answer to a question, by its number."""
+    """Build the answer to question ``number``, counted from 1."""
     return Finding(
         n=number, question=QUESTIONS[number - 1], answer=answer, status=status, evidence=evidence, command=command
     )

@@ -1,6 +1,6 @@
-"""Answer 7 of a walk: the gate run that let an entry in, and whose signature stands under it.
+"""Answer 7 of a walk: the gate run that admitted an entry, and who signed its verdict.
 
-It does not know how a verdict is checked: it is handed the function that does.
+It does not know how signatures are checked: the caller passes the function that does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.state import Known
 from modelspine.ledger.store import Event
 from modelspine.registry.floor import Read
-from modelspine.registry.promotion_record import WORDS, standing
+from modelspine.registry.promotion_record import WORDS, verdict_kind
 from modelspine.text import argument, short, visible
 
 if TYPE_CHECKING:
@@ -27,50 +27,55 @@ if TYPE_CHECKING:
 _ACTIONS = re.compile(r"https?://[^/\s]+/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d+)", re.ASCII)
 """The address of a run of GitHub Actions, on github.com or a server of one's own."""
 Verdicts = Callable[[str], "SignedVerdict"]
-"""The signed verdict of a digest, its signature checked now against the trust file."""
+"""Digest → signed verdict, its signature checked against the trust file at the time of the call."""
 
 
 def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: Hashes, read: Read) -> Finding:
-    """What stands behind the promotion under which the request was answered; ``read`` reads evidence by its digest."""
+    """Report the verdict behind the promotion that was in effect when the request was answered.
+
+    ``read`` reads a piece of evidence by its digest.
+    """
     command = f"spine show {short(trace.entry_sha)} --json"
     events = known.history if known is not None else []
     promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
     if promoted is None:
         return finding(7, "no promotion is recorded", "missing", {}, command)
-    told = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
+    promotion = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
     verdict = promoted.body.get("verdict") or {}
-    evidence = {"promoted": told, "verdict": verdict, "standing": standing(promoted)}
-    if standing(promoted) == "signed":
-        return _signed(promoted, verdicts, hash_at, read, evidence, command)
-    return _unsigned(promoted, events, read, evidence, command)
+    evidence = {"promoted": promotion, "verdict": verdict, "standing": verdict_kind(promoted)}
+    if verdict_kind(promoted) == "signed":
+        return _signed_answer(promoted, verdicts, hash_at, read, evidence, command)
+    return _unsigned_answer(promoted, events, read, evidence, command)
 
 
-def _signed(
+def _signed_answer(
     promoted: Event, verdicts: Verdicts, hash_at: Hashes, read: Read, evidence: dict[str, Any], command: str
 ) -> Finding:
-    from modelspine.attestation.checks import disagreement  # loaded where a signed verdict is looked at
+    # Imported here because the cryptography library is slow to import and unsigned promotions do not need it.
+    from modelspine.attestation.checks import disagreement
 
     try:
         signed = verdicts(str(promoted.body["verdict"].get("digest")))
         problem = disagreement(signed.statement, signed.key.id, promoted, hash_at)
     except Refused as error:
-        return finding(7, f"its verdict does not hold: {error.message}", "mismatch", evidence, command)
-    said = signed.statement.predicate
-    evidence["run"] = {"id": said.run.id, "url": said.run.url, "code": said.code, "issued": said.issued}
+        return finding(7, f"its verdict is not valid: {error.message}", "mismatch", evidence, command)
+    predicate = signed.statement.predicate
+    run, head = predicate.run, predicate.ledger
+    evidence["run"] = {"id": run.id, "url": run.url, "code": predicate.code, "issued": predicate.issued}
     evidence["key"] = {"id": signed.key.id, "name": signed.key.name}
-    evidence["ledger_head"] = {"seq": said.ledger.seq, "hash": said.ledger.hash}
+    evidence["ledger_head"] = {"seq": head.seq, "hash": head.hash}
     if problem is not None:
-        return finding(7, f"its verdict does not hold: {problem}", "mismatch", evidence, command)
+        return finding(7, f"its verdict is not valid: {problem}", "mismatch", evidence, command)
     answer = (
-        f"passed in run {f'{said.run.id} {said.run.url}'.rstrip()}, signed by {signed.key.name} ({signed.key.id}), "
-        f"decided on ledger #{said.ledger.seq} {short(said.ledger.hash)}, promoted at #{promoted.seq}"
+        f"passed in {f'run {run.id} {run.url}'.rstrip()}, signed by {signed.key.name} ({signed.key.id}), "
+        f"based on ledger #{head.seq} {short(head.hash)}, promoted at #{promoted.seq}"
     )
-    answer += _accepted(read, said.baseline.sha256, str(promoted.body.get("sha")))
-    return finding(7, visible(answer, 600), "verified", evidence, log_command(said.run) or command)
+    answer += _accepted(read, predicate.baseline.sha256, str(promoted.body.get("sha")))
+    return finding(7, visible(answer, 600), "verified", evidence, log_command(run) or command)
 
 
 def log_command(run: Run) -> str | None:
-    """The command that shows the log of a CI run: of a run on GitHub, or in a file; None where there is none."""
+    """The command that shows the log of a CI run, for a run on GitHub or a log file; None if there is none."""
     found = _ACTIONS.fullmatch(run.url)
     if found is not None:
         return f"gh run view {argument(found['run'])} --repo {argument(found['repository'])} --log"
@@ -78,23 +83,25 @@ def log_command(run: Run) -> str | None:
 
 
 def _accepted(read: Read, baseline: str, sha: str) -> str:
-    """What was let in with an entry that is its own baseline; empty for every other entry."""
+    """What was accepted with an entry that is its own baseline; empty for every other entry."""
     try:
-        told = own_baseline(read(baseline), sha)
+        accepted = own_baseline(read(baseline), sha)
     except SpineError:
-        return ""  # the baseline of that run is not kept here; what was compared stands in the verdict
-    return f"; {told}" if told else ""
+        return ""  # the baseline of that run is not stored here; the verdict states the counts it compared
+    return f"; {accepted}" if accepted else ""
 
 
-def _unsigned(promoted: Event, events: Sequence[Event], read: Read, evidence: dict[str, Any], command: str) -> Finding:
+def _unsigned_answer(
+    promoted: Event, events: Sequence[Event], read: Read, evidence: dict[str, Any], command: str
+) -> Finding:
     run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
     if run is None:
-        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned development verdict"
+        answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned verdict (dev ledger)"
         return finding(7, answer, "missing", evidence, command)
     evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
-    against = short(str(run.body.get("baseline") or "")) or "none"
-    answer = f"{run.body.get('result')} at #{run.seq} against baseline {against}; nobody signed the verdict"
+    baseline = short(str(run.body.get("baseline") or "")) or "none"
+    answer = f"{run.body.get('result')} at #{run.seq} against baseline {baseline}; unsigned verdict (dev ledger)"
     answer += _accepted(read, str(run.body.get("baseline")), str(promoted.body.get("sha")))
-    if standing(promoted) == "overridden":
+    if verdict_kind(promoted) == "overridden":
         answer += f", {WORDS['overridden']} at #{promoted.seq}"
     return finding(7, visible(answer, 600), "recorded", evidence, command)

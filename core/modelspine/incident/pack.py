@@ -1,8 +1,8 @@
-"""One incident as a zip that a stranger can check: the walk, and every byte that its claims hang on.
+"""The incident pack: a zip with a walk and all bytes its claims rest on, for independent verification.
 
-It holds the ledger's own lines up to its newest event, the evidence they name about the entries concerned, the
-verdicts with their signatures as files, the matching corpus rows, and ``verify.py``, which needs Python alone.
-Where the text policy keeps no text, none of the learner's goes in. It does not know how a walk is made or drawn.
+It contains the stored ledger lines up to the newest event, the evidence they name for the entries involved, signed
+verdicts as files that openssl accepts, the matching corpus rows, and ``verify.py``, which needs only Python.
+If the text policy keeps no text, the pack has none of the learner's. It does not know how a walk is made or drawn.
 """
 
 from __future__ import annotations
@@ -33,44 +33,54 @@ from modelspine.text import visible
 
 SCHEMA = "spine.pack/1"
 WHOLE = 20_000
-"""A ledger of up to so many events goes in whole; a longer one from the first event that matters."""
+"""A ledger of at most this many events is included whole; a longer one from the first event about the incident."""
 _ROWS = 200
-"""Matching corpus rows that are quoted; all of them are counted."""
+"""Matching corpus rows quoted per corpus; all matches are counted."""
 _TIME = (1980, 1, 1, 0, 0, 0)
-_DER = bytes.fromhex("302a300506032b6570032100")
-"""What stands before the 32 bytes of an Ed25519 key in a public key's DER."""
+"""The earliest time a zip can hold. It is fixed so that the same content gives the same bytes."""
+_DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
+"""The DER header (RFC 8410) before the 32 bytes of an Ed25519 public key."""
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
-    """A pack that was written."""
+    """A written pack."""
 
     path: str
     files: int
     size: int
     sums_sha256: str
-    """SHA-256 of its list of digests; the verifier prints the same."""
+    """SHA-256 of the file ``SHA256SUMS``; the verifier prints the same value."""
     ledger: str
 
 
 def without_text(trace: Trace) -> Trace:
-    """A trace without the learner's words, and without the learner."""
-    where = trace.assignment
-    unit = msgspec.structs.replace(where, unit=None) if where.sticky else where
-    return msgspec.structs.replace(trace, sentence=None, correction=None, error="", assignment=unit)
+    """Remove the learner's text and identity from a trace."""
+    assignment = trace.assignment
+    if assignment.sticky:  # a sticky unit is the learner's hash; otherwise it is the request's own id
+        assignment = msgspec.structs.replace(assignment, unit=None)
+    # An error message may quote the sentence.
+    return msgspec.structs.replace(trace, sentence=None, correction=None, error="", assignment=assignment)
 
 
 def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
-    """Write the pack of a walk; ``page`` is the walk as Markdown. A file of that name gives way at the end.
+    """Write the pack of a walk, replacing an existing file only once the new one is complete.
 
-    The walk is taken as it is: under a text policy that keeps no text, walk ``without_text(trace)``.
+    Args:
+        project: where ledger, evidence and corpora are read.
+        walk: the walk, packed unchanged; under a text policy that keeps no text, walk ``without_text(trace)``.
+        page: the walk as Markdown.
+        path: the zip to write.
 
     Raises:
-        Refused: the walk holds text that the policy does not keep.
-        Damaged: a piece of evidence does not have its digest.
+        Refused: the walk has text that the policy does not keep.
+        Damaged: a piece of evidence does not match its digest.
+        BadInput: the folder of ``path`` does not exist.
     """
     policy = project.settings.text_policy
     if policy != "full" and walk.trace.sentence is not None:
-        raise Refused(f"the text policy is {policy}, and this walk holds a sentence", "walk it without its text")
+        raise Refused(
+            f"the text policy is {policy}, but this walk contains the sentence", "walk the trace without its text"
+        )
     state = project.registry.state()
     entries = list(dict.fromkeys(_entries(walk, state)))
     events = project.registry.events()
@@ -109,7 +119,7 @@ def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
 
 
 def _entries(walk: Walk, state: State) -> Iterator[str]:
-    """The entry that answered, then the one to go back to, each with its parents."""
+    """The entry that answered and the suggested one, each followed by its parents; may repeat."""
     for start in (walk.trace.entry_sha, walk.answers[7].evidence.get("go_to")):
         sha = start
         while sha:
@@ -119,30 +129,31 @@ def _entries(walk: Walk, state: State) -> Iterator[str]:
 
 
 def _lines(project: Project, walk: Walk, events: list[Event], entries: list[str]) -> tuple[bytes, int]:
-    """The ledger's lines as they are stored, and the seq of the first one that is in."""
+    """The stored ledger lines to include, and the seq of the first of them."""
     first = 1
     if len(events) > WHOLE:
-        named = [e.seq for e in events if e.seq == walk.trace.assignment.epoch or e.body.get("sha") in entries]
-        first = min(named, default=1)
-    lines = project.ledger.lines(first)[: len(events) - first + 1]  # what was appended meanwhile is not in
+        relevant = [e.seq for e in events if e.seq == walk.trace.assignment.epoch or e.body.get("sha") in entries]
+        first = min(relevant, default=1)
+    # Another process may have appended since ``events`` was read; the pack ends where ``events`` does.
+    lines = project.ledger.lines(first)[: len(events) - first + 1]
     return b"".join(line + b"\n" for line in lines), first
 
 
 def _evidence(project: Project, state: State, entries: list[str]) -> dict[str, bytes]:
-    """What the ledger names about these entries, by digest."""
-    named: dict[str, None] = {}
+    """The evidence files that ledger events name for these entries."""
+    digests: dict[str, None] = {}
     for known in (state.entries[sha] for sha in entries if sha in state.entries):
         for event in known.history:
             if event.body.get("sha") == known.sha:
                 verdict = event.body.get("verdict") or {}
-                named |= dict.fromkeys(event.body.get("evidence", {}).values())
-                named |= {str(verdict["digest"]): None} if verdict.get("signed") else {}
-    return {f"evidence/{digest}": project.ledger.get(digest) for digest in named}
+                digests |= dict.fromkeys(event.body.get("evidence", {}).values())
+                digests |= {str(verdict["digest"]): None} if verdict.get("signed") else {}
+    return {f"evidence/{digest}": project.ledger.get(digest) for digest in digests}
 
 
 def _signatures(files: Mapping[str, bytes], promoted: list[Event]) -> dict[str, bytes]:
-    """Of each signed verdict the three files ``openssl pkeyutl -verify`` takes."""
-    made: dict[str, bytes] = {}
+    """For each signed verdict, the three files that ``openssl pkeyutl -verify`` needs."""
+    signatures: dict[str, bytes] = {}
     trust = read_trust(files["trust.json"])
     for verdict in (event.body.get("verdict") or {} for event in promoted):
         raw = files.get(f"evidence/{verdict.get('digest')}")
@@ -150,13 +161,13 @@ def _signatures(files: Mapping[str, bytes], promoted: list[Event]) -> dict[str, 
             continue
         envelope = msgspec.json.decode(raw, type=Envelope)
         key = trust.find(envelope.signatures[0].keyid)
-        der = _DER + from_base64(key.public) if key is not None else b""
+        der = _DER_PREFIX + from_base64(key.public) if key is not None else b""
         name = f"signatures/{verdict['digest']}"
         pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
-        made[f"{name}.pem"] = pem.encode()
-        made[f"{name}.pae"] = pae(envelope.payload_type, from_base64(envelope.payload))
-        made[f"{name}.sig"] = from_base64(envelope.signatures[0].sig)
-    return made
+        signatures[f"{name}.pem"] = pem.encode()
+        signatures[f"{name}.pae"] = pae(envelope.payload_type, from_base64(envelope.payload))
+        signatures[f"{name}.sig"] = from_base64(envelope.signatures[0].sig)
+    return signatures
 
 
 def _trust(project: Project) -> bytes:
@@ -165,7 +176,7 @@ def _trust(project: Project) -> bytes:
 
 
 def _corpora(project: Project, walk: Walk) -> Iterator[dict[str, Any]]:
-    """The matching rows of every corpus that answer 4 speaks of, each corpus hashed on the way."""
+    """Search every corpus that answer 4 names, hashing each, and yield its matching rows."""
     found: Finding = walk.answers[3]
     pattern = found.evidence.get("pattern")
     if pattern is None:
@@ -190,9 +201,9 @@ def _json(value: Any) -> bytes:
 
 
 def _zip(files: Mapping[str, bytes], path: Path) -> int:
-    """Write the files into a zip whose bytes follow from theirs alone; returns its size."""
+    """Write a reproducible zip, whose bytes depend only on the files in it; returns its size."""
     if not path.absolute().parent.is_dir():
-        raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
+        raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "create it, then repeat the command")
     with replacing(path, mode=OWNER) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, body in sorted(files.items()):
             info = zipfile.ZipInfo(name, _TIME)

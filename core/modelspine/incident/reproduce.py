@@ -1,6 +1,6 @@
-"""Putting a text to an entry now, from bytes that are hashed first.
+"""Asking an entry for its output again, from bundle bytes that are verified first.
 
-It does not know which entry should be asked, nor what the right answer is.
+It does not know which entry to ask or what the right answer is.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from modelspine.registry.registry import Registry
 from modelspine.workload import Workload, workload_errors
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry says to a text: its output, or the problem that kept it from answering."""
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entry answers to a text now: its output, or the problem that prevented one."""
 
     output: str | None = None
-    """None where no text was put to it: its bytes were verified all the same."""
+    """None where there was no text to ask about; its bytes were verified all the same."""
     problem: str | None = None
     damaged: bool = False
-    """True where the problem is that its bytes are not what its SHA says."""
+    """True where the problem is that its bytes do not match its SHA."""
 
 
-def ask(registry: Registry, workload: Callable[[], Workload], sha: str, text: str | None) -> Said:
-    """Verify an entry's bytes (and its parent's) and put a text to it; never raises a ``SpineError``."""
+def ask(registry: Registry, workload: Callable[[], Workload], sha: str, text: str | None) -> Reply:
+    """Verify the bytes of an entry and its parent, then ask it about a text; a ``SpineError`` becomes a problem."""
     try:
         folder, parent = registry.verified(sha), registry.parent_folder(sha)
         if text is None:
-            return Said()
+            return Reply()
         model = workload()
         with workload_errors(model.name):
-            return Said(output=model.load(folder, parent).answer([text])[0].output)
+            return Reply(output=model.load(folder, parent).answer([text])[0].output)
     except SpineError as error:
-        return Said(problem=error.message, damaged=isinstance(error, Damaged))
+        return Reply(problem=error.message, damaged=isinstance(error, Damaged))

@@ -59,19 +59,19 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """False where nothing could be proven, only concluded from what is recorded."""
 
 
-def rollback_target(
+def fix_answer(
     registry: Registry, workload: Callable[[], Workload], trace: Trace, probe: Probe | None, gate: Gate
 ) -> Finding:
-    """Ask every promoted entry, and say what fixes the request."""
+    """Ask every promoted entry, and report what fixes the request."""
     state = registry.state()
     expected = probe.expected if probe else None
     opinions = [_opinion(registry, workload, state, sha, trace, expected, gate) for sha in _newest_promoted(state)]
     evidence: dict[str, Any] = {"entries": [msgspec.to_builtins(opinion) for opinion in opinions]}
     unknown = _unknown(opinions, trace, expected)
     if unknown is not None:
-        suggestion = "compare what they scored: `spine list`"
+        suggestion = "compare evaluation scores: `spine list`"
         evidence |= {"go_to": None, "verb": None, "suggestion": suggestion}
-        return finding(8, f"no comparison is possible: {unknown}", "missing", evidence, "spine list")
+        return finding(8, f"no comparison possible: {unknown}", "missing", evidence, "spine list")
     made = advice(state, opinions, trace, expected)
     evidence |= {"go_to": made.go_to, "verb": made.verb, "suggestion": made.suggestion}
     return finding(8, made.answer, "verified" if made.sure else "recorded", evidence, made.command)
@@ -82,8 +82,8 @@ def advice(state: State, opinions: Sequence[Opinion], trace: Trace, expected: st
     production = next((each for each in opinions if each.sha == state.production), None)
     if trace.status < 500 and expected is not None and trace.correction == expected:
         return Advice(
-            answer=f"the answer was right: “{visible(expected, 80)}”",
-            suggestion="nothing to fix: the answer was right",
+            answer=f"the answer was correct: “{visible(expected, 80)}”",
+            suggestion="nothing to fix: the answer was correct",
             command=f"spine traces show {argument(trace.request_id)}",
         )
     if production is not None and production.right:
@@ -94,12 +94,13 @@ def advice(state: State, opinions: Sequence[Opinion], trace: Trace, expected: st
     if ready is not None:
         verb = way_to(state, ready.sha)
         command = f"spine {verb} {ready.semver} {argument(trace.request_id, '--reason')}"
-        answer = f"{_named(ready)} says “{visible(str(ready.says), 80)}”; its bytes verify and the gate passes it{note}"
+        says = visible(str(ready.says), 80)
+        answer = f"{_named(ready)} answers “{says}”; its bytes are verified and it passes the gate{note}"
         return Advice(answer=answer, suggestion=command, command=command, go_to=ready.sha, verb=verb)
     held = next((each for each in usable if each.held is not None and each.gate == "pass"), None)
     if held is not None:
         command = f"spine release {held.semver} {argument(trace.request_id, '--reason')}"
-        answer = f"{_named(held)} answers it right but is on hold: {visible(str(held.held), 120)}{note}"
+        answer = f"{_named(held)} answers this correctly but is on hold: {visible(str(held.held), 120)}{note}"
         then = f"spine {_after(state, held.sha)} {held.semver}"
         suggestion = f"if that reason no longer holds, release it: `{command}`; then `{then}`"
         return Advice(answer=answer, suggestion=suggestion, command=command)
@@ -111,8 +112,8 @@ def _already_fixed(state: State, production: Opinion) -> Advice:
     since = f"#{list(stable)[-1].epoch}"
     says = visible(str(production.says), 80)
     return Advice(
-        answer=f"already fixed since {since}: production {_named(production)} says “{says}”; its bytes verify",
-        suggestion=f"nothing to move: already fixed by {production.semver} since {since} (`spine route show`)",
+        answer=f"already fixed since {since}: production {_named(production)} answers “{says}”; its bytes are verified",
+        suggestion=f"no rollback needed: already fixed by {production.semver} since {since} (`spine route show`)",
         command="spine route show",
         go_to=production.sha,
     )
@@ -123,25 +124,25 @@ def _no_fix(
 ) -> Advice:
     guard = f"spine incident {argument(trace.request_id)} --never-regress"
     form = f" that answers “{visible(expected, 80)}”" if expected else ""
-    suggestion = f"train and promote a model{form}; `{guard}` keeps later ones from this mistake"
+    suggestion = f"train and promote a model{form}; `{guard}` keeps this mistake from coming back"
     if usable:
         best = usable[0]
         why = f": {visible(best.refused_for, 160)}" if best.refused_for else ""
-        answer = f"{_named(best)} answers it right, and the gate does not let it replace production{why}"
+        answer = f"{_named(best)} answers this correctly, but the gate does not let it replace production{why}"
         return Advice(
             answer=f"{answer}{note}; {suggestion}", suggestion=suggestion, command=f"spine gate {best.semver}"
         )
     others = any(each.sha != trace.entry_sha for each in opinions)
-    answer = "no other promoted entry answers it right" if others else "no other entry was promoted"
+    answer = "no other promoted entry answers this correctly" if others else "no other entry was promoted"
     return Advice(answer=f"{answer}{note}; {suggestion}", suggestion=suggestion, command="spine list", sure=False)
 
 
 def _both_fail(opinions: Sequence[Opinion], trace: Trace, production: Opinion | None) -> str:
-    """Said where the entry that answered is out of use already, and what replaced it makes a mistake here too."""
+    """A note if the entry that answered is on hold already, and production is wrong about this sentence too."""
     answered = next((each for each in opinions if each.sha == trace.entry_sha), None)
     if answered is None or answered.held is None or production is None or production.sha == answered.sha:
         return ""
-    return f" ({answered.semver}, which answered, is on hold; production {production.semver} misses this sentence too)"
+    return f" ({answered.semver}, which answered, is on hold; production {production.semver} is wrong about this sentence too)"
 
 
 def _opinion(
@@ -154,16 +155,16 @@ def _opinion(
     gate: Gate,
 ) -> Opinion:
     known = state.entries[sha]
-    said = ask(registry, workload, sha, trace.sentence)
-    right = said.problem is None and expected is not None and said.output == expected
+    reply = ask(registry, workload, sha, trace.sentence)
+    right = reply.problem is None and expected is not None and reply.output == expected
     made = Opinion(
         sha=sha,
         semver=known.semvers[-1],
-        says=said.output,
-        verifies=said.problem is None,
+        says=reply.output,
+        verifies=reply.problem is None,
         right=right,
         held=known.held,
-        problem=said.problem,
+        problem=reply.problem,
     )
     if not right or sha == state.production:
         return made

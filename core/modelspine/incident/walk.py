@@ -1,7 +1,7 @@
-"""From a request id to the eight answers, each with a status, its evidence and the command that checks it.
+"""The walk from a trace to the eight answers, each with a status, its evidence and the command that checks it.
 
-It asks the traces, the registry, the corpora and the workload, and guesses nothing: what is not there is
-``missing``. It does not draw, and knows no more of what a model computes than its workload tells it.
+It asks the registry, the corpora and the workload and guesses nothing: what cannot be found is ``missing``.
+It draws nothing, and knows of a model's task only what the workload reports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from modelspine.gate.baseline import Item
 from modelspine.incident.finding import Finding, finding
 from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
-from modelspine.incident.rollback_target import Gate, rollback_target
+from modelspine.incident.rollback_target import Gate, fix_answer
 from modelspine.ledger.route import FULL, reassigned
 from modelspine.ledger.state import Known
 from modelspine.lineage.corpora import Corpora, Search
@@ -25,12 +25,12 @@ from modelspine.lineage.status import Status
 from modelspine.registry.entries import Detail, describe, manifest_corpora
 from modelspine.registry.registry import Registry
 from modelspine.text import argument, short, visible
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 from modelspine.workload import Probe, Workload, workload_errors
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
-    """One incident, walked."""
+    """The eight answers about one request."""
 
     request_id: str
     found: bool
@@ -38,11 +38,11 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     suggestion: str
     trace: Trace
     expected: str | None
-    """What the workload's oracle says the output should have been."""
+    """The correct output according to the workload's oracle; None where it has none."""
 
 
 class Investigator:
-    """Walks incidents over one registry, its corpora and its workload."""
+    """Answers the eight questions over one registry, its corpora and its workload."""
 
     def __init__(
         self,
@@ -61,9 +61,14 @@ class Investigator:
         self._gate = gate
 
     def __call__(self, trace: Trace) -> Walk:
-        """Walk one request back to the rows its model was trained on."""
+        """Walk one request back to the rows its model was trained on.
+
+        Raises:
+            Damaged: the ledger's hash chain is broken.
+        """
         probe = self._probe(trace)
-        self._registry.state()  # a broken chain is no finding: nothing could be said at all
+        # Outside the steps, so that a broken chain raises: no answer could be trusted, not even as a mismatch.
+        self._registry.state()
         sha = trace.entry_sha
         steps: tuple[Callable[[], Finding], ...] = (
             lambda: self._model(trace),
@@ -73,9 +78,9 @@ class Investigator:
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: self._arm(trace),
             lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at, self._registry.evidence),
-            lambda: rollback_target(self._registry, self._workload, trace, probe, self._gate),
+            lambda: fix_answer(self._registry, self._workload, trace, probe, self._gate),
         )
-        answers = tuple(_guarded(number, step) for number, step in enumerate(steps, 1))
+        answers = tuple(_answer_or_problem(number, step) for number, step in enumerate(steps, 1))
         return Walk(
             request_id=trace.request_id,
             found=True,
@@ -92,11 +97,11 @@ class Investigator:
             return None
 
     def _known(self, sha: str) -> Known | None:
-        """What the ledger's events say of an entry, without its evidence."""
+        """What the ledger's events say about an entry; reads no evidence, which may be damaged."""
         return self._registry.state().entries.get(sha)
 
     def _hash_at(self, seq: int) -> str | None:
-        """The hash of the ledger's event of a seq."""
+        """The hash of ledger event ``seq``; None where there is no such event."""
         events = self._registry.events()
         return events[seq - 1].hash if 0 < seq <= len(events) else None
 
@@ -109,21 +114,23 @@ class Investigator:
         name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
         evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
         if trace.semver and trace.semver not in entry.semvers:
-            return finding(1, f"{name} — it never was {visible(trace.semver, 40)}", "mismatch", evidence, command)
-        said = ask(self._registry, self._workload, entry.sha, trace.sentence)
-        if said.problem is not None:
-            status: Status = "mismatch" if said.damaged else "missing"
-            return finding(1, f"{name} — it cannot be asked: {said.problem}", status, evidence, command)
+            answer = f"{name} — it was never promoted as {visible(trace.semver, 40)}"
+            return finding(1, answer, "mismatch", evidence, command)
+        reply = ask(self._registry, self._workload, entry.sha, trace.sentence)
+        if reply.problem is not None:
+            status: Status = "mismatch" if reply.damaged else "missing"
+            return finding(1, f"{name} — it cannot be asked again: {reply.problem}", status, evidence, command)
         evidence["rehashed"] = "equal"
         if trace.sentence is None:
-            return finding(1, f"{name}, re-hashed now; the sentence was not kept", "verified", evidence, command)
-        evidence |= {"answered": trace.correction, "answers_now": said.output}
+            return finding(1, f"{name}, bytes verified; the sentence was not kept", "verified", evidence, command)
+        evidence |= {"answered": trace.correction, "answers_now": reply.output}
         if trace.status >= 500:
-            told = f"{name}, re-hashed now; it gave no answer then: {trace.status} {visible(trace.error, 80)}"
-            return finding(1, told, "verified", evidence, command)
-        if said.output != trace.correction:
-            return finding(1, f"{name} — it answers differently now", "mismatch", evidence, command)
-        return finding(1, f"{name}, re-hashed and asked again: the same answer", "verified", evidence, command)
+            failure = f"{trace.status} {visible(trace.error, 80)}"
+            answer = f"{name}, bytes verified; the request itself failed: {failure}"
+            return finding(1, answer, "verified", evidence, command)
+        if reply.output != trace.correction:
+            return finding(1, f"{name} — it gives a different answer now", "mismatch", evidence, command)
+        return finding(1, f"{name}, bytes verified; it gives the same answer now", "verified", evidence, command)
 
     def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine lineage {short(trace.entry_sha)} --verify"
@@ -144,24 +151,24 @@ class Investigator:
         sha = short(trace.entry_sha)
         if probe is None or detail is None:
             return finding(
-                4, "the workload names nothing to look for", "missing", {}, f"spine corpus grep {sha} PATTERN"
+                4, "the workload gives no pattern to search for", "missing", {}, f"spine corpus grep {sha} PATTERN"
             )
         command = f"spine corpus grep {sha} {argument(probe.pattern)}"
-        own = [self._own(corpus, probe) for corpus in manifest_corpora(detail)]
+        own = [self._search_verified(corpus, probe) for corpus in manifest_corpora(detail)]
         if not own:
             return finding(4, "there is no corpus to search", "missing", {}, command)
         matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
         elsewhere = self._elsewhere({s.dvc_hash for s in own}, detail, probe)
-        answer = f"{matched} of {rows:,} rows hold {probe.label}"
-        # Optional in a workload's probe: rows that teach the answer that was wrong.
+        answer = f"{matched} of {rows:,} rows contain {probe.label}"
+        # ``against`` finds rows that teach the wrong answer. A workload's probe need not have it, hence getattr.
         against = getattr(probe, "against", None)
         faulty = [self._search(s.dvc_hash, against) for s in own] if against else []
         wrong = sum(s.matched for s in faulty)
         if against and wrong:
-            answer += f", and {wrong} say that {probe.against_label} is right"
+            answer += f", and {wrong} teach {probe.against_label}"
             command = f"spine corpus grep {sha} {argument(against)}"
         if elsewhere:
-            answer += "; " + ", ".join(f"{other['path']} holds {other['matched']}" for other in elsewhere)
+            answer += "; " + ", ".join(f"{other['path']} has {other['matched']}" for other in elsewhere)
         evidence = {
             "label": probe.label,
             "pattern": probe.pattern,
@@ -174,29 +181,31 @@ class Investigator:
         return finding(4, visible(answer), "verified", evidence, command)
 
     def _elsewhere(self, own: set[str], detail: Detail, probe: Probe) -> list[dict[str, Any]]:
-        """The other training corpora of this repository that hold what was looked for."""
+        """Search the other training corpora of this repository for the same pattern."""
         report = detail.eval_report
-        passed = own | ({report.eval_set.dvc_hash} if report else set()) | self._corpora.eval_sets()
+        # Eval sets contain the same cases by design, and a model must not be trained on them.
+        skipped = own | ({report.eval_set.dvc_hash} if report else set()) | self._corpora.eval_sets()
         found = []
         for path, dvc_hash in self._corpora.tracked():
-            if dvc_hash in passed:
+            if dvc_hash in skipped:
                 continue
             try:
                 search = self._search(dvc_hash, probe.pattern)
             except SpineError:
-                continue  # another corpus that is not on this machine says nothing about this one
+                continue  # the question is about the entry's own corpus; another one need not be on this machine
             quoted = [{"row": row.number, "text": row.text} for row in search.shown]
             counts = {"matched": search.matched, "rows": search.rows}
             found.append({"path": path, "dvc_hash": dvc_hash, **counts, "quoted": quoted})
         return found
 
-    def _own(self, corpus: dict[str, Any], probe: Probe) -> Search:
-        """A search of what it was trained on, whose bytes also have the SHA-256 that its manifest gives."""
+    def _search_verified(self, corpus: dict[str, Any], probe: Probe) -> Search:
+        """Search a corpus the entry was trained on, and check its bytes against the SHA-256 in the manifest."""
         search = self._search(str(corpus.get("dvc_hash")), probe.pattern)
         if corpus.get("sha256") not in (None, search.sha256):
             raise Damaged(
-                f"corpus {short(search.dvc_hash)} has SHA-256 {short(search.sha256)}, and its manifest another",
-                "`spine lineage REF --verify` shows both",
+                f"corpus {short(search.dvc_hash)} has SHA-256 {short(search.sha256)}, but the manifest says "
+                f"{visible(short(str(corpus.get('sha256'))))}",
+                "run `spine lineage REF --verify` to see both in full",
             )
         return search
 
@@ -211,39 +220,41 @@ class Investigator:
         wanted = [name for name in (probe.buckets if probe else ()) if name in report.buckets]
         counts = {name: report.buckets[name] for name in wanted} or {"total": report.total}
         answer = "  ".join(f"{name} {c.k}/{c.n} = {100 * c.k / c.n:.1f} %" for name, c in counts.items() if c.n)
-        deployed = min((e.seq for e in detail.history if e.kind in ("promoted", "routed")), default=None)
+        first_deployed = min((e.seq for e in detail.history if e.kind in ("promoted", "routed")), default=None)
         evidence = {
             "buckets": {name: {"k": c.k, "n": c.n} for name, c in counts.items()},
             "eval_set": msgspec.to_builtins(report.eval_set),
             "reported_at": f"#{detail.entry.seq}",
-            "deployed_at": f"#{deployed}" if deployed else None,
+            "deployed_at": f"#{first_deployed}" if first_deployed else None,
         }
         return finding(5, answer, "recorded", evidence, command)
 
     def _arm(self, trace: Trace) -> Finding:
         stored = trace.assignment
         route = self._registry.state().route_at(stored.epoch)
-        command = f"spine route show --at {of_ns(trace.started_ns)}"
-        if trace.source == "replay":  # at its simulated time another route was in force, or none
+        command = f"spine route show --at {ledger_time(trace.started_ns)}"
+        # A replayed request carries a simulated time, at which another route or none was active.
+        if trace.source == "replay":
             command = f"spine route report --epoch {stored.epoch}"
         evidence = msgspec.to_builtins(stored)
         if route is None:
             return finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
         arm = next((arm for arm in route.arms if arm.name == stored.arm), None)
         share = f"{100 * arm.weight_bp / FULL:g} %" if arm else "not in that route"
-        share += " copied, no learner saw it" if trace.shadow_of else ""
+        share += " shadow copy, not shown to a learner" if trace.shadow_of else ""
         answer = f"{stored.arm}, {share}, epoch {stored.epoch}, bucket {stored.bucket:,}"
         if arm is None or trace.entry_sha != arm.sha:
-            return finding(6, f"{answer} — another entry answered", "mismatch", evidence, command)
+            return finding(6, f"{answer} — the route names a different entry", "mismatch", evidence, command)
         if stored.unit is None:
             return finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
-        again = reassigned(route, stored, stored.unit)
+        recomputed = reassigned(route, stored, stored.unit)
+        # Without a sticky unit the request is its own unit, so another unit means that the trace was altered.
         own = stored.sticky or stored.unit in (trace.request_id, trace.shadow_of)
-        status: Status = "verified" if again == stored and own else "mismatch"
+        status: Status = "verified" if recomputed == stored and own else "mismatch"
         return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
 
     def _probe(self, trace: Trace) -> Probe | None:
-        """What the workload says to look for; None where it has nothing to say, or fails on this text."""
+        """What the workload says to search for; None where it has no probe for this text, or fails on it."""
         try:
             workload = self._workload()
             with workload_errors(workload.name):
@@ -252,8 +263,8 @@ class Investigator:
             return None
 
 
-def _guarded(number: int, step: Callable[[], Finding]) -> Finding:
-    """An answer, or what kept it from being found: one broken store never hides the other seven."""
+def _answer_or_problem(number: int, step: Callable[[], Finding]) -> Finding:
+    """Run one step; its error becomes the answer, so that one broken store does not hide the other seven."""
     try:
         return step()
     except Damaged as error:
@@ -263,13 +274,15 @@ def _guarded(number: int, step: Callable[[], Finding]) -> Finding:
 
 
 def item_of(walk: Walk) -> Item:
-    """The item an incident makes: its sentence, and what the workload's oracle says it should have become.
+    """The never-regress item for an incident: its sentence with the correct form according to the workload.
 
     Raises:
-        Refused: the sentence was not kept, or the workload does not know what is right.
+        Refused: the sentence was not kept, or the workload gives no correct answer.
     """
     if walk.trace.sentence is None:
-        raise Refused("the sentence was not kept, so nothing can be asked again", "`text_policy = full` keeps them")
+        raise Refused(
+            "the sentence was not kept, so it cannot be evaluated again", "`text_policy = full` keeps sentences"
+        )
     if not walk.expected:
-        raise Refused("the workload does not say what the right answer is", "write the item into the baseline by hand")
+        raise Refused("the workload gives no correct answer", "add the item to the baseline by hand")
     return Item(id=walk.request_id, text=walk.trace.sentence, correct_form=walk.expected)

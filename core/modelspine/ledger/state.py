@@ -1,13 +1,13 @@
-"""What is true now, or was true at a time: a pure fold of the ledger's events.
+"""The state of a ledger, now or at a past time: a pure fold of its events.
 
-Nothing here reads a clock, a file or a database. ``fold`` of a prefix of the events is the state as it
-was then. An event kind this version does not know changes nothing.
+It reads no clock, file or database. Folding a prefix of the events gives the state at that point. Events of unknown
+kinds are ignored, so that an older version can read a newer ledger.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,30 +22,29 @@ _PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 
 class Known(msgspec.Struct, kw_only=True):
-    """One entry, as the events so far describe it."""
+    """One entry, as described by the events so far."""
 
     sha: str
     registered: Event
     semvers: list[str] = []
     promoted: list[Event] = []
     promoted_against: str | None = None
-    """What was in production at its newest promotion: the entry that its verdict compares it with."""
+    """SHA of the entry in production at the newest promotion, with which its verdict compares it."""
     held: str | None = None
-    """Why no learner's traffic may reach it, or None."""
+    """The reason of the hold, or None if the entry is not on hold."""
     tombstoned: str | None = None
+    """The reason of the tombstone, or None."""
     stable_since: list[int] = []
-    """Seqs of the route events that made it the stable arm."""
+    """Seqs of the route events in which it is the stable arm."""
     gated: Event | None = None
-    """Its newest gate run."""
+    """The event of its newest gate run."""
     history: list[Event] = []
-    """Every event that names it."""
+    """Every event that names this entry."""
 
     @property
     def report(self) -> str | None:
-        """Digest of the report that counts for it: what its newest promotion stands on, or it was registered with.
-
-        The one it was registered with is its author's word; a signed promotion stands on one that CI made.
-        """
+        """Digest of the evaluation report in force: that of the newest promotion, else that of the registration."""
+        # A registered report comes from whoever trained the model; a signed promotion refers to one made by CI.
         verdict = self.promoted[-1].body.get("verdict") if self.promoted else None
         found = verdict.get("report") if isinstance(verdict, dict) else None
         found = found or self.registered.body.get("evidence", {}).get("eval_report")
@@ -53,7 +52,7 @@ class Known(msgspec.Struct, kw_only=True):
 
     @property
     def status(self) -> str:
-        """Pending | promoted | held | tombstoned."""
+        """One of pending, promoted, held and tombstoned."""
         if self.tombstoned is not None:
             return "tombstoned"
         if self.held is not None:
@@ -62,7 +61,7 @@ class Known(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """Everything the events so far add up to. Treat it as frozen: only ``fold`` writes to it."""
+    """The result of a fold. Treat it as frozen: only ``fold`` modifies it."""
 
     seq: int = 0
     at: str = ""
@@ -78,14 +77,15 @@ class State(msgspec.Struct, kw_only=True):
 
     @property
     def production(self) -> str | None:
-        """The SHA of the stable arm."""
+        """The SHA of the stable arm, or None before the first promotion."""
         return self.route.stable.sha if self.route else None
 
     def resolve(self, ref: str) -> str:
-        """The SHA a REF names: a SHA prefix of at least 4 digits, a semver, or ``production``.
+        """The SHA for a REF: a SHA prefix of at least 4 digits, a semver, or ``production``.
 
         Raises:
-            UnknownRef, AmbiguousRef: none or several entries have that name.
+            UnknownRef: no entry matches.
+            AmbiguousRef: several entries match a prefix.
         """
         if ref == "production":
             if self.production is None:
@@ -100,48 +100,47 @@ class State(msgspec.Struct, kw_only=True):
         matches = [sha for sha in self.entries if sha.startswith(ref)] if _PREFIX.fullmatch(ref) else []
         if len(matches) > 1:
             some = ", ".join(short(sha) for sha in matches[:4])
-            raise AmbiguousRef(f"{ref} fits {len(matches)} entries: {some}", "give more digits of the SHA")
+            raise AmbiguousRef(f"{ref} matches {len(matches)} entries: {some}", "give more digits of the SHA")
         if not matches:
             raise UnknownRef(
                 f"no entry is named {visible(ref, 80)!r}",
-                "a REF is a SHA prefix (4 digits or more), a semver or `production`; `spine list` shows them",
+                "give a SHA prefix (4 digits or more), a semver or `production`; `spine list` shows them",
             )
         return matches[0]
 
     @property
     def before_rollout(self) -> Route | None:
-        """The route that the rollout under way began from."""
+        """The route that was in force before the current rollout began."""
         start = int(self.route.salt) if self.route else 0
         return next((route for route in reversed(self.routes) if route.epoch < start), None)
 
     def route_at(self, epoch: int) -> Route | None:
-        """The route that was opened by the event ``epoch``."""
+        """The route that the event ``epoch`` put in force."""
         return next((route for route in self.routes if route.epoch == epoch), None)
 
 
 def fold(events: Iterable[Event], state: State | None = None) -> State:
-    """The state after these events; continues ``state`` in place where one is given."""
+    """The state after these events; with ``state``, that state is continued in place."""
     now = state if state is not None else State()
     for event in events:
-        _APPLY.get(event.kind, _ignore)(now, event)
-        for sha in named(event):
+        if (apply := _APPLY.get(event.kind)) is not None:
+            apply(now, event)
+        for sha in entries_named(event):  # after applying, because a registration only now made its entry
             if sha in now.entries:
                 now.entries[sha].history.append(event)
         now.seq, now.at = event.seq, event.at
     return now
 
 
-def until(events: Sequence[Event], at: str) -> list[Event]:
-    """The events up to the last one with ``at`` not after the given time (RFC 3339 UTC, six digits)."""
-    keep = 0
-    for number, event in enumerate(events, 1):
-        if event.at <= at:
-            keep = number
+def events_until(events: Sequence[Event], at: str) -> list[Event]:
+    """The events up to the last one whose time is not after ``at`` (RFC 3339, UTC, six digits)."""
+    # Not bisected: in a ledger that was tampered with, times need not be sorted.
+    keep = next((number for number in range(len(events), 0, -1) if events[number - 1].at <= at), 0)
     return list(events[:keep])
 
 
-def named(event: Event) -> set[str]:
-    """The SHAs of the entries an event is about."""
+def entries_named(event: Event) -> set[str]:
+    """The SHAs of the entries that an event names."""
     body = event.body
     shas = {arm["sha"] for arm in body["arms"]} if "arms" in body else set()
     if "sha" in body:
@@ -150,7 +149,7 @@ def named(event: Event) -> set[str]:
 
 
 def route_of(event: Event) -> Route:
-    """The route a ``routed`` event opened. Its salt is the seq of its rollout's first event."""
+    """The route that a ``routed`` event puts in force; its salt is the seq of the rollout's first event."""
     rollout = event.body.get("rollout") or event.seq
     arms = tuple(msgspec.convert(arm, Arm) for arm in event.body["arms"])
     ladder = ladder_of(event.body["ladder"]) if "ladder" in event.body else None
@@ -158,9 +157,9 @@ def route_of(event: Event) -> Route:
 
 
 def completes(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether a registration brings the report that an earlier one of the same bundle lacked, and all that one had.
+    """Whether a second registration of a bundle adds the evaluation report missing in the first and keeps the rest.
 
-    Only then does a second one count: evidence is added where there was none, and never replaced.
+    Only such a registration takes effect: evidence can be added, but never replaced.
     """
     had, has = before.get("evidence", {}), after.get("evidence", {})
     kept = had.items() <= has.items() and before.get("run_id") in (None, after.get("run_id"))
@@ -168,10 +167,10 @@ def completes(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 
 def check_semver(semver: str) -> str:
-    """The semver, where it is one.
+    """The given semver, checked.
 
     Raises:
-        BadInput: it is not ``vX.Y.Z``.
+        BadInput: it does not have the form ``vX.Y.Z``.
     """
     if SEMVER.fullmatch(semver) is None:
         raise BadInput(f"{visible(semver, 60)!r} is not a semver", "write it as v1.2.3")
@@ -179,37 +178,34 @@ def check_semver(semver: str) -> str:
 
 
 def check_reason(reason: str) -> None:
-    """Refuse to change anything for no reason.
+    """Require a reason for a change.
 
     Raises:
         BadInput: the reason is blank.
     """
     if not reason.strip():
-        raise BadInput("a change needs a reason; it stands in the ledger for good", "give --reason TEXT")
+        raise BadInput("a change needs a reason, which is recorded permanently", "give --reason TEXT")
 
 
 def check_key(key: str) -> None:
-    """Refuse an idempotency key that no ledger can keep.
+    """Require an idempotency key that the ledger can store.
 
     Raises:
-        BadInput: it is blank, or no UTF-8 holds it.
+        BadInput: the key is blank, or cannot be encoded as UTF-8.
     """
     if not key.strip() or key != key.encode("utf-8", "replace").decode():
-        raise BadInput(f"{visible(key, 60)!r} cannot be an idempotency key", "give --key plain text, such as a run id")
-
-
-def _ignore(_state: State, _event: Event) -> None:
-    """An event that moves no pointer."""
+        raise BadInput(f"{visible(key, 60)!r} is not an idempotency key", "give --key plain text, such as a run id")
 
 
 def _opened(state: State, event: Event) -> None:
-    """A ledger's environment is its first event; no later one makes it another."""
+    # Only the first event sets the environment, so that nobody can turn a prod ledger into a dev one by appending.
     if event.seq == 1:
         state.env = str(event.body.get("env", "dev"))
 
 
 def _registered(state: State, event: Event) -> None:
     sha: str = event.body["sha"]
+    # The first registration stands; a later one of the same bundle takes effect only if it adds the missing report.
     known = state.entries.setdefault(sha, Known(sha=sha, registered=event))
     if completes(known.registered.body, event.body):
         known.registered = event
@@ -221,42 +217,37 @@ def _promoted(state: State, event: Event) -> None:
     if semver not in entry.semvers:
         entry.semvers.append(semver)
     entry.promoted.append(event)
-    entry.promoted_against = state.production
+    entry.promoted_against = state.production  # read before this promotion can change the route
     state.semvers[semver] = entry.sha
 
 
 def _routed(state: State, event: Event) -> None:
     route = route_of(event)
     state.routes.append(route)
+    # A route to an entry that was never registered must not make the ledger unreadable; `spine verify` reports it.
     entry = state.entries.get(route.stable.sha)
     if entry is not None:
         entry.stable_since.append(event.seq)
 
 
-def _gated(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].gated = event
+def _setting(field: str, value: Callable[[Event], Any]) -> Callable[[State, Event], None]:
+    """A change that sets one field of the event's entry."""
+    return lambda state, event: setattr(state.entries[event.body["sha"]], field, value(event))
 
 
-def _held(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].held = event.body.get("reason", "")
+def _reason(event: Event) -> str:
+    return str(event.body.get("reason", ""))
 
 
-def _released(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].held = None
-
-
-def _tombstoned(state: State, event: Event) -> None:
-    state.entries[event.body["sha"]].tombstoned = event.body.get("reason", "")
-
-
-_APPLY: dict[str, Any] = {
+# Kinds that only record something, such as noted and denied, are not listed: they leave the state as it is.
+_APPLY: dict[str, Callable[[State, Event], None]] = {
     "opened": _opened,
     "registered": _registered,
-    "gated": _gated,
+    "gated": _setting("gated", lambda event: event),
     "promoted": _promoted,
     "routed": _routed,
     "rolled_back": _routed,
-    "held": _held,
-    "released": _released,
-    "tombstoned": _tombstoned,
+    "held": _setting("held", _reason),
+    "released": _setting("held", lambda _event: None),
+    "tombstoned": _setting("tombstoned", _reason),
 }

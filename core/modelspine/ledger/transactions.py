@@ -1,8 +1,7 @@
-"""The ledger as a sequence of states, and changes decided on one of them.
+"""Optimistic transactions on the ledger: a change is decided on a state and appended only if that is still current.
 
-A change is decided on a state and appended right after the event that state ends with; if the ledger moved
-meanwhile it is decided again, or refused where the caller named the seq. It does not know which changes
-there are.
+If another event came first, the change is decided again on the new state, or refused if the caller named the expected
+seq. It does not know which kinds of changes exist.
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from modelspine.errors import Conflict
-from modelspine.ledger.state import State, check_key, fold, until
-from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger, same_request
+from modelspine.ledger.event import moved, overtaken, same_request
+from modelspine.ledger.state import State, check_key, events_until, fold
+from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
 
 _TRIES = 200
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change left in the ledger. ``created`` is False where it had been done before."""
+    """The result of a change; ``created`` is False if an earlier request had already made it."""
 
     seq: int
     sha: str
@@ -30,13 +30,18 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def existing(cls, event: Event, sha: str, warnings: Sequence[str] = ()) -> Self:
+        """The receipt for an event that an earlier request appended."""
+        return cls(seq=event.seq, sha=sha, created=False, event=event, warnings=tuple(warnings))
+
 
 After = Callable[[list[Event], State], tuple[str, ...]] | None
-"""Called with what was just appended and the state after it; returns warnings, and never raises."""
+"""Called with the appended events and the state after them; returns warnings and never raises."""
 
 
 class History:
-    """The events of one ledger and what they add up to, kept up to date."""
+    """The events and the state of one ledger, read again whenever it has changed."""
 
     def __init__(self, ledger: Ledger, after: After = None) -> None:
         self._ledger = ledger
@@ -46,14 +51,14 @@ class History:
         self._head = Head(0, GENESIS)
 
     def events(self, at: str | None = None) -> list[Event]:
-        """Every event, in order, its chain checked; up to a moment where one is given."""
+        """Every event, in order, with the hash chain verified; with ``at``, only the events up to that time."""
         self._refresh()
-        return until(self._events, at) if at else list(self._events)
+        return events_until(self._events, at) if at else list(self._events)
 
     def state(self, at: str | None = None) -> State:
-        """What is true now, or was true at a moment (RFC 3339 UTC, six digits)."""
-        now = self._refresh()
-        return fold(until(self._events, at)) if at else now
+        """The current state, or the state at a time (RFC 3339, UTC, six digits)."""
+        current = self._refresh()
+        return fold(events_until(self._events, at)) if at else current
 
     def change(
         self,
@@ -64,21 +69,34 @@ class History:
         key: str | None = None,
         asked: tuple[str, dict[str, Any]] | None = None,
     ) -> Receipt | None:
-        """Decide and append until the ledger held still meanwhile; None where there was nothing to do."""
+        """Decide a change on the current state and append it, again if another writer came first.
+
+        Args:
+            decide: the events to append for a state; none if there is nothing to do. It may run several times.
+            sha: the entry that the change is about, for the receipt.
+            expected: the seq that the caller decided on.
+            key: an idempotency key.
+            asked: kind and body fields of the request, to recognise an earlier event of the key.
+
+        Returns:
+            The receipt, or None if there was nothing to do.
+
+        Raises:
+            Conflict: the ledger is not at ``expected``, the key was used for a different request, or there was no
+                success within all attempts.
+        """
         if key is not None:
             check_key(key)
         for _attempt in range(_TRIES):
+            # Before deciding: on the state after its own success, the same request would often be refused.
             earlier = self._ledger.by_key(key) if key else None
             if earlier is not None and key is not None and asked is not None:
-                event = same_request(earlier, Draft(kind=asked[0], body=asked[1]), key, tuple(asked[1]))
-                return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+                draft = Draft(kind=asked[0], body=asked[1])
+                return Receipt.existing(same_request(earlier, draft, key, tuple(asked[1])), sha)
             state = self.state()
             if expected is not None and state.seq != expected:
-                raise Conflict(
-                    f"the ledger moved from #{expected} to #{state.seq} meanwhile; nothing was changed",
-                    "look at it again (`spine history`), then repeat the command",
-                )
-            drafts = decide(state)
+                raise moved(expected, state.seq)
+            drafts = decide(state)  # may raise: a refusal is decided on a state too
             if not drafts:
                 return None
             try:
@@ -86,16 +104,18 @@ class History:
                     drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
                 )
             except Conflict:
-                if expected is not None:
+                if expected is not None:  # the caller's decision is outdated; only the caller can decide again
                     raise
-                time.sleep(os.urandom(1)[0] / 12_800)  # up to 20 ms: writers that met once should not meet again
+                # A random pause of up to 20 ms, so that writers that collided once do not collide again.
+                time.sleep(os.urandom(1)[0] / 12_800)
                 continue
             warnings = self._after(events, self.state()) if created and self._after is not None else ()
             return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0], warnings=warnings)
-        raise Conflict(f"the ledger moved {_TRIES} times while this was decided", "try again when it is quieter")
+        raise overtaken(_TRIES)
 
     def _refresh(self) -> State:
-        """Read what was appended since; a fold of everything is cheap and is never shared half-done."""
+        """The state of the newest event; reads and folds the ledger again if it has changed."""
+        # Folding everything takes milliseconds, and a new State means that no other thread sees one half-updated.
         state = self._state
         if state is None or self._ledger.head() != self._head:
             self._events = self._ledger.events()

@@ -1,1 +1,1 @@
-"""Corpora under DVC, and the walk from an entry up to its rows and down to its requests."""
+"""Lineage: corpora under DVC, and the walk from an entry to its training rows and from a corpus to its traffic."""

@@ -1,8 +1,8 @@
-"""Corpora under DVC: which revision a hash is, where its rows are, and which of them match.
+"""Corpora under DVC: finding the revision and the file of a hash, reading its rows and searching them.
 
-A corpus is named by the MD5 that DVC gave it. What is opened is hashed again while it is read, with MD5 and
-SHA-256: DVC itself would check out a tampered cache file and say that all is up to date. Rows are JSON, one
-a line. It does not know which model was trained on them.
+A corpus is identified by its DVC hash (MD5). Bytes are hashed again whenever they are read, because DVC itself would
+check out a tampered cache file and report it as up to date. Rows are lines of JSON. It does not know which models were
+trained on a corpus.
 """
 
 from __future__ import annotations
@@ -24,30 +24,33 @@ from modelspine.text import visible
 
 _HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _LONGEST_PATTERN = 500
+"""Characters; a longer pattern can take long even to compile."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a corpus hash stands in the repository."""
+    """The place of a corpus in the repository."""
 
     dvc_hash: str
     path: str
-    """Of the data file, relative to the root."""
+    """The data file, relative to the root."""
     revision: str
-    """The git commit whose .dvc file names the hash; ``""`` where the work tree alone does."""
+    """The git commit whose .dvc file names the hash; empty where only the work tree does."""
     at_head: bool
+    """True where the work tree's .dvc file names the hash, so that the data file should have it."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a corpus, with its line number from 1."""
+    """A matching row of a corpus."""
 
     number: int
+    """Its line number, from 1."""
     text: str
     start: int
-    """Where in the text the match begins, and where it ends."""
+    """Index in ``text`` at which the match begins; ``end`` is the index after it."""
     end: int
 
     def around(self, width: int) -> str:
-        """The part of the text around the match, at most ``width`` characters, an ellipsis where it was cut."""
+        """At most ``width`` characters of the text around the match, plus an ellipsis at each cut."""
         if len(self.text) <= width:
             return self.text
         begin = max(0, min((self.start + self.end - width) // 2, len(self.text) - width))
@@ -56,7 +59,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows that match a pattern, out of how many, in a corpus whose bytes were hashed on the way."""
+    """The result of reading a corpus whole: its digests, its number of rows and the matching ones."""
 
     dvc_hash: str
     pattern: str
@@ -75,14 +78,14 @@ class Corpora:
         self._remote = remote
 
     def resolve(self, dvc_hash: str) -> Place:
-        """The file and revision a hash belongs to: the work tree's .dvc files first, then git's history.
+        """Find the file and revision of a hash, in the work tree's .dvc files first and then in git's history.
 
         Raises:
             UnknownRef: no .dvc file ever named it.
             BadInput: it is not a DVC hash.
         """
         if _HASH.fullmatch(dvc_hash) is None:
-            raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "it is 32 hex digits, from a .dvc file")
+            raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "give the 32 hex digits in a .dvc file")
         for file in self._dvc_files():
             path = named_in(file.read_text(encoding="utf-8", errors="replace"), dvc_hash)
             if path is not None:
@@ -92,7 +95,7 @@ class Corpora:
         return self._in_history(dvc_hash)
 
     def tracked(self) -> list[tuple[str, str]]:
-        """Every (path, hash) the work tree's .dvc files name, relative to the root."""
+        """Every (path relative to the root, hash) in the work tree's .dvc files."""
         found = []
         for file in self._dvc_files():
             for path, dvc_hash in outs(file.read_text(encoding="utf-8", errors="replace")):
@@ -100,17 +103,18 @@ class Corpora:
         return found
 
     def eval_sets(self) -> set[str]:
-        """The hashes of what the work tree's .dvc files give the type ``eval``: nothing is trained on it."""
+        """The hashes to which the work tree's .dvc files give the type ``eval``; no model is trained on them."""
         texts = (file.read_text(encoding="utf-8", errors="replace") for file in self._dvc_files())
         return {dvc_hash for text in texts for _, dvc_hash in outs(text, kind="eval")}
 
     def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
-        """The file that holds a corpus' bytes: in DVC's cache, or the work tree, or pulled from the remote.
+        """Find a corpus's file in DVC's cache or the work tree, or, with ``pull``, fetch it from the remote.
 
-        It is found by name only; ``read`` hashes it.
+        The file is found by name only; ``read`` verifies its bytes.
 
         Raises:
-            Unavailable: it is nowhere on this machine (and could not be pulled).
+            BadInput, UnknownRef: it is not a DVC hash, or no .dvc file ever named it.
+            Unavailable: it is not on this machine, or could not be fetched.
         """
         place = self.resolve(dvc_hash)
         workspace = self.root / place.path
@@ -122,15 +126,15 @@ class Corpora:
         if found is None:
             raise Unavailable(
                 f"the rows of {visible(place.path, 80)} ({dvc_hash[:12]}) are not on this machine",
-                f"fetch them: `dvc pull {visible(place.path, 80)}.dvc`",
+                f"fetch them with `dvc pull {visible(place.path, 80)}.dvc`",
             )
         return found
 
     def read(self, dvc_hash: str) -> Iterator[bytes]:
-        """A corpus' lines; the last line is followed by the check of all that was read.
+        """Yield a corpus's lines, and verify the hash after the last one; do not rely on lines before that.
 
         Raises:
-            Damaged: the bytes do not have the hash.
+            Damaged: the bytes do not match the hash.
         """
         digest = hashlib.md5(usedforsecurity=False)
         path = self.file(dvc_hash)
@@ -141,10 +145,11 @@ class Corpora:
         self._check(dvc_hash, digest.hexdigest(), path)
 
     def verify(self, dvc_hash: str, *, sha256: Any = None, pull: bool = False) -> Search:
-        """Hash a corpus' bytes again; with ``sha256``, whatever a manifest says there, that digest must hold too.
+        """Verify a corpus's bytes, also against the ``sha256`` of a manifest where given.
 
         Raises:
-            Damaged: one of the hashes does not hold.
+            Damaged: the bytes do not match one of the hashes.
+            Unavailable: the corpus is not on this machine, or could not be fetched.
         """
         self.file(dvc_hash, pull=pull)
         digest = hashlib.sha256()
@@ -153,33 +158,37 @@ class Corpora:
             digest.update(raw)
         found = digest.hexdigest()
         if sha256 is not None and found != sha256:
-            said = visible(str(sha256)[:12], 12)
-            raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {said}", _WAY_OUT)
+            expected = visible(str(sha256)[:12], 12)
+            raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {expected}", _CHANGED)
         return Search(dvc_hash=dvc_hash, pattern="", rows=rows, matched=0, shown=(), md5=dvc_hash, sha256=found)
 
     def search(self, dvc_hash: str, pattern: str, *, limit: int = 20, patience: float = PATIENCE) -> Search:
-        """The rows whose text matches a Python regular expression, hashing every byte on the way.
+        """Find the rows that match a Python regular expression, and verify the corpus's hash.
 
-        The search runs in a process of its own, which is killed when it takes ``patience`` seconds longer than
-        its bytes take to read, or when this one is interrupted.
+        The search runs in a separate process, which is killed if it takes ``patience`` seconds longer than reading the
+        bytes should take.
 
         Raises:
-            BadInput: the pattern is not a regular expression, or takes too long.
-            Damaged: the bytes do not have the hash.
+            BadInput: the pattern is not a regular expression, is too long, or takes too long.
+            Unavailable: the corpus is not on this machine.
+            Damaged: the bytes do not match the hash.
         """
         try:
             re.compile(pattern[: _LONGEST_PATTERN + 1])
         except (re.error, RecursionError, OverflowError) as error:
-            raise BadInput(f"{visible(pattern, 60)!r} is not a regular expression: {error}", "escape it") from error
+            raise BadInput(
+                f"{visible(pattern, 60)!r} is not a valid regular expression: {error}",
+                "put a backslash before special characters",
+            ) from error
         if len(pattern) > _LONGEST_PATTERN:
-            raise BadInput(f"the pattern has over {_LONGEST_PATTERN} characters", "shorten it")
+            raise BadInput(f"the pattern has {len(pattern):,} characters, limit {_LONGEST_PATTERN}", "shorten it")
         path = self.file(dvc_hash)
         try:
             found = matching(path, pattern, limit, patience=patience)
         except TooSlowError as error:
             raise BadInput(
-                f"{visible(pattern, 60)!r} was stopped after {error.seconds:.0f} s: it backtracks without end",
-                "make it plainer: a repeat inside a repeat, such as (a+)+, is what takes for ever",
+                f"the search for {visible(pattern, 60)!r} was stopped after {error.seconds:.0f} s",
+                "simplify the pattern: a repeat inside a repeat, such as (a+)+, can backtrack without end",
             ) from error
         self._check(dvc_hash, str(found["md5"]), path)
         return Search(
@@ -192,14 +201,14 @@ class Corpora:
             sha256=found["sha256"],
         )
 
-    # ------------------------------------------------------------------------------------------------
-
     def _dvc_files(self) -> list[Path]:
+        # git lists tracked and new files but no ignored ones, so no .dvc file of an environment or a build is found.
         listed = self._git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.dvc")
         names = [name for name in listed.split("\0") if name]
         return [self.root / name for name in sorted(names) if (self.root / name).is_file()]
 
     def _in_history(self, dvc_hash: str) -> Place:
+        # -S finds the commits that added or removed the hash; the one that removed it does not name it any more.
         for revision in self._git("log", "--all", "--format=%H", "-S", dvc_hash, "--", "*.dvc").split():
             changed = self._git("show", "--name-only", "--format=", revision, "--", "*.dvc").split("\n")
             for name in filter(None, changed):
@@ -209,12 +218,12 @@ class Corpora:
                         dvc_hash=dvc_hash, path=str(Path(name).parent / path), revision=revision, at_head=False
                     )
         raise UnknownRef(
-            f"no .dvc file of this repository ever named {dvc_hash[:12]}", "run this in the repository that tracks it"
+            f"no .dvc file in this repository ever named {dvc_hash[:12]}", "run this in the repository that tracks it"
         )
 
     def _cached(self, dvc_hash: str) -> Path | None:
-        with_dvc = self._repo()
-        return Path(with_dvc.cache.local.oid_to_path(dvc_hash)) if with_dvc is not None else None
+        repo = self._repo()
+        return Path(repo.cache.local.oid_to_path(dvc_hash)) if repo is not None else None
 
     def _pull(self, place: Place) -> None:
         repo = self._repo()
@@ -230,38 +239,42 @@ class Corpora:
             ) from error
 
     def _repo(self) -> Any:
-        """DVC's repository here, or None where this is none."""
+        """DVC's object for this repository; None where the folder is not a DVC repository."""
         if not (self.root / ".dvc").is_dir():
             return None
         import logging
 
-        for name in ("dvc", "dvc_data", "dvc_objects"):  # what they would say is raised as one of our errors
+        for name in ("dvc", "dvc_data", "dvc_objects"):  # every failure is raised, so a log line would repeat it
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             from dvc.exceptions import DvcException
             from dvc.repo import Repo
         except ImportError as error:
-            broken = Unavailable(f"DVC does not import: {visible(str(error), 120)}", "install it again, then repeat")
+            broken = Unavailable(f"DVC cannot be imported: {visible(str(error), 120)}", "reinstall DVC, then repeat")
             raise missing_extra(error) or broken from error
         try:
             return Repo(str(self.root), config=self._config())
         except DvcException as error:
-            raise Unavailable(f"DVC cannot open this: {visible(str(error), 120)}", "run `dvc doctor`") from error
+            raise Unavailable(
+                f"DVC cannot open this repository: {visible(str(error), 120)}", "run `dvc doctor`"
+            ) from error
 
     def _config(self) -> dict[str, Any] | None:
-        """DVC's settings on top of the repository's own: the remote that was named by URL, as the default one."""
+        """DVC settings that override the repository's: the remote given by URL becomes the default one."""
         name = "spine"
         return {"core": {"remote": name}, "remote": {name: {"url": self._remote}}} if self._remote else None
 
     def reach(self) -> None:
-        """Ask the remote that corpora are fetched from.
+        """Check that the remote from which corpora are fetched answers.
 
         Raises:
             Unavailable: there is no DVC repository or no remote, or the remote does not answer.
         """
         repo = self._repo()
         if repo is None:
-            raise Unavailable(f"{visible(str(self.root), 120)} is no DVC repository", "run this in the checkout")
+            raise Unavailable(
+                f"{visible(str(self.root), 120)} is not a DVC repository", "run this in the repository's folder"
+            )
         try:
             with repo:
                 remote = repo.cloud.get_remote()
@@ -278,7 +291,7 @@ class Corpora:
 
     def _check(self, dvc_hash: str, found: str, path: Path) -> None:
         if found != dvc_hash:
-            raise Damaged(f"{path.name}: the rows hash to {found[:12]}, and DVC recorded {dvc_hash[:12]}", _WAY_OUT)
+            raise Damaged(f"{path.name} has MD5 {found[:12]}, but DVC recorded {dvc_hash[:12]}", _CHANGED)
 
 
-_WAY_OUT = "it was changed since it was recorded: `dvc fetch` a sound copy, and find out who wrote into the cache"
+_CHANGED = "the file was changed after DVC recorded it: `dvc fetch` an intact copy, and find out what changed it"

@@ -1,15 +1,16 @@
-"""Reading ``.dvc`` files: which outputs they track. It does not know DVC's cache or git."""
+"""Reading which outputs a ``.dvc`` file tracks. It does not know DVC's cache or git."""
 
 from __future__ import annotations
 
 
 def named_in(dvc_file: str, dvc_hash: str) -> str | None:
-    """The data path a .dvc file's text gives to a hash, or None."""
+    """The data path of a hash in a .dvc file's text; None where the text does not name the hash."""
+    # The search for the plain string avoids parsing YAML for most files.
     return next((path for path, found in outs(dvc_file) if found == dvc_hash), None) if dvc_hash in dvc_file else None
 
 
 def outs(dvc_file: str, kind: str | None = None) -> list[tuple[str, str]]:
-    """The (path, hash) pairs of a .dvc file's text, of one type or all, read with the YAML reader DVC uses."""
+    """The (path, hash) pairs in a .dvc file's text, optionally of one type only; empty for invalid YAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

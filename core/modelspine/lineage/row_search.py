@@ -1,8 +1,8 @@
-"""The rows of a file that match a Python regular expression, and the digests of all its bytes, in a process of its own.
+"""Searching the rows of a file for a regular expression, and hashing its bytes, in a separate process.
 
-A pattern can take for ever on a single row, and nothing stops it from inside: not a thread, not a clock. So it
-runs where it can be killed. Run as a script it needs the standard library alone: one JSON request on stdin, one
-JSON answer on stdout. It does not know what a corpus is.
+A regular expression can backtrack without end on one row, and neither a thread nor a timer can interrupt it. So the
+search runs in a process that can be killed. This module is also that process's script: it reads a JSON request from
+stdin, writes a JSON answer to stdout and needs only the standard library. It does not know what a corpus is.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 20.0
-"""Seconds any search may take, beside the time its bytes take to read."""
+"""Seconds a search may take, in addition to the time for reading its bytes."""
 _BYTES_PER_SECOND = 5e6
+"""A low estimate, so that a slow disk is not mistaken for a slow pattern."""
 
 
 class TooSlowError(Exception):
-    """The search was killed after so many seconds."""
+    """A search took too long and was killed."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"stopped after {seconds:.0f} s")
@@ -33,17 +34,18 @@ def matching(path: Path, pattern: str, limit: int, *, patience: float = PATIENCE
 
     Args:
         path: the file.
-        pattern: a regular expression that compiles.
-        limit: most rows shown.
-        patience: seconds it may take, beside the time its bytes take to read.
+        pattern: a valid regular expression.
+        limit: how many matching rows to return at most; all are counted.
+        patience: seconds it may take, in addition to the time for reading its bytes.
 
     Raises:
-        TooSlowError: it took longer and was killed.
-        OSError: the file could not be read, or the process not be started.
+        TooSlowError: the search took longer and was killed.
+        OSError: the file could not be read or the process not be started.
     """
     seconds = patience + path.stat().st_size / _BYTES_PER_SECOND
     request = json.dumps({"path": str(path.absolute()), "pattern": pattern, "limit": limit})
     try:
+        # -I and -S: nothing from the working directory, the environment or site-packages is imported.
         done = subprocess.run(
             [sys.executable, "-I", "-S", __file__],
             input=request.encode(), capture_output=True, timeout=seconds, check=False,
@@ -57,7 +59,7 @@ def matching(path: Path, pattern: str, limit: int, *, patience: float = PATIENCE
 
 
 def search(path: str, pattern: str, limit: int) -> dict[str, Any]:
-    """What ``matching`` answers, found in this process."""
+    """Search in this process; returns what ``matching`` returns."""
     find = re.compile(pattern).search
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     shown: list[tuple[int, str, int, int]] = []

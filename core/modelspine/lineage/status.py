@@ -1,4 +1,4 @@
-"""How sure a hop of a walk is: checked just now, written down, not there, or not what was written down."""
+"""The status of a hop in a walk: verified now, only recorded, missing, or different from what was recorded."""
 
 from __future__ import annotations
 

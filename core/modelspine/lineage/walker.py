@@ -1,8 +1,8 @@
-"""The walk up from a model to the rows it was trained on, and down from a corpus to what it touched.
+"""The walk up from an entry to its training data, and down from a corpus to the entries and traffic it affected.
 
-Each hop says how sure it is: ``verified`` (hashed again now), ``recorded`` (written down, not checked),
-``missing`` or ``mismatch``, with its evidence and the command that would check it. A hop that is not there
-is shown as missing and never guessed. It does not draw.
+Each hop has a status, its evidence and the command that checks it. The status is ``verified`` (hashed again now),
+``recorded`` (not checked), ``missing`` or ``mismatch``; what cannot be found is missing and never guessed. It draws
+nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from modelspine.registry.registry import Registry
 from modelspine.text import argument, short, visible
 
 _DEEPEST = 16
+"""How many entries a walk visits at most; a longer chain of parents is cut, not an error."""
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,44 +41,44 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one entry comes from."""
+    """The origin of one entry."""
 
     sha: str
     root: Hop
     corpora: tuple[str, ...]
-    """DVC hashes of what it was trained on itself, without its parents'."""
+    """DVC hashes of its own training corpora, without those of its parents."""
 
     @property
     def corpus_dvc_hash(self) -> str | None:
-        """The hash of its (first) corpus."""
+        """The hash of its first corpus; None where it has none."""
         return self.corpora[0] if self.corpora else None
 
     @property
     def hops(self) -> tuple[Hop, ...]:
         """Every hop, parents before children."""
         found: list[Hop] = []
-        left = [self.root]
-        while left:
-            hop = left.pop()
+        pending = [self.root]
+        while pending:
+            hop = pending.pop()
             found.append(hop)
-            left.extend(reversed(hop.children))
+            pending.extend(reversed(hop.children))
         return tuple(found)
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry that a corpus went into, itself or through a parent, and the traffic it answered."""
+    """An entry trained on a corpus, directly or through a parent, and the traffic it answered."""
 
     sha: str
     semver: str | None
     status: str
     via: str
-    """``trained`` or the SHA of the parent it came through."""
+    """``trained``, or the SHA of the parent through which it depends on the corpus."""
     days: tuple[tuple[str, int], ...]
     """(UTC day, requests answered)."""
 
 
 class Walker:
-    """Walks over one registry, its runs and its corpora."""
+    """Walks over one registry with its MLflow runs and corpora."""
 
     def __init__(self, registry: Registry, artifacts: Artifacts, corpora: Corpora, root: Path) -> None:
         self._registry = registry
@@ -86,24 +87,30 @@ class Walker:
         self._root = root
 
     def __call__(self, ref: str, *, verify: bool = False) -> Lineage:
-        """Walk up from an entry; with ``verify`` every hop is checked now, which reads all of its bytes."""
+        """Walk up from an entry; with ``verify`` every hop is checked now, which reads all bytes.
+
+        Raises:
+            UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
+        """
         sha = self._registry.resolve(ref)
         seen: set[str] = set()
         return Lineage(sha=sha, root=self._entry(sha, verify, seen), corpora=self._registry.get(sha).entry.corpora)
 
     def impact(self, dvc_hash: str, traces: TraceReader | None) -> list[Touched]:
-        """Every entry a corpus went into, and every day of traffic those entries answered: the recall list.
+        """The recall list of a corpus: every entry trained on it, directly or not, with its traffic by day.
+
+        Args:
+            dvc_hash: the corpus's DVC hash, or its first characters (at least 4).
+            traces: the trace store; without it no traffic is listed.
 
         Raises:
             UnknownRef: no entry was trained on it.
         """
         entries = self._registry.list()
         via = {e.sha: "trained" for e in entries if any(c.startswith(dvc_hash) for c in self._trained_on(e))}
-        grew = True
-        while grew:
-            more = {e.sha: e.parent_sha for e in entries if e.parent_sha in via and e.sha not in via}
+        # Each round adds the children of what was found, so grandchildren follow, whatever the order of entries.
+        while more := {e.sha: e.parent_sha for e in entries if e.parent_sha in via and e.sha not in via}:
             via.update({sha: parent for sha, parent in more.items() if parent})
-            grew = bool(more)
         if not via or len(dvc_hash) < 4:
             raise UnknownRef(
                 f"no entry was trained on {visible(dvc_hash, 60)!r}",
@@ -122,13 +129,14 @@ class Walker:
         ]
 
     def _trained_on(self, entry: Entry) -> Iterable[str]:
-        """The DVC hashes of all that an entry was trained on itself."""
+        """The DVC hashes of an entry's own training corpora."""
+        # An event names only the first ``NAMED_CORPORA``. With fewer the list is complete, and no evidence is read.
         if len(entry.corpora) < NAMED_CORPORA:
             return entry.corpora
         return [str(corpus.get("dvc_hash")) for corpus in manifest_corpora(self._registry.get(entry.sha))]
 
     def corpus_hop(self, sha: str, corpus: dict[str, Any], *, verify: bool) -> Hop:
-        """The hop to one corpus, as a training manifest names it."""
+        """The hop to one corpus of a training manifest."""
         dvc_hash = str(corpus.get("dvc_hash", ""))
         evidence: dict[str, Any] = {
             name: corpus.get(name) for name in ("path", "dvc_hash", "sha256", "rows") if name in corpus
@@ -162,14 +170,14 @@ class Walker:
         if parent:
             children.append(self._parent(parent, verify, seen))
         evidence = {"sha": sha, "registered": f"#{detail.entry.seq}", "at": detail.entry.registered_at}
-        command = f"spine whois .spine/cache/{sha}"
+        command = f"spine show .spine/cache/{sha}"
         hop = _hop("entry", name, evidence, command, check, verify=verify)
         return msgspec.structs.replace(hop, children=tuple(children))
 
     def _parent(self, sha: str, verify: bool, seen: set[str]) -> Hop:
         command = f"spine lineage {short(sha)} --verify"
         if sha in seen or len(seen) > _DEEPEST:
-            return _missing("entry", f"parent {short(sha)}: the walk stops here", command)
+            return _missing("entry", f"parent {short(sha)}: not followed (a cycle, or too many parents)", command)
         try:
             return self._entry(sha, verify, seen)
         except UnknownRef:
@@ -187,7 +195,7 @@ class Walker:
             run = self._artifacts.run(run_id)
             logged = run.params.get("seed")
             if logged is not None and str(evidence["seed"]) != logged:
-                raise Damaged(f"MLflow says seed {logged}, the manifest {evidence['seed']}", "")
+                raise Damaged(f"the seed is {logged} in MLflow but {evidence['seed']} in the manifest", "")
             return {"mlflow_status": run.status, "final": run.metrics}
 
         return _hop(
@@ -207,8 +215,9 @@ class Walker:
         if not git_sha:
             return _missing("code", "no commit is recorded", command)
         known = run_git(self._root, "cat-file", "-e", f"{git_sha[:64]}^{{commit}}")
-        whole = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", git_sha) is not None
-        status: Status = "verified" if known.returncode == 0 and whole else "recorded"
+        # A branch name or a short hash resolves too, but may mean another commit tomorrow.
+        complete = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", git_sha) is not None
+        status: Status = "verified" if known.returncode == 0 and complete else "recorded"
         dirty = bool(code.get("dirty"))
         return Hop(
             kind="code",
@@ -239,7 +248,7 @@ class Walker:
 def _hop(
     kind: str, label: str, evidence: dict[str, Any], command: str, check: Callable[[], dict[str, Any]], *, verify: bool
 ) -> Hop:
-    """A hop whose status is what its check did: nothing (recorded), all well (verified), or what it raised."""
+    """Make a hop by running its check: an error gives ``mismatch`` or ``missing``, success what ``verify`` implies."""
     status: Status = "verified" if verify else "recorded"
     try:
         evidence = evidence | check()

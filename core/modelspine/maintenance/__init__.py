@@ -1,1 +1,1 @@
-"""Backup, restore, export of closed days, and verification of every store."""
+"""Maintenance: backup, restore, export of closed days, and verification of all stores."""

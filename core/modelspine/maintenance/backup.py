@@ -1,9 +1,9 @@
-"""One archive of everything a project's history stands on, taken while it serves.
+"""Backup: one archive of everything a project's history depends on, taken while it serves.
 
-The order makes what one part names be in the next: a trace names an event, so traces are read before the ledger;
-the ledger names bundles and runs, which stand before their event is written, so those are read after it. Databases
-are copied by SQLite's own backup inside one read transaction, never as files. What git keeps (spine.toml, trust
-file, baseline), what DVC keeps, and private keys are not in it. It does not know how an archive is unpacked.
+Parts are read in an order in which everything that one part names is in a later one. A trace names a ledger event, so
+traces come before the ledger. An event names bundles and runs that existed before it, so those come after the ledger.
+Databases are copied by SQLite's backup within one read transaction, never as files. Not included are files in git
+(spine.toml, trust file, baseline), files in DVC and private keys. It does not know how an archive is unpacked.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from modelspine.text import short, visible
 SCHEMA = "spine.backup/1"
 SUMS, MANIFEST = "SHA256SUMS", "MANIFEST.json"
 DATABASES = ("traces", "ledger", "mlflow")
-"""Settings that name a database, in the order they are read."""
+"""Settings that name a database, in the order in which they are read."""
 FOLDERS = ("cache", "mlartifacts", "drift_reports", "days")
 OPTIONAL = ("traces", "mlflow", "drift_reports")
-"""Parts that a backup may leave to others."""
+"""Parts that a backup may leave out."""
 _PAGES = 4096
+"""Pages copied between two reports of progress."""
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
-"""What opening says of a file that is gone, of a link, and of a socket."""
+"""The errors of opening a file that is gone, a symbolic link and a socket."""
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being kept, how many of it are done, and how many there are."""
+"""Called with what is being copied, how many are done, and how many there are."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,17 +51,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str
     ledger: str
-    """``SEQ:HASH`` of the newest event in it."""
+    """``SEQ:HASH`` of the newest event."""
     env: str
     artifacts: str
-    """Where the MLflow artifacts stood: the addresses in MLflow's database begin with it."""
+    """The folder of the MLflow artifacts, with which the URIs in MLflow's database begin."""
     files: int
     sums: str
-    """SHA-256 of the member SHA256SUMS, which lists every other one as ``sha256sum -c`` reads it."""
+    """SHA-256 of the member SHA256SUMS, which lists every other member in the format of ``sha256sum -c``."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of one kind of thing is in an archive."""
+    """The files and bytes of one part of an archive."""
 
     name: str
     files: int
@@ -68,19 +69,19 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
-    """An archive that was taken."""
+    """A completed backup."""
 
     path: str
     size: int
     ledger: str
     manifest_sha256: str
-    """To be kept outside: an archive that was changed as a whole is seen by this alone."""
+    """To be stored elsewhere: only this reveals an archive that was replaced as a whole."""
     parts: tuple[Part, ...]
     warnings: tuple[str, ...]
 
 
 def place_of(settings: Settings, name: str) -> Path | None:
-    """Where a member belongs in a project; None for a name that no archive of ours has."""
+    """The path of a member in a project; None for a name that ``backup`` never writes."""
     head, _, rest = name.partition("/")
     if not rest:
         stem = head.removesuffix(".db")
@@ -89,16 +90,16 @@ def place_of(settings: Settings, name: str) -> Path | None:
 
 
 def folders(settings: Settings) -> dict[str, Path]:
-    """The folder of each part that is one. ``days`` are closed days of traces, wherever they stand in the home."""
-    kept = (settings.cache, settings.artifacts, settings.drift_reports, settings.home)
-    return dict(zip(FOLDERS, kept, strict=True))
+    """The folder of each part in ``FOLDERS``; ``days`` are the closed days of traces anywhere in the home."""
+    paths = (settings.cache, settings.artifacts, settings.drift_reports, settings.home)
+    return dict(zip(FOLDERS, paths, strict=True))
 
 
 def database(settings: Settings, name: str) -> Path:
     """The file of a database.
 
     Raises:
-        BadInput: it is on a server, which has tools of its own.
+        BadInput: the database is on a server, which needs its own backup tool.
     """
     url = str(getattr(settings, name))
     if url.startswith("sqlite:///"):
@@ -106,25 +107,32 @@ def database(settings: Settings, name: str) -> Path:
     tool = "pg_dump" if url.startswith("postgres") else "the tools of that server"
     rest = f", and repeat this with `--without {name}`" if name in OPTIONAL else " and restore it there"
     raise BadInput(
-        f"{name} is at {visible(masked(url), 80)}, which is no SQLite file of this machine",
-        f"keep it with {tool}{rest}",
+        f"{name} is at {visible(masked(url), 80)}, which is not a SQLite file on this machine",
+        f"back it up with {tool}{rest}",
     )
 
 
 def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progress: Progress) -> Backup:
-    """Write the archive; it has its name only once it is whole. A name that ends in .gz is compressed.
+    """Write an archive, which gets its name only once it is complete. A name ending in .gz or .tgz is compressed.
+
+    Args:
+        settings: where the parts are.
+        path: the archive to write.
+        without: parts to leave out, of ``OPTIONAL``.
+        progress: called with the progress.
 
     Raises:
-        BadInput: something of that name is there, or a part is not on this machine.
-        Unavailable: a file changed under the reading, or cannot be read.
-        Damaged: the ledger's chain is broken.
+        BadInput: the path exists, its folder does not, or a database is on a server.
+        Unavailable: a file cannot be read, or shrank while it was read.
+        Damaged: the ledger's hash chain is broken, or a database is.
     """
+    # Checked before anything is read: a large backup must not fail at its last part.
     for name in set(DATABASES) - set(without):
         database(settings, name)
     warnings: list[str] = []
     path = path.parent.resolve() / path.name
     if not path.parent.is_dir():
-        raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "make it, then repeat the command")
+        raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "create it, then repeat the command")
     with created(path) as archive, tempfile.TemporaryDirectory(prefix=".spine-", dir=path.parent) as scratch:
         head, events = Head(0, ""), ()  # type: tuple[Head, tuple[Event, ...]]
         for name in DATABASES:
@@ -134,16 +142,16 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
             copy = Path(scratch) / f"{name}.db"
             snapshot(file, copy, lambda done, of, name=name: progress(f"{name} pages", done, of))  # type: ignore[misc]
             if name == "ledger":
-                head, events = _sound(copy)
+                head, events = _verified_chain(copy)
             archive.file(f"{name}.db", copy)
-            copy.unlink()
+            copy.unlink()  # at most one copy at a time needs room beside the archive
         for part, folder in folders(settings).items():
             if part not in without and not (part == "mlartifacts" and "mlflow" in without):
                 _add(archive, part, folder, warnings, progress)
-        warnings += _absent(events, archive.members)
+        warnings += _missing_bundles(events, archive.members)
         if "traces" not in without and not settings.parquet.is_relative_to(settings.home):
-            warnings.append(f"closed days in {visible(str(settings.parquet), 120)}, outside of the home, are not kept")
-        parts = tuple(counted(archive.members))
+            warnings.append(f"closed days in {visible(str(settings.parquet), 120)}, outside the home, are not included")
+        parts = tuple(part_totals(archive.members))
         manifest = _seal(archive, settings, head, str(events[0].body.get("env", "dev")) if events else "dev")
     return Backup(
         path=str(path),
@@ -156,10 +164,11 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
 
 
 def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Copy a live SQLite database as it is at one moment; who writes into it goes on writing.
+    """Copy a live SQLite database as of one moment, without blocking its writers.
 
     Raises:
-        Unavailable, Damaged: it cannot be read, or is not a sound database.
+        Unavailable: the database does not exist or cannot be read, or there is no room for the copy.
+        Damaged: it is not an intact database.
     """
     if not source.is_file():
         raise Unavailable(f"there is no database at {source}", "run `spine init`, or restore a backup there")
@@ -168,21 +177,22 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as live,
             closing(sqlite3.connect(target, isolation_level=None)) as copy,
         ):
-            # The open read transaction keeps the copy at one moment; without it every write would start it over.
+            # The open read transaction fixes the moment; without it, every write by others would restart the backup.
+            # BEGIN alone takes no snapshot, the first read does.
             live.execute("BEGIN")
             live.execute("SELECT count(*) FROM sqlite_master")
             live.backup(copy, pages=_PAGES, progress=lambda _status, left, of: progress(of - left, of))
             live.execute("ROLLBACK")
-            copy.execute("PRAGMA journal_mode=DELETE")
+            copy.execute("PRAGMA journal_mode=DELETE")  # a copy in WAL mode would be more than one file
     except sqlite3.OperationalError as error:
-        said = visible(str(error), 120)
-        if "full" in said:
+        reason = visible(str(error), 120)
+        if "full" in reason:
             raise Unavailable(
-                f"{target.parent} has no room for a copy of {source.name}: {said}",
-                "a backup needs room beside it for the largest database; make some, or write it elsewhere",
+                f"{target.parent} has no room for a copy of {source.name}: {reason}",
+                "a backup also needs room for the largest database; free disk space, or write it elsewhere",
             ) from error
-        hint = "another process writes; try again" if "locked" in said else "check that it may be read"
-        raise Unavailable(f"{source}: {said}", hint) from error
+        hint = "another process is writing; try again" if "locked" in reason else "check the file's permissions"
+        raise Unavailable(f"{source}: {reason}", hint) from error
     except sqlite3.DatabaseError as error:
         raise Damaged(
             f"{source} is not a sound database: {visible(str(error), 120)}", "restore it from an earlier backup"
@@ -190,43 +200,44 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
 
 
 def walked(folder: Path) -> Iterator[str]:
-    """Every file below a folder, by its name from there, in one order on every machine; links are not followed."""
+    """The relative path of every file below a folder, in the same order on every machine; links are not followed."""
     for at, inner, names in os.walk(folder):
         inner.sort()
         for name in sorted(names):
             yield str((Path(at) / name).relative_to(folder))
 
 
-def _sound(copy: Path) -> tuple[Head, tuple[Event, ...]]:
+def _verified_chain(copy: Path) -> tuple[Head, tuple[Event, ...]]:
     chain = read_chain(f"sqlite:///{copy}")
     if chain.problems:
         raise Damaged(
-            f"the ledger is broken, and a backup of it would be too: {chain.problems[0]}",
-            "`spine verify` names all of it; restore an earlier backup, or copy the folder as it is",
+            f"the ledger is damaged, so no backup was taken: {chain.problems[0]}",
+            "`spine verify` lists all problems; restore an earlier backup, or copy the folder as it is",
         )
     return chain.head, chain.events
 
 
 def _add(archive: Writer, part: str, folder: Path, warnings: list[str], progress: Progress) -> None:
-    """Add the files of one part, and say of each that could not be added why."""
+    """Add the files of one part, with a warning for each that cannot be added."""
     names = [name for name in walked(folder) if _belongs(part, name)]
     for number, name in enumerate(names, 1):
         full = f"{part}/{name}"
         progress(part, number, len(names))
         if not safe_name(full):
-            warnings.append(f"{visible(full, 120)} has a name that no archive takes: it is not kept")
+            warnings.append(f"{visible(full, 120)} is not included: its name is not allowed in an archive")
             continue
         try:
-            kept = archive.file(full, folder / name)
+            member = archive.file(full, folder / name)
         except OSError as error:
             if error.errno not in _NO_FILE:
-                raise Unavailable(f"{visible(full, 120)}: {error.strerror}", "mend that, then repeat") from error
-            kept = None
-        if kept is None:
-            warnings.append(f"{visible(full, 120)} is gone, or no plain file: it is not kept")
+                raise Unavailable(f"{visible(full, 120)}: {error.strerror}", "fix this, then repeat") from error
+            member = None
+        if member is None:
+            warnings.append(f"{visible(full, 120)} is not included: it was removed, or is not a regular file")
 
 
 def _belongs(part: str, name: str) -> bool:
+    """Whether a file in a part's folder is part of the backup; temporary files and other parts are not."""
     first = name.partition("/")[0]
     if part == "cache":
         return _SHA.fullmatch(first) is not None
@@ -235,21 +246,22 @@ def _belongs(part: str, name: str) -> bool:
     return part != "drift_reports" or name.endswith(".json")
 
 
-def _absent(events: Sequence[Event], members: Sequence[Member]) -> Iterator[str]:
-    """The promoted entries whose bundle is not in the archive."""
-    there = {member.name.split("/")[1] for member in members if member.name.startswith("cache/")}
-    named = dict.fromkeys(str(event.body["sha"]) for event in events if event.kind == "promoted")
-    yield from (f"the bundle of {short(sha)} is not in the cache, and so not in this" for sha in named.keys() - there)
+def _missing_bundles(events: Sequence[Event], members: Sequence[Member]) -> Iterator[str]:
+    """A warning for each promoted entry whose bundle is not in the archive."""
+    included = {member.name.split("/")[1] for member in members if member.name.startswith("cache/")}
+    promoted = dict.fromkeys(str(event.body["sha"]) for event in events if event.kind == "promoted")
+    for sha in promoted.keys() - included:
+        yield f"the bundle of {short(sha)} is not included: it is not in the cache"
 
 
-def counted(members: Sequence[Member]) -> Iterator[Part]:
-    """How much of each part there is."""
-    sums: dict[str, list[int]] = {}
+def part_totals(members: Sequence[Member]) -> Iterator[Part]:
+    """The number and size of the files of each part."""
+    totals: dict[str, list[int]] = {}
     for member in members:
-        counted = sums.setdefault(member.name.partition("/")[0].removesuffix(".db"), [0, 0])
-        counted[0] += 1
-        counted[1] += member.size
-    yield from (Part(name=name, files=files, size=size) for name, (files, size) in sums.items())
+        total = totals.setdefault(member.name.partition("/")[0].removesuffix(".db"), [0, 0])
+        total[0] += 1
+        total[1] += member.size
+    yield from (Part(name=name, files=files, size=size) for name, (files, size) in totals.items())
 
 
 def _seal(archive: Writer, settings: Settings, head: Head, env: str) -> Member:

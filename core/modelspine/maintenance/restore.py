@@ -1,6 +1,6 @@
-"""An archive put back: unpacked beside the place, every digest compared, and only then moved where it belongs.
+"""Restoring an archive: unpacking it into a staging folder, verifying every digest, then moving files into place.
 
-It puts things into empty places alone and replaces nothing. What the ledger then says of the bytes is for
+It restores only into empty places and replaces nothing. Checking files against the restored ledger is the task of
 ``maintenance.verify_ledger``. It does not know how an archive is made.
 """
 
@@ -27,9 +27,9 @@ from modelspine.maintenance.backup import (
     Manifest,
     Part,
     Progress,
-    counted,
     database,
     folders,
+    part_totals,
     place_of,
 )
 from modelspine.maintenance.tar_archive import Member, Reader, opened
@@ -38,7 +38,7 @@ from modelspine.settings import Settings
 from modelspine.text import visible
 
 _MAX_TEXT = 2**28
-"""Bytes of the longest list of digests that is read: a million files."""
+"""Largest size of the list of digests, in bytes: enough for a million files, and it fits into memory."""
 _URIS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -46,13 +46,13 @@ _URIS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-"""Columns of MLflow's database that hold where artifacts are."""
-_CHANGED = "it was changed or cut since it was taken; nothing was restored; take another backup"
-_NOT_OURS = "give the file `spine backup` wrote; nothing was restored"
+"""Columns of MLflow's database with the location of artifacts."""
+_CHANGED = "the archive was changed or truncated; nothing was restored; use another backup"
+_NOT_OURS = "give a file that `spine backup` wrote; nothing was restored"
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive held, all of it in its place."""
+    """A completed restore."""
 
     into: str
     ledger: str
@@ -62,17 +62,18 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[Restored, Head]:
-    """Put an archive back into the empty places the settings name; returns the head its ledger must have.
+    """Restore an archive into the empty places that the settings name; returns the head its ledger must have.
 
     Raises:
-        BadInput: a place is not empty, or this is not an archive of ours.
-        Damaged: a digest does not hold.
-        Unavailable: there is no room.
+        BadInput: a place is not empty, or the file was not written by ``spine backup``.
+        Damaged: a file does not match its digest, or the archive is incomplete.
+        Unavailable: the disk is full.
     """
-    _must_be_empty(settings)
+    _check_empty(settings)
     root = settings.home.parent
-    was_there = root.is_dir()
+    existed = root.is_dir()
     root.mkdir(parents=True, exist_ok=True)
+    # Beside the home, so that it is on the same file system and moving a file is a rename.
     staging = settings.home.with_name(f".{settings.home.name}.restoring-{os.urandom(6).hex()}")
     try:
         with opened(archive) as reader:
@@ -86,70 +87,76 @@ def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[R
         sync_folder(settings.home)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        if not was_there and next(root.iterdir(), None) is None:
+        if not existed and next(root.iterdir(), None) is None:
             root.rmdir()
     done = Restored(
         into=str(settings.root),
         ledger=manifest.ledger,
         env=manifest.env,
         manifest_sha256=digest,
-        parts=tuple(counted(members)),
+        parts=tuple(part_totals(members)),
     )
     return done, parse_checkpoint(manifest.ledger)
 
 
-def _must_be_empty(settings: Settings) -> None:
-    """Everything goes where nothing is, so that no restore can lose what somebody still needs."""
-    own = [database(settings, name) for name in ("ledger", "traces", "mlflow")]
-    own += [folder for name, folder in folders(settings).items() if name != "drift_reports"]
-    for place in own:
+def _check_empty(settings: Settings) -> None:
+    """Refuse to restore where something exists, so that a restore never loses data.
+
+    Drift reports may exist, as they are usually in git; ``_moves`` compares them.
+    """
+    places = [database(settings, name) for name in ("ledger", "traces", "mlflow")]
+    places += [folder for name, folder in folders(settings).items() if name != "drift_reports"]
+    for place in places:
         with suppress(FileNotFoundError, NotADirectoryError):
             if place.is_dir() and next(place.iterdir(), None) is None:
                 continue
             place.lstat()
             raise BadInput(
                 f"{visible(str(place), 160)} is not empty, and a restore replaces nothing",
-                "give an empty folder: `spine restore F --into DIR`, or move that away first",
+                "give an empty folder: `spine restore F --into DIR`, or move it away first",
             )
 
 
 def _unpacked(
     reader: Reader, settings: Settings, staging: Path, progress: Progress
 ) -> tuple[list[Member], Manifest, str]:
-    """Every member in the staging folder, its digest compared with the list at the archive's end."""
+    """Unpack all members into the staging folder and verify them against the list at the archive's end.
+
+    Also returns the manifest and its SHA-256.
+    """
     found: list[Member] = []
     sums = raw = b""
     for number, (name, size) in enumerate(reader.members(), 1):
         progress("files unpacked", number, number)
         if raw or (sums and name != MANIFEST) or (name in (SUMS, MANIFEST) and size > _MAX_TEXT):
-            raise BadInput("the archive goes on behind its manifest", _NOT_OURS)
+            raise BadInput("the archive has members after its manifest", _NOT_OURS)
         if name == SUMS:
             sums = reader.read(size)
         elif name == MANIFEST:
             raw = reader.read(size)
         elif place_of(settings, name) is None:
-            raise BadInput(f"the archive holds “{visible(name, 120)}”, which belongs nowhere", _NOT_OURS)
+            raise BadInput(f"the archive has the unexpected file “{visible(name, 120)}”", _NOT_OURS)
         else:
             try:
                 found.append(reader.unpack(name, size, staging / name))
             except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-                raise BadInput(f"“{visible(name, 120)}” is a file and a folder", _NOT_OURS) from error
-    manifest = _manifest(raw, sums)
-    told = dict(_listed(sums))
+                raise BadInput(f"“{visible(name, 120)}” is both a file and a folder", _NOT_OURS) from error
+    manifest = _read_manifest(raw, sums)
+    listed = dict(_listed(sums))
     for member in found:
-        if told.pop(member.name, None) != member.sha256:
-            raise Damaged(f"{visible(member.name, 120)} does not have the digest the archive lists", _CHANGED)
-    if told or manifest.files != len(found):
-        missing = visible(next(iter(told), "a file"), 120)
-        raise Damaged(f"{missing} is listed and is not in the archive", _CHANGED)
+        if listed.pop(member.name, None) != member.sha256:
+            raise Damaged(f"{visible(member.name, 120)} does not match the digest listed in the archive", _CHANGED)
+    if listed or manifest.files != len(found):
+        missing = visible(next(iter(listed), "a file"), 120)
+        raise Damaged(f"{missing} is listed but not in the archive", _CHANGED)
     if "ledger.db" not in {member.name for member in found}:
-        raise BadInput("the archive holds no ledger", _NOT_OURS)
+        raise BadInput("the archive has no ledger", _NOT_OURS)
     return found, manifest, hashlib.sha256(raw).hexdigest()
 
 
-def _manifest(raw: bytes, sums: bytes) -> Manifest:
+def _read_manifest(raw: bytes, sums: bytes) -> Manifest:
     if not raw:
-        raise Damaged("the archive has no manifest: it is cut short, or is another archive", _CHANGED)
+        raise Damaged("the archive has no manifest: it was truncated, or is not a backup", _CHANGED)
     try:
         manifest = msgspec.convert(parse_json(raw, what=MANIFEST), Manifest)
     except msgspec.ValidationError as error:
@@ -157,22 +164,23 @@ def _manifest(raw: bytes, sums: bytes) -> Manifest:
     if manifest.schema != SCHEMA:
         raise BadInput(f"the archive is {visible(manifest.schema, 40)!r}, not {SCHEMA}", _NOT_OURS)
     if hashlib.sha256(sums).hexdigest() != manifest.sums:
-        raise Damaged(f"{SUMS} does not have the digest the manifest gives", _CHANGED)
+        raise Damaged(f"{SUMS} does not match its digest in the manifest", _CHANGED)
     parse_checkpoint(manifest.ledger)
     return manifest
 
 
 def _listed(sums: bytes) -> Iterator[tuple[str, str]]:
+    """The (name, digest) pairs of SHA256SUMS."""
     for line in sums.decode("utf-8", "surrogateescape").splitlines():
         digest, _, name = line.partition("  ")
         yield name, digest
 
 
 def _moves(members: list[Member], settings: Settings, staging: Path) -> Iterator[tuple[Path, Path]]:
-    """From where to where, the ledger last: until it is there, nobody takes the place for a project.
+    """Source and target of each file. The ledger comes last, because a folder without one is not taken for a project.
 
     Raises:
-        BadInput: a drift report of that day is there already and says something else.
+        BadInput: a drift report exists already and differs.
     """
     last: list[tuple[Path, Path]] = []
     moves: list[tuple[Path, Path]] = []
@@ -184,7 +192,7 @@ def _moves(members: list[Member], settings: Settings, staging: Path) -> Iterator
             if hashlib.sha256(target.read_bytes()).hexdigest() == member.sha256:
                 continue
             raise BadInput(
-                f"{visible(str(target), 160)} is there and says something else than the backup's",
+                f"{visible(str(target), 160)} exists and differs from the file in the backup",
                 "move it away, or restore into an empty folder: `spine restore F --into DIR`",
             )
         (last if member.name == "ledger.db" else moves).append((source, target))
@@ -192,32 +200,33 @@ def _moves(members: list[Member], settings: Settings, staging: Path) -> Iterator
 
 
 def _relocated(staging: Path, old: Path, new: Path) -> None:
-    """Let MLflow's database name the artifacts where they are put, not where they were.
+    """Change the artifact locations in MLflow's database to the restored folder.
 
-    The addresses in it are absolute; on the machine they were written on, the old folder would still be read.
+    They are absolute: on the machine of the backup, the restored project would read the old folder.
     """
     file = staging / "mlflow.db"
     if not file.is_file():
         return
     try:
-        _rewritten(file, staging / "mlartifacts", old, new)
+        _rewrite_locations(file, staging / "mlartifacts", old, new)
     except sqlite3.DatabaseError as error:
         raise Damaged(
             f"the archive's mlflow.db is not a sound database: {visible(str(error), 120)}",
-            "nothing was restored; take a backup again, with `--without mlflow` where it cannot be mended",
+            "nothing was restored; take another backup, with `--without mlflow` if the database cannot be repaired",
         ) from error
 
 
-def _rewritten(file: Path, artifacts: Path, old: Path, new: Path) -> None:
+def _rewrite_locations(file: Path, artifacts: Path, old: Path, new: Path) -> None:
     with closing(sqlite3.connect(file)) as store, store:
-        there = {(t, c) for t, c in _URIS if c in {row[1] for row in store.execute(f"PRAGMA table_info({t})")}}
-        for place in sorted(_places(store, there, artifacts, str(old))):
+        # Older versions of MLflow do not have all of these tables and columns.
+        columns = {(t, c) for t, c in _URIS if c in {row[1] for row in store.execute(f"PRAGMA table_info({t})")}}
+        for place in sorted(_old_locations(store, columns, artifacts, str(old))):
             for before, after in (
                 (Path(place).as_uri(), new.as_uri()),
                 (place, str(new)),
                 (f"file:{place}", f"file:{new}"),
             ):
-                for table, column in there:
+                for table, column in columns:
                     store.execute(
                         f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608  (names of our own)
                         f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
@@ -225,8 +234,8 @@ def _rewritten(file: Path, artifacts: Path, old: Path, new: Path) -> None:
                     )
 
 
-def _places(store: sqlite3.Connection, columns: set[tuple[str, str]], folder: Path, old: str) -> set[str]:
-    """Where the artifacts stood: as the archive says, and as the runs do, in case the folder was moved before."""
+def _old_locations(store: sqlite3.Connection, columns: set[tuple[str, str]], folder: Path, old: str) -> set[str]:
+    """The former artifact folders: the manifest's, and those of the runs, in case the folder was moved before."""
     from urllib.parse import unquote, urlparse
 
     found = {old}
@@ -236,6 +245,7 @@ def _places(store: sqlite3.Connection, columns: set[tuple[str, str]], folder: Pa
         path = unquote(address.path)
         if address.scheme not in ("", "file") or any(path.startswith(f"{place}/") for place in found):
             continue
+        # The part of the path that exists below the restored folder is the run's; what precedes it is the old folder.
         parts = Path(path).parts
         rest = next((n for n in range(2, len(parts)) if folder.joinpath(*parts[n:]).is_dir()), None)
         if rest is not None:

@@ -1,8 +1,8 @@
-"""One tar archive, written in one pass and read back without trusting it.
+"""A tar archive that is written in one pass and read without being trusted.
 
-What is written, any ``tar`` unpacks: plain files in GNU format, no owner, no time, so that the same files make
-the same bytes. What is read may hold plain files under safe relative names, each once, and nothing else: no
-link, no device, no name that leaves the folder, no size the disk cannot hold. It does not know what is kept.
+Any ``tar`` can unpack it: regular files in GNU format, without owner or time, so that the same files make the same
+bytes. The reader accepts only regular files with safe relative names, each once: no links, no devices, no path that
+leaves the folder, no size that exceeds the disk. It does not know what the files mean.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ CHUNK = 2**20
 MAX_NAME = 1024
 MAX_SEGMENT = 255
 _FAST = 3
-"""Level of gzip: weights hardly shrink, and the text of traces shrinks at any."""
-_WAY_OUT = "take another backup; this one restores nothing"
-_REFUSED = "it was not made by `spine backup`; nothing was unpacked"
+"""Level of gzip: weights hardly shrink at any level, and the text of traces shrinks well at every one."""
+_DAMAGED = "use another backup; this one cannot be restored"
+_REFUSED = "it was not written by `spine backup`; nothing was unpacked"
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One file of an archive: its name, its size in bytes, its SHA-256 in hex."""
+    """A file in an archive: its name, its size in bytes and its SHA-256 in hex."""
 
     name: str
     size: int
@@ -44,25 +44,27 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def safe_name(name: str) -> bool:
-    """Whether a name is a relative path that stays where it is put, in characters that people see."""
+    """Whether a name is a relative path of printable characters that does not leave its folder."""
     parts = name.split("/")
     plain = name.isprintable() and "\\" not in name and len(name.encode("utf-8", "replace")) <= MAX_NAME
     return plain and all(p not in ("", ".", "..") and len(p.encode("utf-8", "replace")) <= MAX_SEGMENT for p in parts)
 
 
 class Writer:
-    """Writes members one behind the other."""
+    """Writes members to a stream, one after the other."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self.members: list[Member] = []
 
     def file(self, name: str, path: Path) -> Member | None:
-        """Add a file as it is now; None where the name leads to something that is no plain file.
+        """Add a file with its present size; None where the path is not a regular file.
 
         Raises:
-            Unavailable: it cannot be read, or became shorter while it was read.
+            OSError: it cannot be opened, or is a symbolic link.
+            Unavailable: it became shorter while it was read.
         """
+        # O_NOFOLLOW: a link could lead out of the project. O_NONBLOCK: opening a pipe would wait for its writer.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as source:
             known = os.fstat(handle)
@@ -81,6 +83,7 @@ class Writer:
         info.size, info.mode = size, 0o600
         self._stream.write(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
         digest = hashlib.sha256()
+        # The header has the size already, so exactly this much must follow, even if the file grew in the meantime.
         left = size
         while left:
             data = source.read(min(CHUNK, left))
@@ -97,16 +100,17 @@ class Writer:
 
 @contextmanager
 def created(path: Path) -> Iterator[Writer]:
-    """A writer of a new archive, which takes its name only when the block ended well and the disk has it.
+    """A writer for a new archive, which gets its name only when the block ended without error and it is on disk.
 
     Raises:
-        BadInput: there is something of that name already.
+        BadInput: the path exists.
     """
     if path.exists():
-        raise BadInput(f"{visible(str(path), 160)} is there already", "give a new name; a backup replaces nothing")
-    # It holds what learners wrote: nobody but its owner reads it.
+        raise BadInput(f"{visible(str(path), 160)} exists already", "give a new name; a backup replaces nothing")
+    # It contains learners' text, so only its owner may read it.
     with replacing(path, mode=OWNER) as raw:
         packed = path.name.endswith((".gz", ".tgz"))
+        # No file name and time 0 in gzip's header, so that the same files make the same bytes.
         stream: IO[bytes] = gzip.GzipFile("", "wb", _FAST, raw, 0) if packed else raw  # type: ignore[assignment]
         writer = Writer(stream)
         yield writer
@@ -117,65 +121,70 @@ def created(path: Path) -> Iterator[Writer]:
 
 
 class Reader:
-    """Reads an archive from its first member to its last."""
+    """Reads the members of an archive in order, refusing what a ``Writer`` would not write."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._names: set[str] = set()
 
     def members(self) -> Iterator[tuple[str, int]]:
-        """The name and size of each member; ``read`` or ``unpack`` must take its bytes before the next one.
+        """Yield the name and size of each member; the caller must ``read`` or ``unpack`` it before the next one.
 
         Raises:
-            BadInput: the archive holds what none of ours holds.
-            Damaged: it is cut short, or a header's checksum does not hold.
+            BadInput: the file is not an archive, or has a member that ``Writer`` would not write.
+            Damaged: it is truncated, or a header's checksum is wrong.
         """
         name = ""
         try:
             block = self._take(BLOCK)
             tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (Damaged, tarfile.HeaderError):
-            _refuse("the file is no archive")
+            _refuse("the file is not an archive")
         while block != bytes(BLOCK):
             try:
                 info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
             except tarfile.HeaderError as error:
-                raise Damaged(f"a header of the archive cannot be read: {visible(str(error), 80)}", _WAY_OUT) from error
+                raise Damaged(f"a header of the archive cannot be read: {visible(str(error), 80)}", _DAMAGED) from error
+            # GNU format stores a name of over 100 bytes as the content of an extra member before the file's own.
             if info.type == tarfile.GNUTYPE_LONGNAME and not name and 0 < info.size <= MAX_NAME + 1:
                 name = self.read(info.size).rstrip(b"\0").decode("utf-8", "surrogateescape")
                 block = self._take(BLOCK)
                 continue
             name = name or info.name
             if info.type != tarfile.REGTYPE or info.size < 0:
-                _refuse(f"the archive holds “{visible(name, 120)}”, which is no plain file")
+                _refuse(f"the archive has “{visible(name, 120)}”, which is not a regular file")
             if not safe_name(name):
-                _refuse(f"the archive holds the unsafe name “{visible(name, 120)}”")
+                _refuse(f"the archive has the unsafe name “{visible(name, 120)}”")
             if name in self._names:
-                _refuse(f"the archive holds “{visible(name, 120)}” twice")
+                _refuse(f"the archive has “{visible(name, 120)}” twice")
             self._names.add(name)
             yield name, info.size
             name, block = "", self._take(BLOCK)
         while data := self._some(CHUNK):
             if data.strip(b"\0"):
-                _refuse("something stands behind the end of the archive")
+                _refuse("the archive has data after its end")
 
     def read(self, size: int) -> bytes:
-        """The bytes of a small member."""
+        """Read a small member into memory."""
         data = self._take(size)
         self._take(-size % BLOCK)
         return data
 
     def unpack(self, name: str, size: int, path: Path) -> Member:
-        """Write a member's bytes into a new file.
+        """Write a member to a new file.
 
         Raises:
+            FileExistsError, NotADirectoryError, IsADirectoryError: the path is taken.
             Unavailable: the disk has no room for it.
+            Damaged: the archive is truncated.
         """
         import shutil
 
         path.parent.mkdir(parents=True, exist_ok=True)
         if size > shutil.disk_usage(path.parent).free:
-            raise Unavailable(f"{visible(name, 120)} has {size:,} bytes, more than the disk has room for", "make room")
+            raise Unavailable(
+                f"{visible(name, 120)} has {size:,} bytes, more than the disk has room for", "free disk space"
+            )
         digest = hashlib.sha256()
         left = size
         with path.open("xb") as target:
@@ -194,7 +203,7 @@ class Reader:
         while len(data) < size:
             more = self._some(size - len(data))
             if not more:
-                raise Damaged("the archive is cut short", _WAY_OUT)
+                raise Damaged("the archive is truncated", _DAMAGED)
             data += more
         return data
 
@@ -202,18 +211,18 @@ class Reader:
         try:
             return self._stream.read(size)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise Damaged(f"the archive cannot be unpacked: {visible(str(error), 80)}", _WAY_OUT) from error
+            raise Damaged(f"the archive cannot be unpacked: {visible(str(error), 80)}", _DAMAGED) from error
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Reader]:
-    """A reader of an archive, compressed or not.
+    """A reader for an archive, compressed or not.
 
     Raises:
         BadInput: there is no such file.
     """
     if not path.is_file():
-        raise BadInput(f"there is no archive at {visible(str(path), 160)}", "give the file `spine backup` wrote")
+        raise BadInput(f"there is no archive at {visible(str(path), 160)}", "give a file that `spine backup` wrote")
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)

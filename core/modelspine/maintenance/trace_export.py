@@ -1,6 +1,6 @@
-"""Closing days: which days of traces may leave the live store, and their export, one after the other.
+"""Exporting closed days of traces: deciding which days are closed, and exporting them one after the other.
 
-A day is closed once it is over everywhere (UTC). It does not know how a day is written or read back.
+A day is closed once it is over in UTC. It does not know how a day is written or read back.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ Progress = Callable[[str, int, int], None]
 
 
 def closed_before(day: str | None, before: str | None, today: date) -> str:
-    """The day before which every day asked for lies.
+    """The exclusive end of the requested days, by default ``today``.
 
     Raises:
-        BadInput: a day that is asked for is not over.
+        BadInput: both were given, or a requested day is not over.
     """
     if day is not None and before is not None:
-        raise BadInput("a day and an end were given", "give --day or --before, not both")
+        raise BadInput(f"both --day {day} and --before {before} were given", "give only one of them")
     if day is not None and date.fromisoformat(day) >= today:
-        raise BadInput(f"{day} is not over (UTC), and only closed days are exported", f"wait, or export up to {today}")
+        raise BadInput(f"{day} is not over (UTC), and only closed days are exported", f"wait, or give --before {today}")
     if before is not None and date.fromisoformat(before) > today:
-        raise BadInput(f"before {before} lies {today}, which is not over (UTC)", f"give --before {today} or earlier")
+        raise BadInput(
+            f"--before {before} includes {today}, which is not over (UTC)", f"give --before {today} or earlier"
+        )
     if day is not None:
         return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
     return before or today.isoformat()
@@ -47,11 +49,11 @@ def export_days(
     prune: bool,
     progress: Progress,
 ) -> Iterator[Exported]:
-    """Export what was asked for, oldest day first, each as it is done; without a day or an end every closed day.
+    """Export one day, the days ``before`` another or all closed days, oldest first, yielding each when it is done.
 
     Raises:
-        BadInput: a day that is not over, or pruning into a folder no walk looks in.
-        Unavailable, Damaged: the store or the folder cannot be used, or a day did not read back as it was.
+        BadInput: a day is not over, or ``prune`` was combined with a folder from which traces are not read back.
+        Unavailable, Damaged: the store or the folder cannot be used, or an exported day did not read back unchanged.
     """
     from miniobserve.archive import Archive
     from miniobserve.export import export_day
@@ -60,16 +62,16 @@ def export_days(
     folder = project.settings.parquet if out is None else out.absolute()
     if prune and folder.resolve() != project.settings.parquet.resolve():
         raise BadInput(
-            "--prune deletes only what a walk still finds, and it looks in one folder",
-            f"leave --out away, or set `parquet` (now {project.settings.parquet}) to that folder",
+            f"--prune cannot be used with --out {folder}: traces are read back only from {project.settings.parquet}",
+            "omit --out, or set `parquet` to that folder",
         )
     with storage_errors():
         days = [day] if day is not None else project.traces.days(end)
         archive = Archive(folder)
         try:
-            for number, one in enumerate(days):
+            for number, each in enumerate(days):
                 progress("days", number, len(days))
-                done = export_day(project.settings.traces, archive, one, prune=prune)
+                done = export_day(project.settings.traces, archive, each, prune=prune)
                 if done is not None:
                     yield done
         finally:

@@ -1,6 +1,6 @@
-"""Check everything that is stored against the digest written down for it: the oracle after every fault.
+"""Verification of the ledger, its evidence and the cached bundles against their recorded digests.
 
-The chain is read from the table itself, so that the check goes on behind a broken row and names every one.
+The hash chain is read directly from the table, so that verification continues after a broken row and finds every one.
 It prints nothing, repairs nothing and writes nothing.
 """
 
@@ -30,12 +30,12 @@ Progress = Callable[[str, int, int], None]
 
 _CHECKPOINT = re.compile(r"(\d{1,12}):([0-9a-f]{64})", re.ASCII)
 _MOST = 20
-"""Lines that SQLite tells of what is wrong with its own pages."""
-_FOR_EXAMPLE = "give it as `spine verify` printed it: SEQ:HASH, the hash with 64 digits"
+"""Most problems that SQLite's integrity check reports."""
+_FOR_EXAMPLE = "give it as `spine verify` printed it: SEQ:HASH, with all 64 digits of the hash"
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of thing that was checked: how many, what is wrong, and what is worth knowing."""
+    """The result of one check: how many items were checked, the problems, and notes that are not problems."""
 
     name: str
     checked: int
@@ -44,7 +44,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """The events that could be read, the newest one, and what is wrong with the others."""
+    """The readable events of a ledger, its head, and the problems of its rows."""
 
     events: tuple[Event, ...]
     head: Head
@@ -52,7 +52,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_checkpoint(text: str) -> Head:
-    """A head somebody wrote down outside of the ledger.
+    """Parse a ledger head that was recorded outside the ledger.
 
     Raises:
         BadInput: it is not ``SEQ:HASH``.
@@ -64,10 +64,10 @@ def parse_checkpoint(text: str) -> Head:
 
 
 def read_witness(file: Path, *, absent: bool = False) -> list[Head]:
-    """The heads of a witness file, one a line; ``absent`` allows that there is no file yet.
+    """Read the heads in a witness file, one per line; with ``absent`` a missing file is an empty one.
 
     Raises:
-        BadInput: it cannot be read, or a line is no ``SEQ:HASH``.
+        BadInput: it cannot be read, or a line is not ``SEQ:HASH``.
     """
     try:
         text = file.read_text(encoding="ascii")
@@ -75,10 +75,10 @@ def read_witness(file: Path, *, absent: bool = False) -> list[Head]:
         if absent:
             return []
         raise BadInput(
-            f"there is no witness at {visible(str(file), 120)}", "begin one: `spine verify --witness F --keep`"
+            f"there is no witness at {visible(str(file), 120)}", "create one: `spine verify --witness F --keep`"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"the witness {visible(str(file), 120)} cannot be read", "take the committed file") from error
+        raise BadInput(f"the witness {visible(str(file), 120)} cannot be read", "restore the committed file") from error
     return [parse_checkpoint(line) for line in text.split()]
 
 
@@ -91,10 +91,15 @@ def verify(
     more: Sequence[Callable[[State, Progress], Check]] = (),
     progress: Progress,
 ) -> Iterator[Check]:
-    """Every check, one after the other, as each is done.
+    """Run all checks, yielding the result of each when it is done.
 
-    ``checkpoints`` are the heads written down outside, None where nobody asks; ``more`` are the checks of what stands
-    beside the ledger.
+    Args:
+        ledger: the ledger, for its evidence.
+        cache: the bundle cache.
+        chain: the ledger's rows, as ``read_chain`` returns them.
+        checkpoints: heads recorded outside the ledger; None skips their check.
+        more: checks of the stores beside the ledger.
+        progress: called with the progress.
 
     Raises:
         Unavailable, Damaged: the ledger cannot be read at all.
@@ -102,23 +107,23 @@ def verify(
     yield Check(name="chain", checked=len(chain.events), problems=chain.problems)
     if checkpoints is not None:
         problems = tuple(problem for point in checkpoints if (problem := _against(chain, point)))
-        notes = () if checkpoints else ("none is written down yet: the chain is held against nothing outside of it",)
+        notes = () if checkpoints else ("no checkpoint is recorded yet; the chain was not compared with one",)
         yield Check(name="checkpoints", checked=len(checkpoints), problems=problems, notes=notes)
     yield _evidence(ledger, chain.events, progress)
     try:
         state = fold(chain.events)
     except Exception as error:  # noqa: BLE001  (hand-made events can break the fold in any way; that is the finding)
-        what = visible(f"{type(error).__name__}: {error}", 120)
-        yield Check(name="state", checked=0, problems=(f"the events do not add up to a state: {what}",))
+        reason = visible(f"{type(error).__name__}: {error}", 120)
+        yield Check(name="state", checked=0, problems=(f"the events do not give a valid state: {reason}",))
         return
     yield _bundles(state, cache, progress)
     yield _pointers(chain.events)
-    for step in () if chain.problems else more:  # they ask the registry, which answers on a sound chain alone
+    for step in () if chain.problems else more:  # these use the registry, which refuses a broken chain
         yield step(state, progress)
 
 
 def read_chain(url: str) -> Chain:
-    """Every row of the ledger, each checked on its own and against the one before.
+    """Read every row of the ledger, checking each by itself and against the row before.
 
     Raises:
         Unavailable, Damaged: the database cannot be read at all.
@@ -130,11 +135,11 @@ def read_chain(url: str) -> Chain:
         database = connect(url, readonly=True)
         try:
             rows = database.read("SELECT seq, event, hash, key FROM events ORDER BY seq")
-            # Rows may be sound and an index beside them not: then a key or a digest is looked up in vain.
-            said = database.read(f"PRAGMA integrity_check({_MOST})") if url.startswith("sqlite:") else []
+            # With intact rows but a damaged index, looking up a key or a digest would silently find nothing.
+            findings = database.read(f"PRAGMA integrity_check({_MOST})") if url.startswith("sqlite:") else []
         finally:
             database.close()
-    problems += [f"the database: {visible(str(line), 160)}" for (line,) in said if line != "ok"]
+    problems += [f"the database: {visible(str(line), 160)}" for (line,) in findings if line != "ok"]
     for stored, text, digest, key in rows:
         missing = range(seq + 1, stored)
         problems += [f"event #{missing.start} is missing"] if len(missing) == 1 else []
@@ -147,57 +152,59 @@ def read_chain(url: str) -> Chain:
 
 
 def _row(seq: Any, text: Any, digest: Any, key: Any, prev: str | None) -> tuple[Event | None, str | None]:
-    """One row as an event, and what is wrong with it; ``prev`` is None where the row before is missing."""
+    """Read one row as its event and its problem, if any; ``prev`` is None where the row before is missing."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text or b"")
     found = hashlib.sha256(raw).hexdigest()
     if found != digest:
-        return None, f"event #{seq} hashes to {found[:12]}, and {visible(str(digest)[:12])} stands beside it"
+        return None, f"event #{seq} hashes to {found[:12]}, but its recorded hash is {visible(str(digest)[:12])}"
     try:
         event = msgspec.structs.replace(msgspec.json.decode(raw, type=Event), hash=str(digest))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return None, f"event #{seq} cannot be read: {visible(str(error), 120)}"
     if event.seq != seq:
-        return event, f"event #{seq} says that it is #{event.seq}"
+        return event, f"event #{seq} has the seq {event.seq} in its body"
     if prev is not None and event.prev != prev:
-        return event, f"event #{seq} follows {event.prev[:12]}, and the event before it is {prev[:12]}"
+        return event, f"event #{seq} names {event.prev[:12]} as the event before it, but that is {prev[:12]}"
     if event.body.get("key") != key:
-        return event, f"event #{seq} stands under another idempotency key than its own"
+        return event, f"event #{seq} is stored under a different idempotency key from the one in its body"
     return event, None
 
 
 def _against(chain: Chain, point: Head) -> str | None:
-    """What an outside checkpoint says against the chain."""
+    """The contradiction between a checkpoint and the chain; None where they agree."""
     if point.seq == 0 or point.seq > chain.head.seq:
         return (
-            f"checkpoint #{point.seq} is not in the ledger, whose newest event is #{chain.head.seq}: its tail is gone"
+            f"checkpoint #{point.seq} is not in the ledger, whose newest event is #{chain.head.seq}: "
+            "the ledger was truncated"
         )
     event = next((e for e in chain.events if e.seq == point.seq), None)
     if event is None or event.hash != point.hash:
         now = event.hash[:12] if event else "unreadable"
-        return f"event #{point.seq} is {now}, and the checkpoint says {point.hash[:12]}: the chain was rewritten"
+        return f"event #{point.seq} is {now}, but the checkpoint says {point.hash[:12]}: the chain was rewritten"
     return None
 
 
 def _evidence(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Check:
-    wanted = {digest: event.seq for event in events for digest in _named(event)}
-    kept = ledger.evidence_digests()
-    there = set(kept)
+    named = {digest: event.seq for event in events for digest in _evidence_of(event)}
+    stored = ledger.evidence_digests()
+    present = set(stored)
     problems = [
-        f"event #{seq} names evidence {visible(digest[:12])}, which is gone"
-        for digest, seq in sorted(wanted.items(), key=lambda item: item[1])
-        if digest not in there
+        f"event #{seq} names evidence {visible(digest[:12])}, which is missing"
+        for digest, seq in sorted(named.items(), key=lambda item: item[1])
+        if digest not in present
     ]
-    for number, digest in enumerate(kept, 1):
+    for number, digest in enumerate(stored, 1):
         try:
             ledger.get(digest)
         except Damaged as error:
             problems.append(error.message)
-        progress("evidence", number, len(kept))
-    return Check(name="evidence", checked=len(kept), problems=tuple(problems))
+        progress("evidence", number, len(stored))
+    return Check(name="evidence", checked=len(stored), problems=tuple(problems))
 
 
-def _named(event: Event) -> Iterator[str]:
+def _evidence_of(event: Event) -> Iterator[str]:
     """The digests of the evidence that an event names."""
+    # A verdict also has a key id and flags; only these two of its fields are digests of evidence.
     for field, only in (("evidence", None), ("verdict", ("report", "digest"))):
         table = event.body.get(field)
         for name, digest in table.items() if isinstance(table, dict) else ():
@@ -214,32 +221,33 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
         try:
             _, bundle = cache.verified(known.sha)
         except Unavailable:
-            serves = bool(known.semvers) and known.tombstoned is None
-            told = f"{_name(known)} has no bundle in the cache"
-            (problems if serves else notes).append(f"{told}, and it may have to answer" if serves else told)
+            # A promoted entry may be the target of a rollback, which reads only the cache.
+            needed = bool(known.semvers) and known.tombstoned is None
+            text = f"{_name(known)} has no bundle in the cache"
+            (problems if needed else notes).append(f"{text}, but may have to serve" if needed else text)
         except SpineError as error:
             problems.append(f"{_name(known)}: {error.message}")
         else:
             body = known.registered.body
-            named = tuple(body.get(name) for name in ("weights", "config", "parent"))
-            if named != (bundle.weights, bundle.config, bundle.parent_sha):
+            recorded = tuple(body.get(name) for name in ("weights", "config", "parent"))
+            if recorded != (bundle.weights, bundle.config, bundle.parent_sha):
                 problems.append(f"{_name(known)}: event #{known.registered.seq} names other weights, config or parent")
-            problems += [f"{_name(known)}: {problem}" for problem in _beside(known, bundle)]
+            problems += [f"{_name(known)}: {problem}" for problem in _evidence_files(known, bundle)]
         progress("bundles", number, len(state.entries))
     return Check(name="bundles", checked=len(state.entries), problems=tuple(problems), notes=tuple(notes))
 
 
-def _beside(known: Known, bundle: Bundle) -> Iterator[str]:
-    """What is wrong with the evidence files beside an entry's cached weights."""
+def _evidence_files(known: Known, bundle: Bundle) -> Iterator[str]:
+    """The problems of the evidence files in an entry's cached bundle."""
     recorded = known.registered.body.get("evidence", {})
     for name in EVIDENCE:
         raw = bundle.evidence.get(f"{name}.json")
         if raw is not None and hashlib.sha256(raw).hexdigest() != recorded.get(name):
-            yield f"{name}.json beside its weights is not the one of event #{known.registered.seq}"
+            yield f"{name}.json in its bundle differs from the one recorded in event #{known.registered.seq}"
 
 
 def _pointers(events: Sequence[Event]) -> Check:
-    """Every promotion and route held against the rules again, in its turn; and whether who answers now still may."""
+    """Check every promotion and route against the rules again, and whether the entries routed now may still answer."""
     problems: list[str] = []
     state, moves = State(), 0
     for event in events:
@@ -251,7 +259,7 @@ def _pointers(events: Sequence[Event]) -> Check:
         try:
             may_answer(state, arm.sha, arm.semver)
         except Refused as error:
-            problems.append(f"arm {visible(arm.name, 20)} leads to an entry that may not answer: {error.message}")
+            problems.append(f"arm {visible(arm.name, 20)} is routed to an entry that may not answer: {error.message}")
     return Check(name="pointers", checked=moves, problems=tuple(problems))
 
 

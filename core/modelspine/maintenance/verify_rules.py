@@ -1,7 +1,7 @@
-"""A change in the ledger held against the rules again, on the state it was made on.
+"""Checking ledger events against the rules again, each on the state in which it was appended.
 
-The registry appends nothing that ``registry.rules`` refuses, so an event they refuse was written past it. It does not
-know signatures, bundles or where events are kept.
+The registry appends nothing that ``registry.rules`` refuses, so an event they refuse was written around it. It does not
+know signatures, bundles or how events are stored.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from modelspine.errors import Refused
 from modelspine.ledger.route import FULL
 from modelspine.ledger.state import State, route_of
 from modelspine.ledger.store import Event
-from modelspine.registry.promotion_record import standing
+from modelspine.registry.promotion_record import verdict_kind
 from modelspine.registry.rules import may_answer, may_lead, may_promote, may_roll_back, may_route, may_shadow
 from modelspine.text import short
 
 MOVES = ("promoted", "routed", "rolled_back")
-"""Kinds of event that move a pointer."""
+"""Kinds of event that change which entry is promoted or routed."""
 
 
 def breaches(state: State, event: Event) -> Iterator[str]:
-    """What the rules say against an event that moved a pointer, on the state before it; nothing where they allow it."""
+    """The reasons why the rules refuse an event in the state before it; none where they allow it."""
     if event.kind == "promoted":
         yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
         return
     route = route_of(event)
+    # Only an event without a verb is a person's choice of one entry; the others belong to a rollout.
     by_hand = route.strategy == "single" and "verb" not in event.body
     may_move = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
     for arm in route.learners:
@@ -35,11 +36,11 @@ def breaches(state: State, event: Event) -> Iterator[str]:
     if route.shadow is not None:
         yield from _refusal(state, route.shadow.sha, lambda sha: may_shadow(state, sha))
     if sum(arm.weight_bp for arm in route.learners) != FULL:
-        yield "the arms do not add up to all of the traffic"
+        yield "the weights of its arms do not add up to 100 %"
 
 
 def _promote(state: State, sha: str, event: Event) -> None:
-    signed, override = standing(event) == "signed", event.body.get("override") is True
+    signed, override = verdict_kind(event) == "signed", event.body.get("override") is True
     may_promote(state, sha, str(event.body["semver"]), "dev", signed=signed, override=override)
 
 
@@ -50,7 +51,7 @@ def _answers(state: State, semver: str, may_move: Callable[[State, str], str], s
 
 def _refusal(state: State, sha: str, rule: Callable[[str], Any]) -> Iterator[str]:
     if sha not in state.entries:
-        yield f"{short(sha)} was never registered"
+        yield f"{short(sha)} was not registered"
         return
     try:
         rule(sha)

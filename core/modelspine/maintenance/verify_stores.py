@@ -1,6 +1,6 @@
-"""Checks of what stands beside the ledger, for ``spine verify``: corpora, traces, and the verdicts promoted on.
+"""Checks of the stores beside the ledger, for ``spine verify``: verdicts, corpora, traces and exported days.
 
-Each answers with a ``Check``; what is not on this machine is a note, what does not have its digest a problem.
+Each returns a ``Check``. What is not on this machine is a note; what does not match its digest is a problem.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from modelspine.maintenance.verify_ledger import Check, Progress
 from modelspine.project import Project
 from modelspine.registry.entries import manifest_corpora
 from modelspine.registry.floor import floor_of
-from modelspine.registry.promotion_record import excluded, standing
+from modelspine.registry.promotion_record import excluded, verdict_kind
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Step = Callable[[State, Progress], Check]
 
 
 def steps(project: Project) -> tuple[Step, ...]:
-    """The checks of one project, to be handed to ``maintenance.verify_ledger.verify``."""
+    """The checks of one project, for the argument ``more`` of ``maintenance.verify_ledger.verify``."""
     return (
         lambda state, _progress: _verdicts(project, state),
         lambda state, progress: _corpora(project, state, progress),
@@ -39,11 +39,12 @@ def steps(project: Project) -> tuple[Step, ...]:
 
 
 def _verdicts(project: Project, state: State) -> Check:
-    """Every promotion's verdict, checked again against the trust file: signature, entry, result, ledger."""
-    from modelspine.attestation.trust import trust_of
+    """Check every promotion's verdict again: signature, trusted key, entry, result and ledger head."""
+    from modelspine.attestation.trust import load_trust
 
     events = project.registry.events()
-    trust = cache(lambda: trust_of(project.settings, project.registry.state().env))  # asks git, once
+    # Cached because it runs git, and lazy because a dev ledger may have no trust file.
+    trust = cache(lambda: load_trust(project.settings, project.registry.state().env))
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
@@ -53,24 +54,25 @@ def _verdicts(project: Project, state: State) -> Check:
         if event.kind == "promoted":
             name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
             try:
-                wrong = _wrong(project.ledger, trust, event, events, then, promoted)
+                problem = _verdict_problem(project.ledger, trust, event, events, then, promoted)
             except Refused as error:
-                # A key that was removed spoils what it signed; what serves now must be gated again.
+                # Removing a key from the trust file invalidates what it signed. That is a problem only for an entry
+                # that serves now; past promotions were valid at their time.
                 (problems if event.body.get("sha") in serving else notes).append(f"{name}: {error.message}")
             except SpineError as error:
                 problems.append(f"{name}: {error.message}")
             else:
-                problems += [f"{name}: {wrong}"] if wrong else []
+                problems += [f"{name}: {problem}"] if problem else []
             promoted.append(event)
         fold((event,), then)
     return Check(name="verdicts", checked=len(promoted), problems=tuple(problems), notes=tuple(notes))
 
 
-def _wrong(
+def _verdict_problem(
     ledger: Ledger, trust: Callable[[], Trust], event: Event, events: list[Event], then: State, earlier: list[Event]
 ) -> str | None:
-    """What is wrong with the verdict of a promotion that was made on the state ``then``, after the ``earlier`` ones."""
-    if standing(event) != "signed":
+    """The problem of a verdict promoted on in the state ``then``, after the ``earlier`` promotions; None if valid."""
+    if verdict_kind(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
     from modelspine.attestation.checks import disagreement
     from modelspine.attestation.statement import Counted
@@ -78,17 +80,19 @@ def _wrong(
 
     digest = str(event.body["verdict"].get("digest"))
     signed = read_verdict(ledger.get(digest), trust())
-    said = signed.statement.predicate
+    predicate = signed.statement.predicate
     if any((other.body.get("verdict") or {}).get("digest") == digest for other in earlier):
-        return "its verdict had served a promotion before"
-    if (said.stable.entry_sha if said.stable is not None else None) != then.production:
-        return "its verdict compares with another entry than the one that was in production"
-    if said.floor is None or isinstance(said.floor, Counted):  # a verdict from before there was a floor names none
-        floor = floor_of(then, ledger.get, said.eval_set, said.decoding, excluded(said.policy))
-        if (said.floor.entry_sha if said.floor else None) != (floor.entry_sha if floor else None):
-            return "its verdict compares with another floor than the best entry that had been in production"
-    if said.expires <= event.at != then.at:  # a time that only repeats the one before was told by a slower clock
-        return f"its verdict had expired at {visible(said.expires, 40)}"
+        return "its verdict was used for an earlier promotion"
+    if (predicate.stable.entry_sha if predicate.stable is not None else None) != then.production:
+        return "its verdict compares with a different entry from the one that was in production"
+    if predicate.floor is None or isinstance(predicate.floor, Counted):  # verdicts made before floors existed name none
+        floor = floor_of(then, ledger.get, predicate.eval_set, predicate.decoding, excluded(predicate.policy))
+        if (predicate.floor.entry_sha if predicate.floor else None) != (floor.entry_sha if floor else None):
+            return "its verdict compares with a different floor from the best entry that had been in production"
+    # An event's time is never before that of the event before it. One that repeats it comes from a clock that was
+    # behind, so the true time of the promotion is unknown and cannot prove expiry.
+    if predicate.expires <= event.at != then.at:
+        return f"its verdict had expired at {visible(predicate.expires, 40)}"
 
     def hash_at(seq: int) -> str | None:
         return events[seq - 1].hash if 0 < seq <= len(events) else None
@@ -97,7 +101,7 @@ def _wrong(
 
 
 def _corpora(project: Project, state: State, progress: Progress) -> Check:
-    """Every corpus an entry was trained on, where its rows are on this machine: hashed again."""
+    """Hash every training corpus that is on this machine again."""
     trained = [known for known in state.entries.values() if known.tombstoned is None]
     wanted = dict.fromkeys(corpus for known in trained for corpus in _trained_on(project, known))
     problems: list[str] = []
@@ -107,7 +111,8 @@ def _corpora(project: Project, state: State, progress: Progress) -> Check:
             project.corpora.verify(dvc_hash, sha256=sha256)
         except Damaged as error:
             problems.append(error.message)
-        except (Unavailable, BadInput) as error:  # nobody can make it whole: a manifest may name anything
+        # A manifest is its author's text and may name anything: a hash that is not one is no damage to a store.
+        except (Unavailable, BadInput) as error:
             notes.append(error.message)
         except SpineError as error:
             problems.append(error.message)
@@ -116,7 +121,7 @@ def _corpora(project: Project, state: State, progress: Progress) -> Check:
 
 
 def _trained_on(project: Project, known: Known) -> list[tuple[str, str | None]]:
-    """DVC hash and SHA-256 of the corpora an entry's manifest names; what its event names, where that is damaged."""
+    """DVC hash and SHA-256 of an entry's corpora, from its manifest or, if that is damaged, from its event."""
     named = known.registered.body.get("corpora", ())
     try:
         corpora = manifest_corpora(project.registry.get(known.sha)) if named else []
@@ -127,15 +132,15 @@ def _trained_on(project: Project, known: Known) -> list[tuple[str, str | None]]:
 
 
 def _traces(url: str) -> Check:
-    """The trace store's own account of itself; SQLite reads every page and index for it."""
+    """Check the trace store; for SQLite by its integrity check, which reads every page and index."""
     sqlite = url.startswith("sqlite:///")
     if sqlite and not Path(url.removeprefix("sqlite:///")).exists():
-        return Check(name="traces", checked=0, notes=("there is no trace store yet: nothing was served",))
+        return Check(name="traces", checked=0, notes=("there is no trace store yet; no requests were served",))
     try:
         with storage_errors():
             database = connect(url, readonly=True)
             try:
-                said = database.read("PRAGMA integrity_check(20)") if sqlite else []
+                findings = database.read("PRAGMA integrity_check(20)") if sqlite else []
                 count = int(database.read("SELECT count(*) FROM traces")[0][0])
             finally:
                 database.close()
@@ -143,14 +148,14 @@ def _traces(url: str) -> Check:
         return Check(name="traces", checked=0, problems=(error.message,))
     except Unavailable as error:
         return Check(name="traces", checked=0, notes=(error.message,))
-    problems = tuple(visible(str(line), 160) for (line,) in said if line != "ok")
+    problems = tuple(visible(str(line), 160) for (line,) in findings if line != "ok")
     return Check(name="traces", checked=count, problems=problems)
 
 
 def _exports(archive: Archive, progress: Progress) -> Check:
-    """Every exported day, its rows read and hashed again: once pruned, a day stands nowhere else."""
+    """Read and hash the rows of every exported day again; a pruned day exists nowhere else."""
     days = archive.days()
-    problems = [f"{day}: it left the live store, and its file is gone" for day in archive.lost()]
+    problems = [f"{day}: it was pruned from the live store, and its file is missing" for day in archive.lost()]
     try:
         for number, day in enumerate(days, 1):
             try:

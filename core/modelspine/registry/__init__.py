@@ -1,1 +1,1 @@
-"""Entries: what is registered, what may be done to each, and where their artifacts are kept."""
+"""The registry of entries: their records, the rules for changing them, and access to their artifacts."""

@@ -1,6 +1,6 @@
-"""Entries as they are shown: an event body going in, a flat row or the full detail coming out.
+"""The records of an entry: the event body that registers it, its row in a list, and its full detail.
 
-It does not decide anything and does not know where evidence is kept; it is handed ``put`` and ``get``.
+It makes no decisions and does not know where evidence is stored: callers pass ``put`` and ``get``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from modelspine.gate.eval_report import CostPerQuality, Count, EvalReport, read_
 from modelspine.identity.bundle import Bundle, Tensor
 from modelspine.ledger.state import Known, State
 from modelspine.ledger.store import Event
-from modelspine.registry.promotion_record import Standing, standing
+from modelspine.registry.promotion_record import VerdictKind, verdict_kind
 from modelspine.text import short
 
 EVIDENCE = ("train_manifest", "corpus_manifest", "eval_report")
-"""Files beside a bundle's weights that are evidence and not identity, without ``.json``."""
+"""A bundle's files that are evidence and not part of its identity, without ``.json``."""
 
 NAMED_CORPORA = 4
-"""Corpora that an entry's event has room for; where it names so many, its manifest may name more."""
+"""Maximum number of corpora in an entry's event, whose size is limited; the manifest may name more."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +31,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     sha: str
     semver: str | None
-    """The newest of ``semvers``."""
+    """The latest of ``semvers``."""
     semvers: tuple[str, ...]
     status: str
-    """pending | promoted | held | tombstoned."""
+    """One of pending, promoted, held and tombstoned."""
     production: bool
     arms: tuple[str, ...]
     parent_sha: str | None
@@ -43,19 +43,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     total: Count | None
     false_accept: Count | None
     corpora: tuple[str, ...]
-    """DVC hashes of what it was trained on, at most ``NAMED_CORPORA`` of them."""
+    """DVC hashes of its training corpora, at most ``NAMED_CORPORA`` of them."""
     run_id: str | None
     size_bytes: int
     registered_at: str
     seq: int
-    verdict: Standing | None = None
-    """What its newest promotion stands on: signed | unsigned | overridden; None where it has none."""
     cost_per_quality: CostPerQuality | None = None
     """What its right answers cost at its newest gate run that measured it; None before one did."""
+    verdict: VerdictKind | None = None
+    """The kind of verdict of its newest promotion; None if it was never promoted."""
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry with everything that is known about it."""
+    """One entry with all its evidence and history."""
 
     entry: Entry
     manifest: dict[str, Any]
@@ -75,10 +75,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
-    """The body of the event that registers a bundle; its evidence is put away and named by digest.
+    """The body of the event that registers a bundle; evidence is stored with ``put`` and named by digest.
 
     Raises:
-        BundleRefused: the evidence is not JSON, or is about another entry.
+        BadInput: a manifest or the report is not strict JSON, or the report is not a ``spine.eval/1``.
+        BundleRefused: a manifest is not an object, or the report is about another entry.
     """
     manifest = _object(bundle, "train_manifest")
     report = _report(bundle)
@@ -90,6 +91,7 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "weights": bundle.weights,
         "config": bundle.config,
         "parent": bundle.parent_sha,
+        # Texts from outside are cut, because an event's body has a size limit.
         "variant": str(bundle.config_json.get("variant", ""))[:40],
         "run_id": run_id or _run_id(manifest),
         "size": sum(file.size for file in bundle.files),
@@ -104,7 +106,7 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
 
 
 def describe(known: Known, state: State) -> Entry:
-    """One entry as a row."""
+    """One entry as a row of the registry."""
     get = known.registered.body.get
     total, false_accept = get("total"), get("false_accept")
     route = state.route
@@ -127,8 +129,8 @@ def describe(known: Known, state: State) -> Entry:
         size_bytes=get("size", 0),
         registered_at=known.registered.at,
         seq=known.registered.seq,
-        verdict=standing(known.promoted[-1]) if known.promoted else None,
         cost_per_quality=_cost(known),
+        verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,
     )
 
 
@@ -141,7 +143,7 @@ def _cost(known: Known) -> CostPerQuality | None:
 
 
 def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:
-    """One entry with its evidence, each piece re-hashed as it is read."""
+    """One entry with its evidence, read through ``get``, which verifies each digest."""
     body = known.registered.body
     kept = {name: get(digest) for name, digest in body.get("evidence", {}).items()}
     table = msgspec.json.decode(kept["bundle"]) if "bundle" in kept else {}
@@ -159,19 +161,22 @@ def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:
 
 
 def _report(bundle: Bundle) -> EvalReport | None:
+    """The bundle's evaluation report, if it has one."""
     raw = bundle.evidence.get("eval_report.json")
     if raw is None:
         return None
     report = read_report(raw)
+    # A report without a SHA is accepted, because a workload writes it without knowing the SHA.
     if report.entry_sha is not None and report.entry_sha != bundle.sha:
         raise BundleRefused(
-            f"eval_report.json is about {short(report.entry_sha)}, and this bundle is {short(bundle.sha)}",
+            f"eval_report.json is about {short(report.entry_sha)}, but this bundle is {short(bundle.sha)}",
             "evaluate this bundle, then register it",
         )
     return report
 
 
 def _object(bundle: Bundle, name: str) -> dict[str, Any]:
+    """A manifest of the bundle; empty if it is missing."""
     raw = bundle.evidence.get(f"{name}.json")
     value = parse_json(raw, what=f"{name}.json") if raw is not None else {}
     if not isinstance(value, dict):
@@ -180,7 +185,7 @@ def _object(bundle: Bundle, name: str) -> dict[str, Any]:
 
 
 def corpora_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The corpora a training manifest names."""
+    """The corpora that a training manifest names; entries that are not objects are ignored."""
     corpora = manifest.get("corpora")
     return [c for c in corpora if isinstance(c, dict)] if isinstance(corpora, list) else []
 

@@ -1,6 +1,6 @@
-"""Which entry a folder, a file or a digest belongs to.
+"""Find the entry that a folder, a file or a digest belongs to.
 
-A path is hashed now; a digest, or the start of one, is looked for in everything the ledger wrote down. It
+A path is hashed; a digest, or the start of one, is searched for in everything the ledger recorded. The module
 does not open MLflow or DVC.
 """
 
@@ -12,66 +12,69 @@ from typing import Any
 
 import msgspec
 
-from modelspine.errors import BadInput, UnknownRef
+from modelspine.errors import UnknownRef
 from modelspine.identity.bundle import file_identity
 from modelspine.identity.bundle_files import SUFFIX
 from modelspine.ledger.store import Event
 from modelspine.registry.entries import Entry
 from modelspine.registry.registry import Registry
-from modelspine.text import short, visible
+from modelspine.text import short
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
-_MOST = 100
+_MAX_MATCHES = 100
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing the ledger knows under a digest."""
+    """One thing in the ledger that has the digest."""
 
     what: str
-    """entry | weights | config | parent of | run | corpus | tensor NAME | the evidence's name | event."""
+    """One of entry, weights, config, parent of, run, corpus, tensor NAME, NAME (evidence) and event."""
     digest: str
     sha: str
-    """The entry it belongs to; empty where it belongs to none."""
+    """The entry it belongs to; empty if it belongs to none."""
     semver: str | None
     seq: int
 
 
-class Who(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for, the digest it goes by, and what has it."""
+class Lookup(msgspec.Struct, frozen=True, kw_only=True):
+    """The question, the digest that was looked up, and everything in the ledger that has this digest."""
 
     asked: str
     digest: str
     matches: tuple[Match, ...]
 
+    @property
+    def sha(self) -> str | None:
+        """The one entry it belongs to: the entry itself, else the only one that is named; None where that is open."""
+        shas = {match.sha for match in self.matches if match.what == "entry"} or {match.sha for match in self.matches}
+        return shas.pop() or None if len(shas) == 1 else None
 
-def whois(registry: Registry, asked: str) -> Who:
-    """Look up a path or the digits of a digest.
+
+def may_look_up(asked: str) -> bool:
+    """Whether a text is an existing path or the start of a digest."""
+    return _DIGITS.fullmatch(asked) is not None or (bool(asked) and Path(asked).exists())
+
+
+def look_up(registry: Registry, asked: str) -> Lookup:
+    """Find what an existing path or the first digits of a digest belong to.
 
     Raises:
         BundleRefused: the path is neither a bundle nor a safetensors file that could be in one.
-        BadInput: it is neither a path nor digits.
-        UnknownRef: nothing is known by that digest.
+        UnknownRef: the ledger does not contain the digest.
     """
     path = Path(asked)
-    digits = asked if _DIGITS.fullmatch(asked) else None
-    if digits is None or path.exists():
-        if not path.exists():
-            raise BadInput(
-                f"{visible(asked, 80)!r} is no path here and not the start of a digest",
-                "give a bundle folder, a .safetensors file, or 4 hex digits or more",
-            )
-        digits = file_identity(path)
+    digits = file_identity(path) if path.exists() else asked
     semvers = {entry.sha: entry.semver for entry in registry.list()}
     events = registry.events()
     found = [match for event in events for match in _in_event(event, digits, semvers)]
+    # Tensors are not in the events: their table has to be read from each entry's evidence, so they come last.
     found = found or [match for entry in registry.list() for match in _tensors(registry, entry, digits)]
     if not found:
         kind = "weights" if path.name.endswith(SUFFIX) else "digest"
         raise UnknownRef(
-            f"the ledger knows nothing by the {kind} {short(digits)}",
-            "`spine register BUNDLE_DIR` makes a bundle known",
+            f"the ledger does not contain the {kind} {short(digits)}", "`spine register BUNDLE_DIR` registers a bundle"
         )
-    return Who(asked=asked, digest=digits, matches=tuple(found[:_MOST]))
+    return Lookup(asked=asked, digest=digits, matches=tuple(found[:_MAX_MATCHES]))
 
 
 def _in_event(event: Event, digits: str, semvers: dict[str, str | None]) -> list[Match]:

@@ -1,8 +1,8 @@
-"""Promotions as an MLflow registered model, for the people who look there: a version an entry, an alias for the route.
+"""A mirror of promotions in MLflow's model registry: one version per promoted entry, and an alias for production.
 
-It is a copy, made after the ledger has the event and derived from the whole state each time, so that what was missed
-is made good by the next change. It runs in a process of its own with a deadline: MLflow may be slow, locked or gone,
-and all that comes of it is a warning. Nothing here, and nothing in MLflow's registry, is ever identity.
+The mirror is updated after the ledger and derived from the whole state each time, so that the next change repairs a
+failed update. It runs in a separate process with a timeout: if MLflow is slow, locked or unreachable, the only effect
+is a warning. Spine never reads the mirror back.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from modelspine.text import visible
 
 ALIAS = "production"
 KINDS = frozenset({"promoted", "routed", "rolled_back"})
-"""Events after which the mirror is made again."""
+"""Kinds of events after which the mirror is updated."""
 DEADLINE = 30.0
-"""Seconds the mirror may take, of which MLflow needs several to load."""
+"""Timeout of an update in seconds; importing MLflow alone takes several."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """One promoted entry, as the mirror names it."""
+    """One promoted entry, as a version of the registered model."""
 
     sha: str
     semver: str
@@ -39,7 +39,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What the mirror is to show."""
+    """The complete content of the mirror, passed to its process as JSON."""
 
     url: str
     model: str
@@ -49,7 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mirror:
-    """Keeps the registered model ``model`` of an MLflow store as the ledger is."""
+    """Updates the registered model ``model`` of an MLflow store after changes of the ledger."""
 
     def __init__(self, model: str, url: str, cache: Path, *, deadline: float = DEADLINE) -> None:
         self._model = model
@@ -58,13 +58,14 @@ class Mirror:
         self._deadline = deadline
 
     def __call__(self, events: list[Event], state: State) -> tuple[str, ...]:
-        """Mirror a state after these events; what went wrong is returned and never raised."""
+        """Mirror the state after these events; failures are returned as warnings and never raised."""
         if not any(event.kind in KINDS for event in events):
             return ()
+        # -P keeps the working directory out of sys.path, where a file could shadow an installed module.
         command = [sys.executable, "-P", "-m", "modelspine.registry.mlflow_mirror"]
-        told = msgspec.json.encode(self.job(state))
+        job = msgspec.json.encode(self.job(state))
         try:
-            done = subprocess.run(command, input=told, capture_output=True, timeout=self._deadline, check=False)
+            done = subprocess.run(command, input=job, capture_output=True, timeout=self._deadline, check=False)
         except subprocess.TimeoutExpired:
             return (self._warning(f"it took longer than {self._deadline:g} s"),)
         except OSError as error:
@@ -72,10 +73,10 @@ class Mirror:
         if done.returncode == 0:
             return ()
         lines = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
-        return (self._warning(lines[-1] if lines else f"its process ended with {done.returncode}"),)
+        return (self._warning(lines[-1] if lines else f"its process ended with exit code {done.returncode}"),)
 
     def job(self, state: State) -> Job:
-        """What the mirror of a state shows."""
+        """The content of the mirror for a state."""
         promoted = [known for known in state.entries.values() if known.promoted]
         promoted.sort(key=lambda known: known.promoted[0].seq)
         versions = tuple(
@@ -91,11 +92,11 @@ class Mirror:
 
     def _warning(self, why: str) -> str:
         model = visible(self._model, 60)
-        return f"MLflow's {model} was not brought up to date: {visible(why, 160)}; the ledger holds, and counts"
+        return f"MLflow's {model} was not updated: {visible(why, 160)}; the ledger is unaffected"
 
 
 def show(job: Job, client: Any) -> None:
-    """Make MLflow's registered model say what the job says; what it says already is left alone."""
+    """Bring MLflow's registered model to the content of the job, changing only what differs."""
     from mlflow.exceptions import MlflowException
 
     name = job.model
@@ -103,6 +104,7 @@ def show(job: Job, client: Any) -> None:
         client.get_registered_model(name)
     except MlflowException:
         client.create_registered_model(name, description="A mirror of Spine's ledger; `spine list` is the original.")
+    # Versions are matched by tag and not by number: others may have added versions, or deleted some.
     there = {v.tags.get("spine.sha"): v for v in client.search_model_versions(f"name='{name}'")}
     for wanted in job.versions:
         found = there.get(wanted.sha)
@@ -116,7 +118,7 @@ def show(job: Job, client: Any) -> None:
 
 
 def _version(client: Any, name: str, wanted: Version, tags: dict[str, str]) -> Any:
-    """A new version, from its run where MLflow still knows that, else from the verified cache."""
+    """Create a version from its run, or from the verified cache if MLflow no longer has the run."""
     from mlflow.exceptions import MlflowException
 
     if wanted.run_id is not None:
@@ -131,13 +133,13 @@ def _version(client: Any, name: str, wanted: Version, tags: dict[str, str]) -> A
 
 
 def main() -> int:
-    """Do the job that stands on stdin; 1 and one line where it cannot be done."""
+    """Apply the job read from stdin; on failure prints one line and returns 1."""
     try:
         job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
         show(job, Artifacts(job.url, Path(), Path()).client())
     except SpineError as error:
-        sys.stdout.write(f"\n{error.message}\n")
-    except Exception as error:  # noqa: BLE001  (whatever MLflow raises is one line for the process that waits)
+        sys.stdout.write(f"\n{error.message}\n")  # a line of its own, as MLflow may have printed before it
+    except Exception as error:  # noqa: BLE001  (MLflow may raise anything; the parent process shows one line)
         lacking = missing_extra(error)
         why = lacking.message if lacking else str(error).partition("\n")[0] or type(error).__name__
         sys.stdout.write(f"\n{json.dumps(why)}\n")

@@ -1,10 +1,10 @@
-"""What a promotion stands on, and what is written down of one that was refused: bodies of events and their words.
+"""How the ledger records the verdict of a promotion, and a refused promotion.
 
     promoted   verdict = {signed: true, digest, key, report}
-               verdict = {signed: false, report, gated} and, where a failed gate was passed over, override = true
-    denied     verb, sha, semver, reason, and as far as the attempt had them: verdict, signer, idempotency_key
+               verdict = {signed: false, report, gated} and, if a failed gate was overridden, override = true
+    denied     verb, sha, semver, reason, and if the attempt had them: verdict, signer, idempotency_key
 
-It decides nothing: ``registry.rules`` and ``attestation.verdict`` do.
+It makes no decisions: ``registry.rules`` and ``attestation.verdict`` do.
 """
 
 from __future__ import annotations
@@ -21,75 +21,80 @@ from modelspine.registry.floor import Read, floor_of
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
 
-Standing = Literal["signed", "unsigned", "overridden"]
+VerdictKind = Literal["signed", "unsigned", "overridden"]
 
-WORDS: dict[Standing, str] = {
+WORDS: dict[VerdictKind, str] = {
     "signed": "signed",
     "unsigned": "unsigned (dev)",
     "overridden": "gate overridden (dev)",
 }
-"""How each is told; what no trusted key signed for says so wherever it is named."""
+"""The words shown for each kind; a promotion without a trusted signature is always marked as such."""
 
 _KEY_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _LONGEST_REASON = 360
 _LONGEST_KEY = 120
 
 
-def standing(event: Event) -> Standing:
-    """What a ``promoted`` event stands on; one that does not say is unsigned."""
+def verdict_kind(event: Event) -> VerdictKind:
+    """The kind of verdict of a ``promoted`` event; unsigned if the event does not say."""
     if event.body.get("override"):
         return "overridden"
     verdict = event.body.get("verdict")
     return "signed" if isinstance(verdict, dict) and verdict.get("signed") is True else "unsigned"
 
 
-def on_verdict(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:
-    """What the event says of a signed verdict, which is checked against the state once more.
+def verdict_record(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:
+    """The event's record of a signed verdict, after checking it once more against the state.
+
+    ``read`` reads the reports that the floor is derived from.
 
     ``read`` reads the reports that the floor is derived from.
 
     Raises:
-        Refused: it is no verified verdict, or does not fit this entry and this state.
+        Refused: it is not a ``VerifiedVerdict``, or does not match this entry and this state.
     """
     from modelspine.attestation.verdict import VerifiedVerdict
 
+    # The exact type and a set attribute: an object made with __new__ has the type, but was never verified.
     if type(verdict) is not VerifiedVerdict or not hasattr(verdict, "decision"):
-        raise Refused("only a verified verdict promotes", "give the signed file: `spine promote REF --verdict F`")
-    said = verdict.predicate
-    floor = floor_of(state, read, said.eval_set, said.decoding, excluded(said.policy))
+        raise Refused("the verdict was not verified", "give the signed file: `spine promote REF --verdict F`")
+    predicate = verdict.predicate
+    floor = floor_of(state, read, predicate.eval_set, predicate.decoding, excluded(predicate.policy))
     verdict.check(sha, state.production, floor.entry_sha if floor is not None else None)
     counts = verdict.predicate.candidate.sha256
     return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id, "report": counts}
 
 
 def excluded(policy: Mapping[str, Any]) -> list[str]:
-    """The entries that a verdict's policy takes out of the floor."""
+    """The entries that a verdict's policy excludes from being the floor."""
     return [str(entry.get("entry_sha")) for entry in policy.get("floor_excludes", ())]
 
 
-def denied(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:
-    """The event of a refusal. Whatever was asked for, its body fits: a long key is no way around the record.
+def denial(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:
+    """The draft of the event that records a refusal.
 
     Args:
-        verb: what was refused.
+        verb: the refused operation.
         sha: the entry.
-        error: why.
-        attempt: what was to check the verdict; its ``claims`` name an envelope's digest and signer, unverified.
-        asked: further texts of the request; None where there was none.
+        error: the reason.
+        attempt: the verifier of the verdict; its ``claims``, if any, name the envelope's digest and signer, unverified.
+        asked: further fields of the request; None is left out.
     """
+    # Texts are cut so that the body always fits into an event: a long key must not prevent the record.
     body: dict[str, Any] = {"verb": verb, "sha": sha, "reason": _cut(error.message, _LONGEST_REASON)}
     for name, text in asked.items():
         if text is not None:
             body[name] = _cut(text, _LONGEST_KEY)
     claims = getattr(attempt, "claims", None)
     for name, text in claims.items() if isinstance(claims, dict) else ():
+        # From an unverified envelope, so only these names and only short texts are recorded.
         if name in ("verdict", "signer") and isinstance(text, str):
             body[name] = _cut(text, 64)
     return Draft(kind="denied", body=body)
 
 
 def signer(envelope: Any) -> str | None:
-    """The key id that an envelope's JSON claims, where it looks like one."""
+    """The key id that an envelope's JSON claims, unverified; None if it does not look like one."""
     signatures = envelope.get("signatures") if isinstance(envelope, dict) else None
     first = signatures[0] if isinstance(signatures, list) and signatures else None
     found = first.get("keyid") if isinstance(first, dict) else None
@@ -97,7 +102,7 @@ def signer(envelope: Any) -> str | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """As much of a text as fits into ``limit`` bytes of canonical JSON, without what no UTF-8 can hold."""
+    """As much of a text as fits into ``limit`` bytes of canonical JSON; lone surrogates become ``?``."""
     whole = text.encode("utf-8", "replace").decode()
     if _room(whole) <= limit:
         return whole
@@ -111,5 +116,5 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _room(text: str) -> int:
-    """Bytes of a text as JSON: a control character takes six."""
+    """The bytes that a text takes in JSON, where a control character takes up to six."""
     return sum(6 if char < " " else 2 if char in '"\\' else len(char.encode()) for char in text)

@@ -1,7 +1,7 @@
-"""The verbs: what may be done to entries, and what each is refused for; ``traffic.commands`` adds those that route.
+"""The operations on entries: register, promote, release, tombstone, note; ``traffic.commands`` has those that route.
 
-What is allowed is decided by ``registry.rules`` on a state, and appended by ``ledger.transactions`` to that very state.
-It does not know how events or bundles are stored, nor what a model computes.
+``registry.rules`` decides on a state what is allowed; ``ledger.transactions`` appends it only if that state is still
+current. It does not know how events or bundles are stored, or what a model computes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
 from modelspine.registry.entries import Detail, Entry, describe, detail, registered_body
 from modelspine.registry.mlflow_runs import Artifacts
-from modelspine.registry.promotion_record import denied, on_verdict
+from modelspine.registry.promotion_record import denial, verdict_record
 from modelspine.registry.rules import may_answer, may_promote, may_release, may_tombstone
 from modelspine.text import short
 
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
 
 Verifier = Callable[[str, State], "VerifiedVerdict"]
-"""Checks a signed verdict for an entry on a state; only ``attestation.verdict.verify`` can make what it returns."""
+"""Verifies a signed verdict for an entry and a state; only ``attestation.verdict.verify`` makes its result."""
 
 
 class Registry:
-    """The entries of one ledger, and what may be done to them."""
+    """The entries of one ledger, and the operations on them.
+
+    ``env`` is the environment of this process; ``after`` is called with each change that was appended.
+    """
 
     def __init__(
         self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", after: After = None
@@ -48,28 +51,29 @@ class Registry:
     # reading
 
     def events(self, at: str | None = None) -> list[Event]:
-        """Every event, in order, its chain checked; up to a moment where one is given."""
+        """Every event, in order, with the hash chain verified; with ``at``, only the events up to that time."""
         return self.history.events(at)
 
     def state(self, at: str | None = None) -> State:
-        """What is true now, or was true at a moment (RFC 3339 UTC, six digits)."""
+        """The current state, or the state at a time (RFC 3339, UTC, six digits)."""
         return self.history.state(at)
 
     def list(self, at: str | None = None) -> list[Entry]:
-        """Every entry, in the order they were registered."""
+        """Every entry, in the order of registration."""
         state = self.state(at)
         return [describe(known, state) for known in state.entries.values()]
 
     def resolve(self, ref: str, at: str | None = None) -> str:
-        """The SHA a REF names."""
+        """The SHA for a REF; see ``State.resolve``."""
         return self.state(at).resolve(ref)
 
     def get(self, ref: str, at: str | None = None) -> Detail:
         """One entry with its evidence and history.
 
         Raises:
-            UnknownRef, AmbiguousRef: no or several entries have that name.
-            Damaged: a piece of its evidence does not have its digest.
+            UnknownRef: no entry matches.
+            AmbiguousRef: several entries match a prefix.
+            Damaged: a piece of evidence does not match its digest.
         """
         state = self.state(at)
         sha = state.resolve(ref)
@@ -88,59 +92,59 @@ class Registry:
         return self._ledger.get(digest)
 
     def may_answer(self, sha: str, semver: str) -> None:
-        """Check that what an arm of the route in force names is an entry that may answer learners.
+        """Check that the entry and semver of an arm may answer learners; see ``registry.rules.may_answer``.
 
         Raises:
-            Refused: see ``registry.rules.may_answer``.
+            Refused: they may not.
         """
         may_answer(self.state(), sha, semver)
 
     def verified(self, sha: str) -> Path:
-        """The folder of an entry's bundle, its bytes hashed again just now.
-
-        Raises:
-            Unavailable, Damaged: see ``Cache.verified``.
-        """
+        """The folder of an entry's bundle, hashed again by this call; see ``Cache.verified`` for its errors."""
         return self._cache.verified(sha)[0]
 
     def parent_folder(self, sha: str) -> Path | None:
-        """The verified folder of an entry's parent, or None where it has none."""
+        """The verified folder of an entry's parent, or None if it has no parent."""
         parent = self.state().entries[sha].registered.body.get("parent")
         return self.verified(parent) if parent else None
 
     def hashed(self, sha: str) -> None:
-        """Hash again what an entry answers from: its bundle, and its parent's where that is here.
-
-        A parent that is not here stands in nobody's way: only an adapter needs it, and its workload says so.
+        """Hash again the bundles an entry answers from: its own and, if it is in the cache, its parent's.
 
         Raises:
-            Unavailable, Damaged: see ``Cache.verified``.
+            Unavailable: the entry's bundle is not in the cache, or cannot be read.
+            Damaged: a bundle's bytes do not match its SHA.
         """
         self.verified(sha)
+        # Only an adapter needs its parent, and its workload fails with a clear message if that is missing.
         with suppress(Unavailable):
             self.parent_folder(sha)
 
     # changing
 
     def register_pending(self, run_id: str) -> Receipt:
-        """Register the bundle an MLflow run logged; the entry is pending until it is promoted."""
+        """Register the bundle that an MLflow run logged; the entry is pending until it is promoted."""
         with self._artifacts.fetched(run_id) as folder:
             return self.register(folder, run_id=run_id)
 
     def register(self, source: Path, *, run_id: str | None = None) -> Receipt:
-        """Register a bundle directory; the same content again returns the same entry.
+        """Register a bundle directory; the same content again gives the same entry.
 
-        Evidence is never replaced. An entry that was registered without a report is completed by registering it
-        again with one; where evidence is another than the one that counts, the receipt warns of it.
+        Evidence is never replaced, but an entry registered without a report is completed by registering it again
+        with one. The receipt warns about evidence that differs from what was registered.
 
         Raises:
-            BundleRefused: it is not a bundle/1, or its evidence contradicts it.
+            BundleRefused: the directory is not a bundle/1, or its evidence contradicts it.
+            BadInput: a manifest or the report cannot be read.
+            Unavailable: the cache cannot be written.
         """
+        # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
+        # there may be unused files, but no entry without its files.
         bundle = self._cache.add(source)
         body = registered_body(bundle, run_id, self._ledger.put)
         warnings = []
         if bundle.parent_sha and bundle.parent_sha not in self.state().entries:
-            warnings.append(f"its parent {short(bundle.parent_sha)} is not registered: lineage will show it as missing")
+            warnings.append(f"the parent {short(bundle.parent_sha)} is not registered: lineage will show it as missing")
 
         def decide(state: State) -> list[Draft]:
             known = state.entries.get(bundle.sha)
@@ -150,14 +154,8 @@ class Registry:
         done = self.history.change(decide, sha=bundle.sha)
         if not done:
             known = self.state().entries[bundle.sha]
-            warnings += _unlike(known.registered, body)
-            return Receipt(
-                seq=known.registered.seq,
-                sha=bundle.sha,
-                created=False,
-                event=known.registered,
-                warnings=tuple(warnings),
-            )
+            warnings += _evidence_warnings(known.registered, body)
+            return Receipt.existing(known.registered, bundle.sha, warnings)
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
     def gated(
@@ -171,10 +169,10 @@ class Registry:
         floor: str | None = None,
         cost: CostPerQuality | None = None,
     ) -> Receipt:
-        """Write down what a gate run decided on an entry.
+        """Record the result of a gate run on an entry.
 
         ``report`` and ``baseline`` are digests, ``stable`` and ``floor`` the SHAs of the entries it was compared with.
-        ``cost`` is the report's own; it stands in the event so that a list of many entries need not read every report.
+        ``cost`` is the report's own; the event has it so that a list of many entries need not read every report.
         """
         body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
         body |= {"floor": floor} if floor is not None else {}
@@ -193,15 +191,24 @@ class Registry:
         expected: int | None = None,
         key: str | None = None,
     ) -> Receipt:
-        """Bind a semver to an entry. The first promotion of a ledger also routes to it.
+        """Bind a semver to an entry. The first promotion of a ledger also routes all traffic to it.
 
-        ``verdict`` checks a signed verdict against the very state that is decided on; without one a dev ledger
-        takes an unsigned development verdict, and a prod ledger refuses. ``override`` passes over a failed gate
-        in a dev ledger and marks the event for good. A refusal is no result: the same key is decided again.
+        A refusal is recorded as an event, but is not a result of ``key``: the same key is decided again.
+
+        Args:
+            ref: the entry.
+            semver: the version it gets.
+            reason: why, for the record.
+            verdict: verifies the signed verdict against the state that is decided on; without one, a dev ledger
+                records an unsigned verdict and a prod ledger refuses.
+            override: promote despite a failed gate; dev ledgers only, and recorded permanently.
+            expected: the seq of the newest event that the caller decided on.
+            key: an idempotency key.
 
         Raises:
-            Refused, Damaged: the rules of ``registry.rules`` or the bytes do not allow it; that is written down.
-            Conflict: the ledger moved from ``expected``.
+            Refused: ``registry.rules`` or the verdict do not allow it.
+            Damaged: the bundle's bytes do not match its SHA.
+            Conflict: the ledger is not at ``expected``, or the key was used for a different request.
         """
         check_semver(semver)
         check_reason(reason)
@@ -212,9 +219,10 @@ class Registry:
             if state.semvers.get(semver) == sha:
                 return []
             stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
+            # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)
             if verdict is not None:
-                stands_on = {"verdict": on_verdict(verdict(sha, state), sha, state, self._ledger.get)}
+                stands_on = {"verdict": verdict_record(verdict(sha, state), sha, state, self._ledger.get)}
             drafts = [Draft(kind="promoted", body={**asked, **stands_on})]
             if state.route is None:
                 drafts.append(single(sha, semver, "the first promotion"))
@@ -223,50 +231,59 @@ class Registry:
         try:
             done = self.history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
         except (Refused, Damaged) as error:
-            refusal = denied("promote", sha, error, verdict, semver=semver, idempotency_key=key)
+            refusal = denial("promote", sha, error, verdict, semver=semver, idempotency_key=key)
+            # Appended wherever the ledger is now and without the key, which stays free for a later attempt.
             self._ledger.append([refusal], expected=None)
             raise
         if done:
             return done
         event = next(e for e in self.state().entries[sha].promoted if e.body["semver"] == semver)
-        return Receipt(seq=event.seq, sha=sha, created=False, event=event)
+        return Receipt.existing(event, sha)
 
     def release(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Let a held entry take learners' traffic again; nothing is routed to it by this.
+        """End the hold of an entry, so that it may receive traffic again; the routing does not change.
 
         Raises:
-            Refused: it is not held.
+            Refused: it is not on hold.
         """
-        check_reason(reason)
-        sha = self.resolve(ref)
-        asked = {"sha": sha, "reason": reason}
-
-        def decide(state: State) -> list[Draft]:
-            may_release(state, sha)
-            return [Draft(kind="released", body=asked)]
-
-        return _made(self.history.change(decide, sha=sha, expected=expected, key=key, asked=("released", asked)))
+        return self._mark("released", may_release, ref, reason, expected, key)
 
     def tombstone(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Mark an entry as never to be used again; nothing is deleted.
+        """Mark an entry as permanently unusable; nothing is deleted.
 
         Raises:
-            Refused: it takes traffic now.
+            Refused: it receives traffic, or is tombstoned already.
         """
+        return self._mark("tombstoned", may_tombstone, ref, reason, expected, key)
+
+    def _mark(
+        self,
+        kind: str,
+        check: Callable[[State, str], None],
+        ref: str,
+        reason: str,
+        expected: int | None,
+        key: str | None,
+    ) -> Receipt:
+        """Append an event that changes the status of one entry, if ``check`` allows it."""
         check_reason(reason)
         sha = self.resolve(ref)
         asked = {"sha": sha, "reason": reason}
 
         def decide(state: State) -> list[Draft]:
-            may_tombstone(state, sha)
-            return [Draft(kind="tombstoned", body=asked)]
+            check(state, sha)
+            return [Draft(kind=kind, body=asked)]
 
-        return _made(self.history.change(decide, sha=sha, expected=expected, key=key, asked=("tombstoned", asked)))
+        return _made(self.history.change(decide, sha=sha, expected=expected, key=key, asked=(kind, asked)))
 
     def note(self, text: str, *, ref: str | None = None, key: str | None = None) -> Receipt:
-        """Write a remark into the ledger, about an entry or about nothing in particular."""
+        """Record a note, optionally about an entry.
+
+        Raises:
+            BadInput: the text is blank.
+        """
         if not text.strip():
-            raise BadInput("a note needs a text", "spine note TEXT")
+            raise BadInput("a note needs a text", "give one: `spine note TEXT`")
         sha = self.resolve(ref) if ref is not None else ""
         body: dict[str, Any] = {"text": text, **({"sha": sha} if sha else {})}
         return _made(
@@ -277,15 +294,16 @@ class Registry:
 
 
 def _made(receipt: Receipt | None) -> Receipt:
+    """The receipt of a change that always appends something."""
     if receipt is None:
-        raise BadInput("there was nothing to change", "`spine history` shows what stands already")
+        raise BadInput("there was nothing to change", "`spine history` shows the ledger's events")
     return receipt
 
 
-def _unlike(standing: Event, body: dict[str, Any]) -> list[str]:
-    """A warning where a bundle comes with other evidence than the registration that counts."""
-    kept, given = standing.body.get("evidence", {}), body["evidence"]
-    other = sorted(f"{name}.json" for name in given if given[name] != kept.get(name))
-    if not other:
+def _evidence_warnings(registered: Event, body: dict[str, Any]) -> list[str]:
+    """A warning if a bundle comes with other evidence than its registration in force."""
+    kept, given = registered.body.get("evidence", {}), body["evidence"]
+    differing = sorted(f"{name}.json" for name in given if given[name] != kept.get(name))
+    if not differing:
         return []
-    return [f"{', '.join(other)}: not what #{standing.seq} registered, which counts; evidence is never replaced"]
+    return [f"{', '.join(differing)} differs from event #{registered.seq}, which stays in force; nothing was replaced"]

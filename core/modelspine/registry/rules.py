@@ -1,6 +1,6 @@
-"""What may be done to which entry: pure decisions over a state, each refusal with its reason.
+"""The rules for changing entries: pure decisions on a state, each refusal with its reason.
 
-It does not append, hash or ask anybody; ``registry.registry`` does, with what is decided here.
+It does not append events, hash bytes or verify signatures; ``registry.registry`` does.
 """
 
 from __future__ import annotations
@@ -15,43 +15,42 @@ from modelspine.text import short, visible
 def may_promote(
     state: State, sha: str, semver: str, env: str, *, signed: bool, override: bool = False
 ) -> dict[str, Any]:
-    """What a promotion without a signed verdict would stand on; with one, only that nothing else forbids it.
+    """The event's record of an unsigned verdict; for a signed one (``signed``) only the common conditions are checked.
 
-    A dev ledger takes an unsigned development verdict: the entry has an evaluation report, and the event
-    says that nobody signed for it. Only there may a failed gate be passed over, and the event says that too.
-    A ledger that was not opened as dev, or a process told that it is prod, does neither.
+    A dev ledger accepts an unsigned verdict for an entry that has an evaluation report, and only there can a failed
+    gate be overridden; the event records both.
 
     Raises:
-        Refused: the promotion is not allowed, with the reason.
+        Refused: the promotion is not allowed; the message gives the reason.
     """
-    entry = state.entries[sha]
-    _alive(entry)
-    if entry.held is not None:
-        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", _RELEASE)
+    entry = _usable(state, sha)
     taken = state.semvers.get(semver)
     if taken is not None and taken != sha:
-        raise Refused(f"{semver} is {short(taken)} already; one semver never names two entries", "choose a new semver")
+        raise Refused(f"{semver} already names {short(taken)}; a semver is never reused", "choose a new semver")
     if entry.registered.body.get("evidence", {}).get("eval_report") is None:
         raise Refused(
-            f"{short(sha)} has no evaluation report: nobody can say how good it is",
+            f"{short(sha)} has no evaluation report, so its quality is unknown",
             "evaluate the bundle (the report is its eval_report.json) and register it again",
         )
+    # Both the ledger and the process must be dev: neither a setting nor a copied ledger alone relaxes the rules.
     dev = (state.env, env) == ("dev", "dev")
     if override and (signed or not dev):
         raise Refused(
-            "only a dev ledger passes over a failed gate, and never beside a signed verdict",
-            "train a better one; a prod ledger takes what CI signed: `spine promote REF --verdict F`",
+            "a failed gate can be overridden only in a dev ledger and without a signed verdict",
+            "train a better model; a prod ledger needs a verdict from CI: `spine promote REF --verdict F`",
         )
     failed = entry.gated is not None and entry.gated.body.get("result") != "pass"
     if entry.gated is not None and failed and not override:
         raise Refused(
-            f"the gate refused {short(sha)} at #{entry.gated.seq}: a model that regresses is not promoted",
-            f"`spine gate {short(sha)}` shows why; train a better one",
+            f"{short(sha)} failed the gate at #{entry.gated.seq}: a model that regresses is not promoted",
+            f"`spine gate {short(sha)}` shows why; train a better model",
         )
     if not signed and not dev:
         raise Refused(
-            "this ledger is prod: it takes only verdicts signed by CI", "give one: `spine promote REF --verdict F`"
+            "a prod ledger accepts only verdicts signed by CI, and none was given",
+            "give one: `spine promote REF --verdict F`",
         )
+    # A gate run records the report it read, which may be newer than the registered one.
     run = entry.gated
     report = run.body.get("report") if run is not None else entry.report
     verdict = {"signed": False, "report": report, "gated": run.seq if run is not None else None}
@@ -59,90 +58,84 @@ def may_promote(
 
 
 def may_route(state: State, sha: str) -> str:
-    """The semver an entry takes traffic under.
+    """The semver under which an entry may receive traffic.
 
     Raises:
-        Refused: it is pending, held or tombstoned.
+        Refused: it is pending, on hold or tombstoned.
     """
-    entry = state.entries[sha]
-    _alive(entry)
-    if entry.held is not None:
-        raise Refused(f"{short(sha)} is held: {visible(entry.held)}", _RELEASE)
+    entry = _usable(state, sha)
     if not entry.semvers:
         raise Refused(
-            f"{short(sha)} was never promoted; only promoted entries answer learners",
+            f"{short(sha)} was never promoted; only promoted entries may answer learners",
             f"promote it first: `spine promote {short(sha)} --semver vX.Y.Z --reason TEXT`",
         )
     return entry.semvers[-1]
 
 
 def may_answer(state: State, sha: str, semver: str) -> None:
-    """Check that what an arm of a route names is an entry that may answer learners now, and its semver one of its own.
+    """Check that the entry of a route's arm may answer learners, and that the arm's semver belongs to it.
 
-    The registry makes no other route. Whoever follows one asks again, since it may have been written past it.
+    The registry creates only such routes; a server checks again, because an event may have been written without it.
 
     Raises:
-        Refused: it may not.
+        Refused: the entry may not answer, or the semver is not its own.
     """
     if sha not in state.entries:
-        raise Refused(f"{short(sha)} was never registered", _ELSEWHERE)
+        raise Refused(f"{short(sha)} was never registered", _PROMOTED_ONLY)
     may_route(state, sha)
     if semver not in state.entries[sha].semvers:
-        raise Refused(f"{short(sha)} was never promoted as {visible(semver, 40)}", _ELSEWHERE)
+        raise Refused(f"{short(sha)} was never promoted as {visible(semver, 40)}", _PROMOTED_ONLY)
 
 
 def may_lead(state: State, sha: str) -> str:
-    """The semver an entry takes all of the traffic under, with nothing measured beside the stable one first.
-
-    In a prod ledger that is one which was stable before, or was promoted against what is in production now: a
-    verdict says nothing of an entry that became stable since.
+    """The semver under which an entry may receive all traffic without a canary first.
 
     Raises:
-        Refused: it may not be routed to, or was promoted against another entry.
+        Refused: it may not receive traffic, or a prod ledger requires a comparison with the current production.
     """
     semver, entry = may_route(state, sha), state.entries[sha]
+    # A verdict compares an entry with the one that was stable then; it says nothing about one that became stable since.
     if state.env == "dev" or entry.stable_since or entry.promoted_against == state.production:
         return semver
     raise Refused(
-        f"{semver} {short(sha)} was promoted against {short(entry.promoted_against or 'nothing')}, and "
-        f"{short(state.production or 'nothing')} is in production now",
-        f"try it out (`spine route canary {semver}`), or gate it again and promote it under a new semver",
+        f"{semver} {short(sha)} was compared with {short(entry.promoted_against or 'nothing')} when it was promoted, "
+        f"but {short(state.production or 'nothing')} is in production now",
+        f"start a canary (`spine route canary {semver}`), or gate it again and promote it under a new semver",
     )
 
 
 def may_shadow(state: State, sha: str) -> str:
-    """The semver an entry gets copies under; empty where it has none.
+    """The semver under which an entry may receive copies of requests; empty if it has none.
 
-    No learner sees what a shadow answers, so it need not be promoted and may be held.
+    A shadow's answers reach no learner, so the entry may be pending or on hold.
 
     Raises:
         Refused: it is tombstoned.
     """
-    entry = state.entries[sha]
-    _alive(entry)
+    entry = _not_tombstoned(state, sha)
     return entry.semvers[-1] if entry.semvers else ""
 
 
 def may_roll_back(state: State, sha: str) -> str:
-    """The semver an entry takes traffic under again.
+    """The semver under which traffic may be rolled back to an entry.
 
-    A rollback goes to what was the stable arm before, and to nothing else; it asks for no verdict, because
-    that entry had one when it was promoted.
+    Only an entry that was the stable arm before qualifies. It needs no new verdict, because it had one when it was
+    promoted.
 
     Raises:
-        Refused: it never was stable, is held or tombstoned.
+        Refused: it was never stable, is pending, on hold or tombstoned.
     """
     semver = may_route(state, sha)
     if not state.entries[sha].stable_since:
         raise Refused(
-            f"{semver} {short(sha)} never was the stable arm; going to it is going forward",
-            f"go there instead: `spine {way_to(state, sha)} {semver} --reason TEXT`",
+            f"{semver} {short(sha)} was never the stable arm, so there is nothing to roll back to",
+            f"route to it instead: `spine {way_to(state, sha)} {semver} --reason TEXT`",
         )
     return semver
 
 
 def way_to(state: State, sha: str) -> str:
-    """The verb that takes traffic to a promoted entry which is not held: back, straight forward, or by trying it."""
+    """The command that brings traffic to a promoted entry which is not on hold: rollback, route single or canary."""
     if state.entries[sha].stable_since:
         return "rollback"
     try:
@@ -153,35 +146,43 @@ def way_to(state: State, sha: str) -> str:
 
 
 def may_release(state: State, sha: str) -> None:
-    """Check that an entry is held, and may take learners' traffic again.
+    """Check that the hold of an entry may end.
 
     Raises:
-        Refused: it is not held, or is tombstoned.
+        Refused: it is not on hold, or is tombstoned.
     """
-    entry = state.entries[sha]
-    _alive(entry)
-    if entry.held is None:
-        raise Refused(f"{short(sha)} is not held", "`spine list` shows which entries are")
+    if _not_tombstoned(state, sha).held is None:
+        raise Refused(f"{short(sha)} is not on hold", "`spine list` shows which entries are")
 
 
 def may_tombstone(state: State, sha: str) -> None:
-    """Check that an entry may be buried.
+    """Check that an entry may be tombstoned.
 
     Raises:
-        Refused: it takes traffic now, or is tombstoned already.
+        Refused: it is an arm of the route in force, or is tombstoned already.
     """
-    _alive(state.entries[sha])
+    _not_tombstoned(state, sha)
     if state.route is not None and any(arm.sha == sha for arm in state.route.arms):
-        raise Refused(f"{short(sha)} takes traffic now", "route to another entry first: `spine route single REF`")
+        raise Refused(f"{short(sha)} is receiving traffic", "route to another entry first: `spine route single REF`")
 
 
-def _alive(entry: Known) -> None:
+def _not_tombstoned(state: State, sha: str) -> Known:
+    """The entry; refused if it is tombstoned."""
+    entry = state.entries[sha]
     if entry.tombstoned is not None:
         raise Refused(
-            f"{short(entry.sha)} is tombstoned: {visible(entry.tombstoned)}",
-            "a tombstone is for good; use another entry",
+            f"{short(sha)} is tombstoned: {visible(entry.tombstoned)}", "tombstones are permanent; use another entry"
         )
+    return entry
 
 
-_ELSEWHERE = "route to one that was promoted: `spine rollback REF --reason TEXT`, or `route single`"
-_RELEASE = "it takes no learner's traffic until `spine release REF --reason TEXT`"
+def _usable(state: State, sha: str) -> Known:
+    """The entry; refused if it is tombstoned or on hold."""
+    entry = _not_tombstoned(state, sha)
+    if entry.held is not None:
+        raise Refused(f"{short(sha)} is on hold: {visible(entry.held)}", _RELEASE)
+    return entry
+
+
+_PROMOTED_ONLY = "route to a promoted entry: `spine rollback REF --reason TEXT`, or `spine route single REF`"
+_RELEASE = "it may not receive traffic until the hold ends: `spine release REF --reason TEXT`"

@@ -1,1 +1,1 @@
-"""From a reviewed candidate to a promotion: evaluation, gate run, signed verdict."""
+"""The way of a reviewed candidate to promotion: evaluation, gate run and signed verdict."""

@@ -1,7 +1,7 @@
-"""The request to deploy a model: ``candidate.toml``, a small committed file that people review.
+"""The deployment request ``candidate.toml``: a small committed file that people review.
 
-It names the bytes by their canonical SHA; the run is only where to get them. What a run holds is hashed on
-the way in, and another model than the reviewed one goes no further.
+It identifies the bundle by its canonical SHA; the MLflow run only says where to get it. A fetched bundle is hashed, and
+one that is not the reviewed model is rejected.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ FILE = "candidate.toml"
 _RUN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{64}")
 _LONGEST = 300
+"""Longest reason, in characters."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be deployed, as what, and why. Every value is one line of plain text."""
+    """What to deploy, under which version, and why. Every value is one line of plain text."""
 
     run_id: str
     """The MLflow run that logged the bundle."""
@@ -37,49 +38,55 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def read_candidate(file: Path) -> Candidate:
-    """Read a request strictly.
+    """Read a deployment request; unknown fields are errors.
 
     Raises:
-        BadInput: there is none, or a value is not what it has to be.
+        BadInput: there is no such file, or a value is missing or invalid.
     """
     name = visible(str(file), 120)
     try:
-        made = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Candidate)
+        candidate = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Candidate)
     except FileNotFoundError as error:
         raise BadInput(f"there is no request at {name}", "write one with run_id, sha, semver and reason") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BadInput(
-            f"{name} cannot be used: {visible(str(error), 160)}", "it has run_id, sha, semver and reason, as text"
+            f"{name} is not a valid request: {visible(str(error), 160)}", "give run_id, sha, semver and reason, as text"
         ) from error
-    if _RUN.fullmatch(made.run_id) is None or made.run_id.startswith("-"):
-        raise BadInput(f"{name} has the run_id {visible(made.run_id, 60)!r}, which is none", "give an MLflow run's id")
-    if _SHA.fullmatch(made.sha) is None:
-        raise BadInput(f"{name} has the sha {visible(made.sha, 60)!r}, which is none", "give what `spine sha` prints")
-    check_semver(made.semver)
-    check_reason(made.reason)
-    if visible(made.reason, _LONGEST) != made.reason:
-        raise BadInput(f"{name}'s reason is not one plain line", f"write at most {_LONGEST} visible characters")
-    return made
+    # The run id becomes an argument and a part of paths, so an option-like or path-like one must not pass.
+    if _RUN.fullmatch(candidate.run_id) is None or candidate.run_id.startswith("-"):
+        raise BadInput(f"{name}: run_id {visible(candidate.run_id, 60)!r} is not valid", "give the id of an MLflow run")
+    if _SHA.fullmatch(candidate.sha) is None:
+        raise BadInput(
+            f"{name}: sha {visible(candidate.sha, 60)!r} is not a canonical SHA", "give the value `spine sha` prints"
+        )
+    check_semver(candidate.semver)
+    check_reason(candidate.reason)
+    if visible(candidate.reason, _LONGEST) != candidate.reason:
+        raise BadInput(
+            f"{name}: the reason is not one line of plain text", f"write at most {_LONGEST} visible characters"
+        )
+    return candidate
 
 
 def fetch(project: Project, candidate: Candidate, target: Path) -> None:
-    """Put the bundle that the run logged into a new folder, where it is the one that was asked for.
+    """Copy the bundle of the request's run into a new folder, if it is the requested model.
 
-    The parent it is loaded with goes into the cache, where it is not there and its run is known.
+    The bundle's parent is added to the cache if it is not there and MLflow knows its run.
 
     Raises:
         UnknownRef, Unavailable: MLflow does not know the run, or does not answer.
-        BundleRefused: what it logged is no bundle/1.
-        Damaged: a run holds another model than the one asked for.
+        BundleRefused: the run's artifacts are not a bundle/1.
+        Damaged: a run has another model than the requested one.
         BadInput: the folder exists.
     """
     if target.exists():
-        raise BadInput(f"{visible(str(target), 120)} is there already", "name a folder that is not")
+        raise BadInput(f"{visible(str(target), 120)} exists already", "give the path of a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with project.artifacts.fetched(candidate.run_id) as folder:
-        bundle = read_bundle(folder, store=target)  # what is kept is what was hashed
+        # The copy is written from the bytes that are hashed, so a file changed in between cannot slip in.
+        bundle = read_bundle(folder, store=target)
     try:
-        _check(candidate.run_id, bundle.sha, candidate.sha)
+        _check_sha(candidate.run_id, bundle.sha, candidate.sha)
         if bundle.parent_sha is not None and not project.cache.path(bundle.parent_sha).is_dir():
             _fetch_parent(project, candidate.run_id, bundle.parent_sha)
     except SpineError:
@@ -88,17 +95,17 @@ def fetch(project: Project, candidate: Candidate, target: Path) -> None:
 
 
 def _fetch_parent(project: Project, run_id: str, sha: str) -> None:
-    """Keep the bundle of a run's parent run, as far as MLflow knows one; whoever needs it says that it is not here."""
-    above = project.artifacts.run(run_id).tags.get("mlflow.parentRunId")
-    if above is None:
+    """Cache the bundle of a run's parent run. Without a parent run nothing happens: loading the bundle reports it."""
+    parent_run = project.artifacts.run(run_id).tags.get("mlflow.parentRunId")
+    if parent_run is None:
         return
-    with project.artifacts.fetched(above) as folder:
-        _check(above, project.cache.add(folder).sha, sha)
+    with project.artifacts.fetched(parent_run) as folder:
+        _check_sha(parent_run, project.cache.add(folder).sha, sha)
 
 
-def _check(run_id: str, found: str, wanted: str) -> None:
+def _check_sha(run_id: str, found: str, wanted: str) -> None:
     if found != wanted:
         raise Damaged(
-            f"run {visible(run_id, 64)} holds {short(found)}, and {short(wanted)} was asked for",
-            "correct the request and have it reviewed again, or find out who wrote into the run",
+            f"run {visible(run_id, 64)} has the bundle {short(found)}, but {short(wanted)} was requested",
+            "correct the request and have it reviewed again, or find out who changed the run",
         )

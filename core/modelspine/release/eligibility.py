@@ -1,6 +1,6 @@
-"""Where an entry stands: its newest gate run, the signatures under its promotions, and what may be done to it.
+"""The position of an entry: its newest gate run, its promotions' signatures, and the operations that are allowed.
 
-It asks the rules of ``registry.rules`` and changes nothing. It does not know who shows it.
+It asks the rules of ``registry.rules`` and changes nothing. It does not know how the position is displayed.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """What one promotion of an entry stood on."""
+    """The verdict behind one promotion of an entry."""
 
     semver: str
     seq: int
     at: str
     status: Status
-    """verified: a trusted key signed it; recorded: nobody did; mismatch: the signature does not hold now."""
-    told: str
+    """verified: signed by a trusted key; recorded: unsigned; mismatch: the signature is not valid now."""
+    summary: str
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an entry stands in the state after event ``seq``."""
+    """The position of an entry in the state after event ``seq``."""
 
     sha: str
     seq: int
@@ -46,17 +46,17 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     gated: Event | None
     """Its newest gate run."""
     outdated: tuple[str, ...]
-    """What that run was decided on and is another one today: the baseline, the entry in production."""
+    """What has changed since that run: the baseline, the entry in production."""
     signatures: tuple[Signature, ...]
     denied: dict[str, str]
-    """Verb → why it would be refused; a verb that is not in it would not be."""
+    """Operation → why it would be refused; an operation that is not a key is allowed."""
 
 
 def position(project: Project, ref: str, at: str | None = None) -> Position:
-    """Where an entry stands now, or stood at a moment.
+    """The position of an entry now, or as of ``at`` (RFC 3339 UTC).
 
     Raises:
-        UnknownRef, AmbiguousRef: no or several entries have that name.
+        UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
     """
     state = project.registry.state(at)
     sha = state.resolve(ref)
@@ -73,27 +73,28 @@ def position(project: Project, ref: str, at: str | None = None) -> Position:
 
 
 def prod_or(state: State, env: str) -> str:
-    """The environment whose rules hold: prod, where the ledger or this process says so."""
+    """The environment whose rules apply: prod if either the ledger or this process says so."""
     return "prod" if "prod" in (state.env, env) else state.env
 
 
 def denied(state: State, sha: str, env: str) -> dict[str, str]:
-    """Why each verb that changes an entry would be refused on a state; what would not be is left out."""
+    """Why each operation on an entry would be refused in a state; allowed operations are left out."""
+    # A real promotion in prod brings a signed verdict. Without assuming one, promotion would always look refused.
     signed = prod_or(state, env) == "prod"
-    asked: dict[str, Callable[[], Any]] = {
+    rules: dict[str, Callable[[], Any]] = {
         "promote": lambda: may_promote(state, sha, "", env, signed=signed),
-        "rollback": lambda: _moved(state, sha) and may_roll_back(state, sha),
-        "route": lambda: _moved(state, sha) and may_lead(state, sha),
+        "rollback": lambda: _not_routed(state, sha) and may_roll_back(state, sha),
+        "route": lambda: _not_routed(state, sha) and may_lead(state, sha),
         "release": lambda: may_release(state, sha),
         "tombstone": lambda: may_tombstone(state, sha),
         "canary": lambda: rollout.start(state, "canary", sha, 0, "?"),
         "shadow": lambda: rollout.start(state, SHADOW, sha, 0, "?"),
     }
-    return _refusals(asked)
+    return _refusals(rules)
 
 
 def route_denied(state: State) -> dict[str, str]:
-    """The same of the verbs that change what is tried out, whichever entry that is."""
+    """Why each operation on the current rollout would be refused in a state; allowed operations are left out."""
     return _refusals(
         {
             "abort": lambda: rollout.abort(state, "?"),
@@ -103,21 +104,25 @@ def route_denied(state: State) -> dict[str, str]:
     )
 
 
-def _refusals(asked: dict[str, Callable[[], Any]]) -> dict[str, str]:
+def _refusals(rules: dict[str, Callable[[], Any]]) -> dict[str, str]:
     found = {}
-    for verb, ask in asked.items():
+    for verb, rule in rules.items():
         try:
-            ask()
+            rule()
         except Refused as error:
             found[verb] = error.message
     return found
 
 
-def _moved(state: State, sha: str) -> bool:
-    """True where routing to an entry would move traffic."""
+def _not_routed(state: State, sha: str) -> bool:
+    """True where an entry does not take all traffic already.
+
+    Raises:
+        Refused: it does, so routing to it would change nothing.
+    """
     route = state.route
     if route is not None and route.strategy == "single" and route.stable.sha == sha:
-        raise Refused(f"{short(sha)} takes all traffic already", "`spine route show` shows who does")
+        raise Refused(f"{short(sha)} takes all traffic already", "`spine route show` shows the active route")
     return True
 
 
@@ -126,27 +131,29 @@ def _outdated(project: Project, state: State, gated: Event) -> tuple[str, ...]:
     file = project.settings.eval_baseline
     raw = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(raw).hexdigest() != gated.body.get("baseline"):
-        found.append("the baseline is another one today")
+        found.append("the baseline has changed since")
     else:
         floor = current_floor(project, state, read_baseline(raw))
         compared = [gated.body.get(name) for name in ("floor", "stable", "sha")]
         if floor is not None and floor.entry_sha not in compared:
-            found.append("the floor is another one today")
+            found.append("the floor has changed since")
     if state.production not in (gated.body.get("stable"), gated.body.get("sha")):
-        found.append("another entry is in production today")
+        found.append("another entry is in production now")
     return tuple(found)
 
 
 def _signature(project: Project, promoted: Event) -> Signature:
     verdict = promoted.body.get("verdict") or {}
     status: Status = "recorded"
-    told = "nobody signed: a development verdict"
+    text = "unsigned verdict (dev ledger)"
     if verdict.get("signed"):
         try:
-            said = project.verdict(str(verdict.get("digest")))
-            of = said.statement.predicate
-            status, told = "verified", f"{of.result}, signed by {said.key.name}, run {of.run.id}, issued {of.issued}"
+            signed = project.verdict(str(verdict.get("digest")))
+            predicate = signed.statement.predicate
+            status = "verified"
+            run, issued = predicate.run.id, predicate.issued
+            text = f"{predicate.result}, signed by {signed.key.name}, run {run}, issued {issued}"
         except SpineError as error:
-            status, told = "mismatch", f"it does not hold: {error.message}"
+            status, text = "mismatch", f"not valid: {error.message}"
     semver = str(promoted.body.get("semver", ""))
-    return Signature(semver=semver, seq=promoted.seq, at=promoted.at, status=status, told=visible(told, 300))
+    return Signature(semver=semver, seq=promoted.seq, at=promoted.at, status=status, summary=visible(text, 300))

@@ -1,7 +1,7 @@
-"""The eval set that a baseline names: where it stands, that its bytes are those, and how it gets here.
+"""The eval set that a baseline names: locating it, verifying its bytes and fetching it through DVC.
 
-A report over other items says nothing about a candidate, so the bytes are hashed before and not after. It
-does not know what an item is or who answers it.
+A report on other items says nothing about a candidate, so the bytes are verified before an evaluation. It does not
+know what an item is or who answers it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from modelspine.gate.eval_report import EvalSet
 from modelspine.lineage.corpora import Corpora
 from modelspine.text import visible
 
-_FETCH = "fetch it through DVC: `spine evaluate --fetch`; or make it again, where this project can"
-_CHANGED = "take the committed file again; a new eval set needs a new, reviewed baseline"
+_FETCH = "fetch it through DVC with `spine evaluate --fetch`, or build it again if this project can"
+_CHANGED = "restore the committed file; a new eval set needs a new, reviewed baseline"
 
 
 def baseline_at(file: Path) -> Baseline:
-    """The baseline of a file.
+    """Read a baseline file.
 
     Raises:
-        BadInput: there is none, or it is not one.
+        BadInput: it cannot be read, or is not a baseline.
     """
     try:
         raw = file.read_bytes()
@@ -32,17 +32,18 @@ def baseline_at(file: Path) -> Baseline:
         why = error.strerror or "it cannot be read"
         raise BadInput(
             f"there is no baseline at {visible(str(file), 120)}: {why}",
-            "restore the committed eval_baseline.json, or make the first one: docs/WORKLOAD.md shows how",
+            "restore the committed eval_baseline.json, or create the first one as docs/WORKLOAD.md shows",
         ) from error
     return read_baseline(raw)
 
 
 def checked(named: EvalSet, root: Path) -> Path:
-    """The eval set's file in a project's folder, its bytes hashed just now.
+    """Find the eval set's file in a project's folder and verify its bytes.
 
     Raises:
-        Unavailable: it is not there.
-        Damaged: it has another hash than the one named, with both.
+        BadInput: its path leads out of the project.
+        Unavailable: the file does not exist.
+        Damaged: the file does not match the hashes in the baseline.
     """
     file = _place(named, root)
     check_bytes(named, _read(file))
@@ -50,11 +51,12 @@ def checked(named: EvalSet, root: Path) -> Path:
 
 
 def fetched(named: EvalSet, root: Path, corpora: Corpora) -> Path:
-    """The same, fetched through DVC first where the file is not there; one that is there is never replaced.
+    """Fetch the eval set through DVC unless its file exists, which is never replaced, then verify it.
 
     Raises:
-        UnknownRef, Unavailable: DVC does not know or does not have it.
-        Damaged: what DVC gave, or what was there, has another hash.
+        BadInput: its path leads out of the project.
+        UnknownRef, Unavailable: DVC does not know it, or cannot fetch it.
+        Damaged: the fetched or the existing file does not match the hashes in the baseline.
     """
     file = _place(named, root)
     if not file.exists():
@@ -66,21 +68,21 @@ def fetched(named: EvalSet, root: Path, corpora: Corpora) -> Path:
 
 
 def check_bytes(named: EvalSet, raw: bytes) -> None:
-    """Hold bytes against the hashes a baseline names.
+    """Compare bytes with the SHA-256 and the DVC hash (MD5) in a baseline.
 
     Raises:
-        Damaged: one differs, with both.
+        Damaged: one of them differs.
     """
     found = hashlib.sha256(raw).hexdigest()
     if found != named.sha256:
         where = visible(named.path, 80)
         raise Damaged(
-            f"the eval set {where} has SHA-256 {found}, and the baseline names {visible(named.sha256, 64)}", _CHANGED
+            f"the eval set {where} has SHA-256 {found}, but the baseline says {visible(named.sha256, 64)}", _CHANGED
         )
     md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if md5 != named.dvc_hash:
         raise Damaged(
-            f"the eval set has the DVC hash {md5}, and the baseline names {visible(named.dvc_hash, 40)}", _CHANGED
+            f"the eval set has the DVC hash {md5}, but the baseline says {visible(named.dvc_hash, 40)}", _CHANGED
         )
 
 
@@ -89,7 +91,7 @@ def _place(named: EvalSet, root: Path) -> Path:
     if not named.path or path.is_absolute() or ".." in path.parts or "\0" in named.path:
         raise BadInput(
             f"the baseline's eval set has the path {visible(named.path, 80)!r}, which leads out of the project",
-            "give it from the project's folder",
+            "give a path relative to the project's folder",
         )
     return root / path
 

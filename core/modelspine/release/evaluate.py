@@ -1,7 +1,7 @@
-"""An evaluation: a bundle's verified bytes through the workload, over the eval set that the baseline names.
+"""Evaluation: a workload runs a bundle over the eval set that the baseline names.
 
-What is evaluated is hashed first and stays as it was hashed; the report says which bytes those were. The
-never-regress sentences are put to the model as well. It does not compare with a baseline, and writes nothing.
+The bundle is verified first, and its SHA is in the report. The model also answers the baseline's never-regress items.
+This module does not compare the result with a baseline and writes nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from modelspine.release.eval_set import checked
 from modelspine.text import short, visible
 from modelspine.workload import workload_errors
 
-Told = Callable[[int, int, int], None]
-"""Called with (run, done, total) while a run goes on."""
+Progress = Callable[[int, int, int], None]
+"""Called with (run, items done, items in total) during a run."""
 Registered = Literal["same", "differs", "other eval set", "none"]
 
 
@@ -35,51 +35,54 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
 
     sha: str
     report: dict[str, Any]
-    """``spine.eval/1``, with ``entry_sha`` and, where the baseline has such items, ``never_regress``."""
+    """``spine.eval/1``, with ``entry_sha`` and, if the baseline has such items, ``never_regress``."""
     runs: int
     registered: Registered
-    """How the report that the entry was registered with (or would be) compares."""
+    """How it compares with the report that the entry was registered with, or that the folder contains."""
     differences: tuple[str, ...]
+    """The differences from that report as text."""
 
 
-def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, told: Told) -> Evaluated:
+def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, progress: Progress) -> Evaluated:
     """Evaluate an entry, or the bundle in a folder.
 
     Args:
         project: the project.
         source: a bundle's folder, or a REF.
         baseline: names the eval set and the never-regress items.
-        runs: how many times; every run has to give the same answers.
-        told: is told how far it is.
+        runs: how many runs to make; all must give the same answers.
+        progress: called with the progress.
 
     Raises:
         BundleRefused, UnknownRef, AmbiguousRef: there is no such bundle or entry.
-        Unavailable: the eval set is not here, or the workload failed.
-        Damaged: the eval set or the bundle has another hash, or two runs gave different answers.
+        Unavailable: the eval set does not exist, or the workload failed.
+        Damaged: the eval set or the bundle does not match its hash, or two runs gave different answers.
     """
     eval_set = checked(baseline.eval_set, project.settings.root)
     with _source(project, source) as (sha, folder, parent, own):
-        reports = [_one(project, folder, parent, eval_set, run, told) for run in range(1, runs + 1)]
+        reports = [_run_once(project, folder, parent, eval_set, run, progress) for run in range(1, runs + 1)]
         kept = still_right(project, folder, parent, baseline.never_regress)
     for number, report in enumerate(reports, 1):
-        _of_this_set(report, baseline)
-        _repeats(reports[0], report, number)
-    made = {**reports[0], "entry_sha": sha, **({"never_regress": kept} if kept else {})}
-    made["runtime"] = {**_runtime(reports[0]), **_price(project, reports)}
-    raw = msgspec.json.encode(made)
+        _check_eval_set(report, baseline)
+        _check_repeats(reports[0], report, number)
+    final = {**reports[0], "entry_sha": sha, **({"never_regress": kept} if kept else {})}
+    final["runtime"] = {**_runtime(reports[0]), **_price(project, reports)}
+    raw = msgspec.json.encode(final)
+    # The gate reads reports strictly. A report it would refuse is reported here, where the cause is.
     read_submission(raw, what=f"the report of the workload {project.settings.workload}")
-    differences, registered = _against(read_report(raw), own)
-    return Evaluated(sha=sha, report=made, runs=runs, registered=registered, differences=differences)
+    differences, registered = _compared(read_report(raw), own)
+    return Evaluated(sha=sha, report=final, runs=runs, registered=registered, differences=differences)
 
 
 @contextmanager
 def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | None, EvalReport | None]]:
-    """SHA, folder, parent's folder and the report an entry was registered with, or a folder holds."""
+    """The SHA, verified folder, parent's folder and existing report of an entry or of a bundle in a folder."""
     if not Path(source).is_dir():
         sha = project.registry.resolve(source)
         own = project.registry.get(sha).eval_report
         yield sha, project.registry.verified(sha), project.registry.parent_folder(sha), own
         return
+    # A folder can change during the evaluation, so the bytes that were hashed are evaluated from a copy.
     with tempfile.TemporaryDirectory(prefix="spine-evaluate-") as scratch:
         folder = Path(scratch) / "bundle"
         bundle = read_bundle(Path(source), store=folder)
@@ -88,15 +91,16 @@ def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | N
         yield bundle.sha, folder, parent, read_report(raw) if raw is not None else None
 
 
-def _one(project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, told: Told) -> dict[str, Any]:
+def _run_once(
+    project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, progress: Progress
+) -> dict[str, Any]:
     workload = project.workload
     began = time.perf_counter()
     with workload_errors(workload.name):
-        # A model is loaded anew each time, so that nothing one run left behind can make the second one equal.
-        report = dict(workload.evaluate(folder, parent, eval_set, lambda done, total: told(run, done, total)))
-    # A workload that measures itself leaves out loading the model, which is not what an answer costs.
-    runtime = _runtime(report)
-    report["runtime"] = {"seconds": time.perf_counter() - began, **runtime}
+        # The workload loads the model anew for each run, so state left by one run cannot make the next one equal.
+        report = dict(workload.evaluate(folder, parent, eval_set, lambda done, total: progress(run, done, total)))
+    # A workload that measures itself leaves out loading the model, which is not part of what an answer costs.
+    report["runtime"] = {"seconds": time.perf_counter() - began, **_runtime(report)}
     return report
 
 
@@ -106,7 +110,7 @@ def _runtime(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The busy seconds of each run and the rate they are priced at, frozen when they were measured."""
+    """The busy seconds of each run and the rate that prices them, recorded when they were measured."""
     settings = project.settings
     measured = {"busy_seconds": [_runtime(report).get("seconds") for report in reports]}
     if settings.rate_per_hour is None:
@@ -115,7 +119,7 @@ def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any
 
 
 def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:
-    """Never-regress item id → whether a bundle that was verified just now still gets it right."""
+    """Never-regress item id → whether a verified bundle still answers it correctly."""
     if not items:
         return {}
     workload = project.workload
@@ -124,39 +128,40 @@ def still_right(project: Project, folder: Path, parent: Path | None, items: Sequ
         return {item.id: item.kept(answer.output) for item, answer in zip(items, answers, strict=True)}
 
 
-def _of_this_set(report: dict[str, Any], baseline: Baseline) -> None:
-    """Check that the workload read the very items the baseline names."""
+def _check_eval_set(report: dict[str, Any], baseline: Baseline) -> None:
+    """Check that the workload evaluated exactly the items that the baseline names."""
     try:
         found = read_report(msgspec.json.encode(report)).eval_set
     except (BadInput, TypeError) as error:
         raise Unavailable(
-            f"the workload's report cannot be used: {visible(str(error), 160)}", "mend its `evaluate`"
+            f"the workload's report is not valid: {visible(str(error), 160)}", "fix the workload's `evaluate`"
         ) from error
     if (found.sha256, found.n) != (baseline.eval_set.sha256, baseline.eval_set.n):
         raise Damaged(
-            f"the workload evaluated {found.n:,} items of SHA-256 {short(found.sha256)}, and the baseline names "
-            f"{baseline.eval_set.n:,} of {short(baseline.eval_set.sha256)}",
-            "find out what wrote into the eval set meanwhile, then repeat the command",
+            f"the workload evaluated {found.n:,} items with SHA-256 {short(found.sha256)}, but the baseline names "
+            f"{baseline.eval_set.n:,} with {short(baseline.eval_set.sha256)}",
+            "find out what changed the eval set during the evaluation, then repeat the command",
         )
 
 
-def _repeats(first: dict[str, Any], report: dict[str, Any], number: int) -> None:
-    one, other = first.get("answers_sha256"), report.get("answers_sha256")
-    if number > 1 and (not one or one != other):
+def _check_repeats(first: dict[str, Any], report: dict[str, Any], number: int) -> None:
+    expected, found = first.get("answers_sha256"), report.get("answers_sha256")
+    if number > 1 and (not expected or expected != found):
         raise Damaged(
-            f"run {number} gave other answers than the first: {visible(str(other), 64)}, not {visible(str(one), 64)}",
-            "an evaluation that does not repeat proves nothing: find what is random in the workload",
+            f"run {number} gave different answers from run 1: answers_sha256 is {visible(str(found), 64)}, "
+            f"not {visible(str(expected), 64)}",
+            "an evaluation must be repeatable: find the source of randomness in the workload",
         )
 
 
-def _against(made: EvalReport, own: EvalReport | None) -> tuple[tuple[str, ...], Registered]:
-    """What the entry's own report says otherwise."""
+def _compared(made: EvalReport, own: EvalReport | None) -> tuple[tuple[str, ...], Registered]:
+    """Compare a new report with the entry's own one."""
     if own is None:
         return (), "none"
     if own.eval_set.sha256 != made.eval_set.sha256:
         return (), "other eval set"
     differences = [
-        f"{visible(name, 60)} {_told(before)} there, {_told(now)} here"
+        f"{visible(name, 60)} {_count_text(before)} registered, {_count_text(now)} now"
         for name, before, now in (
             ("total", own.total, made.total),
             ("false accepts", own.false_accept, made.false_accept),
@@ -168,9 +173,9 @@ def _against(made: EvalReport, own: EvalReport | None) -> tuple[tuple[str, ...],
         if before != now
     ]
     if own.answers_sha256 != made.answers_sha256 and not differences:
-        differences.append("the counts are equal and the answers are not")
+        differences.append("the counts are equal, but the answers differ")
     return tuple(differences), "differs" if differences else "same"
 
 
-def _told(count: Any) -> str:
-    return f"{count.k:,}/{count.n:,}" if count is not None else "nothing"
+def _count_text(count: Any) -> str:
+    return f"{count.k:,}/{count.n:,}" if count is not None else "none"

@@ -1,7 +1,7 @@
-"""A gate run: gathers the files the gate compares, lets it decide, and writes down what it decided on an entry.
+"""A gate run: collecting what the gate compares, deciding, and recording the decision about an entry.
 
-A report that belongs to no entry is compared and nothing is written; nor is a run that could not compare
-anything. What a report or a baseline holds is decided by ``gate.decision``; this only knows where they are.
+A report that belongs to no entry is compared without recording anything, and a run that could not compare anything is
+not recorded either. ``gate.decision`` interprets reports and baselines; this module only knows where they are stored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modelspine.attestation.keys import SigningKey
 from modelspine.attestation.trust import in_force
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import read_baseline
-from modelspine.gate.decision import Stable, floor_rival, judge, read_submission, rival
+from modelspine.gate.decision import Stable, judge, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.result import Decision
 from modelspine.ledger.state import State
 from modelspine.project import Project
@@ -24,31 +24,30 @@ from modelspine.text import short, visible
 
 
 class Gated(msgspec.Struct, frozen=True, kw_only=True):
-    """One gate run. ``sha`` is None where the report belongs to no entry, ``seq`` where nothing was written."""
+    """One gate run. ``sha`` is None where the report belongs to no entry, ``seq`` where nothing was recorded."""
 
     sha: str | None
     seq: int | None
     decision: Decision
     stable: str | None
-    """The entry whose report was compared as well: the one in production."""
+    """The entry in production, whose report is compared as well."""
     floor: str | None = None
-    """The best entry that was ever in production, whose report was compared too where it is another one."""
+    """The best entry that was ever in production, whose report is compared too if it is another one."""
     report: str | None = None
-    """Digest of the report that was compared, where it was written down."""
+    """Digest of the compared report, where it is stored as evidence."""
 
 
 def compare_entry(
     project: Project, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
 ) -> Gated:
-    """Gate a registered entry against a baseline and against the entry in production, and write nothing.
+    """Gate a registered entry against a baseline and the entry in production, without recording the decision.
 
-    ``report`` is a fresh report of that entry, to be compared instead of the one it was registered with; it is
-    kept as evidence.
+    ``report`` is a fresh report of that entry to compare instead of its current one; it is stored as evidence.
 
     Raises:
-        UnknownRef, AmbiguousRef: no or several entries have that name.
-        Refused: it has no evaluation report.
-        BadInput: the fresh one is of another entry, or cannot be read.
+        UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
+        Refused: the entry has no evaluation report.
+        BadInput: the fresh report is of another entry, or cannot be read.
     """
     return _compared(project, ref, _read(baseline), tolerance_pp, report)
 
@@ -56,22 +55,21 @@ def compare_entry(
 def gate_entry(
     project: Project, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
 ) -> Gated:
-    """Gate a registered entry as ``compare_entry`` does, and write the decision down as a ``gated`` event.
+    """Gate a registered entry as ``compare_entry`` does, and record the decision as a ``gated`` event.
 
-    With another baseline or tolerance than the project's it is a trial, and no event is written. ``report`` is a
-    fresh report of that entry, to be gated instead of the one that counts for it.
+    With a baseline or tolerance other than the project's it is a dry run; nothing is recorded.
 
     Raises:
-        UnknownRef, AmbiguousRef: no or several entries have that name.
-        Refused: it has no evaluation report.
-        BadInput: the fresh one is of another entry, or cannot be read.
+        UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
+        Refused: the entry has no evaluation report.
+        BadInput: the fresh report is of another entry, or cannot be read.
     """
     raw = _read(baseline)
     gated = _compared(project, ref, raw, tolerance_pp, report)
     if tolerance_pp is not None or baseline.absolute() != project.settings.eval_baseline.absolute():
-        return gated  # a trial: what another policy says must not stand for what this one says
+        return gated  # a dry run: a decision under another policy must not count as one under this policy
     if gated.decision.result == "error" or raw is None or gated.sha is None or gated.report is None:
-        return msgspec.structs.replace(gated, report=None)  # nothing was compared, nothing is known
+        return msgspec.structs.replace(gated, report=None)  # nothing was compared, so there is no decision to record
     kept = project.ledger.put(raw)
     receipt = project.registry.gated(
         gated.sha,
@@ -86,13 +84,16 @@ def gate_entry(
 
 
 def signed_verdict(project: Project, gated: Gated, key: SigningKey) -> bytes:
-    """The signed verdict of a gate run on an entry: decided again, on the committed baseline alone.
+    """Decide a gate run on an entry again, on the committed baseline only, and sign the verdict.
 
     Raises:
-        Refused, BadInput: there is no entry or no committed baseline, or nothing that can be compared.
+        Refused, BadInput: the report belongs to no entry, there is no committed baseline, or nothing can be compared.
     """
     if gated.sha is None:
-        raise BadInput("a report of no entry is not signed", "register its bundle, then gate the entry")
+        raise BadInput(
+            "the report belongs to no entry, so its verdict cannot be signed",
+            "register its bundle, then gate the entry",
+        )
     baseline = in_force(project.settings, "eval_baseline", committed=True)
     report = gated.report or project.registry.state().entries[gated.sha].report
     project.registry.verified(gated.sha)
@@ -102,14 +103,15 @@ def signed_verdict(project: Project, gated: Gated, key: SigningKey) -> bytes:
 
 
 def gate_report(project: Project, report: Path, *, baseline: Path, tolerance_pp: int | None = None) -> Gated:
-    """Gate a report file the same way; it belongs to no entry, so nothing is written.
+    """Gate a report file that belongs to no entry; nothing is recorded.
 
     Raises:
         BadInput: the file cannot be read.
     """
     raw = _read(report)
     if raw is None:
-        raise BadInput(f"there is no report at {visible(str(report), 120)}", "give a REF or a report's file")
+        raise BadInput(f"there is no report at {visible(str(report), 120)}", "give a REF or the path of a report")
+    # Gating a file needs no project; without a ledger there is just no production entry to compare with.
     url = project.settings.ledger
     has_ledger = not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
     stable = stable_of(project, project.registry.state()) if has_ledger else None
@@ -119,26 +121,28 @@ def gate_report(project: Project, report: Path, *, baseline: Path, tolerance_pp:
         raw,
         baseline=against,
         stable=stable.report if stable is not None else None,
-        floor=floor_rival("", stable, floor),
+        floor=report_of_floor("", stable, floor),
         tolerance_pp=tolerance_pp,
     )
     return Gated(sha=None, seq=None, decision=decision, stable=_sha(stable), floor=_sha(floor))
 
 
 def _fresh(project: Project, sha: str, file: Path) -> str:
-    """The digest of a fresh report, kept as evidence: it has to say that it is about this entry's bytes."""
+    """Store a fresh report as evidence and return its digest; it must name this entry."""
     raw = _read(file)
     if raw is None:
-        raise BadInput(f"there is no report at {visible(str(file), 120)}", "make it: `spine evaluate REF --out F`")
+        raise BadInput(f"there is no report at {visible(str(file), 120)}", "create it: `spine evaluate REF --out F`")
     named = read_submission(raw).report.entry_sha
     if named != sha:
-        about = visible(short(named), 12) if named else "no entry at all"
-        raise BadInput(f"the report is about {about}, and the entry is {short(sha)}", "evaluate this entry")
+        about = visible(short(named), 12) if named else "no entry"
+        raise BadInput(
+            f"the report is about {about}, not {short(sha)}", "create one for this entry: `spine evaluate REF --out F`"
+        )
     return project.ledger.put(raw)
 
 
 def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None) -> Gated:
-    """The comparison of an entry with what stands now; nothing is written but a fresh report."""
+    """Compare an entry with the baseline and the production entry; stores nothing but a fresh report."""
     registry = project.registry
     state = registry.state()
     sha = state.resolve(ref)
@@ -149,8 +153,8 @@ def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int |
     decision = judge(
         project.ledger.get(report),
         baseline=raw,
-        stable=rival(sha, stable),
-        floor=floor_rival(sha, stable, floor),
+        stable=report_of_rival(sha, stable),
+        floor=report_of_floor(sha, stable, floor),
         tolerance_pp=tolerance_pp,
         never_regress=_kept(project, sha, raw),
     )
@@ -170,11 +174,11 @@ def _sha(entry: Stable | None) -> str | None:
 
 
 def _kept(project: Project, sha: str, baseline: bytes | None) -> dict[str, bool] | None:
-    """Put every never-regress sentence to the entry's verified bytes: item id → still right."""
+    """Ask the entry's verified bytes every never-regress sentence: item id → still correct; None without items."""
     try:
         items = read_baseline(baseline).never_regress if baseline is not None else ()
     except BadInput:
-        return None  # the gate says what is wrong with it
+        return None  # the gate reports what is wrong with the baseline
     if not items:
         return None
     return still_right(project, project.registry.verified(sha), project.registry.parent_folder(sha), items)

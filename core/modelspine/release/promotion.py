@@ -1,6 +1,6 @@
-"""Signed verdicts on their way: made from a gate run on the committed baseline, and checked for a promotion.
+"""Signed verdicts: making one from a gate run on the committed baseline, and checking one for a promotion.
 
-It knows where the trust file, the baseline and the commit are; what a verdict must hold is ``attestation.verdict``'s.
+It knows where the trust file, the baseline and the commit are. ``attestation.verdict`` decides whether one is valid.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from modelspine.attestation.checks import AGAIN
 from modelspine.attestation.dsse import MAX_BYTES
 from modelspine.attestation.keys import SigningKey, read_trust
-from modelspine.attestation.statement import Counted, Run, counted, statement
+from modelspine.attestation.statement import Counted, Run, report_counts, statement
 from modelspine.attestation.trust import BASELINE, TRUST, in_force
 from modelspine.attestation.verdict import VerifiedVerdict, sign, verify
 from modelspine.canonical_json import parse_json
@@ -31,15 +31,15 @@ from modelspine.text import visible
 def signed(
     project: Project, sha: str, report: bytes, baseline: bytes, never_regress: dict[str, bool] | None, key: SigningKey
 ) -> bytes:
-    """The envelope of a verdict on an entry, decided and signed now.
+    """Decide and sign a verdict on an entry; returns its envelope.
 
     Args:
         project: the project.
-        sha: the entry, whose bytes were hashed just now.
-        report: its report.
-        baseline: the committed one, as ``in_force`` gives it.
-        never_regress: item id → still right.
-        key: whose signature it gets.
+        sha: the entry, whose bytes the caller has just verified.
+        report: its evaluation report.
+        baseline: the committed baseline, as ``in_force`` returns it.
+        never_regress: item id → still correct.
+        key: the key to sign with.
 
     Raises:
         BadInput: nothing can be compared.
@@ -62,28 +62,31 @@ def signed(
 
 
 def read_attempt(project: Project, file: Path) -> Attempt:
-    """The signed verdict of a file, handed in for a promotion; more than an envelope may hold is not read.
+    """Read a signed verdict from a file for a promotion; nothing is checked yet.
 
     Raises:
         BadInput: there is no such file, or it cannot be read.
     """
     try:
         with file.open("rb") as stream:
+            # One byte over the limit is enough for the check to refuse it, and no huge file fills the memory.
             envelope = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise BadInput(f"there is no verdict at {visible(str(file), 120)}", "make one: `spine gate --sign`") from error
+        raise BadInput(
+            f"there is no verdict at {visible(str(file), 120)}", "create one: `spine gate --sign`"
+        ) from error
     except OSError as error:
         raise BadInput(
-            f"the verdict {visible(str(file), 120)} cannot be read: {error.strerror}", "give the file that was signed"
+            f"the verdict {visible(str(file), 120)} cannot be read: {error.strerror}",
+            "give the path of a signed verdict",
         ) from error
     return Attempt(project, envelope)
 
 
 class Attempt:
-    """An envelope handed in for a promotion. Calling it checks it for an entry and the state that is decided on.
+    """An unchecked envelope for a promotion. Calling it checks it for an entry and a state.
 
-    ``claims`` is what it says of itself before anything is checked: its digest, and the key that is to have
-    signed it. They are written down where the promotion is refused.
+    ``claims`` has its digest and the key id it claims, both unchecked. They are recorded when the promotion is refused.
     """
 
     def __init__(self, project: Project, envelope: bytes) -> None:
@@ -98,12 +101,13 @@ class Attempt:
             self.claims["signer"] = claimed
 
     def __call__(self, sha: str, state: State) -> VerifiedVerdict:
-        """Check it; one that holds is kept as evidence.
+        """Check the envelope and store a valid one as evidence.
 
         Raises:
-            Refused: it does not hold.
+            Refused: it is not valid for this entry and state.
         """
         project = self._project
+        # Only where both the ledger and the process are dev may trust file and baseline be uncommitted.
         strict = (state.env, project.settings.env) != ("dev", "dev")
         events = project.registry.events()
         promoted = [event for event in events if event.kind == "promoted"]
@@ -119,23 +123,23 @@ class Attempt:
             now=datetime.now(UTC),
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
         )
-        _measured(project, verified.predicate.candidate)
+        _check_counts(project, verified.predicate.candidate)
         project.ledger.put(self._envelope)
         return verified
 
 
-def _measured(project: Project, said: Counted) -> None:
-    """Check that the counts of a verdict are those of a report that this ledger keeps."""
+def _check_counts(project: Project, claimed: Counted) -> None:
+    """Check that the counts in a verdict are those of the stored report that it names."""
     try:
-        kept = counted(said.entry_sha, project.ledger.get(said.sha256))
+        stored = report_counts(claimed.entry_sha, project.ledger.get(claimed.sha256))
     except (BadInput, Damaged) as error:
-        raise Refused(f"the report the verdict counts cannot be read here: {error.message}", AGAIN) from error
-    if kept != said:
-        raise Refused("the verdict's counts are not those of the report it names", AGAIN)
+        raise Refused(f"the report the verdict names cannot be read here: {error.message}", AGAIN) from error
+    if stored != claimed:
+        raise Refused("the verdict's counts differ from those of the report it names", AGAIN)
 
 
 def stable_of(project: Project, state: State) -> Stable | None:
-    """The entry in production with its report, None where there is none."""
+    """The entry in production with its report; None where there is no such entry or it has no report."""
     known = state.entries.get(state.production or "")
     digest = known.report if known is not None else None
     return Stable(entry_sha=known.sha, report=project.ledger.get(digest)) if known and digest else None

@@ -1,1 +1,1 @@
-"""Which arm answers whom, and what follows from the answers: rollouts, canaries, reports."""
+"""Traffic routing: rollouts of a candidate beside the stable arm, the canary controller and route reports."""

@@ -1,7 +1,7 @@
-"""The verbs that move traffic. What each one writes is decided by ``traffic.rollout``; bytes are hashed before anybody
-is routed to them.
+"""The operations that change the route. ``traffic.rollout`` decides what each one writes.
 
-It does not measure anything, and does not know how events or bundles are stored.
+Bundle bytes are verified before a route names them. It measures nothing and does not know how events or bundles are
+stored.
 """
 
 from __future__ import annotations
@@ -17,24 +17,28 @@ from modelspine.ledger.transactions import Receipt
 from modelspine.registry.registry import Registry
 from modelspine.registry.rules import may_lead, may_roll_back
 from modelspine.traffic import rollout
-from modelspine.traffic.ladder import at_weight, ready
+from modelspine.traffic.ladder import at_weight, default_ladder
 
 Announce = Callable[[int, Guard], None]
-"""Told a canary's first weight and its guard, once it is allowed and before it is written down."""
+"""Called with a canary's first weight and guard after all checks passed and before its event is written."""
 
 
 class Routing:
-    """What may be done to the route of one registry."""
+    """The operations on the route of one registry.
+
+    Each takes the ``reason`` to record, ``expected`` (the newest seq the caller has seen; a later event is a
+    ``Conflict``) and an idempotency ``key``. An operation that would change nothing returns the active route's event.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
 
     def single(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Give all traffic to one promoted entry.
+        """Route all traffic to one promoted entry.
 
         Raises:
-            Refused: it is not promoted, is held or tombstoned, or was promoted against another entry than is stable.
-            Damaged: its bytes do not verify now.
+            Refused: it is not promoted, held or tombstoned, or its verdict compares with another stable entry.
+            Damaged: its bytes do not match its SHA.
         """
         check_reason(reason)
         sha = self.registry.resolve(ref)
@@ -49,16 +53,16 @@ class Routing:
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
         done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
-        return done or self._in_force(sha)
+        return done or self._unchanged(sha)
 
     def ab(
         self, ref: str, *, reason: str, weight_bp: int = FULL // 2, expected: int | None = None, key: str | None = None
     ) -> Receipt:
-        """Let a promoted entry answer a share of the learners beside the stable one, to compare the two.
+        """Start an A/B test: a promoted entry answers a share of the learners, to compare it with the stable one.
 
         Raises:
-            Refused: it may take no learner's traffic, or a rollout is under way.
-            Damaged: bytes do not verify now.
+            Refused: the entry may not answer learners, or a rollout is in progress.
+            Damaged: bundle bytes do not match their SHA.
         """
         _check_weight(weight_bp, most=FULL - 1)
         return self._start("ab", ref, weight_bp, None, reason, expected, key)
@@ -66,11 +70,11 @@ class Routing:
     def shadow(
         self, ref: str, *, reason: str, share_bp: int = FULL, expected: int | None = None, key: str | None = None
     ) -> Receipt:
-        """Copy a share of the requests to an entry whose answers nobody sees; it may be pending or held.
+        """Mirror a share of the requests to an entry and discard its answers; it may be pending or held.
 
         Raises:
-            Refused: it is tombstoned, or a rollout that learners see is under way.
-            Damaged: bytes do not verify now.
+            Refused: it is tombstoned, or a canary or an A/B test is in progress.
+            Damaged: bundle bytes do not match their SHA.
         """
         _check_weight(share_bp, most=FULL)
         return self._start(SHADOW, ref, share_bp, None, reason, expected, key)
@@ -86,70 +90,72 @@ class Routing:
         key: str | None = None,
         announce: Announce | None = None,
     ) -> Receipt:
-        """Let a promoted entry answer a few learners, and more of them step by step while it does no worse.
+        """Start a canary: a promoted entry answers a few learners, then more in steps while it is not worse.
 
         Args:
             ref: the entry.
-            reason: why.
-            weight_bp: the weight to begin with; without a ladder it never advances by itself.
-            ladder: its steps and guard.
-            expected: the seq this was decided on.
+            reason: the reason to record.
+            weight_bp: the first weight; without a ladder the canary stays there until it is advanced by hand.
+            ladder: steps and guard; by default the built-in ones.
+            expected: the newest seq the caller has seen.
             key: an idempotency key.
-            announce: called once it is allowed, before the event is written.
+            announce: called after all checks, before the event is written.
 
         Raises:
-            Refused: it may take no learner's traffic, or a rollout is under way.
-            Damaged: bytes do not verify now.
+            Refused: the entry may not answer learners, or a rollout is in progress.
+            Damaged: bundle bytes do not match their SHA.
         """
         if weight_bp is not None:
             _check_weight(weight_bp, most=FULL - 1)
-        steps = ladder or ready(weight_bp)
+        steps = ladder or default_ladder(weight_bp)
         weight = weight_bp or steps.steps[0].weight_bp
         _check_weight(weight, most=FULL - 1)
         steps = at_weight(steps, weight, auto=steps.auto)
         return self._start("canary", ref, weight, steps, reason, expected, key, announce)
 
     def weigh(self, weight_bp: int, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Give the arm that is tried out another weight; a canary then waits there for ``advance``.
+        """Change the candidate's weight; a canary then stays there until it is advanced by hand.
 
         Raises:
-            Refused: nothing is tried out, its entry may take no traffic any more, or the weight is everything.
+            Refused: no rollout is in progress, its entry may no longer take traffic, or the weight is 100 %.
+            Damaged: bundle bytes do not match their SHA.
         """
         _check_weight(weight_bp, least=0, most=FULL)
         asked = {"verb": "weight", "weight_bp": weight_bp, "reason": reason}
         return self._move(lambda state: rollout.weigh(state, weight_bp, reason), asked, expected, key)
 
     def advance(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Take the canary to its next step; behind the last one it is the stable arm.
+        """Advance the canary to its next step; after the last one it becomes the stable arm.
 
         Raises:
-            Refused: no canary is under way, or its entry may take no traffic any more.
-            Damaged: its bytes do not verify now.
+            Refused: no canary is in progress, or its entry may no longer take traffic.
+            Damaged: its bytes do not match its SHA.
         """
         return self._move(
             lambda state: rollout.advance(state, reason), {"verb": "advance", "reason": reason}, expected, key
         )
 
     def abort(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """End what is tried out: the route before the rollout is in force again, the entry is held.
+        """Abort the rollout: restore the route before it and hold the candidate.
 
-        It hashes nothing: the stable arm goes on answering, and bad bytes must not keep a canary in place.
+        Bundles are not verified here: the stable arm is serving already, and damaged bytes must not keep a canary in
+        place.
 
         Raises:
-            Refused: nothing is tried out.
+            Refused: no rollout is in progress.
         """
         asked = {"verb": "abort", "reason": reason}
-        return self._move(lambda state: rollout.abort(state, reason), asked, expected, key, hashed=False)
+        return self._move(lambda state: rollout.abort(state, reason), asked, expected, key, verify=False)
 
     def rollback(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
-        """Give all traffic back to an entry that was stable before, and hold the ones that learners leave.
+        """Roll all traffic back to an entry that was stable before, and hold the entries it replaces.
 
-        It reads the local cache alone: MLflow, DVC and the network may be gone. Going to what is stable
-        already changes nothing, but that it ends a rollout.
+        It reads only the local cache, so it works without MLflow, DVC or a network. Rolling back to the entry that is
+        stable now only ends a rollout.
 
         Raises:
-            Refused: the entry never was stable, is held or tombstoned.
-            Damaged, Unavailable: its bytes do not verify now.
+            Refused: the entry was never stable, or is held or tombstoned.
+            Damaged, Unavailable: its bytes do not match its SHA, or are not in the cache.
         """
         check_reason(reason)
         sha = self.registry.resolve(ref)
@@ -160,13 +166,13 @@ class Routing:
                 return []
             semver = may_roll_back(state, sha)
             self.registry.hashed(sha)
-            left = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
-            holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in left]
+            replaced = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
+            holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in replaced]
             return [single(sha, semver, reason, kind="rolled_back"), *holds]
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
         done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
-        return done or self._in_force(sha)
+        return done or self._unchanged(sha)
 
     def _start(
         self,
@@ -184,14 +190,14 @@ class Routing:
 
         def decide(state: State) -> Sequence[Draft]:
             drafts = rollout.start(state, strategy, sha, weight_bp, reason, ladder)
-            self._hash(drafts)
+            self._verify_bundles(drafts)
             if drafts and announce is not None and ladder is not None:
                 announce(weight_bp, ladder.guard)
             return drafts
 
         asked = {"sha": sha, "strategy": strategy, "weight_bp": weight_bp, "reason": reason}
         done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
-        return done or self._in_force(sha)
+        return done or self._unchanged(sha)
 
     def _move(
         self,
@@ -200,29 +206,29 @@ class Routing:
         expected: int | None,
         key: str | None,
         *,
-        hashed: bool = True,
+        verify: bool = True,
     ) -> Receipt:
         check_reason(asked["reason"])
 
         def decide(state: State) -> Sequence[Draft]:
             drafts = plan(state)
-            if hashed:
-                self._hash(drafts)
+            if verify:
+                self._verify_bundles(drafts)
             return drafts
 
         done = self.registry.history.change(decide, sha="", expected=expected, key=key, asked=("routed", asked))
         if done is None:
-            return self._in_force("")
+            return self._unchanged("")
         return Receipt(seq=done.seq, sha=done.event.body["sha"], created=done.created, event=done.event)
 
-    def _hash(self, drafts: Sequence[Draft]) -> None:
-        """Hash again every bundle that a new route names."""
+    def _verify_bundles(self, drafts: Sequence[Draft]) -> None:
+        """Verify every bundle that a new route names, so that no server is sent to bytes it must refuse."""
         for draft in drafts:
             for arm in draft.body.get("arms", ()):
                 self.registry.hashed(arm["sha"])
 
-    def _in_force(self, sha: str) -> Receipt:
-        """The event that routed to what is in force already."""
+    def _unchanged(self, sha: str) -> Receipt:
+        """The receipt of the active route's event, for an operation that changed nothing."""
         route = self.registry.state().route
         epoch = route.epoch if route else 0
         named = sha or (route.arms[-1].sha if route else "")
@@ -232,6 +238,6 @@ class Routing:
 def _check_weight(weight_bp: int, *, least: int = 1, most: int) -> None:
     if not least <= weight_bp <= most:
         raise BadInput(
-            f"{weight_bp} is no weight here: it goes from {least} to {most} basis points",
-            "1 % is 100; all traffic to one entry is `spine route single REF`",
+            f"weight {weight_bp} is out of range: {least} to {most} basis points are allowed here",
+            "1 % is 100 basis points; `spine route single REF` gives an entry all traffic",
         )

@@ -1,6 +1,6 @@
-"""The epochs of a ledger: every route there was, from when to when, who opened it and why.
+"""The history of a ledger's routes: when each was active, who opened it and why.
 
-Pure. It does not know what any arm did in one.
+Pure. It does not know the traffic of any epoch.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from modelspine.ledger.state import State
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """One route, for as long as it was in force."""
+    """One route and the time it was active."""
 
     route: Route
     since: str
     until: str | None
-    """When the next one was opened; None while there is none."""
+    """When the next one was opened; None for the active route."""
     verb: str
-    """What opened it: start, weight, advance, abort, rolled_back, or routed."""
+    """The operation that opened it: start, weight, advance, abort, rolled_back or routed."""
     actor: str
     reason: str
 
     @property
     def number(self) -> int:
-        """The seq of its event."""
+        """The seq of its route event."""
         return self.route.epoch
 
 
 def epochs(state: State, events: Sequence[Event]) -> list[Epoch]:
-    """Every epoch of a state, the newest first.
+    """List every epoch, newest first.
 
     Args:
-        state: the fold of the events.
-        events: all of them, from the first.
+        state: the state that results from ``events``.
+        events: all events from #1, so that event ``seq`` is at index ``seq - 1``.
     """
     found: list[Epoch] = []
     until: str | None = None

@@ -1,7 +1,7 @@
-"""One epoch of a route as numbers: each arm, the difference between them, and whether the split was as set.
+"""The figures of one epoch: each arm, the differences between them, and a check for sample-ratio mismatch.
 
-Everything that compares is by unit; what may be looked at at any time and what only once says so in its name. It
-does not draw, and does not know where traces are kept.
+Comparisons are by unit, because the requests of one learner are not independent. Intervals are always valid; a
+figure whose name has ``fixed`` is a fixed-horizon test. It draws nothing and does not know where traces are stored.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ OUTCOMES = ("accepted", "dismissed", "revised")
 
 
 class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm did."""
+    """The figures of one arm."""
 
     name: str
     sha: str
     semver: str
     set_bp: int
     actual_bp: float | None
-    """Its share of the distinct units; of a shadow, the share of requests copied to it. None of none."""
+    """Its share of the distinct units; for a shadow, the share of requests copied to it. None without requests."""
     requests: int
     units: int
     errors: int
     p50: float | None
-    """Seconds, right to within 2.2 %."""
+    """Seconds, accurate to 2.2 % because latencies are stored in a logarithmic histogram."""
     p95: float | None
     p99: float | None
     feedback: dict[str, int]
@@ -43,28 +43,28 @@ class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the units were split as the weights say."""
+    """The check for sample-ratio mismatch: whether units were split as the weights say."""
 
     units: tuple[int, ...]
     bayes_factor: float | None
-    """Evidence for another split; None under ``SRM_UNITS`` units."""
+    """Evidence for a different split; None below ``SRM_UNITS`` units."""
     alarm: bool
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidate less stable: each with an interval that holds at every look, None where units are too few."""
+    """Differences candidate − stable, each with an always-valid interval; None where there are too few units."""
 
     graded: Difference | None
     accepted: Difference | None
     errors: Difference | None
     latency: Difference | None
-    """Mean seconds."""
+    """Of the mean, in seconds."""
     latency_fixed_p: float | None
-    """Welch's test on unit means: only for one look at an n fixed beforehand."""
+    """Welch's fixed-horizon test on unit means: valid only for a single look at an n fixed beforehand."""
 
 
 class Square(msgspec.Struct, frozen=True, kw_only=True):
-    """Pairs of a live answer and its copy's, both graded."""
+    """The 2 × 2 table of requests that both the live arm and the shadow answered and that were graded."""
 
     bucket: str
     both: int
@@ -72,20 +72,20 @@ class Square(msgspec.Struct, frozen=True, kw_only=True):
     only_shadow: int
     neither: int
     p: float
-    """Exact McNemar over units, each counted once by which side did better for it: a heavy one decides nothing. Of a
-    bucket, after Holm over all buckets."""
+    """Exact McNemar test over units. Each counts once, for the side that did better on it, so that one learner with
+    many requests cannot decide the result. For a bucket, corrected by Holm's method over all buckets."""
 
 
 class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The shadow beside what was live."""
+    """The comparison of a shadow with the live arm."""
 
     pairs: Square
     buckets: tuple[Square, ...]
-    """The ``MOST_BUCKETS`` that differ most."""
+    """The ``MOST_BUCKETS`` buckets with the smallest p."""
 
 
 class RouteReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One epoch."""
+    """The figures of one epoch."""
 
     strategy: str
     epoch: int
@@ -98,17 +98,17 @@ class RouteReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def route_report(evidence: Evidence, route: Route, since: str, *, at: str | None = None) -> RouteReport:
-    """Read the traces of an epoch and sum them up. Reads, and writes nothing.
+    """Sum up the traces of an epoch; writes nothing.
 
     Args:
-        evidence: the trace store's.
-        route: the route the epoch opened.
-        since: when that was, as the ledger writes it.
-        at: as of this moment, as the ledger writes it: requests that started later do not count; None for now.
+        evidence: the trace store's evidence.
+        route: the route of the epoch.
+        since: when the epoch was opened, as the ledger writes it.
+        at: count only requests that started up to this moment, as the ledger writes it; None counts all.
     """
-    asked = route.epoch, EVER if at is None else after_ns(at)
-    units, said, times = evidence.units(*asked), evidence.said(*asked), evidence.latencies(*asked)
-    copies = evidence.units(*asked, copies=True) if route.shadow else []
+    scope = route.epoch, EVER if at is None else after_ns(at)
+    units, said, times = evidence.units(*scope), evidence.said(*scope), evidence.latencies(*scope)
+    copies = evidence.units(*scope, copies=True) if route.shadow else []
     live = len({(unit.arm, unit.u) for unit in units})
     requests = sum(unit.n for unit in units)
     arms = []
@@ -125,8 +125,8 @@ def route_report(evidence: Evidence, route: Route, since: str, *, at: str | None
         since=since,
         arms=tuple(arms),
         split=_split(route.learners, units) if compared else None,
-        difference=_compared(route.stable, compared, units, said, horizon) if compared else None,
-        shadow=_shadow(evidence.pairs(*asked)) if route.shadow else None,
+        difference=_comparison(route.stable, compared, units, said, horizon) if compared else None,
+        shadow=_shadow(evidence.pairs(*scope)) if route.shadow else None,
     )
 
 
@@ -161,31 +161,31 @@ def _split(arms: Sequence[Arm], units: Sequence[Unit]) -> Split:
     return Split(units=counts, bayes_factor=factor, alarm=factor is not None and factor > SRM_ALARM)
 
 
-def _compared(stable: Arm, candidate: Arm, units: Sequence[Unit], said: Sequence[Said], horizon: float) -> Comparison:
+def _comparison(stable: Arm, candidate: Arm, units: Sequence[Unit], said: Sequence[Said], horizon: float) -> Comparison:
     def sides(measure: Measure) -> tuple[Side, Side]:
         return side(stable.name, units, said, measure), side(candidate.name, units, said, measure)
 
-    (one, other), told = sides("graded"), sides("accepted")
+    (before, after), accepted = sides("graded"), sides("accepted")
     means = [[unit.seconds / unit.n for unit in units if unit.arm == arm.name] for arm in (stable, candidate)]
     return Comparison(
-        graded=difference(one.quality, other.quality, horizon=horizon),
-        accepted=difference(told[0].quality, told[1].quality, horizon=horizon),
-        errors=difference(one.errors, other.errors, horizon=horizon),
-        latency=difference(one.latency, other.latency, horizon=horizon, share=False),
+        graded=difference(before.quality, after.quality, horizon=horizon),
+        accepted=difference(accepted[0].quality, accepted[1].quality, horizon=horizon),
+        errors=difference(before.errors, after.errors, horizon=horizon),
+        latency=difference(before.latency, after.latency, horizon=horizon, share=False),
         latency_fixed_p=welch_fixed_p(*means),
     )
 
 
 def _shadow(pairs: Sequence[Pair]) -> ShadowReport:
-    named: dict[str, list[Pair]] = {}
+    by_bucket: dict[str, list[Pair]] = {}
     for pair in pairs:
-        # What an answer did is no stratum: it depends on the arm that gave it.
+        # Features of the answer depend on the arm that gave it; only features of the input may stratify.
         strata = (name for name in pair.features.split("|") if name and not name.startswith(OF_ANSWER))
         for feature in strata:
-            named.setdefault(feature, []).append(pair)
-    squares = {name: _square(name, own) for name, own in named.items()}
-    after = holm({name: square.p for name, square in squares.items()})
-    buckets = [msgspec.structs.replace(square, p=after[name]) for name, square in squares.items()]
+            by_bucket.setdefault(feature, []).append(pair)
+    squares = {name: _square(name, own) for name, own in by_bucket.items()}
+    corrected = holm({name: square.p for name, square in squares.items()})
+    buckets = [msgspec.structs.replace(square, p=corrected[name]) for name, square in squares.items()]
     buckets.sort(key=lambda each: (each.p, -abs(each.only_live - each.only_shadow), each.bucket))
     return ShadowReport(pairs=_square("all", pairs), buckets=tuple(buckets[:MOST_BUCKETS]))
 

@@ -1,7 +1,7 @@
-"""An epoch's report in words: aligned plain text, or Markdown. Both come from one list of tables and sentences.
+"""A route report as plain text or Markdown, both rendered from one list of tables and sentences.
 
-Names come from the ledger and from features of what learners wrote: they are made visible, and in Markdown nothing
-in them can open markup. It does not measure, colour or print.
+Names come from the ledger and from learners' text, so control characters are made visible and Markdown is escaped.
+It does not measure, colour or print.
 """
 
 from __future__ import annotations
@@ -17,53 +17,41 @@ from modelspine.traffic.report import OUTCOMES, ArmReport, Comparison, RouteRepo
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Cells that are safe on a terminal; every column but the first is right-aligned."""
+    """A table whose cells are safe on a terminal; every column but the first is right-aligned."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
 Part = Table | str
-ARMS = ("arm", "model", "set %", "actual %", "requests", "units", "p50 ms", "p95", "p99", "errors", "graded right")
+ARMS = ("arm", "model", "set %", "actual %", "requests", "units", "p50 ms", "p95", "p99", "errors", "graded correct")
 
 
 def parts(report: RouteReport) -> list[Part]:
-    """The report, in the order it is read."""
-    told: list[Part] = [
-        f"{report.strategy}, epoch #{report.epoch} since {visible(report.since, 40)}, rollout #{report.rollout}"
+    """The tables and sentences of a report, in reading order."""
+    found: list[Part] = [
+        f"{report.strategy}, epoch #{report.epoch} since {visible(report.since, 40)}, rollout #{report.rollout}",
+        Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)),
     ]
-    told.append(Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)))
     if report.split is not None:
-        told.append(split_told(report.split))
+        found.append(split_text(report.split))
     if report.difference is not None:
-        told += _difference(report.difference, report.arms)
+        found.append(f"{visible(report.arms[1].name, 20)} − stable, by learner, 95 % always-valid intervals:")
+        found += [f"  {name}: {value}" for name, value in difference_pairs(report.difference, report.arms)]
     if report.shadow is not None:
-        told += _shadow(report.shadow)
-    return told
-
-
-def lines(report: RouteReport) -> list[str]:
-    """The report as plain text."""
-    found: list[str] = []
-    for part in parts(report):
-        if isinstance(part, str):
-            found.append(part)
-            continue
-        rows = [part.head, *part.rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(part.head))]
-        found += ["", *(_aligned(row, widths) for row in rows), ""]
+        found += _shadow(report.shadow)
     return found
 
 
 def markdown(report: RouteReport) -> str:
-    """The report as GitHub Markdown."""
+    """Render a report as GitHub Markdown."""
     found = ["### Route", ""]
     for part in parts(report):
         if isinstance(part, str):
-            found += [_inert(part), ""]
+            found += [_escaped(part), ""]
             continue
         rule = [":---", *["---:"] * (len(part.head) - 1)]
-        rows = [part.head, rule, *([_inert(cell) for cell in row] for row in part.rows)]
+        rows = [part.head, rule, *([_escaped(cell) for cell in row] for row in part.rows)]
         found += [*(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(found)
 
@@ -85,64 +73,53 @@ def _arm(arm: ArmReport) -> tuple[str, ...]:
     )
 
 
-def split_told(split: Split) -> str:
-    """Whether units are split as set, in words."""
+def split_text(split: Split) -> str:
+    """The result of the sample-ratio check as one line of text."""
     if split.bayes_factor is None:
-        return f"split: {sum(split.units):,} learners; from {SRM_UNITS} on it can be told whether it is as set"
+        return f"split: not enough data for the sample-ratio check (n = {sum(split.units):,}, needs {SRM_UNITS})"
     factor = f"{split.bayes_factor:.2g}"
     if split.alarm:
-        return f"split: NOT as set (Bayes factor {factor}, over {SRM_ALARM:g}); do not trust the comparison"
-    return f"split: as set (Bayes factor {factor}, alarm over {SRM_ALARM:g}), safe to look at any time"
-
-
-def _difference(compared: Comparison, arms: Sequence[ArmReport]) -> list[Part]:
-    told: list[Part] = [f"{visible(arms[1].name, 20)} less stable, by learner, 95 % at every look together:"]
-    return told + [f"  {name}: {value}" for name, value in difference_pairs(compared, arms)]
+        return f"split: sample-ratio mismatch (Bayes factor {factor}, over {SRM_ALARM:g}); do not trust the comparison"
+    return f"split: matches the weights (Bayes factor {factor}, alarm over {SRM_ALARM:g}; valid at any time)"
 
 
 def difference_pairs(compared: Comparison, arms: Sequence[ArmReport]) -> list[tuple[str, str]]:
-    """What is compared, each with the difference in words."""
+    """The compared measures, each with its difference as text."""
     graded = any(arm.graded.n for arm in arms)
-    spoken = any(sum(arm.feedback.values()) for arm in arms)
-    told = [
-        ("graded right", _told(compared.graded) if graded else "nothing was graded"),
-        ("accepted", _told(compared.accepted) if spoken else "no learner spoke about an answer"),
-        ("errors", _told(compared.errors)),
+    feedback = any(sum(arm.feedback.values()) for arm in arms)
+    pairs = [
+        ("graded correct", _difference_text(compared.graded) if graded else "no answer was graded"),
+        ("accepted", _difference_text(compared.accepted) if feedback else "no feedback"),
+        ("errors", _difference_text(compared.errors)),
     ]
     if compared.latency is not None:
         p = compared.latency_fixed_p
-        once = f"; if looked at once: Welch p {p:.2g}" if p is not None else ""
-        told.append(("latency", f"{milliseconds(compared.latency)}{once}"))
-    return told
+        fixed = f"; fixed-horizon Welch test p {p:.2g}" if p is not None else ""
+        pairs.append(("latency", f"{milliseconds(compared.latency)}{fixed}"))
+    return pairs
 
 
-def _told(found: Difference | None) -> str:
+def _difference_text(found: Difference | None) -> str:
     if found is None:
-        return f"too few learners to tell (at least {FEW_UNITS} an arm, none of them nearly all of it)"
-    return f"{points(found)}; if looked at once: z-test p {found.fixed_p:.2g}"
+        return f"not enough learners (minimum {FEW_UNITS} per arm, none dominating)"
+    return f"{points(found)}; fixed-horizon z-test p {found.fixed_p:.2g}"
 
 
 def _shadow(shadow: ShadowReport) -> list[Part]:
     pairs = shadow.pairs
     total = pairs.both + pairs.only_live + pairs.only_shadow + pairs.neither
     if not total:
-        return ["no request was graded on both sides yet"]
-    head = ("of both graded", "both right", "only live", "only shadow", "both wrong", "p")
+        return ["not enough data: no request was graded on both arms"]
+    head = ("graded on both", "both correct", "only live", "only shadow", "both wrong", "p")
     rows = [pairs, *shadow.buckets]
     cells = tuple(
         (visible(r.bucket, 40), f"{r.both:,}", f"{r.only_live:,}", f"{r.only_shadow:,}", f"{r.neither:,}", f"{r.p:.2g}")
         for r in rows
     )
-    counted = "p counts each learner once, by which side did better for them; of a feature it is after Holm over all"
-    return [Table(head, cells), counted]
+    note = "p: McNemar test, one vote per learner; Holm-corrected over all features"
+    return [Table(head, cells), note]
 
 
-def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
-    first, *rest = cells
-    right = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-    return "  ".join([first.ljust(widths[0]), *right]).rstrip()
-
-
-def _inert(text: str) -> str:
-    """Text in which Markdown and HTML see only text."""
+def _escaped(text: str) -> str:
+    """Escape every character that could start Markdown or HTML; a colon could start a link or an emoji."""
     return "".join(f"&#{ord(char)};" if char in "@#`*<>&|\\[]~!$^{}_" or char == ":" else char for char in text)

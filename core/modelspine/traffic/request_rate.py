@@ -1,7 +1,7 @@
-"""How fast requests come to each arm, now and by minute, and how many a plainly bad canary would answer.
+"""The request rate of each arm, now and by minute, and the blast radius of a bad canary.
 
-Copies for a shadow are in no roll-up of minutes, so a shadow has no pace. It judges nothing, and does not know
-which weight is a good one.
+The per-minute roll-up leaves out shadow copies, so a shadow arm has no rate. It judges nothing and does not know
+which weight is appropriate.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from miniobserve.reader import TraceReader
 from modelspine.errors import SpineError
 from modelspine.ledger.route import FULL, Guard, Route
 from modelspine.ledger.store import storage_errors
-from modelspine.times import nanoseconds, of_ns
+from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import FAILS
 
 MINUTES = 30
-"""Minutes that are counted one by one."""
+"""How many minutes are counted one by one."""
 NEWEST = 2
-"""Minutes that ``per_second`` is taken over, the one that has begun included."""
+"""Over how many minutes ``per_second`` is taken, including the current one: one minute alone may have just begun."""
 _MINUTE = 60_000_000_000
 _NS = 1_000_000_000
 _HOUR = 3_600 * _NS
 
 
 class ArmPace(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests of one arm."""
+    """The request rate of one arm."""
 
     name: str
     sha: str
@@ -40,22 +40,22 @@ class ArmPace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """The arms of a route, up to a moment."""
+    """The request rates of a route's arms up to a moment."""
 
     until: str
-    """Now; or, where nothing came in the last ``MINUTES`` minutes, the end of the minute of the last request."""
+    """Now, or the end of the minute of the last request where the last ``MINUTES`` minutes had none."""
     quiet: bool
-    """True where that is not now."""
+    """True where ``until`` is not now."""
     arms: tuple[ArmPace, ...]
 
 
 def pace(traces: TraceReader, route: Route, now: datetime) -> Pace:
-    """How fast requests come to the arms of a route. Reads a few roll-ups, however many traces there are.
+    """Measure the request rate of a route's arms. Reads only per-minute totals, however many traces there are.
 
     Args:
         traces: the trace store.
-        route: its epoch says when the last request came; replayed ones may lie far from the clock.
-        now: the present, or the moment that is asked about.
+        route: the route; the requests of its epoch, which replay may place far from the present, give the time range.
+        now: the present, or the moment of interest.
     """
     present = nanoseconds(now)
     evidence = traces.evidence
@@ -74,44 +74,44 @@ def pace(traces: TraceReader, route: Route, now: datetime) -> Pace:
         ArmPace(name=name, sha=shas[name], per_second=sum(found[-NEWEST:]) / seconds, minutes=tuple(found))
         for name, found in counts.items()
     )
-    return Pace(until=of_ns(end), quiet=quiet, arms=arms)
+    return Pace(until=ledger_time(end), quiet=quiet, arms=arms)
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
-    """Weight x rate x interval x limit."""
+    """The blast radius of a canary: weight × request rate × window length × windows before an abort."""
 
     weight_bp: int
     window_seconds: int
     requests_per_second: float | None
-    """None where nobody knows it; it counts as 1."""
+    """None where it is unknown; then 1 is assumed."""
 
     @property
     def answers(self) -> float:
-        """Answers a bad candidate gives at the least before it can be aborted."""
-        seen = 1.0 if self.requests_per_second is None else self.requests_per_second
-        return self.weight_bp / FULL * seen * self.window_seconds * FAILS
+        """How many answers a bad candidate gives before it can be aborted."""
+        per_second = 1.0 if self.requests_per_second is None else self.requests_per_second
+        return self.weight_bp / FULL * per_second * self.window_seconds * FAILS
 
     @property
-    def told(self) -> str:
-        """It in words."""
-        seen = self.requests_per_second
-        of = "a rate nobody knows yet (counted as 1/s)" if seen is None else f"{seen:.2g} requests/s"
+    def summary(self) -> str:
+        """The calculation as one line of text."""
+        per_second = self.requests_per_second
+        rate = "an unknown rate (assumed 1 request/s)" if per_second is None else f"{per_second:.2g} requests/s"
         share = f"{100 * self.weight_bp / FULL:g} %"
         interval = f"{FAILS} windows of {self.window_seconds} s"
         answers = "less than one answer" if self.answers < 1 else f"{self.answers:,.1f} answers"
-        return f"{share} of {of} over {interval} = {answers} before an abort"
+        return f"{share} of {rate} over {interval} = {answers} before an abort"
 
 
-def worst(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
-    """The exposure of a weight under a guard, at a rate of requests."""
+def blast_radius(weight_bp: int, guard: Guard, per_second: float | None) -> Exposure:
+    """The blast radius of a canary at a weight, under a guard and at a request rate."""
     return Exposure(weight_bp=weight_bp, window_seconds=guard.window_seconds, requests_per_second=per_second)
 
 
 def rate(traces: TraceReader) -> float | None:
-    """Requests a second in the busiest hour of the last day that had any, and the day before; None: there is none.
+    """Requests per second in the busiest hour of the last two days up to the last request; None without requests.
 
-    However long ago that is: replayed requests carry simulated times, and nobody knows a better figure. The newest
-    hour need not be over, and counts from its first request to its last.
+    Those days may be long past, as replayed requests carry simulated times and there is no better estimate. The
+    newest hour may be incomplete, so its rate is taken from its first minute with a request to its last.
     """
     day = traces.requests.last_day()
     if day is None:
@@ -124,12 +124,12 @@ def rate(traces: TraceReader) -> float | None:
     for minute in minutes:
         hours[minute.minute_ns // _HOUR] += minute.n
     newest = [minute.minute_ns for minute in minutes if minute.minute_ns // _HOUR == minutes[-1].minute_ns // _HOUR]
-    lately = hours[newest[0] // _HOUR] / (newest[-1] + 60 * _NS - newest[0])
-    return max(lately, max(hours.values()) / _HOUR) * _NS
+    newest_hour = hours[newest[0] // _HOUR] / (newest[-1] + _MINUTE - newest[0])
+    return max(newest_hour, max(hours.values()) / _HOUR) * _NS
 
 
 def known_rate(opened: Callable[[], TraceReader]) -> float | None:
-    """The rate, or None as well where the trace store (which ``opened`` gives) cannot be read."""
+    """The request rate of the trace store that ``opened`` opens; None as well where it cannot be read."""
     try:
         with storage_errors():
             return rate(opened())

@@ -1,7 +1,8 @@
-"""Rollouts as decisions: from a state to the events that start, weigh, advance or end one.
+"""Decisions about rollouts: from a state to the events that start, reweight, advance or abort one.
 
-Pure. Every change of weights is a new route event, so a new epoch, under the id of its rollout: units keep their
-buckets. It does not append, hash or measure; ``traffic.commands`` does the first two, ``traffic.canary`` the third.
+Pure. Every change of weights is a new route event and so a new epoch. The rollout keeps its id, which salts the
+assignment, so units keep their buckets. ``traffic.commands`` appends events and verifies bundles, and
+``traffic.canary`` measures; this module does neither.
 """
 
 from __future__ import annotations
@@ -25,70 +26,76 @@ ARMS = {"ab": "candidate", "canary": "canary", SHADOW: SHADOW}
 def start(
     state: State, strategy: str, sha: str, weight_bp: int, reason: str, ladder: Ladder | None = None
 ) -> list[Draft]:
-    """Begin to try an entry out beside the stable one; nothing where that is so already.
+    """Start a rollout of an entry beside the stable one; no event where exactly that is active already.
 
     Raises:
-        Refused: nothing is stable yet, another rollout is under way, or the entry may not take this traffic.
+        Refused: there is no route yet, another rollout is in progress, or the entry may not take this traffic.
     """
     route = state.route
     if route is None:
-        raise Refused("nothing is routed yet", "the first promotion routes: `spine promote REF --semver v0.1.0`")
-    tried = route.candidate
-    if tried is not None and (route.strategy, tried.sha, tried.weight_bp) == (strategy, sha, weight_bp):
+        raise Refused("there is no route yet", "promote a first entry: `spine promote REF --semver v0.1.0`")
+    current = route.candidate
+    if current is not None and (route.strategy, current.sha, current.weight_bp) == (strategy, sha, weight_bp):
         return []
+    # A shadow may be replaced, because no learner sees its answers.
     if route.strategy in ("ab", "canary"):
         raise Refused(
-            f"a rollout is under way: {route.strategy} of {short(route.arms[1].sha)} since #{route.salt}",
+            f"a rollout is in progress: {route.strategy} of {short(route.arms[1].sha)} since #{route.salt}",
             "end it first: `spine route abort`, `advance`, or `single REF`",
         )
     if sha == route.stable.sha:
-        raise Refused(f"{short(sha)} is the stable arm already", "try another entry out")
+        raise Refused(f"{short(sha)} is the stable arm already", "choose another entry")
     semver = may_shadow(state, sha) if strategy == SHADOW else may_route(state, sha)
     stable = msgspec.structs.replace(route.stable, weight_bp=FULL if strategy == SHADOW else FULL - weight_bp)
     arm = Arm(name=ARMS[strategy], sha=sha, semver=semver, weight_bp=weight_bp)
-    return [_routed(strategy, (stable, arm), ladder, reason, verb="start", rollout=None)]
+    return [_route_draft(strategy, (stable, arm), ladder, reason, verb="start", rollout=None)]
 
 
 def weigh(state: State, weight_bp: int, reason: str) -> list[Draft]:
-    """Give the arm that is tried out another weight; a canary then stays there until somebody advances it.
+    """Change the candidate's weight; a canary then stays there until it is advanced by hand.
 
     Raises:
-        Refused: nothing is tried out, or the weight is everything.
+        Refused: no rollout is in progress, the weight is 100 %, or the entry may no longer take traffic.
     """
     route, arm = under_way(state)
     auto = route.ladder is not None and route.ladder.auto
+    # Giving an automatic canary its own weight is a change all the same: it stops the automatic steps.
     if arm.weight_bp == weight_bp and not auto:
         return []
     ladder = at_weight(route.ladder, weight_bp, auto=False) if route.ladder else None
-    return [_weighed(state, route, arm, weight_bp, ladder, reason, "weight")]
+    return [_reweighted(state, route, arm, weight_bp, ladder, reason, "weight")]
 
 
 def advance(state: State, reason: str) -> list[Draft]:
-    """Take a canary to its next step; behind the last one all traffic goes to it and it is stable.
+    """Advance a canary to its next step; after the last one it takes all traffic and becomes the stable arm.
 
     Raises:
-        Refused: no canary is under way, or its entry may take no traffic any more.
+        Refused: no canary is in progress, or its entry may no longer take traffic.
     """
     route, arm = under_way(state)
     if route.strategy != "canary" or route.ladder is None:
-        raise Refused(f"{route.strategy} has no steps", "give it a weight (`spine route weight BP`), or `single REF`")
+        raise Refused(
+            f"{route.strategy} has no steps",
+            "give it a weight (`spine route advance --weight BP`), or end it (`spine route single REF`)",
+        )
     ladder = after(route.ladder, arm.weight_bp)
     if ladder is None:
         return [single(arm.sha, may_route(state, arm.sha), reason, verb="advance")]
-    return [_weighed(state, route, arm, ladder.steps[ladder.at].weight_bp, ladder, reason, "advance")]
+    return [_reweighted(state, route, arm, ladder.steps[ladder.at].weight_bp, ladder, reason, "advance")]
 
 
 def abort(state: State, reason: str) -> list[Draft]:
-    """End what is tried out: the route is the one before the rollout, and the entry is held.
+    """Abort a rollout: restore the route before it, and hold the candidate.
 
     Raises:
-        Refused: nothing is tried out.
+        Refused: no rollout is in progress.
     """
     route, arm = under_way(state)
-    back = state.before_rollout
-    if back is not None and _stands(state, back) and back.stable.sha == route.stable.sha:
-        rollout = int(back.salt) if back.candidate else None
-        drafts = [_routed(back.strategy, back.arms, back.ladder, reason, verb="abort", rollout=rollout)]
+    before = state.before_rollout
+    # The route before may have been a shadow whose entry was held or tombstoned since; then only the stable arm stays.
+    if before is not None and _may_resume(state, before) and before.stable.sha == route.stable.sha:
+        rollout = int(before.salt) if before.candidate else None
+        drafts = [_route_draft(before.strategy, before.arms, before.ladder, reason, verb="abort", rollout=rollout)]
     else:
         drafts = [single(route.stable.sha, route.stable.semver, reason, verb="abort")]
     if state.entries[arm.sha].held is None:
@@ -97,19 +104,19 @@ def abort(state: State, reason: str) -> list[Draft]:
 
 
 def under_way(state: State) -> tuple[Route, Arm]:
-    """The route and the arm that is tried out.
+    """The active route and its candidate arm.
 
     Raises:
-        Refused: there is none.
+        Refused: no rollout is in progress.
     """
     route = state.route
     if route is None or route.candidate is None:
-        raise Refused("nothing is tried out now", "begin with `spine route shadow|canary|ab REF`")
+        raise Refused("no rollout is in progress", "start one: `spine route shadow|canary|ab REF`")
     return route, route.candidate
 
 
-def _stands(state: State, route: Route) -> bool:
-    """Whether a route that was left may be taken up again."""
+def _may_resume(state: State, route: Route) -> bool:
+    """Whether the rules allow an earlier route to be active again."""
     try:
         for arm in route.learners:
             may_route(state, arm.sha)
@@ -120,22 +127,22 @@ def _stands(state: State, route: Route) -> bool:
     return True
 
 
-def _weighed(
+def _reweighted(
     state: State, route: Route, arm: Arm, weight_bp: int, ladder: Ladder | None, reason: str, verb: str
 ) -> Draft:
     shadow = route.strategy == SHADOW
     if weight_bp >= FULL and not shadow:
         raise Refused(
-            "all of the traffic is no weight but an end of the rollout",
-            f"`spine route single {arm.semver} --reason TEXT` makes it the stable arm",
+            "100 % ends the rollout and cannot be set as a weight",
+            f"`spine route single {arm.semver} --reason TEXT` makes the entry stable",
         )
     semver = may_shadow(state, arm.sha) if shadow else may_route(state, arm.sha)
     stable = route.stable if shadow else msgspec.structs.replace(route.stable, weight_bp=FULL - weight_bp)
     changed = msgspec.structs.replace(arm, weight_bp=weight_bp, semver=semver)
-    return _routed(route.strategy, (stable, changed), ladder, reason, verb=verb, rollout=int(route.salt))
+    return _route_draft(route.strategy, (stable, changed), ladder, reason, verb=verb, rollout=int(route.salt))
 
 
-def _routed(
+def _route_draft(
     strategy: str, arms: tuple[Arm, ...], ladder: Ladder | None, reason: str, *, verb: str, rollout: int | None
 ) -> Draft:
     body: dict[str, Any] = {

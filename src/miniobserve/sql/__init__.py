@@ -1,1 +1,1 @@
-"""SQL databases behind one small protocol: what they must do, two drivers, and the choice between them."""
+"""SQL databases behind one small protocol, with a driver each for SQLite and PostgreSQL."""

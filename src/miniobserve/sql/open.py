@@ -1,4 +1,4 @@
-"""Which driver a database's URL asks for. It does not know any table."""
+"""Opens a database with the driver that its URL names. It does not know any table."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ def connect(url: str, *, create: bool = False, readonly: bool = False) -> Databa
     ``postgresql://user@host/database?schema=name``.
 
     Args:
-        url: where it is.
-        create: make an empty one where none exists; otherwise a missing database is an error.
-        readonly: refuse every write at the connection itself.
+        url: where the database is.
+        create: create it if it does not exist; otherwise a missing database is an error.
+        readonly: let the connection itself refuse every write.
 
     Raises:
-        StorageError: missing, unreadable, not a database, or a URL of another kind.
+        StorageError: the database is missing, unreadable or not a database, or the URL has another scheme.
 
     """
     if url.startswith(("postgresql://", "postgres://")):
         try:
-            from miniobserve.sql.postgres import Postgres  # psycopg takes 0.1 s to load
+            from miniobserve.sql.postgres import Postgres  # importing psycopg takes 0.1 s
         except ImportError as error:
             raise StorageError(
-                "unavailable", f"the PostgreSQL driver does not load: {error}", "pip install 'modelspine[postgres]'"
+                "unavailable",
+                f"cannot import the PostgreSQL driver: {error}",
+                "pip install 'modelspine[postgres]'",
             ) from error
         return Postgres(url, create=create, readonly=readonly)
     if url.startswith("sqlite:///"):

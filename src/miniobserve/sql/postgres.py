@@ -1,8 +1,8 @@
-"""The PostgreSQL driver of the storage protocol: one connection, made again where it was lost.
+"""The PostgreSQL driver of the storage protocol: one connection, reopened when it is lost.
 
-The dialect is translated here and nowhere else: ``?`` to ``$1``, triggers, the column that keeps bytes
-as they are, what the server says to ``StorageError``. A URL may name a schema of its own
-(``postgresql://host/database?schema=tutor``). Loaded only where a URL asks for it. It does not know any table.
+All differences from SQLite are handled here: ``?`` becomes ``$1``, triggers, the type of byte columns, and error
+codes. A URL may name a schema (``postgresql://host/database?schema=tutor``). This module is imported only if a URL
+needs it. It does not know any table.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from miniobserve.sql.postgres_errors import failed, unreachable
 from miniobserve.sql.protocol import Params, StorageError, Transaction
 
 STALLED_SECONDS = 10
-"""A client that falls silent inside a transaction for this long is rolled back: it would hold up the others."""
+"""The server rolls back a transaction that has been idle for this long, since its locks block other clients."""
 
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": "spine",
     "tcp_user_timeout": 1000 * STALLED_SECONDS,
 }
-"""What a URL may say otherwise."""
+"""Connection parameters unless the URL sets them."""
 _SCHEMA_LOCK = 0x5350494E45
-"""Held while tables are made: ``IF NOT EXISTS`` alone fails where two make the same one at once."""
+"""Advisory lock held while tables are created: two concurrent ``CREATE … IF NOT EXISTS`` can still conflict."""
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class Postgres:
-    """A PostgreSQL database. A commit that returned is on the server's disk; a lost connection is made again."""
+    """A PostgreSQL database. A commit that returned is on the server's disk; a lost connection is reopened."""
 
     bytes_column = "BYTEA"
 
@@ -57,7 +57,7 @@ class Postgres:
             self.script([f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"'])
 
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """Run one query; asked again on a new connection where the old one was lost."""
+        """Run one query; if the connection was lost, run it again on a new one."""
         with self._lock:
             try:
                 return self.execute(sql, params)
@@ -68,16 +68,18 @@ class Postgres:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Begin; nothing is locked, so whoever writes a unique value first wins and the others are in conflict.
+        """Begin a transaction without locks: the first writer of a unique value wins, others get a ``conflict``.
 
-        A connection lost on the way is a ``StorageError`` of kind ``lost``: nothing was kept, unless it was
-        lost by the commit itself, and then nobody can tell before asking again.
+        Raises:
+            StorageError: kind ``lost`` if the connection broke. Nothing was committed, unless it broke during the
+                commit: then the caller must read the data to find out.
         """
         with self._lock:
             try:
                 self._begin()
                 self._inside = True
                 yield self
+                # The server answers COMMIT with ROLLBACK, not with an error, if a statement failed before.
                 if self._status("COMMIT") != "COMMIT":
                     raise StorageError("unavailable", f"{self.name}: the server rolled back", "try again")
             except BaseException:
@@ -93,19 +95,19 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
     def executemany(self, sql: str, rows: Sequence[Params]) -> None:
-        """Run one statement of the transaction that is open, once a row."""
+        """Run one statement of the open transaction for each row."""
         with self._mapped() as connection, connection.cursor() as cursor:
             cursor.executemany(_numbered(sql), rows)
 
     def script(self, statements: Sequence[str]) -> None:
-        """Run schema statements in one transaction, and nobody else's beside them."""
+        """Run schema statements in one transaction, one client at a time."""
         with self.transaction() as tx:
             tx.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
             for statement in statements:
                 tx.execute(statement)
 
     def append_only(self, table: str) -> None:
-        """Refuse UPDATE, DELETE and TRUNCATE on a table with a trigger."""
+        """Create a trigger that refuses UPDATE, DELETE and TRUNCATE on a table."""
         refuse = f"BEGIN RAISE EXCEPTION '{table} is append-only' USING ERRCODE = '23000'; END"
         before = f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"
         self.script(
@@ -116,25 +118,25 @@ class Postgres:
         )
 
     def as_kept(self, text: bytes) -> bytes:
-        """What is written into a ``bytes_column``: the bytes."""
+        """Return the value to store in a ``bytes_column``: the bytes themselves."""
         return text
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         with self._lock:
             self._closed = True
             self._drop()
 
     def __del__(self) -> None:
-        """Close what nobody closed, as SQLite does."""
-        with contextlib.suppress(AttributeError):  # the URL could not be read
+        """Close a connection that was left open, as SQLite does; psycopg would warn about it."""
+        with contextlib.suppress(AttributeError):  # __init__ failed before it set _connection
             self._drop()
 
     def _open(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """The connection, made where there is none."""
+        """Return the connection, opening a new one if there is none."""
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        if self._inside:  # what is left of a transaction must not run outside of one
+        if self._inside:  # on a new connection the rest of the transaction would run outside of one
             raise StorageError("lost", f"{self.name}: the connection was lost", "try again")
         if self._closed:
             raise StorageError("unavailable", f"{self.name} was closed", "open the database again before using it")
@@ -157,7 +159,7 @@ class Postgres:
         return made
 
     def _prepare(self, made: psycopg.Connection[tuple[Any, ...]]) -> None:
-        """Settings of the session."""
+        """Set the parameters of a new session, and check the server's encoding."""
         try:
             encoding, durable = made.execute(
                 "SELECT current_setting('server_encoding'), current_setting('synchronous_commit')"
@@ -177,12 +179,12 @@ class Postgres:
         if encoding != "UTF8":
             raise StorageError(
                 "unavailable",
-                f"{self.name} keeps text as {encoding}, which has not every sign",
-                "make a database with `createdb --encoding=UTF8 --template=template0`",
+                f"{self.name} uses the encoding {encoding}, which lacks many characters; UTF8 is required",
+                "create a database with `createdb --encoding=UTF8 --template=template0`",
             )
 
     def _begin(self) -> None:
-        """Begin; on a new connection where the old one was lost while it was idle."""
+        """Begin a transaction, on a new connection if the old one was lost while idle."""
         try:
             self._status("BEGIN")
         except StorageError as error:
@@ -195,7 +197,7 @@ class Postgres:
             return connection.execute(statement, prepare=False).statusmessage
 
     def _abandon(self) -> None:
-        """Roll back what is open; a connection that cannot is let go, and the server rolls back."""
+        """Roll back the transaction; if that fails, close the connection, which makes the server roll back."""
         try:
             if self._connection is not None and not self._connection.closed:
                 self._connection.execute("ROLLBACK")
@@ -210,7 +212,7 @@ class Postgres:
 
     @contextmanager
     def _mapped(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        """The connection; its exceptions as ``StorageError``, or ``ValueError`` for what cannot be bound."""
+        """Yield the connection and turn its exceptions into ``StorageError``, or ``ValueError`` for invalid data."""
         connection = self._open()
         try:
             yield connection
@@ -221,7 +223,7 @@ class Postgres:
 
 
 def _split(url: str) -> tuple[str, str | None]:
-    """A URL as libpq reads it, and the schema it names, which libpq does not know."""
+    """Split a URL into one that libpq understands and the schema, a parameter that libpq does not know."""
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -230,23 +232,23 @@ def _split(url: str) -> tuple[str, str | None]:
         conninfo = urlunsplit(parts._replace(query=rest))
         conninfo_to_dict(conninfo)
     except (ValueError, psycopg.Error):
-        # What is wrong with it is not quoted: a password may stand in it.
+        # The URL is not quoted, and neither is the parser's error, since both may contain a password.
         raise StorageError(
             "unavailable",
             "the URL of a PostgreSQL database cannot be read",
-            "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME, other signs as %XX",
+            "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME, with special characters as %XX",
         ) from None
     if schema is not None and not _NAME.fullmatch(schema):
         raise StorageError(
             "unavailable",
-            f"{schema[:63]!r} cannot be the schema of a PostgreSQL URL",
-            "use small letters, digits and _, such as ?schema=tutor",
+            f"{schema[:63]!r} is not a valid schema name in a PostgreSQL URL",
+            "use lower-case letters, digits and _, such as ?schema=tutor",
         )
     return conninfo, schema
 
 
 @lru_cache(maxsize=256)
 def _numbered(sql: str) -> LiteralString:
-    """``?`` as ``$1``, ``$2``, …: no statement of this project holds a literal question mark."""
+    """Replace ``?`` by ``$1``, ``$2``, …; statements must not contain a literal question mark."""
     first, *rest = sql.split("?")
     return first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))

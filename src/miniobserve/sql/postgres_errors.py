@@ -1,6 +1,6 @@
-"""What PostgreSQL says when it does not do what it was asked, as a ``StorageError`` with a way out.
+"""Translates PostgreSQL's errors into ``StorageError`` with a hint on what to do.
 
-It opens nothing and knows no table.
+It opens no connection and does not know any table.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from psycopg import errors
 from miniobserve.sql.protocol import StorageError
 
 _HINTS = (
-    ("does not exist", "make it on the server (`createdb`, `createuser`), or correct the URL"),
-    ("password", "give user and password in the URL, or keep the password in ~/.pgpass"),
-    ("pg_hba.conf", "let this host and user in (pg_hba.conf on the server), or use another one"),
-    ("refused", "start the server, or correct host and port in the URL"),
-    ("No such file", "start the server, or name its host in the URL"),
+    ("does not exist", "create it on the server (`createdb`, `createuser`), or correct the URL"),
+    ("password", "put user and password into the URL, or the password into ~/.pgpass"),
+    ("pg_hba.conf", "allow this host and user in pg_hba.conf on the server, or use another one"),
+    ("refused", "start the server, or correct the host and port in the URL"),
+    ("No such file", "start the server, or give its host in the URL"),
     ("resolve", "correct the host in the URL"),
     ("translate host", "correct the host in the URL"),
-    ("timeout", "check that host and port in the URL can be reached from here"),
-    ("clients", "let some connections go, or raise max_connections on the server"),
-    ("slots", "let some connections go, or raise max_connections on the server"),
+    ("timeout", "check that the host and port in the URL can be reached from here"),
+    ("clients", "close some connections, or raise max_connections on the server"),
+    ("slots", "close some connections, or raise max_connections on the server"),
     ("starting up", "try again in a moment"),
     ("shutting down", "try again when the server is up"),
 )
 
 
 def unreachable(name: str, error: psycopg.Error) -> StorageError:
-    """Why there is no connection, in one line, and the way out."""
+    """Return the error for a failed connection attempt: the reason in one line, and a hint."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     reason = re.split(r"FATAL: |failed: ", lines[0] if "failed" in lines[0] else lines[-1])[-1].strip()
-    otherwise = "look at the server's log; `spine info` shows the URL"
-    hint = next((way for sign, way in _HINTS if sign in str(error)), otherwise)
-    return StorageError("unavailable", f"PostgreSQL at {name} does not let us in: {reason}", hint)
+    default = "check the server's log; `spine info` shows the URL"
+    hint = next((hint for part, hint in _HINTS if part in str(error)), default)
+    return StorageError("unavailable", f"cannot connect to PostgreSQL at {name}: {reason}", hint)
 
 
 def failed(name: str, error: psycopg.Error, *, lost: bool) -> StorageError | ValueError:
-    """What a failed statement means."""
+    """Return the error for a failed statement; ``lost`` says that the connection broke."""
     reason = error.diag.message_primary or str(error).partition("\n")[0]
     told = f"{name}: {reason}"
     if lost:
@@ -48,19 +48,19 @@ def failed(name: str, error: psycopg.Error, *, lost: bool) -> StorageError | Val
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
         return StorageError(
             "absent",
-            f"{name} does not hold what was looked for: {reason}",
-            "`spine init` makes a ledger there, a server its traces; or correct the URL and its ?schema=",
+            f"{name} lacks a table or column that is needed: {reason}",
+            "`spine init` creates a ledger there, `spine serve` its traces; or correct the URL and its ?schema=",
         )
     if isinstance(error, errors.LockNotAvailable):
-        return StorageError("unavailable", told, "another process is writing; pg_stat_activity names it; try again")
+        return StorageError("unavailable", told, "another process is writing (see pg_stat_activity); try again")
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        return StorageError("unavailable", told, "this connection only reads; a standby does so too: use the primary")
+        return StorageError("unavailable", told, "the connection is read-only; on a standby, use the primary")
     if isinstance(error, errors.InsufficientPrivilege):
-        return StorageError("unavailable", told, "grant it to the user the URL names, or use another user")
+        return StorageError("unavailable", told, "grant the privilege to the user in the URL, or use another user")
     if isinstance(error, errors.DiskFull):
-        return StorageError("unavailable", told, "make room on the server; what was committed before is kept")
+        return StorageError("unavailable", told, "free disk space on the server; committed data is safe")
     if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
         return StorageError("damaged", told, "restore the database from a backup")
     if isinstance(error, psycopg.DataError):
         return ValueError(reason)
-    return StorageError("unavailable", told, "look at the server's log")
+    return StorageError("unavailable", told, "check the server's log")

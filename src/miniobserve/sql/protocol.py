@@ -1,7 +1,7 @@
-"""The storage protocol: what a SQL database must do to keep traces or a ledger.
+"""The storage protocol: what a SQL database must provide to store traces or a ledger.
 
-SQL is written with ``?`` for parameters and in the dialect SQLite and PostgreSQL share. Callers see
-rows as tuples and every failure as one exception with a kind. It does not know any table, nor any driver.
+SQL is written in the dialect that SQLite and PostgreSQL share, with ``?`` for parameters. Callers get rows as tuples
+and every failure as one exception type with a kind. This module does not know any table or driver.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 BUSY_SECONDS = 5.0
-"""How long a writer waits for another one before it says that the database is locked."""
+"""How long a writer waits for another one before it fails because the database is locked."""
 
 Params = Sequence[Any]
 Kind = Literal["unavailable", "damaged", "conflict", "absent", "lost"]
 
 
 class StorageError(Exception):
-    """A database failed: it could not be reached or written (unavailable), is not a sound database
-    any more (damaged), a unique value was already taken (conflict), it never held these tables (absent),
-    or its connection broke on the way, after which a commit may or may not have been kept (lost).
+    """A database operation failed; ``kind`` says how.
+
+    - ``unavailable``: the database could not be reached or written.
+    - ``damaged``: the file is not an intact database.
+    - ``conflict``: a unique value already exists.
+    - ``absent``: the tables do not exist.
+    - ``lost``: the connection broke; a commit may or may not have succeeded.
     """
 
     def __init__(self, kind: Kind, message: str, hint: str) -> None:
@@ -31,7 +35,7 @@ class StorageError(Exception):
 
 
 class Transaction(Protocol):
-    """Statements that take effect together, or not at all."""
+    """Statements that take effect together or not at all."""
 
     def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
@@ -46,21 +50,21 @@ class Database(Protocol):
     """One open database; its methods may be called from any thread."""
 
     bytes_column: str
-    """The type of a column that gives text back byte by byte as it was written."""
+    """The SQL type of a column that returns text byte for byte as it was written."""
 
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one query; never writes."""
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin a write that takes effect whole or not at all; durable when the block ends well.
+        """Begin a transaction, which is durable once the block ends without an exception.
 
-        Another writer waits (SQLite), or finds a unique value taken: kind ``conflict``, to be tried again.
+        A concurrent writer waits (SQLite) or gets a ``conflict`` on a unique value (PostgreSQL) and may try again.
         """
         ...
 
     def script(self, statements: Sequence[str]) -> None:
-        """Run schema statements that are safe to run again."""
+        """Run schema statements, which must be safe to run repeatedly."""
         ...
 
     def append_only(self, table: str) -> None:
@@ -68,9 +72,9 @@ class Database(Protocol):
         ...
 
     def as_kept(self, text: bytes) -> str | bytes:
-        """UTF-8 text as it is written into a ``bytes_column``."""
+        """Return UTF-8 text as the value to store in a ``bytes_column``."""
         ...
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         ...

@@ -14,7 +14,7 @@ from miniobserve.sql.protocol import Params, StorageError, Transaction
 
 
 class SQLite:
-    """SQLite in WAL mode with synchronous FULL: a commit that returned survives a power cut."""
+    """SQLite in WAL mode with synchronous FULL: a commit that returned survives a power failure."""
 
     bytes_column = "TEXT"
 
@@ -25,9 +25,10 @@ class SQLite:
             raise StorageError(
                 "unavailable",
                 f"there is no database at {path}",
-                "`spine init` makes a ledger, `spine serve` its traces; or restore a backup there",
+                "`spine init` creates a ledger, `spine serve` a trace store; or restore a backup there",
             )
-        if not create and path.is_file() and path.stat().st_size == 0:  # SQLite would take it for a new one
+        # SQLite would open an empty file as a new database and hide that the data is gone.
+        if not create and path.is_file() and path.stat().st_size == 0:
             raise StorageError("damaged", f"the database at {path} is empty", "restore it from a backup")
         mode = "ro" if readonly else ("rwc" if create else "rw")
         with self._mapped():
@@ -58,7 +59,8 @@ class SQLite:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """``BEGIN IMMEDIATE``: the write lock is taken before anything is read."""
+        """Begin a transaction that holds the write lock from the start (``BEGIN IMMEDIATE``)."""
+        # A plain BEGIN takes the lock at the first write, which fails if another writer came in between.
         with self._lock:
             with self._mapped():
                 self._still_there()
@@ -66,7 +68,7 @@ class SQLite:
             try:
                 yield self
             except BaseException:
-                # SQLite rolls back by itself when the disk is full or the file is damaged.
+                # SQLite has already rolled back by itself if the disk is full or the file is damaged.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
@@ -79,12 +81,12 @@ class SQLite:
                     raise
 
     def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """Run one statement of the transaction that is open."""
+        """Run one statement of the open transaction."""
         with self._mapped():
             return self._connection.execute(sql, params).fetchall()
 
     def executemany(self, sql: str, rows: Sequence[Params]) -> None:
-        """Run one statement of the transaction that is open, once a row."""
+        """Run one statement of the open transaction for each row."""
         with self._mapped():
             self._connection.executemany(sql, rows)
 
@@ -95,7 +97,7 @@ class SQLite:
                 tx.execute(statement)
 
     def append_only(self, table: str) -> None:
-        """Refuse UPDATE and DELETE on a table with triggers."""
+        """Create triggers that refuse UPDATE and DELETE on a table."""
         self.script(
             [
                 f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb} ON {table} "
@@ -105,16 +107,17 @@ class SQLite:
         )
 
     def as_kept(self, text: bytes) -> str:
-        """What is written into a ``bytes_column``: SQLite keeps text as the UTF-8 it was given."""
+        """Return the value to store in a ``bytes_column``: SQLite stores text as the UTF-8 bytes it is given."""
         return text.decode()
 
     def close(self) -> None:
-        """Close the connection; the last one folds the write-ahead log into the file."""
+        """Close the connection; closing the last one merges the write-ahead log into the database file."""
         with self._lock:
             self._connection.close()
 
     def _still_there(self) -> None:
-        """SQLite goes on writing into a file that was deleted under it; nobody would ever read that."""
+        """Raise ``StorageError`` if the database file was deleted."""
+        # SQLite would keep writing to the deleted file without an error, and those writes would be lost.
         if not self.path.exists():
             raise StorageError(
                 "unavailable",
@@ -134,17 +137,17 @@ class SQLite:
             if "no such table" in text or "no such column" in text:
                 raise StorageError(
                     "damaged",
-                    f"{self.path.name} lacks a table it was made with: {text}",
-                    "it was emptied, or its making was cut short; restore it from a backup",
+                    f"{self.path.name} lacks a table or column it was created with: {text}",
+                    "it was emptied, or creating it was interrupted; restore it from a backup",
                 ) from error
             if "locked" in text or "busy" in text:
-                hint = f"another process is writing; `fuser {self.path}` names it; try again when it is done"
+                hint = f"another process is writing (`fuser {self.path}` shows it); try again when it is done"
             elif "readonly" in text or "unable to open" in text:
                 hint = f"check that you may read and write {self.path} and the folder it is in"
             elif "full" in text:
-                hint = "make room on the disk; what was committed before is kept"
+                hint = "free disk space; committed data is safe"
             else:
-                hint = f"a full disk looks like this too (`df {self.path.parent}`); what was committed is kept"
+                hint = f"check for a full disk (`df {self.path.parent}`); committed data is safe"
             raise StorageError("unavailable", f"{self.path.name}: {text}", hint) from error
         except sqlite3.ProgrammingError as error:
             raise StorageError(
@@ -153,6 +156,6 @@ class SQLite:
         except sqlite3.DatabaseError as error:
             raise StorageError(
                 "damaged",
-                f"{self.path.name} is not a sound database: {error}",
-                "restore it from a backup with `spine restore`; it was left as it is",
+                f"{self.path.name} is not an intact database: {error}",
+                "restore it from a backup with `spine restore`; the file was not changed",
             ) from error

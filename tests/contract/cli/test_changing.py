@@ -101,7 +101,7 @@ def test_an_unknown_parent_is_a_warning(world: World, capsys: Capture) -> None:
     write_bundle(world.root / "made" / "orphan", 12, parent="e" * 64)
     done = run(capsys, "register", "made/orphan")
     assert done.code == 0
-    assert "its parent eeeeeeeeeeee is not registered" in done.out
+    assert "the parent eeeeeeeeeeee is not registered" in done.out
 
 
 def test_promote_prints_the_event(world: World, capsys: Capture) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cli_world import REQUEST, SAID, World, check_refused, leave_trace, make_world, run
 from modelspine.drift.days import measure, record
 from modelspine.spine import open_spine
-from modelspine.times import of_ns
+from modelspine.times import ledger_time
 
 Capture = pytest.CaptureFixture[str]
 OLD_NS = 1_772_409_600_000_000_000
@@ -128,14 +128,14 @@ def test_an_adapter_has_its_parents_reference_too(world: World, capsys: Capture)
 
 def test_the_trend(world: World, capsys: Capture) -> None:
     none = run(capsys, "drift", "show").out
-    assert "no report within 4 weeks" in none
+    assert "no report in the last 4 weeks" in none
     assert "2 answered, no report" in none or "1 answered, no report" in none
     run(capsys, "drift", "report", "--day", OLD)
     run(capsys, "drift", "report")
-    assert "no report within 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
+    assert "no report in the last 0 weeks" in run(capsys, "drift", "show", "--weeks", "0").out
     days = run(capsys, "drift", "show", "--weeks", "5000", "--json").json["days"]
     with open_spine(world.root, readonly=True) as spine:
-        today = of_ns(spine.trace(REQUEST).started_ns)[:10]
+        today = ledger_time(spine.trace(REQUEST).started_ns)[:10]
     assert [made["day"] for made in days] == [OLD, today]
     assert [made["day"] for made in run(capsys, "drift", "show", "--json").json["days"]] == [today]
     first = next(made for made in days if made["day"] == OLD)
@@ -162,7 +162,7 @@ def test_the_walk_reads_the_recorded_report(world: World, capsys: Capture) -> No
     assert f"#{seq}" in str(found["answer"])
     file = world.root / "drift_reports" / f"{OLD}.json"
     file.write_text(file.read_text().replace('"act"', '"stable"'))
-    assert "changed since" in str(second("req-old-00003")["answer"])
+    assert "was changed afterwards" in str(second("req-old-00003")["answer"])
     file.unlink()
     assert second("req-old-00003")["status"] == "verified"
     _tamper(world.root / ".spine" / "ledger.db")
@@ -176,7 +176,7 @@ def test_a_report_file_alone_proves_nothing(world: World, capsys: Capture) -> No
     folder.mkdir()
     (folder / f"{OLD}.json").write_text('{"status": "stable", "features": {}}')
     found = run(capsys, "incident", "req-old-00003", "--json").json["answers"][1]
-    assert (found["status"], "no event" in found["answer"]) == ("recorded", True)
+    assert (found["status"], "not recorded in the ledger" in found["answer"]) == ("recorded", True)
 
 
 def test_counting_again_is_quick_and_changed_rows_are_damage(world: World, capsys: Capture) -> None:

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
-from modelspine.ledger.route import assign, of_copy
+from modelspine.ledger.route import assign, shadow_assignment
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
@@ -61,7 +61,7 @@ def test_verify_reads_the_exported_days_again(capsys: Capture, old_day: str) -> 
     file.unlink()
     assert exports(run(capsys, "verify", "--json").json) == (
         0,
-        [f"{old_day}: it left the live store, and its file is gone"],
+        [f"{old_day}: it was pruned from the live store, and its file is missing"],
     )
 
 
@@ -104,7 +104,7 @@ def test_a_closed_day_is_counted_as_it_was(capsys: Capture, old_day: str) -> Non
         told = {"started_ns": then + number, "features": {"length": str(number % 3)}, "graded": number % 2 > 0}
         one = f"req-closed-{number}"
         leave_trace(Path.cwd(), one, "x", "x", "accepted" if number else None, assignment=given, **told, **paid)
-        told |= {"graded": True, "assignment": of_copy(given, arm), "shadow_of": one}
+        told |= {"graded": True, "assignment": shadow_assignment(given, arm), "shadow_of": one}
         leave_trace(Path.cwd(), f"req-copied-{number}", "x", "x", **told, **paid)
     asked = (
         ["drift", "report", "--day", old_day, "--json"], ["cost", "--day", old_day, "--json"],
@@ -133,7 +133,7 @@ def test_every_closed_day_and_never_today(capsys: Capture, old_day: str) -> None
     assert "\x1b" not in done.out
     yesterday = day_of(time.time_ns() - DAY_NS)
     assert [line.split()[0] for line in done.out.splitlines()[1:]] == [old_day, yesterday]
-    assert "as it was" in run(capsys, "traces", "export").out
+    assert "unchanged" in run(capsys, "traces", "export").out
     today = datetime.now(UTC).date()
     for words in (
         ["--day", today.isoformat()], ["--day", (today + timedelta(1)).isoformat()],

@@ -63,7 +63,7 @@ def test_a_regressed_entry_fails_is_written_down_and_cannot_be_promoted(
     assert any(row["blocked"] for row in found["buckets"].values())
     assert "verb/go" in (tmp_path / "summary.md").read_text()
     assert main(["promote", sha[:8], "--semver", "v0.1.0", "--reason", "anyway"]) == 1
-    assert "the gate refused" in capsys.readouterr().err
+    assert "failed the gate" in capsys.readouterr().err
     assert kinds(gated)[-2:] == ["gated", "denied"]
     with open_spine(gated, readonly=True) as spine:
         assert spine.registry.state().semvers == {}
@@ -130,11 +130,11 @@ def test_a_trial_under_another_policy_stands_for_nothing(
         code, found = gate(capsys, sha, *words)
         assert (code, found["result"], found["seq"]) == (0, "pass", None)
         assert main(["gate", sha, *words]) == 0
-        assert "no event was written" in capsys.readouterr().out
+        assert "dry run with another baseline or tolerance; nothing is recorded" in capsys.readouterr().out
     assert kinds(gated) == before
     assert gate(capsys, sha, "--baseline", "eval_baseline.json")[1]["seq"] is not None, "that is the project's own"
     assert main(["promote", sha, "--semver", "v0.1.0", "--reason", "tried"]) == 1
-    assert "the gate refused" in capsys.readouterr().err
+    assert "failed the gate" in capsys.readouterr().err
 
 
 def test_a_baseline_of_an_earlier_eval_set_still_reads() -> None:

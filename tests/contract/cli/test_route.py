@@ -13,7 +13,7 @@ from answers import Arm, leave_answers
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.ledger.route import Route, assign, copied, of_copy
+from modelspine.ledger.route import Route, assign, shadow_arm_of, shadow_assignment
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
@@ -56,9 +56,9 @@ def test_a_rollout_from_shadow_to_stable(world: World, capsys: Capture) -> None:
     assert "copied %" in run(capsys, "route", "show").out
     done = run(capsys, "route", "canary", "v0.2.0", *WHY)
     worst, event = done.out.splitlines()
-    assert worst.startswith("worst exposure: 1 % of ")
+    assert worst.startswith("blast radius: 1 % of ")
     assert event.startswith("#9 routed stable v0.1.0")
-    assert run(capsys, "route", "weight", "2500", *WHY).out.startswith("#10 routed")
+    assert run(capsys, "route", "advance", "--weight", "2500", *WHY).out.startswith("#10 routed")
     assert run(capsys, "route", "advance", *WHY, "--json").json["seq"] == 11
     assert run(capsys, "route", "advance", *WHY).out == f"#12 routed stable v0.2.0 {loud} 100 % — because\n"
     check_refused(run(capsys, "route", "advance", *WHY), 1)
@@ -88,11 +88,18 @@ def test_a_pending_entry_is_shadow_only(world: World, capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["ab", "v0.2.0"], ["shadow", "v0.2.0"], ["canary", "v0.2.0"], ["weight", "300"], ["advance"], ["abort"]],
-    ids=lambda words: words[0],
+    [
+        ["ab", "v0.2.0"],
+        ["shadow", "v0.2.0"],
+        ["canary", "v0.2.0"],
+        ["advance", "--weight", "300"],
+        ["advance"],
+        ["abort"],
+    ],
+    ids=" ".join,
 )
 def test_expect_and_key(world: World, capsys: Capture, words: list[str]) -> None:
-    if len(words) == 1 or words[0] == "weight":
+    if words[0] in ("advance", "abort"):
         run(capsys, "route", "canary", "v0.2.0", *WHY)
     head = run(capsys, "history", "--json", "--limit", "1").json["events"][0]["seq"]
     check_refused(run(capsys, "route", *words, *WHY, "--expect", str(head - 1)), 4)
@@ -111,7 +118,7 @@ def test_the_worst_exposure_is_told_before_the_start(world: World, capsys: Captu
     assert 1 < worst["requests_per_second"] < 100
     run(capsys, "route", "single", "v0.1.0", *WHY)
     (world.root / ".spine" / "traces.db").unlink()
-    assert "5 % of a rate nobody knows yet" in run(capsys, *words).out.splitlines()[0]
+    assert "5 % of an unknown rate (assumed 1 request/s)" in run(capsys, *words).out.splitlines()[0]
 
 
 def test_a_ladder_from_a_file(world: World, capsys: Capture) -> None:
@@ -131,7 +138,7 @@ def test_show_says_what_a_canary_waits_for(world: World, capsys: Capture) -> Non
     run(capsys, "route", "canary", "v0.2.0", *WHY)
     out = run(capsys, "route", "show").out
     assert "1 % ◐ ── 10 % ○ ── 50 % ○ ── 100 % ○" in out
-    assert "no_data: no request came under this route yet" in out
+    assert "no_data: no traffic on this route yet" in out
     assert "more seconds; 50 more" in out
     found = run(capsys, "route", "show", "--json").json["canary"]
     assert (found["action"], found["verdict"]) == ("hold", "no_data")
@@ -166,8 +173,8 @@ def test_the_report_of_a_comparison(world: World, capsys: Capture, tmp_path: Pat
     assert difference["latency"]["low"] > 0.008
     assert difference["latency_fixed_p"] < 1e-6
     done = run(capsys, "route", "report", "--md", str(page))
-    assert "safe to look at any time" in done.out
-    assert "graded right: +" in done.out
+    assert "valid at any time" in done.out
+    assert "graded correct: +" in done.out
     assert page.read_text().startswith("### Route\n")
     assert page.read_text().count("| candidate |") == 1
     run(capsys, "route", "single", "v0.1.0", *WHY)
@@ -213,9 +220,9 @@ def test_the_report_of_hostile_names(world: World, capsys: Capture, tmp_path: Pa
     leave_trace(world.root, "req-plain-01", "a", "a", assignment=given)
     writer = TraceWriter(f"sqlite:///{world.root / '.spine' / 'traces.db'}")
     writer.submit(live).result(5)
-    arm = copied(route, given)
+    arm = shadow_arm_of(route, given)
     assert arm is not None
-    copy = {"request_id": "req-hostile2", "shadow_of": "req-hostile1", "assignment": of_copy(given, arm)}
+    copy = {"request_id": "req-hostile2", "shadow_of": "req-hostile1", "assignment": shadow_assignment(given, arm)}
     writer.submit(
         Trace(**{name: getattr(live, name) for name in live.__struct_fields__} | copy | {"graded": False})
     ).result(5)
@@ -238,15 +245,15 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
     flags = {"ab": ["--weight", "6000"], "canary": ["--weight", "6000"], "shadow": ["--share", "6000"]}[strategy]
     run(capsys, "route", strategy, "v0.2.0", *flags, *WHY)
     if strategy != "shadow":
-        run(capsys, "route", "weight", "7000", *WHY)
+        run(capsys, "route", "advance", "--weight", "7000", *WHY)
     route = route_of(world)
     names = {arm.name: arm for arm in route.arms}
     walked = set()
     for number in range(6):
         given = assign(route, f"learner-{number}", sticky=True)
-        arm = copied(route, given)
+        arm = shadow_arm_of(route, given)
         if arm is not None:
-            given = of_copy(given, arm)
+            given = shadow_assignment(given, arm)
         request_id = f"req-walk-{number:04d}"
         shadow_of = "req-00000001" if arm else None
         leave_trace(
@@ -254,7 +261,7 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
         )
         answer = run(capsys, "incident", request_id, "--json").json["answers"][5]
         assert (answer["status"], answer["answer"].startswith(f"{given.arm}, ")) == ("verified", True), answer
-        assert ("no learner saw it" in answer["answer"]) == (arm is not None)
+        assert ("not shown to a learner" in answer["answer"]) == (arm is not None)
         walked.add(given.arm)
     assert walked == set(names)
     lied = assign(route, "learner-0", sticky=True)
@@ -267,9 +274,9 @@ def test_a_walk_recomputes_the_assignment(world: World, capsys: Capture, strateg
 
 def test_a_report_of_silence_says_so(world: World, capsys: Capture) -> None:
     run(capsys, "route", "ab", "v0.2.0", *WHY)
-    assert "split: 0 learners" in run(capsys, "route", "report").out
+    assert "sample-ratio check (n = 0, needs 100)" in run(capsys, "route", "report").out
     fill(world, {"stable": Arm(), "candidate": Arm()}, graded=False)
     out = run(capsys, "route", "report").out
-    assert "graded right: nothing was graded" in out
-    assert "accepted: no learner spoke about an answer" in out
+    assert "graded correct: no answer was graded" in out
+    assert "accepted: no feedback" in out
     assert "errors: +0.0 pp [" in out

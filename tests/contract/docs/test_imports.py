@@ -150,7 +150,7 @@ def test_the_console_loads_no_model_library() -> None:
 def test_a_command_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, json; from modelspine.cli import main\n"
-        "for words in (['init'], ['list'], ['verify'], ['history'], ['info'], ['help'], ['completion', 'bash']):\n"
+        "for words in (['init'], ['list'], ['verify'], ['history'], ['info'], ['--help'], ['completion', 'bash']):\n"
         f"    assert main([*words, '--root', {str(tmp_path)!r}]) == 0, words\n"
         "print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
     )

@@ -19,7 +19,7 @@ import pytest
 from bundles import eval_report, write_bundle
 from miniobserve.schema import SCHEMA
 from miniobserve.sql.open import connect
-from modelspine.extras import _BRINGS as BRINGS
+from modelspine.extras import _PROVIDERS as PROVIDERS
 from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
 
@@ -177,11 +177,11 @@ def test_the_console_says_so_too(light: Path, project: Path) -> None:
 def test_every_library_of_an_extra_has_its_line() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = told["optional-dependencies"]
-    assert {extra for _, extra in BRINGS.values()} <= set(extras)
+    assert {extra for _, extra in PROVIDERS.values()} <= set(extras)
     assert {"mlflow", "dvc", "console", "serve", "parquet", "postgres", "otlp", "tutor", "all"} <= set(extras)
     every = [line for name, lines in extras.items() if name not in ("dev", "bench", "peers") for line in lines]
     assert [line for line in [*told["dependencies"], *every] if "==" in line] == [], "pins belong to the lock"
-    for module, (_, extra) in BRINGS.items():
+    for module, (_, extra) in PROVIDERS.items():
         wanted = module.replace("_", "-").replace("mlflow", "mlflow-skinny")
         assert any(line.startswith(wanted) for line in extras[extra]), (module, extra)
     assert requires("modelspine")

@@ -228,33 +228,34 @@ def case(spoil: Spoil, reason: str, *words: str, on: str = "good") -> Case:
 CASES: dict[str, Case] = {
     # the verdict
     "no verdict": case(none, "only verdicts signed by CI"),
-    "no verdict, gate failed": case(none, "the gate refused", on="gated"),
+    "no verdict, gate failed": case(none, "failed the gate", on="gated"),
     "a failed verdict": case(lambda p, _: p.signed("bad"), "says fail", on="bad"),
     "another entry's": case(lambda p, _: p.signed("other"), "the verdict is about"),
     "the one of the entry in production": case(used, "the verdict is about"),
-    "replayed for another semver": case(used, "served a promotion already", "--semver", "v1.1.0", on="first"),
+    "replayed for another semver": case(used, "already used for a promotion", "--semver", "v1.1.0", on="first"),
     "expired": case(given(issued=AGO), "expired at"),
     "expired a moment ago": case(given(issued=NOW - timedelta(hours=24)), "expired at"),
     "not yet valid": case(given(issued=NOW + timedelta(days=1)), "not valid before"),
     "living for a year": case(
-        lambda p, _: p.reseal({**(d := p.data()), "predicate": {**d["predicate"], **WEEK}}), "would live longer"
+        lambda p, _: p.reseal({**(d := p.data()), "predicate": {**d["predicate"], **WEEK}}),
+        "validity period is not between",
     ),
-    "decided before production moved": case(late, "production moved"),
+    "decided before production moved": case(late, "production changed"),
     "decided on another ledger": case(head_of_another, "another ledger"),
     "decided on an event to come": case(says("ledger", "seq", value=9_999), "another ledger"),
     "decided on no event": case(says("ledger", value={"seq": 0, "hash": "0" * 64}), "another ledger"),
-    "PASS over failing counts": case(counts(20), "its own counts say fail"),
-    "PASS over a failing report": case(failing_report, "its own counts say fail", on="bad"),
-    "PASS over more right than asked": case(counts(51), "its own counts say error"),
+    "PASS over failing counts": case(counts(20), "its own counts give fail"),
+    "PASS over a failing report": case(failing_report, "its own counts give fail", on="bad"),
+    "PASS over more right than asked": case(counts(51), "its own counts give error"),
     "FAIL over passing counts": case(counts(48, "fail"), "says 'fail'"),
     "PASS in other letters": case(says("result", value="PASS"), "says 'PASS'"),
-    "too many false accepts": case(says("candidate", "false_accept", value={"k": 90, "n": 100}), "counts say fail"),
+    "too many false accepts": case(says("candidate", "false_accept", value={"k": 90, "n": 100}), "counts give fail"),
     "a tolerance raised": case(says("policy", "tolerance_pp", value=99), "another policy"),
     "another eval set": case(says("eval_set", "sha256", value="0" * 64), "another eval set"),
-    "another decoding": case(says("decoding", value={"method": "sampled"}), "another decoding"),
+    "another decoding": case(says("decoding", value={"method": "sampled"}), "other decoding settings"),
     "counts no report has": case(counts(48), "not those of the report"),
     "counts of a report that is not here": case(says("candidate", "sha256", value="0" * 64), "cannot be read here"),
-    "another baseline's": case(says("baseline", "sha256", value="0" * 64), "the baseline moved"),
+    "another baseline's": case(says("baseline", "sha256", value="0" * 64), "the baseline changed"),
     "code without a whole name": case(says("code", value="main"), "the code"),
     "an unknown item": case(says("never_regress", value={"x": True}), "never_regress"),
     # the key
@@ -262,61 +263,61 @@ CASES: dict[str, Case] = {
     "the statement alone": case(lambda p, _: canonical(p.data()), "not a signed envelope"),
     "signed twice": case(twice_signed, "2 signatures"),
     "a key nobody trusts": case(mine, "not in the trust file"),
-    "a key nobody trusts under a trusted id": case(under_a_trusted_name, "the signature is not one"),
+    "a key nobody trusts under a trusted id": case(under_a_trusted_name, "the signature does not match"),
     "a key that was removed": case(removed_key, "not in the trust file"),
-    "a key nobody committed": case(uncommitted_key, "differs from the committed one"),
+    "a key nobody committed": case(uncommitted_key, "differs from the committed version"),
     "a trust file elsewhere": case(trust_elsewhere, "SPINE_TRUST names the trust file"),
     "another committed trust file by variable": case(committed_for_another_use, "SPINE_TRUST names the trust file"),
     "another trust file by settings nobody committed": case(
         configured('trust = "fixture.json"\n', mine), "spine.toml is not committed"
     ),
-    "a repository elsewhere": case(git_elsewhere, "differs from the committed one"),
-    "a trusted id over another key": case(wrong_id, "does not have that id"),
+    "a repository elsewhere": case(git_elsewhere, "differs from the committed version"),
+    "a trusted id over another key": case(wrong_id, "an id that does not match"),
     "no trust file": case(gone("spine.trust.json"), "there is no trust file"),
-    "an empty trust file": case(edit("spine.trust.json", b'"keys"', b'"kees"'), "differs from the committed one"),
+    "an empty trust file": case(edit("spine.trust.json", b'"keys"', b'"kees"'), "differs from the committed version"),
     # what it stands on
     "no baseline": case(gone("eval_baseline.json"), "there is no baseline"),
     "the baseline edited since": case(
-        edit("eval_baseline.json", b"the first", b"the last!", committed=True), "the baseline moved"
+        edit("eval_baseline.json", b"the first", b"the last!", committed=True), "the baseline changed"
     ),
     "the tolerance raised since": case(
-        edit("eval_baseline.json", b'"tolerance_pp": 2', b'"tolerance_pp": 9', committed=True), "the baseline moved"
+        edit("eval_baseline.json", b'"tolerance_pp": 2', b'"tolerance_pp": 9', committed=True), "the baseline changed"
     ),
     "the baseline cut short": case(edit("eval_baseline.json", b"{", b"", committed=True), "cannot be checked"),
     "the baseline edited and not committed": case(
-        edit("eval_baseline.json", b"the first", b"the last!"), "differs from the committed one"
+        edit("eval_baseline.json", b"the first", b"the last!"), "differs from the committed version"
     ),
-    "an earlier baseline put back": case(put_back, "differs from the committed one"),
+    "an earlier baseline put back": case(put_back, "differs from the committed version"),
     "another baseline by variable": case(
         beside(lambda p, m: m.setenv("SPINE_EVAL_BASELINE", str(p.root / "spine.trust.json"))), "names the baseline"
     ),
     "bytes that changed": case(lambda p, _: p.signed("corrupt"), "hashes to", on="corrupt"),
-    "held": case(lambda p, _: p.signed("held"), "is held", on="held"),
+    "held": case(lambda p, _: p.signed("held"), "is on hold", on="held"),
     "tombstoned": case(lambda p, _: p.signed("buried"), "is tombstoned", on="buried"),
-    "refused by the gate before": case(lambda p, _: p.signed("gated"), "the gate refused", on="gated"),
+    "refused by the gate before": case(lambda p, _: p.signed("gated"), "failed the gate", on="gated"),
     "never evaluated": case(lambda p, _: p.signed(), "no evaluation report", on="unevaluated"),
-    "a semver that is taken": case(lambda p, _: p.signed(), "never names two", "--semver", "v1.0.0"),
+    "a semver that is taken": case(lambda p, _: p.signed(), "a semver is never reused", "--semver", "v1.0.0"),
     # the environment
     "SPINE_ENV=dev without a verdict": case(env("SPINE_ENV", "dev", none), "only verdicts signed by CI"),
     "SPINE_ENV=dev with nobody's key": case(env("SPINE_ENV", "dev", uncommitted_key), "differs from the committed"),
     "env = dev in spine.toml": case(configured('env = "dev"\n', none), "only verdicts signed by CI"),
-    "the override": case(none, "only a dev ledger passes over", "--override-gate"),
-    "the override of a failed gate": case(none, "only a dev ledger passes over", "--override-gate", on="gated"),
-    "the override as dev": case(env("SPINE_ENV", "dev", none), "only a dev ledger", "--override-gate", on="gated"),
-    "the override beside a verdict": case(lambda p, _: p.signed(), "only a dev ledger", "--override-gate"),
+    "the override": case(none, "only in a dev ledger", "--override-gate"),
+    "the override of a failed gate": case(none, "only in a dev ledger", "--override-gate", on="gated"),
+    "the override as dev": case(env("SPINE_ENV", "dev", none), "only in a dev ledger", "--override-gate", on="gated"),
+    "the override beside a verdict": case(lambda p, _: p.signed(), "only in a dev ledger", "--override-gate"),
     # the file
     "an empty file": case(raw(lambda _: b""), "not a signed envelope"),
     "a byte order mark": case(raw(lambda e: b"\xef\xbb\xbf" + e), "byte order mark"),
     "UTF-16": case(raw(lambda e: e.decode().encode("utf-16")), "not UTF-8"),
     "not text": case(raw(lambda _: bytes(range(256))), "not UTF-8"),
-    "a line feed more": case(raw(lambda e: e + b"\n"), "not spelled as the gate"),
+    "a line feed more": case(raw(lambda e: e + b"\n"), "not canonical JSON"),
     "cut short": case(raw(lambda e: e[:-9]), "not JSON"),
     "a list": case(raw(lambda e: b"[" + e + b"]"), "not a signed envelope"),
     "a field twice": case(raw(lambda e: b'{"payload":"",' + e[1:]), "more than once"),
     "a field more": case(envelope_with(note="x"), "not a signed envelope"),
-    "another type": case(envelope_with(payloadType="application/json"), "the envelope holds"),
-    "a payload in another alphabet": case(envelope_with(payload="_-_-"), "not base64"),
-    "hidden characters": case(envelope_with(payloadType="\u202e\x1b[31m"), "the envelope holds"),
+    "another type": case(envelope_with(payloadType="application/json"), "the envelope's payload type is"),
+    "a payload in another alphabet": case(envelope_with(payload="_-_-"), "not canonical base64"),
+    "hidden characters": case(envelope_with(payloadType="\u202e\x1b[31m"), "the envelope's payload type is"),
     # the request
     "a key that would not fit the event": case(mine, "not in the trust file", "--key", "k" * 900),
 }
@@ -395,7 +396,7 @@ def test_a_refused_key_is_decided_again_and_stands_for_what_is_promoted(prod: Pr
 def test_a_key_no_ledger_can_keep_is_no_attempt(prod: Prod, capsys: pytest.CaptureFixture[str]) -> None:
     for key in ("k\udcff\x1b[31m", " "):
         assert promote(prod, b"{}", "--key", key) == (2, [])
-        assert "cannot be an idempotency key" in capsys.readouterr().err
+        assert "is not an idempotency key" in capsys.readouterr().err
 
 
 # every field ----------------------------------------------------------------------------------------------------
@@ -446,7 +447,7 @@ def test_every_field_of_a_verdict_changed_under_the_old_signature_is_denied(prod
         for what, mutant in mutants(data):
             payload = base64.b64encode(canonical(mutant)).decode()
             error, _ = attempt(prod, spine, canonical({**envelope, "payload": payload}))
-            assert "the signature is not one" in error.message, what
+            assert "the signature does not match" in error.message, what
 
 
 @pytest.mark.slow
@@ -496,11 +497,11 @@ VERDICT = "modelspine.attestation.verdict"
 PROMOTION = "modelspine.release.promotion"
 TWINS: dict[str, tuple[dict[str, Any], str]] = {
     "skips the subject": (
-        {f"{VERDICT}.same_subject": skipped, f"{VERDICT}.VerifiedVerdict.check": skipped}, "another entry's"
+        {f"{VERDICT}.check_subject": skipped, f"{VERDICT}.VerifiedVerdict.check": skipped}, "another entry's"
     ),
-    "skips the time": ({f"{VERDICT}.fresh": skipped}, "expired"),
-    "skips what moved": ({f"{VERDICT}.unmoved": skipped}, "the baseline edited since"),
-    "believes the result": ({f"{VERDICT}.decided_again": passing}, "PASS over a failing report"),
+    "skips the time": ({f"{VERDICT}.check_validity": skipped}, "expired"),
+    "skips what moved": ({f"{VERDICT}.check_unchanged": skipped}, "the baseline edited since"),
+    "believes the result": ({f"{VERDICT}.recomputed_decision": passing}, "PASS over a failing report"),
     "skips the signature": (
         {"modelspine.attestation.keys.TrustedKey.accepts": lambda *_: True}, "a key nobody trusts under a trusted id"
     ),

@@ -22,7 +22,7 @@ PROMISES = re.findall(r"^### (.+?)\n(.*?)(?=^##)", PAGE, re.DOTALL | re.MULTILIN
 
 CODES = {
     'promote production --semver v9.9.9 --reason "no verdict"': (1, "only verdicts signed by CI"),
-    'promote production --semver v9.9.9 --reason "dev only" --override-gate': (1, "only a dev ledger"),
+    'promote production --semver v9.9.9 --reason "dev only" --override-gate': (1, "only in a dev ledger"),
     'promote production --semver v9.9.9 --reason "decided on an old state" --expect 1': (4, "the ledger moved"),
     "gate production --sign": (2, "there is no key to sign with"),
     "gate production --sign --tolerance-pp 9": (2, "--sign takes no"),

@@ -116,7 +116,7 @@ def test_a_signed_fail_another_entrys_or_a_spent_verdict_is_refused(
 ) -> None:
     good, bad, other = (registered(prod, make_bundle(n, k=k)) for n, k in ((1, 95), (2, 80), (3, 95)))
     verdict = signed(prod, good)
-    refused(prod, bad, signed(prod, bad, "verdict-bad.json", code=1), "the gate refused", capsys)
+    refused(prod, bad, signed(prod, bad, "verdict-bad.json", code=1), "failed the gate", capsys)
     refused(prod, other, verdict, "the verdict is about", capsys)
     assert main(["promote", good, *PROMOTE, "--verdict", str(verdict)]) == 0
     capsys.readouterr()
@@ -170,7 +170,7 @@ def test_only_the_committed_baseline_is_signed_against(prod: Path, make_bundle: 
     baseline = prod / "eval_baseline.json"
     baseline.write_bytes(baseline.read_bytes() + b"\n")
     assert main(["gate", sha, *key]) == 1
-    assert "differs from the committed one" in capsys.readouterr().err
+    assert "differs from the committed version" in capsys.readouterr().err
     shutil.rmtree(prod / ".git")
     assert main(["gate", sha, *key]) == 1
     assert not (prod / "verdict.json").exists()
@@ -180,7 +180,7 @@ def test_a_callable_that_is_no_verifier_promotes_nothing(prod: Path, make_bundle
     from modelspine.errors import Refused
 
     sha = registered(prod, make_bundle(1))
-    with open_spine(prod) as spine, pytest.raises(Refused, match="only a verified verdict"):
+    with open_spine(prod) as spine, pytest.raises(Refused, match="the verdict was not verified"):
         spine.registry.promote(sha, "v1.0.0", verdict=lambda _sha, _state: object())  # type: ignore[arg-type,return-value]
     assert semvers(prod) == {}
 
@@ -202,7 +202,7 @@ def test_production_is_held_against_what_was_measured_and_not_what_its_author_sa
     verdict = signed(prod, worse, "verdict-worse.json", code=1)
     capsys.readouterr()
     assert main(["promote", worse, "--semver", "v2.0.0", "--reason", "x", "--verdict", str(verdict)]) == 1
-    assert "the gate refused" in capsys.readouterr().err
+    assert "failed the gate" in capsys.readouterr().err
 
 
 def test_production_can_be_measured_on_a_new_eval_set(prod: Path, make_bundle: Make, capsys: Capture) -> None:
@@ -275,7 +275,10 @@ def test_all_traffic_goes_forward_only_to_what_was_held_against_production(
     assert main(["route", "single", "v2.0.0", "--reason", "x"]) == 0
     capsys.readouterr()
     assert main(["route", "single", "v3.0.0", "--reason", "x"]) == 1
-    assert f"was promoted against {first[:12]}, and {better[:12]} is in production now" in capsys.readouterr().err
+    assert (
+        f"was compared with {first[:12]} when it was promoted, but {better[:12]} is in production now"
+        in capsys.readouterr().err
+    )
     assert main(["rollback", "v3.0.0", "--reason", "x"]) == 1
     assert "`spine route canary v3.0.0" in capsys.readouterr().err, "the way out is one that is open"
     assert main(["route", "canary", "v3.0.0", "--reason", "x"]) == 0, "what is measured beside it may be tried"

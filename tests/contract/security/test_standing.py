@@ -74,7 +74,7 @@ def test_a_failed_gate_is_passed_over_in_dev_alone_and_stains_for_good(
 ) -> None:
     refused = run(capsys, "promote", failed, *OVERRIDE[:-1])
     check_refused(refused, 1)
-    assert "the gate refused" in refused.err
+    assert "failed the gate" in refused.err
     assert last(dev).kind == "denied"
     assert run(capsys, "promote", failed, *OVERRIDE).code == 0
     for done in everywhere(capsys, failed):
@@ -104,13 +104,13 @@ def test_the_override_is_refused_where_the_process_is_told_that_it_is_prod(
     done = run(capsys, "promote", failed, *OVERRIDE)
     assert done.code == (1 if env == "prod" else 0)
     if env == "prod":
-        assert "only a dev ledger" in done.err
+        assert "only in a dev ledger" in done.err
         assert (last(dev).kind, last(dev).body["semver"]) == ("denied", "v1.0.0")
 
 
 def test_an_override_opens_no_other_door(dev: Path, failed: str, make_bundle: Make, capsys: Capture) -> None:
     unevaluated = registered(dev, make_bundle(3, report=False))
-    for sha, why in ((unevaluated, "no evaluation report"), (failed, "is held")):
+    for sha, why in ((unevaluated, "no evaluation report"), (failed, "is on hold")):
         with open_spine(dev) as spine:
             spine.ledger.append([Draft(kind="held", body={"sha": failed, "reason": "no"})], expected=None)
         done = run(capsys, "promote", sha, *OVERRIDE)
@@ -187,4 +187,4 @@ def test_answer_eight_names_where_to_go_with_what_that_says(tmp_path: Path, echo
     assert eighth["status"] == "verified"
     assert eighth["evidence"]["go_to"] == world.loud
     assert world.loud[:12] in eighth["answer"]
-    assert "says “WENT TO SCHOOL”" in eighth["answer"]
+    assert "answers “WENT TO SCHOOL”" in eighth["answer"]

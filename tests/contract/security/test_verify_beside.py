@@ -48,13 +48,13 @@ def add_report(world: World) -> None:
 
 
 DAMAGE: dict[str, tuple[str, Spoil, str]] = {
-    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl: the rows hash to"),
+    "a row of a corpus": ("corpora", lambda w: flip(w.root / "data" / "v1.jsonl"), "v1.jsonl has MD5"),
     "a page of the trace store": ("traces", spoil_traces, ""),
-    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json beside"),
+    "a report beside weights": ("bundles", lambda w: flip(cached(w, "eval_report.json")), "eval_report.json in its"),
     "a manifest beside weights": (
         "bundles", lambda w: cached(w, "train_manifest.json").write_bytes(b'{"parent_sha": null}'), "train_manifest",
     ),
-    "a report where none was registered": ("bundles", add_report, "eval_report.json beside"),
+    "a report where none was registered": ("bundles", add_report, "eval_report.json in its bundle differs"),
 }  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_a_removed_key_spoils_what_serves_and_is_a_note_on_what_served(prod: Pro
     prod.trust(new_key())
     code, found = checks(capsys, prod.root)
     assert code == 5
-    assert "differs from the committed one" in found["verdicts"]["problems"][0]
+    assert "differs from the committed version" in found["verdicts"]["problems"][0]
     prod.commit()
     code, found = checks(capsys, prod.root)
     assert code == 5
@@ -200,28 +200,28 @@ def twice(prod: Prod) -> None:
 
 
 FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
-    "a pass over failing counts": (passed_anyway, "verdicts", "its own counts say fail"),
-    "a pass under no policy": (under_no_policy, "verdicts", "cannot be decided again"),
-    "a verdict used twice": (twice, "verdicts", "had served a promotion before"),
+    "a pass over failing counts": (passed_anyway, "verdicts", "its own counts give fail"),
+    "a pass under no policy": (under_no_policy, "verdicts", "cannot be computed again"),
+    "a verdict used twice": (twice, "verdicts", "was used for an earlier promotion"),
     "an expired verdict": (
         lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) - timedelta(days=2))),
         "verdicts", "had expired at",
     ),
     "a verdict that compares with nothing": (
-        lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "than the one that was in production",
+        lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "from the one that was in production",
     ),
     "another key beside it": (lambda p: forge(p, "good", p.signed("good"), key="0" * 16), "verdicts", "another key"),
-    "a held entry": (lambda p: forge(p, "held", p.signed("held")), "pointers", "is held"),
+    "a held entry": (lambda p: forge(p, "held", p.signed("held")), "pointers", "is on hold"),
     "a tombstoned entry": (lambda p: forge(p, "buried", p.signed("buried")), "pointers", "is tombstoned"),
-    "what the gate refused": (lambda p: forge(p, "gated", p.signed("gated")), "pointers", "the gate refused"),
+    "what the gate refused": (lambda p: forge(p, "gated", p.signed("gated")), "pointers", "failed the gate"),
     "a semver of another": (
-        lambda p: forge(p, "good", p.signed("good"), "v1.0.0"), "pointers", "never names two entries",
+        lambda p: forge(p, "good", p.signed("good"), "v1.0.0"), "pointers", "a semver is never reused",
     ),
     "a route to what was never promoted": (lambda p: route(p, "good", "v6.6.6"), "pointers", "was never promoted"),
     "a route under a foreign semver": (lambda p: route(p, "first", "v6.6.6"), "pointers", "never promoted as v6.6.6"),
     "a rollback to what never was stable": (
         lambda p: (forge(p, "good", p.signed("good")), route(p, "good", "v6.6.6", "rolled_back"))[0],
-        "pointers", "never was the stable arm",
+        "pointers", "was never the stable arm",
     ),
     "a route to nobody": (lambda p: route(p, "nobody", "v6.6.6"), "pointers", "was never registered"),
     "half of the traffic": (lambda p: route(p, "first", "v1.0.0", weight_bp=5000), "pointers", "do not add up"),

@@ -118,7 +118,7 @@ def test_a_lost_sentence_blocks_the_gate(
 ) -> None:
     monkeypatch.setattr(Model, "answer", lambda _self, texts: [Said(text) for text in texts])
     done = run(capsys, "evaluate", str(bundle(here, 1)), "--out", "report.json")
-    assert "0 of 1 right; lost: incident-1" in done.out
+    assert "0 of 1 right; wrong: incident-1" in done.out
     gate = run(capsys, "gate", "report.json", "--json")
     assert (gate.code, gate.json["result"]) == (1, "fail")
 
@@ -139,7 +139,7 @@ def test_twice_is_two_runs_and_refuses_other_answers(here: Path, workload: Workl
     folder = str(bundle(here, 1))
     done = run(capsys, "evaluate", folder, "--twice")
     assert (done.code, len(workload.calls)) == (0, 2)
-    assert "twice the same" in done.out
+    assert "the same in both runs" in done.out
     workload.calls.clear()
     workload.answers = ["a" * 64, "b" * 64]
     done = run(capsys, "evaluate", folder, "--twice", "--out", "report.json")
@@ -239,8 +239,8 @@ def test_a_report_that_praises_itself_is_told_and_gates_nothing(
     sha = register(here, bundle(here, 1))
     found = evaluated(capsys, sha, "--twice", "--out", "report.json")
     assert found["registered"] == "differs"
-    assert "total 95/100 there, 80/100 here" in found["differences"]
-    assert "! total 95/100 there" in run(capsys, "evaluate", sha).out
+    assert "total 95/100 registered, 80/100 now" in found["differences"]
+    assert "! total 95/100 registered" in run(capsys, "evaluate", sha).out
     assert run(capsys, "gate", sha).code == 0
     fresh: Done = run(capsys, "gate", sha, "--report", "report.json", "--json")
     assert (fresh.code, fresh.json["result"]) == (1, "fail")

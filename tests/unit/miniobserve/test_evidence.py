@@ -153,7 +153,7 @@ def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceW
     by_hand.execute("DROP TABLE answers")
     by_hand.execute("DROP TABLE units")
     by_hand.commit()
-    with pytest.raises(StorageError, match="from before arms were compared") as told:
+    with pytest.raises(StorageError, match="lacks the tables for comparing arms") as told:
         TraceReader.open(url).evidence.units(9)
     assert told.value.kind == "unavailable"
     TraceWriter(url).close()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from collector import Collector
 from miniobserve.ids import Span, child_span, fresh_span
 from miniobserve.metrics import Metrics
-from miniobserve.spans import ATTRIBUTES, SpanExporter, pieces, wanted
+from miniobserve.spans import ATTRIBUTES, SpanExporter, is_configured, pieces
 from miniobserve.traces import Trace
 from observed import MONDAY_NS, make_trace
 
@@ -107,7 +107,7 @@ def test_what_is_not_taken_is_dropped_counted_and_told_once(collector: Collector
         told.append(reason)
         heard.set()
 
-    exporter = SpanExporter(collector.url, count=tally, told=tell, queue=10)
+    exporter = SpanExporter(collector.url, count=tally, on_state_change=tell, queue=10)
     for number in range(300):
         exporter.submit(*caller(f"request-{number:03}"))
     if mood == "refuses":
@@ -116,7 +116,7 @@ def test_what_is_not_taken_is_dropped_counted_and_told_once(collector: Collector
     assert collector.asked >= 1, "the fault did not fire"
     assert tally["exported"] == 0
     assert tally["dropped"] >= 300 - 128
-    assert told in (["the collector did not take them"], [])
+    assert told in (["the collector did not accept them"], [])
     exporter.submit(*caller("request-late"))
     assert tally["exported"] == 0
 
@@ -130,14 +130,14 @@ def test_a_collector_that_comes_back_is_sent_to_again(collector: Collector) -> N
         told.append(reason)
         heard.release()
 
-    exporter = SpanExporter(collector.url, count=Tally(), told=tell)
+    exporter = SpanExporter(collector.url, count=Tally(), on_state_change=tell)
     exporter.submit(*caller("request-0"))
     assert heard.acquire(timeout=10)
     collector.mood = "takes"
     exporter.submit(*caller("request-1"))
     assert heard.acquire(timeout=10)
     exporter.close()
-    assert told == ["the collector did not take them", None]
+    assert told == ["the collector did not accept them", None]
 
 
 def test_closing_sends_what_waits(collector: Collector) -> None:
@@ -179,7 +179,7 @@ def test_the_metrics_count_them() -> None:
     ],
 )
 def test_it_is_wanted_where_an_endpoint_is_set(endpoint: str, environ: dict[str, str], expected: bool) -> None:
-    assert wanted(endpoint, environ) is expected
+    assert is_configured(endpoint, environ) is expected
 
 
 def test_opentelemetry_is_loaded_only_where_it_is_used(collector: Collector) -> None:

@@ -16,7 +16,7 @@ from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms
 from miniserve.batcher import Batcher
-from miniserve.record import Keep, Policy
+from miniserve.record import Redaction, TracePolicy
 from miniserve.service import Service
 from modelspine.errors import Damaged, Refused, SpineError
 from modelspine.ledger.route import Arm, Route
@@ -122,8 +122,8 @@ def make_service(arms: Arms, writer: TraceWriter) -> Iterator[Callable[..., Serv
         if not arms._thread.is_alive():
             arms.start()
         batchers.append(Batcher(queue=queue, batch=4))
-        policy = Policy(text=text, learner_salt="5a17")  # type: ignore[arg-type]
-        return Service(arms, batchers[-1], writer, Metrics(), Keep(CostMeter(rate, "p1"), policy))
+        redaction = Redaction(text=text, learner_salt="5a17")  # type: ignore[arg-type]
+        return Service(arms, batchers[-1], writer, Metrics(), TracePolicy(CostMeter(rate, "p1"), redaction))
 
     yield make
     for batcher in batchers:

@@ -338,7 +338,7 @@ async def test_a_handler_that_breaks_is_500_json_and_logged(
     assert reply.status_code == 500
     assert reply.json()["error"] == {
         "code": "internal",
-        "message": "the server failed; the log has the reason under this request id",
+        "message": "internal error; the server's log has the reason under this request id",
         "request_id": "my.request-1",
     }
     assert "oops" in caplog.text

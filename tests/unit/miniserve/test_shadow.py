@@ -17,7 +17,7 @@ from miniserve.record import Ask, Copy
 from miniserve.shadow import Shadow
 from miniserve.shadowchild import MOST_MEMORY
 from modelspine.errors import Damaged
-from modelspine.ledger.route import Arm, Route, assign, copied
+from modelspine.ledger.route import Arm, Route, assign, shadow_arm_of
 from modelspine.workload import Answer
 
 HERE = Path(__file__).parents[2] / "fixtures" / "shout"
@@ -86,7 +86,7 @@ def make(world: World) -> Iterator[Callable[..., Shadow]]:
 def copy(text: str = "hello", arm: Arm = ARM) -> Copy:
     route = Route(strategy="shadow", epoch=4, salt="4", arms=(STABLE, arm))
     ask = Ask(text=text, learner_id="l", request_id="primary-1", span=fresh_span(), started_ns=1, arrived=0.0)
-    return Copy(ask, ask.request_id, assign(route, "l", sticky=True), arm)
+    return Copy(ask, assign(route, "l", sticky=True), arm)
 
 
 def test_it_answers_with_the_shadow_entry_in_another_process(world: World, make: Callable[..., Shadow]) -> None:
@@ -106,10 +106,10 @@ def test_it_answers_with_the_shadow_entry_in_another_process(world: World, make:
 @pytest.mark.parametrize(
     ("mischief", "reason"),
     [
-        ("die", "it is gone"),
-        ("hang", "it did not answer in time"),
-        ("burn", "it did not answer in time"),
-        ("lie", "it sends what is no message"),
+        ("die", "the process has exited"),
+        ("hang", "the process did not answer in time"),
+        ("burn", "the process did not answer in time"),
+        ("lie", "the process sent an invalid message"),
         ("raise", "RuntimeError: told to raise"),
         ("leak", "MemoryError"),
     ],
@@ -207,5 +207,5 @@ def test_no_learner_is_assigned_to_a_shadow_and_the_share_decides_what_is_copied
     route = Route(strategy="shadow", epoch=4, salt="4", arms=(STABLE, half))
     assigned = [assign(route, f"learner-{number}", sticky=True) for number in range(2_000)]
     assert {one.arm for one in assigned} == {"stable"}
-    share = sum(copied(route, one) is half for one in assigned) / len(assigned)
+    share = sum(shadow_arm_of(route, one) is half for one in assigned) / len(assigned)
     assert 0.45 < share < 0.55

@@ -54,7 +54,7 @@ def test_a_hiccup_is_borne_and_blindness_is_not(
         now = 1_000.0 + later
         watch._look()
     assert canary.registry.state().seq == seq
-    assert [record.message for record in caplog.records] == ["the canary cannot be looked at"]
+    assert [record.message for record in caplog.records] == ["the canary cannot be checked"]
     Gone.back = True
     watch._look()
     Gone.back = False
@@ -64,4 +64,4 @@ def test_a_hiccup_is_borne_and_blindness_is_not(
     now += limit
     watch._look()
     assert [event.kind for event in canary.registry.events()[seq:]] == ["routed", "held"]
-    assert caplog.records[-1].message == "the canary moved"
+    assert caplog.records[-1].message == "the canary changed state"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ import pytest
 from numpy.typing import NDArray
 
 from minitutor import bundles, corpus
-from minitutor.shape import Shape
+from minitutor.model_shape import Shape
 from minitutor.tokenizer import Codec, learn
 from minitutor.tutor import Tutor
 from minitutor_cli import run_tutor
+from session_folder import session_folder
 
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout's data folder with a part of v1, some rows that only v2 has, and a part of the eval set."""
-    root = tmp_path_factory.mktemp("small")
+    return session_folder(tmp_path_factory, "small", _write_small_data)
+
+
+def _write_small_data(root: Path) -> None:
     (root / ".git").mkdir()
     (root / "data").mkdir()
     for design, step in ((corpus.V1, 4), (corpus.EVAL, 11)):
@@ -29,40 +34,53 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     known, news = (root / corpus.V1.path).read_bytes(), corpus.rows(corpus.V2)
     new = [row for row in news if "went" in f"{row.text} {row.correction}"][::4]
     (root / corpus.V2.path).write_bytes(known + corpus.canonical(new))
-    return root
 
 
 @pytest.fixture(scope="session")
 def tiny(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What training the tiny profile printed, with the home its run was logged in."""
-    home = tmp_path_factory.mktemp("home")
-    words = ("train", "--profile", "tiny", "--json", "--out", "tiny", "--home", str(home))
-    done = run_tutor(*words, cwd=small_data)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+
+    def train(home: Path) -> None:
+        words = ("train", "--profile", "tiny", "--json", "--out", "tiny", "--home", str(home))
+        _train(words, small_data, home / "printed.json")
+
+    home = session_folder(tmp_path_factory, "tiny", train)
+    found: dict[str, Any] = json.loads((home / "printed.json").read_text())
     return {**found, "bundle": str(small_data / found["bundle"]), "home": str(home)}
 
 
 @pytest.fixture(scope="session")
-def apt(tiny: dict[str, Any], small_data: Path) -> dict[str, Any]:
+def apt(tiny: dict[str, Any], small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A tiny model that trained long enough to have answers that can be spoiled."""
-    words = ("train", "--profile", "tiny", "--steps", "1200", "--no-mlflow", "--json", "--out", "apt")
-    done = run_tutor(*words, cwd=small_data)
+
+    def train(folder: Path) -> None:
+        words = ("train", "--profile", "tiny", "--steps", "1200", "--no-mlflow", "--json", "--out", "apt")
+        _train(words, small_data, folder / "printed.json")
+
+    folder = session_folder(tmp_path_factory, "apt", train)
+    found: dict[str, Any] = json.loads((folder / "printed.json").read_text())
+    return {**found, "bundle": str(small_data / "apt"), "home": tiny["home"]}
+
+
+def _train(words: Sequence[str], cwd: Path, printed: Path) -> None:
+    done = run_tutor(*words, cwd=cwd)
     assert done.returncode == 0, done.stderr
-    return {**json.loads(done.stdout), "bundle": str(small_data / "apt"), "home": tiny["home"]}
+    printed.write_text(done.stdout)
 
 
 @pytest.fixture(scope="session")
 def random_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the full shape with random weights: its answers are nonsense, its arithmetic is the real one."""
-    folder = tmp_path_factory.mktemp("random")
+    return session_folder(tmp_path_factory, "random-bundle", _write_random_bundle)
+
+
+def _write_random_bundle(folder: Path) -> None:
     tokenizer = learn([row.text for row in corpus.rows(corpus.V1)[::3]], 1024)
     shape = Shape(vocab_size=Codec.of(tokenizer).size)
     draw = np.random.default_rng(5)
     tensors = {name: _random(draw, size) for name, size in sizes(shape).items()}
     bundles.write_model(folder, shape, tensors, tokenizer)
     assert msgspec.json.decode((folder / "config.json").read_bytes(), type=Shape) == shape
-    return folder
 
 
 @pytest.fixture(scope="session")

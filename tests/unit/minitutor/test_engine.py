@@ -20,7 +20,10 @@ from minitutor.problems import BadInput
 from minitutor.tokenizer import EOS_ID, Codec
 from minitutor.tutor import Tutor
 
-TEXTS = [row.text for row in corpus.rows(corpus.EVAL)[::101]]
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return [row.text for row in corpus.rows(corpus.EVAL)[::101]]
 
 
 def items(bundle: Path, texts: list[str]) -> list[Item]:
@@ -49,28 +52,32 @@ def answers(tutor: Tutor, texts: list[str], size: int) -> dict[str, str]:
     return dict(zip(texts, found, strict=True))
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(random_tutor: Tutor, tiny: dict[str, Any]) -> None:
+def test_an_answer_does_not_depend_on_its_neighbours(
+    random_tutor: Tutor, tiny: dict[str, Any], texts: list[str]
+) -> None:
     for tutor in (random_tutor, Tutor.load(Path(tiny["bundle"]))):
-        alone = answers(tutor, TEXTS, 1)
+        alone = answers(tutor, texts, 1)
         assert len(set(alone.values())) > 5
         for size in (3, 16, 32):
-            order = np.random.default_rng(size).permutation(len(TEXTS))
-            assert answers(tutor, [TEXTS[at] for at in order], size) == alone
+            order = np.random.default_rng(size).permutation(len(texts))
+            assert answers(tutor, [texts[at] for at in order], size) == alone
 
 
-def test_branches_of_one_pass_score_what_each_form_scores_alone(random_bundle: Path, tiny: dict[str, Any]) -> None:
+def test_branches_of_one_pass_score_what_each_form_scores_alone(
+    random_bundle: Path, tiny: dict[str, Any], texts: list[str]
+) -> None:
     for bundle in (random_bundle, Path(tiny["bundle"])):
         decoder = Tutor.load(bundle).decoder
-        for item in items(bundle, TEXTS):
+        for item in items(bundle, texts):
             together = decoder.choose([item])[0]
             alone = [decoder.choose([Item(item.prompt, [form])])[0].scores[0] for form in item.forms]
             assert together.scores == pytest.approx(alone, abs=1e-3)
             assert together.at == int(np.argmax(together.scores))
 
 
-def test_scores_agree_with_torch(random_bundle: Path) -> None:
+def test_scores_agree_with_torch(random_bundle: Path, texts: list[str]) -> None:
     """In a process of its own: torch stays out of this one."""
-    asked = [[item.prompt, item.forms] for item in items(random_bundle, TEXTS[:12])]
+    asked = [[item.prompt, item.forms] for item in items(random_bundle, texts[:12])]
     done = subprocess.run(
         [
             sys.executable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from itertools import islice
 
@@ -11,25 +12,29 @@ import pytest
 from minitutor import corpus, examples, lattice, parse
 from minitutor.corpus import Row
 from minitutor.examples import Encoded
-from minitutor.shapes import shaped
 from minitutor.tokenizer import BOS_ID, EOS_ID, KEEP_ID, SEP_ID, Codec, learn
+from minitutor.word_shapes import shaped
 
-ROWS = corpus.rows(corpus.V1)[::37]
+
+@functools.cache
+def v1_rows() -> list[Row]:
+    """A part of v1, made when a test first asks: making the whole corpus takes a second."""
+    return corpus.rows(corpus.V1)[::37]
 
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec.of(learn([shaped(text) for row in ROWS for text in (row.text, row.correction)], 512))
+    return Codec.of(learn([shaped(text) for row in v1_rows() for text in (row.text, row.correction)], 512))
 
 
 @pytest.fixture(scope="module")
-def source(codec: Codec) -> examples.Tokens:
-    return examples.tokens((row.verb for row in ROWS), codec)
+def source(codec: Codec) -> examples.NoiseTokens:
+    return examples.noise_tokens((row.verb for row in v1_rows()), codec)
 
 
 def row(text: str, correction: str) -> Row:
     """A row with this text; what else it says is not read."""
-    return msgspec.structs.replace(ROWS[0], text=text, correction=correction)
+    return msgspec.structs.replace(v1_rows()[0], text=text, correction=correction)
 
 
 def parts(one: Encoded, codec: Codec) -> tuple[str, str, str]:
@@ -79,7 +84,7 @@ def test_a_long_place_keeps_what_stands_near_the_verb(codec: Codec) -> None:
     assert parts(Encoded(near, [KEEP_ID], 0), codec)[1].endswith("the x never")
 
 
-def drawn(text: str, correction: str, codec: Codec, source: examples.Tokens) -> list[tuple[str, str, str]]:
+def drawn(text: str, correction: str, codec: Codec, source: examples.NoiseTokens) -> list[tuple[str, str, str]]:
     """What noise made of a row's only example."""
     (clean,), draw = examples.examples(row(text, correction), codec), random.Random(1)
     made = [examples.noisy(clean, draw, source) for _ in range(200)]
@@ -87,20 +92,20 @@ def drawn(text: str, correction: str, codec: Codec, source: examples.Tokens) -> 
     return [parts(one, codec) for one in made]
 
 
-def test_noise_leaves_a_wrong_verb_and_its_place_alone(codec: Codec, source: examples.Tokens) -> None:
+def test_noise_leaves_a_wrong_verb_and_its_place_alone(codec: Codec, source: examples.NoiseTokens) -> None:
     made = drawn("Yesterday my sister eated fish.", "Yesterday my sister ate fish.", codec, source)
     assert {(place, word) for _, place, word in made} == {("my x", "eated")}
     assert len({around for around, _, _ in made}) > 10
 
 
-def test_a_strange_word_in_a_right_verbs_place_is_kept(codec: Codec, source: examples.Tokens) -> None:
+def test_a_strange_word_in_a_right_verbs_place_is_kept(codec: Codec, source: examples.NoiseTokens) -> None:
     made = drawn("Anna eats fish.", "Anna eats fish.", codec, source)
     assert 20 < sum(word != "eats" for _, _, word in made) < 120
 
 
 def test_batches_follow_from_the_seed(codec: Codec) -> None:
     def first(seed: str) -> list[list[list[int]]]:
-        return [[item.ids for item in batch] for batch in islice(examples.batches(ROWS, codec, 8, seed), 60)]
+        return [[item.ids for item in batch] for batch in islice(examples.batches(v1_rows(), codec, 8, seed), 60)]
 
     assert first("1") == first("1")
     assert first("1") != first("2")
@@ -109,7 +114,7 @@ def test_batches_follow_from_the_seed(codec: Codec) -> None:
 
 
 def test_learning_a_tokenizer_repeats_and_loses_nothing(codec: Codec) -> None:
-    texts = [one.text for one in ROWS]
+    texts = [one.text for one in v1_rows()]
     assert learn(texts, 400) == learn(texts, 400)
     for text in [*texts[:50], "naïve café 日本 \u202e\x00 🙂", "<sep"]:
         assert codec.decode(codec.encode(text)) == text

@@ -11,7 +11,7 @@ import pytest
 from minitutor import conjugation, grid, heldout, mistakes
 from minitutor.heldout import Sentence
 
-SENTENCES: Final = heldout.sentences()
+SENTENCES: Final = heldout.heldout_sentences()
 CELLS: Final = Counter((sentence.verb, sentence.tense, sentence.person) for sentence in SENTENCES)
 WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\S")
 
@@ -28,7 +28,7 @@ def forms(verb: str) -> set[str]:
 
 
 def test_the_sentences_are_the_same_each_time() -> None:
-    assert heldout.sentences() == SENTENCES
+    assert heldout.heldout_sentences() == SENTENCES
 
 
 def test_there_are_about_two_thousand_and_none_twice() -> None:

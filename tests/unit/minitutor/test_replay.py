@@ -109,5 +109,5 @@ def test_an_interrupted_replay_has_sent_its_beginning(server: Recorder) -> None:
 
 def test_a_server_that_takes_no_replay_is_said(server: Recorder) -> None:
     server.refuses_replay = True
-    with pytest.raises(BadInput, match="no replayed traffic"):
+    with pytest.raises(BadInput, match="does not accept replayed traffic"):
         replay.replay(server.url, asks(Traffic(n=20, seed=7, day=date(2026, 11, 16))))

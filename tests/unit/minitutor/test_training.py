@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -107,8 +108,10 @@ def test_the_run_is_in_mlflow(tiny: dict[str, Any]) -> None:
     assert (logged / "loss_curve.svg").read_text().startswith("<svg")
 
 
-def test_an_interrupt_leaves_nothing_half_written(small_data: Path, tmp_path: Path) -> None:
+def test_an_interrupt_leaves_nothing_half_written(small_data: Path, tmp_path: Path, mlflow_database: Path) -> None:
     out, home = tmp_path / "models" / "out", tmp_path / "home"
+    home.mkdir()
+    shutil.copy(mlflow_database, home / "mlflow.db")
     words = ("train", "--steps", "100000", "--profile", "tiny", "--no-eval", "--home", str(home), "--out", str(out))
     process = subprocess.Popen(
         [sys.executable, "-m", "minitutor", *words],

@@ -138,5 +138,5 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, random_bundle: Pa
         Tutor.load(tmp_path)
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace('"context": 128', '"context": 16'))
-    with pytest.raises(BadInput, match="reads 16 tokens"):
+    with pytest.raises(BadInput, match="has a context of 16 tokens"):
         Tutor.load(tmp_path)

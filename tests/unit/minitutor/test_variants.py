@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from minitutor import adapter, bundles, lora, quantise, regress, weights
+from minitutor import adapter, bundles, quantise, regress, weights
 from minitutor.corpus import EVAL, V2, Row, decode, rows
 from minitutor.problems import BadInput
 from minitutor.profiles import TINY_TUNING
@@ -120,6 +120,8 @@ def test_merged_weights_answer_as_training_saw_them(tuned: Made, tiny: Made) -> 
     """The layer that trains and the matrix that serves are one: x·Wᵀ + s·x·Aᵀ·Bᵀ = x·(W + s·B·A)ᵀ."""
     import torch
 
+    from minitutor import lora  # it imports torch, which other tests of a worker do without
+
     linear = torch.nn.Linear(32, 32, bias=False)
     layer = lora.Adapted(linear, TINY_TUNING, torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -134,7 +136,7 @@ def test_merged_weights_answer_as_training_saw_them(tuned: Made, tiny: Made) -> 
 def test_an_adapter_without_its_parent_or_with_another_is_refused(
     tuned: Made, regressed: Made, small_data: Path
 ) -> None:
-    with pytest.raises(BadInput, match="is an adapter, and its parent"):
+    with pytest.raises(BadInput, match="is an adapter, but its parent"):
         Minitutor().load(Path(tuned["bundle"]), None)
     with pytest.raises(BadInput, match="not the parent this adapter was trained on"):
         Minitutor().load(Path(tuned["bundle"]), Path(regressed["bundle"]))
@@ -188,6 +190,8 @@ def test_the_run_names_the_parents_run(tiny: Made, tuned: Made, int8: Made) -> N
 
 
 def test_training_rows_are_the_news_and_controls_of_every_cell(small_data: Path) -> None:
+    from minitutor import lora
+
     rows = decode((small_data / V2.path).read_bytes())
     known = frozenset(row.text for row in decode((small_data / "data/train_v1.jsonl").read_bytes()))
     mixed = lora.mixture(rows, known, TINY_TUNING, "1")
@@ -224,7 +228,7 @@ def test_a_model_that_knows_no_participle_cannot_be_spoiled(random_bundle: Path)
     read = weights.read(random_bundle)
     codec = Codec.read(random_bundle / "tokenizer.json")
     items = [msgspec.structs.replace(row, correction="Another sentence.") for row in rows(EVAL)[::200]]
-    with pytest.raises(BadInput, match="nothing to spoil"):
+    with pytest.raises(BadInput, match="too few to degrade"):
         regress.search(read.shape, read.tensors, codec, items, seed=1, advance=lambda *_: None)
 
 
@@ -232,12 +236,12 @@ def test_a_model_that_knows_no_participle_cannot_be_spoiled(random_bundle: Path)
     ("words", "said"),
     [
         (("quantize", "--parent", "nowhere"), "neither a directory nor an entry"),
-        (("quantize", "--parent", "data"), "is no trained bundle"),
-        (("finetune", "--parent", "tiny", "--corpus", "data/train_v1.jsonl"), "no row its parent"),
+        (("quantize", "--parent", "data"), "is not a trained bundle"),
+        (("finetune", "--parent", "tiny", "--corpus", "data/train_v1.jsonl"), "no rows that are new"),
         (("finetune", "--parent", "tiny", "--steps", "0"), "below 1"),
-        (("regress", "--parent", "tiny", "--seed", "-1"), "below 0"),
+        (("regress", "--parent", "tiny", "--seed", "-1"), "is negative"),
         (("regress", "--parent", "tiny", "--eval-set", "none"), "cannot be read"),
-        (("quantize", "--parent", "int8"), "variant itself"),
+        (("quantize", "--parent", "int8"), "itself a variant"),
     ],
 )
 def test_bad_input_is_two_lines(

@@ -49,8 +49,8 @@ def test_unknown_price_is_none_and_never_zero(tmp_path: Path) -> None:
     ("toml", "what"),
     [
         ("prot = 1", "did you mean 'port'"),
-        ("port = 'many'", "wrong"),
-        ("env = 'staging'", "wrong"),
+        ("port = 'many'", "not valid"),
+        ("env = 'staging'", "not valid"),
         ("port = [", "cannot be read"),
         ("\x00", "cannot be read"),
     ],

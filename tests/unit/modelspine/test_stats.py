@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import Generator
-from scipy import stats
 
 from modelspine.stats import (
     FEW_UNITS,
@@ -238,7 +238,7 @@ def test_welch_is_scipys() -> None:
     rng = np.random.default_rng(1)
     for sizes in ((2, 2), (5, 40), (300, 30)):
         one, other = rng.normal(5, 1, sizes[0]), rng.normal(5.5, 3, sizes[1])
-        expected = stats.ttest_ind(one, other, equal_var=False).pvalue
+        expected = scipy.stats.ttest_ind(one, other, equal_var=False).pvalue
         assert welch_fixed_p(one.tolist(), other.tolist()) == pytest.approx(expected, rel=1e-9)
     assert welch_fixed_p([1.0], [1.0, 2.0]) is None
     assert welch_fixed_p([1.0, 1.0], [1.0, 1.0]) == 1.0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from modelspine.errors import BadInput
-from modelspine.times import age, moment, nanoseconds, of_ns
+from modelspine.times import age, ledger_time, moment, nanoseconds
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_not_a_moment(bad: str) -> None:
 
 
 def test_of_ns() -> None:
-    assert of_ns(1_700_000_000_123_456_789) == "2023-11-14T22:13:20.123456Z"
+    assert ledger_time(1_700_000_000_123_456_789) == "2023-11-14T22:13:20.123456Z"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_nanoseconds_are_exact_and_lead_back(at: str) -> None:
     found = nanoseconds(at)
     assert found == nanoseconds(datetime.fromisoformat(at))
     assert found % 1000 == 0
-    assert of_ns(found) == at
+    assert ledger_time(found) == at
 
 
 @pytest.mark.parametrize(

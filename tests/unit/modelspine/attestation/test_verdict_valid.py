@@ -44,7 +44,7 @@ def test_a_first_promotion_compares_with_the_baseline_alone() -> None:
     world = copy.copy(WORLD)
     world.stable = None
     assert world.verify(world.signed()).predicate.stable is None
-    denied(world, VALID, "production moved")
+    denied(world, VALID, "production changed")
 
 
 def test_it_is_an_in_toto_statement_in_an_in_toto_envelope() -> None:

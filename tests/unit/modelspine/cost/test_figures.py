@@ -184,12 +184,12 @@ def test_shadow_copies_are_counted_and_named() -> None:
     )
     assert (both.requests, both.shadow, both.priced) == (4, 1, 3)
     assert (both.cost_per_1k, both.amortised_per_1k) == (alone.cost_per_1k, alone.amortised_per_1k)
-    assert notes(both) == ["aaaaaaaaaaaa: 1 of 4 requests were shadow copies, and they are not in the price."]
+    assert notes(both) == ["aaaaaaaaaaaa: 1 of 4 requests were shadow copies; the figures exclude them."]
     assert (copied.requests, copied.shadow, copied.priced) == (3, 3, 3)
     assert copied.cost_per_request is not None
     assert alone.cost_per_request is not None
     assert copied.cost_per_request < alone.cost_per_request
-    assert notes(copied) == ["aaaaaaaaaaaa: 3 of 3 requests were shadow copies, and the price is theirs."]
+    assert notes(copied) == ["aaaaaaaaaaaa: 3 of 3 requests were shadow copies; the figures are of these copies."]
 
 
 def test_the_interval_of_a_cost_holds_in_95_of_100() -> None:

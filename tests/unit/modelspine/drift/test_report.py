@@ -10,7 +10,7 @@ import pytest
 
 from bundles import eval_report
 from modelspine.drift.bins import Tally, fix
-from modelspine.drift.format import chance, told
+from modelspine.drift.format import chance, summary
 from modelspine.drift.report import (
     DriftReport,
     Live,
@@ -74,7 +74,7 @@ def test_another_mix_says_which_bin_and_what_accuracy_to_expect() -> None:
 def test_a_p_that_is_too_small_for_a_float_is_not_told_as_none_at_all() -> None:
     far = report(100_000, 0)
     assert far.features["tense"].p == 0.0
-    assert "(p < 0.001)" in told(far)
+    assert "(p < 0.001)" in summary(far)
     assert [chance(p) for p in (None, 0.0, 0.0009, 0.0016, 1.0)] == ["–", "< 0.001", "< 0.001", "0.002", "1.000"]
 
 

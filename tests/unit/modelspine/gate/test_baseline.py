@@ -82,7 +82,7 @@ def test_an_item_is_added_once() -> None:
     first = with_item(baseline(), GO)
     assert read_baseline(first).never_regress == (GO,)
     assert with_item(first, GO) == first
-    with pytest.raises(BadInput, match="another text"):
+    with pytest.raises(BadInput, match="different text"):
         with_item(first, Item(id=GO.id, text="other", correct_form="went"))
     before, after = json.loads(baseline()), json.loads(first)
     assert {k for k in after if after[k] != before[k]} == {"never_regress"}

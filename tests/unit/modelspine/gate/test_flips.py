@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy  # scipy.stats loads, in a second, where it is first used
 
 from gating import report
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed
@@ -19,7 +19,7 @@ from modelspine.stats import holm, mcnemar, wilson
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 99, 100, 150, 3000, 10**6])
 def test_wilson_is_scipys(n: int) -> None:
     for k in sorted({0, 1, n // 3, n // 2, n - 1, n}):
-        expected = stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
+        expected = scipy.stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
         assert wilson(k, n) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
         assert 0 <= wilson(k, n)[0] <= k / n <= wilson(k, n)[1] <= 1
 
@@ -27,11 +27,11 @@ def test_wilson_is_scipys(n: int) -> None:
 def test_mcnemar_is_the_exact_binomial_test() -> None:
     for lost in (0, 1, 2, 3, 5, 8, 13, 21, 34):
         for gained in range(36):
-            expected = stats.binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
+            expected = scipy.stats.binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
             assert mcnemar(lost, gained) == pytest.approx(expected, rel=1e-9)
             assert mcnemar(lost, gained) == mcnemar(gained, lost)
     for lost, gained in [(500, 400), (5000, 5200), (100_000, 99_000), (0, 900), (3, 2000)]:
-        expected = 2 * stats.binom.cdf(min(lost, gained), lost + gained, 0.5)
+        expected = 2 * scipy.stats.binom.cdf(min(lost, gained), lost + gained, 0.5)
         assert mcnemar(lost, gained) == pytest.approx(expected, rel=1e-7)
     assert mcnemar(0, 10**6) == 0.0  # too small for a double
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gating import GO, baseline, raw, report_dict
+from gating import GO, baseline, decision_lines, raw, report_dict
 from modelspine.errors import SpineError
 from modelspine.gate.baseline import Anchor, read_baseline, with_item
 from modelspine.gate.decision import as_json, judge, read_submission
 from modelspine.gate.eval_report import Count
-from modelspine.gate.table import lines, markdown
+from modelspine.gate.table import markdown
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 VALUES = st.recursive(
@@ -96,7 +96,7 @@ def test_mutants_are_answered_and_only_a_true_pass_passes(candidate: Any, base: 
     assert bool(made.reasons) is (made.result != "pass")
     assert bool(made.buckets) is (made.result != "error")
     json.dumps(as_json(made), allow_nan=False)
-    assert all(char.isprintable() for line in lines(made) for char in line)
+    assert all(char.isprintable() for line in decision_lines(made) for char in line)
     assert markdown(made).endswith("\n")
     if made.result == "error":
         return

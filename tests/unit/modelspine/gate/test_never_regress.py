@@ -50,7 +50,7 @@ def test_a_file_that_moved_another_text_under_the_id_or_no_baseline_is_left_alon
         add_item(file, item, expected="0" * 64)
     add_item(file, item)
     kept = file.read_bytes()
-    with pytest.raises(BadInput, match="another text under the id"):
+    with pytest.raises(BadInput, match="different text under the id"):
         add_item(file, item_of(walk(expected="He has gone.")))
     assert file.read_bytes() == kept
     file.write_bytes(b"{}")

@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from gating import GO, baseline, raw, report_dict
+from gating import GO, baseline, decision_lines, raw, report_dict
 from modelspine.gate.baseline import Anchor
 from modelspine.gate.decision import judge
 from modelspine.gate.eval_report import Count
 from modelspine.gate.result import Decision
-from modelspine.gate.table import HEAD, lines, markdown, table
+from modelspine.gate.table import HEAD, markdown, table
 from modelspine.text import visible
 
 HOSTILE = [
@@ -68,7 +68,7 @@ def test_a_row_says_everything_a_reader_needs() -> None:
     row = next(line for line in table(made) if line.cells[1] == "verb/go")
     assert row.cells[:8] == ("✖", "verb/go", "150/150", "146/150", "−2.67", "3", "4", "0")
     assert row.cells[8] == "93.3 … 99.0"
-    text = "\n".join(lines(made))
+    text = "\n".join(decision_lines(made))
     assert text.startswith("✖ gate: fail\n  ✖ against the baseline and the stable entry: verb/go: 150 → 146 of 150")
     assert "lost in verb/go: verb/go#0, verb/go#1, verb/go#2, verb/go#3" in text
 
@@ -76,10 +76,10 @@ def test_a_row_says_everything_a_reader_needs() -> None:
 def test_buckets_in_which_no_item_changed_may_be_counted_alone() -> None:
     sizes = {f"b{i}": 100 for i in range(9)}
     made = decided({"b3": 5, "b5": 1}, sizes)
-    text = "\n".join(lines(made, still=False))
+    text = "\n".join(decision_lines(made, unchanged=False))
     assert "7 more buckets, in which no item changed" in text
     assert [name for name in ("b3", "b5", "total", "false accepts", "b1") if name in text][-1] == "false accepts"
-    assert "b1" in "\n".join(lines(made))
+    assert "b1" in "\n".join(decision_lines(made))
 
 
 def test_never_regress_and_anchor_have_their_rows() -> None:
@@ -88,14 +88,14 @@ def test_never_regress_and_anchor_have_their_rows() -> None:
     assert cells["never: incident-1", "baseline"].state == "blocked"
     assert cells["total", "anchor"].cells[2:6] == ("500/500", "470/500", "−6.00", "5 pp")
     assert cells["total", "anchor"].state == "blocked"
-    for text in ("\n".join(lines(made)), markdown(made)):
+    for text in ("\n".join(decision_lines(made)), markdown(made)):
         assert "incident-1" in text
         assert "over the budget of 5 pp" in text
 
 
 def test_columns_line_up_whatever_the_names() -> None:
     sizes = dict.fromkeys(HOSTILE, 60)
-    rows = [line for line in lines(decided({}, sizes)) if re.search(r"\d/\d", line)]
+    rows = [line for line in decision_lines(decided({}, sizes)) if re.search(r"\d/\d", line)]
     assert len(rows) > len(HOSTILE)
 
     def column(row: str) -> int:
@@ -111,7 +111,7 @@ def test_columns_line_up_whatever_the_names() -> None:
 def test_hostile_names_are_shown_and_do_nothing(name: str) -> None:
     made = decided({name: 50}, {name: 60, "verb/go": 60})
     assert made.result == "fail"
-    text = lines(made)
+    text = decision_lines(made)
     assert all(char.isprintable() for line in text for char in line)
     page = markdown(made)
     assert all(char.isprintable() or char == "\n" for char in page)
@@ -157,14 +157,14 @@ class _Cells(HTMLParser):
 
 def test_an_error_has_a_reason_and_no_table() -> None:
     made = judge(b"{", baseline=baseline(), stable=None)
-    assert lines(made)[0] == "‼ gate: error"
-    assert len(lines(made)) == 2
+    assert decision_lines(made)[0] == "‼ gate: error"
+    assert len(decision_lines(made)) == 2
     assert "|" not in markdown(made)
     assert "Gate: error" in markdown(made)
 
 
 def test_a_pass_is_said_first() -> None:
-    assert lines(decided({}))[0] == "✔ gate: pass"
+    assert decision_lines(decided({}))[0] == "✔ gate: pass"
     assert markdown(decided({})).startswith("### ✔ Gate: pass\n")
 
 
@@ -175,5 +175,4 @@ def test_a_long_table_is_cut_and_says_what_it_left_out() -> None:
     assert len([line for line in page.splitlines() if line.startswith("|")]) == 302
     assert "… and 204 more lines, 100 of them blocked" in page
     assert len(page.encode()) < 2**20
-    assert lines(made, limit=10)[-9].startswith("… and 494 more lines, 390 of them blocked")
-    assert sum("9.00" in line for line in lines(made) if line.startswith("✖  ")) == 400
+    assert sum("9.00" in line for line in decision_lines(made) if line.startswith("✖  ")) == 400

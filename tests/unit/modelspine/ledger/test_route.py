@@ -9,7 +9,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelspine.ledger.route import Arm, Route, assign, copied, of_copy, place, reassigned
+from modelspine.ledger.route import Arm, Route, assign, reassigned, shadow_arm_of, shadow_assignment, unit_hash
 
 A, B = "a" * 64, "b" * 64
 
@@ -44,8 +44,8 @@ def test_a_weight_takes_the_buckets_below_it(unit: str) -> None:
     assert assign(route(bucket), unit, sticky=True).arm == "stable"
     assert assign(route(bucket + 1), unit, sticky=True).arm == "canary"
     given_arm = assign(shadowed(0), unit, sticky=True)
-    assert copied(shadowed(bucket), given_arm) is None
-    assert copied(shadowed(bucket + 1), given_arm) is not None
+    assert shadow_arm_of(shadowed(bucket), given_arm) is None
+    assert shadow_arm_of(shadowed(bucket + 1), given_arm) is not None
 
 
 @given(st.text(max_size=40))
@@ -65,7 +65,7 @@ def test_units_are_spread_evenly_and_anew_with_each_salt() -> None:
 
 
 def test_place_takes_any_text() -> None:
-    assert 0 <= place("1", "\ud800") < 2**64
+    assert 0 <= unit_hash("1", "\ud800") < 2**64
 
 
 # shadows ------------------------------------------------------------------------------------------------------------
@@ -84,10 +84,10 @@ def test_a_shadow_answers_nobody_and_copies_low_buckets(unit: str, one: int, oth
     low, high = (shadowed(share) for share in sorted((one, other)))
     given_arm = assign(high, unit, sticky=True)
     assert given_arm.arm == "stable"
-    assert (copied(high, given_arm) is not None) == (given_arm.bucket < max(one, other))
-    if copied(low, assign(low, unit, sticky=True)) is not None:
-        assert copied(high, given_arm) is not None
-    assert copied(route(5_000), assign(route(5_000), unit, sticky=True)) is None
+    assert (shadow_arm_of(high, given_arm) is not None) == (given_arm.bucket < max(one, other))
+    if shadow_arm_of(low, assign(low, unit, sticky=True)) is not None:
+        assert shadow_arm_of(high, given_arm) is not None
+    assert shadow_arm_of(route(5_000), assign(route(5_000), unit, sticky=True)) is None
 
 
 @given(st.text(max_size=40), st.integers(0, 10_000), st.booleans())
@@ -95,13 +95,13 @@ def test_a_stored_assignment_is_made_again(unit: str, share: int, sticky: bool) 
     for each in (shadowed(share), route(share)):
         first = assign(each, unit, sticky=sticky)
         assert reassigned(each, first, unit) == first
-        arm = copied(each, first)
+        arm = shadow_arm_of(each, first)
         if arm is not None:
-            copy = of_copy(first, arm)
+            copy = shadow_assignment(first, arm)
             assert reassigned(each, copy, unit) == copy
             assert copy != first
         elif each.shadow is not None:
-            never = of_copy(first, each.shadow)
+            never = shadow_assignment(first, each.shadow)
             assert reassigned(each, never, unit) != never
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelspine.errors import AmbiguousRef, BadInput, UnknownRef
-from modelspine.ledger.state import State, check_semver, fold, until
+from modelspine.ledger.state import State, check_semver, events_until, fold
 from modelspine.ledger.store import Event
 
 A, B, C = "aaaa" * 16, "aabb" * 16, "cccc" * 16
@@ -51,10 +51,10 @@ def test_story() -> None:
 
 
 def test_the_past_is_the_same_fold_stopped_earlier() -> None:
-    then = fold(until(STORY, "2026-01-05T12:00:00.000000Z"))
+    then = fold(events_until(STORY, "2026-01-05T12:00:00.000000Z"))
     assert then.production == A
     assert then.entries[A].status == "promoted"
-    assert fold(until(STORY, "2025-01-01T00:00:00.000000Z")).entries == {}
+    assert fold(events_until(STORY, "2025-01-01T00:00:00.000000Z")).entries == {}
 
 
 @given(st.integers(0, len(STORY)))

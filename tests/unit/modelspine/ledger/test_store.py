@@ -89,7 +89,7 @@ def test_same_key_same_body_is_the_earlier_result(ledger: Ledger) -> None:
 
 def test_same_key_other_body_is_a_conflict(ledger: Ledger) -> None:
     ledger.append(note("x"), expected=0, key="key-1")
-    with pytest.raises(Conflict, match="already stands for event #1"):
+    with pytest.raises(Conflict, match="was already used for event #1"):
         ledger.append(note("y"), expected=1, key="key-1")
 
 

@@ -106,7 +106,7 @@ def test_a_project_at_rest_gives_the_same_bytes_twice(made: World, archive: Path
 
 def test_a_backup_replaces_nothing(made: World, archive: Path) -> None:
     before = archive.read_bytes()
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="exists already"):
         backup(settings_of(made.root), archive, progress=Quiet)
     assert archive.read_bytes() == before
 
@@ -223,7 +223,7 @@ def test_what_is_not_kept_is_said(made: World, tmp_path: Path) -> None:
 def test_closed_days_elsewhere_are_not_left_out_in_silence(made: World, tmp_path: Path) -> None:
     """Pruned days are in Parquet alone: who keeps that outside of the home has to keep it himself."""
     elsewhere = msgspec.structs.replace(settings_of(made.root), parquet=tmp_path / "days")
-    assert "days, outside of the home" in "".join(backup(elsewhere, tmp_path / "a.tar", progress=Quiet).warnings)
+    assert "days, outside the home" in "".join(backup(elsewhere, tmp_path / "a.tar", progress=Quiet).warnings)
     assert not backup(settings_of(made.root), tmp_path / "b.tar", progress=Quiet).warnings
 
 
@@ -301,7 +301,7 @@ def test_a_drift_report_that_says_something_else_stops_it(archive: Path, tmp_pat
     report = tmp_path / "drift_reports" / "2026-11-22.json"
     report.parent.mkdir()
     report.write_text('{"other": 1}')
-    with pytest.raises(BadInput, match="says something else"):
+    with pytest.raises(BadInput, match="differs from the file in the backup"):
         restore(archive, settings_of(tmp_path), progress=Quiet)
     assert [p.name for p in tmp_path.iterdir()] == ["drift_reports"]
     report.write_text("{}")

@@ -56,5 +56,5 @@ def test_a_held_entry_is_released_and_a_buried_one_is_not() -> None:
 
 def test_what_the_gate_refused_is_not_promoted_and_prod_asks_for_a_verdict_later() -> None:
     gated = state("dev", ("gated", {"sha": C, "result": "fail"}))
-    assert "the gate refused" in denied(gated, C, "dev")["promote"]
+    assert "failed the gate" in denied(gated, C, "dev")["promote"]
     assert "promote" in allowed(state("prod"), C), "the dialog asks for the signed verdict"

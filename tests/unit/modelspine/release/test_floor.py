@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bundles import eval_report
-from modelspine.attestation.statement import counted
+from modelspine.attestation.statement import report_counts
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.eval_report import read_report
@@ -148,7 +148,7 @@ def test_a_signed_verdict_names_the_floor(prod: Prod) -> None:
     with prod.open() as spine:
         state = spine.registry.state()
         known = state.entries[prod.entries["first"]]
-        assert said.floor == counted(known.sha, spine.ledger.get(str(known.report)))
+        assert said.floor == report_counts(known.sha, spine.ledger.get(str(known.report)))
 
 
 def test_promote_refuses_a_verdict_whose_floor_moved(prod: Prod, make_bundle: Make) -> None:

@@ -21,9 +21,9 @@ from modelspine.ledger.route import Guard, Ladder, Route, Step
 from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
-from modelspine.traffic.ladder import at_weight, ready
+from modelspine.traffic.ladder import at_weight, default_ladder
 from modelspine.traffic.noninferiority import Judgement, Result
-from modelspine.traffic.request_rate import rate, worst
+from modelspine.traffic.request_rate import blast_radius, rate
 
 Make = Callable[..., Path]
 EVEN = Ladder(
@@ -47,7 +47,7 @@ def judgement(verdict: Result, samples: int = 1_000) -> Judgement:
 def decided(
     verdict: Result, *history: Result, seconds: float = 1e6, samples: int = 1_000, auto: bool = True
 ) -> Decision:
-    ladder = msgspec.structs.replace(ready(), auto=auto)
+    ladder = msgspec.structs.replace(default_ladder(), auto=auto)
     arms = tuple(Place(name=name, sha=name * 10, semver="", weight_bp=1) for name in ("stable", "canary"))
     route = Route(strategy="canary", epoch=9, salt="9", arms=arms, ladder=ladder)
     return decide(route, judgement(verdict, samples), history, seconds=seconds, window=7)
@@ -92,7 +92,7 @@ def test_a_weight_by_hand_is_still_guarded() -> None:
 
 
 def test_worst_exposure() -> None:
-    assert worst(100, Guard(window_seconds=30), 10.0).answers == pytest.approx(0.01 * 10 * 30 * 2)
+    assert blast_radius(100, Guard(window_seconds=30), 10.0).answers == pytest.approx(0.01 * 10 * 30 * 2)
 
 
 # on a real ledger -----------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_silence_holds(canary: Spine) -> None:
     fill(canary, GOOD, graded=False)
     found = ticked(canary, 3_600)
     assert (found.action, found.verdict) == ("hold", "no_data")
-    assert "no learner spoke" in found.reason
+    assert "has a grade or feedback" in found.reason
 
 
 def test_few_learners_hold(canary: Spine) -> None:
@@ -221,7 +221,7 @@ def test_a_split_that_is_not_as_set_holds(canary: Spine) -> None:
     leave_answers(canary.settings.traces, fill_route, GOOD, start_ns=opened(canary))
     found = ticked(canary, 61)
     assert (found.action, found.verdict) == ("hold", "inconclusive")
-    assert "the split cannot be trusted" in found.reason
+    assert "sample-ratio mismatch" in found.reason
 
 
 def test_replayed_traffic_brings_its_own_clock(canary: Spine) -> None:

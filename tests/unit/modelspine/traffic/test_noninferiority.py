@@ -51,9 +51,9 @@ def test_silence_is_told_from_a_route_that_nobody_took() -> None:
 
 def test_too_few_are_counted_in_words() -> None:
     said = [verdict(units("stable", 100) + units("canary", few)).reason for few in (1, 2)]
-    assert [reason.split(" measured")[0] for reason in said] == [
-        "1 learner of the canary arm was",
-        "2 learners of the canary arm were",
+    assert [reason.split(", minimum")[0] for reason in said] == [
+        "not enough data: 1 learner in the canary arm",
+        "not enough data: 2 learners in the canary arm",
     ]
 
 

@@ -8,7 +8,7 @@ from miniobserve.evidence import Pair, Unit
 from modelspine.ledger.route import Arm
 from modelspine.stats import mcnemar
 from modelspine.traffic.report import MOST_BUCKETS, Split, _shadow, _split
-from modelspine.traffic.report_text import split_told as told
+from modelspine.traffic.report_text import split_text as told
 
 
 def test_counts_by_feature() -> None:
@@ -51,11 +51,11 @@ def test_a_split_that_is_not_as_set_says_so() -> None:
 
     bad, good, few = seen(900, 20), seen(900, 100), seen(80, 19)
     assert (bad.alarm, good.alarm, few.alarm, few.bayes_factor) == (True, False, False, None)
-    assert "NOT as set" in told(bad)
+    assert "sample-ratio mismatch" in told(bad)
     assert "do not trust" in told(bad)
-    assert "as set" in told(good)
-    assert "NOT" not in told(good)
-    assert "99 learners; from 100 on" in told(few)
+    assert "matches the weights" in told(good)
+    assert "mismatch" not in told(good)
+    assert "(n = 99, needs 100)" in told(few)
 
 
 def test_no_pairs() -> None:

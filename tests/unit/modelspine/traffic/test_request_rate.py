@@ -15,10 +15,10 @@ from modelspine.ledger.route import Arm as Place
 from modelspine.ledger.route import Guard, Route, weight_of
 from modelspine.ledger.state import fold
 from modelspine.ledger.store import Draft, Ledger
-from modelspine.traffic.canary import considered
+from modelspine.traffic.canary import consider_or_error
 from modelspine.traffic.epochs import epochs
-from modelspine.traffic.ladder import ready, rungs
-from modelspine.traffic.request_rate import MINUTES, NEWEST, Exposure, known_rate, pace, rate, worst
+from modelspine.traffic.ladder import default_ladder, rungs
+from modelspine.traffic.request_rate import MINUTES, NEWEST, Exposure, blast_radius, known_rate, pace, rate
 
 NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 START = int(NOON.timestamp()) * NS
@@ -28,7 +28,9 @@ def route(strategy: str = "canary") -> Route:
     arms = tuple(
         Place(name=name, sha=name * 10, semver="", weight_bp=bp) for name, bp in (("stable", 8_000), (strategy, 2_000))
     )
-    return Route(strategy=strategy, epoch=3, salt="3", arms=arms, ladder=ready() if strategy == "canary" else None)
+    return Route(
+        strategy=strategy, epoch=3, salt="3", arms=arms, ladder=default_ladder() if strategy == "canary" else None
+    )
 
 
 def store(path: Path, requests: int, strategy: str = "canary", seconds: float = 600) -> TraceReader:
@@ -91,7 +93,7 @@ def steps(traces: TraceReader) -> int:
     now = NOON + timedelta(seconds=600)
     pace(traces, route(), now)
     since = NOON.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    decision, problem = considered(lambda: traces, route(), since, now)
+    decision, problem = consider_or_error(lambda: traces, route(), since, now)
     connection.set_progress_handler(None, 0)
     assert (problem, decision is not None) == (None, True)
     return counted[0]
@@ -162,13 +164,13 @@ def test_the_rate_is_the_busiest_hours_of_the_last_day_there_was(tmp_path: Path)
 
 
 def test_rungs_and_exposure() -> None:
-    assert [rung for _, rung in rungs(ready())] == ["here", "ahead", "ahead", "ahead"]
-    nobody = worst(100, Guard(), None)
+    assert [rung for _, rung in rungs(default_ladder())] == ["here", "ahead", "ahead", "ahead"]
+    nobody = blast_radius(100, Guard(), None)
     assert nobody == Exposure(weight_bp=100, window_seconds=30, requests_per_second=None)
-    assert nobody.told == (
-        "1 % of a rate nobody knows yet (counted as 1/s) over 2 windows of 30 s = less than one answer before an abort"
+    assert nobody.summary == (
+        "1 % of an unknown rate (assumed 1 request/s) over 2 windows of 30 s = less than one answer before an abort"
     )
-    assert worst(5_000, Guard(), None).told.endswith("= 30.0 answers before an abort")
+    assert blast_radius(5_000, Guard(), None).summary.endswith("= 30.0 answers before an abort")
 
     def gone() -> TraceReader:
         raise Unavailable("there is no store", "make one")

@@ -13,7 +13,7 @@ from modelspine.errors import BadInput, Conflict, Damaged, Refused
 from modelspine.ledger.route import FULL, Ladder, Route, assign
 from modelspine.ledger.state import fold
 from modelspine.spine import Spine
-from modelspine.traffic.ladder import MOST_STEPS, after, at_weight, read_ladder, ready
+from modelspine.traffic.ladder import MOST_STEPS, after, at_weight, default_ladder, read_ladder
 
 Make = Callable[..., Path]
 WHY = "because"
@@ -134,7 +134,7 @@ def test_a_ladder_ends_as_the_stable_arm(trio: Trio) -> None:
     assert climbed == [100, 1_000, 5_000, FULL]
     assert (trio.route.strategy, trio.route.stable.sha) == ("single", trio.good)
     assert registry.state().entries[trio.stable].held is None
-    with pytest.raises(Refused, match="nothing is tried out"):
+    with pytest.raises(Refused, match="no rollout is in progress"):
         trio.spine.routing.advance(reason=WHY)
     assert trio.spine.routing.rollback(trio.stable, reason=WHY).created
 
@@ -185,9 +185,9 @@ def test_an_abort_takes_up_the_route_before_and_holds(trio: Trio, verb: str, bef
     if before == "shadow":
         assert trio.route.salt == was.salt
     assert registry.state().entries[trio.good].held == "slow"
-    with pytest.raises(Refused, match="is held: slow"):
+    with pytest.raises(Refused, match="is on hold: slow"):
         start(trio.good, reason=WHY)
-    with pytest.raises(Refused, match="nothing is tried out" if before == "single" else "has no steps"):
+    with pytest.raises(Refused, match="no rollout is in progress" if before == "single" else "has no steps"):
         trio.spine.routing.advance(reason=WHY)
 
 
@@ -240,7 +240,7 @@ def test_one_rollout_at_a_time(trio: Trio) -> None:
     trio.spine.routing.shadow(trio.good, reason=WHY, share_bp=500)
     first = trio.spine.routing.canary(trio.good, reason=WHY)
     for again in (trio.spine.routing.ab, trio.spine.routing.shadow):
-        with pytest.raises(Refused, match="under way"):
+        with pytest.raises(Refused, match="in progress"):
             again(trio.good, reason=WHY)
     same = trio.spine.routing.canary(trio.good, reason=WHY)
     assert (same.seq, same.created) == (first.seq, False)
@@ -251,7 +251,7 @@ def test_a_held_entry_is_not_weighed_up(trio: Trio) -> None:
     held(trio)
     trio.spine.routing.shadow(trio.good, reason=WHY)
     assert trio.spine.routing.weigh(100, reason=WHY).created
-    with pytest.raises(Refused, match="is held"):
+    with pytest.raises(Refused, match="is on hold"):
         trio.spine.routing.canary(trio.good, reason=WHY)
 
 
@@ -330,7 +330,7 @@ def test_a_ladder_in_toml(tmp_path: Path) -> None:
 
 
 def test_the_last_step_is_reached_by_or_beyond() -> None:
-    ladder = Ladder(steps=ready().steps[:2], at=0, auto=True, guard=ready().guard)
+    ladder = Ladder(steps=default_ladder().steps[:2], at=0, auto=True, guard=default_ladder().guard)
     assert [at_weight(ladder, weight, auto=True).at for weight in (1, 100, 999, 1_000, 1_001, 9_999)] == [
         0, 0, 0, 1, 1, 1,
     ]  # fmt: skip

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minitutor.tokens import sentences, tokens
+from minitutor.word_tokens import sentence_spans, word_tokens
 
 
 def words(text: str) -> list[str]:
-    return [token.raw for token in tokens(text, 0, len(text))]
+    return [token.raw for token in word_tokens(text, 0, len(text))]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_a_text_comes_apart(text: str, expected: list[str]) -> None:
     ],
 )
 def test_marks_and_lines_end_sentences(text: str, expected: list[str]) -> None:
-    assert [text[begin:end].strip() for begin, end in sentences(text)] == expected
+    assert [text[begin:end].strip() for begin, end in sentence_spans(text)] == expected
 
 
 @given(st.text(max_size=300))
 def test_no_character_is_lost(text: str) -> None:
-    found = [token for begin, end in sentences(text) for token in tokens(text, begin, end)]
+    found = [token for begin, end in sentence_spans(text) for token in word_tokens(text, begin, end)]
     assert all(text[token.begin : token.end] == token.raw for token in found)
     places = {at for token in found for at in range(token.begin, token.end)}
     assert all(text[at].isspace() or at in places for at in range(len(text)) if text[at] != "\u0301")

@@ -1,6 +1,6 @@
-"""The Mini-GPT's shape: the numbers in ``config.json`` that the trainer and the engine both read.
+"""The Mini-GPT's shape: the sizes in ``config.json``, which both the trainer and the engine read.
 
-It knows no tensor library.
+It imports no tensor library.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ WORKLOAD: Final = "minitutor"
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A pre-LN decoder with rotary positions, tanh-GELU and the embedding as its head.
+    """The sizes of a pre-LN decoder with rotary positions, tanh-GELU and an output layer tied to the embedding.
 
-    No linear layer has a bias and no norm a shift. Tensor names: ``embed.weight`` [vocab, d],
+    Linear layers have no bias and norms no shift. Tensor names: ``embed.weight`` [vocab, d],
     ``blocks.N.{attn_norm,mlp_norm}.weight`` [d], ``blocks.N.attn.{q,k,v,o}.weight`` [d, d],
     ``blocks.N.mlp.fc.weight`` [ff, d], ``blocks.N.mlp.proj.weight`` [d, ff], ``norm.weight`` [d];
-    a linear weight is [out, in].
+    linear weights are [out, in].
     """
 
     architecture: str = ARCHITECTURE
@@ -37,7 +37,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         sizes = (self.vocab_size, self.d_model, self.n_layers, self.n_heads, self.d_ff, self.context)
         if min(sizes) < 1 or max(sizes) > 65_536:
-            raise ValueError("a size is outside 1–65536")
+            raise ValueError("a size is not between 1 and 65536")
         if self.architecture != ARCHITECTURE:
             raise ValueError(f"architecture {self.architecture!r} is not {ARCHITECTURE!r}")
         if self.d_model % (2 * self.n_heads):
@@ -45,5 +45,5 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def d_head(self) -> int:
-        """Width of one attention head."""
+        """The width of one attention head."""
         return self.d_model // self.n_heads

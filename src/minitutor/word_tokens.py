@@ -1,6 +1,7 @@
-"""A text as tokens: words, split at contractions (*did|n't*, *he|'ll*), numbers and marks, each with its place.
+"""Splits a text into sentences and tokens for the parser: words, numbers and punctuation, each with its position.
 
-Every character that is no token is space; nothing is changed, so places count in the text as it was written.
+Words are split at contractions (*did|n't*, *he|'ll*). All other characters are white space. Nothing is normalised, so
+positions count characters of the original text. (The model's tokens are ``tokenizer``'s.)
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ _LONGEST_ABBREVIATION: Final = 5
 
 
 class Token(msgspec.Struct, frozen=True):
-    """One token: what is written, the same in lower case with straight quotes, and where it stands."""
+    """One token: the text as written, the same in lower case with straight quotes, and its position."""
 
     raw: str
     low: str
     begin: int
     end: int
     gap: str
-    """What stands between it and the token before: space, or nothing."""
+    """The white space between the previous token and this one; may be empty."""
     word: bool
-    """False for a mark."""
+    """False for punctuation."""
     sentence_start: bool
-    """Whether it is the sentence's first word."""
+    """Whether this is the sentence's first word."""
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence of a text begins and ends, with its closing mark and without the space before it."""
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Return begin and end of each sentence of a text, with its closing punctuation, without leading space."""
     found, begin = [], 0
     for match in _END.finditer(text):
         if (
@@ -57,8 +58,8 @@ def sentences(text: str) -> list[tuple[int, int]]:
     return [(first, last) for first, last in stripped if first < last]
 
 
-def tokens(text: str, begin: int, end: int) -> list[Token]:
-    """The tokens of one sentence."""
+def word_tokens(text: str, begin: int, end: int) -> list[Token]:
+    """Return the tokens of one sentence."""
     found: list[Token] = []
     at, words = begin, 0
     for match in _TOKEN.finditer(text, begin, end):

@@ -1,8 +1,9 @@
-"""What the model reads of a sentence: its grammar as written, every open word as a shape.
+"""Replaces the open words of a sentence by their shape before the model reads it.
 
-A form depends on the words that make the grammar (pronouns, determiners, helpers, words of time) and on whether a noun
-is one or many, never on which name or noun it is. So names, nouns and whatever else is in no closed list are read by
-their shape alone (*Xx*, *x*, *xs*, *xed*), and a word that no corpus holds is read as one that every corpus holds.
+The correct verb form depends on grammatical words (pronouns, determiners, helpers, words of time) and on whether a
+noun is singular or plural, never on which name or noun it is. So every word outside the closed lists is replaced by
+its shape (*Xx*, *x*, *xs*, *xed*), and to the model a word that no corpus contains looks like one that every corpus
+contains.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from minitutor import words
 from minitutor.conjugation import VERBS, forms
 from minitutor.subjects import is_plural
-from minitutor.tokens import Token, tokens
+from minitutor.word_tokens import Token, word_tokens
 
 _VERB_WORDS: Final = frozenset(word for verb in VERBS for word in forms(verb))
 _READ: Final = (
@@ -28,11 +29,11 @@ _ENDINGS: Final = re.compile(r"(?<=..)(?:ed|ing|ly)$")
 
 
 def shaped(text: str, begin: int = 0, end: int | None = None, owner: tuple[int, int] = (0, 0)) -> str:
-    """A part of a text as the model reads it: tokens with a space between them, open words as their shape.
+    """Return a part of a text as the model reads it: tokens joined by spaces, with open words as shapes.
 
-    Within ``owner``, the place of the subject, a verb's word is a noun (*the work was good*).
+    Within ``owner``, the span of the subject, a verb's word is a noun (*the work was good*).
     """
-    found = tokens(text, begin, len(text) if end is None else end)
+    found = word_tokens(text, begin, len(text) if end is None else end)
     return " ".join(_shape(token, inside=owner[0] <= token.begin < owner[1]) for token in found)
 
 
@@ -47,7 +48,7 @@ def _shape(token: Token, *, inside: bool) -> str:
         return "1" if token.low == "1" else "2"
     plural = is_plural(token.low) and token.low not in words.NAMES_IN_S
     if inside and token.raw[0].isupper() and token.low not in words.IRREGULAR_PLURALS:
-        return "Xx"  # a name, whatever it ends in: a plural subject has a small letter or a list
+        return "Xx"  # a name even if it ends in s: plural subjects are written in lower case or are in a list
     if token.raw[0].isupper() and not plural:
         return "Xx"
     ending = None if token.low in words.IRREGULAR_PLURALS or inside else _ENDINGS.search(token.low)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minitutor.shapes import shaped
+from minitutor.word_shapes import shaped
 
 
 @pytest.mark.parametrize(

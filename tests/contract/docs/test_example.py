@@ -1,0 +1,121 @@
+"""``examples/spine_in_150_lines.py`` agrees with the product, and reports a changed byte as it does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rfc8785
+
+from cli_world import REQUEST, World, make_world, run
+from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.eval_report import read_report
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "spine_in_150_lines.py"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("example") / "project")
+
+
+def example(root: Path, tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the example where nothing but the standard library and rfc8785 can be imported."""
+    alone = tmp_path / "alone"
+    if not alone.exists():
+        shutil.copytree(Path(rfc8785.__file__).parent, alone / "rfc8785")
+    # -S leaves site-packages out of the path and -I ignores the environment, so only this line adds rfc8785.
+    code = (
+        f"import runpy, sys; sys.path.insert(0, {str(alone)!r}); runpy.run_path({str(EXAMPLE)!r}, run_name='__main__')"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, str(root), *words]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def copy_of(world: World, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(world.root, tmp_path / "project"))
+
+
+def write_baseline(root: Path, sha: str) -> None:
+    raw = (root / ".spine" / "cache" / sha / "eval_report.json").read_bytes()
+    made = baseline_of(read_report(raw), reason="the first", approved_in="#1", entry_sha=sha)
+    (root / "eval_baseline.json").write_bytes(baseline_bytes(made))
+
+
+def test_it_has_at_most_150_lines() -> None:
+    assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_it_computes_the_same_shas(world: World, tmp_path: Path, capsys: Capture) -> None:
+    for number in ("1", "2", "3"):
+        bundle = str(world.root / "made" / number)
+        found = json.loads(example(world.root, tmp_path, "--bundle", bundle).stdout)
+        assert found["sha"] == run(capsys, "sha", bundle, "--json").json["sha"]
+
+
+def test_it_folds_to_the_same_state(world: World, tmp_path: Path, capsys: Capture) -> None:
+    root = copy_of(world, tmp_path)
+    assert run(capsys, "route", "single", "v0.2.0", "--reason", "test", root=root).code == 0
+    assert run(capsys, "rollback", "v0.1.0", "--reason", "test", root=root).code == 0
+    state = json.loads(example(root, tmp_path).stdout)["state"]
+    entries = run(capsys, "list", "--json", root=root).json["entries"]
+    assert set(state["entries"]) == {entry["sha"] for entry in entries} == {world.silent, world.loud, world.child}
+    assert state["semvers"] == {entry["semver"]: entry["sha"] for entry in entries if entry["semver"]}
+    assert set(state["holds"]) == {entry["sha"] for entry in entries if entry["status"] == "held"} == {world.loud}
+    route = run(capsys, "route", "show", "--json", root=root).json
+    assert state["route"]["epoch"] == route["epoch"]
+    assert [arm["sha"] for arm in state["route"]["arms"]] == [arm["sha"] for arm in route["arms"]]
+    assert state["production"] == world.silent
+
+
+@pytest.mark.parametrize("better_is_baseline", [True, False])
+def test_it_applies_the_same_rule(world: World, tmp_path: Path, capsys: Capture, better_is_baseline: bool) -> None:
+    root = copy_of(world, tmp_path)
+    base, candidate = (world.loud, world.silent) if better_is_baseline else (world.silent, world.loud)
+    write_baseline(root, base)
+    found = json.loads(example(root, tmp_path, "--gate", candidate).stdout)["blocked"]
+    compared = run(capsys, "gate", candidate, "--json", root=root).json["compared"]
+    rows = next(each for each in compared if each["against"] == "baseline")["buckets"]
+    assert found == sorted(name for name, row in rows.items() if row["blocked"])
+    assert bool(found) is better_is_baseline
+
+
+def test_it_follows_a_request_to_the_corpus(world: World, tmp_path: Path, capsys: Capture) -> None:
+    found = json.loads(example(world.root, tmp_path, "--request", REQUEST).stdout)["request"]
+    answers = {each["n"]: each for each in run(capsys, "incident", REQUEST, "--json", root=world.root).json["answers"]}
+    assert found["model"] in json.dumps(answers[1])
+    assert len(found["corpora"]) == 1
+    assert found["corpora"][0] in json.dumps(answers[3])
+
+
+def test_it_reports_a_changed_tensor(world: World, tmp_path: Path, capsys: Capture) -> None:
+    root = copy_of(world, tmp_path)
+    with sqlite3.connect(root / ".spine" / "traces.db") as traces:
+        (sha,) = traces.execute("SELECT entry_sha FROM traces").fetchone()
+    file = root / ".spine" / "cache" / sha / "model.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(raw)
+    done = example(root, tmp_path, "--request", REQUEST)
+    assert done.returncode == 1
+    assert "does not have that SHA any more" in done.stderr
+    assert run(capsys, "verify", root=root).code == 5
+
+
+def test_it_reports_a_changed_event(world: World, tmp_path: Path, capsys: Capture) -> None:
+    root = copy_of(world, tmp_path)
+    with sqlite3.connect(root / ".spine" / "ledger.db") as ledger:
+        for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            ledger.execute(f"DROP TRIGGER {name}")
+        ledger.execute("UPDATE events SET event = replace(CAST(event AS TEXT), 'the first', 'the worst') WHERE seq > 1")
+    done = example(root, tmp_path)
+    assert done.returncode == 1
+    assert "the hash chain is broken at event #" in done.stderr
+    assert run(capsys, "verify", root=root).code == 5
