@@ -464,7 +464,7 @@ async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
                 editor.paste(s)
             dialog.form.at = dialog.form.stops[n % len(dialog.form.stops)]
             dialog.stop(s)
-            for line in (*dialog.draw(100), dialog._title()):
+            for line in (*dialog.draw(100), dialog.title_line):
                 harmless(strip(line, 140, desk.app.palette))
             if n % 10 == 0:
                 desk.app.push_screen(dialog)

@@ -37,6 +37,7 @@ class Dialog(ModalScreen[Result]):
 
     def __init__(self, title: Line, keys: str, *content: Widget) -> None:
         super().__init__()
+        self.title_line = title
         self._head = Lines(base="bar")
         self._head.show(lambda width: [fill(title, safe(keys, "faint"), width)])
         self._content = content
