@@ -66,9 +66,7 @@ def run(*, headless: bool, sizes: week.Sizes) -> int:
         signal.signal(ended, lambda number, _frame: sys.exit(128 + number))
     try:
         if not FOLDER.is_dir():
-            say(
-                f"The demo gets a project of its own in {FOLDER}/: a clone with a remote, a signing key and a prod ledger."
-            )
+            say(f"The demo gets its own project in {FOLDER}/: a clone with a remote, a signing key, a prod ledger.")
             demo_project.make(Path(), FOLDER)
         os.chdir(FOLDER)
         with Background() as background:

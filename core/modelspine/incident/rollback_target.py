@@ -142,7 +142,8 @@ def _both_fail(opinions: Sequence[Opinion], trace: Trace, production: Opinion | 
     answered = next((each for each in opinions if each.sha == trace.entry_sha), None)
     if answered is None or answered.held is None or production is None or production.sha == answered.sha:
         return ""
-    return f" ({answered.semver}, which answered, is on hold; production {production.semver} is wrong about this sentence too)"
+    wrong = f"production {production.semver} is wrong about this sentence too"
+    return f" ({answered.semver}, which answered, is on hold; {wrong})"
 
 
 def _opinion(
