@@ -123,10 +123,9 @@ def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None, flo
             f"production changed: the verdict compares with {visible(before)}, now {visible(current)} is stable",
             AGAIN,
         )
-    if said.floor is msgspec.UNSET:
-        raise Refused("the verdict names no floor: it was made by an older version", AGAIN)
+    # A verdict of a version that knew no floor names none; its result is computed again against the floor all the same.
     now_floor = report_counts(floor.entry_sha, floor.report) if floor is not None else None
-    if said.floor != now_floor:
+    if said.floor is not msgspec.UNSET and said.floor != now_floor:
         before = short(said.floor.entry_sha) if said.floor is not None else "nothing"
         current = short(now_floor.entry_sha) if now_floor is not None else "nothing"
         raise Refused(

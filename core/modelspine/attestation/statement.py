@@ -123,14 +123,9 @@ def statement(
         BadInput: the gate's result is an error, a report is about another entry, or an argument is malformed.
     """
     _well_formed(sha, code, head, lifetime)
+    before, best = report_of_rival(sha, stable), report_of_floor(sha, stable, floor)
+    decision = judge(candidate, baseline=baseline, stable=before, floor=best, never_regress=never_regress)
     # A failing verdict is signed as well: it is evidence. An error is not, because nothing was compared.
-    decision = judge(
-        candidate,
-        baseline=baseline,
-        stable=report_of_rival(sha, stable),
-        floor=report_of_floor(sha, stable, floor),
-        never_regress=never_regress,
-    )
     if decision.result == "error":
         raise BadInput(f"there is no result to sign: {decision.reasons[0]}", _HINT)
     base = read_baseline(baseline)

@@ -23,7 +23,7 @@ from modelspine.attestation.checks import (
     recomputed_decision,
 )
 from modelspine.attestation.keys import SigningKey, Trust, TrustedKey
-from modelspine.attestation.statement import CODE, PREDICATE_TYPE, TYPE, Counted, Predicate, Statement
+from modelspine.attestation.statement import CODE, PREDICATE_TYPE, TYPE, Predicate, Statement
 from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.decision import Stable
@@ -51,15 +51,18 @@ class VerifiedVerdict:
     accident; the registry accepts only this exact type.
     """
 
-    __slots__ = ("decision", "signed")
+    __slots__ = ("decision", "floor_sha", "signed")
     signed: SignedVerdict
     decision: Decision
+    floor_sha: str | None
+    """The floor that the decision was computed against."""
 
-    def __init__(self, signed: SignedVerdict, decision: Decision, *, token: object) -> None:
+    def __init__(self, signed: SignedVerdict, decision: Decision, floor_sha: str | None, *, token: object) -> None:
         if token is not _TOKEN:
             raise TypeError("only modelspine.attestation.verdict.verify makes a VerifiedVerdict")
         object.__setattr__(self, "signed", signed)
         object.__setattr__(self, "decision", decision)
+        object.__setattr__(self, "floor_sha", floor_sha)
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("a VerifiedVerdict has no subclasses")
@@ -91,8 +94,7 @@ class VerifiedVerdict:
         compared = self.predicate.stable.entry_sha if self.predicate.stable is not None else None
         if stable_sha != compared:
             raise Refused("production changed since the verdict was verified", AGAIN)
-        floor = self.predicate.floor
-        if floor_sha != (floor.entry_sha if isinstance(floor, Counted) else None):
+        if floor_sha != self.floor_sha:
             raise Refused("the floor changed since the verdict was verified", AGAIN)
 
 
@@ -175,4 +177,4 @@ def verify(
         raise Refused(f"the verdict {claim} {decision.result}: {why}", "improve the candidate, then evaluate it again")
     if said.result != "pass":
         raise Refused(f"the verdict says {visible(said.result, 20)!r}, not pass", AGAIN)
-    return VerifiedVerdict(signed, decision, token=_TOKEN)
+    return VerifiedVerdict(signed, decision, floor.entry_sha if floor is not None else None, token=_TOKEN)

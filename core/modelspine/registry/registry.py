@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
-from modelspine.gate.eval_report import CostPerQuality
 from modelspine.identity.bundle_cache import Cache
 from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver, completes
@@ -159,24 +158,13 @@ class Registry:
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
     def gated(
-        self,
-        sha: str,
-        *,
-        result: str,
-        report: str,
-        baseline: str,
-        stable: str | None,
-        floor: str | None = None,
-        cost: CostPerQuality | None = None,
+        self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, **more: object
     ) -> Receipt:
-        """Record the result of a gate run on an entry.
+        """Record the result of a gate run on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA.
 
-        ``report`` and ``baseline`` are digests, ``stable`` and ``floor`` the SHAs of the entries it was compared with.
-        ``cost`` is the report's own; the event has it so that a list of many entries need not read every report.
+        ``more`` is what else the event keeps of the run, as JSON: the floor's SHA, the report's cost per quality.
         """
-        body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
-        body |= {"floor": floor} if floor is not None else {}
-        body |= {"cost_per_quality": msgspec.to_builtins(cost)} if cost is not None else {}
+        body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable, **more}
         drafts = [Draft(kind="gated", body=body)]
         return _made(self.history.change(lambda _state: drafts, sha=sha))
 

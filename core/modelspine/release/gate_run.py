@@ -7,6 +7,7 @@ not recorded either. ``gate.decision`` interprets reports and baselines; this mo
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -77,8 +78,7 @@ def gate_entry(
         report=gated.report,
         baseline=kept,
         stable=gated.stable,
-        floor=gated.floor,
-        cost=read_submission(project.ledger.get(gated.report)).report.cost_per_quality,
+        **_more(project, gated.report, gated.floor),
     )
     return msgspec.structs.replace(gated, seq=receipt.seq)
 
@@ -167,6 +167,15 @@ def _floor(project: Project, state: State, baseline: bytes | None) -> Stable | N
         return current_floor(project, state, read_baseline(baseline)) if baseline is not None else None
     except BadInput:
         return None
+
+
+def _more(project: Project, report: str, floor: str | None) -> dict[str, Any]:
+    """What the event keeps beside the result. With the cost in it, a list of entries need not read every report."""
+    cost = read_submission(project.ledger.get(report)).report.cost_per_quality
+    return {
+        **({"floor": floor} if floor is not None else {}),
+        **({"cost_per_quality": msgspec.to_builtins(cost)} if cost is not None else {}),
+    }
 
 
 def _sha(entry: Stable | None) -> str | None:

@@ -16,7 +16,6 @@ import pytest
 from bundles import write_baseline, write_bundle
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
 from modelspine.cli import main
-from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
@@ -245,24 +244,23 @@ def test_traces(world: World, capsys: Capture) -> None:
     assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
 
 
-def test_incident_never_regress(world: World, capsys: Capture) -> None:
-    refused = run(capsys, "incident", REQUEST, "--never-regress")
-    assert (refused.code, refused.err.count("\n")) == (1, 2)
-    assert "there is no baseline" in refused.err
-    with open_spine(world.root, readonly=True) as spine:
-        detail = spine.registry.get("v0.1.0")
-    assert detail.eval_report is not None
-    made = baseline_of(detail.eval_report, reason="first", approved_in="#1", entry_sha=detail.entry.sha)
-    file = world.root / "eval_baseline.json"
-    file.write_bytes(baseline_bytes(made))
-    try:
-        first, second = (run(capsys, "incident", REQUEST, "--never-regress", "--json") for _ in range(2))
-        assert [done.json["never_regress"]["changed"] for done in (first, second)] == [True, False]
-        items = json.loads(file.read_bytes())["never_regress"]
-        assert [item["id"] for item in items] == [REQUEST]
-        assert "nothing was changed" in run(capsys, "incident", REQUEST, "--never-regress").out
-    finally:
-        file.unlink()
+def test_incident_never_regress(tmp_path: Path, capsys: Capture) -> None:
+    """A branch with one commit, ready for review; the same request again is the same branch."""
+    world = make_world(tmp_path / "own")
+    words = ("incident", REQUEST, "--never-regress", "--reason", "a learner was misled", "--root", str(world.root))
+    check_refused(run(capsys, *words), 1)
+    write_baseline(world.root)
+    for command in (["init", "-q"], ["add", "eval_baseline.json"], ["commit", "-qm", "a baseline"]):
+        subprocess.run(["git", *command], cwd=world.root, check=True)
+    first, second = (run(capsys, *words, "--json").json["never_regress"] for _ in range(2))
+    assert first == second
+    assert first["branch"] == f"never-regress/{REQUEST}"
+    assert first["item"]["reason"] == "a learner was misled"
+    human = run(capsys, *words).out
+    assert f"branch never-regress/{REQUEST} makes the baseline require " in human
+    assert f"next: git merge never-regress/{REQUEST}" in human
+    subprocess.run(["git", "merge", "-q", first["branch"]], cwd=world.root, check=True)
+    assert "nothing was changed" in run(capsys, *words).out
 
 
 @pytest.fixture

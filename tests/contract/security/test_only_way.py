@@ -334,7 +334,7 @@ def test_a_verified_verdict_is_not_made_copied_stored_or_changed(prod: Prod) -> 
     real = verified(prod)
     for token in (None, object(), "token"):
         with pytest.raises(TypeError, match=r"only modelspine\.attestation\.verdict\.verify"):
-            VerifiedVerdict(real.signed, real.decision, token=token)
+            VerifiedVerdict(real.signed, real.decision, real.floor_sha, token=token)
     for again in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot be copied or stored"):
             again(real)

@@ -60,7 +60,7 @@ def test_it_is_an_in_toto_statement_in_an_in_toto_envelope() -> None:
 def test_only_the_verifier_makes_a_verified_verdict() -> None:
     made = WORLD.verify(VALID)
     with pytest.raises(TypeError):
-        VerifiedVerdict(made.signed, made.decision, token=object())
+        VerifiedVerdict(made.signed, made.decision, made.floor_sha, token=object())
     with pytest.raises(TypeError):
         VerifiedVerdict(made.signed, made.decision)  # type: ignore[call-arg]
     with pytest.raises(TypeError):

@@ -96,7 +96,7 @@ def test_another_text_under_the_same_id_is_refused(repository: Path) -> None:
     other = Item(id=ITEM.id, text="another", correct_form="text")
     add_item(settings.eval_baseline, other)
     git(repository, "commit", "-qam", "another item")
-    with pytest.raises(BadInput, match="another text under the id"):
+    with pytest.raises(BadInput, match="different text under the id"):
         guard(settings, ITEM, subject="Never say goed again")
 
 

@@ -64,7 +64,7 @@ def test_a_candidate_between_the_two_does_not_pass_after_a_rollback(
     assert any(reason.startswith("against the floor: ") for reason in gated.decision.reasons)
     event = spine.registry.events()[-1]
     assert (event.kind, event.body["floor"]) == ("gated", strong)
-    with pytest.raises(Refused, match="the gate refused"):
+    with pytest.raises(Refused, match="failed the gate"):
         spine.registry.promote(between, "v0.3.0", reason="a test")
 
 
@@ -158,17 +158,23 @@ def test_promote_refuses_a_verdict_whose_floor_moved(prod: Prod, make_bundle: Ma
         better, first = spine.registry.register(make_bundle(50, k=100)).sha, prod.entries["first"]
         drafts = [single(better, "v1.5.0", "a better one"), single(first, "v1.0.0", "and back")]
         spine.ledger.append(drafts, expected=None)
-        with pytest.raises(Refused, match="the floor moved"):
+        with pytest.raises(Refused, match="the floor changed"):
             spine.registry.promote(prod.entries["good"], "v2.0.0", reason="a test", verdict=Attempt(spine, envelope))
 
 
-def test_promote_refuses_a_verdict_that_names_no_floor(prod: Prod) -> None:
-    data = prod.data()
-    del data["predicate"]["floor"]
-    with prod.open() as spine, pytest.raises(Refused, match="names no floor"):
-        spine.registry.promote(
-            prod.entries["good"], "v2.0.0", reason="a test", verdict=Attempt(spine, prod.reseal(data))
-        )
+def test_a_verdict_from_before_there_were_floors_is_decided_against_the_floor_of_now(
+    prod: Prod, make_bundle: Make
+) -> None:
+    old = prod.data()
+    del old["predicate"]["floor"]
+    envelope = prod.reseal(old)
+    with prod.open() as spine:
+        attempt = Attempt(spine, envelope)
+        assert attempt(prod.entries["good"], spine.registry.state()).floor_sha == prod.entries["first"]
+        better, first = spine.registry.register(make_bundle(50, k=100)).sha, prod.entries["first"]
+        spine.ledger.append([single(better, "v1.5.0", "a better one"), single(first, "v1.0.0", "back")], expected=None)
+        with pytest.raises(Refused, match="against the floor"):
+            spine.registry.promote(prod.entries["good"], "v2.0.0", reason="a test", verdict=attempt)
 
 
 def test_a_statement_is_decided_against_the_floor_as_well(prod: Prod) -> None:
