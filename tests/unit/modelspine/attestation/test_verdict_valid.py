@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gating import (
+    FLOOR_SHA,
     SHA,
     STABLE_SHA,
     STATEMENT,
@@ -74,10 +75,13 @@ def test_only_the_verifier_makes_a_verified_verdict() -> None:
 
 def test_a_verified_verdict_is_checked_again_where_the_promotion_is_decided() -> None:
     made = WORLD.verify(VALID)
-    made.check(SHA, STABLE_SHA, None)
-    for sha, stable in ((STABLE_SHA, STABLE_SHA), (SHA, None), (SHA, SHA)):
+    made.check(SHA, STABLE_SHA, FLOOR_SHA)
+    for sha, stable, floor in (
+        (STABLE_SHA, STABLE_SHA, FLOOR_SHA), (SHA, None, FLOOR_SHA), (SHA, SHA, FLOOR_SHA), (SHA, STABLE_SHA, None),
+        (SHA, STABLE_SHA, STABLE_SHA),
+    ):  # fmt: skip
         with pytest.raises(Refused):
-            made.check(sha, stable, None)
+            made.check(sha, stable, floor)
 
 
 @pytest.mark.parametrize(
