@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelspine.cli.verbs import VERBS
+from modelspine.incident.finding import QUESTIONS
 from modelspine_console.keymap import key_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +41,24 @@ def test_every_verb_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"`spine ([a-z]+)", text)) | set(re.findall(r"^\$ spine ([a-z]+)", text, re.MULTILINE))
     assert named <= {*VERBS, "serve", "console"}
+
+
+def test_readme_asks_the_eight_questions_of_a_walk() -> None:
+    assert tuple(re.findall(r"^\| [1-8] \| ([^|]+) \|", README, re.MULTILINE)) == QUESTIONS
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/README.md", "docs/SECURITY.md"])
+def test_the_audit_is_linked(page: str) -> None:
+    assert "AUDIT.md)" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_every_module_of_the_tutor_that_is_named_exists() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = page.split("## Who owns what in `src/minitutor/`")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / "src" / "minitutor" / f"{name}.py").is_file()] == []
 
 
 def test_every_module_of_core_has_its_line() -> None:
@@ -89,7 +108,7 @@ def test_run_is_posix_shell() -> None:
     assert "[[" not in text
 
 
-@pytest.mark.parametrize("written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python"])
+@pytest.mark.parametrize("written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python", "demo/spine.trust.json"])
 def test_git_ignores_what_the_demo_writes(written: str, tmp_path: Path) -> None:
     """The ledger holds a day's drift report; the file is a copy for people, made again by `spine drift report`."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
