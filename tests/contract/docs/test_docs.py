@@ -108,7 +108,9 @@ def test_run_is_posix_shell() -> None:
     assert "[[" not in text
 
 
-@pytest.mark.parametrize("written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python", "demo/spine.trust.json"])
+@pytest.mark.parametrize(
+    "written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python", "demo/spine.trust.json"]
+)
 def test_git_ignores_what_the_demo_writes(written: str, tmp_path: Path) -> None:
     """The ledger holds a day's drift report; the file is a copy for people, made again by `spine drift report`."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
