@@ -42,7 +42,7 @@ OTHER = {
     "NO_COLOR": "Any value: no colours, in the command line and the console.",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "The collector, where the setting `otlp` is empty.",
     "OTEL_SERVICE_NAME": "Service name on exported spans. Unset: `miniserve`.",
-    "SPINE_RUN_URL": "Where this CI run's log is, a URL or a path; a signed verdict names it. Unset: its page on GitHub.",
+    "SPINE_RUN_URL": "Where the log of this CI run is (URL or path), for signed verdicts. Unset: its GitHub page.",
     "GITHUB_RUN_ID": "The run that a verdict names; `GITHUB_SERVER_URL` and `GITHUB_REPOSITORY` make its URL.",
 }
 TOP = """# Settings

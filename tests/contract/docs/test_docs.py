@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from minitutor.workload import Minitutor
 from modelspine.cli.verbs import VERBS
+from modelspine.gate.baseline import Excluded
 from modelspine.incident.finding import QUESTIONS
 from modelspine_console.keymap import key_table
 
@@ -45,6 +49,18 @@ def test_every_verb_that_is_named_exists(page: Path) -> None:
 
 def test_readme_asks_the_eight_questions_of_a_walk() -> None:
     assert tuple(re.findall(r"^\| [1-8] \| ([^|]+) \|", README, re.MULTILINE)) == QUESTIONS
+
+
+def test_readme_asks_the_tutor_where_it_answers() -> None:
+    asked = README.split("curl -s localhost:8080")[1]
+    path, body = asked.split()[0], json.loads(re.findall(r"-d '(.*?)'", asked)[0])
+    assert (path, list(body)) == (Minitutor.http_path, [Minitutor.text_field])
+
+
+def test_the_example_of_an_excluded_floor_is_one_that_a_baseline_takes() -> None:
+    block = (ROOT / "docs" / "TRAFFIC.md").read_text(encoding="utf-8").split("```json\n")[1].split("```")[0]
+    found = msgspec.convert(json.loads(f"{{{block}}}")["floor_excludes"], list[Excluded], strict=True)
+    assert [bool(each.entry_sha and each.reason) for each in found] == [True]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/README.md", "docs/SECURITY.md"])
