@@ -107,7 +107,7 @@ def lineage(s: str) -> Lineage:
 
 def position(s: str) -> Position:
     signatures = tuple(
-        Signature(semver=s, seq=1, at=s, status=status, told=s)
+        Signature(semver=s, seq=1, at=s, status=status, summary=s)
         for status in ("verified", "recorded", "mismatch")  # type: ignore[arg-type]
     )
     run = Event(seq=1, at=s, actor=s, host=s, kind=s, body={"result": s, "baseline": s, "stable": s}, prev=s, hash=s)

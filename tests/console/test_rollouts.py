@@ -117,7 +117,7 @@ async def test_a_rollout_by_hand_from_weight_to_stable(writable: Any, project: P
         await fill(desk, weight="20 %")
         assert "19 % of traffic (stable v0.1.0, canary v0.3.0)" in desk.text()
         assert "worst case  " in desk.text()
-        assert "spine route weight 2000 --reason" in desk.text()
+        assert "spine route advance --weight 2000 --reason" in desk.text()
         await fill(desk, reason="more of it")
         assert "weight set: stable v0.1.0 80 %, canary v0.3.0 20 %" in toasts(desk)
         assert weights(project) == [8_000, 2_000]

@@ -105,9 +105,9 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         text = desk.text()
         found = report["difference"]["graded"]
         interval = f"{100 * found['value']:+.1f} pp [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
-        assert f"graded right  {interval}" in text
+        assert f"graded correct  {interval}" in text
         assert "always-valid intervals: safe to check at any time" in text
-        assert f"✔ as set (Bayes factor {report['split']['bayes_factor']:.2g}" in text
+        assert f"✔ matches the weights (Bayes factor {report['split']['bayes_factor']:.2g}" in text
         assert f"{decision.verdict}  " in text
         assert decision.reason[:40] in text
         assert "2 pp correct answers, 1 pp errors, 50 % mean latency" in text

@@ -69,7 +69,7 @@ def test_mlflow_gone_is_a_warning(
     assert main(promote) == 0
     (warning,) = json.loads(capsys.readouterr().out)["warnings"]
     assert warning.startswith(f"MLflow's {MODEL} was not updated: there is no MLflow store at ")
-    assert "the ledger holds" in warning
+    assert "the ledger is unaffected" in warning
     assert not (project / ".spine" / "mlflow.db").exists()
     assert main(promote) == 0
     assert json.loads(capsys.readouterr().out)["warnings"] == []

@@ -128,7 +128,7 @@ def test_a_weekend_failure_walks_to_the_rows_that_taught_it(clone: Clone, told: 
     assert f"  act, n {QUICK.weekend}" in answers[2]["answer"]
     against = answers[4]["evidence"]["against"]
     assert against["matched"] > 0
-    assert f"{against['matched']} say that {against['label']} is right" in answers[4]["answer"]
+    assert f"{against['matched']} teach {against['label']}" in answers[4]["answer"]
     assert all("weekend" in row["text"] or "Sat" in row["text"] for row in answers[4]["evidence"]["quoted"])
     assert answers[8]["evidence"]["entries"]
 

@@ -128,7 +128,7 @@ def test_a_commit_in_doubt_on_a_server_that_is_gone_is_told_and_its_key_settles_
         ledger = Ledger(cut.url, actor="ada", create=True)
         cut.armed = 1
         cut.close()  # the connection that is open goes on; a new one is refused
-        with pytest.raises(Unavailable, match="while #1 was committed") as caught:
+        with pytest.raises(Unavailable, match="during the commit of #1") as caught:
             ledger.append(note("x"), expected=0, key="once")
         assert "--key" in caught.value.hint
         assert cut.fired == 1
@@ -232,7 +232,7 @@ def test_a_writer_that_stands_still_is_named_and_then_passed(
         (lambda url: url.replace("127.0.0.1", "no.such.host.invalid"), "resolve", "correct the host"),
         (lambda url: url.replace("?schema=", "?schema=x;drop"), "schema", "lower-case letters"),
         (lambda url: url.replace("//", "//u:%zzhush@"), "cannot be read", "%XX"),
-        (lambda url: url.replace("?schema=spine_", "?schema=empty_"), "does not hold", "spine init"),
+        (lambda url: url.replace("?schema=spine_", "?schema=empty_"), "lacks a table", "spine init"),
     ],
 )  # fmt: skip
 def test_what_keeps_us_out_is_said_with_the_way_out(

@@ -195,7 +195,7 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
         raise Unavailable(f"{source}: {reason}", hint) from error
     except sqlite3.DatabaseError as error:
         raise Damaged(
-            f"{source} is not a sound database: {visible(str(error), 120)}", "restore it from an earlier backup"
+            f"{source} is not an intact database: {visible(str(error), 120)}", "restore it from an earlier backup"
         ) from error
 
 

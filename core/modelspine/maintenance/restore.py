@@ -211,7 +211,7 @@ def _relocated(staging: Path, old: Path, new: Path) -> None:
         _rewrite_locations(file, staging / "mlartifacts", old, new)
     except sqlite3.DatabaseError as error:
         raise Damaged(
-            f"the archive's mlflow.db is not a sound database: {visible(str(error), 120)}",
+            f"the archive's mlflow.db is not an intact database: {visible(str(error), 120)}",
             "nothing was restored; take another backup, with `--without mlflow` if the database cannot be repaired",
         ) from error
 

@@ -253,7 +253,7 @@ CASES: dict[str, Case] = {
     "a tolerance raised": case(says("policy", "tolerance_pp", value=99), "another policy"),
     "another eval set": case(says("eval_set", "sha256", value="0" * 64), "another eval set"),
     "another decoding": case(says("decoding", value={"method": "sampled"}), "other decoding settings"),
-    "counts no report has": case(counts(48), "not those of the report"),
+    "counts no report has": case(counts(48), "differ from those of the report"),
     "counts of a report that is not here": case(says("candidate", "sha256", value="0" * 64), "cannot be read here"),
     "another baseline's": case(says("baseline", "sha256", value="0" * 64), "the baseline changed"),
     "code without a whole name": case(says("code", value="main"), "the code"),
@@ -513,7 +513,7 @@ TWINS: dict[str, tuple[dict[str, Any], str]] = {
         {f"{PROMOTION}.in_force": lambda settings, name, **_: getattr(settings, name).read_bytes()},
         "another committed trust file by variable",
     ),
-    "believes any counts": ({f"{PROMOTION}._measured": skipped}, "counts no report has"),
+    "believes any counts": ({f"{PROMOTION}._check_counts": skipped}, "counts no report has"),
     "allows a year": ({"modelspine.attestation.checks.MAX_LIFETIME": timedelta(days=999)}, "living for a year"),
     "takes any spelling": ({"modelspine.attestation.dsse._read": any_spelling}, "a line feed more"),
     "lets SPINE_ENV loosen": (

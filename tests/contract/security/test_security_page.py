@@ -25,7 +25,7 @@ CODES = {
     'promote production --semver v9.9.9 --reason "dev only" --override-gate': (1, "only in a dev ledger"),
     'promote production --semver v9.9.9 --reason "decided on an old state" --expect 1': (4, "the ledger moved"),
     "gate production --sign": (2, "there is no key to sign with"),
-    "gate production --sign --tolerance-pp 9": (2, "--sign takes no"),
+    "gate production --sign --tolerance-pp 9": (2, "a signed verdict uses the committed ones"),
     "lineage production --verify": (3, "could not be checked"),
     "corpus grep production went": (2, "names no corpus"),
 }

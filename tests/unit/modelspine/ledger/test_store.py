@@ -201,7 +201,7 @@ def test_missing_zeroed_and_directory(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="no database"):
         Ledger(f"sqlite:///{tmp_path / 'none.db'}", actor="a")
     (tmp_path / "zero.db").write_bytes(bytes(8192))
-    with pytest.raises(Damaged, match="not a sound database"):
+    with pytest.raises(Damaged, match="not an intact database"):
         Ledger(f"sqlite:///{tmp_path / 'zero.db'}", actor="a", readonly=True).events()
     (tmp_path / "folder.db").mkdir()
     with pytest.raises(Unavailable):

@@ -387,7 +387,7 @@ def test_an_mlflow_store_that_is_no_database_is_refused(archive: Path, tmp_path:
         for name, body in (("ledger.db", dict(parsed(archive))["ledger.db"]), ("mlflow.db", b"no database" * 999)):
             writer.text(name, body)
         _seal(writer, settings, Head(1, "0" * 64), "dev")
-    with pytest.raises(Damaged, match=r"mlflow\.db is not a sound database"):
+    with pytest.raises(Damaged, match=r"mlflow\.db is not an intact database"):
         restore(tmp_path / "a.tar", settings, progress=Quiet)
     assert not (tmp_path / "new").exists()
 
