@@ -376,4 +376,4 @@ def test_the_guard_is_against_mistakes_and_not_against_code_in_the_process(prod:
     object.__setattr__(forged, "floor_sha", real.floor_sha)
     with twin.open() as spine:
         assert spine.registry.promote(twin.entries["good"], "v9.9.9", reason="x", verdict=lambda *_: forged).created
-    assert "not against code in the process" in (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+    assert "No protection against code in the process" in (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
