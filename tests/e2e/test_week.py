@@ -229,6 +229,7 @@ def shape(walk: str) -> str:
     walk = re.sub(r"; it is its own baseline: .*?(?= 8 fix )", "", " ".join(walk.split()))
     for pattern, name in (
         (r"req-\S+", "ID"),
+        (r"\b[0-9a-f]{16}\b", "KEY"),
         (r"\b[0-9a-f]{12}\b", "HASH"),
         (r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?", "TIME"),
         (r"worst \w+", "worst FEATURE"),
