@@ -231,7 +231,9 @@ class Corpora:
             return
         try:
             with repo:
-                repo.fetch(targets=[str(self.root / f"{place.path}.dvc")])
+                # The work tree names another version of the corpus, or none: only that commit's .dvc file has its hash.
+                past = {} if place.at_head else {"revs": [place.revision], "workspace": False}
+                repo.fetch(targets=[str(self.root / f"{place.path}.dvc")], **past)
         except Exception as error:
             text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
             raise Unavailable(
