@@ -231,9 +231,10 @@ class Corpora:
             return
         try:
             with repo:
-                # The work tree names another version of the corpus, or none: only that commit's .dvc file has its hash.
+                # An older version: only that commit's .dvc file has its hash, and DVC counts its path from git's top.
+                top = self.root if place.at_head else "/" / Path(repo.root_dir).relative_to(repo.scm.root_dir)
                 past = {} if place.at_head else {"revs": [place.revision], "workspace": False}
-                repo.fetch(targets=[str(self.root / f"{place.path}.dvc")], **past)
+                repo.fetch(targets=[str(top / f"{place.path}.dvc")], **past)
         except Exception as error:
             text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
             raise Unavailable(
