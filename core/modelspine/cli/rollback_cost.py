@@ -38,8 +38,9 @@ class CostNotice:
         try:
             with storage_errors():
                 cost = rollback_cost(self._spine, sha)
-        except SpineError as error:
-            cost = RollbackCost(target=sha, production=state.production, unknown=error.message)
+        except Exception as error:  # noqa: BLE001  (an operator in trouble must be able to go back, whatever fails here)
+            why = error.message if isinstance(error, SpineError) else type(error).__name__
+            cost = RollbackCost(target=sha, production=state.production, unknown=why)
         self.found = {"sentence": cost.sentence(), **msgspec.to_builtins(cost)}
         # Called again if another writer came first; the same sentence twice would only confuse.
         if not self._out.json and cost.sentence() != self._printed:

@@ -45,15 +45,19 @@ def test_the_json_has_the_whole_cost(world: World, capsys: Capture) -> None:
     assert (again["created"], again["cost"]) == (False, None), "nothing changes, so nothing is given up"
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(Unavailable("the store is away", "wait"), "the store is away"), (ValueError("a bug"), "ValueError")],
+)
 def test_a_cost_that_cannot_be_found_does_not_prevent_the_rollback(
-    world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
     def broken(*_: object) -> None:
-        raise Unavailable("the store is away", "wait")
+        raise error
 
     monkeypatch.setattr(module, "_losses", broken)
     done = run(capsys, "rollback", "v0.1.0", "--reason", "x")
-    assert (done.code, done.out.splitlines()[0]) == (0, "cost: what it gives up is unknown: the store is away")
+    assert (done.code, done.out.splitlines()[0]) == (0, f"cost: what it gives up is unknown: {why}")
     with open_spine(world.root, readonly=True) as spine:
         assert spine.registry.state().production == world.silent
 
