@@ -16,7 +16,6 @@ import pytest
 from bundles import eval_report, write_baseline, write_bundle
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
 from modelspine.cli import main
-from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
@@ -72,6 +71,8 @@ def test_list_and_show_have_the_cost_per_million_right_answers(tmp_path: Path, c
 
 def test_show_says_what_was_accepted_with_an_entry_that_is_its_own_baseline(tmp_path: Path, capsys: Capture) -> None:
     world = make_world(tmp_path / "own")
+    from modelspine.gate.baseline import baseline_bytes, baseline_of
+
     with open_spine(world.root, readonly=True) as spine:
         detail = spine.registry.get("v0.1.0")
     assert detail.eval_report is not None
@@ -302,23 +303,23 @@ def test_traces(world: World, capsys: Capture) -> None:
     assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
 
 
-def test_incident_never_regress(world: World, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = run(capsys, "incident", REQUEST, "--never-regress")
-    assert (refused.code, refused.err.count("\n")) == (1, 2)
-    assert "is not committed here" in refused.err
-    root = Path(shutil.copytree(world.root, tmp_path / "copy"))
-    monkeypatch.chdir(root)
-    file = write_baseline(root)
-    subprocess.run(["git", "add", file.name], cwd=root, check=True)
-    subprocess.run(["git", "commit", "-qm", "a baseline"], cwd=root, check=True)
-    before = file.read_bytes()
-    first, second = (run(capsys, "incident", REQUEST, "--never-regress", "--json").json for _ in range(2))
-    assert first["never_regress"] == second["never_regress"]
-    branch = first["never_regress"]["branch"]
-    assert file.read_bytes() == before, "no file of the working tree is changed"
-    shown = subprocess.run(["git", "show", f"{branch}:{file.name}"], cwd=root, capture_output=True, check=True)
-    assert [item["id"] for item in json.loads(shown.stdout)["never_regress"]] == [REQUEST]
-    assert f"branch {branch} makes the baseline require" in run(capsys, "incident", REQUEST, "--never-regress").out
+def test_incident_never_regress(tmp_path: Path, capsys: Capture) -> None:
+    """A branch with one commit, ready for review; the same request again is the same branch."""
+    world = make_world(tmp_path / "own")
+    words = ("incident", REQUEST, "--never-regress", "--reason", "a learner was misled", "--root", str(world.root))
+    check_refused(run(capsys, *words), 1)
+    write_baseline(world.root)
+    for command in (["init", "-q"], ["add", "eval_baseline.json"], ["commit", "-qm", "a baseline"]):
+        subprocess.run(["git", *command], cwd=world.root, check=True)
+    first, second = (run(capsys, *words, "--json").json["never_regress"] for _ in range(2))
+    assert first == second
+    assert first["branch"] == f"never-regress/{REQUEST}"
+    assert first["item"]["reason"] == "a learner was misled"
+    human = run(capsys, *words).out
+    assert f"branch never-regress/{REQUEST} makes the baseline require " in human
+    assert f"next: git merge never-regress/{REQUEST}" in human
+    subprocess.run(["git", "merge", "-q", first["branch"]], cwd=world.root, check=True)
+    assert "nothing was changed" in run(capsys, *words).out
 
 
 @pytest.fixture
