@@ -56,6 +56,8 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Walk one request back to its evidence."""
+    from miniobserve.traces import trace_object
+
     out = Out.of(args)
     try:
         with working("walking back to the evidence"):
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         more: dict[str, Any] = {"pack": packed} if packed else {}
         more |= {"never_regress": msgspec.to_builtins(guarded)} if guarded else {}
-        out.object(msgspec.to_builtins(walk) | more)
+        out.object(msgspec.to_builtins(walk) | {"trace": trace_object(walk.trace)} | more)
         return Exit.OK
     _draw(out, walk, verbose=args.verbose)
     if packed is not None:
