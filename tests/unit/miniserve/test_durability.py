@@ -80,8 +80,9 @@ async def test_a_probe_that_breaks_is_logged_and_tried_again(
     with caplog.at_level(logging.INFO, "miniserve"), pytest.raises(Problem):
         await service.feedback("req-00000001", "accepted")
     assert service.unready() == "traces cannot be stored now"
+    assert service._probing is not None
     with caplog.at_level(logging.INFO, "miniserve"):
-        await ready(service)
-    assert outcomes == []
+        await asyncio.wait_for(service._probing, 5)
+    assert (service.unready(), outcomes) == (None, [])
     messages = [record.message for record in caplog.records if record.name == "miniserve"]
     assert messages == ["traces are not durable", "the probe of the trace store failed", "traces are durable again"]
