@@ -87,3 +87,12 @@ def test_a_mismatch_of_the_arm_says_what_differs(recorded: tuple[Trace, Route]) 
     assert altered(unit="learner-2") == f"salt and unit give arm stable, bucket {other.bucket:,}"
     assert altered(salt="other", u="0" * 16) == "the route and the unit give another salt, u"
     assert altered(sticky=False) == "the assignment is not sticky, but the unit is not the id of this request"
+
+
+def test_a_walk_says_what_differs_in_the_arm(world: World, echo: None, recorded: tuple[Trace, Route]) -> None:
+    stored = recorded[0].assignment
+    altered = msgspec.structs.replace(stored, bucket=stored.bucket ^ 1)
+    leave_trace(world.root, "req-altered-1", SAID, SAID, assignment=altered)
+    found = walked(world.root, "req-altered-1")[5]
+    assert found.status == "mismatch"
+    assert found.answer.endswith(f" — salt and unit give arm stable, bucket {stored.bucket:,}")
