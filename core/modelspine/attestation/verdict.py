@@ -162,14 +162,16 @@ def verify(
         raise Refused("this verdict was already used for a promotion", AGAIN)
     # The hash of an event commits to all earlier ones, so one comparison proves that the ledger has the same history.
     if said.ledger.seq < 1 or hash_at(said.ledger.seq) != said.ledger.hash:
-        raise Refused(f"it was decided on another ledger: event #{said.ledger.seq} here has another hash", AGAIN)
+        raise Refused(
+            f"the verdict was decided on another ledger: event #{said.ledger.seq} here has another hash", AGAIN
+        )
     if CODE.fullmatch(said.code) is None:
         raise Refused("the verdict does not name the commit of the code that decided it", AGAIN)
     try:
         check_unchanged(said, baseline, stable, floor)
         decision = recomputed_decision(said, current_sides(sha, baseline, stable, floor))
     except BadInput as error:
-        raise Refused(f"it cannot be checked: {error.message}", error.hint) from error
+        raise Refused(f"the verdict cannot be checked: {error.message}", error.hint) from error
     # The recomputed decision first: its reasons explain more than the claimed result does.
     if decision.result != "pass":
         why = decision.reasons[0] if decision.reasons else "no reason is given"

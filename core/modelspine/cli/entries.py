@@ -185,7 +185,7 @@ def _cost(entry: Entry) -> str:
             f"unknown; measure it: `spine evaluate {ref} --twice --out report.json`, "
             f"then `spine gate {ref} --report report.json`"
         )
-    between = f"{_usd(cost.low)}–{_usd(cost.high)}, {counted(cost.runs, 'gate run')} at ${cost.rate_per_hour:g}/h"
+    between = f"{_usd(cost.low)}–{_usd(cost.high)}, {counted(cost.runs, 'evaluation run')} at ${cost.rate_per_hour:g}/h"
     return f"${_usd(cost.usd)} ({between})"
 
 

@@ -61,7 +61,8 @@ def test_list_and_show_have_the_cost_per_million_right_answers(tmp_path: Path, c
     report.write_text(json.dumps(eval_report(95, 100, entry_sha=world.loud, runtime=runtime)))
     assert run(capsys, "gate", "v0.2.0", "--report", str(report), root=world.root).code == 0
     shown = run(capsys, "show", "v0.2.0", root=world.root).out
-    assert re.search(r"cost per million right answers +\$0\.183 \(0\.146–0\.219, 2 gate runs at \$0\.05/h\)", shown)
+    cost = r"cost per million right answers +\$0\.183 \(0\.146–0\.219, 2 evaluation runs at \$0\.05/h\)"
+    assert re.search(cost, shown)
     assert run(capsys, "show", "v0.2.0", "--json", root=world.root).json["cost_per_quality"]["runs"] == 2
     head, *rows = run(capsys, "list", root=world.root).out.splitlines()
     assert "USD/M right" in head
