@@ -269,7 +269,7 @@ def test_a_plot_of_any_entries(entries: tuple[EntryCost, ...], width: int) -> No
     for chosen in entries:
         lines = tabs.plane(made, chosen, width)
         assert "\x1b" not in "".join(line.plain for line in lines)
-        assert tabs.figures(made, chosen, NOW, width)
+        assert tabs.figures(made, chosen, None, NOW, width)
         if chosen.cost_per_1k is None and len(entries) == 1:
             assert "neither" in lines[0].plain or "no entry has both" in lines[0].plain
         elif width >= 46:
@@ -282,10 +282,10 @@ def test_what_is_not_ready_or_unknown_is_called_so() -> None:
     even = BreakEven(parent_sha="b", cost_difference=1.0, accuracy_difference=0.0, price=None, pays="never")
     low = cost("a", _ONE, Range(0.1, 0.0, 0.2), readiness="not-deployment-ready", break_even=even, priced=0)
     made = Costs(of="x", at=NOW, requests=1, entries=(low, cost("b", None, None, None, cost=None)))
-    text = "\n".join(line.plain for line in tabs.figures(made, low, NOW, 80))
+    text = "\n".join(line.plain for line in tabs.figures(made, low, None, NOW, 80))
     for said in ("not ready", "pays off at no price", "1 of 1 requests have no price", "nothing is divided"):
         assert said in text
-    unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], NOW, 80))
+    unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], None, NOW, 80))
     assert unknown.count("unknown") >= 6
     assert "0 USD" not in unknown
 
