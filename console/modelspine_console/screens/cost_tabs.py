@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelspine.cost.format import between, money, notes, pays, standing, unit_of
 from modelspine.drift.format import percent
-from modelspine.text import short, visible
+from modelspine.text import counted, short, visible
 from modelspine_console.draw.format import bullet, count, dash, heading, pairs, right_answers
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, Series, plot
@@ -213,4 +213,4 @@ def aged(made: Costs, now: datetime) -> str:
     """The number of requests that were summed, and the age of the sums."""
     seconds = max(0, int((now - made.at).total_seconds()))
     old = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
-    return f"live: {made.requests:,} requests summed {old} ago"
+    return f"live: {counted(made.requests, 'request')} summed {old} ago"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelspine.incident.counterfactual import sentence
-from modelspine_console.draw.format import heading
+from modelspine_console.draw.format import bullet, heading
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, row, safe
 
@@ -31,6 +31,8 @@ def counterfactual_lines(found: Counterfactual, names: Sequence[str], width: int
     rows = [[safe(what, "muted"), safe(f"{one:,}"), safe(f"{two:,}")] for what, one, two in counts]
     heads = (Head("requests", least=12), *(Head(name, right=True) for name in names))
     lines = [row(safe(" "), safe(sentence(found, *names), "accent", limit=1000)), safe("")]
+    if found.ungraded == found.requests:
+        lines = [bullet("!", "the workload cannot judge any of these answers", "warn"), safe("")]
     lines += [*grid(heads, rows, width), safe("")]
     lines.append(safe(
         f" {found.requests:,} requests, {found.texts:,} distinct texts; different answers to {found.differ:,}; "

@@ -66,8 +66,8 @@ class RegistryView(Listing):
             Column("sha", 12, lambda e: safe(short(e.sha), "muted"), lambda e: e.sha),
             Column("variant", 10, lambda e: dash(e.variant), lambda e: e.variant, rank=3),
             Column("accuracy", 19, lambda e: count(e.total), lambda e: -(e.accuracy or 0.0), right=True, rank=2),
-            Column("false accepts", 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=5),
-            Column("USD/1M right", 12, _right_answers, _cost, right=True, rank=6),
+            Column("false accepts", 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=6),
+            Column("USD/1M right", 12, _right_answers, _cost, right=True, rank=5),
             Column("age", 7, lambda e: age(e.registered_at, self.now()), lambda e: e.seq, right=True, rank=4),
         )
         super().__init__(Table(columns, lambda entry: entry.sha), document("entry"), document("compare"))
