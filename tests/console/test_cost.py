@@ -189,7 +189,7 @@ async def test_a_slow_sum_is_made_when_it_is_asked_for_and_not_at_every_look(for
         desk.app.clock = lambda: datetime(2026, 11, 20, 15, tzinfo=UTC)
         desk.app.tick()
         await desk.settle()
-        assert "5,600 requests summed 3 h ago" in desk.text()
+        assert "5,600 requests, 3 h old" in desk.text()
 
 
 async def test_how_far_it_is_and_leaving_stops_it(fortnight: Spine, days: Any) -> None:

@@ -213,4 +213,4 @@ def aged(made: Costs, now: datetime) -> str:
     """The number of requests that were summed, and the age of the sums."""
     seconds = max(0, int((now - made.at).total_seconds()))
     old = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
-    return f"live: {counted(made.requests, 'request')} summed {old} ago"
+    return f"live: {counted(made.requests, 'request')}, {old} old"
