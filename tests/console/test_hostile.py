@@ -417,7 +417,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
             view.set_filter("")
             if n % 10 == 0:
                 await check(desk)
-        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
+        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), {}, 0.0)))
         for n in range(0, len(hostile.strings), 10):
             view.table.go(n)
             await check(desk)
