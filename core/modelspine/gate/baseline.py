@@ -1,13 +1,12 @@
 """The baseline file ``spine.baseline/1``: the counts a candidate is compared with, and the items that must stay right.
 
-A change of the file takes effect only through a reviewed commit. This module reads the file strictly, produces its
-bytes, and adds the text of an incident to the working copy for review. It does not know the rule that uses the
-baseline (``gate.rule``) or where the file lies.
+A change of the file takes effect only through a reviewed commit. This module reads the file strictly and produces its
+bytes, also with the text of an incident added. It writes no file, and does not know the rule that uses the baseline
+(``gate.rule``) or where the file lies.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -17,8 +16,7 @@ from typing import Any
 import msgspec
 
 from modelspine.canonical_json import parse_json
-from modelspine.errors import BadInput, Conflict, Refused, Unavailable
-from modelspine.files import write_file
+from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed, convert_schema
 from modelspine.text import visible
 
@@ -209,16 +207,6 @@ def own_baseline(raw: bytes, sha: str) -> str | None:
     return f"it is its own baseline: {share} was accepted with this reason: {why}"
 
 
-class Added(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of ``add_item``; ``changed`` is False if the file already contained the item."""
-
-    file: str
-    item: Item
-    changed: bool
-    items: int
-    """Number of never-regress items in the file afterwards."""
-
-
 def raw_baseline(file: Path) -> bytes:
     """The baseline's bytes.
 
@@ -234,34 +222,3 @@ def raw_baseline(file: Path) -> bytes:
         ) from error
     except OSError as error:
         raise Unavailable(f"{visible(str(file), 120)}: {error.strerror}", "check its permissions") from error
-
-
-def add_item(file: Path, item: Item, *, expected: str | None = None) -> Added:
-    """Add an item to the baseline file of the working tree; it takes effect with a reviewed commit.
-
-    Args:
-        file: the baseline.
-        item: the item that must stay correct.
-        expected: SHA-256 of the bytes the caller decided on; None accepts any.
-
-    Raises:
-        BadInput: the file is not a valid baseline, or has a different item with the same id.
-        Conflict: the file's SHA-256 is not ``expected``.
-        Refused: there is no such file.
-        Unavailable: it cannot be read or written.
-    """
-    raw = raw_baseline(file)
-    if expected is not None and hashlib.sha256(raw).hexdigest() != expected:
-        raise Conflict(f"{visible(file.name, 80)} changed meanwhile; nothing was written", "review it, then retry")
-    made = with_item(raw, item)
-    # Nothing is written if the item is there already, so that repeating a command does not reformat the file.
-    items = len(msgspec.json.decode(made)["never_regress"])
-    if items == len(msgspec.json.decode(raw).get("never_regress", ())):
-        return Added(file=str(file), item=item, changed=False, items=items)
-    try:
-        write_file(file, made, mode=file.stat().st_mode & 0o777)  # replacing a file would lose its permissions
-    except OSError as error:
-        raise Unavailable(
-            f"{visible(str(file), 120)} could not be written: {error.strerror}", "check its permissions"
-        ) from error
-    return Added(file=str(file), item=item, changed=True, items=items)

@@ -10,7 +10,7 @@ import pytest
 
 from bundles import write_baseline
 from modelspine.errors import BadInput, Refused
-from modelspine.gate.baseline import Item, add_item, read_baseline
+from modelspine.gate.baseline import Item, read_baseline, with_item
 from modelspine.incident.guard import guard, item_with_reason
 from modelspine.settings import load
 
@@ -94,7 +94,7 @@ def test_a_branch_with_something_else_is_not_overwritten(repository: Path) -> No
 def test_another_text_under_the_same_id_is_refused(repository: Path) -> None:
     settings = load(repository, environ={})
     other = Item(id=ITEM.id, text="another", correct_form="text")
-    add_item(settings.eval_baseline, other)
+    settings.eval_baseline.write_bytes(with_item(settings.eval_baseline.read_bytes(), other))
     git(repository, "commit", "-qam", "another item")
     with pytest.raises(BadInput, match="different text under the id"):
         guard(settings, ITEM, subject="Never say goed again")
