@@ -133,6 +133,8 @@ def sentence(found: Counterfactual, name_a: str, name_b: str) -> str:
     worse, name, other = found.a, name_a, name_b
     if sum(m.users for m in found.b.mistakes) > sum(m.users for m in found.a.mistakes):
         worse, name, other = found.b, name_b, name_a
+    if found.ungraded == found.requests:
+        return "no answer could be judged: the workload does not know the right answers"
     if not worse.mistakes:
         return f"neither would have passed a wrong text as right that the other would not ({name_a}, {name_b})"
     first = worse.mistakes[0]
