@@ -67,4 +67,4 @@ lock *args:
 
 # delete the ledger, traces, runs and cache of this clone
 clean:
-    rm -rf .spine
+    rm -rf .spine demo

@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     if words:
-        with open_spine(ROOT, readonly=True) as spine:
+        with open_spine(ROOT / "demo", readonly=True) as spine:
             lines = list(sample(spine, words[2], REQUESTS, words[1]))
         SAMPLE.parent.mkdir(parents=True, exist_ok=True)
         SAMPLE.write_bytes(b"".join(lines))

@@ -16,7 +16,7 @@ from pathlib import Path
 from rows import Row
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE, INT8 = (ROOT / ".spine" / "bundles" / name for name in ("base", "int8"))
+BASE, INT8 = (ROOT / "demo" / ".spine" / "bundles" / name for name in ("base", "int8"))
 ITEMS = 300
 
 

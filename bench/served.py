@@ -19,22 +19,24 @@ from typing import Any
 from engines import PATH
 
 ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "demo"
+"""The project that `./run demo` makes."""
 SPINE = str(Path(sys.executable).with_name("spine"))
 START_SECONDS = 90.0
 
 
 def has_a_model() -> bool:
-    """Whether this clone has an entry in production; ``./run demo --headless`` makes one."""
-    return (ROOT / ".spine" / "ledger.db").is_file()
+    """Whether the demo has an entry in production; ``./run demo --headless`` makes one."""
+    return (DEMO / ".spine" / "ledger.db").is_file()
 
 
 def copied(folder: Path) -> Path:
-    """Copy the clone's state, without traces and runs, so that the original is not changed.
+    """Copy the demo's state, without traces and runs, so that the original is not changed.
 
     All traffic goes to a model that needs no parent, because the peers load a single bundle.
     """
     ignored = shutil.ignore_patterns("traces.db*", "mlflow.db*", "mlartifacts", "bench", "dvc*")
-    shutil.copytree(ROOT / ".spine", folder / ".spine", ignore=ignored)
+    shutil.copytree(DEMO / ".spine", folder / ".spine", ignore=ignored)
     entry = _told(folder, "show", "production")
     while entry["parent_sha"]:
         entry = _told(folder, "show", entry["parent_sha"])

@@ -72,7 +72,7 @@ def digest() -> str:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("project", type=Path, nargs="?", default=ROOT)
+    parser.add_argument("project", type=Path, nargs="?", default=ROOT / "demo")
     parser.add_argument("--incident", help="the request the incident picture walks")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img")
     args = parser.parse_args()

@@ -12,7 +12,7 @@ from pathlib import Path
 from modelspine.settings import Settings, load
 
 SENTENCES = {
-    "home": "Folder of everything Spine writes in this project.",
+    "home": "Folder for everything that Spine writes in this project.",
     "ledger": "URL of the ledger: SQLite or PostgreSQL. May contain a password; `spine info` masks it.",
     "traces": "URL of the trace store: SQLite or PostgreSQL. May contain a password; `spine info` masks it.",
     "mlflow": "MLflow tracking URI. May contain a password; `spine info` masks it.",
@@ -42,6 +42,7 @@ OTHER = {
     "NO_COLOR": "Any value: no colours, in the command line and the console.",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "The collector, where the setting `otlp` is empty.",
     "OTEL_SERVICE_NAME": "Service name on exported spans. Unset: `miniserve`.",
+    "SPINE_RUN_URL": "Where the log of this CI run is (URL or path), for signed verdicts. Unset: its GitHub page.",
     "GITHUB_RUN_ID": "The run that a verdict names; `GITHUB_SERVER_URL` and `GITHUB_REPOSITORY` make its URL.",
 }
 TOP = """# Settings

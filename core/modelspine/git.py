@@ -20,8 +20,16 @@ _ELSEWHERE = frozenset(
 )
 
 
-def run_git(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+def run_git(
+    root: Path, *words: str, stdin: bytes | None = None, index: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run git in a folder; the caller checks the exit code.
+
+    Args:
+        root: the folder.
+        words: the command.
+        stdin: its standard input; None for an empty one.
+        index: an index file to use instead of the repository's own, so that nothing staged there is touched.
 
     Raises:
         Unavailable: git is not installed, or exceeds the timeout.
@@ -29,9 +37,10 @@ def run_git(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     # Whether a baseline or trust file is "committed" decides what may be promoted. A variable that redirects git to
     # another repository, or replacement objects (`git replace`), must not be able to fake the answer.
     environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    environ |= {"GIT_INDEX_FILE": str(index)} if index is not None else {}
     command = ["git", "--no-replace-objects", "-C", str(root), *words]
     try:
-        return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, env=environ)
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=SECONDS, check=False, env=environ)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"git did not answer: {visible(str(error), 80)}", "is git installed?") from error
 

@@ -22,6 +22,7 @@ from modelspine.project import Project
 from modelspine.settings import Settings, load
 
 if TYPE_CHECKING:  # imported by the first walk, so that other commands start faster
+    from modelspine.gate.result import Decision
     from modelspine.incident.finding import Finding
     from modelspine.incident.walk import Walk
 
@@ -41,11 +42,15 @@ class Spine(Project):
         """Walk a trace back to its evidence: entry, training data, gate and inputs."""
         from modelspine.incident.inputs_answer import inputs_answer
         from modelspine.incident.walk import Investigator
+        from modelspine.release.gate_run import compare_entry
 
         def inputs(trace: Trace) -> Finding:
             return inputs_answer(trace, self.registry.events(), self.ledger.get, self.settings.drift_reports)
 
-        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict)(trace)
+        def gate(sha: str) -> Decision:
+            return compare_entry(self, sha, baseline=self.settings.eval_baseline).decision
+
+        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict, gate)(trace)
 
 
 def open_spine(

@@ -84,6 +84,12 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
         return self.assignment
 
 
+def trace_object(trace: Trace) -> dict[str, Any]:
+    """A trace as programs read it: its fields, two of them also as ``model_sha`` and ``traffic_assignment``."""
+    fields: dict[str, Any] = msgspec.to_builtins(trace)
+    return fields | {"model_sha": fields["entry_sha"], "traffic_assignment": fields["assignment"]}
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A page of traces, newest first, and the total number of matches (None if it is too large to count)."""
 

@@ -229,6 +229,7 @@ def _answer_body(done: Done, id_note: str) -> dict[str, Any]:
         "semver": trace.semver,
         "arm": trace.assignment.arm,
         "epoch": trace.assignment.epoch,
+        "traffic_assignment": msgspec.to_builtins(trace.assignment),
         "usage": {
             "input_tokens": trace.input_tokens,
             "output_tokens": trace.output_tokens,

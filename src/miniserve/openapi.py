@@ -133,10 +133,26 @@ def _answer() -> dict[str, Any]:
         "semver": _STRING,
         "arm": _STRING,
         "epoch": _NUMBER,
+        "traffic_assignment": _assignment(),
         "usage": usage,
     }
     note = {"request_id_replaced": {"type": "string", "enum": ["malformed", "used"]}}
     return {**_object({**fields, **note}), "required": list(fields), "additionalProperties": True}
+
+
+def _assignment() -> dict[str, Any]:
+    """The schema of ``miniobserve.traces.Assignment``."""
+    fields = {
+        "strategy": _STRING,
+        "epoch": _NUMBER,
+        "salt": _STRING,
+        "arm": _STRING,
+        "bucket": {"type": "integer", "minimum": 0, "maximum": 9999},
+        "sticky": {"type": "boolean"},
+        "u": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "unit": {"type": ["string", "null"]},
+    }
+    return {**_object(fields), "required": list(fields)}
 
 
 def _error() -> dict[str, Any]:

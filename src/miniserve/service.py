@@ -99,7 +99,7 @@ class Service:
 
     async def feedback(self, request_id: str, outcome: Outcome) -> bool:
         """Store a learner's feedback on an answer; returns False if no trace has that id."""
-        return await self._durable(self._writer.feedback(request_id, outcome))
+        return await self._durable(self._writer.feedback(request_id, outcome), "the feedback on this request")
 
     async def _attempt(self, ask: Ask, *, id_was_used: bool) -> Done:
         if (reason := self._unable()) is not None:
@@ -109,7 +109,7 @@ class Service:
         answer = answered.answer if answered else None
         stages = {"queue": answered.queued, **answered.answer.stages} if answered else {}
         trace = make_trace(ask, served, answer, stages, error, self._policy, failed=problem.status)
-        await self._durable(self._writer.submit(trace))
+        await self._durable(self._writer.submit(trace), "the trace of this request")
         self.metrics.observe(trace)
         if self._emit is not None:
             self._emit(trace, ask.span)
@@ -139,20 +139,21 @@ class Service:
             _log.error("the model failed", exc_info=error if full else None, extra={"fields": fields})
             return None, reason, problem
 
-    async def _durable(self, write: Future[_T]) -> _T:
+    async def _durable(self, write: Future[_T], what: str) -> _T:
         """Wait for a write up to ``DURABLE_SECONDS``; after a failure the server is unready until a write succeeds.
 
-        A write may still succeed after the timeout. Such a trace without a reply does no harm, whereas a reply
-        without a trace would break the promise that every answer can be investigated.
+        The reply to a failure names ``what`` could not be stored. A write may still succeed after the timeout. Such a
+        trace without a reply does no harm, whereas a reply without a trace would break the promise that every answer
+        can be investigated.
         """
         try:
             return await asyncio.wait_for(asyncio.wrap_future(write), DURABLE_SECONDS)
         except TimeoutError as error:
             self._writes_failed(f"no commit within {DURABLE_SECONDS:.0f} s")
-            raise busy("not_durable", "the trace of this request could not be stored in time") from error
+            raise busy("not_durable", f"{what} could not be stored in time") from error
         except StorageError as error:
             self._writes_failed(error.message)
-            raise busy("not_durable", "the trace of this request could not be stored") from error
+            raise busy("not_durable", f"{what} could not be stored") from error
 
     def _unable(self) -> str | None:
         """Return why no request can be answered now, or None."""
@@ -175,11 +176,18 @@ class Service:
                 await asyncio.wrap_future(self._writer.probe())
             except StorageError as error:
                 self._write_error = error.message
-                await asyncio.sleep(PROBE_SECONDS)
+            except Exception as error:  # noqa: BLE001 -- the task must survive until a probe succeeds
+                # No new probe starts while the last write error is set: if this one ended here, the server would
+                # stay unready until a restart.
+                reason = f"{type(error).__name__}: {error}"
+                if reason != self._write_error:  # once and not four times a second
+                    _log.exception("the probe of the trace store failed", extra={"fields": {"reason": reason}})
+                self._write_error = reason
             else:
                 self._write_error = None
                 _log.info("traces are durable again")
                 return
+            await asyncio.sleep(PROBE_SECONDS)
 
 
 def _overloaded() -> Problem:

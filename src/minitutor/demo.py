@@ -1,25 +1,30 @@
-"""The demo: trains and promotes a model and its variants, replays a week of learners, investigates one false accept.
+"""The demo: trains models, deploys them by the workflow, replays a week of learners, investigates one false accept.
 
 Every step is a command that a person could type, and is printed before it runs. Steps that the ledger or the traces
 show as done are skipped, so an interrupted demo continues where it stopped. It uses Spine only through the command
-line.
+line, in a project of its own (``demo_project``).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from minitutor import corpus, week
+from minitutor import corpus, demo_project, week
 from minitutor.facts import dismissed, facts
-from minitutor.steps import StepFailed, json_of, say, server, show, step
+from minitutor.problems import TutorError
+from minitutor.steps import Background, StepFailed, json_of, say, server, show, step
+
+FOLDER: Final = Path("demo")
+"""Where the demo's project stands, in the checkout."""
 
 
 class Variant(NamedTuple):
-    """A model made after the first one: the command that makes it, its bundle, its semver and promotion reason."""
+    """A model: the command that makes it, where its bundle stands, the semver it asks for, and why."""
 
     command: tuple[str, ...]
     bundle: Path
@@ -27,18 +32,23 @@ class Variant(NamedTuple):
     reason: str
 
 
-SEMVER: Final = "v0.1.0"
-BUNDLE: Final = Path(".spine/bundles/base")
-"""The folder of the first model; training creates it in one step, so if it exists it is complete."""
+BASE: Final = Variant(("train",), Path(".spine/bundles/base"), "v0.1.0", "the first model")
 QUANTISED: Final = Variant(
-    ("quantize", "--parent", SEMVER),
+    ("quantize", "--parent", BASE.semver),
     Path(".spine/bundles/int8"),
     "v0.2.0",
     "same answers as v0.1.0 in a quarter of the size",
 )
 ADAPTER: Final = Variant(
-    ("finetune", "--parent", SEMVER), Path(".spine/bundles/lora"), "v0.3.0", "corpus v2 adds the past of go"
+    ("finetune", "--parent", BASE.semver),
+    Path(".spine/bundles/lora"),
+    "v0.3.0",
+    "corpus v2 adds the past of go",
 )
+RETRAINED: Final = Variant(
+    ("train", "--seed", "2"), Path(".spine/bundles/again"), "v0.3.1", "trained again on the same corpus"
+)
+"""As good as the first model in every bucket, and it makes the mistake that a learner complained about."""
 WEEKEND: Final = Variant(
     ("train", "--corpus", corpus.V3.path),
     Path(".spine/bundles/weekend"),
@@ -48,14 +58,19 @@ WEEKEND: Final = Variant(
 
 
 def run(*, headless: bool, sizes: week.Sizes) -> int:
-    """Run the demo in the working directory; returns the exit code of its last command."""
+    """Run the demo from the checkout in the working directory; returns the exit code of what it ends with."""
     headless = headless or not (sys.stdin.isatty() and sys.stdout.isatty())
-    # Turned into SystemExit, so that the context manager of the server stops it too when the demo is terminated
-    # or its terminal is closed.
+    # Turned into SystemExit, so that the context managers stop the server and the trainings too when the demo is
+    # terminated or its terminal is closed.
     for ended in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ended, lambda number, _frame: sys.exit(128 + number))
     try:
-        return _story(headless=headless, sizes=sizes)
+        if not FOLDER.is_dir():
+            say(f"The demo gets its own project in {FOLDER}/: a clone with a remote, a signing key, a prod ledger.")
+            demo_project.make(Path(), FOLDER)
+        os.chdir(FOLDER)
+        with Background() as background:
+            return _story(background, headless=headless, sizes=sizes)
     except StepFailed as failed:
         return failed.code
     except KeyboardInterrupt:
@@ -63,49 +78,75 @@ def run(*, headless: bool, sizes: week.Sizes) -> int:
         return 130
 
 
-def _story(*, headless: bool, sizes: week.Sizes) -> int:
-    if not Path(".spine/ledger.db").is_file():
-        step("spine", "init")
+def _story(background: Background, *, headless: bool, sizes: week.Sizes) -> int:
     known = facts()
     if known.finished and headless:
-        return _show_incident(headless=headless)
-    if SEMVER not in known.promoted:
-        _train_and_promote()
+        return _end(headless=headless)
+    if not known.finished:
+        step("minitutor", "corpus", quiet=known.production is not None, mute=known.production is not None)
+        # Both are needed later in the week; the second core trains them while the first one does everything else.
+        background.start(
+            [(("minitutor", *one.command, "--out", str(one.bundle)), one.bundle) for one in (RETRAINED, WEEKEND)],
+            after=BASE.bundle,
+        )
+        if _deployed(BASE) is None:
+            return 1
     good = None
     if not known.finished:
-        _promote_variant(QUANTISED)
-        good = _promote_variant(ADAPTER)
+        _deployed(QUANTISED)
+        good = _deployed(ADAPTER)
     with server() as url:
         if not known.finished:
-            _replay_week(url(), good, sizes)
-        return _show_incident(headless=headless)
+            _week(background, url(), good, sizes)
+        return _end(headless=headless)
 
 
-def _replay_week(url: str, good: str | None, sizes: week.Sizes) -> None:
-    if not week.weekdays(url, good, sizes):
+def _week(background: Background, url: str, good: str | None, sizes: week.Sizes) -> None:
+    week.monday(url, good, sizes)
+    _guard()
+    if not facts().asked_for(RETRAINED.bundle):
+        say("A model trained again on the same corpus is as good in every bucket. Only the new item can stop it.")
+        _deployed(RETRAINED, background)
+    if not week.tuesday_to_friday(url, good, sizes):
         return
     week.saturday(url, sizes)
     if WEEKEND.semver not in facts().promoted:
-        say("The corpora contain no such sentences, so a candidate is trained on a batch of them.")
-    week.sunday(url, _promote_variant(WEEKEND), sizes)
+        say("No corpus contains such sentences, so a candidate was trained on a batch of them.")
+    week.sunday(url, _deployed(WEEKEND, background), sizes)
 
 
-def _show_incident(*, headless: bool) -> int:
-    """Investigate the learner's complaint, here or in the console."""
+def _guard() -> None:
+    """A learner's complaint becomes an item that no later candidate may get wrong, by a commit that is merged."""
+    incident = dismissed("--text", week.INCIDENT)
+    baseline = json.loads(Path("eval_baseline.json").read_text(encoding="utf-8"))
+    if incident is None or any(item["id"] == incident for item in baseline["never_regress"]):
+        return
+    say(f"A learner complained about {week.INCIDENT!r}. From now on no candidate may make that mistake again.")
+    words = ("spine", "incident", incident, "--never-regress", "--reason", "a learner was told that goed is right")
+    show(words)
+    branch = json_of(*words)["never_regress"]["branch"]
+    if branch is not None:
+        step("git", "merge", "--quiet", "--ff-only", branch)
+        step("git", "push", "--quiet", "origin", "HEAD:main")
+
+
+def _end(*, headless: bool) -> int:
+    """The incident: walked here, or in the console."""
     incident = dismissed("--text", week.INCIDENT)
     if incident is None:
-        print(f"no learner dismissed an answer to {week.INCIDENT!r}: this model corrects it", file=sys.stderr)
-        print("`spine traces list --text goed` shows its answers", file=sys.stderr)
+        print(f"no learner complained about {week.INCIDENT!r}: this model answered it right", file=sys.stderr)
+        print("look at what it says: `spine traces list --text goed`", file=sys.stderr)
         return 1
     words = ("spine", "incident", incident) if headless else ("spine", "console", "--incident", incident)
     code = step(*words, check=False)
-    _show_next_commands()
+    _more()
     return code
 
 
-def _show_next_commands() -> None:
-    """Print the commands that show the rest of what the demo recorded."""
-    print("\nNext, have a look at:")
+def _more() -> None:
+    """What else there is to see, as commands, and where to type them."""
+    print("\nNext, go to the demo's project, put `spine` on the PATH, and have a look at:")
+    print(f"$ cd {FOLDER} && . ../.venv/bin/activate")
     commands = [("spine", "list"), ("spine", "drift", "show"), ("spine", "history")]
     known = facts()
     for variant, strategy in ((ADAPTER, "shadow"), (WEEKEND, "canary")):
@@ -117,39 +158,48 @@ def _show_next_commands() -> None:
         show(words)
 
 
-def _train_and_promote() -> None:
-    step("minitutor", "corpus")
-    if not BUNDLE.is_dir():
-        step("minitutor", "train", "--out", str(BUNDLE))
-    sha = _register(BUNDLE)
-    _report_other_weights(sha)
-    step("spine", "gate", sha[:12])
-    step("spine", "promote", sha[:12], "--semver", SEMVER, "--reason", "the first model")
-
-
-def _promote_variant(variant: Variant) -> str | None:
-    """Make a model and promote it unless that is done; returns its SHA, or None if it failed the gate."""
+def _deployed(variant: Variant, background: Background | None = None) -> str | None:
+    """Make a model and deploy it by the workflow, unless that is done; its SHA, None where it was refused."""
     known = facts().promoted
     if variant.semver in known:
         return known[variant.semver]
-    step("minitutor", "corpus", quiet=True, mute=True)
+    if background is not None:
+        background.wait(variant.bundle)
     if not variant.bundle.is_dir():
         step("minitutor", *variant.command, "--out", str(variant.bundle))
-    sha = _register(variant.bundle)
-    if step("spine", "gate", sha[:12], check=False):
-        # Possible where another processor trains slightly different weights (see _report_other_weights).
-        print(f"{variant.semver} failed the gate, so the demo continues without it", file=sys.stderr)
-        return None
-    step("spine", "promote", sha[:12], "--semver", variant.semver, "--reason", variant.reason)
-    return sha
+    manifest = json.loads((variant.bundle / "train_manifest.json").read_text(encoding="utf-8"))
+    sha = str(json_of("spine", "sha", str(variant.bundle))["sha"])
+    if variant is BASE:
+        _report_other_weights(sha)
+    request = {"run_id": str(manifest["mlflow_run_id"]), "sha": sha, "semver": variant.semver, "reason": variant.reason}
+    say(f"Request {variant.semver}: candidate.toml is committed and pushed, and the deploy workflow runs.")
+    commit = demo_project.ask(Path(), request)
+    run_id = _next_run()
+    print(f"run {run_id} of {demo_project.WORKFLOW}", flush=True)
+    try:
+        done = demo_project.deploy(Path(), run_id, commit=commit, report=_report)
+    except TutorError as error:
+        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        raise StepFailed(error.code) from error
+    if done.failed is None:
+        return sha
+    if done.failed != "gate" or done.code != 1:  # not a refusal: something is broken
+        print(f"run {run_id} failed at: {done.failed}; its log is {FOLDER / done.log}", file=sys.stderr)
+        raise StepFailed(done.code)
+    say(f"The workflow refused {variant.semver} and stopped. The refusal is recorded in the ledger as well.")
+    step("spine", "register", request["run_id"])
+    step("spine", "gate", sha[:12], check=False)
+    return None
 
 
-def _register(bundle: Path) -> str:
-    """Register the MLflow run of a bundle and return its SHA."""
-    manifest = json.loads((bundle / "train_manifest.json").read_text(encoding="utf-8"))
-    words = ("spine", "register", str(manifest["mlflow_run_id"]))
-    show(words)
-    return str(json_of(*words)["sha"])
+def _report(name: str, code: int, seconds: float) -> None:
+    print(f"  {'✔' if code == 0 else '✖'} {name}  {seconds:.1f} s", flush=True)
+
+
+def _next_run() -> str:
+    """The id of the next run: one more than the last that left a log."""
+    found = [int(log.stem) for log in Path(".spine/runs").glob("*.log") if log.stem.isdigit()]
+    return str(max(found, default=100) + 1)
 
 
 def _report_other_weights(sha: str) -> None:

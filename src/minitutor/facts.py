@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,15 @@ class Facts(msgspec.Struct, frozen=True):
         """Whether a canary of an entry is in progress."""
         routed = self._bodies("routed", "rolled_back")
         return bool(routed) and (routed[-1].get("strategy"), routed[-1].get("sha")) == ("canary", sha)
+
+    def asked_for(self, bundle: Path) -> bool:
+        """Whether the workflow has looked at a bundle: it registers what it gates, and what it refuses too."""
+        manifest = bundle / "train_manifest.json"
+        if not manifest.is_file():
+            return False
+        run_id = json.loads(manifest.read_text(encoding="utf-8")).get("mlflow_run_id")
+        gated = {body["sha"] for body in self._bodies("gated")}
+        return any(body.get("run_id") == run_id and body["sha"] in gated for body in self._bodies("registered"))
 
     def week(self) -> list[date]:
         """Return Monday to Sunday of the last complete week before the ledger was created."""

@@ -9,13 +9,15 @@ import json
 import os
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _READY_SECONDS = 30
 
@@ -116,8 +118,74 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
     raise StepFailed(3)
 
 
+class Background:
+    """Commands that run one after the other beside the story; each makes a folder that is waited for.
+
+    The folder is complete or not there. Used as a context: leaving it ends what still runs.
+    """
+
+    def __init__(self) -> None:
+        self._wanted: dict[Path, tuple[str, ...]] = {}
+        self._running: tuple[Path, subprocess.Popen[bytes]] | None = None
+        self._after: Path | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        if self._running is not None:
+            self._running[1].terminate()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def start(self, commands: Sequence[tuple[tuple[str, ...], Path]], *, after: Path) -> None:
+        """Begin with what is not there yet, once the folder ``after`` is being made: it makes what all share."""
+        self._wanted = {folder: words for words, folder in commands if not folder.is_dir()}
+        self._after = after
+        if self._wanted:
+            self._thread.start()
+
+    def wait(self, folder: Path) -> None:
+        """Wait until a folder is there, or its command has ended without making it."""
+        if folder in self._wanted and not folder.is_dir():
+            print(f"# waiting for {folder.name}, which is trained beside this", flush=True)
+        while folder in self._wanted and not folder.is_dir() and self._thread.is_alive():
+            time.sleep(0.2)
+
+    def _work(self) -> None:
+        log = Path(".spine/background.log")
+        while not self._stopping.wait(0.5):
+            if _has_run(Path(".spine/mlflow.db")) or (self._after is not None and self._after.is_dir()):
+                break
+        for folder, words in list(self._wanted.items()):
+            if self._stopping.is_set():
+                return
+            with log.open("ab") as stream:
+                process = subprocess.Popen([*_program(words[0]), *words[1:]], stdout=stream, stderr=stream)
+                self._running = (folder, process)
+                process.wait()
+            self._running = None
+            self._wanted.pop(folder, None)
+
+
+def _has_run(database: Path) -> bool:
+    """Whether MLflow's store is made and has a run: two processes that make it at once are in each other's way."""
+    if not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+            return bool(opened.execute("SELECT 1 FROM runs LIMIT 1").fetchall())
+    except sqlite3.Error:
+        return False
+
+
 def _program(name: str) -> list[str]:
-    """Return the command line that starts ``spine``, or one of this package's commands."""
+    """The command line that starts ``spine``, one of this package's commands, or ``git``."""
     if name == "minitutor":
         return [sys.executable, "-P", "-m", "minitutor"]
+    if name == "git":
+        return ["git"]
     return [str(Path(sys.executable).with_name(name))]

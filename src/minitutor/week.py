@@ -36,21 +36,25 @@ QUICK: Final = Sizes(330, 700, 400)
 """Enough where one of the models makes no mistakes at all."""
 
 
-def weekdays(url: str, good: str | None, sizes: Sizes) -> bool:
-    """Replay Monday to Friday: ``good`` runs in shadow, then as a canary; returns whether it reached production.
-
-    Without ``good``, because it failed the gate, only Monday is replayed, when the learner complains.
-    """
+def monday(url: str, good: str | None, sizes: Sizes) -> None:
+    """Replay Monday, when a learner complains; ``good`` runs in shadow from this day on."""
     known = facts()
-    days = known.week()
-    if good is None:
-        _replay_day(url, Day(days[0], sizes.weekday, asking=INCIDENT))
-        return False
-    if known.tried("shadow", good) is None:
+    if good is not None and known.tried("shadow", good) is None:
         say("Monday: every request is also sent to the LoRA adapter in shadow; learners do not see its answers.")
         step("spine", "route", "shadow", good[:12], "--reason", "does it correct goed to went?")
-    for at, day in enumerate(days[:3]):
-        _replay_day(url, Day(day, sizes.weekday, asking=INCIDENT if at == 0 else ""))
+    _replay_day(url, Day(known.week()[0], sizes.weekday, asking=INCIDENT))
+
+
+def tuesday_to_friday(url: str, good: str | None, sizes: Sizes) -> bool:
+    """Replay Tuesday to Friday: ``good`` in shadow, then as a canary; returns whether it reached production.
+
+    Without ``good``, because it failed the gate, the week ends on Monday.
+    """
+    if good is None:
+        return False
+    days = facts().week()
+    for day in days[1:3]:
+        _replay_day(url, Day(day, sizes.weekday))
     if facts().tried("canary", good) is None:
         step("spine", "route", "report")
         say("Thursday: it was right where v0.1.0 was wrong. A canary now sends it a growing share of the learners.")

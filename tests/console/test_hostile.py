@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import strip
+from modelspine_console.screens import registry_tabs
 from modelspine_console.widgets.document import Doc
 from modelspine_console.writes.changes import Changes
-from modelspine_console.writes.plan import Ask, Plan, Step, Touched
+from modelspine_console.writes.plan import Ask, Done, Plan, Step, Touched
 
 SIZE = (150, 40)
 
@@ -309,7 +311,7 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
             both = detail(s, 1), detail(hostile.strings[n - 1], 1)
-            view._compared(attempt(lambda both=both, s=s: (compare(*both), [s, s])))
+            view._compared(attempt(lambda both=both, s=s: partial(registry_tabs.compare, compare(*both), [s, s])))
             view.set_filter(s)
             drawn(desk)
             view.set_filter("")
@@ -405,7 +407,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
         view = desk.app.view
         for n, s in enumerate(hostile.strings):
             view.loaded(
-                Outcome((Costs(of=s, at=desk.app.clock(), requests=1, entries=(cost(s, n), cost("b", 1))), 0.0))
+                Outcome((Costs(of=s, at=desk.app.clock(), requests=1, entries=(cost(s, n), cost("b", 1))), {}, 0.0))
             )
             for _ in range(2):
                 view.turn_tab(1)
@@ -415,7 +417,7 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
             view.set_filter("")
             if n % 10 == 0:
                 await check(desk)
-        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), 0.0)))
+        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), {}, 0.0)))
         for n in range(0, len(hostile.strings), 10):
             view.table.go(n)
             await check(desk)
@@ -475,7 +477,7 @@ async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
                 drawn(desk, desk.app.screen.query_one("Doc"))
                 dialog.dismiss(None)
                 await check(desk)
-            desk.app.write_mode.changed(Outcome(f"#{n} {s}"))
+            desk.app.write_mode.changed(Outcome(Done(text=f"#{n} {s}")))
             desk.app.clear_notifications()
 
 

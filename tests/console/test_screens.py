@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 
+import console_world as world
 from modelspine.times import ledger_time
 from modelspine_console.action import SCREENS
 from modelspine_console.keymap import ACTIONS, BY_ID, FOOTER, key_table
@@ -148,7 +150,8 @@ async def test_incident_from_list_to_evidence_and_into_lineage(console: Any, sha
     assert [a["n"] for a in json.loads(file.read_text())["answers"]] == list(range(1, 9))
 
 
-async def test_incident_open_on_start_and_way_out(console: Any, shas: dict[str, str]) -> None:
+async def test_incident_open_on_start_and_way_out(console: Any, project: Path, shas: dict[str, str]) -> None:
+    world.baseline(project, shas["base"])
     async with console(screen="incident", argument=BAD) as desk:
         assert BAD in desk.lines()[1]
         assert "Yesterday he went" in desk.text()

@@ -310,6 +310,7 @@ async def test_tombstoning_asks_for_the_name(writable: Any, project: Path, shas:
 async def test_the_incident_goes_to_the_entry_that_answer_8_names(
     writable: Any, project: Path, shas: dict[str, str]
 ) -> None:
+    world.baseline(project, shas["base"])
     async with writable(screen="incident", argument=BAD) as desk:
         await desk.press("B")
         assert not confirming(desk)
@@ -330,35 +331,77 @@ async def test_the_incident_goes_to_the_entry_that_answer_8_names(
         assert spine.registry.state().entries[shas["base"]].status == "held"
 
 
-async def test_never_regress_patches_the_baseline_and_commits_nothing(
+async def test_never_regress_makes_a_branch_and_changes_no_file(
     writable: Any, project: Path, shas: dict[str, str]
 ) -> None:
     async with writable(screen="incident") as desk:
         await desk.press("R")
         assert "investigate the request first" in toasts(desk)
     file = world.baseline(project, shas["base"], items=(world.GO,))
+    before, copied = file.read_bytes(), []
     async with writable(screen="incident", argument=BAD) as desk:
+        desk.app.copy_to_clipboard = copied.append
         await desk.press("R")
-        assert "1 never-regress items" in desk.text()
-        assert f"spine incident {BAD} --never-regress" in desk.text()
-        raw = file.read_bytes()
-        file.write_bytes(raw + b"\n")
+        assert "1 never-regress item" in desk.text()
+        assert f"spine incident {BAD} --never-regress --reason" in desk.text()
         await desk.press("enter")
-        assert file.read_bytes() == raw + b"\n", "the file moved: nothing is written over it"
-        assert "changed meanwhile" in desk.text()
-        file.write_bytes(raw)
-        await desk.press("escape", "R", "enter")
-        assert "added to the baseline (2 items)" in toasts(desk)
+        assert confirming(desk), "a reason is required"
+        await fill(desk, reason="a learner complained about goed")
+        assert not confirming(desk)
+        assert f"branch never-regress/{BAD}" in desk.text()
+        assert f"git merge never-regress/{BAD}" in desk.text()
+        await desk.press("y")
+        assert copied == [f"git merge never-regress/{BAD}"]
+        await desk.press("escape")
+        assert await git(project, "status", "--short") == ""
+        assert file.read_bytes() == before
+        await git(project, "merge", "-q", f"never-regress/{BAD}")
         await desk.press("R")
         assert "already contains this sentence" in toasts(desk)
     items = json.loads(file.read_bytes())["never_regress"]
     assert items[1] == {
         "id": BAD, "text": "Yesterday he goed to school.", "correct_form": "Yesterday he went to school.",
+        "reason": "a learner complained about goed",
     }  # fmt: skip
+
+
+async def git(root: Path, *words: str) -> str:
     told = await asyncio.to_thread(
-        subprocess.run, ["git", "-C", str(project), "status", "--short"], capture_output=True, text=True, check=True
+        subprocess.run, ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
     )
-    assert told.stdout.split() == ["M", "eval_baseline.json"]
+    return told.stdout
+
+
+async def test_a_rollback_shows_what_it_costs_and_is_not_blocked(
+    writable: Any, project: Path, shas: dict[str, str]
+) -> None:
+    with console_seed.open_project(project) as spine:
+        spine.routing.single(shas["lora"], reason="for the test")
+    async with writable(size=(120, 48)) as desk:
+        await desk.press("G", "B")
+        text = desk.text()
+        assert "gives up 12 of 60 on verb/go and less in 4 other buckets" in text
+        assert "items lost" in text
+        assert any(line.split()[:6].count("60/60") and "48/60" in line for line in text.splitlines())
+        assert "and 1 other bucket" in text
+        await fill(desk, reason="in trouble", name="v0.1.0")
+        assert "rolled_back" in toasts(desk)
+
+
+async def test_a_rollback_whose_cost_cannot_be_computed_says_why_and_goes_on(
+    writable: Any, project: Path, shas: dict[str, str], spine: Spine
+) -> None:
+    class Broken(Changes):
+        def rollback_cost(self, sha: str) -> Any:
+            raise Refused("the disk is gone", "mount it")
+
+    with console_seed.open_project(project) as opened:
+        opened.routing.single(shas["lora"], reason="for the test")
+    async with writable(changes=Broken(spine)) as desk:
+        await desk.press("G", "B")
+        assert "unknown: the disk is gone" in desk.text()
+        await fill(desk, reason="in trouble", name="v0.1.0")
+        assert "rolled_back" in toasts(desk)
 
 
 # gate -------------------------------------------------------------------------------------------------

@@ -126,7 +126,8 @@ def answer_seven(opened: Spine, sha: str) -> Any:
         intended_sha=sha, semver="v0.1.0", assignment=assign(route, "l", sticky=True), sentence="go", correction="go",
     )  # fmt: skip
     hashes = {event.seq: event.hash for event in opened.registry.events()}
-    return gate_answer(trace, opened.registry.state().entries[sha], opened.verdict, hashes.get)
+    entry = opened.registry.state().entries[sha]
+    return gate_answer(trace, entry, opened.verdict, hashes.get, opened.registry.evidence)
 
 
 def check_witness(project: Project, machine: Machine, commit: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bundles import write_bundle
+from bundles import write_baseline, write_bundle
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from modelspine.errors import Damaged, Unavailable, UnknownRef
@@ -155,18 +155,77 @@ def test_the_eight_answers(spine: Spine, silent: str) -> None:
     assert all(finding.command for finding in walk.answers)
 
 
-def test_a_better_entry_is_the_way_out(spine: Spine, world: Path, silent: str) -> None:
-    loud = spine.registry.register(write_bundle(world / ".spine" / "made-2", 7, k=60, corpora=[corpus("v2", V2)])).sha
+@pytest.fixture
+def baseline(world: Path) -> Iterator[Path]:
+    """A baseline, without which no entry can be proposed."""
+    file = write_baseline(world)
+    yield file
+    file.unlink()
+
+
+def test_an_entry_that_the_gate_refuses_is_not_proposed(spine: Spine, world: Path, silent: str, baseline: Path) -> None:
+    """It answers this sentence right and forgets many others."""
+    loud = write_bundle(world / ".spine" / "made-3", 8, k=60, corpora=[corpus("v2", V2)])
+    spine.registry.promote(spine.registry.register(loud).sha, "v0.0.8")
+    answered(spine, "req-worse-1", SAID, SAID)
+    last = spine.incident("req-worse-1").answers[7]
+    assert (last.evidence["go_to"], last.evidence["verb"]) == (None, None)
+    assert (
+        "answers this correctly, but the gate does not let it replace production: against the baseline" in last.answer
+    )
+    assert last.evidence["suggestion"].startswith(f"train and promote a model that answers “{SAID.upper()}”")
+    baseline.unlink()
+    unknown = spine.incident("req-worse-1").answers[7]
+    assert "does not let it replace production: there is no baseline to compare with" in unknown.answer
+    baseline.touch()  # the fixture removes it
+
+
+def test_a_better_entry_is_the_fix(spine: Spine, world: Path, silent: str, baseline: Path) -> None:
+    loud = spine.registry.register(write_bundle(world / ".spine" / "made-2", 7, corpora=[corpus("v2", V2)])).sha
     spine.registry.promote(loud, "v0.2.0")
     answered(spine, "req-00000002", SAID, SAID)
     last = spine.incident("req-00000002").answers[7]
     assert (last.status, last.evidence["go_to"]) == ("verified", loud)
     assert last.command == "spine route single v0.2.0 --reason req-00000002"
-    assert last.answer.endswith("; less accurate overall: 60/100 = 60.0 % correct, production 95/100 = 95.0 %")
+    assert last.answer.endswith("; its bytes are verified and it passes the gate")
     opinions = {opinion["semver"]: opinion["says"] for opinion in last.evidence["entries"]}
-    assert opinions == {"v0.1.0": SAID, "v0.2.0": SAID.upper()}
+    assert opinions == {"v0.0.8": SAID.upper(), "v0.1.0": SAID, "v0.2.0": SAID.upper()}
     rows = spine.corpora.search(spine.lineage(loud).corpus_dvc_hash or "", "WENT")
     assert (rows.matched, rows.shown[0].number) == (2, 51)
+
+
+def test_an_answer_that_was_right_has_nothing_to_fix(spine: Spine, silent: str) -> None:
+    answered(spine, "req-right-1", SAID, SAID.upper())
+    last = spine.incident("req-right-1").answers[7]
+    assert (last.status, last.evidence["suggestion"]) == ("verified", "nothing to fix: the answer was correct")
+    assert last.evidence["go_to"] is None
+
+
+def test_an_entry_on_hold_is_named_with_its_reason(spine: Spine, world: Path, silent: str, baseline: Path) -> None:
+    loud = spine.registry.register(write_bundle(world / ".spine" / "made-5", 7, corpora=[corpus("v2", V2)])).sha
+    spine.registry.promote(loud, "v0.2.0")
+    spine.routing.single(loud, reason="a test")
+    spine.routing.rollback(silent, reason="learners dislike capitals")
+    answered(spine, "req-held-1", SAID, SAID)
+    last = spine.incident("req-held-1").answers[7]
+    assert last.evidence["go_to"] is None, "an entry on hold cannot take traffic"
+    assert "v0.2.0" in last.answer
+    assert "answers this correctly but is on hold: " in last.answer
+    assert "learners dislike capitals" in last.answer
+    assert last.command == "spine release v0.2.0 --reason req-held-1"
+    assert "then `spine rollback v0.2.0`" in last.evidence["suggestion"]
+
+
+def test_it_says_where_production_fails_as_the_held_entry_did(
+    spine: Spine, world: Path, silent: str, baseline: Path
+) -> None:
+    other = spine.registry.register(write_bundle(world / ".spine" / "made-6", -2, corpora=[corpus("v1", V1)])).sha
+    spine.registry.promote(other, "v0.7.0")
+    spine.routing.single(other, reason="a test")
+    answered(spine, "req-both-1", SAID, SAID)
+    spine.routing.rollback(silent, reason="a test")
+    last = spine.incident("req-both-1").answers[7]
+    assert "(v0.7.0, which answered, is on hold; production v0.1.0 is wrong about this sentence too)" in last.answer
 
 
 def test_who_could_not_be_asked_did_not_answer_wrongly(

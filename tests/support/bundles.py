@@ -38,6 +38,18 @@ def write_bundle(
     return folder
 
 
+def write_baseline(root: Path, k: int = 95, n: int = 100) -> Path:
+    """A committed-looking ``eval_baseline.json`` of an entry that had ``k`` of ``n`` right."""
+    from modelspine.gate.baseline import baseline_bytes, baseline_of
+    from modelspine.gate.eval_report import read_report
+
+    report = read_report(json.dumps(eval_report(k, n)).encode())
+    made = baseline_of(report, reason="the first", approved_in="v0.1.0", entry_sha="a" * 64)
+    file = root / "eval_baseline.json"
+    file.write_bytes(baseline_bytes(made))
+    return file
+
+
 def eval_report(k: int, n: int, **more: Any) -> dict[str, Any]:
     """Return a small ``spine.eval/1`` report."""
     return {

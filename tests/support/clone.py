@@ -44,7 +44,7 @@ def make_clone(root: Path, *more: str, **environ: str) -> Clone:
     shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     pointers = [f"data/{file.name}" for file in (ROOT / "data").glob("*.dvc")]
     for name in (*pointers, "data/.gitignore", "data/corpus_manifest.json", ".gitignore", ".dvcignore", *more):
-        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
     for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "a clone"]):

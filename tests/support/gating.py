@@ -28,7 +28,7 @@ from modelspine.ledger.store import Head
 
 SIZES = {"verb/go": 150, "verb/be": 150, "tense/past_simple": 200}
 GO = Item(id="incident-1", text="Yesterday he goed to school.", correct_form="went")
-SHA, STABLE_SHA, BASE_SHA = "a" * 64, "b" * 64, "c" * 64
+SHA, STABLE_SHA, BASE_SHA, FLOOR_SHA = "a" * 64, "b" * 64, "c" * 64, "f" * 64
 NOW = datetime(2026, 11, 22, 14, 3, 11, tzinfo=UTC)
 CODE = "0123456789abcdef0123456789abcdef01234567"
 
@@ -86,6 +86,9 @@ class World:
         self.stable: Stable | None = Stable(
             entry_sha=STABLE_SHA, report=raw(report_dict({"verb/go": [1, 4]}, sha=STABLE_SHA))
         )
+        self.floor: Stable | None = Stable(
+            entry_sha=FLOOR_SHA, report=raw(report_dict({"verb/go": [1]}, sha=FLOOR_SHA))
+        )
         self.chain = [f"{seq:064x}" for seq in range(12)]
         self.now = NOW
         self.used: set[str] = set()
@@ -98,6 +101,7 @@ class World:
             "candidate": self.candidate,
             "baseline": self.baseline,
             "stable": self.stable,
+            "floor": self.floor,
             "never_regress": {GO.id: True},
             "code": CODE,
             "head": Head(9, self.chain[9]),
@@ -119,6 +123,7 @@ class World:
             sha=self.sha,
             baseline=self.baseline,
             stable=self.stable,
+            floor=self.floor,
             hash_at=lambda seq: self.chain[seq] if seq < len(self.chain) else None,
             now=self.now,
             used=self.used,

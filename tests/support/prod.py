@@ -22,10 +22,10 @@ from modelspine.attestation.verdict import PAYLOAD_TYPE, sign
 from modelspine.canonical_json import canonical
 from modelspine.cli import main
 from modelspine.errors import SpineError
-from modelspine.gate.baseline import baseline_bytes, baseline_of
+from modelspine.gate.baseline import baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.eval_report import read_report
 from modelspine.ledger.store import Draft, Event
-from modelspine.release.promotion import Attempt, stable_of
+from modelspine.release.promotion import Attempt, current_floor, stable_of
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger
 
@@ -67,13 +67,15 @@ class Prod:
         """Return the statement that the gate would make now about an entry."""
         with self.open() as spine:
             registry = spine.registry
+            baseline = (self.root / "eval_baseline.json").read_bytes()
             sha = self.entries[name]
             report = registry.state().entries[sha].registered.body["evidence"]["eval_report"]
             given: dict[str, Any] = {
                 "sha": sha,
                 "candidate": spine.ledger.get(report),
-                "baseline": (self.root / "eval_baseline.json").read_bytes(),
+                "baseline": baseline,
                 "stable": stable_of(spine, registry.state()),
+                "floor": current_floor(spine, registry.state(), read_baseline(baseline)),
                 "never_regress": None,
                 "code": "0" * 40,
                 "head": spine.ledger.head(),

@@ -45,6 +45,11 @@ class Selection:
         if self._allowed("compare"):
             self._view.compare()
 
+    def counterfactual(self) -> None:
+        """Put the stored requests to the two marked entries."""
+        if self._allowed("counterfactual"):
+            self._view.compare(on_requests=True)
+
     def verify(self) -> None:
         """Verify what the screen shows."""
         if self._allowed("verify"):

@@ -16,9 +16,10 @@ from modelspine_console.controllers.freshness import Freshness
 from modelspine_console.data.jobs import Fetch, Outcome
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import safe, toast
-from modelspine_console.writes.plan import Plan, command_of, incomplete
+from modelspine_console.writes.plan import Done, Plan, command_of, incomplete
 
 if TYPE_CHECKING:
+    from modelspine.release.rollback_cost import RollbackCost
     from modelspine_console.screens.base import View
     from modelspine_console.writes.changes import Changes
 
@@ -144,7 +145,22 @@ class WriteMode:
             if key == "enter":  # it was pressed before the dialog, and what it confirms, was visible
                 break
             dialog.form.key(key, character)
+        changes = self._changes
+        if plan.verb == "rollback" and changes is not None:
+            # After the dialog is open: what a rollback costs must not keep an operator in trouble waiting.
+            host.jobs.submit("cost", lambda: changes.rollback_cost(plan.sha), lambda found: self._price(dialog, found))
         self.recheck()
+
+    def _price(self, dialog: Confirm, outcome: Outcome[RollbackCost]) -> None:
+        """Show what a rollback costs in the dialog that was opened for it; called in the background."""
+        self._host.post_message(Answer("cost", 0, Outcome((dialog, outcome))))
+
+    def priced(self, outcome: Outcome[tuple[Confirm, Outcome[RollbackCost]]]) -> None:
+        """Show what a rollback costs, if its dialog is still open."""
+        assert outcome.value is not None
+        dialog, found = outcome.value
+        if dialog is self._dialog:
+            dialog.price(found)
 
     # sending ------------------------------------------------------------------------------------------
 
@@ -163,7 +179,7 @@ class WriteMode:
 
     def _outdated(self, plan: Plan) -> str | None:
         pulse = self._freshness.pulse
-        if not plan.in_file and pulse is not None and pulse.seq > plan.seq:
+        if not plan.in_git and pulse is not None and pulse.seq > plan.seq:
             return f"the ledger moved from #{plan.seq} to #{pulse.seq}; nothing was changed"
         return self.refusal()
 
@@ -180,7 +196,7 @@ class WriteMode:
         self._host.jobs.submit("change", lambda: changes.carry_out(plan, sent), self._posted("change"))
         return None
 
-    def changed(self, outcome: Outcome[str]) -> None:
+    def changed(self, outcome: Outcome[Done]) -> None:
         """Report the result of a change."""
         from modelspine_console.dialogs.dialogs import Reader
 
@@ -188,8 +204,12 @@ class WriteMode:
         sent, self._sending = self._sending, None
         if self._dialog is not None:
             self._dialog.dismiss(None)
-        if outcome.value is not None:
-            toast(host, outcome.value, title="done", lasting=True)
+        done = outcome.value
+        if done is not None and done.command:
+            after = [safe(done.text, limit=2000), safe(""), safe("Next:", "muted"), safe(done.command, limit=2000)]
+            host.push_screen(Reader("done", lambda _width: after, copied=done.command))
+        elif done is not None:
+            toast(host, done.text, title="done", lasting=True)
         elif sent is not None:
             plan, values = sent
             host.failed(outcome, again=True)
@@ -205,7 +225,7 @@ class WriteMode:
         if self._sending is None:
             return ""
         plan, values = self._sending
-        if plan.in_file:
-            return "A change of the baseline was in progress; `git diff` shows its result."
+        if plan.in_git:
+            return "A branch was being made; `git branch --list 'never-regress/*'` shows its result."
         command = visible(command_of(plan, values), 1200)
         return f"{plan.verb} was in progress. {_CHECK}\n  {command}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from miniobserve.traces import Found
     from modelspine.cost.query import Costs, Step
     from modelspine.drift.days import Trend
+    from modelspine.incident.counterfactual import Counterfactual
     from modelspine.incident.walk import Walk
     from modelspine.lineage.corpora import Search
     from modelspine.lineage.walker import Lineage
@@ -181,6 +182,14 @@ class Source(TrafficSource):
 
         with self.reading():
             return measured(self._spine, None, now, step, at=self.at)
+
+    def counterfactual(self, a: str, b: str, step: Step) -> Counterfactual:
+        """What users would have been told, had another entry answered; ``step`` is called with the progress."""
+        from modelspine.incident.counterfactual import counterfactual
+
+        with self.reading():
+            # One worker, in this thread: it stops when ``step`` raises and when the console quits. A pool would not.
+            return counterfactual(self._spine, a, b, since=None, progress=step, workers=1)
 
     def moment(self, text: str) -> str | None:
         """The moment that a person typed; None for ``now``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding
 
@@ -16,6 +16,7 @@ from modelspine.ledger.route import FULL
 from modelspine.text import short
 from modelspine.traffic.request_rate import blast_radius
 from modelspine_console.dialogs.dialogs import Dialog
+from modelspine_console.dialogs.rollback_costs import cost_line, cost_table
 from modelspine_console.draw.format import ago, pairs, status
 from modelspine_console.draw.sanitize import Line, folded, row, safe, toast
 from modelspine_console.widgets.document import Doc, Lines
@@ -31,13 +32,16 @@ from modelspine_console.writes.plan import (
     problem,
 )
 
+if TYPE_CHECKING:
+    from modelspine_console.dialogs.rollback_costs import Found
+
 _TITLES = {
     "promote": "promote {name}",
     "rollback": "roll back to {name}",
     "route": "route all traffic to {name}",
     "release": "release {name} from hold",
     "tombstone": "tombstone {name}",
-    "never_regress": "add a never-regress item",
+    "never_regress": "make a branch with a never-regress item",
     "canary": "start a canary with {name}",
     "shadow": "mirror requests to {name}",
     "weight": "set the weight of {name}",
@@ -127,6 +131,8 @@ class Confirm(Dialog[None]):
         self.stopped = ""
         """Why nothing can be sent any more."""
         self._sending = False
+        self._cost: Found | None = None
+        """What a rollback costs; None until it has been computed."""
         self._now = now
         self._confirmed = confirmed
 
@@ -166,13 +172,18 @@ class Confirm(Dialog[None]):
             self.stopped = why
             self.redraw()
 
+    def price(self, cost: Found) -> None:
+        """Show what the rollback costs; it can be confirmed before that is known."""
+        self._cost = cost
+        self.redraw()
+
     # drawing ------------------------------------------------------------------------------------------
 
     def draw(self, width: int) -> Sequence[Line]:
         """The facts, the fields, and the equivalent command."""
         plan = self.plan
         label_width = max((len(ask.label) for ask in plan.fields), default=0)
-        lines = [safe(""), *pairs(self._facts(), indent=0), safe("")]
+        lines = [safe(""), *pairs(self._facts(), indent=0), safe(""), *cost_table(self._cost, width)]
         lines += [self._field(ask.id, ask.label.ljust(label_width), ask.hint) for ask in plan.fields]
         here = self.form.at == _COMMAND
         hint = safe("  y to copy" if here else "  Tab here, then y to copy", "key" if here else "faint")
@@ -192,7 +203,9 @@ class Confirm(Dialog[None]):
             facts += _step_facts(plan.step, weight, typed=bool(values.get("weight", "").strip()))
         if plan.item is None:
             facts += [("gate", self._gate()), ("impact", safe(impact(affected(plan, values))))]
-        if not plan.in_file:
+        if plan.verb == "rollback":
+            facts.append(("costs", cost_line(self._cost)))
+        if not plan.in_git:
             facts.append(("based on", safe(f"ledger #{plan.seq}; refused if it changes first", "muted")))
         return facts
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from modelspine.signs import Sign, sign_of
+from modelspine.text import counted
 from modelspine.times import age as age_of
 from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.draw.theme import Role
+
+if TYPE_CHECKING:
+    from modelspine.gate.eval_report import CostPerQuality
 
 CONSOLE_SIGNS: dict[str, Sign] = {
     # the connection to the ledger
@@ -66,6 +70,14 @@ def count(value: Any) -> Line:
     if not value.n:
         return safe(f"{value.k:,}/0", "muted")
     return row(safe(f"{value.k:,}/{value.n:,} ", "muted"), safe(f"{100 * value.k / value.n:5.1f} %"))
+
+
+def right_answers(cost: CostPerQuality | None) -> Line:
+    """What right answers cost at the gate, with its unit and its noise."""
+    if cost is None:
+        return safe("not measured at the gate", "muted")
+    noise = f"   {cost.low:.3g} to {cost.high:.3g} in {counted(cost.runs, 'run')}"
+    return row(safe(f"{cost.usd:.3g} USD per million right answers"), safe(noise, "muted"))
 
 
 def age(at: str, now: datetime) -> Line:

@@ -129,8 +129,8 @@ class View(Asking):
     def unfold(self, *, open_: bool) -> None:
         """Open or close the branch under the cursor."""
 
-    def compare(self) -> None:
-        """Compare the marked rows."""
+    def compare(self, *, on_requests: bool = False) -> None:
+        """Compare the marked rows, or what they answer to the stored requests."""
 
     def verify(self) -> None:
         """Verify what is shown."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from modelspine.cost.figures import EntryCost
     from modelspine.cost.query import Costs
+    from modelspine.gate.eval_report import CostPerQuality
+
+    Gate = dict[str, CostPerQuality | None]
 
 _QUICK = 0.5
 """Seconds: sums that took less are made again whenever there is a reason to."""
@@ -76,6 +79,8 @@ class CostView(Listing):
         self.beside = self.panes[2]
         self.moment: str | None = None
         """The moment of the figures; None for the present."""
+        self.gate: Gate = {}
+        """What right answers of each entry cost at the gate, by its SHA."""
         self._took = 0.0
         self._request = 0
         """Number of the newest request for sums; an older one that is still running stops."""
@@ -98,15 +103,19 @@ class CostView(Listing):
         now, number = self.now(), self._request
         self.ask("list", lambda: self._sum(now, number), self.loaded)
 
-    def _sum(self, now: datetime, number: int) -> tuple[Costs, float] | None:
-        """The figures and the seconds they took; None if nobody waits for them any more. Runs in the background."""
+    def _sum(self, now: datetime, number: int) -> tuple[Costs, Gate, float] | None:
+        """The figures, those of the gate, and the seconds they took; None if nobody waits for them any more.
+
+        Runs in the background.
+        """
         plots.load()
         started = time.monotonic()
         try:
             made = self.desk.source.costs(now, lambda done, total: self._step(number, done, total))
         except Left:
             return None
-        return made, time.monotonic() - started
+        gate = {entry.sha: entry.cost_per_quality for entry in self.desk.source.entries()}
+        return made, gate, time.monotonic() - started
 
     def _step(self, number: int, done: int, total: int) -> None:
         if not self.display or number != self._request:
@@ -125,7 +134,7 @@ class CostView(Listing):
         """Show the sums; make them again if they were stopped and the screen is open again."""
         self._busy = False
         if outcome.value is not None:
-            made, self._took = outcome.value
+            made, self.gate, self._took = outcome.value
             self.table.set_columns(_columns(made.entries))
             super().loaded(Outcome(self.searchable(made)))
         elif not outcome.ok:
@@ -167,7 +176,7 @@ class CostView(Listing):
     def _drawing(self, made: Costs, cost: EntryCost, name: str) -> Callable[[int], Sequence[Line]]:
         if name == "plot":
             return lambda width: tabs.plane(made, cost, width)
-        return lambda width: tabs.figures(made, cost, self.now(), width)
+        return lambda width: tabs.figures(made, cost, self.gate.get(cost.sha), self.now(), width)
 
     # names --------------------------------------------------------------------------------------------
 

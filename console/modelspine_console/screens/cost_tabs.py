@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from modelspine.cost.format import between, money, notes, pays, standing, unit_of
 from modelspine.drift.format import percent
-from modelspine.text import short, visible
-from modelspine_console.draw.format import bullet, count, dash, heading, pairs
+from modelspine.text import counted, short, visible
+from modelspine_console.draw.format import bullet, count, dash, heading, pairs, right_answers
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, Series, plot
 from modelspine_console.draw.sanitize import Line, cut, row, safe
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from modelspine.cost.figures import EntryCost, Range
     from modelspine.cost.query import Costs
+    from modelspine.gate.eval_report import CostPerQuality
 
 ROLES: dict[str | None, Role] = {"frontier": "good", "tied": "warn", "dominated": "bad", None: "faint"}
 _RANKS: dict[str | None, int] = {"frontier": 0, "tied": 1, "dominated": 2}
@@ -149,8 +150,8 @@ def _cross(cost: EntryCost, sign: str, role: Role) -> list[Series]:
     return [*found, Series(((x.value, y.value),), role, sign)]
 
 
-def figures(made: Costs, cost: EntryCost, now: datetime, width: int) -> list[Line]:
-    """All figures of one entry's costs."""
+def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: datetime, width: int) -> list[Line]:
+    """All live figures of one entry's costs, beside what the gate measured on the eval set."""
     accuracy = cost.accuracy
     bounds = f"   {percent(accuracy.low)} to {percent(accuracy.high)}" if accuracy is not None else ""
     unready = cost.readiness == "not-deployment-ready"
@@ -161,6 +162,12 @@ def figures(made: Costs, cost: EntryCost, now: datetime, width: int) -> list[Lin
             ("entry", row(safe(name_of(cost), "strong"), safe(f"  {short(cost.sha)}", "muted"))),
             ("standing", standing_of(cost)),
             ("correct", row(count(cost.total) if cost.total else safe("unknown", "muted"), safe(bounds, "muted"))),
+            ("at the gate", right_answers(gate)),
+        ]
+    )
+    lines += heading("live, from requests")
+    lines += pairs(
+        [
             ("per 1,000 tokens", safe(between(cost.cost_per_1k, cost.currency))),
             ("CpQU", safe(cpqu)),
             ("per correct answer", safe(correct)),
@@ -206,4 +213,4 @@ def aged(made: Costs, now: datetime) -> str:
     """The number of requests that were summed, and the age of the sums."""
     seconds = max(0, int((now - made.at).total_seconds()))
     old = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
-    return f"{made.requests:,} requests summed {old} ago"
+    return f"live: {counted(made.requests, 'request')}, {old} old"

@@ -163,10 +163,10 @@ def refusal(action: str, walk: Walk | None) -> str | None:
     if action == "never_regress":
         known = walk.expected and walk.trace.sentence is not None
         return None if known else "the sentence or its correct form is unknown"
-    named, goal = fix(walk)
-    nothing = "the entry that is in production already" if goal else "no fix"
-    recommended = {"rollback": "roll back (B)", "route": "route to (F)"}.get(named, nothing)
-    return None if named == action else f"answer 8 recommends {recommended}"
+    named, _ = fix(walk)
+    keys = {"rollback": "roll back (B)", "route": "route to (F)"}
+    recommended = f"recommends {keys[named]}" if named else f"says: {walk.suggestion or 'no fix is known'}"
+    return None if named == action else f"answer 8 {recommended}"
 
 
 def place(walk: Walk, finding: Finding) -> tuple[str, str]:
@@ -183,8 +183,15 @@ def place(walk: Walk, finding: Finding) -> tuple[str, str]:
         return "ledger", str(walk.trace.assignment.epoch)
     if finding.n == 7 and "promoted" in finding.evidence:
         return "ledger", str(finding.evidence["promoted"].get("seq", ""))
-    better = finding.evidence.get("go_to")
+    better = finding.evidence.get("go_to") or _held_fix(finding)
     return ("registry", str(better)) if finding.n == _FIX and better else ("", "")
+
+
+def _held_fix(finding: Finding) -> str:
+    """SHA of the entry on hold that answer 8 proposes to release; empty if it proposes none."""
+    entries = finding.evidence.get("entries") or ()
+    usable = (each for each in entries if each.get("held") and each.get("right") and each.get("gate") == "pass")
+    return str(next((each["sha"] for each in usable), ""))
 
 
 def _feedback(trace: Any) -> Line:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.message import Message
+
+from modelspine.errors import Unavailable
 from modelspine.registry.diff import compare
 from modelspine.text import short
 from modelspine_console.data.jobs import Outcome
@@ -15,12 +18,13 @@ from modelspine_console.draw.format import age, builtins, count, dash, entry_sta
 from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import registry_tabs as tabs
 from modelspine_console.screens.base import NO_ENTRIES, Fields, document
+from modelspine_console.screens.counterfactual_text import counterfactual_lines
 from modelspine_console.screens.gate_tab import gate
 from modelspine_console.screens.listing import Listing
+from modelspine_console.widgets.document import Draw
 from modelspine_console.widgets.table import Column, Table
 
 if TYPE_CHECKING:
-    from modelspine.registry.diff import Comparison
     from modelspine.registry.entries import Detail, Entry
     from modelspine.release.eligibility import Position
     from modelspine.release.gate_run import Gated
@@ -34,6 +38,13 @@ _RANKS = {"production": 0, "promoted": 2, "held": 3, "pending": 4, "tombstoned":
 
 class RegistryView(Listing):
     """Entries, newest first."""
+
+    class Answered(Message):
+        """Both entries have answered some of the stored texts."""
+
+        def __init__(self, done: int, total: int) -> None:
+            super().__init__()
+            self.text = f"answered {done:,} of {total:,} stored texts"
 
     NAME = "registry"
     TABS = ("summary", "buckets", "gate", "manifest", "history")
@@ -55,7 +66,8 @@ class RegistryView(Listing):
             Column("sha", 12, lambda e: safe(short(e.sha), "muted"), lambda e: e.sha),
             Column("variant", 10, lambda e: dash(e.variant), lambda e: e.variant, rank=3),
             Column("accuracy", 19, lambda e: count(e.total), lambda e: -(e.accuracy or 0.0), right=True, rank=2),
-            Column("false accepts", 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=5),
+            Column("false accepts", 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=6),
+            Column("USD/1M right", 12, _right_answers, _cost, right=True, rank=5),
             Column("age", 7, lambda e: age(e.registered_at, self.now()), lambda e: e.seq, right=True, rank=4),
         )
         super().__init__(Table(columns, lambda entry: entry.sha), document("entry"), document("compare"))
@@ -64,8 +76,10 @@ class RegistryView(Listing):
         self.position: Position | None = None
         self.gated: tuple[int, Gated] | None = None
         """The gate's comparison, with the seq of the ledger it was made on."""
-        self.compared: tuple[Comparison, list[str]] | None = None
-        """The comparison that is shown, with the names of its two entries."""
+        self.compared = ""
+        """Title of the comparison that is shown; empty if none is."""
+        self._comparison = 0
+        """Number of the newest comparison; an older one that is still running stops."""
 
     def read(self) -> Any:
         """Every entry."""
@@ -103,7 +117,7 @@ class RegistryView(Listing):
             return
         self.about.title(self.name_of(detail.entry))
         self.about.show(self._drawing(detail, self.tab), top=top)
-        if self.compared is None:
+        if not self.compared:
             beside = "summary" if self.about.tab else "buckets"
             self.beside.title(beside)
             self.beside.show(self._drawing(detail, beside), top=top)
@@ -132,7 +146,7 @@ class RegistryView(Listing):
 
     def reason(self, action: str) -> str | None:
         """Why an action cannot be done: missing marks, no entry, or core's reason."""
-        if action == "compare" and len(self.table.marks) != 2:
+        if action in ("compare", "counterfactual") and len(self.table.marks) != 2:
             return "mark two entries with space"
         if action in ("lineage", "incident", *CHANGES, "verify") and self.table.current is None:
             return "no entry selected"
@@ -159,31 +173,52 @@ class RegistryView(Listing):
         self.gated = outcome.value
         self.draw_tab(top=False)
 
-    def compare(self) -> None:
-        """Show the differences between the two marked entries."""
+    def compare(self, *, on_requests: bool = False) -> None:
+        """Show the differences between the two marked entries, or between their answers to the stored requests."""
         first, second = self.table.marks.values()
         names, source = [self.name_of(first), self.name_of(second)], self.desk.source
-        self.beside.title("compare")
+        self._comparison += 1
+        number = self._comparison
+        self.compared = "stored requests" if on_requests else "compare"
+        self.beside.title(self.compared)
         self.beside.turn("loading", f"reading {names[0]} and {names[1]} …")
         self.activate(2)
 
-        def fetch() -> tuple[Comparison, list[str]]:
-            return compare(source.detail(first.sha), source.detail(second.sha)), names
+        def differences() -> Draw:
+            found = compare(source.detail(first.sha), source.detail(second.sha))
+            return lambda width: tabs.compare(found, names, width)
 
-        self.ask("compare", fetch, self._compared)
+        def answers() -> Draw:
+            found = source.counterfactual(first.sha, second.sha, lambda *at: self._step(number, *at))
+            return lambda width: counterfactual_lines(found, names, width)
 
-    def _compared(self, outcome: Outcome[Any]) -> None:
+        self.ask("compare", answers if on_requests else differences, self._compared)
+
+    def _step(self, number: int, done: int, total: int) -> None:
+        """Report the progress, or stop if nobody waits for the answers any more; called in the background."""
+        if number != self._comparison:
+            raise Unavailable("another comparison was requested", "press w to compare again")
+        self.post_message(self.Answered(done, total))
+
+    def on_registry_view_answered(self, event: Answered) -> None:
+        """Show the progress."""
+        event.stop()
+        if self.compared and self.beside.state == "loading":
+            self.beside.turn("loading", event.text, "Esc stops it")
+
+    def _compared(self, outcome: Outcome[Draw]) -> None:
         if outcome.value is None:
             self.lost(outcome, self.beside)
             return
-        self.compared = found, names = outcome.value
-        self.beside.show(lambda width: tabs.compare(found, names, width))
+        self.beside.show(outcome.value)
         self.activate(2)
 
     def back(self) -> bool:
         """Leave the comparison, if one is shown."""
-        if self.compared is not None:
-            self.compared = None
+        if self.compared:
+            self.compared = ""
+            self._comparison += 1
+            self.forget("compare")
             self.table.marks.clear()
             self.draw_tab()
         return super().back()
@@ -209,7 +244,7 @@ class RegistryView(Listing):
     def crumbs(self) -> tuple[str, ...]:
         """The entry, and the tab or the comparison."""
         found = super().crumbs()
-        return (found[0], "compare") if found and self.compared and self.active > 1 else found
+        return (found[0], self.compared) if found and self.compared and self.active > 1 else found
 
     def copies(self) -> list[tuple[str, str]]:
         """The entry's names, and the equivalent commands."""
@@ -239,6 +274,15 @@ def _semver(entry: Any) -> tuple[int, ...]:
     """Sorts the highest version first and entries without one last."""
     core = (entry.semver or "").lstrip("v").partition("-")[0]
     return tuple(-int(part) for part in core.split(".") if part.isdigit()) or (1,)
+
+
+def _right_answers(entry: Any) -> Line:
+    cost = entry.cost_per_quality
+    return dash(f"{cost.usd:.3g}" if cost is not None else None)
+
+
+def _cost(entry: Any) -> float:
+    return float(entry.cost_per_quality.usd) if entry.cost_per_quality is not None else float("inf")
 
 
 def _false_accepts(entry: Any) -> float:

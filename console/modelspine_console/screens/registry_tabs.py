@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from modelspine.registry.entries import manifest_corpora
 from modelspine.text import size
 from modelspine_console.draw.charts import bars, heat, tables
-from modelspine_console.draw.format import age, ago, count, dash, entry_status, heading, pairs, tree, when
+from modelspine_console.draw.format import (
+    age,
+    ago,
+    count,
+    dash,
+    entry_status,
+    heading,
+    pairs,
+    right_answers,
+    tree,
+    when,
+)
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, cut, row, safe
 from modelspine_console.draw.theme import Role
@@ -61,6 +72,7 @@ def _evaluation(detail: Detail) -> list[Line]:
     facts = [
         ("correct", count(report.total)),
         ("false accepts", count(report.false_accept)),
+        ("cost at the gate", right_answers(detail.cost_per_quality)),
         ("eval set", safe(f"{eval_set.path}  {eval_set.n:,} items  md5 {eval_set.dvc_hash[:12]}")),
         *(("" if n else "weakest", row(cut(safe(name), 18), count(c))) for n, (_, name, c) in enumerate(worst)),
     ]

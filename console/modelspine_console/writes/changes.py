@@ -16,16 +16,17 @@ import msgspec
 from modelspine.errors import Refused
 from modelspine.ledger.route import FULL
 from modelspine.release.eligibility import denied, prod_or, route_denied
-from modelspine.text import short
+from modelspine.text import counted, short
 from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
 from modelspine_console.writes import rollout_plan as rollouts
-from modelspine_console.writes.plan import WHOLE, Ask, Plan, Touched, next_semver
+from modelspine_console.writes.plan import WHOLE, Ask, Done, Plan, Touched, next_semver
 from modelspine_console.writes.verbs import VERBS
 
 if TYPE_CHECKING:
     from modelspine.incident.walk import Walk
     from modelspine.ledger.state import Known, State
+    from modelspine.release.rollback_cost import RollbackCost
     from modelspine.spine import Spine
 
 HOUR_NS = 3_600_000_000_000
@@ -85,27 +86,25 @@ class Changes:
         )
 
     def plan_never_regress(self, walk: Walk) -> Plan:
-        """The plan of adding an incident's sentence to the baseline.
+        """The plan of a branch that adds an incident's sentence to the baseline.
 
         Raises:
-            Refused: the sentence or its correct form is unknown, or there is no baseline.
+            Refused: the sentence or its correct form is unknown, or there is no baseline, or it has the sentence.
         """
-        import hashlib
-
         from modelspine.gate.baseline import raw_baseline, read_baseline
         from modelspine.incident.walk import item_of
 
         item = item_of(walk)
         file = self._spine.settings.eval_baseline
-        raw = raw_baseline(file)
-        items = read_baseline(raw).never_regress
-        if any(known == item for known in items):
+        items = read_baseline(raw_baseline(file)).never_regress
+        if any(msgspec.structs.replace(known, reason=item.reason) == item for known in items):
             raise Refused("the baseline already contains this sentence", "nothing was changed")
         return Plan(
             **self._basis("never_regress", walk.trace.entry_sha, walk.request_id, self._spine.registry.state()),
-            key=hashlib.sha256(raw).hexdigest(),
-            before=f"{file.name}: {len(items)} never-regress items",
-            after=f"{file.name}: {len(items) + 1}, with “{item.text}” → “{item.correct_form}”; not committed",
+            key="",
+            before=f"{file.name}: {counted(len(items), 'never-regress item')}",
+            after=f"a branch for review that adds “{item.text}” → “{item.correct_form}”; no file here changes",
+            asks=(Ask(id="reason", label="reason", hint="required: why it must stay right; part of the commit"),),
             item=item,
         )
 
@@ -164,33 +163,37 @@ class Changes:
             return None
         return sum(minute.n for minute in minutes if wanted(minute.sha))
 
+    def rollback_cost(self, sha: str) -> RollbackCost:
+        """What going back to an entry costs; reads all its dismissed answers, so it takes a while."""
+        from modelspine.release.rollback_cost import rollback_cost
+
+        return rollback_cost(self._spine, sha)
+
     # carrying out -------------------------------------------------------------------------------------
 
-    def carry_out(self, plan: Plan, values: Mapping[str, str]) -> str:
+    def carry_out(self, plan: Plan, values: Mapping[str, str]) -> Done:
         """Carry out a plan with what was typed; returns a summary of what was recorded.
 
         Raises:
-            Conflict: the ledger or the file changed since the plan was made; nothing was changed.
+            Conflict: the ledger changed since the plan was made; nothing was changed.
             Refused, BadInput, Damaged, Unavailable: from the verb.
         """
         from modelspine.spine import Spine
 
-        if plan.in_file:
-            from modelspine.gate.baseline import add_item
-
-            added = add_item(self._spine.settings.eval_baseline, plan.item, expected=plan.key)
-            return f"{plan.name} added to the baseline ({added.items} items); review and commit the file"
+        if plan.in_git:
+            return _guard(self._spine, plan, values["reason"])
         with Spine(self._spine.settings, readonly=False) as spine:
             if plan.verb == "report":
-                return _report(spine, plan)
+                return Done(text=_report(spine, plan))
             do: Any = VERBS[plan.verb]
             receipt = do(spine, plan, values)
         event = receipt.event
         repeated = "" if receipt.created else " (no change)"
         if plan.verb in rollouts.VERBS:
-            return f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {rollouts.shares(event.body['arms'])}{repeated}"
+            shares = rollouts.shares(event.body["arms"])
+            return Done(text=f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {shares}{repeated}")
         name = str(event.body.get("semver") or plan.name)
-        return f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{repeated}"
+        return Done(text=f"#{receipt.seq} {event.kind} {name} {short(receipt.sha)}{repeated}")
 
 
 def _name(known: Known) -> str:
@@ -199,6 +202,19 @@ def _name(known: Known) -> str:
 
 def _new_key() -> str:
     return f"console-{uuid.uuid4().hex[:16]}"
+
+
+def _guard(spine: Spine, plan: Plan, reason: str) -> Done:
+    """Make the branch of a never-regress item; the working tree stays as it is."""
+    from modelspine.incident.guard import guard, item_with_reason
+
+    made = guard(spine.settings, item_with_reason(plan.item, reason), subject=f"Never answer {plan.name} wrong again")
+    if made.branch is None:
+        return Done(
+            text="the committed baseline already contains this sentence; nothing was changed", command=made.next
+        )
+    patch = f"; the same as a patch, because there is no remote: {made.patch}" if made.patch is not None else ""
+    return Done(text=f"branch {made.branch} adds the sentence; review and merge it{patch}", command=made.next)
 
 
 def _report(spine: Spine, plan: Plan) -> str:

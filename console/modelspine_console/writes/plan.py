@@ -73,7 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     env: str
     seq: int
     key: str
-    """The idempotency key; for a file, the SHA-256 of the bytes the plan was based on."""
+    """The idempotency key; empty if the change cannot be made twice."""
     names: tuple[str, ...] = ()
     """Names of which one must be typed to confirm; empty if none has to be."""
     before: str = ""
@@ -91,8 +91,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The never-regress item or the drift report that is added, if any."""
 
     @property
-    def in_file(self) -> bool:
-        """True if a file is changed and not the ledger."""
+    def in_git(self) -> bool:
+        """True if a branch is made and the ledger stays as it is."""
         return self.verb == "never_regress"
 
     @property
@@ -101,6 +101,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if not self.names:
             return self.asks
         return (*self.asks, Ask(id=NAME, label="confirm", hint=f"type {_either(self.names)}"))
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a change that was carried out."""
+
+    text: str
+    command: str = ""
+    """The command that goes on from here, if one is needed to put the change into effect."""
 
 
 def _either(names: Iterable[str]) -> str:
@@ -171,8 +179,8 @@ def next_semver(taken: Iterable[str]) -> str:
 
 def command_of(plan: Plan, values: Mapping[str, str]) -> str:
     """The equivalent command; it carries the plan's key, so it never makes a change twice."""
-    if plan.in_file:
-        return f"spine incident {shlex.quote(plan.name)} --never-regress"
+    if plan.in_git:
+        return shlex.join(["spine", "incident", plan.name, "--never-regress", "--reason", values.get("reason", "")])
     if plan.verb == "report":
         return f"spine drift report --day {shlex.quote(plan.name)}"
     words = [*_WORDS[plan.verb], *([] if plan.verb in WHOLE else [short(plan.sha)])]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import SCHEMA as BASELINE
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, read_submission, report_of_rival
+from modelspine.gate.decision import Stable, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.eval_report import SCHEMA as REPORT
 from modelspine.gate.eval_report import EvalReport
 from modelspine.gate.result import Decision
@@ -84,12 +84,20 @@ def _moment(text: str) -> datetime:
     return when
 
 
-def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None) -> None:
-    """Check that the baseline, its policy and the stable entry are those the verdict was made with.
+class Sides(NamedTuple):
+    """What a candidate is compared with; a report is None if there is none, or if it is the candidate's own."""
+
+    baseline: Baseline
+    stable: EvalReport | None
+    floor: EvalReport | None
+
+
+def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None, floor: Stable | None) -> None:
+    """Check that the baseline, its policy, the stable entry and the floor are those the verdict was made with.
 
     Raises:
         Refused: one of them has changed since.
-        BadInput: the baseline, or the stable entry's report, cannot be read.
+        BadInput: the baseline, or the report of the stable entry or the floor, cannot be read.
     """
     base = read_baseline(baseline)
     if said.baseline != baseline_counts(baseline):
@@ -115,26 +123,41 @@ def check_unchanged(said: Predicate, baseline: bytes, stable: Stable | None) -> 
             f"production changed: the verdict compares with {visible(before)}, now {visible(current)} is stable",
             AGAIN,
         )
+    # A verdict of a version that knew no floor names none; its result is computed again against the floor all the same.
+    now_floor = report_counts(floor.entry_sha, floor.report) if floor is not None else None
+    if said.floor is not msgspec.UNSET and said.floor != now_floor:
+        before = short(said.floor.entry_sha) if said.floor is not None else "nothing"
+        current = short(now_floor.entry_sha) if now_floor is not None else "nothing"
+        raise Refused(
+            f"the floor changed: the verdict compares with {visible(before)}, now it is {visible(current)}", AGAIN
+        )
 
 
-def recomputed_decision(said: Predicate, base: Baseline, before: EvalReport | None) -> Decision:
-    """The gate's decision, computed again from the verdict's counts and the two sides of the comparison."""
+def recomputed_decision(said: Predicate, against: Sides) -> Decision:
+    """The gate's decision, computed again from the verdict's counts and the sides it is compared with."""
     # No failed items are in a verdict, so flips and p-values are missing here; they decide nothing.
     candidate = _side(said, said.candidate)
-    against_baseline = gate(candidate, base, never_regress=said.never_regress)
-    if before is None:
-        return combine(against_baseline, None)
-    return combine(against_baseline, gate(candidate, before, tolerance_pp=base.tolerance_pp))
+    tolerance = against.baseline.tolerance_pp
+    baseline = gate(candidate, against.baseline, never_regress=said.never_regress)
+    stable = floor = None
+    if against.stable is not None:
+        stable = gate(candidate, against.stable, tolerance_pp=tolerance)
+    if against.floor is not None:
+        floor = gate(candidate, against.floor, tolerance_pp=tolerance, label="floor")
+    return combine(baseline, stable, floor)
 
 
-def current_sides(sha: str, baseline: bytes, stable: Stable | None) -> tuple[Baseline, EvalReport | None]:
-    """The sides to compare with that are in force now: the baseline, and the stable entry's report."""
-    report = report_of_rival(sha, stable)
-    before = read_submission(report, what="the stable entry's report").report if report is not None else None
-    return read_baseline(baseline), before
+def current_sides(sha: str, baseline: bytes, stable: Stable | None, floor: Stable | None) -> Sides:
+    """The sides that are in force now: the baseline, and the reports of the stable entry and of the floor."""
+    before, best = report_of_rival(sha, stable), report_of_floor(sha, stable, floor)
+    return Sides(
+        read_baseline(baseline),
+        read_submission(before, what="the stable entry's report").report if before is not None else None,
+        read_submission(best, what="the floor's report").report if best is not None else None,
+    )
 
 
-def stated_sides(said: Predicate) -> tuple[Baseline, EvalReport | None]:
+def stated_sides(said: Predicate) -> Sides:
     """The sides to compare with as a verdict states them, to check a verdict that was used in the past.
 
     Raises:
@@ -145,8 +168,14 @@ def stated_sides(said: Predicate) -> tuple[Baseline, EvalReport | None]:
     sides = {name: getattr(said, name) for name in ("eval_set", "decoding")}
     counts = {name: getattr(said.baseline, name) for name in ("entry_sha", "total", "buckets", "false_accept")}
     raw = canonical(msgspec.to_builtins({**said.policy, **sides, **counts, "schema": BASELINE}))
-    rivals = said.stable is not None and said.stable.entry_sha != said.candidate.entry_sha
-    return read_baseline(raw), _side(said, said.stable) if said.stable is not None and rivals else None
+    own = said.candidate.entry_sha
+    stable = said.stable if said.stable is not None and said.stable.entry_sha != own else None
+    floor = said.floor if isinstance(said.floor, Counted) and said.floor.entry_sha != own else None
+    return Sides(
+        read_baseline(raw),
+        _side(said, stable) if stable is not None else None,
+        _side(said, floor) if floor is not None and floor != stable else None,
+    )
 
 
 def _side(said: Predicate, counts: Counted) -> EvalReport:
@@ -179,7 +208,7 @@ def disagreement(statement: Statement, key_id: str, promoted: Event, hash_at: Ha
     if named.get("key") != key_id or named.get("report", said.candidate.sha256) != said.candidate.sha256:
         return "the promotion's event names another key or report"
     try:
-        again = recomputed_decision(said, *stated_sides(said)).result
+        again = recomputed_decision(said, stated_sides(said)).result
     except BadInput as error:
         return f"its result cannot be computed again: {error.message}"
     if again != "pass":

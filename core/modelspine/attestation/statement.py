@@ -17,7 +17,7 @@ import msgspec
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput
 from modelspine.gate.baseline import Baseline, read_baseline
-from modelspine.gate.decision import Stable, judge, read_submission, report_of_rival
+from modelspine.gate.decision import Stable, judge, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet
 from modelspine.ledger.store import Head
 from modelspine.text import short, visible
@@ -65,6 +65,8 @@ class Predicate(msgspec.Struct, frozen=True, kw_only=True):
     candidate: Counted
     baseline: Counted
     stable: Counted | None
+    floor: Counted | msgspec.UnsetType | None = msgspec.UNSET
+    """The best entry that was ever in production, None where none was; not set by versions that knew no floor."""
     eval_set: EvalSet
     decoding: Any
     policy: dict[str, Any]
@@ -94,6 +96,7 @@ def statement(
     candidate: bytes,
     baseline: bytes,
     stable: Stable | None,
+    floor: Stable | None = None,
     never_regress: Mapping[str, bool] | None,
     code: str,
     head: Head,
@@ -108,6 +111,7 @@ def statement(
         candidate: the entry's report.
         baseline: the committed baseline.
         stable: the entry in production; None if there is none.
+        floor: the best entry that was ever in production; None if there is none.
         never_regress: item id → still right; None takes what the report carries.
         code: git SHA of the code that evaluated and decides.
         head: the ledger's newest event.
@@ -119,8 +123,9 @@ def statement(
         BadInput: the gate's result is an error, a report is about another entry, or an argument is malformed.
     """
     _well_formed(sha, code, head, lifetime)
+    before, best = report_of_rival(sha, stable), report_of_floor(sha, stable, floor)
+    decision = judge(candidate, baseline=baseline, stable=before, floor=best, never_regress=never_regress)
     # A failing verdict is signed as well: it is evidence. An error is not, because nothing was compared.
-    decision = judge(candidate, baseline=baseline, stable=report_of_rival(sha, stable), never_regress=never_regress)
     if decision.result == "error":
         raise BadInput(f"there is no result to sign: {decision.reasons[0]}", _HINT)
     base = read_baseline(baseline)
@@ -129,6 +134,7 @@ def statement(
         candidate=report_counts(sha, candidate),
         baseline=_counts(base.entry_sha, baseline, base),
         stable=report_counts(stable.entry_sha, stable.report) if stable else None,
+        floor=report_counts(floor.entry_sha, floor.report) if floor else None,
         eval_set=base.eval_set,
         decoding=base.decoding,
         policy=policy(base),
@@ -156,13 +162,17 @@ def _well_formed(sha: str, code: str, head: Head, lifetime: timedelta) -> None:
 
 def policy(baseline: Baseline) -> dict[str, Any]:
     """Everything that the result depends on, apart from the counts."""
-    return {
+    made = {
         "rule": RULE,
         "tolerance_pp": baseline.tolerance_pp,
         "anchor": msgspec.to_builtins(baseline.anchor),
         "anchor_budget_pp": baseline.anchor_budget_pp,
         "never_regress": [msgspec.to_builtins(item) for item in baseline.never_regress],
     }
+    # Left out where there is none, so that the policy of an older baseline keeps its digest.
+    if baseline.floor_excludes:
+        made["floor_excludes"] = [msgspec.to_builtins(entry) for entry in baseline.floor_excludes]
+    return made
 
 
 def report_counts(sha: str, report: bytes) -> Counted:

@@ -51,15 +51,18 @@ class VerifiedVerdict:
     accident; the registry accepts only this exact type.
     """
 
-    __slots__ = ("decision", "signed")
+    __slots__ = ("decision", "floor_sha", "signed")
     signed: SignedVerdict
     decision: Decision
+    floor_sha: str | None
+    """The floor that the decision was computed against."""
 
-    def __init__(self, signed: SignedVerdict, decision: Decision, *, token: object) -> None:
+    def __init__(self, signed: SignedVerdict, decision: Decision, floor_sha: str | None, *, token: object) -> None:
         if token is not _TOKEN:
             raise TypeError("only modelspine.attestation.verdict.verify makes a VerifiedVerdict")
         object.__setattr__(self, "signed", signed)
         object.__setattr__(self, "decision", decision)
+        object.__setattr__(self, "floor_sha", floor_sha)
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("a VerifiedVerdict has no subclasses")
@@ -80,17 +83,19 @@ class VerifiedVerdict:
         """The content of the verdict."""
         return self.signed.statement.predicate
 
-    def check(self, sha: str, stable_sha: str | None) -> None:
+    def check(self, sha: str, stable_sha: str | None, floor_sha: str | None) -> None:
         """Check the verdict against the state on which a promotion is decided, which may be newer.
 
         Raises:
-            Refused: the verdict is about another entry, or another entry is stable now.
+            Refused: the verdict is about another entry, or another entry is stable or the floor now.
         """
         if sha != self.sha:
             raise Refused(f"the verdict is about {short(self.sha)}, not about {visible(short(sha))}", AGAIN)
         compared = self.predicate.stable.entry_sha if self.predicate.stable is not None else None
         if stable_sha != compared:
             raise Refused("production changed since the verdict was verified", AGAIN)
+        if floor_sha != self.floor_sha:
+            raise Refused("the floor changed since the verdict was verified", AGAIN)
 
 
 def sign(statement: Statement, key: SigningKey) -> bytes:
@@ -127,6 +132,7 @@ def verify(
     sha: str,
     baseline: bytes,
     stable: Stable | None,
+    floor: Stable | None = None,
     hash_at: Callable[[int], str | None],
     now: datetime,
     used: Container[str] = (),
@@ -139,6 +145,7 @@ def verify(
         sha: the entry's canonical SHA, freshly computed.
         baseline: the committed baseline, byte for byte; it names the eval set in force.
         stable: the entry in production, with its report; None if there is none.
+        floor: the best entry that was ever in production, with its report; None if there is none.
         hash_at: maps a seq to the hash of this ledger's event, or to None if there is no such event.
         now: the current time.
         used: digests of verdicts that a promotion has already used.
@@ -155,14 +162,16 @@ def verify(
         raise Refused("this verdict was already used for a promotion", AGAIN)
     # The hash of an event commits to all earlier ones, so one comparison proves that the ledger has the same history.
     if said.ledger.seq < 1 or hash_at(said.ledger.seq) != said.ledger.hash:
-        raise Refused(f"it was decided on another ledger: event #{said.ledger.seq} here has another hash", AGAIN)
+        raise Refused(
+            f"the verdict was decided on another ledger: event #{said.ledger.seq} here has another hash", AGAIN
+        )
     if CODE.fullmatch(said.code) is None:
         raise Refused("the verdict does not name the commit of the code that decided it", AGAIN)
     try:
-        check_unchanged(said, baseline, stable)
-        decision = recomputed_decision(said, *current_sides(sha, baseline, stable))
+        check_unchanged(said, baseline, stable, floor)
+        decision = recomputed_decision(said, current_sides(sha, baseline, stable, floor))
     except BadInput as error:
-        raise Refused(f"it cannot be checked: {error.message}", error.hint) from error
+        raise Refused(f"the verdict cannot be checked: {error.message}", error.hint) from error
     # The recomputed decision first: its reasons explain more than the claimed result does.
     if decision.result != "pass":
         why = decision.reasons[0] if decision.reasons else "no reason is given"
@@ -170,4 +179,4 @@ def verify(
         raise Refused(f"the verdict {claim} {decision.result}: {why}", "improve the candidate, then evaluate it again")
     if said.result != "pass":
         raise Refused(f"the verdict says {visible(said.result, 20)!r}, not pass", AGAIN)
-    return VerifiedVerdict(signed, decision, token=_TOKEN)
+    return VerifiedVerdict(signed, decision, floor.entry_sha if floor is not None else None, token=_TOKEN)

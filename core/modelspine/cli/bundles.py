@@ -9,9 +9,9 @@ from typing import Any
 
 from modelspine.cli.event_text import entry_name, score
 from modelspine.cli.output import Cell, Out, Piece
-from modelspine.cli.parser import Verbs
+from modelspine.cli.parser import Verbs, day
 from modelspine.cli.progress import working
-from modelspine.errors import Exit, SpineError
+from modelspine.errors import BadInput, Exit, SpineError
 from modelspine.identity.bundle import read_bundle
 from modelspine.registry.diff import Comparison, Delta, as_json, compare
 from modelspine.spine import Spine
@@ -27,10 +27,16 @@ def command(verbs: Verbs) -> None:
     sha.add_argument("folder", metavar="BUNDLE_DIR")
     diff = verbs.add(
         "diff", "compare the config, tensors, corpora and buckets of two entries", run_diff,
-        example="spine diff v0.1.0 v0.3.0",
+        details="With --traffic, the texts of stored requests are put to both entries instead, to see what users would "
+        "have been told by the other one. Nothing is written to the traces.",
+        example="spine diff v0.1.0 v0.3.0 --traffic --since 2026-11-16",
     )  # fmt: skip
     diff.add_argument("a", metavar="A", help="a REF")
     diff.add_argument("b", metavar="B", help="a REF")
+    diff.add_argument("--traffic", action="store_true", help="compare their answers to stored requests")
+    diff.add_argument(
+        "--since", type=day, metavar="YYYY-MM-DD", help="with --traffic: requests from this day on, UTC (default: all)"
+    )
 
 
 def run_sha(args: argparse.Namespace, spine: Spine) -> int:
@@ -67,9 +73,15 @@ def _registration(spine: Spine, sha: str) -> dict[str, Any]:
 
 
 def run_diff(args: argparse.Namespace, spine: Spine) -> int:
-    """Compare two entries."""
+    """Compare two entries: their content and scores, or their answers to stored requests."""
     out = Out.of(args)
+    if args.since is not None and not args.traffic:
+        raise BadInput("--since was given without --traffic", "add --traffic to compare answers to stored requests")
     a, b = spine.registry.get(args.a), spine.registry.get(args.b)
+    if args.traffic:
+        from modelspine.cli.counterfactual import compare_traffic
+
+        return compare_traffic(out, spine, a.entry, b.entry, since=args.since)
     comparison = compare(a, b)
     if out.json:
         out.object(as_json(comparison))

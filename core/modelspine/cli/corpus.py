@@ -1,14 +1,19 @@
-"""``spine corpus grep``: the rows of a corpus that match a pattern; every byte read is hashed and compared."""
+"""``spine corpus``: the rows of a corpus that match a pattern, or the whole corpus of a DVC hash as a file.
+
+Every byte that is read is hashed and compared.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
-from modelspine.errors import BadInput, Exit, UnknownRef
+from modelspine.errors import BadInput, Exit, Unavailable, UnknownRef
+from modelspine.files import replacing
 from modelspine.lineage.corpora import Search
 from modelspine.registry.entries import manifest_corpora
 from modelspine.spine import Spine
@@ -22,7 +27,15 @@ _AROUND = 88
 
 def command(verbs: Verbs) -> None:
     """Add ``corpus`` with its verb."""
-    nested = verbs.add("corpus", "search the corpora that an entry was trained on").add_verbs()
+    nested = verbs.add("corpus", "search or fetch the corpora that an entry was trained on").add_verbs()
+    get = nested.add(
+        "get", "put the corpus of a DVC hash on this machine and print its path", run_get,
+        details="It is looked up in every revision of the repository, fetched through DVC if it is not here, and "
+        "verified against its hash.",
+        example="spine corpus get 91ac0f2e6b1d4b7f8d2c0e5a6f7b8c9d --out corpus.jsonl",
+    )  # fmt: skip
+    get.add_argument("dvc_hash", metavar="HASH", help="all 32 digits of its DVC hash, as `spine show REF` prints them")
+    get.add_argument("--out", type=Path, metavar="F", help="write it to this file, in place of one that is there")
     grep = nested.add(
         "grep", "show the rows that match a Python regular expression", run,
         details="No match is not an error.",
@@ -51,6 +64,33 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         if search.matched > len(search.shown):
             out.line(f"   {search.matched - len(search.shown):,} more; raise --limit to see them")
     return Exit.OK
+
+
+def run_get(args: argparse.Namespace, spine: Spine) -> int:
+    """Put a corpus on this machine."""
+    out = Out.of(args)
+    place = spine.corpora.resolve(args.dvc_hash)
+    with working("fetching the corpus"):
+        read = spine.corpora.verify(args.dvc_hash, pull=True)
+        file: Path = args.out if args.out is not None else spine.corpora.file(args.dvc_hash)
+        if args.out is not None:
+            _copy(spine, args.dvc_hash, file)
+    if out.json:
+        found = {"dvc_hash": args.dvc_hash, "path": place.path, "revision": place.revision, "file": str(file)}
+        out.object({**found, "rows": read.rows, "sha256": read.sha256})
+    else:
+        out.line(str(file))
+    return Exit.OK
+
+
+def _copy(spine: Spine, dvc_hash: str, file: Path) -> None:
+    """Write a corpus to a file that exists only if every byte of it was verified."""
+    try:
+        with replacing(file) as stream:
+            for line in spine.corpora.read(dvc_hash):
+                stream.write(line)
+    except OSError as error:
+        raise Unavailable(f"{visible(str(file), 120)}: {error.strerror}", "check the path and the disk") from error
 
 
 def _object(path: str, search: Search) -> dict[str, object]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, share
-from modelspine.cli.parser import Verbs
+from modelspine.cli.parser import Verbs, day
 from modelspine.cli.progress import working
-from modelspine.cli.traces import day
 from modelspine.cost.format import money, sentences, standing
 from modelspine.errors import Exit, Unavailable
 from modelspine.signs import sign_of

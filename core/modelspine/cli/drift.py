@@ -7,9 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelspine.cli.output import Cell, Out, Piece, status_cell
-from modelspine.cli.parser import Verbs, count
+from modelspine.cli.parser import Verbs, count, day
 from modelspine.cli.progress import working
-from modelspine.cli.traces import day
 from modelspine.drift.format import BARS, chance, facts, figure, missing, part, percent, source, sparkline
 from modelspine.errors import Exit, UnknownRef
 from modelspine.spine import Spine

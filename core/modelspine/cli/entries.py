@@ -12,29 +12,36 @@ from modelspine.cli.event_text import draw_events, entry_status, entry_verdict, 
 from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.errors import Exit, UnknownRef
+from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.gate.eval_report import EvalReport
 from modelspine.registry.entries import Detail, Entry
 from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
-from modelspine.text import short, size
+from modelspine.text import counted, short, size
 from modelspine.times import age, moment
 
-_COLUMNS = ("status", "semver", "sha", "variant", "accuracy", "false accept", "parent", "age", "verdict")
-_OPTIONAL = ("parent", "variant", "false accept", "age", "verdict")
+_COST = "USD/M right"
+"""The column of ``list`` with the cost per million right answers; ``show`` explains it."""
+_COLUMNS = ("status", "semver", "sha", "variant", "accuracy", "false accept", _COST, "parent", "age", "verdict")
+_OPTIONAL = ("parent", "variant", "false accept", _COST, "age", "verdict")
 """Columns that a narrow terminal leaves out; ``spine show`` has them all."""
 
 
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
     listing = verbs.add(
-        "list", "list all entries in the order they were registered", run_list, example="spine list --at 2026-11-22"
+        "list",
+        "list all entries in the order they were registered",
+        run_list,
+        details="USD/M right is the cost per million right answers, measured at the gate; `spine show` explains it.",
+        example="spine list --at 2026-11-22",
     )
     listing.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
     show = verbs.add(
         "show", "show an entry, or the entry that a folder, file or digest is in", run_show,
         details="A name that is a REF is read as one; write ./NAME for a path of the same name. Where several entries "
-        "have the digest, they are listed.",
+        "have the digest, they are listed. The cost per million right answers is the time an evaluation was busy x the "
+        "machine's rate / right answers on the eval set, measured at the gate: compute under full load, no traffic.",
         example="spine show production",
     )  # fmt: skip
     show.add_argument(
@@ -56,7 +63,7 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     else:
         now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
         rows = [_row(entry, now) for entry in entries]
-        out.table(_COLUMNS, rows, right=("accuracy", "false accept", "age"), optional=_OPTIONAL)
+        out.table(_COLUMNS, rows, right=("accuracy", "false accept", _COST, "age"), optional=_OPTIONAL)
     return Exit.OK
 
 
@@ -73,12 +80,13 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
             found = look_up(spine.registry, args.ref)
         detail = spine.registry.get(found.sha, args.at) if found.sha else None
     if out.json:
-        out.object((msgspec.to_builtins(found) if found else {}) | (_as_object(detail) if detail else {}))
+        shown = _as_object(detail) | {"own_baseline": _own_baseline(spine, detail)} if detail else {}
+        out.object((msgspec.to_builtins(found) if found else {}) | shown)
         return Exit.OK
     if found is not None:
         _matches(out, found)
     if detail is not None:
-        _draw(out, detail)
+        _draw(out, detail, _own_baseline(spine, detail))
     return Exit.OK
 
 
@@ -113,16 +121,33 @@ def _row(entry: Entry, now: datetime) -> tuple[Piece, ...]:
         entry.variant,
         score(entry.total),
         f"{entry.false_accept.k:,}/{entry.false_accept.n:,}" if entry.false_accept else "–",
+        _usd(entry.cost_per_quality.usd) if entry.cost_per_quality else "–",
         short(entry.parent_sha) if entry.parent_sha else "–",
         age(entry.registered_at, now),
         entry_verdict(entry),
     )
 
 
-def _draw(out: Out, detail: Detail) -> None:
+def _own_baseline(spine: Spine, detail: Detail) -> str | None:
+    """What was accepted with an entry that was its own baseline at its newest gate run; None for any other."""
+    from modelspine.gate.baseline import own_baseline
+
+    run = next((event for event in reversed(detail.history) if event.kind == "gated"), None)
+    if run is None or run.body.get("sha") != detail.entry.sha:
+        return None
+    try:
+        return own_baseline(spine.registry.evidence(str(run.body.get("baseline"))), detail.entry.sha)
+    except BadInput:  # not kept in this ledger, or written by a later version
+        return None
+
+
+def _draw(out: Out, detail: Detail, own_baseline: str | None) -> None:
     entry = detail.entry
     out.line(Cell(entry.semver or short(entry.sha), "strong"), "  ", entry_status(entry))
     out.pairs(_summary(detail))
+    if own_baseline is not None:
+        out.line()
+        out.paragraph(own_baseline)
     if detail.eval_report is not None:
         out.line()
         _buckets(out, detail.eval_report)
@@ -142,12 +167,31 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
         ("parent", entry.parent_sha or "–"),
         ("accuracy", score(entry.total)),
         ("false accept", score(entry.false_accept)),
+        ("cost per million right answers", _cost(entry)),
         ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in total"),
         ("run", entry.run_id or "–"),
         ("seed", str(manifest.get("seed", "–"))),
         ("corpora", "; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora) or "–"),
         ("registered", f"{entry.registered_at}  #{entry.seq}"),
     ]
+
+
+def _cost(entry: Entry) -> str:
+    """What right answers of an entry cost at the gate, with the noise of the measurement; or what would measure it."""
+    cost = entry.cost_per_quality
+    if cost is None:
+        ref = entry.sha[:12]
+        return (
+            f"unknown; measure it: `spine evaluate {ref} --twice --out report.json`, "
+            f"then `spine gate {ref} --report report.json`"
+        )
+    between = f"{_usd(cost.low)}–{_usd(cost.high)}, {counted(cost.runs, 'evaluation run')} at ${cost.rate_per_hour:g}/h"
+    return f"${_usd(cost.usd)} ({between})"
+
+
+def _usd(amount: float) -> str:
+    """An amount with three decimals; a small one with three digits that count."""
+    return f"{amount:,.3f}" if amount >= 0.1 else f"{amount:.3g}"
 
 
 def _buckets(out: Out, report: EvalReport) -> None:

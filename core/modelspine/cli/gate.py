@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
@@ -18,6 +20,7 @@ from modelspine.text import short
 
 if TYPE_CHECKING:
     from modelspine.gate.result import Decision
+    from modelspine.release.gate_run import Gated
 
 _OPTIONAL = ("95 % of now", "p", "before", "gained", "lost", "against", "may lose")
 """Columns that a narrow terminal leaves out, the first one first."""
@@ -28,7 +31,8 @@ def command(verbs: Verbs) -> None:
     """Add the verb."""
     gate = verbs.add(
         "gate", "compare a report with the baseline and the entry in production", run,
-        details="Exit 1 means a regression. With --candidate, it only reads the reviewed request to deploy a model, "
+        details="It also compares with the floor: the best entry that was ever in production. Exit 1 means a "
+        "regression. With --candidate, it only reads the reviewed request to deploy a model, "
         "and fetches its bundle with --fetch.",
         example="spine gate 4be1 --md summary.md", writes=True,
     )  # fmt: skip
@@ -57,6 +61,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if args.subject is None:
         raise BadInput("there is nothing to gate", "name an entry or the file of a report")
     from modelspine.attestation.trust import load_signing_key
+    from modelspine.gate.baseline import own_baseline
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import markdown
     from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
@@ -87,9 +92,18 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         with args.md.open("a", encoding="utf-8") as stream:
             stream.write(markdown(gated.decision))
     if out.json:
-        out.object(as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable})
+        out.object(
+            as_json(gated.decision) | {"sha": gated.sha, "seq": gated.seq, "stable": gated.stable, "floor": gated.floor}
+        )
     else:
         draw_decision(out, gated.decision, unchanged=args.all)
+        if gated.decision.result != "error":
+            out.line()
+            out.paragraph(_comparisons(spine, gated, baseline.read_bytes()))
+        accepted = own_baseline(baseline.read_bytes(), gated.sha) if gated.sha and baseline.is_file() else None
+        if accepted is not None:
+            out.line()
+            out.paragraph(accepted)
         if gated.seq is not None:
             out.line()
             if key is not None and target.is_file():
@@ -99,6 +113,35 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             out.line()
             out.line("dry run with another baseline or tolerance; nothing is recorded")
     return _CODES[gated.decision.result]
+
+
+def _comparisons(spine: Spine, gated: Gated, raw: bytes) -> str:
+    """What the gate compared with: the baseline, production and the floor, also where two of them are one entry."""
+    from modelspine.gate.baseline import read_baseline
+
+    # Without a ledger, a report is compared with the baseline alone, and no ledger must be opened for names.
+    has_entries = gated.sha is not None or gated.stable is not None
+    semvers = {entry.sha: entry.semver for entry in spine.registry.list()} if has_entries else {}
+    own = read_baseline(raw).entry_sha
+    compared = {each.against for each in gated.decision.compared}
+
+    def name(sha: str) -> str:
+        return entry_name(sha, semvers.get(sha))
+
+    baseline = f"the baseline {short(hashlib.sha256(raw).hexdigest())} (of {name(own)})"
+    if gated.stable is None:
+        return f"compared with {baseline}; nothing is in production"
+    production = f"production {name(gated.stable)}"
+    if gated.stable == gated.sha:
+        production += " (this entry)"
+    elif "stable" not in compared:
+        production += " (not compared: it has no report)"
+    floor = f"the floor {name(gated.floor)}" if gated.floor is not None else "no floor"
+    if gated.floor is not None and gated.floor == gated.stable:
+        floor += " (the entry in production)"
+    elif gated.floor is not None and gated.floor == gated.sha:
+        floor += " (this entry)"
+    return f"compared with {baseline}, {production}, {floor}"
 
 
 def _read_request(args: argparse.Namespace, spine: Spine) -> int:

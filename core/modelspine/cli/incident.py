@@ -18,12 +18,12 @@ from modelspine.cli.progress import working
 from modelspine.errors import Exit, UnknownRef
 from modelspine.incident.walk import Walk
 from modelspine.spine import Spine
-from modelspine.text import visible
+from modelspine.text import short, visible
 from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
     from miniobserve.traces import Trace
-    from modelspine.gate.baseline import Added
+    from modelspine.incident.guard import Guard
     from modelspine.incident.pack import Packed
 
 _NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "fix")
@@ -49,12 +49,15 @@ def command(verbs: Verbs) -> None:
     parser.add_argument(
         "--never-regress",
         action="store_true",
-        help="also add the sentence to the baseline's never-regress items; commit the file to put it into effect",
+        help="also make a branch that adds the sentence to the baseline's never-regress items, ready for review",
     )
+    parser.add_argument("--reason", metavar="TEXT", help="why it must stay right, for the branch of --never-regress")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Walk one request back to its evidence."""
+    from miniobserve.traces import trace_object
+
     out = Out.of(args)
     try:
         with working("walking back to the evidence"):
@@ -67,19 +70,21 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if args.md is not None:
         Path(args.md).write_text("\n".join(markdown(walk)) + "\n", encoding="utf-8")
     packed = _write_pack(spine, walk, args.pack) if args.pack is not None else None
-    added = _add_to_baseline(spine, walk) if args.never_regress else None
+    guarded = _make_guard(spine, walk, args.reason) if args.never_regress else None
     if out.json:
         more: dict[str, Any] = {"pack": packed} if packed else {}
-        out.object(msgspec.to_builtins(walk) | more | ({"never_regress": msgspec.to_builtins(added)} if added else {}))
+        more |= {"never_regress": msgspec.to_builtins(guarded)} if guarded else {}
+        out.object(msgspec.to_builtins(walk) | {"trace": trace_object(walk.trace)} | more)
         return Exit.OK
     _draw(out, walk, verbose=args.verbose)
     if packed is not None:
         out.line()
         out.line(f"{packed.files} files in {packed.path}; SHA-256 of its SHA256SUMS: {packed.sums_sha256}")
         out.line(f"verify it on any machine: unzip it and run `python3 -I -S verify.py {packed.ledger}` there")
-    if added is not None:
+    if guarded is not None:
         out.line()
-        out.line(_baseline_change(added))
+        for line in _guard_lines(guarded):
+            out.line(line)
     return Exit.OK
 
 
@@ -93,18 +98,24 @@ def _write_pack(spine: Spine, walk: Walk, path: Path) -> Packed:
         return pack(spine, walk, "\n".join(markdown(walk)) + "\n", path)
 
 
-def _add_to_baseline(spine: Spine, walk: Walk) -> Added:
-    from modelspine.gate.baseline import add_item
+def _make_guard(spine: Spine, walk: Walk, reason: str | None) -> Guard:
+    from modelspine.incident.guard import guard, item_with_reason
     from modelspine.incident.walk import item_of
 
-    return add_item(spine.settings.eval_baseline, item_of(walk))
+    told = reason if reason is not None else f"{walk.trace.semver or short(walk.trace.entry_sha)} got it wrong"
+    item = item_with_reason(item_of(walk), told)
+    return guard(spine.settings, item, subject=f"Never answer {item.id} wrong again")
 
 
-def _baseline_change(added: Added) -> str:
-    """What happened to the baseline's file, in a sentence."""
-    if not added.changed:
-        return f"{added.file} already holds this sentence; nothing was changed"
-    return f"added to {added.file}: “{added.item.correct_form}” (review and commit the file to make it count)"
+def _guard_lines(guarded: Guard) -> list[str]:
+    """What happened, and the command that goes on from there."""
+    form = guarded.item.correct_form
+    if guarded.branch is None:
+        return [f"the committed baseline already requires “{form}”; nothing was changed"]
+    lines = [f"branch {guarded.branch} makes the baseline require “{form}”; review and merge it to put it into effect"]
+    if guarded.patch is not None:
+        lines.append(f"the same as a patch, because there is no remote: {guarded.patch}")
+    return [*lines, f"next: {guarded.next}"]
 
 
 def _exchange(trace: Trace) -> str:

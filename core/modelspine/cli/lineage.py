@@ -21,6 +21,8 @@ from modelspine.spine import Spine
 from modelspine.text import short, visible
 
 _EVIDENCE_HINT = "`spine lineage REF --verify --json` shows the evidence of each hop"
+_SETTINGS = 8
+"""Hyper-parameters of a run that are named in its line."""
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-_/:–…✔·?✖")
 """Characters that mean nothing to Mermaid inside a quoted label."""
 
@@ -103,8 +105,20 @@ def run_impact(args: argparse.Namespace, spine: Spine) -> int:
 def hop_tree(hop: Hop) -> Branch:
     """A hop and those below it: status, kind, label, and the reason where a check failed."""
     why = f" — {hop.evidence['why']}" if hop.evidence.get("why") else ""
-    children = [hop_tree(child) for child in hop.children]
+    children = [Branch((detail,)) for detail in _run_details(hop)] if hop.kind == "run" else []
+    children += [hop_tree(child) for child in hop.children]
     return Branch((status_cell(hop.status), f"  {hop.kind}  {hop.label}{why}"), children)
+
+
+def _run_details(hop: Hop) -> Iterator[str]:
+    """Lines about a training run: its hyper-parameters and its parent's run, where they are recorded."""
+    settings = hop.evidence.get("hyper_parameters") or {}
+    if settings:
+        named = [f"{name}={settings[name]}" for name in sorted(settings) if not name.startswith("version.")]
+        more = f" … {len(named) - _SETTINGS:,} more (--json)" if len(named) > _SETTINGS else ""
+        yield f"hyper-parameters  {visible(' '.join(named[:_SETTINGS]), 200)}{more}"
+    if hop.evidence.get("parent_run_id"):
+        yield f"parent run  {visible(str(hop.evidence['parent_run_id']), 64)}"
 
 
 def mermaid(root: Hop) -> Iterator[str]:

@@ -10,6 +10,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable
+from datetime import date
 from typing import Any, NoReturn
 
 from modelspine.errors import BadInput
@@ -135,6 +136,18 @@ def count(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text)
     raise BadInput(f"{visible(text, 40)!r} is not a whole number from 0", "write it as digits, such as 20")
+
+
+def day(text: str) -> str:
+    """A day, for ``type=``.
+
+    Raises:
+        BadInput: it is not one.
+    """
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise BadInput(f"{visible(text, 40)!r} is not a day", "write it as 2026-11-22") from error
 
 
 def change_flags(parser: Parser, *, reason: bool = True, expect: bool = True) -> None:

@@ -10,6 +10,7 @@ from modelspine.cli.event_text import entry_name, event_summary
 from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
+from modelspine.cli.rollback_cost import CostNotice
 from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.ledger.transactions import Receipt
 from modelspine.spine import Spine
@@ -39,7 +40,8 @@ def command(verbs: Verbs) -> None:
     change_flags(promote)
     rollback = verbs.add(
         "rollback", "route all traffic back to an earlier stable entry", run_rollback,
-        details="The replaced entries are put on hold.",
+        details="The replaced entries are put on hold. What this gives up is printed before the change: the bucket of "
+        "the eval set that loses most, and the answers that learners dismissed. It never prevents the rollback.",
         example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
     )  # fmt: skip
     rollback.add_argument("ref", metavar="REF")
@@ -98,9 +100,13 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
     """Give all traffic back to an earlier entry."""
+    out = Out.of(args)
+    cost = CostNotice(out, spine, args.ref, always=True)
     with working("hashing the bundle"):
-        receipt = spine.routing.rollback(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return show_receipt(Out.of(args), receipt)
+        receipt = spine.routing.rollback(
+            args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost
+        )
+    return show_receipt(out, receipt, cost=cost.found)
 
 
 def run_release(args: argparse.Namespace, spine: Spine) -> int:

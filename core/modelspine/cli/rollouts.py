@@ -10,6 +10,7 @@ from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
 from modelspine.cli.promotion import show_receipt
+from modelspine.cli.rollback_cost import CostNotice
 from modelspine.ledger.route import FULL, Guard, Ladder, weight_of
 from modelspine.spine import Spine
 
@@ -18,6 +19,7 @@ def command(nested: Verbs) -> None:
     """Add the verbs."""
     single = nested.add(
         "single", "give all traffic to one promoted entry", run_single,
+        details="For an entry that was stable before, it first prints what going back gives up, as `rollback` does.",
         example='spine route single v0.3.0 --reason "fixes go"', writes=True,
     )  # fmt: skip
     single.add_argument("ref", metavar="REF")
@@ -70,10 +72,12 @@ def command(nested: Verbs) -> None:
 
 
 def run_single(args: argparse.Namespace, spine: Spine) -> int:
-    """Route all traffic to one entry."""
+    """Route all traffic to one entry; for one that was stable before, with what going back costs."""
+    out = Out.of(args)
+    cost = CostNotice(out, spine, args.ref, always=False)
     with working("hashing the bundle"):
-        receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key)
-    return show_receipt(Out.of(args), receipt)
+        receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost)
+    return show_receipt(out, receipt, cost=cost.found)
 
 
 def run_ab(args: argparse.Namespace, spine: Spine) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from miniobserve.traces import Trace
+from miniobserve.traces import Trace, trace_object
 from modelspine.cli.output import Cell, Out, Piece, status_cell
-from modelspine.cli.parser import Verbs, count
+from modelspine.cli.parser import Verbs, count, day
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
 from modelspine.ledger.store import storage_errors
@@ -56,18 +56,6 @@ def command(verbs: Verbs) -> None:
     export.add_argument("--prune", action="store_true", help="then delete the verified requests from the live store")
 
 
-def day(text: str) -> str:
-    """A day, for ``type=``.
-
-    Raises:
-        BadInput: it is not one.
-    """
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise BadInput(f"{visible(text, 40)!r} is not a day", "write it as 2026-11-22") from error
-
-
 def feature(text: str) -> tuple[str, str]:
     """``name=value``, for ``type=``.
 
@@ -90,7 +78,7 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
             features=dict(args.feature), limit=args.limit,
         )  # fmt: skip
     if out.json:
-        out.object(page)
+        out.object({"traces": [trace_object(trace) for trace in page.traces], "matched": page.matched})
         return Exit.OK
     if page.traces:
         head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
@@ -105,7 +93,7 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     trace = spine.trace(args.request_id)
     if out.json:
-        out.object(trace)
+        out.object(trace_object(trace))
         return Exit.OK
     out.line(Cell(trace.request_id, "strong"), f"  {ledger_time(trace.started_ns)}")
     out.pairs(_pairs(trace))

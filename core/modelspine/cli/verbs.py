@@ -78,11 +78,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         Unavailable: the verb belongs to a package that does not load.
     """
     typed = list(_without_flags(words))
-    parser = verb_parser(typed[0]) if typed else full_parser()
+    # `spine -h list` asks for the first screen: it needs every verb.
+    first = next(iter(words), "") if typed else ""
+    parser = verb_parser(typed[0]) if typed and first not in ("-h", "--help") else full_parser()
     new = REPLACED.get(tuple(typed[:2]))
     if new is not None:
         raise BadInput(f"there is no command {visible(' '.join(typed[:2]), 40)!r}", f"use `{new}`")
-    return parser.parse_args(list(words) or ["--help"])
+    found, unknown = parser.parse_known_args(list(words) or ["--help"])
+    if unknown:
+        hint = f"`spine {typed[0]} --help` shows the usage" if typed else "`spine --help` lists the commands"
+        raise BadInput(f"unknown arguments: {visible(' '.join(unknown), 200)}", hint)
+    return found
 
 
 def verb_parser(verb: str) -> TopParser:

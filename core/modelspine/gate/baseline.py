@@ -1,13 +1,12 @@
 """The baseline file ``spine.baseline/1``: the counts a candidate is compared with, and the items that must stay right.
 
-A change of the file takes effect only through a reviewed commit. This module reads the file strictly, produces its
-bytes, and adds the text of an incident to the working copy for review. It does not know the rule that uses the
-baseline (``gate.rule``) or where the file lies.
+A change of the file takes effect only through a reviewed commit. This module reads the file strictly and produces its
+bytes, also with the text of an incident added. It writes no file, and does not know the rule that uses the baseline
+(``gate.rule``) or where the file lies.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -17,8 +16,7 @@ from typing import Any
 import msgspec
 
 from modelspine.canonical_json import parse_json
-from modelspine.errors import BadInput, Conflict, Refused, Unavailable
-from modelspine.files import write_file
+from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed, convert_schema
 from modelspine.text import visible
 
@@ -27,16 +25,19 @@ TOLERANCE_PP = 2
 # Baselines move on with each promotion, so a loss within the tolerance could repeat without end; the anchor's budget
 # limits the sum of such losses.
 ANCHOR_BUDGET_PP = 5
+_SHA = re.compile(r"[0-9a-f]{64}")
 _WHAT = "the baseline"
 _HINT = "use the committed eval_baseline.json, or make a new one from an entry's report and have it reviewed"
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A text from an incident that must stay correct: its output has to contain ``correct_form``."""
 
     id: str
     text: str
     correct_form: str
+    reason: str = ""
+    """Why it was added; left out of the file where nobody gave one."""
 
     def kept(self, output: str) -> bool:
         """Whether an output contains the correct form as whole words, ignoring case."""
@@ -50,6 +51,13 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True):
 
     entry_sha: str
     total: Count
+
+
+class Excluded(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that was in production and no longer counts as the floor, and why: a reviewed decision."""
+
+    entry_sha: str
+    reason: str
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +77,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     anchor_budget_pp: int = ANCHOR_BUDGET_PP
     reason: str = ""
     approved_in: str = ""
+    floor_excludes: tuple[Excluded, ...] = ()
 
 
 def read_baseline(raw: bytes) -> Baseline:
@@ -163,6 +172,13 @@ def _checked(data: Any) -> Baseline:
     for name, number in (("tolerance_pp", baseline.tolerance_pp), ("anchor_budget_pp", baseline.anchor_budget_pp)):
         if not 0 <= number <= 100:
             raise BadInput(f"{_WHAT}'s {name} is {number}, outside 0 … 100 percentage points", _HINT)
+    for entry in baseline.floor_excludes:
+        if _SHA.fullmatch(entry.entry_sha) is None or not entry.reason.strip():
+            raise BadInput(
+                f"{_WHAT}'s floor_excludes needs an entry's full SHA and a reason, not "
+                f"{visible(repr(entry.entry_sha), 70)} and {visible(repr(entry.reason), 60)}",
+                "name the entry by its 64 digits (`spine show REF`), and say why it is no longer the floor",
+            )
     seen: set[str] = set()
     for item in baseline.never_regress:
         if item.id in seen:
@@ -173,14 +189,22 @@ def _checked(data: Any) -> Baseline:
     return baseline
 
 
-class Added(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of ``add_item``; ``changed`` is False if the file already contained the item."""
+def own_baseline(raw: bytes, sha: str) -> str | None:
+    """What was accepted with an entry that is its own baseline: its weakest bucket, and the reason; else None.
 
-    file: str
-    item: Item
-    changed: bool
-    items: int
-    """Number of never-regress items in the file afterwards."""
+    Nothing was compared with anything earlier then, so a reader must see what people let in by writing it down.
+
+    Raises:
+        BadInput: the bytes are no baseline.
+    """
+    baseline = read_baseline(raw)
+    counted = {name: count for name, count in baseline.buckets.items() if count.n}
+    if baseline.entry_sha != sha or not counted:
+        return None
+    name, count = min(counted.items(), key=lambda pair: (pair[1].k / pair[1].n, pair[0]))
+    why = visible(baseline.reason, 160) or "none was given"
+    share = f"{visible(name, 60)} {count.k:,}/{count.n:,} = {100 * count.k / count.n:.1f} %"
+    return f"it is its own baseline: {share} was accepted with this reason: {why}"
 
 
 def raw_baseline(file: Path) -> bytes:
@@ -198,34 +222,3 @@ def raw_baseline(file: Path) -> bytes:
         ) from error
     except OSError as error:
         raise Unavailable(f"{visible(str(file), 120)}: {error.strerror}", "check its permissions") from error
-
-
-def add_item(file: Path, item: Item, *, expected: str | None = None) -> Added:
-    """Add an item to the baseline file of the working tree; it takes effect with a reviewed commit.
-
-    Args:
-        file: the baseline.
-        item: the item that must stay correct.
-        expected: SHA-256 of the bytes the caller decided on; None accepts any.
-
-    Raises:
-        BadInput: the file is not a valid baseline, or has a different item with the same id.
-        Conflict: the file's SHA-256 is not ``expected``.
-        Refused: there is no such file.
-        Unavailable: it cannot be read or written.
-    """
-    raw = raw_baseline(file)
-    if expected is not None and hashlib.sha256(raw).hexdigest() != expected:
-        raise Conflict(f"{visible(file.name, 80)} changed meanwhile; nothing was written", "review it, then retry")
-    made = with_item(raw, item)
-    # Nothing is written if the item is there already, so that repeating a command does not reformat the file.
-    items = len(msgspec.json.decode(made)["never_regress"])
-    if items == len(msgspec.json.decode(raw).get("never_regress", ())):
-        return Added(file=str(file), item=item, changed=False, items=items)
-    try:
-        write_file(file, made, mode=file.stat().st_mode & 0o777)  # replacing a file would lose its permissions
-    except OSError as error:
-        raise Unavailable(
-            f"{visible(str(file), 120)} could not be written: {error.strerror}", "check its permissions"
-        ) from error
-    return Added(file=str(file), item=item, changed=True, items=items)

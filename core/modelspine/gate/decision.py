@@ -55,6 +55,7 @@ def judge(
     *,
     baseline: bytes | None,
     stable: bytes | None,
+    floor: bytes | None = None,
     tolerance_pp: int | None = None,
     never_regress: Mapping[str, bool] | None = None,
 ) -> Decision:
@@ -64,6 +65,7 @@ def judge(
         candidate: the candidate's report.
         baseline: the committed baseline; None if there is none, which is an error.
         stable: the report of the stable entry; None if nothing is in production.
+        floor: the report of the best entry that was ever in production; None if that is the stable one.
         tolerance_pp: percentage points a bucket may lose, for both comparisons; None takes the baseline's.
         never_regress: item id → whether it is answered correctly; None takes the results in the report.
     """
@@ -71,6 +73,7 @@ def judge(
         submitted = read_submission(candidate)
         base = read_baseline(baseline) if baseline is not None else None
         before = read_submission(stable, what="the stable entry's report").report if stable is not None else None
+        best = read_submission(floor, what="the floor's report").report if floor is not None else None
     except BadInput as error:
         return failed_closed(error.message)
     if base is None:
@@ -80,7 +83,8 @@ def judge(
     tolerance = base.tolerance_pp if tolerance_pp is None else tolerance_pp
     against_baseline = gate(submitted.report, base, tolerance_pp=tolerance, never_regress=answers)
     against_stable = gate(submitted.report, before, tolerance_pp=tolerance) if before is not None else None
-    return combine(against_baseline, against_stable)
+    against_floor = gate(submitted.report, best, tolerance_pp=tolerance, label="floor") if best is not None else None
+    return combine(against_baseline, against_stable, against_floor)
 
 
 def as_json(decision: Decision) -> dict[str, Any]:
@@ -93,10 +97,20 @@ def as_json(decision: Decision) -> dict[str, Any]:
 
 
 class Stable(msgspec.Struct, frozen=True, kw_only=True):
-    """The entry in production, and the bytes of its report."""
+    """An entry that is or was in production, and the bytes of its report."""
 
     entry_sha: str
     report: bytes
+
+
+def report_of_floor(sha: str, stable: Stable | None, floor: Stable | None) -> bytes | None:
+    """The floor's report, with which a candidate is compared; None if the floor is the candidate or the stable entry.
+
+    The candidate is compared with the stable entry in any case, so the same comparison is not made twice.
+    """
+    if floor is None or floor.entry_sha in (sha, stable.entry_sha if stable is not None else None):
+        return None
+    return floor.report
 
 
 def report_of_rival(sha: str, stable: Stable | None) -> bytes | None:

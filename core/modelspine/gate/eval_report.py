@@ -45,6 +45,23 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     buckets: tuple[str, ...]
 
 
+class CostPerQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """What right answers of an entry cost, measured where quality is: on the eval set, at the gate.
+
+    USD per million right answers: busy seconds of an evaluation × the machine's rate an hour ÷ 3,600 ÷ right answers
+    × 1,000,000. It is the price of compute under a full load, without idle time, network or queue.
+    """
+
+    usd: float
+    """The mean over the runs."""
+    low: float
+    high: float
+    """The cheapest and the dearest run: the noise of the measurement."""
+    runs: int
+    rate_per_hour: float
+    """USD for an hour of the machine that evaluated."""
+
+
 class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     """A report. The workload's ``views`` can be read as attributes too."""
 
@@ -69,6 +86,18 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
         if not name.startswith(self._reserved) and name in self.views:
             return self.views[name]
         raise AttributeError(f"this report has no {name!r}; its views are {', '.join(sorted(self.views)) or 'none'}")
+
+    @property
+    def cost_per_quality(self) -> CostPerQuality | None:
+        """What right answers cost; None where nobody measured it, no rate was set or no answer was right."""
+        seconds, rate = self.runtime.get("busy_seconds"), self.runtime.get("rate_per_hour")
+        if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or self.total.k <= 0:
+            return None
+        if not all(isinstance(each, int | float) and 0 <= each < float("inf") for each in (*seconds, rate)):
+            return None
+        each_run = [1e6 * run * rate / 3600 / self.total.k for run in seconds]
+        usd = sum(each_run) / len(each_run)
+        return CostPerQuality(usd=usd, low=min(each_run), high=max(each_run), runs=len(seconds), rate_per_hour=rate)
 
     @property
     def accuracy(self) -> float | None:

@@ -12,7 +12,7 @@ from modelspine.stats import SIGNIFICANT
 from modelspine.text import visible
 
 _MAX_SENTENCES = 40
-_SIDES: dict[Against, str] = {"baseline": "the baseline", "stable": "the stable entry"}
+_SIDES: dict[Against, str] = {"baseline": "the baseline", "stable": "the stable entry", "floor": "the floor"}
 
 
 def reasons(made: GateResult) -> list[str]:

@@ -12,7 +12,8 @@ import msgspec
 from modelspine.gate.eval_report import Count
 
 Result = Literal["pass", "fail", "error"]
-Against = Literal["baseline", "stable"]
+Against = Literal["baseline", "stable", "floor"]
+"""The committed baseline, the entry in production, or the best entry that was ever in production."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

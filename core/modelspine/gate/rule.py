@@ -32,6 +32,7 @@ def gate(
     *,
     tolerance_pp: int | None = None,
     never_regress: Mapping[str, bool] | None = None,
+    label: Against = "stable",
 ) -> GateResult:
     """Compare a candidate with the baseline, or with the report of the stable entry.
 
@@ -40,11 +41,12 @@ def gate(
         against: the other side; a baseline adds its anchor and never-regress items to the comparison.
         tolerance_pp: percentage points that a bucket may lose; None takes the baseline's.
         never_regress: item id → whether the candidate answers it correctly.
+        label: what the other side is, if it is not the baseline.
     """
     baseline = against if isinstance(against, Baseline) else None
     if tolerance_pp is None:
         tolerance_pp = baseline.tolerance_pp if baseline else TOLERANCE_PP
-    label: Against = "baseline" if baseline else "stable"
+    label = "baseline" if baseline else label
     faults = comparison_faults(candidate, against)
     if not 0 <= tolerance_pp <= 100:
         faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
@@ -61,23 +63,25 @@ def gate(
     return _compared(candidate, against, label, tolerance_pp, never_regress or {})
 
 
-def combine(baseline: GateResult | None, stable: GateResult | None) -> Decision:
-    """The decision over both comparisons: a candidate passes if it passes each of them.
+def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateResult | None = None) -> Decision:
+    """The decision over all comparisons: a candidate passes if it passes each of them.
 
     Args:
         baseline: the comparison with the committed baseline; None if there is no baseline, which is an error.
         stable: the comparison with the stable entry's report; None if nothing is in production.
+        floor: the comparison with the best entry that was ever in production; None if that is the stable entry.
     """
     if baseline is None:
         return failed_closed("there is no baseline to compare with")
-    compared = (baseline,) if stable is None else (baseline, stable)
+    compared = (baseline, *(each for each in (stable, floor) if each is not None))
     results = {each.result for each in compared}
     result: Result = "error" if "error" in results else "fail" if "fail" in results else "pass"
     rows = {} if result == "error" else dict(baseline.buckets)
-    for name, row in stable.buckets.items() if stable and rows else ():
-        # Without errors both comparisons have the same buckets; the table shows the more severe row of each.
-        if (row.blocked, row.warn) > (rows[name].blocked, rows[name].warn):
-            rows[name] = row
+    # Without errors all comparisons have the same buckets; the table shows the most severe row of each.
+    for other in compared[1:] if rows else ():
+        for name, row in other.buckets.items():
+            if (row.blocked, row.warn) > (rows[name].blocked, rows[name].warn):
+                rows[name] = row
     return Decision(
         result=result,
         reasons=merged_sentences({each.against: each.reasons for each in compared}),

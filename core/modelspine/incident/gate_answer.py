@@ -5,27 +5,36 @@ It does not know how signatures are checked: the caller passes the function that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from miniobserve.traces import Trace
-from modelspine.errors import Refused
+from modelspine.errors import Refused, SpineError
+from modelspine.gate.baseline import own_baseline
 from modelspine.incident.finding import Finding, finding
 from modelspine.ledger.state import Known
 from modelspine.ledger.store import Event
+from modelspine.registry.floor import Read
 from modelspine.registry.promotion_record import WORDS, verdict_kind
-from modelspine.text import short, visible
+from modelspine.text import argument, short, visible
 
 if TYPE_CHECKING:
     from modelspine.attestation.checks import Hashes
+    from modelspine.attestation.statement import Run
     from modelspine.attestation.verdict import SignedVerdict
 
+_ACTIONS = re.compile(r"https?://[^/\s]+/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d+)", re.ASCII)
+"""The address of a run of GitHub Actions, on github.com or a server of one's own."""
 Verdicts = Callable[[str], "SignedVerdict"]
 """Digest → signed verdict, its signature checked against the trust file at the time of the call."""
 
 
-def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: Hashes) -> Finding:
-    """Report the verdict behind the promotion that was in effect when the request was answered."""
+def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: Hashes, read: Read) -> Finding:
+    """Report the verdict behind the promotion that was in effect when the request was answered.
+
+    ``read`` reads a piece of evidence by its digest.
+    """
     command = f"spine show {short(trace.entry_sha)} --json"
     events = known.history if known is not None else []
     promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
@@ -35,12 +44,12 @@ def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: 
     verdict = promoted.body.get("verdict") or {}
     evidence = {"promoted": promotion, "verdict": verdict, "standing": verdict_kind(promoted)}
     if verdict_kind(promoted) == "signed":
-        return _signed_answer(promoted, verdicts, hash_at, evidence, command)
-    return _unsigned_answer(promoted, events, evidence, command)
+        return _signed_answer(promoted, verdicts, hash_at, read, evidence, command)
+    return _unsigned_answer(promoted, events, read, evidence, command)
 
 
 def _signed_answer(
-    promoted: Event, verdicts: Verdicts, hash_at: Hashes, evidence: dict[str, Any], command: str
+    promoted: Event, verdicts: Verdicts, hash_at: Hashes, read: Read, evidence: dict[str, Any], command: str
 ) -> Finding:
     # Imported here because the cryptography library is slow to import and unsigned promotions do not need it.
     from modelspine.attestation.checks import disagreement
@@ -58,13 +67,33 @@ def _signed_answer(
     if problem is not None:
         return finding(7, f"its verdict is not valid: {problem}", "mismatch", evidence, command)
     answer = (
-        f"{predicate.result}, signed by {signed.key.name} ({signed.key.id}), {f'run {run.id} {run.url}'.rstrip()}, "
+        f"passed in {f'run {run.id} {run.url}'.rstrip()}, signed by {signed.key.name} ({signed.key.id}), "
         f"based on ledger #{head.seq} {short(head.hash)}, promoted at #{promoted.seq}"
     )
-    return finding(7, visible(answer, 600), "verified", evidence, command)
+    answer += _accepted(read, predicate.baseline.sha256, str(promoted.body.get("sha")))
+    return finding(7, visible(answer, 600), "verified", evidence, log_command(run) or command)
 
 
-def _unsigned_answer(promoted: Event, events: Sequence[Event], evidence: dict[str, Any], command: str) -> Finding:
+def log_command(run: Run) -> str | None:
+    """The command that shows the log of a CI run, for a run on GitHub or a log file; None if there is none."""
+    found = _ACTIONS.fullmatch(run.url)
+    if found is not None:
+        return f"gh run view {argument(found['run'])} --repo {argument(found['repository'])} --log"
+    return f"less {argument(run.url)}" if run.url and "://" not in run.url else None
+
+
+def _accepted(read: Read, baseline: str, sha: str) -> str:
+    """What was accepted with an entry that is its own baseline; empty for every other entry."""
+    try:
+        accepted = own_baseline(read(baseline), sha)
+    except SpineError:
+        return ""  # the baseline of that run is not stored here; the verdict states the counts it compared
+    return f"; {accepted}" if accepted else ""
+
+
+def _unsigned_answer(
+    promoted: Event, events: Sequence[Event], read: Read, evidence: dict[str, Any], command: str
+) -> Finding:
     run = next((e for e in reversed(events) if e.kind == "gated" and e.seq < promoted.seq), None)
     if run is None:
         answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned verdict (dev ledger)"
@@ -72,6 +101,7 @@ def _unsigned_answer(promoted: Event, events: Sequence[Event], evidence: dict[st
     evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
     baseline = short(str(run.body.get("baseline") or "")) or "none"
     answer = f"{run.body.get('result')} at #{run.seq} against baseline {baseline}; unsigned verdict (dev ledger)"
+    answer += _accepted(read, str(run.body.get("baseline")), str(promoted.body.get("sha")))
     if verdict_kind(promoted) == "overridden":
         answer += f", {WORDS['overridden']} at #{promoted.seq}"
-    return finding(7, visible(answer), "recorded", evidence, command)
+    return finding(7, visible(answer, 600), "recorded", evidence, command)

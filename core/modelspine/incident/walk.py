@@ -14,19 +14,20 @@ import msgspec
 from miniobserve.traces import Trace
 from modelspine.errors import Damaged, Refused, SpineError, UnknownRef
 from modelspine.gate.baseline import Item
+from modelspine.incident.arm_answer import arm_answer
 from modelspine.incident.finding import Finding, finding
 from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
-from modelspine.incident.rollback_target import fix_answer
-from modelspine.ledger.route import FULL, reassigned
+from modelspine.incident.rollback_target import Gate, fix_answer
 from modelspine.ledger.state import Known
 from modelspine.lineage.corpora import Corpora, Search
 from modelspine.lineage.status import Status
 from modelspine.registry.entries import Detail, describe, manifest_corpora
 from modelspine.registry.registry import Registry
 from modelspine.text import argument, short, visible
-from modelspine.times import ledger_time
 from modelspine.workload import Probe, Workload, workload_errors
+
+_UNREGISTERED = "the entry is not in the registry"
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +52,14 @@ class Investigator:
         workload: Callable[[], Workload],
         inputs: Callable[[Trace], Finding],
         verdict: Verdicts,
+        gate: Gate,
     ) -> None:
         self._registry = registry
         self._corpora = corpora
         self._workload = workload
         self._inputs = inputs
         self._verdict = verdict
+        self._gate = gate
 
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on.
@@ -64,7 +67,7 @@ class Investigator:
         Raises:
             Damaged: the ledger's hash chain is broken.
         """
-        probe = self._probe(trace)
+        probe, problem = self._probe(trace)
         # Outside the steps, so that a broken chain raises: no answer could be trusted, not even as a mismatch.
         self._registry.state()
         sha = trace.entry_sha
@@ -72,11 +75,11 @@ class Investigator:
             lambda: self._model(trace),
             lambda: self._inputs(trace),
             lambda: self._corpus(trace, self._detail(sha)),
-            lambda: self._rows(trace, self._detail(sha), probe),
+            lambda: self._rows(trace, self._detail(sha), probe, problem),
             lambda: self._score(trace, self._detail(sha), probe),
-            lambda: self._arm(trace),
-            lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at),
-            lambda: fix_answer(self._registry, self._workload, trace, probe),
+            lambda: arm_answer(trace, self._registry.state().route_at(trace.assignment.epoch)),
+            lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at, self._registry.evidence),
+            lambda: fix_answer(self._registry, self._workload, trace, probe, self._gate),
         )
         answers = tuple(_answer_or_problem(number, step) for number, step in enumerate(steps, 1))
         return Walk(
@@ -132,7 +135,9 @@ class Investigator:
 
     def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine lineage {short(trace.entry_sha)} --verify"
-        corpora = manifest_corpora(detail) if detail else []
+        if detail is None:
+            return finding(3, _UNREGISTERED, "missing", {}, command)
+        corpora = manifest_corpora(detail)
         if not corpora:
             return finding(3, "its manifest names no corpus", "missing", {}, command)
         checked: list[dict[str, Any]] = []
@@ -145,12 +150,16 @@ class Investigator:
         names = "; ".join(f"{c['path']}  md5 {c['dvc_hash'][:12]}…  {c['rows']:,} rows" for c in checked)
         return finding(3, visible(names), "verified", {"corpora": checked}, command)
 
-    def _rows(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
+    def _rows(self, trace: Trace, detail: Detail | None, probe: Probe | None, problem: SpineError | None) -> Finding:
         sha = short(trace.entry_sha)
-        if probe is None or detail is None:
-            return finding(
-                4, "the workload gives no pattern to search for", "missing", {}, f"spine corpus grep {sha} PATTERN"
-            )
+        command = f"spine corpus grep {sha} PATTERN"
+        if detail is None:
+            return finding(4, _UNREGISTERED, "missing", {}, command)
+        if problem is not None:
+            answer = f"there is no pattern to search for: {problem.message}"
+            return finding(4, answer, "missing", {"hint": problem.hint}, command)
+        if probe is None:
+            return finding(4, "the workload gives no pattern to search for", "missing", {}, command)
         command = f"spine corpus grep {sha} {argument(probe.pattern)}"
         own = [self._search_verified(corpus, probe) for corpus in manifest_corpora(detail)]
         if not own:
@@ -212,8 +221,10 @@ class Investigator:
 
     def _score(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
-        report = detail.eval_report if detail else None
-        if detail is None or report is None:
+        if detail is None:
+            return finding(5, _UNREGISTERED, "missing", {}, command)
+        report = detail.eval_report
+        if report is None:
             return finding(5, "it was never evaluated", "missing", {}, command)
         wanted = [name for name in (probe.buckets if probe else ()) if name in report.buckets]
         counts = {name: report.buckets[name] for name in wanted} or {"total": report.total}
@@ -227,38 +238,14 @@ class Investigator:
         }
         return finding(5, answer, "recorded", evidence, command)
 
-    def _arm(self, trace: Trace) -> Finding:
-        stored = trace.assignment
-        route = self._registry.state().route_at(stored.epoch)
-        command = f"spine route show --at {ledger_time(trace.started_ns)}"
-        # A replayed request carries a simulated time, at which another route or none was active.
-        if trace.source == "replay":
-            command = f"spine route report --epoch {stored.epoch}"
-        evidence = msgspec.to_builtins(stored)
-        if route is None:
-            return finding(6, f"the ledger has no route event #{stored.epoch}", "missing", evidence, command)
-        arm = next((arm for arm in route.arms if arm.name == stored.arm), None)
-        share = f"{100 * arm.weight_bp / FULL:g} %" if arm else "not in that route"
-        share += " shadow copy, not shown to a learner" if trace.shadow_of else ""
-        answer = f"{stored.arm}, {share}, epoch {stored.epoch}, bucket {stored.bucket:,}"
-        if arm is None or trace.entry_sha != arm.sha:
-            return finding(6, f"{answer} — the route names a different entry", "mismatch", evidence, command)
-        if stored.unit is None:
-            return finding(6, f"{answer}; the unit was not kept", "recorded", evidence, command)
-        recomputed = reassigned(route, stored, stored.unit)
-        # Without a sticky unit the request is its own unit, so another unit means that the trace was altered.
-        own = stored.sticky or stored.unit in (trace.request_id, trace.shadow_of)
-        status: Status = "verified" if recomputed == stored and own else "mismatch"
-        return finding(6, f"{answer}, recomputed from salt and unit", status, evidence, command)
-
-    def _probe(self, trace: Trace) -> Probe | None:
-        """What the workload says to search for; None where it has no probe for this text, or fails on it."""
+    def _probe(self, trace: Trace) -> tuple[Probe | None, SpineError | None]:
+        """What the workload says to search for, None where it has no probe for this text; and its error, if any."""
         try:
             workload = self._workload()
             with workload_errors(workload.name):
-                return workload.probe(trace.sentence, trace.features)
-        except SpineError:
-            return None
+                return workload.probe(trace.sentence, trace.features), None
+        except SpineError as error:
+            return None, error
 
 
 def _answer_or_problem(number: int, step: Callable[[], Finding]) -> Finding:

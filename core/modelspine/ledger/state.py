@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from modelspine.errors import AmbiguousRef, BadInput, UnknownRef
+from modelspine.errors import AmbiguousRef, BadInput, Damaged, UnknownRef
 from modelspine.ledger.route import Arm, Route, ladder_of
 from modelspine.ledger.store import Event
 from modelspine.text import short, visible
@@ -120,12 +120,24 @@ class State(msgspec.Struct, kw_only=True):
 
 
 def fold(events: Iterable[Event], state: State | None = None) -> State:
-    """The state after these events; with ``state``, that state is continued in place."""
+    """The state after these events; with ``state``, that state is continued in place.
+
+    Raises:
+        Damaged: an event does not fit the events before it, such as a promotion of an entry that was never registered.
+    """
     now = state if state is not None else State()
     for event in events:
-        if (apply := _APPLY.get(event.kind)) is not None:
-            apply(now, event)
-        for sha in entries_named(event):  # after applying, because a registration only now made its entry
+        try:
+            if (apply := _APPLY.get(event.kind)) is not None:
+                apply(now, event)
+            names = entries_named(event)
+        except (KeyError, TypeError, ValueError) as error:  # msgspec's errors are ValueErrors
+            what = visible(f"{type(error).__name__}: {error}", 120)
+            raise Damaged(
+                f"event #{event.seq} does not fit the events before it: {what}",
+                "`spine verify` checks the whole ledger",
+            ) from error
+        for sha in names:  # after applying, because a registration only now made its entry
             if sha in now.entries:
                 now.entries[sha].history.append(event)
         now.seq, now.at = event.seq, event.at

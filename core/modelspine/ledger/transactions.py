@@ -118,7 +118,9 @@ class History:
         # Folding everything takes milliseconds, and a new State means that no other thread sees one half-updated.
         state = self._state
         if state is None or self._ledger.head() != self._head:
-            self._events = self._ledger.events()
-            self._head = Head(self._events[-1].seq, self._events[-1].hash) if self._events else Head(0, GENESIS)
-            state = self._state = fold(self._events)
+            events = self._ledger.events()
+            state = fold(events)
+            # The head comes last, and only after a fold that succeeded: it is what says that the others are current.
+            self._events, self._state = events, state
+            self._head = Head(events[-1].seq, events[-1].hash) if events else Head(0, GENESIS)
         return state

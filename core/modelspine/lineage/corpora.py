@@ -210,9 +210,9 @@ class Corpora:
     def _in_history(self, dvc_hash: str) -> Place:
         # -S finds the commits that added or removed the hash; the one that removed it does not name it any more.
         for revision in self._git("log", "--all", "--format=%H", "-S", dvc_hash, "--", "*.dvc").split():
-            changed = self._git("show", "--name-only", "--format=", revision, "--", "*.dvc").split("\n")
+            changed = self._git("show", "--name-only", "--relative", "--format=", revision, "--", "*.dvc").split("\n")
             for name in filter(None, changed):
-                path = named_in(self._git("show", f"{revision}:{name}"), dvc_hash)
+                path = named_in(self._git("show", f"{revision}:./{name}"), dvc_hash)
                 if path is not None:
                     return Place(
                         dvc_hash=dvc_hash, path=str(Path(name).parent / path), revision=revision, at_head=False
@@ -231,7 +231,10 @@ class Corpora:
             return
         try:
             with repo:
-                repo.fetch(targets=[str(self.root / f"{place.path}.dvc")])
+                # An older version: only that commit's .dvc file has its hash, and DVC counts its path from git's top.
+                top = self.root if place.at_head else "/" / Path(repo.root_dir).relative_to(repo.scm.root_dir)
+                past = {} if place.at_head else {"revs": [place.revision], "workspace": False}
+                repo.fetch(targets=[str(top / f"{place.path}.dvc")], **past)
         except Exception as error:
             text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
             raise Unavailable(

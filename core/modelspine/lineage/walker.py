@@ -187,7 +187,14 @@ class Walker:
         run_id = detail.entry.run_id
         if not run_id:
             return _missing("run", "no MLflow run is recorded", f"spine show {short(detail.entry.sha)} --json")
-        evidence: dict[str, Any] = {"run_id": run_id, "seed": detail.manifest.get("seed")}
+        settings = detail.manifest.get("hyper_parameters")
+        parent = detail.manifest.get("parent_run_id")
+        evidence: dict[str, Any] = {
+            "run_id": run_id,
+            "seed": detail.manifest.get("seed"),
+            "hyper_parameters": settings if isinstance(settings, dict) else {},
+            "parent_run_id": str(parent) if parent else None,
+        }
 
         def check() -> dict[str, Any]:
             if not verify:
@@ -196,7 +203,18 @@ class Walker:
             logged = run.params.get("seed")
             if logged is not None and str(evidence["seed"]) != logged:
                 raise Damaged(f"the seed is {logged} in MLflow but {evidence['seed']} in the manifest", "")
-            return {"mlflow_status": run.status, "final": run.metrics}
+            tagged = run.tags.get("parent_run_id")
+            if tagged is not None and tagged != (evidence["parent_run_id"] or tagged):
+                theirs = f"{tagged[:12]} in MLflow but {evidence['parent_run_id'][:12]} in the manifest"
+                raise Damaged(f"the parent's run is {visible(theirs, 80)}", "")
+            # The manifest's hyper-parameters are part of the entry's evidence; MLflow's stand in for those it lacks.
+            return {
+                "mlflow_status": run.status,
+                "final": run.metrics,
+                "params": run.params,
+                "hyper_parameters": evidence["hyper_parameters"] or run.params,
+                "parent_run_id": evidence["parent_run_id"] or tagged,
+            }
 
         return _hop(
             "run",

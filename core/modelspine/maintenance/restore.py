@@ -65,10 +65,13 @@ def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[R
     """Restore an archive into the empty places that the settings name; returns the head its ledger must have.
 
     Raises:
-        BadInput: a place is not empty, or the file was not written by ``spine backup``.
+        BadInput: there is no such archive, a place is not empty, or the file was not written by ``spine backup``.
         Damaged: a file does not match its digest, or the archive is incomplete.
         Unavailable: the disk is full.
     """
+    # Before anything else: of a name mistyped in an existing project, the error must say that no such archive exists.
+    with opened(archive):
+        pass
     _check_empty(settings)
     root = settings.home.parent
     existed = root.is_dir()
@@ -112,7 +115,7 @@ def _check_empty(settings: Settings) -> None:
                 continue
             place.lstat()
             raise BadInput(
-                f"{visible(str(place), 160)} is not empty, and a restore replaces nothing",
+                f"{visible(str(place), 160)} already exists, and a restore replaces nothing",
                 "give an empty folder: `spine restore F --into DIR`, or move it away first",
             )
 

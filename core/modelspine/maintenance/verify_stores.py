@@ -18,7 +18,8 @@ from modelspine.ledger.store import Event, Ledger, storage_errors
 from modelspine.maintenance.verify_ledger import Check, Progress
 from modelspine.project import Project
 from modelspine.registry.entries import manifest_corpora
-from modelspine.registry.promotion_record import verdict_kind
+from modelspine.registry.floor import floor_of
+from modelspine.registry.promotion_record import excluded, verdict_kind
 from modelspine.text import short, visible
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _verdict_problem(
     if verdict_kind(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
     from modelspine.attestation.checks import disagreement
+    from modelspine.attestation.statement import Counted
     from modelspine.attestation.verdict import read_verdict
 
     digest = str(event.body["verdict"].get("digest"))
@@ -83,6 +85,10 @@ def _verdict_problem(
         return "its verdict was used for an earlier promotion"
     if (predicate.stable.entry_sha if predicate.stable is not None else None) != then.production:
         return "its verdict compares with a different entry from the one that was in production"
+    if predicate.floor is None or isinstance(predicate.floor, Counted):  # verdicts made before floors existed name none
+        floor = floor_of(then, ledger.get, predicate.eval_set, predicate.decoding, excluded(predicate.policy))
+        if (predicate.floor.entry_sha if predicate.floor else None) != (floor.entry_sha if floor else None):
+            return "its verdict compares with a different floor from the best entry that had been in production"
     # An event's time is never before that of the event before it. One that repeats it comes from a clock that was
     # behind, so the true time of the promotion is unknown and cannot prove expiry.
     if predicate.expires <= event.at != then.at:

@@ -12,7 +12,7 @@ import msgspec
 
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BundleRefused
-from modelspine.gate.eval_report import Count, EvalReport, read_report
+from modelspine.gate.eval_report import CostPerQuality, Count, EvalReport, read_report
 from modelspine.identity.bundle import Bundle, Tensor
 from modelspine.ledger.state import Known, State
 from modelspine.ledger.store import Event
@@ -48,6 +48,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     registered_at: str
     seq: int
+    cost_per_quality: CostPerQuality | None = None
+    """What its right answers cost at its newest gate run that measured it; None before one did."""
     verdict: VerdictKind | None = None
     """The kind of verdict of its newest promotion; None if it was never promoted."""
 
@@ -65,6 +67,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     tensors: tuple[Tensor, ...]
     history: tuple[Event, ...]
     """Every event that names it."""
+
+    @property
+    def cost_per_quality(self) -> CostPerQuality | None:
+        """What its right answers cost at the gate, in USD per million; None before a gate run measured it."""
+        return self.entry.cost_per_quality
 
 
 def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
@@ -122,8 +129,17 @@ def describe(known: Known, state: State) -> Entry:
         size_bytes=get("size", 0),
         registered_at=known.registered.at,
         seq=known.registered.seq,
+        cost_per_quality=_cost(known),
         verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,
     )
+
+
+def _cost(known: Known) -> CostPerQuality | None:
+    run = next((e for e in reversed(known.history) if e.kind == "gated" and "cost_per_quality" in e.body), None)
+    try:
+        return msgspec.convert(run.body["cost_per_quality"], CostPerQuality) if run is not None else None
+    except msgspec.ValidationError:
+        return None  # a body made by hand; the report that it names still has the figures
 
 
 def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:

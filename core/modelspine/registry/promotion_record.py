@@ -10,11 +10,13 @@ It makes no decisions: ``registry.rules`` and ``attestation.verdict`` do.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelspine.errors import Refused, SpineError
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft, Event
+from modelspine.registry.floor import Read, floor_of
 
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
@@ -41,8 +43,12 @@ def verdict_kind(event: Event) -> VerdictKind:
     return "signed" if isinstance(verdict, dict) and verdict.get("signed") is True else "unsigned"
 
 
-def verdict_record(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str, Any]:
+def verdict_record(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:
     """The event's record of a signed verdict, after checking it once more against the state.
+
+    ``read`` reads the reports that the floor is derived from.
+
+    ``read`` reads the reports that the floor is derived from.
 
     Raises:
         Refused: it is not a ``VerifiedVerdict``, or does not match this entry and this state.
@@ -52,9 +58,16 @@ def verdict_record(verdict: VerifiedVerdict, sha: str, state: State) -> dict[str
     # The exact type and a set attribute: an object made with __new__ has the type, but was never verified.
     if type(verdict) is not VerifiedVerdict or not hasattr(verdict, "decision"):
         raise Refused("the verdict was not verified", "give the signed file: `spine promote REF --verdict F`")
-    verdict.check(sha, state.production)
+    predicate = verdict.predicate
+    floor = floor_of(state, read, predicate.eval_set, predicate.decoding, excluded(predicate.policy))
+    verdict.check(sha, state.production, floor.entry_sha if floor is not None else None)
     counts = verdict.predicate.candidate.sha256
     return {"signed": True, "digest": verdict.signed.digest, "key": verdict.signed.key.id, "report": counts}
+
+
+def excluded(policy: Mapping[str, Any]) -> list[str]:
+    """The entries that a verdict's policy excludes from being the floor."""
+    return [str(entry.get("entry_sha")) for entry in policy.get("floor_excludes", ())]
 
 
 def denial(verb: str, sha: str, error: SpineError, attempt: object, **asked: str | None) -> Draft:

@@ -82,6 +82,14 @@ class Registry:
         """The route in force, or None before the first promotion."""
         return self.state(at).route
 
+    def evidence(self, digest: str) -> bytes:
+        """A piece of evidence of this ledger, by its digest.
+
+        Raises:
+            BadInput, Damaged: it is not kept here, or does not have its digest.
+        """
+        return self._ledger.get(digest)
+
     def may_answer(self, sha: str, semver: str) -> None:
         """Check that the entry and semver of an arm may answer learners; see ``registry.rules.may_answer``.
 
@@ -149,9 +157,14 @@ class Registry:
             return Receipt.existing(known.registered, bundle.sha, warnings)
         return msgspec.structs.replace(done, warnings=tuple(warnings))
 
-    def gated(self, sha: str, *, result: str, report: str, baseline: str, stable: str | None) -> Receipt:
-        """Record the result of a gate run on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA."""
-        body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable}
+    def gated(
+        self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, **more: object
+    ) -> Receipt:
+        """Record the result of a gate run on an entry: ``report`` and ``baseline`` by digest, ``stable`` by SHA.
+
+        ``more`` is what else the event keeps of the run, as JSON: the floor's SHA, the report's cost per quality.
+        """
+        body = {"sha": sha, "result": result, "report": report, "baseline": baseline, "stable": stable, **more}
         drafts = [Draft(kind="gated", body=body)]
         return _made(self.history.change(lambda _state: drafts, sha=sha))
 
@@ -197,7 +210,7 @@ class Registry:
             # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)
             if verdict is not None:
-                stands_on = {"verdict": verdict_record(verdict(sha, state), sha, state)}
+                stands_on = {"verdict": verdict_record(verdict(sha, state), sha, state, self._ledger.get)}
             drafts = [Draft(kind="promoted", body={**asked, **stands_on})]
             if state.route is None:
                 drafts.append(single(sha, semver, "the first promotion"))

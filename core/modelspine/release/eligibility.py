@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.errors import Refused, SpineError
+from modelspine.gate.baseline import read_baseline
 from modelspine.ledger.route import SHADOW
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
 from modelspine.lineage.status import Status
 from modelspine.registry.rules import may_lead, may_promote, may_release, may_roll_back, may_tombstone
+from modelspine.release.promotion import current_floor
 from modelspine.text import short, visible
 from modelspine.traffic import rollout
 
@@ -130,6 +132,11 @@ def _outdated(project: Project, state: State, gated: Event) -> tuple[str, ...]:
     raw = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(raw).hexdigest() != gated.body.get("baseline"):
         found.append("the baseline has changed since")
+    else:
+        floor = current_floor(project, state, read_baseline(raw))
+        compared = [gated.body.get(name) for name in ("floor", "stable", "sha")]
+        if floor is not None and floor.entry_sha not in compared:
+            found.append("the floor has changed since")
     if state.production not in (gated.body.get("stable"), gated.body.get("sha")):
         found.append("another entry is in production now")
     return tuple(found)

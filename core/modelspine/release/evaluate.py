@@ -7,6 +7,7 @@ This module does not compare the result with a baseline and writes nothing.
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,7 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, pr
         _check_eval_set(report, baseline)
         _check_repeats(reports[0], report, number)
     final = {**reports[0], "entry_sha": sha, **({"never_regress": kept} if kept else {})}
+    final["runtime"] = {**_runtime(reports[0]), **_price(project, reports)}
     raw = msgspec.json.encode(final)
     # The gate reads reports strictly. A report it would refuse is reported here, where the cause is.
     read_submission(raw, what=f"the report of the workload {project.settings.workload}")
@@ -93,9 +95,27 @@ def _run_once(
     project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, progress: Progress
 ) -> dict[str, Any]:
     workload = project.workload
+    began = time.perf_counter()
     with workload_errors(workload.name):
         # The workload loads the model anew for each run, so state left by one run cannot make the next one equal.
-        return dict(workload.evaluate(folder, parent, eval_set, lambda done, total: progress(run, done, total)))
+        report = dict(workload.evaluate(folder, parent, eval_set, lambda done, total: progress(run, done, total)))
+    # A workload that measures itself leaves out loading the model, which is not part of what an answer costs.
+    report["runtime"] = {"seconds": time.perf_counter() - began, **_runtime(report)}
+    return report
+
+
+def _runtime(report: dict[str, Any]) -> dict[str, Any]:
+    runtime = report.get("runtime")
+    return runtime if isinstance(runtime, dict) else {}
+
+
+def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The busy seconds of each run and the rate that prices them, recorded when they were measured."""
+    settings = project.settings
+    measured = {"busy_seconds": [_runtime(report).get("seconds") for report in reports]}
+    if settings.rate_per_hour is None:
+        return measured
+    return {**measured, "rate_per_hour": settings.rate_per_hour, "price_version": settings.price_version}
 
 
 def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:

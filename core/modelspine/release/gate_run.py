@@ -7,6 +7,7 @@ not recorded either. ``gate.decision`` interprets reports and baselines; this mo
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,11 +15,12 @@ from modelspine.attestation.keys import SigningKey
 from modelspine.attestation.trust import in_force
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import read_baseline
-from modelspine.gate.decision import judge, read_submission, report_of_rival
+from modelspine.gate.decision import Stable, judge, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.result import Decision
+from modelspine.ledger.state import State
 from modelspine.project import Project
 from modelspine.release.evaluate import still_right
-from modelspine.release.promotion import signed, stable_of
+from modelspine.release.promotion import current_floor, signed, stable_of
 from modelspine.text import short, visible
 
 
@@ -30,6 +32,8 @@ class Gated(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     stable: str | None
     """The entry in production, whose report is compared as well."""
+    floor: str | None = None
+    """The best entry that was ever in production, whose report is compared too if it is another one."""
     report: str | None = None
     """Digest of the compared report, where it is stored as evidence."""
 
@@ -69,7 +73,12 @@ def gate_entry(
         return msgspec.structs.replace(gated, report=None)  # nothing was compared, so there is no decision to record
     kept = project.ledger.put(raw)
     receipt = project.registry.gated(
-        gated.sha, result=gated.decision.result, report=gated.report, baseline=kept, stable=gated.stable
+        gated.sha,
+        result=gated.decision.result,
+        report=gated.report,
+        baseline=kept,
+        stable=gated.stable,
+        **_more(project, gated.report, gated.floor),
     )
     return msgspec.structs.replace(gated, seq=receipt.seq)
 
@@ -106,9 +115,16 @@ def gate_report(project: Project, report: Path, *, baseline: Path, tolerance_pp:
     url = project.settings.ledger
     has_ledger = not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
     stable = stable_of(project, project.registry.state()) if has_ledger else None
-    before = stable.report if stable is not None else None
-    decision = judge(raw, baseline=_read(baseline), stable=before, tolerance_pp=tolerance_pp)
-    return Gated(sha=None, seq=None, decision=decision, stable=stable.entry_sha if stable is not None else None)
+    against = _read(baseline)
+    floor = _floor(project, project.registry.state(), against) if has_ledger else None
+    decision = judge(
+        raw,
+        baseline=against,
+        stable=stable.report if stable is not None else None,
+        floor=report_of_floor("", stable, floor),
+        tolerance_pp=tolerance_pp,
+    )
+    return Gated(sha=None, seq=None, decision=decision, stable=_sha(stable), floor=_sha(floor))
 
 
 def _fresh(project: Project, sha: str, file: Path) -> str:
@@ -133,14 +149,37 @@ def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int |
     report = _fresh(project, sha, fresh) if fresh is not None else state.entries[sha].report
     if report is None:
         raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+    stable, floor = stable_of(project, state), _floor(project, state, raw)
     decision = judge(
         project.ledger.get(report),
         baseline=raw,
-        stable=report_of_rival(sha, stable_of(project, state)),
+        stable=report_of_rival(sha, stable),
+        floor=report_of_floor(sha, stable, floor),
         tolerance_pp=tolerance_pp,
         never_regress=_kept(project, sha, raw),
     )
-    return Gated(sha=sha, seq=None, decision=decision, stable=state.production, report=report)
+    return Gated(sha=sha, seq=None, decision=decision, stable=state.production, floor=_sha(floor), report=report)
+
+
+def _floor(project: Project, state: State, baseline: bytes | None) -> Stable | None:
+    """The floor under a baseline; none under one that cannot be read, which the gate reports itself."""
+    try:
+        return current_floor(project, state, read_baseline(baseline)) if baseline is not None else None
+    except BadInput:
+        return None
+
+
+def _more(project: Project, report: str, floor: str | None) -> dict[str, Any]:
+    """What the event keeps beside the result. With the cost in it, a list of entries need not read every report."""
+    cost = read_submission(project.ledger.get(report)).report.cost_per_quality
+    return {
+        **({"floor": floor} if floor is not None else {}),
+        **({"cost_per_quality": msgspec.to_builtins(cost)} if cost is not None else {}),
+    }
+
+
+def _sha(entry: Stable | None) -> str | None:
+    return entry.entry_sha if entry is not None else None
 
 
 def _kept(project: Project, sha: str, baseline: bytes | None) -> dict[str, bool] | None:

@@ -18,10 +18,12 @@ from modelspine.attestation.trust import BASELINE, TRUST, in_force
 from modelspine.attestation.verdict import VerifiedVerdict, sign, verify
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Damaged, Refused
+from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.decision import Stable
 from modelspine.git import git_output
 from modelspine.ledger.state import State
 from modelspine.project import Project
+from modelspine.registry.floor import floor_of
 from modelspine.registry.promotion_record import signer
 from modelspine.text import visible
 
@@ -49,6 +51,7 @@ def signed(
         candidate=report,
         baseline=baseline,
         stable=stable_of(project, state),
+        floor=current_floor(project, state, read_baseline(baseline)),
         never_regress=never_regress,
         code=git_output(project.settings.root, "rev-parse", "--verify", "HEAD").decode().strip(),
         head=project.ledger.head(),
@@ -108,12 +111,14 @@ class Attempt:
         strict = (state.env, project.settings.env) != ("dev", "dev")
         events = project.registry.events()
         promoted = [event for event in events if event.kind == "promoted"]
+        baseline = in_force(project.settings, BASELINE, committed=strict)
         verified = verify(
             self._envelope,
             read_trust(in_force(project.settings, TRUST, committed=strict)),
             sha=sha,
-            baseline=in_force(project.settings, BASELINE, committed=strict),
+            baseline=baseline,
             stable=stable_of(project, state),
+            floor=_floor_under(project, state, baseline),
             hash_at=lambda seq: events[seq - 1].hash if 0 < seq <= len(events) else None,
             now=datetime.now(UTC),
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
@@ -140,6 +145,22 @@ def stable_of(project: Project, state: State) -> Stable | None:
     return Stable(entry_sha=known.sha, report=project.ledger.get(digest)) if known and digest else None
 
 
+def current_floor(project: Project, state: State, baseline: Baseline) -> Stable | None:
+    """The best entry that was ever in production, under a baseline; None where none was."""
+    excluded = (entry.entry_sha for entry in baseline.floor_excludes)
+    return floor_of(state, project.ledger.get, baseline.eval_set, baseline.decoding, excluded)
+
+
+def _floor_under(project: Project, state: State, raw: bytes) -> Stable | None:
+    try:
+        return current_floor(project, state, read_baseline(raw))
+    except BadInput:
+        return None  # checking the verdict against this baseline says what is wrong with it
+
+
 def _run_url() -> str:
+    """Where this run's log is: what ``SPINE_RUN_URL`` says (a URL, or a path), else the page of the GitHub run."""
+    if named := os.environ.get("SPINE_RUN_URL", ""):
+        return named
     parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
     return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""

@@ -21,6 +21,8 @@ from modelspine.traffic.ladder import at_weight, default_ladder
 
 Announce = Callable[[int, Guard], None]
 """Called with a canary's first weight and guard after all checks passed and before its event is written."""
+BeforeChange = Callable[[], None]
+"""Called after all checks passed and before the event is written; again if another writer came first."""
 
 
 class Routing:
@@ -33,7 +35,15 @@ class Routing:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
 
-    def single(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def single(
+        self,
+        ref: str,
+        *,
+        reason: str,
+        expected: int | None = None,
+        key: str | None = None,
+        announce: BeforeChange | None = None,
+    ) -> Receipt:
         """Route all traffic to one promoted entry.
 
         Raises:
@@ -49,6 +59,8 @@ class Routing:
                 return []
             semver = may_lead(state, sha)
             self.registry.hashed(sha)
+            if announce is not None:
+                announce()
             return [single(sha, semver, reason)]
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
@@ -147,7 +159,15 @@ class Routing:
         asked = {"verb": "abort", "reason": reason}
         return self._move(lambda state: rollout.abort(state, reason), asked, expected, key, verify=False)
 
-    def rollback(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def rollback(
+        self,
+        ref: str,
+        *,
+        reason: str,
+        expected: int | None = None,
+        key: str | None = None,
+        announce: BeforeChange | None = None,
+    ) -> Receipt:
         """Roll all traffic back to an entry that was stable before, and hold the entries it replaces.
 
         It reads only the local cache, so it works without MLflow, DVC or a network. Rolling back to the entry that is
@@ -166,6 +186,8 @@ class Routing:
                 return []
             semver = may_roll_back(state, sha)
             self.registry.hashed(sha)
+            if announce is not None:
+                announce()
             replaced = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
             holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in replaced]
             return [single(sha, semver, reason, kind="rolled_back"), *holds]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,34 @@ def test_what_was_mended_in_production_cannot_come_back_through_an_old_baseline(
     code, found = gate(capsys, old)
     assert (code, found["result"], found["stable"]) == (1, "fail", better)
     assert {row["against"] for row in found["buckets"].values() if row["blocked"]} == {"stable"}
+
+
+def test_it_says_what_was_compared_also_where_two_of_them_are_one_entry(
+    gated: Path, make_bundle: Make, capsys: Capture
+) -> None:
+    def said(ref: str) -> str:
+        main(["gate", ref])
+        return next(line for line in capsys.readouterr().out.splitlines() if line.startswith("compared with "))
+
+    raw = (gated / "eval_baseline.json").read_bytes()
+    baseline = f"the baseline {hashlib.sha256(raw).hexdigest()[:12]} (of {'a' * 12})"
+    weak = register(gated, make_bundle(1, k=95))
+    assert said(weak) == f"compared with {baseline}; nothing is in production"
+    with open_spine(gated) as spine:
+        spine.registry.promote(weak, "v0.1.0", reason="x")
+    strong = register(gated, make_bundle(2, k=98))
+    one = f"v0.1.0 {weak[:12]}"
+    assert said(strong) == (f"compared with {baseline}, production {one}, the floor {one} (the entry in production)")
+    with open_spine(gated) as spine:
+        spine.registry.promote(strong, "v0.2.0", reason="x")
+        spine.routing.single(strong, reason="x")
+        spine.routing.rollback(weak, reason="x")
+    other = f"v0.2.0 {strong[:12]}"
+    assert said(register(gated, make_bundle(3, k=96))) == (
+        f"compared with {baseline}, production {one}, the floor {other}"
+    )
+    assert said(weak) == f"compared with {baseline}, production {one} (this entry), the floor {other}"
+    assert said(strong) == f"compared with {baseline}, production {one}, the floor {other} (this entry)"
 
 
 def test_a_report_of_no_entry_is_compared_and_nothing_is_written(gated: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -8,14 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bundles import write_bundle
+from bundles import eval_report, write_baseline, write_bundle
 from cli_world import HOSTILE, REQUEST, SAID, V1, V2, World, check_refused, leave_trace, make_world, run
 from modelspine.cli import main
-from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
@@ -49,6 +49,43 @@ def test_list(world: World, capsys: Capture) -> None:
     assert "… pending" in human[3]
     assert "80/100 80.0 %" in human[1]
     assert world.silent[:12] in human[3]
+
+
+def test_list_and_show_have_the_cost_per_million_right_answers(tmp_path: Path, capsys: Capture) -> None:
+    world = make_world(tmp_path / "own")
+    write_baseline(world.root)
+    unknown = run(capsys, "show", "v0.2.0", root=world.root).out
+    assert re.search(r"cost per million right answers +unknown; measure it: `spine evaluate .* --twice", unknown)
+    runtime = {"busy_seconds": [1.0, 1.5], "rate_per_hour": 0.05}
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(eval_report(95, 100, entry_sha=world.loud, runtime=runtime)))
+    assert run(capsys, "gate", "v0.2.0", "--report", str(report), root=world.root).code == 0
+    shown = run(capsys, "show", "v0.2.0", root=world.root).out
+    cost = r"cost per million right answers +\$0\.183 \(0\.146–0\.219, 2 evaluation runs at \$0\.05/h\)"
+    assert re.search(cost, shown)
+    assert run(capsys, "show", "v0.2.0", "--json", root=world.root).json["cost_per_quality"]["runs"] == 2
+    head, *rows = run(capsys, "list", root=world.root).out.splitlines()
+    assert "USD/M right" in head
+    end = head.index("USD/M right") + len("USD/M right")
+    assert [row[:end].split()[-1] for row in rows] == ["–", "0.183", "–"]
+
+
+def test_show_says_what_was_accepted_with_an_entry_that_is_its_own_baseline(tmp_path: Path, capsys: Capture) -> None:
+    world = make_world(tmp_path / "own")
+    from modelspine.gate.baseline import baseline_bytes, baseline_of
+
+    with open_spine(world.root, readonly=True) as spine:
+        detail = spine.registry.get("v0.1.0")
+    assert detail.eval_report is not None
+    made = baseline_of(detail.eval_report, reason="all there is", approved_in="#1", entry_sha=detail.entry.sha)
+    (world.root / "eval_baseline.json").write_bytes(baseline_bytes(made))
+    assert run(capsys, "show", "v0.1.0", "--json", root=world.root).json["own_baseline"] is None
+    assert run(capsys, "gate", "v0.1.0", root=world.root).code == 0
+    accepted = run(capsys, "show", "v0.1.0", "--json", root=world.root).json["own_baseline"]
+    assert accepted.startswith("it is its own baseline: ")
+    assert accepted.endswith("was accepted with this reason: all there is")
+    assert accepted in run(capsys, "show", "v0.1.0", root=world.root).out
+    assert "own baseline" not in run(capsys, "show", "v0.2.0", root=world.root).out
 
 
 def test_list_at_a_time(world: World, capsys: Capture) -> None:
@@ -181,6 +218,26 @@ def test_lineage(world: World, capsys: Capture) -> None:
     assert run(capsys, "lineage", "v0.1.0", "--json").json["corpus_dvc_hash"]
 
 
+def test_lineage_names_the_runs_hyper_parameters_and_its_parents_run(tmp_path: Path, capsys: Capture) -> None:
+    world = make_world(tmp_path / "own")
+    folder = write_bundle(world.root / "made" / "tuned", 21, run_id="run-21")
+    file = folder / "train_manifest.json"
+    settings = {"steps": 600, "version.torch": "2.9", "rate": "\x1b[31m0.001"}
+    more = {"hyper_parameters": settings, "parent_run_id": "run-20"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
+    with open_spine(world.root) as spine:
+        sha = spine.registry.register(folder, run_id="run-21").sha
+    hop = run(capsys, "lineage", sha, "--json", root=world.root).json["root"]["children"][0]
+    assert (hop["kind"], hop["evidence"]["hyper_parameters"], hop["evidence"]["parent_run_id"]) == (
+        "run", settings, "run-20",
+    )  # fmt: skip
+    tree = run(capsys, "lineage", sha, root=world.root).out
+    assert "steps=600" in tree
+    assert "parent run  run-20" in tree
+    assert "version.torch" not in tree
+    assert "\x1b" not in tree
+
+
 def test_lineage_as_a_flowchart(world: World, capsys: Capture) -> None:
     lines = run(capsys, "lineage", world.child, "--mermaid").out.splitlines()
     assert lines[0] == "flowchart TD"
@@ -240,34 +297,46 @@ def test_traces(world: World, capsys: Capture) -> None:
     assert run(capsys, "traces", "list", "--day", "2001-01-01", "--json").json["traces"] == []
     assert REQUEST in run(capsys, "traces", "list", "--arm", "stable").out
     shown = run(capsys, "traces", "show", REQUEST, "--json").json
+    assert (shown["model_sha"], shown["traffic_assignment"]) == (shown["entry_sha"], shown["assignment"])
+    assert shown["traffic_assignment"]["arm"] == "stable"
+    assert found["traces"] == [shown]
     assert (shown["sentence"], shown["entry_sha"], shown["feedback"]) == (SAID, world.silent, "dismissed")
     assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
 
 
-def test_incident_never_regress(world: World, capsys: Capture) -> None:
-    refused = run(capsys, "incident", REQUEST, "--never-regress")
-    assert (refused.code, refused.err.count("\n")) == (1, 2)
-    assert "there is no baseline" in refused.err
-    with open_spine(world.root, readonly=True) as spine:
-        detail = spine.registry.get("v0.1.0")
-    assert detail.eval_report is not None
-    made = baseline_of(detail.eval_report, reason="first", approved_in="#1", entry_sha=detail.entry.sha)
-    file = world.root / "eval_baseline.json"
-    file.write_bytes(baseline_bytes(made))
-    try:
-        first, second = (run(capsys, "incident", REQUEST, "--never-regress", "--json") for _ in range(2))
-        assert [done.json["never_regress"]["changed"] for done in (first, second)] == [True, False]
-        items = json.loads(file.read_bytes())["never_regress"]
-        assert [item["id"] for item in items] == [REQUEST]
-        assert "nothing was changed" in run(capsys, "incident", REQUEST, "--never-regress").out
-    finally:
-        file.unlink()
+def test_incident_never_regress(tmp_path: Path, capsys: Capture) -> None:
+    """A branch with one commit, ready for review; the same request again is the same branch."""
+    world = make_world(tmp_path / "own")
+    words = ("incident", REQUEST, "--never-regress", "--reason", "a learner was misled", "--root", str(world.root))
+    check_refused(run(capsys, *words), 1)
+    write_baseline(world.root)
+    for command in (["init", "-q"], ["add", "eval_baseline.json"], ["commit", "-qm", "a baseline"]):
+        subprocess.run(["git", *command], cwd=world.root, check=True)
+    first, second = (run(capsys, *words, "--json").json["never_regress"] for _ in range(2))
+    assert first == second
+    assert first["branch"] == f"never-regress/{REQUEST}"
+    assert first["item"]["reason"] == "a learner was misled"
+    human = run(capsys, *words).out
+    assert f"branch never-regress/{REQUEST} makes the baseline require " in human
+    assert f"next: git merge never-regress/{REQUEST}" in human
+    subprocess.run(["git", "merge", "-q", first["branch"]], cwd=world.root, check=True)
+    assert "nothing was changed" in run(capsys, *words).out
 
 
-def test_incident(world: World, capsys: Capture, tmp_path: Path) -> None:
+@pytest.fixture
+def baseline(world: World) -> Iterator[None]:
+    """A baseline, without which no entry can be proposed."""
+    file = write_baseline(world.root)
+    yield
+    file.unlink()
+
+
+def test_incident(world: World, capsys: Capture, tmp_path: Path, baseline: None) -> None:
     done = run(capsys, "incident", REQUEST, "--json", "--md", str(tmp_path / "walk.md"))
     walk = done.json
     assert (done.code, walk["request_id"], walk["found"]) == (0, REQUEST, True)
+    assert walk["trace"] == run(capsys, "traces", "show", REQUEST, "--json").json
+    assert walk["trace"]["model_sha"] == world.silent
     assert [answer["n"] for answer in walk["answers"]] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert all({"n", "question", "answer", "status", "evidence", "command"} == set(a) for a in walk["answers"])
     assert walk["suggestion"].startswith("spine route single v0.2.0")
@@ -302,6 +371,7 @@ def test_incident_of_a_request_that_got_no_answer(
 def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: Path, capsys: Capture) -> None:
     own = make_world(tmp_path / "own")
     root = str(own.root)
+    write_baseline(own.root)
     leave_trace(own.root, "req-00000002", SAID, SAID, "dismissed", source="replay", started_ns=10**18)
     before = run(capsys, "incident", "req-00000002", "--json", "--root", root).json
     with open_spine(own.root) as spine:
@@ -311,11 +381,9 @@ def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: 
     assert before["answers"][7]["evidence"]["verb"] == "route single"
     eighth = after["answers"][7]
     assert eighth["status"] == "verified"
-    assert eighth["answer"].endswith(f"its bytes are verified; in production since #{routed}")
+    assert eighth["answer"].startswith(f"already fixed since #{routed}: production v0.2.0")
     assert (eighth["evidence"]["go_to"], eighth["evidence"]["verb"]) == (own.loud, None)
-    assert (
-        after["suggestion"] == f"no rollback needed: v0.2.0 has been in production since #{routed} (`spine route show`)"
-    )
+    assert after["suggestion"] == f"no rollback needed: already fixed by v0.2.0 since #{routed} (`spine route show`)"
     human = run(capsys, "incident", "req-00000002", "--root", root).out
     assert "dismissed · replayed · 2001-09-09 01:46:40 UTC" in human
     # At its simulated time nothing was routed: the epoch is what can be looked up.

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from minitutor.workload import Minitutor
 from modelspine.cli.verbs import VERBS
+from modelspine.gate.baseline import Excluded
+from modelspine.incident.finding import QUESTIONS
 from modelspine_console.keymap import key_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +45,36 @@ def test_every_verb_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"`spine ([a-z]+)", text)) | set(re.findall(r"^\$ spine ([a-z]+)", text, re.MULTILINE))
     assert named <= {*VERBS, "serve", "console"}
+
+
+def test_readme_asks_the_eight_questions_of_a_walk() -> None:
+    assert tuple(re.findall(r"^\| [1-8] \| ([^|]+) \|", README, re.MULTILINE)) == QUESTIONS
+
+
+def test_readme_asks_the_tutor_where_it_answers() -> None:
+    asked = README.split("curl -s localhost:8080")[1]
+    path, body = asked.split()[0], json.loads(re.findall(r"-d '(.*?)'", asked)[0])
+    assert (path, list(body)) == (Minitutor.http_path, [Minitutor.text_field])
+
+
+def test_the_example_of_an_excluded_floor_is_one_that_a_baseline_takes() -> None:
+    block = (ROOT / "docs" / "TRAFFIC.md").read_text(encoding="utf-8").split("```json\n")[1].split("```")[0]
+    found = msgspec.convert(json.loads(f"{{{block}}}")["floor_excludes"], list[Excluded], strict=True)
+    assert [bool(each.entry_sha and each.reason) for each in found] == [True]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/README.md", "docs/SECURITY.md"])
+def test_the_audit_is_linked(page: str) -> None:
+    assert "AUDIT.md)" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_every_module_of_the_tutor_that_is_named_exists() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = page.split("## Who owns what in `src/minitutor/`")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / "src" / "minitutor" / f"{name}.py").is_file()] == []
 
 
 def test_every_module_of_core_has_its_line() -> None:
@@ -89,7 +124,9 @@ def test_run_is_posix_shell() -> None:
     assert "[[" not in text
 
 
-@pytest.mark.parametrize("written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python"])
+@pytest.mark.parametrize(
+    "written", [".spine/ledger.db", "drift_reports/2026-11-22.json", ".venv/bin/python", "demo/spine.trust.json"]
+)
 def test_git_ignores_what_the_demo_writes(written: str, tmp_path: Path) -> None:
     """The ledger holds a day's drift report; the file is a copy for people, made again by `spine drift report`."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import sqlite3
@@ -63,11 +64,13 @@ def test_it_folds_to_the_same_state(world: World, tmp_path: Path, capsys: Captur
     root = copy_of(world, tmp_path)
     assert run(capsys, "route", "single", "v0.2.0", "--reason", "test", root=root).code == 0
     assert run(capsys, "rollback", "v0.1.0", "--reason", "test", root=root).code == 0
+    assert run(capsys, "tombstone", world.child, "--reason", "withdrawn", root=root).code == 0
     state = json.loads(example(root, tmp_path).stdout)["state"]
     entries = run(capsys, "list", "--json", root=root).json["entries"]
     assert set(state["entries"]) == {entry["sha"] for entry in entries} == {world.silent, world.loud, world.child}
     assert state["semvers"] == {entry["semver"]: entry["sha"] for entry in entries if entry["semver"]}
-    assert set(state["holds"]) == {entry["sha"] for entry in entries if entry["status"] == "held"} == {world.loud}
+    assert state["tombstoned"] == {world.child: "withdrawn"}
+    assert set(state["held"]) == {entry["sha"] for entry in entries if entry["status"] == "held"} == {world.loud}
     route = run(capsys, "route", "show", "--json", root=root).json
     assert state["route"]["epoch"] == route["epoch"]
     assert [arm["sha"] for arm in state["route"]["arms"]] == [arm["sha"] for arm in route["arms"]]
@@ -119,3 +122,51 @@ def test_it_reports_a_changed_event(world: World, tmp_path: Path, capsys: Captur
     assert done.returncode == 1
     assert "the hash chain is broken at event #" in done.stderr
     assert run(capsys, "verify", root=root).code == 5
+
+
+def test_a_path_with_uri_characters_is_read_and_nothing_is_created(world: World, tmp_path: Path) -> None:
+    for name in ("what?mode=rwc", "part#2", "100%25"):
+        root = Path(shutil.copytree(world.root, tmp_path / name))
+        assert json.loads(example(root, tmp_path).stdout) == json.loads(example(world.root, tmp_path).stdout)
+        followed = example(root, tmp_path, "--request", REQUEST)
+        assert json.loads(followed.stdout)["request"]["corpora"]
+    empty = tmp_path / "no?project" / ".spine"
+    empty.mkdir(parents=True)
+    before = sorted(tmp_path.iterdir())
+    done = example(empty.parent, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert list(empty.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_without_bundle_files_has_no_sha(world: World, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "missing"):
+        done = example(world.root, tmp_path, "--bundle", str(folder))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"error: {folder} is not a bundle: it has no tensors or no config.json\n"
+
+
+def test_a_gate_without_its_evidence_is_a_one_line_error(world: World, tmp_path: Path) -> None:
+    root = copy_of(world, tmp_path)
+    write_baseline(root, world.silent)
+    with sqlite3.connect(root / ".spine" / "ledger.db") as ledger:
+        for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            ledger.execute(f"DROP TRIGGER {name}")
+        ledger.execute("DELETE FROM evidence")
+    for sha in (world.loud[:12], "0" * 64, world.loud):
+        done = example(root, tmp_path, "--gate", sha)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"error: the ledger has no unchanged eval_report of an entry with the full SHA {sha!r}\n"
+
+
+def test_the_rule_says_what_it_leaves_out() -> None:
+    rule = next(
+        each
+        for each in ast.parse(EXAMPLE.read_text(encoding="utf-8")).body
+        if isinstance(each, ast.FunctionDef) and each.name == "blocked_buckets"
+    )
+    said = " ".join((ast.get_docstring(rule) or "").split())
+    for part in ("not a pass", "false accepts", "the anchor", "never-regress items", "the stable entry", "the floor"):
+        assert part in said

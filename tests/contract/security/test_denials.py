@@ -241,9 +241,13 @@ CASES: dict[str, Case] = {
         "validity period is not between",
     ),
     "decided before production moved": case(late, "production changed"),
-    "decided on another ledger": case(head_of_another, "another ledger"),
-    "decided on an event to come": case(says("ledger", "seq", value=9_999), "another ledger"),
-    "decided on no event": case(says("ledger", value={"seq": 0, "hash": "0" * 64}), "another ledger"),
+    "decided on another ledger": case(head_of_another, "the verdict was decided on another ledger"),
+    "decided on an event to come": case(
+        says("ledger", "seq", value=9_999), "the verdict was decided on another ledger"
+    ),
+    "decided on no event": case(
+        says("ledger", value={"seq": 0, "hash": "0" * 64}), "the verdict was decided on another ledger"
+    ),
     "PASS over failing counts": case(counts(20), "its own counts give fail"),
     "PASS over a failing report": case(failing_report, "its own counts give fail", on="bad"),
     "PASS over more right than asked": case(counts(51), "its own counts give error"),
@@ -283,7 +287,9 @@ CASES: dict[str, Case] = {
     "the tolerance raised since": case(
         edit("eval_baseline.json", b'"tolerance_pp": 2', b'"tolerance_pp": 9', committed=True), "the baseline changed"
     ),
-    "the baseline cut short": case(edit("eval_baseline.json", b"{", b"", committed=True), "cannot be checked"),
+    "the baseline cut short": case(
+        edit("eval_baseline.json", b"{", b"", committed=True), "the verdict cannot be checked"
+    ),
     "the baseline edited and not committed": case(
         edit("eval_baseline.json", b"the first", b"the last!"), "differs from the committed version"
     ),

@@ -334,7 +334,7 @@ def test_a_verified_verdict_is_not_made_copied_stored_or_changed(prod: Prod) -> 
     real = verified(prod)
     for token in (None, object(), "token"):
         with pytest.raises(TypeError, match=r"only modelspine\.attestation\.verdict\.verify"):
-            VerifiedVerdict(real.signed, real.decision, token=token)
+            VerifiedVerdict(real.signed, real.decision, real.floor_sha, token=token)
     for again in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot be copied or stored"):
             again(real)
@@ -373,6 +373,7 @@ def test_the_guard_is_against_mistakes_and_not_against_code_in_the_process(prod:
     forged = object.__new__(VerifiedVerdict)
     object.__setattr__(forged, "signed", real.signed)
     object.__setattr__(forged, "decision", real.decision)
+    object.__setattr__(forged, "floor_sha", real.floor_sha)
     with twin.open() as spine:
         assert spine.registry.promote(twin.entries["good"], "v9.9.9", reason="x", verdict=lambda *_: forged).created
-    assert "not against code in the process" in (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+    assert "No protection against code in the process" in (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")

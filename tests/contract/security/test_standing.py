@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bundles import eval_report
+from bundles import eval_report, write_baseline
 from cli_world import REQUEST, Done, check_refused, leave_trace, make_world, run
 from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
@@ -182,6 +182,7 @@ def test_answer_seven_holds_the_verdict_against_the_promotion_that_names_it(walk
 
 def test_answer_eight_names_where_to_go_with_what_that_says(tmp_path: Path, echo: None, capsys: Capture) -> None:
     world = make_world(tmp_path / "world")
+    write_baseline(world.root)
     eighth = run(capsys, "incident", REQUEST, "--json", root=world.root).json["answers"][7]
     assert eighth["status"] == "verified"
     assert eighth["evidence"]["go_to"] == world.loud

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from miniobserve.reader import TraceReader
@@ -47,6 +48,7 @@ async def test_an_answer_says_everything_the_contract_promises(
         "semver": "v0.1.0",
         "arm": "stable",
         "epoch": 3,
+        "traffic_assignment": msgspec.to_builtins(trace.traffic_assignment),
         "usage": {"input_tokens": 2, "output_tokens": 2, "cost_usd": trace.cost},
     }
     assert reply.headers["x-request-id"] == "my.request-1"
@@ -313,6 +315,11 @@ async def test_the_contract_is_served_for_programs_and_for_people_offline(client
     client = clients(make_service())
     document = (await client.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.")
+    answer = document["components"]["schemas"]["Answer"]
+    reply = (await ask(client)).json()
+    assert set(answer["required"]) <= set(reply)
+    assignment = answer["properties"]["traffic_assignment"]
+    assert set(assignment["properties"]) == set(assignment["required"]) == set(reply["traffic_assignment"])
     for path in document["paths"]:
         reply = await client.get(path)
         assert reply.status_code in (200, 405), path

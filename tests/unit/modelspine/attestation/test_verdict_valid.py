@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gating import (
+    FLOOR_SHA,
     SHA,
     STABLE_SHA,
     STATEMENT,
@@ -60,7 +61,7 @@ def test_it_is_an_in_toto_statement_in_an_in_toto_envelope() -> None:
 def test_only_the_verifier_makes_a_verified_verdict() -> None:
     made = WORLD.verify(VALID)
     with pytest.raises(TypeError):
-        VerifiedVerdict(made.signed, made.decision, token=object())
+        VerifiedVerdict(made.signed, made.decision, made.floor_sha, token=object())
     with pytest.raises(TypeError):
         VerifiedVerdict(made.signed, made.decision)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
@@ -74,10 +75,13 @@ def test_only_the_verifier_makes_a_verified_verdict() -> None:
 
 def test_a_verified_verdict_is_checked_again_where_the_promotion_is_decided() -> None:
     made = WORLD.verify(VALID)
-    made.check(SHA, STABLE_SHA)
-    for sha, stable in ((STABLE_SHA, STABLE_SHA), (SHA, None), (SHA, SHA)):
+    made.check(SHA, STABLE_SHA, FLOOR_SHA)
+    for sha, stable, floor in (
+        (STABLE_SHA, STABLE_SHA, FLOOR_SHA), (SHA, None, FLOOR_SHA), (SHA, SHA, FLOOR_SHA), (SHA, STABLE_SHA, None),
+        (SHA, STABLE_SHA, STABLE_SHA),
+    ):  # fmt: skip
         with pytest.raises(Refused):
-            made.check(sha, stable)
+            made.check(sha, stable, floor)
 
 
 @pytest.mark.parametrize(

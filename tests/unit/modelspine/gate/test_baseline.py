@@ -9,7 +9,16 @@ import pytest
 
 from gating import BASE_SHA, GO, baseline, raw, report, report_dict
 from modelspine.errors import BadInput
-from modelspine.gate.baseline import Anchor, Baseline, Item, baseline_bytes, baseline_of, read_baseline, with_item
+from modelspine.gate.baseline import (
+    Anchor,
+    Baseline,
+    Item,
+    baseline_bytes,
+    baseline_of,
+    own_baseline,
+    read_baseline,
+    with_item,
+)
 from modelspine.gate.decision import judge
 from modelspine.gate.eval_report import Count
 
@@ -137,3 +146,11 @@ def test_bytes_that_are_no_baseline_are_refused(data: bytes) -> None:
 )
 def test_an_item_is_kept_where_the_output_holds_its_form_as_words(form: str, output: str, kept: bool) -> None:
     assert Item(id="i", text="t", correct_form=form).kept(output) is kept
+
+
+def test_an_entry_that_is_its_own_baseline_says_what_was_accepted() -> None:
+    made = baseline({"verb/go": 79})
+    assert own_baseline(made, BASE_SHA) == (
+        "it is its own baseline: verb/go 71/150 = 47.3 % was accepted with this reason: the first one"
+    )
+    assert own_baseline(made, "b" * 64) is None

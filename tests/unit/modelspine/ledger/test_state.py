@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelspine.errors import AmbiguousRef, BadInput, UnknownRef
+from modelspine.errors import AmbiguousRef, BadInput, Damaged, UnknownRef
 from modelspine.ledger.state import State, check_semver, events_until, fold
 from modelspine.ledger.store import Event
 
@@ -95,3 +95,10 @@ def test_semver(good: str) -> None:
 def test_not_a_semver(bad: str) -> None:
     with pytest.raises(BadInput):
         check_semver(bad)
+
+
+def test_an_event_that_does_not_fit_is_damage_and_names_itself() -> None:
+    with pytest.raises(Damaged, match="event #2 does not fit the events before it: KeyError"):
+        fold([event(1, "opened", env="dev"), event(2, "held", sha=A, reason="x")])
+    with pytest.raises(Damaged, match="event #1"):
+        fold([event(1, "routed", arms="none", strategy="single")])

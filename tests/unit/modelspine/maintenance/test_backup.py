@@ -293,8 +293,17 @@ def test_mlflows_addresses_come_along(made: World, tmp_path: Path) -> None:
 
 def test_a_place_that_is_not_empty_is_left_alone(made: World, archive: Path, tmp_path: Path, capsys: Capture) -> None:
     before = sorted(str(p) for p in made.root.rglob("*"))
-    check_refused(run(capsys, "restore", str(archive), root=made.root), 2)
+    refused = run(capsys, "restore", str(archive), root=made.root)
+    check_refused(refused, 2)
+    assert "ledger.db already exists" in refused.err
     assert sorted(str(p) for p in made.root.rglob("*")) == before
+
+
+def test_a_missing_archive_is_noticed_before_the_places(made: World, tmp_path: Path, capsys: Capture) -> None:
+    refused = run(capsys, "restore", str(tmp_path / "nosuch"), root=made.root)
+    check_refused(refused, 2)
+    assert "there is no archive at" in refused.err
+    assert "already exists" not in refused.err
 
 
 def test_a_drift_report_that_says_something_else_stops_it(archive: Path, tmp_path: Path) -> None:

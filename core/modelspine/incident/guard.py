@@ -1,0 +1,124 @@
+"""An incident made into a guard: a branch whose one commit adds its sentence to what the baseline never lets regress.
+
+The commit is made beside the working tree: no file, no staged change and no branch that is checked out is touched.
+It pushes nothing and counts for nothing until people have reviewed and merged it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from modelspine.errors import BadInput, Refused, Unavailable
+from modelspine.files import write_file
+from modelspine.gate.baseline import Item, read_baseline, with_item
+from modelspine.git import git_output, run_git
+from modelspine.settings import Settings
+from modelspine.text import argument, visible
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class Guard(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an incident's sentence."""
+
+    item: Item
+    branch: str | None
+    """The branch that adds it; None where the committed baseline has it already."""
+    commit: str | None
+    patch: str | None = None
+    """A file with the same commit, written where the repository has no remote to push to."""
+    next: str
+    """The command that goes on from here."""
+
+
+def guard(settings: Settings, item: Item, *, subject: str) -> Guard:
+    """Make the branch. The same item again gives the same branch.
+
+    Args:
+        settings: whose baseline it is.
+        item: what must stay right.
+        subject: first line of the commit's message.
+
+    Raises:
+        Refused: there is no committed baseline, the branch exists with something else, or git has no identity.
+        BadInput: the baseline has another item of that id, or is none.
+        Unavailable: git is not here or does not answer.
+    """
+    root, file = settings.root, settings.eval_baseline
+    head = git_output(root, "rev-parse", "--verify", "HEAD").decode().strip()
+    place = _place(root, file)
+    raw = git_output(root, "show", f"{head}:{place}") if head and place else b""
+    if not raw:
+        raise Refused(
+            f"{visible(file.name, 80)} is not committed here, so no branch can change it",
+            "commit the baseline first; a guard is a reviewed change of it",
+        )
+    made = with_item(raw, item)
+    if item in read_baseline(raw).never_regress:
+        return Guard(item=item, branch=None, commit=None, next=f"git log --oneline -- {argument(file.name)}")
+    branch = f"never-regress/{_UNSAFE.sub('-', item.id).strip('-')[:80]}"
+    there = git_output(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").decode().strip()
+    if there:
+        if git_output(root, "show", f"{there}:{place}") != made:
+            raise Refused(
+                f"the branch {branch} exists and holds another baseline than this would make",
+                f"merge it, or delete it first: git branch -D {branch}",
+            )
+        commit = there
+    else:
+        commit = _commit(root, head, place, made, f"{subject}\n\n{item.reason}\n")
+        _checked(root, "update-ref", f"refs/heads/{branch}", commit, "0" * len(commit))
+    remote = git_output(root, "remote").decode().split()
+    if remote:
+        push = f"git push -u {argument(remote[0])} {branch}"
+        return Guard(item=item, branch=branch, commit=commit, next=f"{push} && gh pr create --head {branch} --fill")
+    patch = settings.home / "patches" / f"{branch.replace('/', '-')}.patch"
+    patch.parent.mkdir(parents=True, exist_ok=True)
+    write_file(patch, _checked(root, "format-patch", "-1", "--stdout", commit))
+    return Guard(item=item, branch=branch, commit=commit, patch=str(patch), next=f"git merge {branch}")
+
+
+def _place(root: Path, file: Path) -> str:
+    """The baseline's path from the top of the repository; empty where it lies outside of it."""
+    top = git_output(root, "rev-parse", "--show-toplevel").decode().strip()
+    try:
+        return file.resolve().relative_to(Path(top).resolve()).as_posix() if top else ""
+    except ValueError:
+        return ""
+
+
+def _commit(root: Path, head: str, place: str, raw: bytes, message: str) -> str:
+    """A commit on top of another that changes one file, made in an index of its own."""
+    mode = git_output(root, "ls-tree", "--full-tree", head, place).decode().split(" ", 1)[0] or "100644"
+    blob = _checked(root, "hash-object", "-w", "--stdin", stdin=raw).decode().strip()
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        _checked(root, "read-tree", head, index=index)
+        _checked(root, "update-index", "--cacheinfo", f"{mode},{blob},{place}", index=index)
+        tree = _checked(root, "write-tree", index=index).decode().strip()
+    return _checked(root, "commit-tree", tree, "-p", head, stdin=message.encode()).decode().strip()
+
+
+def _checked(root: Path, *words: str, stdin: bytes | None = None, index: Path | None = None) -> bytes:
+    done = run_git(root, *words, stdin=stdin, index=index)
+    if done.returncode == 0:
+        return done.stdout
+    said = visible(done.stderr.decode("utf-8", "replace").strip(), 200)
+    if words[0] == "commit-tree" and "identity" in said.lower():
+        raise Refused("git does not know who commits here", "git config user.name NAME; git config user.email ADDRESS")
+    raise Unavailable(f"git {words[0]} failed: {said}", "the message above is git's own")
+
+
+def item_with_reason(item: Item, reason: str) -> Item:
+    """The item, with the reason why it must stay right.
+
+    Raises:
+        BadInput: the reason is blank.
+    """
+    if not reason.strip():
+        raise BadInput("a guard needs a reason", "say what the learner complained about")
+    return msgspec.structs.replace(item, reason=reason)

@@ -1,0 +1,121 @@
+"""Stored texts put to two entries: what users would have been told by the other one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from miniobserve.traces import Trace
+from miniobserve.writer import TraceWriter
+from modelspine.errors import BadInput
+from modelspine.incident import counterfactual as module
+from modelspine.incident.counterfactual import counterfactual, sentence
+from modelspine.ledger.route import assign
+from modelspine.spine import Spine, open_spine
+
+Make = Callable[..., Path]
+TEXTS = ["goed one", "goed two", "GOOD", "walk three"]
+
+
+@pytest.fixture
+def spine(echo: None, project: Path) -> Iterator[Spine]:
+    """The project's spine, on the second workload."""
+    with open_spine(project) as opened:
+        yield opened
+
+
+@pytest.fixture
+def two(spine: Spine, make_bundle: Make) -> tuple[str, str]:
+    """An entry that leaves every text alone and one that is right, in production."""
+    shas = []
+    for number, semver in ((-1, "v0.1.0"), (1, "v0.2.0")):
+        sha = spine.registry.register(make_bundle(number)).sha
+        spine.registry.promote(sha, semver, reason="a test")
+        shas.append(sha)
+    spine.routing.single(shas[1], reason="a test")
+    return shas[0], shas[1]
+
+
+@pytest.fixture
+def stored(spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five requests of two learners, one more whose text was not kept, one copy for a shadow."""
+    leave(spine, [(text, user, {}) for text, user in zip([*TEXTS, "goed one"], "aabba", strict=True)])
+    leave(spine, [(None, "a", {"sentence_sha256": "0" * 64}), ("goed one", "c", {"shadow_of": "req-x"})])
+
+
+def leave(spine: Spine, requests: list[tuple[str | None, str, dict[str, Any]]]) -> None:
+    route = spine.registry.route()
+    assert route is not None
+    writer = TraceWriter(spine.settings.traces)
+    for text, user, more in requests:
+        trace = Trace(
+            request_id=f"req-{time.monotonic_ns()}", trace_id="0" * 32, span_id="0" * 16, started_ns=time.time_ns(),
+            entry_sha=route.stable.sha, intended_sha=route.stable.sha, semver="v0.2.0",
+            assignment=assign(route, user, sticky=True), learner_hash=user, sentence=text, correction="",
+        )  # fmt: skip
+        writer.submit(msgspec.structs.replace(trace, **more)).result(5)
+    writer.close()
+
+
+def graded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the workload an oracle: a text is right in capitals. "walk" it cannot judge."""
+
+    def grade(_workload: object, text: str, output: str) -> bool | None:
+        return None if text.startswith("walk") else output == text.upper()
+
+    monkeypatch.setattr(module, "grade", grade)
+
+
+def test_each_request_is_counted_once_with_what_both_would_have_said(
+    spine: Spine, two: tuple[str, str], stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded(monkeypatch)
+    done: list[tuple[int, int]] = []
+    found = counterfactual(spine, *two, since=None, progress=lambda *at: done.append(at))
+    assert (found.requests, found.texts, found.without_text, found.ungraded) == (5, 4, 1, 1)
+    assert (found.differ, found.both_right, found.neither) == (4, 1, 0)
+    assert (found.a.right, found.a.only_right, found.a.false_accepts) == (1, 0, 3)
+    assert (found.b.right, found.b.only_right, found.b.false_accepts) == (4, 3, 0)
+    assert found.b.mistakes == ()
+    assert [(mistake.requests, mistake.users) for mistake in found.a.mistakes] == [(2, 1), (1, 1)]
+    assert [mistake.examples for mistake in found.a.mistakes] == [("goed one",), ("goed two",)]
+    assert done[-1] == (4, 4)
+    assert sentence(found, "v0.1.0", "v0.2.0").startswith(
+        "had v0.1.0 answered instead of v0.2.0, 1 user would have been told that "
+    )
+
+
+def test_the_order_of_the_two_does_not_change_the_finding(
+    spine: Spine, two: tuple[str, str], stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded(monkeypatch)
+    one = counterfactual(spine, *two, since=None, progress=lambda *_: None)
+    other = counterfactual(spine, *reversed(two), since=None, progress=lambda *_: None)
+    assert (one.a, one.b) == (other.b, other.a)
+    assert sentence(one, "x", "y") == sentence(other, "y", "x")
+
+
+def test_workers_give_the_same_as_one_process(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(spine, [(f"text {n}", "a", {}) for n in range(150)])
+    alone = counterfactual(spine, *two, since=None, progress=lambda *_: None)
+    monkeypatch.setattr(module, "_FEW", 10)
+    assert counterfactual(spine, *two, since=None, progress=lambda *_: None, workers=2) == alone
+    assert alone.differ == 150
+
+
+def test_nothing_is_written_to_the_traces(spine: Spine, two: tuple[str, str], stored: None) -> None:
+    before = spine.traces.list(limit=100)
+    counterfactual(spine, *two, since=None, progress=lambda *_: None)
+    assert spine.traces.list(limit=100) == before
+
+
+def test_without_a_text_there_is_nothing_to_ask(spine: Spine, two: tuple[str, str], stored: None) -> None:
+    with pytest.raises(BadInput, match="no stored request"):
+        counterfactual(spine, *two, since="2999-01-01", progress=lambda *_: None)

@@ -1,0 +1,114 @@
+"""An incident as a branch: one commit, beside the working tree, that a later candidate is held against."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bundles import write_baseline
+from modelspine.errors import BadInput, Refused
+from modelspine.gate.baseline import Item, read_baseline, with_item
+from modelspine.incident.guard import guard, item_with_reason
+from modelspine.settings import load
+
+ITEM = Item(
+    id="req-1116/7", text="Yesterday he goed.", correct_form="Yesterday he went.", reason="a learner was misled"
+)
+
+
+def git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with the baseline in a folder below its top, as a monorepo has it."""
+    root = tmp_path / "repo" / "services" / "tutor"
+    root.mkdir(parents=True)
+    git(tmp_path / "repo", "init", "-q", "-b", "main")
+    write_baseline(root)
+    (root / "spine.toml").write_text("")
+    (root / ".gitignore").write_text(".spine/\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "a baseline")
+    return root
+
+
+def test_the_branch_has_one_commit_that_adds_the_item(repository: Path) -> None:
+    made = guard(load(repository, environ={}), ITEM, subject="Never say goed again")
+    assert made.branch == "never-regress/req-1116-7"
+    assert git(repository, "rev-list", "--count", f"main..{made.branch}").strip() == "1"
+    assert git(repository, "diff", "--name-only", f"main..{made.branch}").split() == [
+        "services/tutor/eval_baseline.json"
+    ]
+    raw = git(repository, "show", f"{made.branch}:./eval_baseline.json").encode()
+    assert read_baseline(raw).never_regress == (ITEM,)
+    assert json.loads(raw)["never_regress"][0]["reason"] == "a learner was misled"
+    message = git(repository, "log", "-1", "--format=%B", str(made.branch))
+    assert message.splitlines()[0] == "Never say goed again"
+    assert "a learner was misled" in message
+
+
+def test_nothing_of_the_working_tree_is_touched(repository: Path) -> None:
+    (repository / "staged.txt").write_text("staged")
+    git(repository, "add", "staged.txt")
+    (repository / "eval_baseline.json").write_text("edited, and not committed")
+    before = git(repository, "status", "--porcelain")
+    guard(load(repository, environ={}), ITEM, subject="Never say goed again")
+    assert git(repository, "status", "--porcelain") == before
+    assert git(repository, "branch", "--show-current").strip() == "main"
+    assert (repository / "eval_baseline.json").read_text() == "edited, and not committed"
+
+
+def test_it_is_a_patch_without_a_remote_and_a_push_with_one(repository: Path, tmp_path: Path) -> None:
+    settings = load(repository, environ={})
+    alone = guard(settings, ITEM, subject="Never say goed again")
+    assert alone.patch is not None
+    git(tmp_path, "clone", "-q", str(tmp_path / "repo"), "other")
+    git(tmp_path / "other", "am", "-q", alone.patch)
+    raw = (tmp_path / "other" / "services" / "tutor" / "eval_baseline.json").read_bytes()
+    assert read_baseline(raw).never_regress == (ITEM,)
+    git(repository, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    other = guard(settings, ITEM, subject="Never say goed again")
+    assert (other.commit, other.patch) == (alone.commit, None), "the same item is the same branch"
+    assert other.next.startswith("git push -u origin never-regress/req-1116-7")
+
+
+def test_a_merged_item_needs_no_branch(repository: Path) -> None:
+    settings = load(repository, environ={})
+    made = guard(settings, ITEM, subject="Never say goed again")
+    git(repository, "merge", "-q", str(made.branch))
+    again = guard(settings, ITEM, subject="Never say goed again")
+    assert (again.branch, again.commit) == (None, None)
+
+
+def test_a_branch_with_something_else_is_not_overwritten(repository: Path) -> None:
+    git(repository, "branch", "never-regress/req-1116-7")
+    with pytest.raises(Refused, match="exists and holds another baseline"):
+        guard(load(repository, environ={}), ITEM, subject="Never say goed again")
+
+
+def test_another_text_under_the_same_id_is_refused(repository: Path) -> None:
+    settings = load(repository, environ={})
+    other = Item(id=ITEM.id, text="another", correct_form="text")
+    settings.eval_baseline.write_bytes(with_item(settings.eval_baseline.read_bytes(), other))
+    git(repository, "commit", "-qam", "another item")
+    with pytest.raises(BadInput, match="different text under the id"):
+        guard(settings, ITEM, subject="Never say goed again")
+
+
+def test_without_a_committed_baseline_there_is_nothing_to_change(tmp_path: Path) -> None:
+    write_baseline(tmp_path)
+    for prepare in (lambda: None, lambda: git(tmp_path, "init", "-q")):
+        prepare()
+        with pytest.raises(Refused, match="is not committed"):
+            guard(load(tmp_path, environ={}), ITEM, subject="Never say goed again")
+
+
+def test_a_guard_needs_a_reason() -> None:
+    with pytest.raises(BadInput, match="needs a reason"):
+        item_with_reason(ITEM, "  ")
+    assert item_with_reason(ITEM, "because").reason == "because"

@@ -1,0 +1,98 @@
+"""What a walk answers where the entry, the workload or the assignment is not what the trace says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cli_world import REQUEST, SAID, World, leave_trace, make_world
+from miniobserve.traces import Trace
+from modelspine.incident.arm_answer import arm_answer
+from modelspine.incident.finding import Finding
+from modelspine.ledger.route import Route, assign
+from modelspine.spine import open_spine
+
+UNREGISTERED = "the entry is not in the registry"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("walk") / "project")
+
+
+def walked(root: Path, request_id: str = REQUEST) -> tuple[Finding, ...]:
+    with open_spine(root, readonly=True) as spine:
+        return spine.incident(request_id).answers
+
+
+def test_an_unregistered_entry_is_named_as_the_reason(world: World, echo: None) -> None:
+    leave_trace(world.root, "req-unknown-1", SAID, SAID, entry_sha="e" * 64, intended_sha="e" * 64)
+    answers = walked(world.root, "req-unknown-1")
+    assert answers[0].answer == f"{'e' * 12} is not in the registry"
+    for number in (3, 4, 5):
+        assert (answers[number - 1].answer, answers[number - 1].status) == (UNREGISTERED, "missing")
+
+
+def test_a_workload_that_is_not_installed_is_named_as_the_reason(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINE_WORKLOAD", "nowhere")
+    rows = walked(world.root)[3]
+    assert rows.status == "missing"
+    assert rows.answer.startswith("there is no pattern to search for: ")
+    assert "nowhere" in rows.answer
+    assert rows.evidence["hint"]
+
+
+def test_a_workload_that_fails_is_named_as_the_reason(
+    world: World, echo: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    with open_spine(world.root, readonly=True) as spine:
+        monkeypatch.setattr(type(spine.workload), "probe", fail)
+    rows = walked(world.root)[3]
+    assert rows.answer == ("there is no pattern to search for: the workload echo failed: ZeroDivisionError: a defect")
+
+
+def test_a_workload_without_a_probe_for_the_text_gives_no_pattern(world: World, echo: None) -> None:
+    leave_trace(world.root, "req-no-text-1", SAID, SAID, sentence=None)
+    assert walked(world.root, "req-no-text-1")[3].answer == "the workload gives no pattern to search for"
+
+
+@pytest.fixture(scope="module")
+def recorded(world: World) -> tuple[Trace, Route]:
+    with open_spine(world.root, readonly=True) as spine:
+        trace, route = spine.incident(REQUEST).trace, spine.registry.route()
+    assert route is not None
+    return trace, route
+
+
+def test_a_mismatch_of_the_arm_says_what_differs(recorded: tuple[Trace, Route]) -> None:
+    trace, route = recorded
+    stored = trace.assignment
+    assert arm_answer(trace, route).answer.endswith(", recomputed from salt and unit")
+
+    def altered(**fields: object) -> str:
+        changed = msgspec.structs.replace(trace, assignment=msgspec.structs.replace(stored, **fields))
+        found = arm_answer(changed, route)
+        assert found.status == "mismatch"
+        assert "recomputed" not in found.answer
+        return found.answer.split(" — ")[1]
+
+    again = assign(route, "learner-1", sticky=True)
+    assert altered(bucket=again.bucket ^ 1) == f"salt and unit give arm stable, bucket {again.bucket:,}"
+    other = assign(route, "learner-2", sticky=True)
+    assert altered(unit="learner-2") == f"salt and unit give arm stable, bucket {other.bucket:,}"
+    assert altered(salt="other", u="0" * 16) == "the route and the unit give another salt, u"
+    assert altered(sticky=False) == "the assignment is not sticky, but the unit is not the id of this request"
+
+
+def test_a_walk_says_what_differs_in_the_arm(world: World, echo: None, recorded: tuple[Trace, Route]) -> None:
+    stored = recorded[0].assignment
+    altered = msgspec.structs.replace(stored, bucket=stored.bucket ^ 1)
+    leave_trace(world.root, "req-altered-1", SAID, SAID, assignment=altered)
+    found = walked(world.root, "req-altered-1")[5]
+    assert found.status == "mismatch"
+    assert found.answer.endswith(f" — salt and unit give arm stable, bucket {stored.bucket:,}")
