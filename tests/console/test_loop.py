@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 import console_seed
@@ -24,7 +25,8 @@ COST = CostPerQuality(usd=0.1464, low=0.12, high=0.17, runs=2, rate_per_hour=0.0
 def priced(project: Path, shas: dict[str, str]) -> None:
     """The gate has measured what right answers of the first entry cost."""
     with console_seed.open_project(project) as spine:
-        spine.registry.gated(shas["base"], result="pass", report="0" * 64, baseline="0" * 64, stable=None, cost=COST)
+        more = {"cost_per_quality": msgspec.to_builtins(COST)}
+        spine.registry.gated(shas["base"], result="pass", report="0" * 64, baseline="0" * 64, stable=None, **more)
 
 
 @pytest.fixture

@@ -286,8 +286,8 @@ def test_the_command_does_the_same_once(
     assert main([*shlex.split(command_of(plan, values))[1:], "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["seq"], told["created"]) == (plan.seq + 1, False)
-    assert done.startswith(f"#{told['seq']} ")
-    assert changes.carry_out(plan, values).endswith("(no change)")
+    assert done.text.startswith(f"#{told['seq']} ")
+    assert changes.carry_out(plan, values).text.endswith("(no change)")
 
 
 async def test_what_core_would_refuse_is_grey_with_its_reason(

@@ -23,7 +23,7 @@ from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 REQUESTS = 60
-VARYING = ("request_id", "epoch", "usage")
+VARYING = ("request_id", "epoch", "usage", "traffic_assignment")
 
 
 def shadow_to(spine: Spine, sha: str, share: int = FULL) -> None:
