@@ -41,6 +41,10 @@ class SpineError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[type[SpineError], tuple[str, str]]:
+        """Both texts travel: an error of a worker process reaches the process that waits for it."""
+        return type(self), (self.message, self.hint)
+
 
 class BadInput(SpineError):
     """The input cannot be used as given; nothing was changed."""

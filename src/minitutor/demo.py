@@ -173,10 +173,10 @@ def _deployed(variant: Variant, background: Background | None = None) -> str | N
         _report_other_weights(sha)
     request = {"run_id": str(manifest["mlflow_run_id"]), "sha": sha, "semver": variant.semver, "reason": variant.reason}
     say(f"Request {variant.semver}: candidate.toml is committed and pushed, and the deploy workflow runs.")
-    commit = demo_project.ask(Path(), request)
     run_id = _next_run()
-    print(f"run {run_id} of {demo_project.WORKFLOW}", flush=True)
     try:
+        commit = demo_project.ask(Path(), request)
+        print(f"run {run_id} of {demo_project.WORKFLOW}", flush=True)
         done = demo_project.deploy(Path(), run_id, commit=commit, report=_report)
     except TutorError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)

@@ -42,9 +42,12 @@ def make(source: Path, folder: Path) -> None:
     making = folder.with_name(f"{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
     _git(source, "clone", "--quiet", str(source.resolve()), str(making.resolve()))
+    _identity(making, "Spine demo")
     _git(making, "switch", "--quiet", "-C", "main")
-    for name, value in (("user.name", "Spine demo"), ("user.email", "demo@example.org"), ("commit.gpgsign", "false")):
-        _git(making, "config", name, value)
+    if _git(making, "rev-parse", "--is-shallow-repository").strip() == "true":
+        # Git refuses to push a history that is cut off, so the demo has one that begins here.
+        first = _git(making, "commit-tree", "HEAD^{tree}", "-m", "The project, without its history").strip()
+        _git(making, "reset", "--quiet", "--hard", first)
     _spine(making, "keys", "new", "--name", "demo-ci", "--out", str(_KEY))
     _git(making, "add", "-A")
     _git(making, "commit", "--quiet", "--message", "Trust the key of the demo's CI")
@@ -53,6 +56,12 @@ def make(source: Path, folder: Path) -> None:
     _programs(making)
     _spine(making, "init", "--env", "prod")
     making.rename(folder)
+
+
+def _identity(root: Path, name: str) -> None:
+    """Who commits in a repository; the user's own identity and signing key have no part in a demo."""
+    for setting, value in (("user.name", name), ("user.email", "demo@example.org"), ("commit.gpgsign", "false")):
+        _git(root, "config", setting, value)
 
 
 def _share(root: Path) -> None:
@@ -66,8 +75,7 @@ def _witness(root: Path) -> None:
     """The branch that the ledger's heads are committed to, as the workflow's notes say it is made once."""
     _git(root, "clone", "--quiet", str(_REMOTE), str(_WITNESS))
     clone = root / _WITNESS
-    for name, value in (("user.name", "ledger witness"), ("user.email", "witness@example.org")):
-        _git(clone, "config", name, value)
+    _identity(clone, "ledger witness")
     _git(clone, "switch", "--quiet", "--orphan", "witness")
     (clone / "ledger.txt").write_text("", encoding="utf-8")
     _git(clone, "add", "ledger.txt")
@@ -97,11 +105,15 @@ def _programs(root: Path) -> None:
 
 
 def ask(root: Path, request: Mapping[str, str]) -> str:
-    """Commit and push ``candidate.toml``, the request to deploy a model; returns the commit."""
+    """Commit and push ``candidate.toml``, the request to deploy a model; returns the commit.
+
+    The same request again, after an interruption, is the commit that is there.
+    """
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in request.items()]
     (root / "candidate.toml").write_text("".join(lines), encoding="utf-8")
     _git(root, "add", "candidate.toml")
-    _git(root, "commit", "--quiet", "--message", f"Ask to deploy {request['semver']}")
+    if _git(root, "status", "--porcelain", "candidate.toml"):
+        _git(root, "commit", "--quiet", "--message", f"Ask to deploy {request['semver']}")
     return push(root)
 
 

@@ -228,6 +228,26 @@ def test_it_says_where_production_fails_as_the_held_entry_did(
     assert "(v0.7.0, which answered, is on hold; production v0.1.0 is wrong about this sentence too)" in last.answer
 
 
+def test_a_mistake_of_an_entry_tried_beside_production_is_not_called_fixed(
+    spine: Spine, world: Path, silent: str, baseline: Path
+) -> None:
+    loud = spine.registry.register(write_bundle(world / ".spine" / "made-9", 9, corpora=[corpus("v2", V2)])).sha
+    spine.registry.promote(loud, "v0.9.0")
+    spine.routing.single(loud, reason="a test")
+    spine.routing.ab(silent, reason="a test")
+    candidate = {"entry_sha": silent, "intended_sha": silent, "semver": "v0.1.0"}
+    answered(spine, "req-tried-1", SAID, SAID, **candidate)
+    running = spine.incident("req-tried-1").answers[7]
+    assert "but v0.1.0 still gets traffic beside it" in running.answer
+    assert (running.command, running.evidence["go_to"]) == ("spine route abort --reason req-tried-1", None)
+    spine.routing.abort(reason="a test")
+    over = spine.incident("req-tried-1").answers[7]
+    assert over.answer.endswith("its bytes are verified; v0.1.0 no longer gets traffic")
+    assert over.evidence["go_to"] == loud
+    spine.registry.release(silent, reason="a test")
+    spine.routing.rollback(silent, reason="a test")
+
+
 def test_who_could_not_be_asked_did_not_answer_wrongly(
     spine: Spine, world: Path, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,7 @@ def test_answer_seven_names_the_run_and_its_log(clone: Clone, events: list[dict[
     seventh = clone.json("spine", "incident", request)["answers"][6]
     assert seventh["status"] == "verified"
     assert seventh["answer"].startswith("passed in run 101 .spine/runs/101.log, signed by demo-ci ")
-    assert seventh["command"] == "less .spine/runs/101.log"
+    assert seventh["command"] == "less ./.spine/runs/101.log"
     assert "## gate" in (clone.root / ".spine" / "runs" / "101.log").read_text()
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modelspine_console.writes.changes import Changes
 
 IDLE = timedelta(minutes=10)
-"""Write mode ends this long after the last key: nobody should come back to a terminal that can change production."""
+"""Write mode ends this long after the last key, so that a terminal left open cannot change production."""
 
 _CHECK = "This command shows its result, or makes the change if it was not made:"
 """Precedes the equivalent command. The command carries the plan's idempotency key, so it never makes a change twice."""

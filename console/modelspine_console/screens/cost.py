@@ -104,7 +104,7 @@ class CostView(Listing):
         self.ask("list", lambda: self._sum(now, number), self.loaded)
 
     def _sum(self, now: datetime, number: int) -> tuple[Costs, Gate, float] | None:
-        """The figures, those of the gate, and the seconds they took; None if nobody waits for them any more.
+        """The figures, those of the gate, and the seconds they took; None if they are no longer needed.
 
         Runs in the background.
         """

@@ -37,7 +37,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     correct_form: str
     reason: str = ""
-    """Why it was added; left out of the file where nobody gave one."""
+    """Why it was added; left out of the file if there is none."""
 
     def kept(self, output: str) -> bool:
         """Whether an output contains the correct form as whole words, ignoring case."""

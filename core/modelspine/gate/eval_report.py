@@ -89,7 +89,7 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cost_per_quality(self) -> CostPerQuality | None:
-        """What right answers cost; None where nobody measured it, no rate was set or no answer was right."""
+        """What right answers cost; None if it was not measured, no rate was set or no answer was right."""
         seconds, rate = self.runtime.get("busy_seconds"), self.runtime.get("rate_per_hour")
         if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or self.total.k <= 0:
             return None

@@ -11,18 +11,20 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
-from modelspine.errors import BadInput, SpineError
+from modelspine.errors import BadInput, SpineError, Unavailable
 from modelspine.project import Project
 from modelspine.text import counted, visible
-from modelspine.workload import Workload, grade, load_workload, workload_errors
+from modelspine.workload import Model, Workload, grade, load_workload, workload_errors
 
 Progress = Callable[[int, int], None]
 """Called with how many of the texts both entries have answered, and how many there are."""
@@ -195,35 +197,39 @@ def _answered(
     batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
     replies: list[tuple[Reply, Reply]] = []
     count = min(workers or os.cpu_count() or 1, len(batches))
+    answer = partial(_answer, workload, tuple(folders))
     if len(texts) <= _FEW or count == 1:
-        _load(workload, folders)
-        for batch in batches:
-            replies += _answer(batch)
+        for some in map(answer, batches):
+            replies += some
             progress(len(replies), len(texts))
         return replies
     # Spawned, not forked: the parent has threads (MLflow, the console), which a fork would copy in any state.
-    with ProcessPoolExecutor(count, get_context("spawn"), _load, (workload, folders)) as pool:
-        for some in pool.map(_answer, batches):
-            replies += some
-            progress(len(replies), len(texts))
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        try:
+            for some in pool.map(answer, batches):
+                replies += some
+                progress(len(replies), len(texts))
+        except BrokenProcessPool as error:
+            raise Unavailable(
+                "a process that asks the two entries ended by itself", "is there enough memory? then repeat the command"
+            ) from error
     return replies
 
 
-_LOADED: dict[str, Any] = {}
-"""The workload and its two loaded models, once a process."""
-
-
-def _load(workload: str, folders: Sequence[tuple[str, str | None]]) -> None:
+@lru_cache(maxsize=1)
+def _loaded(workload: str, folders: tuple[tuple[str, str | None], ...]) -> tuple[Workload, list[Model]]:
+    """The workload and its two models, loaded by the first batch of a process, so that an error reaches the caller."""
     made = load_workload(workload)
     with workload_errors(made.name):
-        models = [made.load(Path(folder), Path(parent) if parent else None) for folder, parent in folders]
-    _LOADED.update(workload=made, models=models)
+        return made, [made.load(Path(folder), Path(parent) if parent else None) for folder, parent in folders]
 
 
-def _answer(texts: Sequence[str]) -> list[tuple[Reply, Reply]]:
-    made: Workload = _LOADED["workload"]
+def _answer(
+    workload: str, folders: tuple[tuple[str, str | None], ...], texts: Sequence[str]
+) -> list[tuple[Reply, Reply]]:
+    made, models = _loaded(workload, folders)
     with workload_errors(made.name):
-        both = [model.answer(list(texts)) for model in _LOADED["models"]]
+        both = [model.answer(list(texts)) for model in models]
     return [
         (
             Reply(one.output, one.accepted, grade(made, text, one.output)),

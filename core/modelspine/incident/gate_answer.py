@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from miniobserve.traces import Trace
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from modelspine.attestation.statement import Run
     from modelspine.attestation.verdict import SignedVerdict
 
-_ACTIONS = re.compile(r"https?://[^/\s]+/(?P<repository>[\w.-]+/[\w.-]+)/actions/runs/(?P<run>\d+)", re.ASCII)
+_ACTIONS = re.compile(
+    r"https?://(?P<host>[\w.-]+)/(?P<repository>\w[\w.-]*/\w[\w.-]*)/actions/runs/(?P<run>\d+)(?:/attempts/\d+)?",
+    re.ASCII,
+)
 """The address of a run of GitHub Actions, on github.com or a server of one's own."""
 Verdicts = Callable[[str], "SignedVerdict"]
 """Digest → signed verdict, its signature checked against the trust file at the time of the call."""
@@ -78,8 +82,12 @@ def log_command(run: Run) -> str | None:
     """The command that shows the log of a CI run, for a run on GitHub or a log file; None if there is none."""
     found = _ACTIONS.fullmatch(run.url)
     if found is not None:
-        return f"gh run view {argument(found['run'])} --repo {argument(found['repository'])} --log"
-    return f"less {argument(run.url)}" if run.url and "://" not in run.url else None
+        host = "" if found["host"] == "github.com" else f"{found['host']}/"
+        return f"gh run view {found['run']} --repo {host}{found['repository']} --log"
+    # A verdict can name any path; only a log inside the project is worth a command that somebody pastes.
+    path = PurePosixPath(run.url)
+    inside = run.url.isprintable() and not path.is_absolute() and ".." not in path.parts
+    return f"less {argument(f'./{path}')}" if run.url and "://" not in run.url and inside else None
 
 
 def _accepted(read: Read, baseline: str, sha: str) -> str:

@@ -6,6 +6,7 @@ It pushes nothing and counts for nothing until people have reviewed and merged i
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from modelspine.git import git_output, run_git
 from modelspine.settings import Settings
 from modelspine.text import argument, visible
 
+_LONGEST_NAME, _LONGEST_REASON = 80, 300
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -60,7 +62,7 @@ def guard(settings: Settings, item: Item, *, subject: str) -> Guard:
     made = with_item(raw, item)
     if item in read_baseline(raw).never_regress:
         return Guard(item=item, branch=None, commit=None, next=f"git log --oneline -- {argument(file.name)}")
-    branch = f"never-regress/{_UNSAFE.sub('-', item.id).strip('-')[:80]}"
+    branch = f"never-regress/{_branch_name(item.id)}"
     there = git_output(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").decode().strip()
     if there:
         if git_output(root, "show", f"{there}:{place}") != made:
@@ -70,16 +72,28 @@ def guard(settings: Settings, item: Item, *, subject: str) -> Guard:
             )
         commit = there
     else:
-        commit = _commit(root, head, place, made, f"{subject}\n\n{item.reason}\n")
+        commit = _commit(root, head, place, made, f"{subject}\n\nReason: {item.reason}\n")
         _checked(root, "update-ref", f"refs/heads/{branch}", commit, "0" * len(commit))
     remote = git_output(root, "remote").decode().split()
-    if remote:
+    if remote and "github" in git_output(root, "remote", "get-url", remote[0]).decode():
         push = f"git push -u {argument(remote[0])} {branch}"
         return Guard(item=item, branch=branch, commit=commit, next=f"{push} && gh pr create --head {branch} --fill")
+    if remote:  # another server's way to a review is not known here
+        push = f"git push -u {argument(remote[0])} {branch}"
+        return Guard(item=item, branch=branch, commit=commit, next=push)
     patch = settings.home / "patches" / f"{branch.replace('/', '-')}.patch"
     patch.parent.mkdir(parents=True, exist_ok=True)
     write_file(patch, _checked(root, "format-patch", "-1", "--stdout", commit))
     return Guard(item=item, branch=branch, commit=commit, patch=str(patch), next=f"git merge {branch}")
+
+
+def _branch_name(request_id: str) -> str:
+    """A request id as the end of a branch's name; one that is not plain gets a digest, so that no two ids share it."""
+    plain = _UNSAFE.sub("-", request_id).strip("-")[:_LONGEST_NAME]
+    if plain == request_id:
+        return plain
+    digest = hashlib.sha256(request_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain}-{digest}".strip("-")
 
 
 def _place(root: Path, file: Path) -> str:
@@ -117,8 +131,14 @@ def item_with_reason(item: Item, reason: str) -> Item:
     """The item, with the reason why it must stay right.
 
     Raises:
-        BadInput: the reason is blank.
+        BadInput: the reason is blank, or not one plain line.
     """
     if not reason.strip():
         raise BadInput("a guard needs a reason", "say what the learner complained about")
+    # A line break could put another diff into the patch, which is a mail that `git am` reads.
+    if visible(reason, _LONGEST_REASON) != reason:
+        raise BadInput(
+            f"the reason {visible(reason, 80)!r} is not one plain line",
+            f"write at most {_LONGEST_REASON} visible characters",
+        )
     return msgspec.structs.replace(item, reason=reason)

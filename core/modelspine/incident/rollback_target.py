@@ -87,7 +87,7 @@ def advice(state: State, opinions: Sequence[Opinion], trace: Trace, expected: st
             command=f"spine traces show {argument(trace.request_id)}",
         )
     if production is not None and production.right:
-        return _already_fixed(state, production)
+        return _production_is_right(state, production, trace)
     usable = [each for each in opinions if each.right and each is not production]
     ready = next((each for each in usable if each.held is None and each.gate == "pass"), None)
     note = _both_fail(opinions, trace, production)
@@ -107,16 +107,23 @@ def advice(state: State, opinions: Sequence[Opinion], trace: Trace, expected: st
     return _no_fix(usable, opinions, trace, expected, note)
 
 
-def _already_fixed(state: State, production: Opinion) -> Advice:
+def _production_is_right(state: State, production: Opinion, trace: Trace) -> Advice:
+    """Production answers correctly: it fixed the mistake, or an entry that was tried beside it made the mistake."""
     stable = takewhile(lambda route: route.stable.sha == production.sha, reversed(state.routes))
-    since = f"#{list(stable)[-1].epoch}"
-    says = visible(str(production.says), 80)
-    return Advice(
-        answer=f"already fixed since {since}: production {_named(production)} answers “{says}”; its bytes are verified",
-        suggestion=f"no rollback needed: already fixed by {production.semver} since {since} (`spine route show`)",
-        command="spine route show",
-        go_to=production.sha,
-    )
+    since = list(stable)[-1].epoch
+    fixed = f"production {_named(production)} answers “{visible(str(production.says), 80)}”"
+    tried = trace.semver or short(trace.entry_sha)
+    if state.route is not None and trace.entry_sha in [arm.sha for arm in state.route.learners[1:]]:
+        command = f"spine route abort {argument(trace.request_id, '--reason')}"
+        return Advice(answer=f"{fixed}, but {tried} still gets traffic beside it", suggestion=command, command=command)
+    verified = f"{fixed}; its bytes are verified"
+    if since < trace.assignment.epoch:
+        answer, why = f"{verified}; {tried} no longer gets traffic", f"{tried} no longer gets traffic"
+    else:
+        answer = f"already fixed since #{since}: {verified}"
+        why = f"already fixed by {production.semver} since #{since}"
+    suggestion = f"no rollback needed: {why} (`spine route show`)"
+    return Advice(answer=answer, suggestion=suggestion, command="spine route show", go_to=production.sha)
 
 
 def _no_fix(

@@ -14,7 +14,7 @@ from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput
 from modelspine.gate.decision import Stable, read_submission
 from modelspine.gate.eval_report import EvalSet
-from modelspine.ledger.state import State
+from modelspine.ledger.state import Known, State
 
 Read = Callable[[str], bytes]
 """The bytes of a piece of evidence, by its digest."""
@@ -23,9 +23,10 @@ Read = Callable[[str], bytes]
 def floor_of(state: State, read: Read, eval_set: EvalSet, decoding: Any, excluded: Iterable[str] = ()) -> Stable | None:
     """The entry with the best total of all that were the stable arm, with its report; None where there is none.
 
-    An entry on hold counts, a tombstoned one does not; nor does one whose report is of another eval set or another
-    decoding, because its total says nothing about this one. Of two with the same total, the one that became stable
-    last is taken.
+    Of an entry that was promoted several times, its best report counts, so that a weaker one signed later lowers
+    nothing. An entry on hold counts, a tombstoned one does not; nor does one whose report is of another eval set or
+    another decoding, because its total says nothing about this one. Of two with the same total, the one that became
+    stable last is taken.
 
     Args:
         state: what the ledger's events add up to.
@@ -37,19 +38,30 @@ def floor_of(state: State, read: Read, eval_set: EvalSet, decoding: Any, exclude
     skipped = frozenset(excluded)
     best: tuple[int, int, Stable] | None = None
     for known in state.entries.values():
-        if not known.stable_since or known.tombstoned is not None or known.sha in skipped or known.report is None:
+        if not known.stable_since or known.tombstoned is not None or known.sha in skipped:
             continue
-        raw = read(known.report)
-        try:
-            report = read_submission(raw).report
-        except BadInput:
-            continue  # an entry without a readable report was never compared with anything
-        named = report.eval_set
-        if (named.sha256, named.dvc_hash, named.n) != (eval_set.sha256, eval_set.dvc_hash, eval_set.n):
-            continue
-        if canonical(report.decoding) != canonical(decoding):
-            continue
-        found = (report.total.k, known.stable_since[-1], Stable(entry_sha=known.sha, report=raw))
-        if best is None or found[:2] > best[:2]:
-            best = found
+        for digest in _reports(known):
+            raw = read(digest)
+            right = _comparable_total(raw, eval_set, decoding)
+            found = (right or 0, known.stable_since[-1], Stable(entry_sha=known.sha, report=raw))
+            if right is not None and (best is None or found[:2] > best[:2]):
+                best = found
     return best[2] if best is not None else None
+
+
+def _reports(known: Known) -> list[str]:
+    """The digests of the reports that an entry was promoted on; of the one in force, if no promotion names any."""
+    verdicts = [event.body.get("verdict") for event in known.promoted]
+    named = [verdict.get("report") for verdict in verdicts if isinstance(verdict, dict)]
+    return list(dict.fromkeys(str(digest) for digest in named or [known.report] if digest))
+
+
+def _comparable_total(raw: bytes, eval_set: EvalSet, decoding: Any) -> int | None:
+    """How many items a report has right; None if it cannot be read, or is of another eval set or decoding."""
+    try:
+        report = read_submission(raw).report
+    except BadInput:
+        return None
+    one, other = report.eval_set, eval_set
+    same = (one.sha256, one.dvc_hash, one.n) == (other.sha256, other.dvc_hash, other.n)
+    return report.total.k if same and canonical(report.decoding) == canonical(decoding) else None

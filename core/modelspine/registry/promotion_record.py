@@ -48,8 +48,6 @@ def verdict_record(verdict: VerifiedVerdict, sha: str, state: State, read: Read)
 
     ``read`` reads the reports that the floor is derived from.
 
-    ``read`` reads the reports that the floor is derived from.
-
     Raises:
         Refused: it is not a ``VerifiedVerdict``, or does not match this entry and this state.
     """

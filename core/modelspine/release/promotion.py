@@ -161,6 +161,10 @@ def _floor_under(project: Project, state: State, raw: bytes) -> Stable | None:
 def _run_url() -> str:
     """Where this run's log is: what ``SPINE_RUN_URL`` says (a URL, or a path), else the page of the GitHub run."""
     if named := os.environ.get("SPINE_RUN_URL", ""):
+        if not named.isprintable():
+            raise BadInput(
+                f"SPINE_RUN_URL is {visible(named, 120)!r}", "set it to the URL or the path of the run's log"
+            )
         return named
     parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
     return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.errors import BadInput
+from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.incident import counterfactual as module
 from modelspine.incident.counterfactual import counterfactual, sentence
 from modelspine.ledger.route import assign
@@ -119,3 +120,17 @@ def test_nothing_is_written_to_the_traces(spine: Spine, two: tuple[str, str], st
 def test_without_a_text_there_is_nothing_to_ask(spine: Spine, two: tuple[str, str], stored: None) -> None:
     with pytest.raises(BadInput, match="no stored request"):
         counterfactual(spine, *two, since="2999-01-01", progress=lambda *_: None)
+
+
+def test_the_error_of_a_worker_arrives_with_its_message_and_hint(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = pickle.loads(pickle.dumps(Refused("what", "how")))
+    assert (type(error), error.message, error.hint) == (Refused, "what", "how")
+    leave(spine, [(f"text {n}", "a", {}) for n in range(150)])
+    monkeypatch.setattr(module, "_FEW", 10)
+    # The folders of no bundle: every worker fails as it loads.
+    monkeypatch.setattr(type(spine.registry), "verified", lambda *_: Path("/nowhere"))
+    with pytest.raises(Unavailable, match="the workload echo failed: FileNotFoundError") as caught:
+        counterfactual(spine, *two, since=None, progress=lambda *_: None, workers=2)
+    assert caught.value.hint

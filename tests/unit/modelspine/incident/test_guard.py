@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bundles import write_baseline
@@ -14,6 +16,7 @@ from modelspine.gate.baseline import Item, read_baseline, with_item
 from modelspine.incident.guard import guard, item_with_reason
 from modelspine.settings import load
 
+DIGEST = hashlib.sha256(b"req-1116/7").hexdigest()[:8]
 ITEM = Item(
     id="req-1116/7", text="Yesterday he goed.", correct_form="Yesterday he went.", reason="a learner was misled"
 )
@@ -39,7 +42,7 @@ def repository(tmp_path: Path) -> Path:
 
 def test_the_branch_has_one_commit_that_adds_the_item(repository: Path) -> None:
     made = guard(load(repository, environ={}), ITEM, subject="Never say goed again")
-    assert made.branch == "never-regress/req-1116-7"
+    assert made.branch == f"never-regress/req-1116-7-{DIGEST}"
     assert git(repository, "rev-list", "--count", f"main..{made.branch}").strip() == "1"
     assert git(repository, "diff", "--name-only", f"main..{made.branch}").split() == [
         "services/tutor/eval_baseline.json"
@@ -74,7 +77,10 @@ def test_it_is_a_patch_without_a_remote_and_a_push_with_one(repository: Path, tm
     git(repository, "remote", "add", "origin", str(tmp_path / "remote.git"))
     other = guard(settings, ITEM, subject="Never say goed again")
     assert (other.commit, other.patch) == (alone.commit, None), "the same item is the same branch"
-    assert other.next.startswith("git push -u origin never-regress/req-1116-7")
+    assert other.next == f"git push -u origin {alone.branch}", "a bare folder has no pull requests"
+    git(repository, "remote", "set-url", "origin", "https://github.com/o/r.git")
+    hosted = guard(settings, ITEM, subject="Never say goed again")
+    assert hosted.next == f"git push -u origin {alone.branch} && gh pr create --head {alone.branch} --fill"
 
 
 def test_a_merged_item_needs_no_branch(repository: Path) -> None:
@@ -86,7 +92,7 @@ def test_a_merged_item_needs_no_branch(repository: Path) -> None:
 
 
 def test_a_branch_with_something_else_is_not_overwritten(repository: Path) -> None:
-    git(repository, "branch", "never-regress/req-1116-7")
+    git(repository, "branch", f"never-regress/req-1116-7-{DIGEST}")
     with pytest.raises(Refused, match="exists and holds another baseline"):
         guard(load(repository, environ={}), ITEM, subject="Never say goed again")
 
@@ -112,3 +118,20 @@ def test_a_guard_needs_a_reason() -> None:
     with pytest.raises(BadInput, match="needs a reason"):
         item_with_reason(ITEM, "  ")
     assert item_with_reason(ITEM, "because").reason == "because"
+
+
+@pytest.mark.parametrize(
+    "reason", ["bad\n---\ndiff --git a/Justfile b/Justfile", "bad \udcff x", "a\x1b[2J", "x" * 301]
+)
+def test_a_reason_is_one_plain_line(reason: str) -> None:
+    """The patch is a mail: a second diff in its message would be applied as well."""
+    with pytest.raises(BadInput, match="not one plain line"):
+        item_with_reason(ITEM, reason)
+
+
+def test_ids_that_look_alike_have_branches_of_their_own(repository: Path) -> None:
+    settings = load(repository, environ={})
+    ids = ["a.b", "a-b", "a b", "..", "é", "x" * 90, "x" * 91, "-x", "a" + "/" * 9]
+    made = {guard(settings, msgspec.structs.replace(ITEM, id=each), subject="Never again").branch for each in ids}
+    assert len(made) == len(ids)
+    assert set(git(repository, "branch", "--format=%(refname:short)").split()) == {"main", *map(str, made)}

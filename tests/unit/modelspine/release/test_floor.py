@@ -186,3 +186,20 @@ def test_a_statement_is_decided_against_the_floor_as_well(prod: Prod) -> None:
     data |= {name: low[name] for name in ("total", "buckets", "false_accept", "failed")}
     (prod.root / "eval_baseline.json").write_bytes(baseline_bytes(data))
     assert prod.statement("bad").predicate.result == "fail"
+
+
+def test_a_weaker_report_of_the_floor_itself_lowers_nothing(prod: Prod, tmp_path: Path) -> None:
+    """It is the entry in production, so the gate compares it with the baseline alone: the report could be worse."""
+    with prod.open() as spine:
+        sha = prod.entries["first"]
+        before = current_floor(
+            spine, spine.registry.state(), read_baseline((prod.root / "eval_baseline.json").read_bytes())
+        )
+        weak = spine.ledger.put(json.dumps(eval_report(94, 100, entry_sha=sha)).encode())
+        envelope = prod.signed("first", candidate=spine.ledger.get(weak))
+        spine.registry.promote(sha, "v1.0.1", reason="a test", verdict=Attempt(spine, envelope))
+        state = spine.registry.state()
+        assert state.entries[sha].report == weak
+        after = current_floor(spine, state, baseline)
+    assert before is not None
+    assert after == before

@@ -1,0 +1,55 @@
+"""The demo's project is made from any checkout, and a request can be asked again after an interruption."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from minitutor import demo_project
+
+REQUEST = {"run_id": "1", "sha": "a" * 64, "semver": "v0.1.0", "reason": "the first model"}
+
+
+def git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with two commits."""
+    root = tmp_path / "checkout"
+    git(tmp_path, "init", "-q", "-b", "main", str(root))
+    for number in range(2):
+        (root / "file.txt").write_text(str(number))
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", f"commit {number}")
+    return root
+
+
+def test_the_same_request_again_is_the_same_commit(checkout: Path, tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    demo_project.make(checkout, demo)
+    first = demo_project.ask(demo, REQUEST)
+    assert demo_project.ask(demo, REQUEST) == first
+    assert demo_project.ask(demo, {**REQUEST, "semver": "v0.2.0"}) != first
+    assert git(demo / ".spine" / "remote.git", "rev-parse", "main") == git(demo, "rev-parse", "HEAD")
+
+
+def test_it_is_made_from_a_shallow_clone(checkout: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{checkout}", "shallow")
+    demo = tmp_path / "demo"
+    demo_project.make(tmp_path / "shallow", demo)
+    assert (demo / "file.txt").read_text() == "1"
+    assert git(demo / ".spine" / "remote.git", "rev-parse", "main") == git(demo, "rev-parse", "HEAD")
+
+
+def test_it_is_made_where_every_commit_is_signed(checkout: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[commit]\n\tgpgsign = true\n[gpg]\n\tprogram = /bin/false\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        demo_project.make(checkout, tmp_path / "demo")
+    assert (tmp_path / "demo" / ".spine" / "ledger.db").is_file()
