@@ -192,14 +192,13 @@ def test_a_weaker_report_of_the_floor_itself_lowers_nothing(prod: Prod, tmp_path
     """It is the entry in production, so the gate compares it with the baseline alone: the report could be worse."""
     with prod.open() as spine:
         sha = prod.entries["first"]
-        before = current_floor(
-            spine, spine.registry.state(), read_baseline((prod.root / "eval_baseline.json").read_bytes())
-        )
+        against = read_baseline((prod.root / "eval_baseline.json").read_bytes())
+        before = current_floor(spine, spine.registry.state(), against)
         weak = spine.ledger.put(json.dumps(eval_report(94, 100, entry_sha=sha)).encode())
         envelope = prod.signed("first", candidate=spine.ledger.get(weak))
         spine.registry.promote(sha, "v1.0.1", reason="a test", verdict=Attempt(spine, envelope))
         state = spine.registry.state()
         assert state.entries[sha].report == weak
-        after = current_floor(spine, state, baseline)
+        after = current_floor(spine, state, against)
     assert before is not None
     assert after == before
