@@ -16,6 +16,7 @@ import msgspec
 from modelspine.errors import Refused
 from modelspine.ledger.route import FULL
 from modelspine.release.eligibility import denied, prod_or, route_denied
+from modelspine.release.promotion import floor_in_force
 from modelspine.text import counted, short
 from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
@@ -49,7 +50,8 @@ class Changes:
         """
         state = self._spine.registry.state()
         whole = verb in WHOLE
-        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env)
+        floor = floor_in_force(self._spine)
+        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env, floor)
         if verb in refusals:
             raise Refused(refusals[verb], "nothing was changed")
         known = state.entries[under_way(state)[1].sha if whole else sha]
@@ -189,6 +191,7 @@ class Changes:
             receipt = do(spine, plan, values)
         event = receipt.event
         repeated = "" if receipt.created else " (no change)"
+        repeated += "".join(f"; {warning}" for warning in receipt.warnings)
         if plan.verb in rollouts.VERBS:
             shares = rollouts.shares(event.body["arms"])
             return Done(text=f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {shares}{repeated}")

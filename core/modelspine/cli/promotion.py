@@ -54,7 +54,8 @@ def command(verbs: Verbs) -> None:
     change_flags(release)
     tombstone = verbs.add(
         "tombstone", "mark an entry as never to be used again", run_tombstone,
-        details="Tombstones are permanent; nothing is deleted.",
+        details="Tombstones are permanent; nothing is deleted. A prod ledger refuses it for the floor, the best entry that "
+        "was ever in production, until `floor_excludes` of the committed baseline names that entry.",
         example='spine tombstone 1d0b --reason "trained on the wrong corpus"', writes=True,
     )  # fmt: skip
     tombstone.add_argument("ref", metavar="REF")
@@ -117,7 +118,9 @@ def run_release(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_tombstone(args: argparse.Namespace, spine: Spine) -> int:
     """Mark an entry as permanently unusable."""
-    receipt = spine.registry.tombstone(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    from modelspine.release.promotion import tombstone
+
+    receipt = tombstone(spine, args.ref, reason=args.reason, expected=args.expect, key=args.key)
     return show_receipt(Out.of(args), receipt)
 
 

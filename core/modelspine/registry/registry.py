@@ -22,7 +22,7 @@ from modelspine.ledger.transactions import After, History, Receipt
 from modelspine.registry.entries import Detail, Entry, describe, detail, registered_body
 from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.promotion_record import denial, verdict_record
-from modelspine.registry.rules import may_answer, may_promote, may_release, may_tombstone
+from modelspine.registry.rules import Floor, may_answer, may_promote, may_release, may_tombstone
 from modelspine.text import short
 
 if TYPE_CHECKING:
@@ -236,13 +236,27 @@ class Registry:
         """
         return self._mark("released", may_release, ref, reason, expected, key)
 
-    def tombstone(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def tombstone(
+        self,
+        ref: str,
+        *,
+        reason: str,
+        floor: Floor | None = None,
+        expected: int | None = None,
+        key: str | None = None,
+    ) -> Receipt:
         """Mark an entry as permanently unusable; nothing is deleted.
 
+        ``floor`` says which entry is the floor; without it, a prod ledger refuses an entry that was in production.
+
         Raises:
-            Refused: it receives traffic, or is tombstoned already.
+            Refused: it receives traffic, is tombstoned already or, in prod, is the floor.
         """
-        return self._mark("tombstoned", may_tombstone, ref, reason, expected, key)
+
+        def check(state: State, sha: str) -> None:
+            may_tombstone(state, sha, self._env, floor)
+
+        return self._mark("tombstoned", check, ref, reason, expected, key)
 
     def _mark(
         self,
