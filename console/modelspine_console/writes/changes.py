@@ -216,7 +216,7 @@ def _guard(spine: Spine, plan: Plan, reason: str) -> Done:
         return Done(
             text="the committed baseline already contains this sentence; nothing was changed", command=made.next
         )
-    patch = f"; the same as a patch, because there is no remote: {made.patch}" if made.patch is not None else ""
+    patch = f"; the same as a patch for `git am --keep-cr`, because there is no remote: {made.patch}" if made.patch is not None else ""
     return Done(text=f"branch {made.branch} adds the sentence; review and merge it{patch}", command=made.next)
 
 
