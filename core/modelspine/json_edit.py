@@ -1,7 +1,7 @@
 """Adding an element to an array in the text of a JSON file, with every other character of the file left as it is.
 
-Line endings, indentation, the order of the keys and the end of the file stay what a person chose, so that a review shows
-the addition alone. It does not know what the JSON describes.
+Line endings, indentation, the order of the keys and the end of the file stay what a person chose, so that a review
+shows the addition alone. It does not know what the JSON describes.
 """
 
 from __future__ import annotations

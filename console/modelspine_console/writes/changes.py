@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from modelspine.spine import Spine
 
 HOUR_NS = 3_600_000_000_000
+PATIENCE = 20.0
+"""Seconds that production may take to answer complaints, while the dialog is open and can be confirmed."""
 REASON_HINT = "required, recorded permanently"
 
 
@@ -68,6 +70,7 @@ class Changes:
             gated=known.gated,
             signed=verb == "promote" and env == "prod",
             touches=self._touches(verb, state, sha),
+            goes_back=verb == "rollback" or (verb == "route" and bool(known.stable_since)),
             asks=_asks(verb, state, reason, signed=env == "prod"),
             taken=dict(state.semvers),
         )
@@ -169,7 +172,13 @@ class Changes:
         """What going back to an entry costs; reads all its dismissed answers, so it takes a while."""
         from modelspine.release.rollback_cost import rollback_cost
 
-        return rollback_cost(self._spine, sha)
+        return rollback_cost(self._spine, sha, seconds=PATIENCE)
+
+    def traffic(self, sha: str, step: Callable[[int, int], None]) -> str:
+        """What going back would mean for recent traffic, in a sentence; ``step`` is called with the progress."""
+        from modelspine.incident.counterfactual import preview
+
+        return preview(self._spine, sha, step).sentence
 
     # carrying out -------------------------------------------------------------------------------------
 
@@ -216,7 +225,11 @@ def _guard(spine: Spine, plan: Plan, reason: str) -> Done:
         return Done(
             text="the committed baseline already contains this sentence; nothing was changed", command=made.next
         )
-    patch = f"; the same as a patch for `git am --keep-cr`, because there is no remote: {made.patch}" if made.patch is not None else ""
+    patch = (
+        f"; the same as a patch for `git am --keep-cr`, because there is no remote: {made.patch}"
+        if made.patch is not None
+        else ""
+    )
     return Done(text=f"branch {made.branch} adds the sentence; review and merge it{patch}", command=made.next)
 
 

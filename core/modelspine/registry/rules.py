@@ -181,7 +181,7 @@ def may_tombstone(state: State, sha: str, env: str, floor: Floor | None = None) 
         )
     if floor(state) == sha:
         raise Refused(
-            f"{short(sha)} is the floor, the best entry that was ever in production; taking it out is a reviewed change",
+            f"{short(sha)} is the floor, the best entry ever in production; only a reviewed change takes it out",
             "name it in `floor_excludes` of the committed baseline, with the reason; a hold keeps traffic from it",
         )
 

@@ -24,8 +24,8 @@ from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.decision import Stable
 from modelspine.git import git_output
 from modelspine.ledger.state import State
-from modelspine.project import Project
 from modelspine.ledger.transactions import Receipt
+from modelspine.project import Project
 from modelspine.registry.floor import floor_of
 from modelspine.registry.promotion_record import signer
 from modelspine.registry.rules import Floor

@@ -24,7 +24,7 @@ IDS: list[tuple[list[str], int]] = [([], 0), (["a"], 1), (["z"], 0), (["a", "b",
 
 
 def data_of(ids: list[str]) -> dict[str, object]:
-    items = [{"id": each, "text": "[]{},\\\" \r\n"} for each in ids]
+    items = [{"id": each, "text": '[]{},\\" \r\n'} for each in ids]
     return {"after": {"items": [1]}, "items": items, "last": [[], {}, "items"]}
 
 
@@ -57,7 +57,7 @@ def test_it_is_laid_out_as_its_neighbours_are(layout: str) -> None:
 @pytest.mark.parametrize(("keys", "place"), [("bj", 1), ("jk", 0), ("ab", 2), ("za", 2)])
 def test_a_missing_array_is_added_with_its_key(layout: str, keys: str, place: int) -> None:
     """In its place among sorted keys, else as the last one."""
-    data: dict[str, object] = dict.fromkeys(keys, {"x": 1})
+    data: dict[str, object] = {key: {"x": 1} for key in keys}
     after = with_element(LAYOUTS[layout](data), "items", NEW, 0)
     assert json.loads(after) == {**data, "items": [NEW]}
     assert list(json.loads(after)).index("items") == place

@@ -102,7 +102,7 @@ def test_it_works_in_a_shallow_clone_and_in_another_working_tree(repository: Pat
 def test_two_at_once_make_one_branch(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one makes the branch between the look-up and the update."""
     settings = load(repository, environ={})
-    real = module._commit  # noqa: SLF001
+    real = module._commit
     other: list[Guard] = []
 
     def slow(*words: Any) -> str:
