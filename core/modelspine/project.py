@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
@@ -29,21 +29,22 @@ if TYPE_CHECKING:  # imported by the properties that need them, so that other co
     from modelspine.traffic.commands import Routing
 
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    _once = cached_property
+else:
 
+    class _once(cached_property):  # noqa: N801  (a decorator)
+        """A property computed once for a project, also by threads that read it at the same time."""
 
-class _once(cached_property[T]):  # noqa: N801  (a decorator)
-    """A property computed once for a project, also by threads that read it at the same time."""
-
-    def __get__(self, project: Any, owner: Any = None) -> Any:
-        """The value; ``cached_property`` itself takes no lock since Python 3.12, and one for all objects before."""
-        if project is None:
-            return self
-        with project._lock:  # noqa: SLF001
-            kept = project.__dict__
-            if self.attrname not in kept:
-                kept[self.attrname] = self.func(project)
-            return kept[self.attrname]
+        def __get__(self, project, owner=None):
+            """The value; ``cached_property`` itself takes no lock since Python 3.12, and one for all objects before."""
+            if project is None:
+                return self
+            with project._lock:  # noqa: SLF001
+                kept = project.__dict__
+                if self.attrname not in kept:
+                    kept[self.attrname] = self.func(project)
+                return kept[self.attrname]
 
 
 class Project:
