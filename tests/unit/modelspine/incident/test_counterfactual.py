@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from modelspine import answering as module
 from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.incident import counterfactual as traffic
+from modelspine.incident import stored_requests as stored_module
 from modelspine.incident.counterfactual import basis, counterfactual, preview, sentence
 from modelspine.incident.stored_requests import Most
 from modelspine.ledger.route import assign
@@ -194,3 +196,24 @@ def test_the_error_of_a_worker_arrives_with_its_message_and_hint(
     with pytest.raises(Unavailable, match="the workload echo failed: FileNotFoundError") as caught:
         counterfactual(spine, *two, since=None, progress=lambda *_: None, workers=2)
     assert caught.value.hint
+
+
+def test_a_store_that_is_lost_in_the_middle_leaves_a_preview_unchecked(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second page of requests does not come; nothing that was read before it is told as a finding."""
+    leave(spine, [(f"text {n}", "a", {}) for n in range(4)])
+    monkeypatch.setattr(stored_module, "_PAGE", 2)
+    real, pages = spine.traces.list, []
+
+    def lost(**more: Any) -> Any:
+        pages.append(more)
+        if len(pages) == 2:
+            raise StorageError("lost", "the connection broke", "try again")
+        return real(**more)
+
+    monkeypatch.setattr(spine.traces, "list", lost)
+    made = preview(spine, "v0.1.0", lambda *_: None)
+    assert made.found is None
+    assert made.sentence.startswith("not checked: ")
+    assert "the connection broke" in made.sentence

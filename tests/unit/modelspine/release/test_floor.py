@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +281,27 @@ def test_a_weaker_report_of_the_floor_itself_lowers_nothing(prod: Prod, tmp_path
         after = current_floor(spine, state, against)
     assert before is not None
     assert after == before
+
+
+def test_of_two_promotions_that_race_each_is_decided_on_the_state_it_is_appended_to(prod: Prod) -> None:
+    """Both verdicts were signed on the same state, for one semver: one is promoted, the other is refused."""
+    envelopes = {name: prod.signed(name) for name in ("good", "other")}
+    together = threading.Barrier(2)
+
+    def promote(name: str) -> str:
+        with prod.open() as spine:
+            attempt = Attempt(spine, envelopes[name])
+            together.wait(30)
+            try:
+                spine.registry.promote(prod.entries[name], "v2.0.0", reason="a race", verdict=attempt)
+            except Refused as error:
+                return error.message
+            return "promoted"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(promote, envelopes))
+    assert "promoted" in said
+    assert any("a semver is never reused" in each for each in said)
+    with prod.open() as spine:
+        kinds = [event.kind for event in spine.registry.events()[-2:]]
+    assert sorted(kinds) == ["denied", "promoted"]
