@@ -131,6 +131,27 @@ def deploy(root: Path, run_id: str, *, commit: str, report: Report) -> Run:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
+    pipeline = _pipeline(root)
+    done = pipeline.play("promote", run_id, commit=commit, report=report)
+    if done.failed is None:
+        witnessed = witness(root, f"{run_id}-witness", commit=commit, report=report)
+        return done if witnessed.failed is None else witnessed
+    return done
+
+
+def witness(root: Path, run_id: str, *, commit: str, report: Report) -> Run:
+    """Play the job that commits the ledger's newest head to the branch of the witness."""
+    return _pipeline(root).play("witness", run_id, commit=commit, report=report)
+
+
+def witnessed(root: Path) -> int:
+    """The seq of the newest head on the branch of the witness, as the remote has it; 0 where there is none."""
+    lines = _git(root / _REMOTE, "show", "witness:ledger.txt", check=False).split()
+    seq = lines[-1].partition(":")[0] if lines else ""
+    return int(seq) if seq.isdigit() else 0
+
+
+def _pipeline(root: Path) -> Pipeline:
     home = root.resolve() / ".spine"
     secrets = {
         "SPINE_LEDGER": f"sqlite:///{home / 'ledger.db'}",
@@ -138,15 +159,10 @@ def deploy(root: Path, run_id: str, *, commit: str, report: Report) -> Run:
         "SPINE_DVC_REMOTE": str(home / "dvc-remote"),
         "SPINE_SIGNING_KEY": (root / _KEY).read_text(encoding="ascii"),
     }
-    pipeline = Pipeline(
+    return Pipeline(
         root=root, logs=root / ".spine" / "runs", workflow=root / WORKFLOW, secrets=secrets,
         variables={"SPINE_CACHE": str(home / "cache")},
     )  # fmt: skip
-    done = pipeline.play("promote", run_id, commit=commit, report=report)
-    if done.failed is None:
-        witnessed = pipeline.play("witness", f"{run_id}-witness", commit=commit, report=report)
-        return done if witnessed.failed is None else witnessed
-    return done
 
 
 def _git(root: Path, *words: str, check: bool = True) -> str:

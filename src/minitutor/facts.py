@@ -22,6 +22,13 @@ class Facts(msgspec.Struct, frozen=True):
         """Semver → SHA of every promotion."""
         return {str(body["semver"]): str(body["sha"]) for body in self._bodies("promoted")}
 
+    def promotion(self, semver: str) -> int:
+        """The seq of the event that bound a semver; 0 where none did."""
+        for event in self.events:
+            if event["kind"] == "promoted" and event["body"]["semver"] == semver:
+                return int(event["seq"])
+        return 0
+
     @property
     def production(self) -> str | None:
         """The SHA of the stable arm; None without a route."""

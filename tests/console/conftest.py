@@ -68,7 +68,7 @@ def project(_made: tuple[Path, dict[str, str]], tmp_path: Path) -> Path:
 def spine(project: Path) -> Iterator[Spine]:
     """The project's spine, read-only, with the workload of one word."""
     with Spine(_seed.settings_of(project), readonly=True) as opened:
-        opened.__dict__["_workload"] = tiny.Tiny()
+        opened.__dict__["workload"] = tiny.Tiny()
         yield opened
 
 
@@ -91,7 +91,7 @@ def fortnight(_fortnight: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterat
     """The spine, read-only, of a copy of the fortnight: requests every day, reports on all but the last."""
     root = shutil.copytree(_fortnight[0], tmp_path / "fortnight")
     with Spine(_seed.settings_of(root), readonly=True) as opened:
-        opened.__dict__["_workload"] = console_days.Talker()
+        opened.__dict__["workload"] = console_days.Talker()
         yield opened
 
 

@@ -84,7 +84,7 @@ def make(root: Path, *, days: int = 14) -> dict[str, str]:
     create_ledger(settings_of(root), "dev")
     hashes = corpus(root)
     with Spine(settings_of(root), readonly=False) as spine:
-        spine.__dict__["_workload"] = Talker()
+        spine.__dict__["workload"] = Talker()
 
         def add(name: str, seed: int, **more: Any) -> str:
             return spine.registry.register(bundle(root / "bundles" / name, seed, hashes=hashes, **more)).sha

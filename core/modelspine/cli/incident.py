@@ -114,7 +114,7 @@ def _guard_lines(guarded: Guard) -> list[str]:
         return [f"the committed baseline already requires “{form}”; nothing was changed"]
     lines = [f"branch {guarded.branch} makes the baseline require “{form}”; review and merge it to put it into effect"]
     if guarded.patch is not None:
-        lines.append(f"the same as a patch, because there is no remote: {guarded.patch}")
+        lines.append(f"the same as a patch for `git am --keep-cr`, because there is no remote: {guarded.patch}")
     return [*lines, f"next: {guarded.next}"]
 
 
