@@ -20,7 +20,8 @@ from modelspine_console.draw.theme import Role
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelspine.cost.figures import EntryCost, Range
+    from modelspine.cost.basis import Range
+    from modelspine.cost.figures import EntryCost
     from modelspine.cost.query import Costs
     from modelspine.gate.eval_report import CostPerQuality
 
