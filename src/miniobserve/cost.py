@@ -120,14 +120,20 @@ def divided(reported: Sequence[Mapping[str, float]], wall: float) -> list[dict[s
     """Divide the wall seconds of a batch among its texts, each with the stage seconds the workload reported for it.
 
     Seconds that no text reported are divided equally, as the stage ``other``. Where more were reported than passed,
-    all are scaled down. So the shares always add up to the wall seconds.
+    all are scaled down; a text for which nothing was reported has an equal part. So the shares always add up to the
+    wall seconds.
     """
     own = [{stage: seconds for stage, seconds in each.items() if stage != QUEUE} for each in reported]
-    said = sum(sum(each.values()) for each in own)
-    if said > wall:
-        return [{stage: seconds * (wall / said) for stage, seconds in each.items()} for each in own]
-    rest = (wall - said) / max(1, len(own))
-    return [{**each, OTHER: each.get(OTHER, 0.0) + rest} for each in own]
+    equal = wall / max(1, len(own))
+    said = sum(busy_seconds(each) for each in own)
+    if said <= wall:
+        rest = (wall - said) / max(1, len(own))
+        return [{**each, OTHER: each.get(OTHER, 0.0) + rest} for each in own]
+    left = (wall - equal * sum(not busy_seconds(each) for each in own)) / said
+    return [
+        {stage: seconds * left for stage, seconds in each.items()} if busy_seconds(each) else {OTHER: equal}
+        for each in own
+    ]
 
 
 def by_stage(cost: float | None, stages: Mapping[str, float]) -> dict[str, float]:

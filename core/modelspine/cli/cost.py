@@ -12,7 +12,7 @@ from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, share
 from modelspine.cli.parser import Verbs, day
 from modelspine.cli.progress import working
-from modelspine.cost.format import idle_sentences, money, price, sentences, standing
+from modelspine.cost.format import general, money, price, sentences, standing
 from modelspine.errors import Exit, Unavailable
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
@@ -133,10 +133,7 @@ def _draw(out: Out, costs: Costs) -> None:
 def _remarks(costs: Costs) -> list[str]:
     """What the figures rest on and what they leave out."""
     lines = [sentence for cost in costs.entries for sentence in sentences(cost, costs.entries)]
-    lines += idle_sentences(costs.idle)
-    if costs.future:
-        lines.append(f"{counted(costs.future, 'request')} dated after {costs.at:%Y-%m-%d %H:%M:%S} UTC left out.")
-    return lines
+    return [*lines, *general(costs.idle, costs.future, costs.at)]
 
 
 def _rows(costs: Costs) -> list[tuple[Cell, ...]]:

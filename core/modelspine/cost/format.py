@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
 from miniobserve.cost import BUSY, TOKENS, WAITING
+from miniobserve.traces import Trace
 from modelspine.cost.basis import Basis, Range
 from modelspine.cost.figures import EntryCost
 from modelspine.cost.idle import IdleDay
@@ -86,14 +88,19 @@ def sentences(cost: EntryCost, entries: Sequence[EntryCost]) -> list[str]:
 
 def price(basis: Basis) -> str:
     """The terms of a price: its version and rate."""
-    if basis.price_version is None:
-        return "unknown"
-    version = visible(basis.price_version, 40) or "no version"
-    if basis.priced_by == TOKENS:
-        per = [money(each, basis.currency) for each in (basis.input_price, basis.output_price)]
+    return "unknown" if basis.price_version is None else terms_of(basis)
+
+
+def terms_of(priced: Basis | Trace) -> str:
+    """The terms of a recorded price: its version and rate, or its prices per token."""
+    version = visible(priced.price_version or "", 40) or "no version"
+    if priced.priced_by == TOKENS:
+        per = [money(each, priced.currency) for each in (priced.input_price, priced.output_price)]
         return f"{version}, {per[0]} in and {per[1]} out per 1M tokens"
-    waiting = ", waiting included" if basis.priced_by == WAITING else ""
-    return f"{version} at {money(basis.rate_per_hour, basis.currency)}/h{waiting}"
+    if priced.rate_per_hour is None:
+        return f"{version}, rate unknown"
+    waiting = ", waiting included" if priced.priced_by == WAITING else ""
+    return f"{version} at {money(priced.rate_per_hour, priced.currency)}/h{waiting}"
 
 
 def rests_on(basis: Basis) -> str:
@@ -166,6 +173,12 @@ def idle_sentences(days: Sequence[IdleDay]) -> list[str]:
     for day in days:
         groups.setdefault((day.price_version, day.currency, day.rate_per_hour), []).append(day)
     return [_idle_sentence(*terms, each) for terms, each in reversed(groups.items())]
+
+
+def general(idle: Sequence[IdleDay], future: int, at: datetime) -> list[str]:
+    """Sentences about no entry: idle time, and requests that are left out."""
+    late = [f"{counted(future, 'request')} dated after {at:%Y-%m-%d %H:%M:%S} UTC left out."] if future else []
+    return [*idle_sentences(idle), *late]
 
 
 def _idle_sentence(version: str, currency: str, rate: float, days: Sequence[IdleDay]) -> str:
