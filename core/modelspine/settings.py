@@ -19,7 +19,7 @@ from modelspine.errors import BadInput
 from modelspine.text import visible
 
 _Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
-_Billed = Annotated[str, msgspec.Meta(pattern=r"^(\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64})$")]
+_BILLED = re.compile(r"\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64}")
 _MARKERS = ("spine.toml", ".spine", ".git")
 
 
@@ -37,7 +37,7 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of every price here and of ``rate_per_hour``."""
     price_version: str | None = None
     """The version of all these prices; the setting ``price_version`` if there is none here."""
-    tokens: dict[_Billed, TokenRow] = {}
+    tokens: dict[str, TokenRow] = {}
     """Prices of models billed by token, by semver, by the first digits of a SHA, or by ``*`` for every model."""
 
 
@@ -189,7 +189,7 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         merged[name] = _anchored(str(merged[name]), root)
     try:
         # strict=False, because environment variables and flags are texts where the settings are numbers.
-        return msgspec.convert(
+        made = msgspec.convert(
             {**merged, "root": str(root), "origins": origins}, Settings, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
@@ -199,6 +199,14 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         raise BadInput(
             f"the setting {visible(name, 40)} is not valid: {visible(str(error), 160)}", f"correct it in {where}"
         ) from error
+    for name in made.cost.tokens:
+        # A misspelt name would match no entry and leave it without a price, silently.
+        if _BILLED.fullmatch(name) is None:
+            raise BadInput(
+                f"the setting cost is not valid: tokens.{visible(name, 40)} names no entry",
+                'name a semver such as "v0.3.0", the first 4 or more digits of a SHA, or "*" for every entry',
+            )
+    return made
 
 
 def _path(kind: type, value: Any) -> Any:

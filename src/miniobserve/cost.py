@@ -24,6 +24,9 @@ TOKENS = "tokens/1"
 WAITING = ""
 """``priced_by`` of traces that are older than that field: their price includes the time in the queue."""
 
+_CLOCKS = 0.001
+"""Seconds by which two clocks may differ over one batch."""
+
 NO_RATE = "no rate_per_hour is set"
 NO_SECONDS = "its busy seconds are unknown"
 NO_TOKENS = "a failed answer does not tell its tokens"
@@ -120,10 +123,11 @@ def divided(reported: Sequence[Mapping[str, float]], wall: float) -> list[dict[s
     """Divide the wall seconds of a batch among its texts, each with the stage seconds the workload reported for it.
 
     Seconds that no text reported are divided equally, as the stage ``other``. Where more were reported than passed,
-    all are scaled down; a text for which nothing was reported has an equal part. So the shares always add up to the
-    wall seconds.
+    all are scaled down; a text for which nothing was reported, or by itself more than the whole batch took, has an
+    equal part. So the shares always add up to the wall seconds.
     """
     own = [{stage: seconds for stage, seconds in each.items() if stage != QUEUE} for each in reported]
+    own = [each if busy_seconds(each) <= wall * 1.05 + _CLOCKS else {} for each in own]
     equal = wall / max(1, len(own))
     said = sum(busy_seconds(each) for each in own)
     if said <= wall:

@@ -187,17 +187,27 @@ def _idle_sentence(version: str, currency: str, rate: float, days: Sequence[Idle
     parts = []
     if known:
         rent, idle = sum(day.rent for day in known), sum(day.idle or 0.0 for day in known)
-        simulated = sum(day.simulated_seconds for day in known) / 3600
-        replay = f", {simulated:,.1f} h of them simulated by replay" if simulated else ""
+        simulated = sum(day.simulated_seconds for day in known)
+        replay = f", {_duration(simulated)} of it simulated by replay" if simulated else ""
         parts.append(
             f"{money(idle, currency)} of {money(rent, currency)} rent,"
-            f" {sum(day.uptime_seconds for day in known) / 3600:,.1f} h of recorded uptime{replay},"
+            f" {_duration(sum(day.uptime_seconds for day in known))} of recorded uptime{replay},"
             f" {counted(len(known), 'day')}"
         )
     if missing:
         first = missing[0]
         parts.append(f"unknown on {counted(len(missing), 'day')}, {first.day} the first: {first.why}")
     return f"idle time, {visible(version, 40) or 'no version'} at {money(rate, currency)}/h: {'; '.join(parts)}."
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:,.1f} s"
+        if seconds < 120
+        else f"{seconds / 60:,.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:,.1f} h"
+    )
 
 
 def pays(cost: EntryCost, entries: Sequence[EntryCost]) -> str | None:

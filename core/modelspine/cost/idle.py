@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from miniobserve.cost import BUSY
+from miniobserve.cost import BUSY, TOKENS
 from miniobserve.uptime import Up
 from modelspine.cost.meter import DAY, Terms
 
@@ -103,6 +103,8 @@ def idle_share(terms: Terms, days: Mapping[int, float], idle: Mapping[Bucket, Id
 
     ``days`` are the entry's own prices by day.
     """
+    if terms.priced_by == TOKENS:
+        return Share(0.0)  # it is paid for by token and rents nothing
     if terms.priced_by != BUSY:
         return Share(None, "these prices are not a share of the rent")
     total = 0.0

@@ -65,8 +65,9 @@ def test_what_a_workload_reports_stays_where_it_fits() -> None:
     first, second = divided([{"decode": 1.0}, {"decode": 2.0, "format": 1.0}], 6.0)
     assert first == {"decode": 1.0, "other": 1.0}
     assert second == {"decode": 2.0, "format": 1.0, "other": 1.0}
-    assert divided([{"decode": 6.0}, {"decode": 2.0}], 4.0) == [{"decode": 3.0}, {"decode": 1.0}]
-    assert divided([{"decode": 6.0}, {}], 4.0) == [{"decode": 2.0}, {"other": 2.0}]
+    assert divided([{"decode": 3.0}, {"decode": 1.0}], 3.0) == [{"decode": 2.25}, {"decode": 0.75}]
+    assert divided([{"decode": 4.0}, {}, {"decode": 4.0}], 6.0) == [{"decode": 2.0}, {"other": 2.0}, {"decode": 2.0}]
+    assert divided([{"decode": 50.0}, {"decode": 1.0}], 4.0) == [{"other": 1.5}, {"decode": 1.0, "other": 1.5}], "a lie"
 
 
 def charge_of(meter: CostMeter, semver: str = "v0.3.0", **more: object) -> tuple[object, ...]:

@@ -57,7 +57,7 @@ def test_prices_of_tokens_are_a_table_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    ['tokens."v0.3.0".input = -1', 'tokens."v0.3.0".input = nan', 'tokens."v0.3.0".cached = 1', "tokens.best.input = 1",
+    ['tokens."v0.3.0".input = -1', 'tokens."v0.3.0".input = nan', 'tokens."v0.3.0".cached = 1',
      'currency = "euro"', "rate = 1"],
 )  # fmt: skip
 def test_a_price_table_that_is_wrong_is_refused(tmp_path: Path, row: str) -> None:
@@ -65,6 +65,13 @@ def test_a_price_table_that_is_wrong_is_refused(tmp_path: Path, row: str) -> Non
     with pytest.raises(BadInput, match="the setting cost is not valid") as refused:
         load(tmp_path, environ={})
     assert refused.value.hint == "correct it in spine.toml"
+
+
+def test_a_price_of_no_entry_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "spine.toml").write_text("[cost.tokens.best]\ninput = 1\n")
+    with pytest.raises(BadInput, match=r"tokens\.best names no entry") as refused:
+        load(tmp_path, environ={})
+    assert "semver" in refused.value.hint
 
 
 @pytest.mark.parametrize(

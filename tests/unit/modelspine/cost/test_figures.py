@@ -251,7 +251,7 @@ def test_a_model_billed_by_token_is_compared_by_its_price() -> None:
     assert api.cost_per_1k is not None
     assert api.cost_per_1k.value == pytest.approx(2e-3)
     assert api.stages == pytest.approx({"input tokens": 50 * 5e-6, "output tokens": 50 * 15e-6})
-    assert (api.unexplained, api.rate_per_hour, api.idle) == (pytest.approx(0), None, None)
+    assert (api.unexplained, api.rate_per_hour, api.idle) == (pytest.approx(0), None, 0.0)
     assert (rented.idle or 0) + (rented.cost or 0) == pytest.approx(RATE), "the rent is not paid by a foreign model"
     assert (rented.standing, api.standing) == ("frontier", "dominated")
 
