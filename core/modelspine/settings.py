@@ -206,7 +206,9 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
                 f"the setting cost is not valid: tokens.{visible(name, 40)} names no entry",
                 'name a semver such as "v0.3.0", the first 4 or more digits of a SHA, or "*" for every entry',
             )
-    return made
+    if made.cost.price_version is None or origins.get("price_version", "").startswith(("SPINE_", "flag")):
+        return made  # a variable or a flag wins over the file, and the table is in the file
+    return msgspec.structs.replace(made, price_version=made.cost.price_version)
 
 
 def _path(kind: type, value: Any) -> Any:

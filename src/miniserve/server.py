@@ -102,7 +102,7 @@ def _trace_policy(spine: Spine, workload: Workload) -> TracePolicy:
     prices = settings.cost
     meter = CostMeter(
         settings.rate_per_hour,
-        prices.price_version or settings.price_version,
+        settings.price_version,
         prices.currency,
         # The batcher has one worker. A shadow's process is none: it runs on what the worker leaves idle.
         workers=1,

@@ -51,6 +51,8 @@ def test_prices_of_tokens_are_a_table_of_the_file(tmp_path: Path) -> None:
     )
     prices = load(tmp_path, environ={}).cost
     assert (prices.currency, prices.price_version) == ("EUR", "7")
+    assert load(tmp_path, environ={}).price_version == "7"
+    assert load(tmp_path, environ={"SPINE_PRICE_VERSION": "8"}).price_version == "8", "the later one wins"
     assert (prices.tokens["v0.3.0"].input, prices.tokens["v0.3.0"].output) == (0.15, None)
     assert prices.tokens["*"].input is None
 
