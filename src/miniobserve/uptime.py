@@ -19,6 +19,7 @@ from miniobserve.traces import Trace
 
 BEAT_SECONDS = 5.0
 """How often a server without requests writes that it is up; one that is killed loses at most that much."""
+_DAY_NS = 86_400 * 10**9
 _STEP_NS = 60 * 10**9
 """A wall clock that disagrees by more with the time that has passed was set: a new row begins."""
 
@@ -47,7 +48,7 @@ class Up(msgspec.Struct, frozen=True, kw_only=True):
     price_version: str
     currency: str = CURRENCY
     simulated: bool = False
-    """True for the span of replayed traffic, from the first simulated request to the last."""
+    """True for a day of replayed traffic, from its first simulated request to its last."""
 
 
 class Uptime:
@@ -65,18 +66,22 @@ class Uptime:
         self._server = secrets.token_hex(8)
         self._part = 1
         self._began, self._since = clock(), passed()
-        self._replayed: tuple[int, int] | None = None
+        self._replayed: dict[int, tuple[int, int]] = {}
+        """Simulated day since the epoch → its first request and its last."""
 
     def record(self, tx: Transaction, traces: Iterable[Trace]) -> None:
-        """Extend the server's row to now; and the row of its replayed traffic, whose times are simulated."""
+        """Extend the server's row to now; and those of its replayed traffic, whose times are simulated."""
         tx.execute(_UPSERT, self._row(self._part, *self._span(), simulated=False))
+        touched = set()
         for trace in traces:
             if trace.source == "replay":
-                first, last = trace.started_ns, trace.started_ns + int(trace.seconds * 1e9)
-                before = self._replayed or (first, last)
-                self._replayed = min(before[0], first), max(before[1], last)
-        if self._replayed is not None:
-            tx.execute(_UPSERT, self._row(0, *self._replayed, simulated=True))
+                # A row for each day, so that one request at a stray time does not make years of uptime.
+                day, first, last = trace.started_ns // _DAY_NS, trace.started_ns, trace.started_ns + _ns(trace.seconds)
+                before = self._replayed.get(day, (first, last))
+                self._replayed[day] = min(before[0], first), max(before[1], last)
+                touched.add(day)
+        for day in sorted(touched):
+            tx.execute(_UPSERT, self._row(-1 - day, *self._replayed[day], simulated=True))
 
     def _span(self) -> tuple[int, int]:
         """Return the current row's begin and end, by the time that passed and not by a clock that may be set."""
@@ -91,6 +96,10 @@ class Uptime:
         meter = self._meter
         terms = (meter.rate_per_hour, meter.currency, meter.price_version)
         return (self._server, part, began, seen, *terms, int(simulated))
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
 
 
 def uptime_of(database: Database, since_ns: int, until_ns: int) -> tuple[Up, ...]:
