@@ -138,11 +138,3 @@ def divided(reported: Sequence[Mapping[str, float]], wall: float) -> list[dict[s
         {stage: seconds * left for stage, seconds in each.items()} if busy_seconds(each) else {OTHER: equal}
         for each in own
     ]
-
-
-def by_stage(cost: float | None, stages: Mapping[str, float]) -> dict[str, float]:
-    """Split a stored price over its stages in proportion to their seconds; empty without a price or seconds."""
-    seconds = sum(stages.values())
-    if cost is None or not seconds:
-        return {}
-    return {stage: cost * spent / seconds for stage, spent in stages.items()}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from miniobserve.cost import BUSY, COPY, QUEUE, TOKENS, WAITING, by_stage
+from miniobserve.cost import BUSY, COPY, QUEUE, TOKENS, WAITING, busy_seconds
 
 DAY = 86_400
 """Seconds per day."""
@@ -56,15 +56,19 @@ class Terms(NamedTuple):
     output_price: float | None = None
 
 
-class Part(NamedTuple):
+class Part:
     """A number of requests and what they cost."""
 
-    n: int = 0
-    cost: float = 0.0
+    __slots__ = ("cost", "n")
 
-    def with_one(self, cost: float) -> Part:
-        """Return the sum with one more request."""
-        return Part(self.n + 1, self.cost + cost)
+    def __init__(self) -> None:
+        self.n = 0
+        self.cost = 0.0
+
+    def add(self, cost: float) -> None:
+        """Count one more request."""
+        self.n += 1
+        self.cost += cost
 
 
 class Meter:
@@ -103,34 +107,43 @@ class Meter:
             _put(self._learners, spent.learner_hash, tokens, cost)
         day = spent.started_ns // (DAY * _NS)
         self.days[day] = self.days.get(day, 0.0) + cost
-        busy = {stage: seconds for stage, seconds in spent.stages.items() if stage != QUEUE}
-        self.busy += sum(busy.values())
-        paid = spent.stages if self.terms.priced_by == WAITING else busy
-        if self.terms.priced_by == TOKENS:
-            read, written = (spent.input_tokens, spent.output_tokens)
-            paid = {
-                "input tokens": read * (spent.input_price or 0),
-                "output tokens": written * (spent.output_price or 0),
-            }
-            self.explained += sum(paid.values()) / 1e6
+        self._explain(spent, cost)
+
+    def _explain(self, spent: Spent, cost: float) -> None:
+        """Divide its price over what was paid for: stages, or kinds of token."""
+        stages, by = spent.stages, self.terms.priced_by
+        whole = sum(stages.values())
+        busy = whole - stages.get(QUEUE, 0.0)
+        self.busy += busy
+        paid: Mapping[str, float] = stages
+        if by == TOKENS:
+            read, written = (
+                spent.input_tokens * (spent.input_price or 0),
+                spent.output_tokens * (spent.output_price or 0),
+            )
+            paid, whole = {"input tokens": read, "output tokens": written}, read + written
+            self.explained += whole / 1e6
         else:
-            self.explained += sum(paid.values()) * (spent.rate_per_hour or 0.0) / 3600
-        for stage, part in by_stage(cost, paid).items():
-            self.stages[stage] += part  # type: ignore[assignment]  # a Counter adds up floats as well
+            whole = whole if by == WAITING else busy
+            self.explained += whole * (spent.rate_per_hour or 0.0) / 3600
+        if whole > 0:
+            for stage, amount in paid.items():
+                if stage != QUEUE or by == WAITING:
+                    self.stages[stage] += cost * amount / whole  # type: ignore[assignment]  # a Counter adds up floats
 
     def _sort(self, spent: Spent, cost: float) -> None:
         """Count it by what is known of its answer."""
         if spent.status >= 500:  # paid for, and not right
-            self.failed = self.failed.with_one(cost)
+            self.failed.add(cost)
         elif not spent.in_scope:
-            self.outside = self.outside.with_one(cost)
+            self.outside.add(cost)
         elif spent.graded is not None:
-            self.graded = self.graded.with_one(cost)
+            self.graded.add(cost)
             self.right += spent.graded
         elif spent.features:
-            self.ungraded = self.ungraded.with_one(cost)
+            self.ungraded.add(cost)
         else:
-            self.plain = self.plain.with_one(cost)
+            self.plain.add(cost)
 
     def units(self) -> Iterator[tuple[float, float]]:
         """Tokens and cost of each learner's priced requests; a request without a learner is its own unit."""
@@ -174,7 +187,10 @@ class Totals:
             spent.input_price,
             spent.output_price,
         )
-        meters.setdefault(terms, Meter(terms)).add(spent, cost)
+        meter = meters.get(terms)
+        if meter is None:
+            meter = meters[terms] = Meter(terms)
+        meter.add(spent, cost)
 
     @property
     def only_copies(self) -> bool:
@@ -198,7 +214,9 @@ def metered(requests: Iterable[Spent], totals: dict[str, Totals] | None = None) 
     found = {} if totals is None else totals
     for spent in requests:
         if spent.entry_sha:
-            found.setdefault(spent.entry_sha, Totals()).add(spent)
+            if spent.entry_sha not in found:
+                found[spent.entry_sha] = Totals()
+            found[spent.entry_sha].add(spent)
     return found
 
 
@@ -206,8 +224,7 @@ def _as_an_answer(copy: Spent) -> float | None:
     """What a shadow copy would have cost as an answer, at the rate on its trace."""
     if copy.cost is not None or copy.unpriced != COPY or copy.priced_by != BUSY or copy.rate_per_hour is None:
         return copy.cost
-    busy = sum(seconds for stage, seconds in copy.stages.items() if stage != QUEUE)
-    return busy * copy.rate_per_hour / 3600 if copy.stages else None
+    return busy_seconds(copy.stages) * copy.rate_per_hour / 3600 if copy.stages else None
 
 
 def _put(sums: dict[_Key, tuple[int, float]], key: _Key, tokens: int, cost: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniobserve.cost import BUSY, COPY, NO_RATE, TOKENS, WAITING, CostMeter, by_stage
+from miniobserve.cost import BUSY, COPY, NO_RATE, TOKENS, WAITING, CostMeter
 from miniobserve.uptime import Up
 from modelspine.cost.figures import EntryCost, Priced, cost_per_1k, costs
 from modelspine.cost.format import notes, sentences
@@ -321,11 +321,6 @@ def test_the_interval_of_a_cost_holds_in_95_of_100() -> None:
         assert cost.cost_per_1k is not None
         inside += (cost.cost_per_1k.low or 0) <= 1000 * 0.75e-4 * RATE / 3600 <= (cost.cost_per_1k.high or 0)
     assert 0.90 <= inside / 300 <= 0.98
-
-
-def test_a_price_parts_over_its_stages() -> None:
-    assert by_stage(3.0, {"queue": 1.0, "decode": 2.0}) == {"queue": 1.0, "decode": 2.0}
-    assert by_stage(None, {"queue": 1.0}) == by_stage(0.0, {"queue": 0.0}) == by_stage(1.0, {}) == {}
 
 
 def test_the_bounds_of_a_price_hold_over_heavy_learners_and_busy_minutes() -> None:
