@@ -27,11 +27,15 @@ def flaw(answer: Any) -> str | None:
         return f"its stages are a {type(stages).__name__} and no table of seconds"
     for stage, seconds in stages.items():
         if not (isinstance(stage, str) and _is_amount(seconds, MOST_SECONDS)):
-            return f"its stage {str(stage)[:20]!r} took {str(seconds)[:20]!r} seconds"
+            return f"its stage {str(stage)[:20]!r} took {_shown(seconds)} seconds"
     for name, count in zip(("input_tokens", "output_tokens"), tokens, strict=True):
         if not (isinstance(count, int) and _is_amount(count, MOST_TOKENS)):
-            return f"its {name} are {str(count)[:20]!r}"
+            return f"its {name} are {_shown(count)}"
     return _misshapen(plain)
+
+
+def _shown(value: Any) -> str:
+    return f"{str(value)[:20]!r} ({type(value).__name__})"
 
 
 def _is_amount(value: Any, most: float) -> bool:

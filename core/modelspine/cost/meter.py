@@ -6,6 +6,7 @@ request without a price is counted with its reason and adds no cost. It does not
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -175,9 +176,12 @@ class Totals:
             self.copies += 1
             meters = self._copied
             cost = _as_an_answer(spent)
+        why = spent.unpriced or "its trace gives no reason"
+        if cost is not None and not 0 <= cost < math.inf:
+            cost, why = None, "the price on its trace is no amount of money"  # older servers stored what a model said
         if cost is None:
             if spent.shadow_of is None:
-                self.unpriced[spent.unpriced or "its trace gives no reason"] += 1
+                self.unpriced[why] += 1
             return
         terms = Terms(
             spent.price_version,

@@ -111,6 +111,12 @@ def test_an_unknown_price_is_none_and_never_zero() -> None:
     assert notes(half)[0] == f"cccccccccccc: 1 of 2 requests have no price: {NO_RATE}."
 
 
+def test_a_negative_price_of_an_older_server_is_no_price() -> None:
+    (cost,) = figures((entry(A, 900), [spent(A), spent(A, cost=-1.0)]))
+    assert (cost.priced, cost.cost) == (1, pytest.approx(BUSY_SECONDS * RATE / 3600))
+    assert cost.unpriced == {"the price on its trace is no amount of money": 1}
+
+
 def test_a_rate_of_zero_is_a_price() -> None:
     (cost,) = figures((entry(A, 900), [spent(A, rate=0.0)] * 2))
     assert (cost.cost, cost.cpqu) == (0.0, 0.0)
