@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,44 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniobserve.cost import BUSY, COPY, NO_RATE, TOKENS, WAITING, CostMeter
-from miniobserve.uptime import Up
-from modelspine.cost.figures import EntryCost, Priced, cost_per_1k, costs
-from modelspine.cost.format import notes, sentences
-from modelspine.cost.meter import Spent, metered
-from modelspine.gate.eval_report import Count
+from cost_requests import BUSY_SECONDS, RATE, START_NS, A, B, C, entry, figures, spent, up
+from miniobserve.cost import COPY, NO_RATE
+from modelspine.cost.figures import cost_per_1k
+from modelspine.cost.format import notes
 from modelspine.stats import wilson
-
-RATE = 0.05
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-START_NS = int(NOON.timestamp()) * 10**9
-BUSY_SECONDS = 0.0075
-"""What ``spent`` is busy for: three quarters of its 10 ms; in the rest it waits."""
-A, B, C = ("a" * 64, "b" * 64, "c" * 64)
-
-
-def spent(sha: str, seconds: float = 0.01, tokens: int = 10, rate: float | None = RATE, **more: Any) -> Spent:
-    stages = {"queue": seconds / 4, "decode": seconds * 3 / 4}
-    values: dict[str, Any] = {
-        "started_ns": START_NS, "entry_sha": sha, "stages": stages, "input_tokens": tokens // 2,
-        "output_tokens": tokens - tokens // 2, "cost": CostMeter(rate, "p1").price(stages), "rate_per_hour": rate,
-        "price_version": "p1", "priced_by": BUSY, "features": {"verb": "go"},
-        "unpriced": "" if rate is not None else NO_RATE,
-    }  # fmt: skip
-    return Spent(**{**values, **more})
-
-
-def entry(sha: str, k: int, n: int = 1000, parent: str | None = None) -> Priced:
-    return Priced(sha=sha, semver=None, variant="fp32", parent_sha=parent, total=Count(k, n) if n else None)
-
-
-def figures(*pairs: tuple[Priced, list[Spent]], uptime: tuple[Up, ...] = ()) -> list[EntryCost]:
-    return list(costs([e for e, _ in pairs], metered(s for _, several in pairs for s in several), uptime)[0])
-
-
-def up(hours: float, *, began: datetime = NOON, rate: float = RATE, version: str = "p1") -> Up:
-    start = int(began.timestamp()) * 10**9
-    return Up(began_ns=start, seen_ns=start + int(hours * 3600e9), rate_per_hour=rate, price_version=version)
 
 
 def test_a_held_entry_stands_beside_no_other() -> None:
@@ -141,125 +106,6 @@ def test_an_entry_that_was_never_evaluated() -> None:
     (cost,) = figures((entry(A, 0, 0), [spent(A)] * 5))
     assert (cost.accuracy, cost.readiness, cost.cpqu, cost.standing) == (None, None, None, None)
     assert cost.cost_per_1k is not None
-
-
-def test_idle_time_is_paid_for_by_what_was_answered() -> None:
-    """Twelve hours of recorded uptime, parted by the prices of that day."""
-    pairs = ((entry(A, 900), [spent(A)] * 30), (entry(B, 900), [spent(B)] * 10))
-    first, second = figures(*pairs, uptime=(up(12),))
-    assert (first.amortised_per_1k or 0) * first.tokens / 1000 == pytest.approx(0.75 * 12 * RATE)
-    assert (second.amortised_per_1k or 0) * second.tokens / 1000 == pytest.approx(0.25 * 12 * RATE)
-    assert (first.idle or 0) + (first.cost or 0) == pytest.approx(0.75 * 12 * RATE)
-    assert first.cost_per_correct is not None
-    assert first.amortised_per_correct == pytest.approx(0.75 * 12 * RATE / 30 / 0.9)
-
-
-def test_idle_time_is_never_averaged_over_days_rates_or_versions() -> None:
-    """Monday is busy and Tuesday is not; each day's idle time falls to those who answered on that day."""
-    tuesday = {"started_ns": START_NS + 86_400 * 10**9}
-    monday_up, tuesday_up = up(1), up(10, began=NOON + timedelta(days=1))
-    pairs = ((entry(A, 900), [spent(A)] * 40), (entry(B, 900), [spent(B, **tuesday)] * 4))
-    first, second = figures(*pairs, uptime=(monday_up, tuesday_up))
-    assert (first.idle or 0) + (first.cost or 0) == pytest.approx(RATE)
-    assert (second.idle or 0) + (second.cost or 0) == pytest.approx(10 * RATE)
-    dear = {"rate": 1.0, "price_version": "p2", "started_ns": START_NS + 1}
-    (both,) = figures((entry(A, 900), [spent(A), spent(A, **dear)]), uptime=(up(2), up(3, rate=1.0, version="p2")))
-    assert [(b.price_version, b.rate_per_hour) for b in both.bases] == [("p2", 1.0), ("p1", RATE)]
-    assert [(b.idle or 0) + (b.cost or 0) for b in both.bases] == pytest.approx([3.0, 2 * RATE])
-
-
-def test_idle_time_without_recorded_uptime_is_unknown_and_says_why() -> None:
-    (cost,) = figures((entry(A, 900), [spent(A)]))
-    assert (cost.idle, cost.amortised_per_1k, cost.amortised_per_correct) == (None, None, None)
-    assert "no uptime of a server was recorded on 2026-03-02" in cost.unknown["idle"]
-    assert "idle time is unknown" in notes(cost)[-1]
-    (short,) = figures((entry(A, 900), [spent(A)] * 100), uptime=(up(1e-6),))
-    assert short.idle is None
-    assert "shorter than the time that was paid for" in short.unknown["idle"]
-
-
-def test_prices_of_two_versions_stand_side_by_side() -> None:
-    later = {"started_ns": START_NS + 1, "price_version": "p2"}
-    (cost,) = figures((entry(A, 900), [spent(A)] * 9 + [spent(A, rate=2 * RATE, **later)]))
-    assert (cost.price_versions, cost.price_version, cost.priced) == (("p2", "p1"), "p2", 1)
-    assert cost.cost_per_1k is not None
-    assert cost.earlier[0].cost_per_1k is not None
-    assert cost.cost_per_1k.value == pytest.approx(2 * cost.earlier[0].cost_per_1k.value)
-    text = " ".join(sentences(cost, [cost]))
-    for said in ("p2 at 100 mUSD/h", "p1 at 50 mUSD/h, n 9", "n 1,", "2026-03-02T12:00:00Z"):
-        assert said in text
-
-
-def test_a_dearer_machine_makes_no_model_worse() -> None:
-    """Two entries at two rents are not compared; one that answered at both is compared at the common one."""
-    draw = random.Random(3)
-    jitter = [draw.uniform(0.8, 1.2) for _ in range(100)]
-    dear = {"rate": 2 * RATE, "price_version": "p2", "started_ns": START_NS + 1}
-    cheap_a, dear_b = [spent(A, 0.01 * j) for j in jitter], [spent(B, 0.006 * j, **dear) for j in jitter]
-    first, second = figures((entry(A, 900), cheap_a), (entry(B, 900), dear_b))
-    assert (first.standing, second.standing) == ("frontier", "frontier")
-    assert (first.not_compared, second.not_compared) == ((B,), (A,))
-    assert any("not compared with bbbbbbbbbbbb" in note for note in notes(first, [first, second]))
-    more = [spent(A, 0.01 * j, **dear) for j in jitter]
-    first, second = figures((entry(A, 900), cheap_a + more), (entry(B, 900, parent=A), dear_b))
-    assert (first.standing, second.standing, first.not_compared) == ("dominated", "frontier", ())
-    assert second.break_even is not None
-    assert second.break_even.cost_difference < 0, "at the same rent it is cheaper"
-
-
-def test_older_prices_that_include_waiting_stand_apart() -> None:
-    old = {"priced_by": WAITING, "cost": 0.01 * RATE / 3600}
-    (cost,) = figures((entry(A, 900), [spent(A, **old)] * 5), uptime=(up(1),))
-    assert (cost.standing, cost.idle, cost.unexplained) == (None, None, pytest.approx(0))
-    assert "include the time in the queue" in notes(cost)[0]
-    both, _ = figures((entry(A, 900), [spent(A, **old)] * 5 + [spent(A)] * 5), (entry(B, 900), [spent(B, **old)] * 5))
-    assert sorted(b.priced_by or "" for b in both.bases) == [WAITING, BUSY]
-    assert both.cost_per_request == pytest.approx(BUSY_SECONDS * RATE / 3600), "the new price is shown, not a mixture"
-
-
-def test_a_correct_answer_counts_what_was_graded_right() -> None:
-    """60 of 80 graded answers are right and 20 requests failed; the evaluation's 90 % has no part in it."""
-    right, wrong = [spent(A, graded=True)] * 60, [spent(A, graded=False)] * 20
-    failed = [spent(A, status=500, features={})] * 20
-    (cost,) = figures((entry(A, 900), right + wrong + failed))
-    price = BUSY_SECONDS * RATE / 3600
-    assert (cost.correct_by, cost.graded, cost.failed) == ("graded", Count(60, 100), 20)
-    assert cost.cost_per_correct is not None
-    low, high = wilson(60, 100)
-    assert cost.cost_per_correct.value == pytest.approx(100 * price / 60)
-    assert (cost.cost_per_correct.low, cost.cost_per_correct.high) == pytest.approx((price / high, price / low))
-    (poor,) = figures((entry(A, 900), [spent(A, graded=True)] * 2 + wrong))
-    assert poor.cost_per_correct is None
-    assert "2 of 22 graded answers were right" in poor.unknown["cost_per_correct"]
-
-
-@pytest.mark.parametrize("outside", [{"in_scope": False}, {"features": {}}, {"in_scope": False, "graded": True}])
-@pytest.mark.parametrize("graded", [None, True])
-def test_what_is_out_of_scope_does_not_dilute_a_correct_answer(outside: dict[str, Any], graded: bool | None) -> None:
-    inside = [spent(A, graded=graded)] * 50
-    (alone,) = figures((entry(A, 900), inside))
-    (both,) = figures((entry(A, 900), inside + [spent(A, 0.0001, **outside)] * 500))
-    assert both.cost_per_correct == alone.cost_per_correct
-    assert (alone.outside, both.outside) == (0, 500)
-    assert any("500 of 550 were out of scope" in note for note in notes(both))
-
-
-def test_a_workload_without_features_has_a_price_of_a_correct_answer() -> None:
-    (cost,) = figures((entry(A, 900), [spent(A, features={})] * 50))
-    assert (cost.outside, cost.correct_by) == (0, "evaluated")
-    assert cost.cost_per_correct is not None
-    assert cost.cost_per_correct.value == pytest.approx(BUSY_SECONDS * RATE / 3600 / 0.9)
-
-
-def test_a_model_billed_by_token_is_compared_by_its_price() -> None:
-    billed = {"priced_by": TOKENS, "rate": None, "input_price": 1.0, "output_price": 3.0, "cost": 20e-6, "unpriced": ""}
-    rented, api = figures((entry(A, 900), [spent(A)] * 50), (entry(B, 900), [spent(B, **billed)] * 50), uptime=(up(1),))
-    assert api.cost_per_1k is not None
-    assert api.cost_per_1k.value == pytest.approx(2e-3)
-    assert api.stages == pytest.approx({"input tokens": 50 * 5e-6, "output tokens": 50 * 15e-6})
-    assert (api.unexplained, api.rate_per_hour, api.idle) == (pytest.approx(0), None, 0.0)
-    assert (rented.idle or 0) + (rented.cost or 0) == pytest.approx(RATE), "the rent is not paid by a foreign model"
-    assert (rented.standing, api.standing) == ("frontier", "dominated")
 
 
 @pytest.mark.parametrize(
