@@ -15,6 +15,7 @@ import msgspec
 from miniobserve.archive import Archive
 from miniobserve.schema import MINUTE_NS
 from miniobserve.sql.protocol import Database, StorageError
+from miniobserve.uptime import Up, uptime_of
 
 DAY_NS = 1440 * MINUTE_NS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,6 +89,10 @@ class Requests:
         for day, without in self._left(since_ns, until_ns):
             found += self._archive.rows(day, since_ns, until_ns, without) if self._archive else 0
         return found
+
+    def uptime(self, since_ns: int, until_ns: int) -> tuple[Up, ...]:
+        """Return the recorded uptime of servers within a span."""
+        return uptime_of(self._database, since_ns, until_ns)
 
     def last_day(self) -> str | None:
         """Return the newest day (UTC) on which a request started; None if there are no requests."""

@@ -7,7 +7,7 @@
 - ``answers``: what arms are compared by; ``units`` is its roll-up per unit.
 - ``exported``: the request ids of pruned days, so that an id stays in use and can still receive feedback.
 
-This module does not know when rows are written.
+A further table, of the uptime of servers, is in ``uptime``. This module does not know when rows are written.
 """
 
 from __future__ import annotations

@@ -55,16 +55,25 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     built, because the text policy may not keep the text."""
     features: dict[str, str] = {}
     stages: dict[str, float] = {}
-    """Seconds per stage: queue, tokenize, prefill, decode, format."""
+    """Seconds per stage: queue, tokenize, prefill, decode, format, other. All but those in the queue are this request's
+    share of the seconds in which its batch kept the worker busy."""
     seconds: float = 0.0
     """From arrival until the trace was passed to the store."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
-    """The price at the rate of that time; None, never 0, if no rate was configured."""
+    """The price at the terms of that time; None, never 0, if it is unknown, and then ``unpriced`` says why."""
     currency: str = "USD"
     rate_per_hour: float | None = None
     price_version: str = ""
+    priced_by: str = ""
+    """``busy/1``: the share of busy seconds at the rent; ``tokens/1``: tokens at a price table; empty on traces older
+    than this field, whose price includes the time in the queue."""
+    input_price: float | None = None
+    """Per million tokens, as is ``output_price``; None for a model that is not billed by token."""
+    output_price: float | None = None
+    unpriced: str = ""
+    """Why there is no price."""
     status: int = 200
     error: str = ""
     shadow_of: str | None = None

@@ -35,6 +35,7 @@ from miniobserve.schema import (
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from miniobserve.traces import Trace
+from miniobserve.uptime import BEAT_SECONDS, UPTIME_SCHEMA, Uptime
 
 Outcome = Literal["accepted", "dismissed", "revised"]
 OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
@@ -82,11 +83,12 @@ _Result = None | bool | Exception
 class TraceWriter:
     """Group commit: one thread writes all queued jobs in one transaction, then resolves their futures."""
 
-    def __init__(self, url: str, *, queue: int = 8192, batch: int = 512) -> None:
+    def __init__(self, url: str, *, uptime: Uptime | None = None, queue: int = 8192, batch: int = 512) -> None:
         """Open or create the store at ``url``.
 
         Args:
             url: a database URL of ``miniobserve.sql.open``.
+            uptime: the server's uptime, which every commit extends; None for a writer that is no server.
             queue: the most jobs that may wait; further ones fail immediately.
             batch: the most jobs per transaction.
 
@@ -96,11 +98,12 @@ class TraceWriter:
         """
         self._database = connect(url, create=True)
         try:
-            self._database.script(SCHEMA)
+            self._database.script((*SCHEMA, UPTIME_SCHEMA))
             backfill(self._database)
         except StorageError:
             self._database.close()
             raise
+        self._uptime = uptime
         self._limit = queue
         self._batch = batch
         self._waiting: deque[_Job] = deque()
@@ -141,6 +144,8 @@ class TraceWriter:
     def close(self) -> None:
         """Write the queued jobs, stop the thread and close the connection."""
         with self._changed:
+            if self._uptime is not None and not self._closed:
+                self._waiting.append(_Probe(Future()))  # the last beat of the server's uptime
             self._closed = True
             self._changed.notify()
         self._thread.join()
@@ -166,7 +171,9 @@ class TraceWriter:
                 while not self._waiting:
                     if self._closed:
                         return []
-                    self._changed.wait()
+                    beat = None if self._uptime is None else BEAT_SECONDS
+                    if not self._changed.wait(beat) and not self._waiting:
+                        self._waiting.append(_Probe(Future()))
                 count = min(len(self._waiting), self._batch)
                 taken = [self._waiting.popleft() for _ in range(count)]
                 # A cancelled future means that its caller has given up: there is nothing to write for it.
@@ -182,6 +189,8 @@ class TraceWriter:
             with self._database.transaction() as tx:
                 ours = _bodies(tx, group) if doubtful else set()
                 results = _apply(tx, group, ours)
+                if self._uptime is not None:
+                    self._uptime.record(tx, (job.trace for job in group if isinstance(job, _Write)))
         except StorageError as error:
             if error.kind == "conflict" and len(group) > 1:
                 self._write_singly(group)

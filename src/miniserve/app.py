@@ -233,7 +233,9 @@ def _answer_body(done: Done, id_note: str) -> dict[str, Any]:
         "usage": {
             "input_tokens": trace.input_tokens,
             "output_tokens": trace.output_tokens,
-            "cost_usd": trace.cost,
+            "cost_usd": trace.cost if trace.currency == "USD" else None,
+            "cost": trace.cost,
+            "currency": trace.currency,
         },
     }
 

@@ -123,7 +123,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer() -> dict[str, Any]:
-    usage = _object({"input_tokens": _NUMBER, "output_tokens": _NUMBER, "cost_usd": {"type": ["number", "null"]}})
+    price = {"type": ["number", "null"]}
+    tokens = {"input_tokens": _NUMBER, "output_tokens": _NUMBER}
+    usage = _object({**tokens, "cost_usd": price, "cost": price, "currency": _STRING})
     fields = {
         "correction": _STRING,
         "is_correct": {"type": "boolean"},

@@ -19,7 +19,7 @@ from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms
-from miniserve.batcher import Answered, Batcher, ModelFailed, QueueFull
+from miniserve.batcher import Batcher, ModelFailed, QueueFull
 from miniserve.record import Ask, Copy, TracePolicy, make_trace
 from miniserve.replies import Problem, busy
 from modelspine.workload import Answer, Model
@@ -105,9 +105,7 @@ class Service:
         if (reason := self._unable()) is not None:
             raise busy("not_ready", reason)
         served, model = self.arms.current.serve(ask.unit, sticky=ask.sticky)
-        answered, error, problem = await self._answered(model, ask)
-        answer = answered.answer if answered else None
-        stages = {"queue": answered.queued, **answered.answer.stages} if answered else {}
+        answer, stages, error, problem = await self._answered(model, ask)
         trace = make_trace(ask, served, answer, stages, error, self._policy, failed=problem.status)
         await self._durable(self._writer.submit(trace), "the trace of this request")
         self.metrics.observe(trace)
@@ -119,25 +117,33 @@ class Service:
         copy = None if arm is None else Copy(ask, served.assignment, arm)
         return Done(answer=answer, trace=trace, id_was_used=id_was_used, copy=copy)
 
-    async def _answered(self, model: Model, ask: Ask) -> tuple[Answered | None, str, Problem]:
-        """Return the model's answer, or None with the reason it failed, and the reply to send in that case."""
+    async def _answered(self, model: Model, ask: Ask) -> tuple[Answer | None, dict[str, float], str, Problem]:
+        """Return the model's answer, or None; the seconds it used; the reason it failed, and the reply in that case."""
         problem = Problem(500, "model_failed", "the model failed on this text; the trace has the reason", traced=True)
         try:
-            waiting = asyncio.wrap_future(self.batcher.submit(model, ask.text))
-            return await asyncio.wait_for(waiting, ANSWER_SECONDS), "", problem
+            pending = self.batcher.submit(model, ask.text)
         except QueueFull as error:
             raise _overloaded() from error
+        try:
+            answered = await asyncio.wait_for(asyncio.wrap_future(pending), ANSWER_SECONDS)
+            return answered.answer, answered.stages, "", problem
         except TimeoutError:
             # The request was assigned to an arm, so it gets a trace all the same: without it a canary that hangs
             # would look like one without traffic, and would not be aborted for its failures.
-            return None, "too late", busy("too_late", "the model did not answer in time", 5, traced=True)
+            # It pays for the seconds that it kept the worker busy until now.
+            return (
+                None,
+                pending.stages(),
+                "too late",
+                busy("too_late", "the model did not answer in time", 5, traced=True),
+            )
         except ModelFailed as error:
             # A model's error message may quote the learner's text, so it is stored only where the text may be.
             full = self._policy.redaction.text == "full"
             reason = str(error)[:200] if full else type(error.__cause__ or error).__name__
             fields = {"request_id": ask.request_id, "reason": reason}
             _log.error("the model failed", exc_info=error if full else None, extra={"fields": fields})
-            return None, reason, problem
+            return None, pending.stages(), reason, problem
 
     async def _durable(self, write: Future[_T], what: str) -> _T:
         """Wait for a write up to ``DURABLE_SECONDS``; after a failure the server is unready until a write succeeds.

@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from miniobserve.cost import divided
+from miniserve.answers import flaw
 from miniserve.bundles import Bundles, folders
 from miniserve.frames import Broken, receive, send
 from miniserve.record import Copy
@@ -221,8 +223,18 @@ class Shadow:
             for copy in copies:
                 self._answer([copy])
             return
-        for at, copy in enumerate(copies):
-            self._record(copy, None if said.error else said.answers[at], began, said.error)
+        if said.error:
+            for copy in copies:
+                self._record(copy, None, began, said.error)
+            return
+        flaws = [flaw(answer) for answer in said.answers]
+        reported = [{} if wrong else answer.stages for answer, wrong in zip(said.answers, flaws, strict=True)]
+        shares = divided(reported, min(said.seconds, time.perf_counter() - began))
+        for copy, answer, wrong, share in zip(copies, said.answers, flaws, shares, strict=True):
+            if wrong is None:
+                self._record(copy, msgspec.structs.replace(answer, stages=share), began, "")
+            else:
+                self._record(copy, None, began, f"the model's answer is unusable: {wrong}")
 
     def _asked(self, copies: Sequence[Copy]) -> Said:
         """Send a batch to the process and return its reply; a process that breaks the protocol is ended."""

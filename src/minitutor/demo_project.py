@@ -24,6 +24,7 @@ _REMOTE: Final = Path(".spine/remote.git")
 _WITNESS: Final = Path(".spine/witness")
 _KEY: Final = Path(".spine/keys/demo-ci.pem")
 _PROGRAMS: Final = ("spine", "just", "python")
+_RATE_PER_HOUR: Final = 0.05
 _TOMORROW: Final = 86_400
 
 
@@ -48,14 +49,22 @@ def make(source: Path, folder: Path) -> None:
         # Git refuses to push a history that is cut off, so the demo has one that begins here.
         first = _git(making, "commit-tree", "HEAD^{tree}", "-m", "The project, without its history").strip()
         _git(making, "reset", "--quiet", "--hard", first)
+    _price(making)
     _spine(making, "keys", "new", "--name", "demo-ci", "--out", str(_KEY))
     _git(making, "add", "-A")
-    _git(making, "commit", "--quiet", "--message", "Trust the key of the demo's CI")
+    _git(making, "commit", "--quiet", "--message", "Trust the key of the demo's CI, and say what its machine costs")
     _share(making)
     _witness(making)
     _programs(making)
     _spine(making, "init", "--env", "prod")
     making.rename(folder)
+
+
+def _price(root: Path) -> None:
+    """What an hour of the demo's machine costs, unless the checkout says so itself: nobody else has a default."""
+    settings = root / "spine.toml"
+    if not settings.exists():
+        settings.write_text(f"rate_per_hour = {_RATE_PER_HOUR}  # USD\n", encoding="utf-8")
 
 
 def _identity(root: Path, name: str) -> None:

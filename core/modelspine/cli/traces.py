@@ -132,9 +132,13 @@ def _row(trace: Trace) -> tuple[Piece, ...]:
 
 
 def _pairs(trace: Trace) -> list[tuple[str, str]]:
+    from modelspine.cost.format import terms_of
+
     assignment = trace.assignment
     unanswered = "nothing" if trace.status >= 500 else "not kept"
-    cost = "unknown" if trace.cost is None else f"{trace.cost:.9f} {trace.currency} ({trace.price_version})"
+    cost = (
+        f"{trace.cost:.9f} {trace.currency}" if trace.cost is not None else f"unknown: {trace.unpriced or 'no reason'}"
+    )
     stages = "  ".join(f"{name} {1000 * seconds:.2f}" for name, seconds in trace.stages.items())
     return [
         ("entry", f"{trace.semver} {short(trace.entry_sha)}"),
@@ -147,6 +151,7 @@ def _pairs(trace: Trace) -> list[tuple[str, str]]:
         ("took, ms", f"{1000 * trace.seconds:.2f}" + (f" ({stages})" if stages else "")),
         ("tokens", f"{trace.input_tokens:,} in, {trace.output_tokens:,} out"),
         ("cost", cost),
+        ("price", terms_of(trace)),
         ("status", f"{trace.status} {trace.error}".rstrip()),
         ("source", trace.source),
         ("investigate", f"spine incident {argument(trace.request_id)}"),

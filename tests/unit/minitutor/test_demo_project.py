@@ -44,6 +44,7 @@ def test_it_is_made_from_a_shallow_clone(checkout: Path, tmp_path: Path) -> None
     demo = tmp_path / "demo"
     demo_project.make(tmp_path / "shallow", demo)
     assert (demo / "file.txt").read_text() == "1"
+    assert git(demo, "show", "HEAD:spine.toml").startswith("rate_per_hour = 0.05"), "the demo's machine has a price"
     assert git(demo / ".spine" / "remote.git", "rev-parse", "main") == git(demo, "rev-parse", "HEAD")
 
 
