@@ -154,7 +154,7 @@ def _asked(reader: TraceReader, since: str | None) -> Asked:
     features: dict[str, dict[str, str]] = {}
     without = 0
     for trace in _stored(reader, since):
-        if trace.shadow_of is not None:
+        if trace.shadow_of is not None or not trace.is_evidence:
             continue
         if trace.sentence is None:
             without += 1

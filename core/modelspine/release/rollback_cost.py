@@ -95,4 +95,5 @@ def _reopened(project: Project, sha: str) -> tuple[str, ...]:
         dismissed = project.traces.list(outcome="dismissed", sha=sha, limit=_MANY).traces
     except SpineError:
         return ()
-    return tuple(trace.request_id for trace in dismissed if trace.graded is False and trace.shadow_of is None)
+    by_learners = [trace for trace in dismissed if trace.shadow_of is None and trace.is_evidence]
+    return tuple(trace.request_id for trace in by_learners if trace.graded is False)
