@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from miniobserve.archive import Archive
-from miniobserve.schema import slot_seconds
+from miniobserve.schema import NO_LEARNER, slot_seconds
 from miniobserve.sql.protocol import Database, Params, StorageError
 
 EVER = 2**63 - 1
@@ -26,9 +26,14 @@ class Unit(NamedTuple):
     n: int
     failed: int
     seconds: float
-    """Sum of its requests' latencies."""
+    """Sum of the latencies of its answered requests; a failure says nothing about how fast the model is."""
     graded: int
     right: int
+
+    @property
+    def is_learner(self) -> bool:
+        """Whether the unit is a learner, or any key that a caller sent, and not a request without one."""
+        return not self.u.startswith(NO_LEARNER)
 
 
 class Said(NamedTuple):
@@ -38,6 +43,15 @@ class Said(NamedTuple):
     u: str
     outcome: str
     n: int
+
+
+class Ahead(NamedTuple):
+    """The requests of an epoch that claim to have started after the reader's present."""
+
+    n: int
+    request_id: str
+    """The one that is furthest ahead."""
+    started_ns: int
 
 
 class Pair(NamedTuple):
@@ -75,15 +89,28 @@ class Evidence:
                     ) from error
             raise
 
-    def span(self, epoch: int, before_ns: int = EVER) -> tuple[int, int] | None:
-        """Return when the first and the last request of an epoch started, UTC ns; None without requests."""
+    def span(self, epoch: int, before_ns: int = EVER, from_ns: int = 0) -> tuple[int, int] | None:
+        """Return when the first and the last request of an epoch within a time range started, UTC ns.
+
+        None where no request started in the range, which is ``from_ns`` up to, but not including, ``before_ns``.
+        """
+        within = "FROM answers WHERE epoch = ? AND started_ns >= ? AND started_ns < ?"
+        scope = (epoch, from_ns, before_ns)
         rows = self._read(
-            "SELECT (SELECT MIN(started_ns) FROM answers WHERE epoch = ?),"
-            " (SELECT MAX(started_ns) FROM answers WHERE epoch = ? AND started_ns < ?)",
-            (epoch, epoch, before_ns),
+            f"SELECT (SELECT MIN(started_ns) {within}), (SELECT MAX(started_ns) {within})",
+            (*scope, *scope),
         )
         first, last = rows[0]
         return None if first is None or last is None else (int(first), int(last))
+
+    def ahead(self, epoch: int, from_ns: int) -> Ahead | None:
+        """Return the learners' requests of an epoch that started at a time or later; None where there are none."""
+        within = "FROM answers WHERE epoch = ? AND started_ns >= ? AND shadow_of IS NULL"
+        rows = self._read(
+            f"SELECT request_id, started_ns, (SELECT COUNT(*) {within}) {within} ORDER BY started_ns DESC LIMIT 1",
+            (epoch, from_ns) * 2,
+        )
+        return Ahead(int(rows[0][2]), rows[0][0], int(rows[0][1])) if rows else None
 
     def units(self, epoch: int, before_ns: int = EVER, *, copies: bool = False) -> list[Unit]:
         """Return the sums per arm and unit of the requests before a time, or of their shadow copies."""
@@ -93,7 +120,8 @@ class Evidence:
             (epoch, int(copies)),
         )
         later = self._read(
-            "SELECT arm, u, COUNT(*), SUM(failed), SUM(seconds), COUNT(graded), SUM(COALESCE(graded, 0)) FROM answers"
+            "SELECT arm, u, COUNT(*), SUM(failed), SUM(CASE WHEN failed = 0 THEN seconds ELSE 0 END), COUNT(graded),"
+            " SUM(COALESCE(graded, 0)) FROM answers"
             " WHERE epoch = ? AND started_ns >= ? AND CASE WHEN shadow_of IS NULL THEN 0 ELSE 1 END = ?"
             " GROUP BY arm, u",
             (epoch, before_ns, int(copies)),

@@ -25,6 +25,10 @@ MINUTE_NS = 60_000_000_000
 BOUNDS: tuple[float, ...] = tuple(0.001 * 2.0**power for power in range(12))
 """Upper bounds of the latency histogram in seconds (1 ms to about 2 s); one more bucket holds longer latencies."""
 
+NO_LEARNER = "~"
+"""Starts the unit of a request without a learner in ``answers`` and ``units``, so that a query can tell it from one.
+Rows that an older version wrote lack it and count as learners."""
+
 _HISTOGRAM = tuple(f"h{index}" for index in range(len(BOUNDS) + 1))
 _SUMS = ("n", "errors", "seconds", "priced", "cost", "input_tokens", "output_tokens", *_HISTOGRAM)
 _SUM_TYPES = {"seconds": "DOUBLE PRECISION", "cost": "DOUBLE PRECISION"}
@@ -128,7 +132,7 @@ def answer_row(trace: Trace) -> AnswerRow:
         given.epoch,
         trace.started_ns,
         given.arm,
-        given.u,
+        given.u if given.sticky else f"{NO_LEARNER}{given.u}",
         int(trace.status >= 500),
         None if trace.graded is None else int(trace.graded),
         trace.seconds,
@@ -144,11 +148,14 @@ def tester_rows(traces: Iterable[Trace]) -> list[TesterRow]:
 
 
 def unit_rows(answers: Iterable[AnswerRow]) -> list[UnitRow]:
-    """Return what answers add to ``units``: one row per epoch, arm and unit, with shadow copies in separate rows."""
+    """Return what answers add to ``units``: one row per epoch, arm and unit, with shadow copies in separate rows.
+
+    Seconds are those of answered requests: a model that fails at once is not a fast model.
+    """
     groups: dict[tuple[int, int, str, str], list[int | float]] = {}
     for _, epoch, _, arm, u, failed, graded, seconds, _, shadow_of in answers:
         sums = groups.setdefault((epoch, int(shadow_of is not None), arm, u), [0, 0, 0.0, 0, 0])
-        for index, amount in enumerate((1, failed, seconds, int(graded is not None), graded or 0)):
+        for index, amount in enumerate((1, failed, 0.0 if failed else seconds, int(graded is not None), graded or 0)):
             sums[index] += amount
     return [(*key, *groups[key]) for key in sorted(groups)]
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from modelspine.errors import SpineError
 from modelspine.ledger.route import Route
 from modelspine.spine import Spine
+from modelspine.traffic.epoch_clock import EpochClock
 
 EVERY_SECONDS = 0.5
 PAUSE = 9
@@ -36,6 +37,7 @@ class Watch:
         self._route = route
         self._stop = threading.Event()
         self._blind_since: float | None = None
+        self._clock = EpochClock()
         self._warned = ""
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
         self._thread.start()
@@ -50,9 +52,11 @@ class Watch:
         pause = EVERY_SECONDS
         while not self._stop.wait(pause):
             began = time.thread_time()
-            if self._route().strategy == "canary":
+            route = self._route()
+            if route.strategy == "canary":
                 self._look()
             else:
+                self._clock.see(route.epoch, time.monotonic())
                 self._blind_since, self._warned = None, ""
             pause = max(EVERY_SECONDS, PAUSE * (time.thread_time() - began))
 
@@ -62,7 +66,8 @@ class Watch:
         began = time.monotonic()
         blind = 0.0 if self._blind_since is None else began - self._blind_since
         try:
-            decision = tick(self._spine.routing, self._spine.traces, datetime.now(UTC), blind=blind)
+            now = datetime.now(UTC)
+            decision = tick(self._spine.routing, self._spine.traces, now, blind=blind, watched=self._watched)
         except SpineError as error:
             self._warn(error.message)
             return
@@ -78,6 +83,10 @@ class Watch:
         if decision is not None and decision.seq is not None:
             fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
             _log.info("the canary changed state", extra={"fields": {**fields, "seq": decision.seq}})
+
+    def _watched(self, epoch: int, since_ns: int) -> float:
+        """The longest that an epoch can have lasted, in seconds: a wall clock that jumps ahead must not end a step."""
+        return self._clock.see(epoch, time.monotonic(), (time.time_ns() - since_ns) / 1e9)
 
     def _warn(self, reason: str) -> None:
         """Log a reason once, not at every check."""

@@ -37,16 +37,20 @@ def leave_answers(
     graded: bool = True,
     seed: int = 1,
     source: str = "live",
+    learner: str | None = None,
 ) -> None:
-    """Write evenly spaced requests over a time span; a fifth of the learners send four fifths of them."""
+    """Write evenly spaced requests over a time span; a fifth of the learners send four fifths of them.
+
+    With ``learner`` all of them come from that one.
+    """
     rng = random.Random(seed)
     writer = TraceWriter(url, queue=4 * requests)
     futures: list[Any] = []
     spoken: list[tuple[str, str]] = []
     for number in range(requests):
         heavy = rng.random() < 0.8
-        learner = f"learner-{rng.randrange(learners // 5) if heavy else rng.randrange(learners)}"
-        given = assign(route, learner, sticky=True)
+        who = learner or f"learner-{rng.randrange(learners // 5) if heavy else rng.randrange(learners)}"
+        given = assign(route, who, sticky=True)
         request_id = f"{source}-{seed:04d}-{route.epoch:04d}-{number:07d}"
         started = start_ns + round(number * seconds * NS / requests)
         arm = next(each for each in route.arms if each.name == given.arm)

@@ -105,7 +105,8 @@ def _guard(guard: Guard) -> str:
 def _verdict(traffic: Traffic) -> Facts:
     decision = traffic.decision
     if decision is not None:
-        return [("verdict", row(status(decision.verdict), safe(f"  {decision.reason}")))]
+        verdict = ("verdict", row(status(decision.verdict), safe(f"  {decision.reason}")))
+        return [verdict, *(("note", safe(note, "warn")) for note in decision.notes)]
     return [("verdict", safe(f"unknown: {traffic.problem}", "warn"))] if traffic.problem else []
 
 

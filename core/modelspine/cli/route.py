@@ -128,6 +128,7 @@ def _draw_canary(out: Out, ladder: Ladder, decision: Decision | None, problem: s
     if decision is not None:
         waiting = "; ".join(decision.waits_for) or "nothing; it advances at the next check"
         pairs += [("verdict", f"{decision.verdict}: {decision.reason}"), ("waiting for", waiting)]
+        pairs += [("note", Cell(note, "warn")) for note in decision.notes]
     elif problem is not None:
         pairs.append(("verdict", Cell(f"unknown: {problem}", "warn")))
     out.pairs(pairs)

@@ -20,30 +20,21 @@ from modelspine.errors import Conflict, Refused, SpineError
 from modelspine.ledger.route import Ladder, Route
 from modelspine.ledger.store import storage_errors
 from modelspine.stats import SRM_ALARM, SRM_UNITS, mismatch
+from modelspine.text import visible
 from modelspine.times import nanoseconds
 from modelspine.traffic.commands import Routing
-from modelspine.traffic.noninferiority import WORDS, Judgement, Result, judge, measure_of, side
+from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, ahead_text, timing
+from modelspine.traffic.noninferiority import WORDS, Heavy, Judgement, Result, judge_units, measure_of
 
 FAILS = 2
 """Consecutive windows with the verdict ``fail`` after which the canary is aborted."""
-ERRORS = 4
+MOST_NAMED = 3
+"""At most this many heavy units are named."""
+ERRORS = MOST_WINDOWS
 """The same for ``error``: more of them, as a trace store that cannot be read may be back soon."""
 _NS = 1_000_000_000
-
-
-class Window(msgspec.Struct, frozen=True):
-    """A fixed-length interval of an epoch with at least one request; it is judged on all requests up to its end."""
-
-    number: int
-    before_ns: int
-    """Its end, exclusive."""
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """How long an epoch has lasted, and its most recent windows with requests, newest first."""
-
-    seconds: float
-    windows: tuple[Window, ...]
+Watched = Callable[[int, int], float]
+"""Epoch and when it was opened, UTC ns → the longest that it can have lasted, in seconds."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +49,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     window: int
     judgement: Judgement | None = None
     """None where the traces could not be read."""
+    notes: tuple[str, ...] = ()
+    """What an operator should know beside the verdict: requests set aside, heavy units, a stable arm that fails."""
     seq: int | None = None
     """The event appended for it; None where there was nothing to append or another process changed the ledger."""
 
@@ -67,7 +60,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return f"canary-{self.epoch}-{self.window}"
 
 
-def decide(route: Route, judgement: Judgement, history: Sequence[Result], *, seconds: float, window: int) -> Decision:
+def decide(
+    route: Route,
+    judgement: Judgement,
+    history: Sequence[Result],
+    *,
+    seconds: float,
+    window: int,
+    ahead: str = "",
+) -> Decision:
     """Decide what to do about a canary.
 
     Args:
@@ -76,6 +77,7 @@ def decide(route: Route, judgement: Judgement, history: Sequence[Result], *, sec
         history: the verdicts at the ends of earlier windows, newest first; windows without requests are left out.
         seconds: how long the epoch has lasted.
         window: the number of this window.
+        ahead: says which requests were set aside because they lie ahead of the present; empty where there are none.
 
     Raises:
         ValueError: the route is not a canary.
@@ -89,7 +91,7 @@ def decide(route: Route, judgement: Judgement, history: Sequence[Result], *, sec
     waits = waits_for(ladder, judgement, seconds)
     if limit is not None and consecutive >= limit:
         action: Literal["hold", "advance", "abort"] = "abort"
-        reason = f"{reason}; {consecutive} consecutive windows"
+        reason = "; ".join((reason, f"{consecutive} consecutive windows", *map(heavy_text, judgement.heavy[:1])))
     else:
         action = "hold" if waits else "advance"
     return Decision(
@@ -100,7 +102,29 @@ def decide(route: Route, judgement: Judgement, history: Sequence[Result], *, sec
         epoch=route.epoch,
         window=window,
         judgement=judgement,
+        notes=tuple(note for note in (ahead, *notes(route, judgement)) if note),
     )
+
+
+def notes(route: Route, judgement: Judgement) -> list[str]:
+    """What an operator should know beside the verdict, each with the way out where there is one."""
+    found = []
+    candidate = route.candidate
+    if judgement.stable_fails is not None and candidate is not None:
+        failed, requests = judgement.stable_fails
+        semver = visible(candidate.semver, 40)
+        way_out = f"if {semver} is the fix, `spine route single {semver} --reason TEXT` gives it all traffic"
+        found.append(f"the stable arm fails on {failed:,} of {requests:,} requests; {way_out}")
+    if judgement.heavy:
+        advice = "if many people share its id, give each one of their own, or send none"
+        found += [*map(heavy_text, judgement.heavy[:MOST_NAMED]), advice]
+    return found
+
+
+def heavy_text(heavy: Heavy) -> str:
+    """Name a heavy unit by the hash that its traces carry; the ledger and the notes name no learner."""
+    share = f"{100 * heavy.requests / heavy.of:.0f} %"
+    return f"unit {heavy.u} sent {share} of the {heavy.arm} arm's requests and counts as one learner"
 
 
 def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str, ...]:
@@ -118,41 +142,6 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     return tuple(missing)
 
 
-def timing(evidence: Evidence, route: Route, since_ns: int, now_ns: int, window_seconds: int) -> Timing:
-    """Measure an epoch's duration and its most recent windows by its traces.
-
-    Replayed requests carry simulated time. Where that lies before the epoch or after the present, the first and the
-    last request define the start and the present.
-
-    Args:
-        evidence: the trace store's evidence.
-        route: the epoch's route.
-        since_ns: when the epoch was opened.
-        now_ns: the present.
-        window_seconds: the length of a window.
-    """
-    span = evidence.span(route.epoch)
-    if span is None:
-        return Timing(seconds=(now_ns - since_ns) / _NS, windows=())
-    first, last = span
-    # One second of tolerance: the clock of another replica may run ahead.
-    simulated = last < since_ns or last > now_ns + _NS
-    start, present = (first, last) if simulated else (since_ns, now_ns)
-    width = window_seconds * _NS
-    windows: list[Window] = []
-    # No decision looks back further than ``ERRORS`` windows. Jumping from one request back to the latest before its
-    # window skips empty windows without a query for each.
-    while len(windows) < ERRORS:
-        number = (last - start) // width
-        end = start + (number + 1) * width
-        windows.append(Window(number, end))
-        earlier = evidence.span(route.epoch, start + number * width)
-        if earlier is None:
-            break
-        last = earlier[1]
-    return Timing(seconds=(present - start) / _NS, windows=tuple(windows))
-
-
 def look(evidence: Evidence, route: Route, before_ns: int) -> Judgement:
     """Judge an epoch on its requests that started before a moment.
 
@@ -165,9 +154,9 @@ def look(evidence: Evidence, route: Route, before_ns: int) -> Judgement:
     units = evidence.units(route.epoch, before_ns)
     measure = measure_of(units)
     said = evidence.said(route.epoch, before_ns) if measure == "accepted" else []
-    stable, candidate = (side(name, units, said, measure) for name in (route.stable.name, arm.name))
-    found = judge(ladder.guard, stable, candidate, measure)
-    counts, weights = [stable.units, candidate.units], [each.weight_bp for each in route.learners]
+    found = judge_units(ladder.guard, units, said, measure, arms=(route.stable.name, arm.name))
+    weights = [each.weight_bp for each in route.learners]
+    counts = [sum(unit.arm == each.name for unit in units) for each in (route.stable, arm)]
     # A wrong split means that assignment or tracing lost units, and lost units may be the bad ones. So it blocks a
     # pass, but never softens a fail.
     if found.verdict == "pass" and sum(counts) >= SRM_UNITS and mismatch(counts, weights) > SRM_ALARM:
@@ -176,7 +165,7 @@ def look(evidence: Evidence, route: Route, before_ns: int) -> Judgement:
     return found
 
 
-def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime) -> Decision:
+def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime, watched: float | None = None) -> Decision:
     """Decide what follows from an epoch's traces now; writes nothing.
 
     Args:
@@ -184,13 +173,14 @@ def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime) -> 
         route: a canary's route.
         since_ns: when its epoch was opened.
         now: the present.
+        watched: see ``timing``.
 
     Raises:
         ValueError: the route is not a canary.
     """
     if route.ladder is None:
         raise ValueError("the route is not a canary")
-    clock = timing(evidence, route, since_ns, nanoseconds(now), route.ladder.guard.window_seconds)
+    clock = timing(evidence, route, since_ns, nanoseconds(now), route.ladder.guard.window_seconds, watched)
     newest = clock.windows[0] if clock.windows else Window(0, nanoseconds(now))
     judgement = look(evidence, route, newest.before_ns)
     history: list[Result] = []
@@ -200,10 +190,13 @@ def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime) -> 
         history.append(verdict)
         if verdict != judgement.verdict:
             break
-    return decide(route, judgement, history, seconds=clock.seconds, window=newest.number)
+    ahead = ahead_text(clock.ahead, nanoseconds(now)) if clock.ahead is not None else ""
+    return decide(route, judgement, history, seconds=clock.seconds, window=newest.number, ahead=ahead)
 
 
-def tick(routing: Routing, traces: TraceReader, now: datetime, *, blind: float = 0.0) -> Decision | None:
+def tick(
+    routing: Routing, traces: TraceReader, now: datetime, *, blind: float = 0.0, watched: Watched | None = None
+) -> Decision | None:
     """Judge the current canary once and act on it; None where there is no canary.
 
     Losing the race to another replica is no failure: the decision is returned without a seq. Traces that cannot be
@@ -214,6 +207,7 @@ def tick(routing: Routing, traces: TraceReader, now: datetime, *, blind: float =
         traces: the trace store that all replicas share.
         now: the present, timezone-aware.
         blind: for how many seconds the traces could not be read; after ``ERRORS`` windows the canary is aborted.
+        watched: gives the longest that an epoch opened at a time (UTC ns) can have lasted, in seconds; see ``timing``.
 
     Raises:
         Unavailable, Damaged: the ledger could not be read or written, or a bundle does not match its SHA.
@@ -226,7 +220,8 @@ def tick(routing: Routing, traces: TraceReader, now: datetime, *, blind: float =
     since_ns = nanoseconds(registry.events()[route.epoch - 1].at)
     try:
         with storage_errors():
-            decision = consider(traces.evidence, route, since_ns, now)
+            longest = watched(route.epoch, since_ns) if watched is not None else None
+            decision = consider(traces.evidence, route, since_ns, now, longest)
     except SpineError as error:
         decision = _unreadable(route, since_ns, now, blind, error.message)
     if decision.action == "hold":

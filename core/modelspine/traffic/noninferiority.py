@@ -1,7 +1,9 @@
 """The non-inferiority test: whether a candidate is not worse than the stable arm by more than a margin.
 
 It uses confidence sequences, whose intervals are valid at every look, so the test may be repeated without
-inflating the error rate. Pure. It does not know steps, windows or the ledger.
+inflating the error rate. A unit (a learner, or a request without one) has one vote whose weight is limited: a key
+that many people share, or a program, cannot decide for the others. A failed answer is a wrong answer. Pure. It does
+not know steps, windows or the ledger.
 """
 
 from __future__ import annotations
@@ -13,12 +15,31 @@ import msgspec
 
 from miniobserve.evidence import Said, Unit
 from modelspine.ledger.route import FULL, Guard
-from modelspine.stats import FEW_UNITS, Difference, Sums, difference, sums
+from modelspine.stats import FEW_UNITS, Difference, Sums, difference, share_worse, sums
 from modelspine.text import counted
 
 Result = Literal["pass", "fail", "inconclusive", "no_data", "error"]
 Measure = Literal["graded", "accepted"]
 WORDS = {"graded": "graded answers", "accepted": "answers learners spoke about"}
+MOST_WEIGHT = 10
+"""A unit weighs as much as it has answers, but no more than this. After about ten answers, a learner's own rate is
+known as well as learners differ from each other, so further answers say more about that learner than about the arm."""
+HEAVY_SHARE, HEAVY_REQUESTS = 0.2, 50
+"""A unit is named as heavy if it sent at least this share, and this number, of its arm's requests."""
+GROUP_UNITS = 100
+"""Of this many units on, learners (or requests without one) must pass by themselves for the whole to pass."""
+_FAILING = 0.5
+"""An arm is failing if its units' requests fail more often than this."""
+
+
+class Heavy(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit that sent a large share of an arm's requests: often an id that many people share, or a program."""
+
+    arm: str
+    u: str
+    requests: int
+    of: int
+    """Requests of the whole arm."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,22 +50,38 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     measure: Measure
     """What counts as a correct answer: one the workload graded as correct, or one its learner accepted."""
     samples: int
-    """How many of the candidate's answers have that measure."""
+    """How many of the candidate's answers have that measure; failed answers count as wrong ones."""
     quality: Difference | None
     errors: Difference | None
     latency: Difference | None
-    """Of the mean, in seconds."""
+    """Of the mean over answered requests, in seconds."""
+    worse: Difference | None = None
+    """How often a unit of the candidate does worse than one of the stable arm, minus one half. Above zero, most units
+    got worse, even if a few that got much better hide it in the mean."""
+    heavy: tuple[Heavy, ...] = ()
+    """Units that sent a large share of their arm's requests, the heaviest first."""
+    stable_fails: tuple[int, int] | None = None
+    """Failed and all requests of the stable arm, where it is failing; None where it is not."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """The totals of one arm. A sum is over units, because the requests of one learner are not independent."""
+    """The totals of one arm. Sums are over units of limited weight: one learner's requests are not independent."""
 
     requests: int
     failed: int
     units: int
+    samples: int
     quality: Sums
     errors: Sums
     latency: Sums
+    rates: tuple[float, ...] = ()
+    """Share of correct answers of each unit that has any measure."""
+    heavy: tuple[Heavy, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether most of its requests fail."""
+        return self.errors.n > 0 and self.errors.rate > _FAILING
 
 
 def measure_of(units: Sequence[Unit]) -> Measure:
@@ -53,24 +90,35 @@ def measure_of(units: Sequence[Unit]) -> Measure:
 
 
 def side(arm: str, units: Sequence[Unit], said: Sequence[Said], measure: Measure) -> Side:
-    """Sum up one arm by the given measure; ``said`` is its learners' feedback."""
+    """Sum up one arm by the given measure.
+
+    Args:
+        arm: the name of the arm.
+        units: the sums of every unit of both arms.
+        said: the feedback of the learners of both arms.
+        measure: what counts as a correct answer.
+    """
     own = [unit for unit in units if unit.arm == arm]
-    if measure == "graded":
-        quality = [(unit.graded, unit.right) for unit in own]
-    else:
-        feedback: dict[str, tuple[int, int]] = {}
-        for each in said:
-            if each.arm == arm:
-                n, accepted = feedback.get(each.u, (0, 0))
-                feedback[each.u] = (n + each.n, accepted + (each.n if each.outcome == "accepted" else 0))
-        quality = list(feedback.values())
+    measured = _measured(units, said, measure)
+    answered = sum(unit.n - unit.failed for unit in units)
+    # Not every answer gets a grade or feedback. A failed one counts as wrong as often as an answered one is measured:
+    # otherwise one failure would outweigh many answers of a service in which few learners give feedback.
+    coverage = min(1.0, sum(n for n, _ in measured.values()) / answered) if answered else 1.0
+    quality = []
+    for unit in own:
+        n, right = measured.get((unit.arm, unit.u), (0, 0))
+        quality.append((n + coverage * unit.failed, float(right)))
+    requests = sum(unit.n for unit in own)
     return Side(
-        requests=sum(unit.n for unit in own),
+        requests=requests,
         failed=sum(unit.failed for unit in own),
         units=len(own),
-        quality=sums(quality),
-        errors=sums((unit.n, unit.failed) for unit in own),
-        latency=sums((unit.n, unit.seconds) for unit in own),
+        samples=round(sum(n for n, _ in quality)),
+        quality=sums(map(_vote, quality)),
+        errors=sums(_vote((unit.n, unit.failed)) for unit in own),
+        latency=sums(_vote((unit.n - unit.failed, unit.seconds)) for unit in own),
+        rates=tuple(sorted(right / n for n, right in quality if n)),
+        heavy=_heavy(own, requests),
     )
 
 
@@ -79,46 +127,111 @@ def judge(guard: Guard, stable: Side, candidate: Side, measure: Measure) -> Judg
 
     ``fail`` means that an interval lies wholly beyond a limit. ``pass`` means that the quality interval lies wholly
     within the margin and neither errors nor latency exceed their limits. ``error`` means that all requests failed.
+    Where both arms fail, neither is blamed: the verdict is ``inconclusive``.
     """
     horizon = guard.horizon
-    quality = difference(stable.quality, candidate.quality, horizon=horizon)
-    errors = difference(stable.errors, candidate.errors, horizon=horizon)
-    latency = difference(stable.latency, candidate.latency, horizon=horizon, share=False)
-    verdict, reason = _verdict(guard, stable, candidate, measure, quality, errors, latency)
-    return Judgement(
-        verdict=verdict,
-        reason=reason,
+    found = Judgement(
+        verdict="inconclusive",
+        reason="",
         measure=measure,
-        samples=int(candidate.quality.n),
-        quality=quality,
-        errors=errors,
-        latency=latency,
+        samples=candidate.samples,
+        quality=difference(stable.quality, candidate.quality, horizon=horizon),
+        errors=difference(stable.errors, candidate.errors, horizon=horizon),
+        latency=difference(stable.latency, candidate.latency, horizon=horizon, share=False),
+        worse=share_worse(stable.rates, candidate.rates, horizon=horizon),
+        heavy=tuple(sorted((*stable.heavy, *candidate.heavy), key=lambda each: -each.requests)),
+        stable_fails=(stable.failed, stable.requests) if stable.fails and stable.units >= FEW_UNITS else None,
     )
+    verdict, reason = _verdict(guard, stable, candidate, found)
+    return msgspec.structs.replace(found, verdict=verdict, reason=reason)
 
 
-def _verdict(
-    guard: Guard,
-    stable: Side,
-    candidate: Side,
-    measure: Measure,
-    quality: Difference | None,
-    errors: Difference | None,
-    latency: Difference | None,
-) -> tuple[Result, str]:
-    # The order matters: evidence of harm comes first, so that missing grades never hide it.
-    margin, error_limit = guard.margin_bp / FULL, guard.error_bp / FULL
-    latency_limit = guard.latency_pct / 100 * stable.latency.rate if stable.requests else 0.0
+def judge_units(
+    guard: Guard, units: Sequence[Unit], said: Sequence[Said], measure: Measure, *, arms: tuple[str, str]
+) -> Judgement:
+    """Judge a candidate by the sums of the units of both arms.
+
+    Learners, and requests without a learner, are also judged apart where there are both: a program that asks
+    thousands of times without an id must not hide that learners get worse answers.
+
+    Args:
+        guard: the limits.
+        units: the sums of every unit.
+        said: the feedback of every learner.
+        measure: what counts as a correct answer.
+        arms: the names of the stable arm and of the candidate.
+    """
+
+    def judged(own: Sequence[Unit]) -> Judgement:
+        known = {(unit.arm, unit.u) for unit in own}
+        spoken = [each for each in said if (each.arm, each.u) in known]
+        stable, candidate = (side(name, own, spoken, measure) for name in arms)
+        return judge(guard, stable, candidate, measure)
+
+    whole = judged(units)
+    groups = {
+        "learners": [unit for unit in units if unit.is_learner],
+        "requests without a learner": [unit for unit in units if not unit.is_learner],
+    }
+    if whole.verdict not in ("pass", "inconclusive") or not all(groups.values()):
+        return whole
+    margin = guard.margin_bp / FULL
+    for name, own in groups.items():
+        part = judged(own)
+        if part.verdict == "fail":
+            return msgspec.structs.replace(whole, verdict="fail", reason=f"{name}: {part.reason}")
+        if whole.verdict == "pass" and (problem := _unproven(part, len(own), margin)):
+            whole = msgspec.structs.replace(whole, verdict="inconclusive", reason=f"{name}: {problem}")
+    return whole
+
+
+def _unproven(part: Judgement, units: int, margin: float) -> str:
+    """Why a group of units does not support a pass of the whole; empty where it does."""
+    if units >= GROUP_UNITS:
+        return "" if part.verdict == "pass" else part.reason
+    # So few units may never prove anything, so they hold a pass only while they speak against it.
+    if part.quality is not None and part.quality.value < -margin:
+        return f"{part.measure} {points(part.quality)} may be worse by more than {100 * margin:g} pp"
+    return ""
+
+
+def _verdict(guard: Guard, stable: Side, candidate: Side, found: Judgement) -> tuple[Result, str]:
     if not candidate.requests:
         idle = "no traffic on this route yet; if a server cannot load it, its /readyz says why"
         return "no_data", "no request has reached the canary" if stable.requests else idle
+    # The order matters: evidence of harm comes first, so that missing grades never hide it.
+    return _harm(guard, stable, candidate, found) or _doubt(guard, stable, candidate, found)
+
+
+def _harm(guard: Guard, stable: Side, candidate: Side, found: Judgement) -> tuple[Result, str] | None:
+    """A verdict that speaks against the canary, or that neither arm can be blamed; None where nothing does."""
+    measure, quality, errors, latency, worse = (
+        found.measure, found.quality, found.errors, found.latency, found.worse,
+    )  # fmt: skip
+    margin, error_limit = guard.margin_bp / FULL, guard.error_bp / FULL
+    more_errors = errors is not None and errors.low > error_limit
+    if stable.fails and candidate.fails and not more_errors:
+        counts = (
+            f"stable {stable.failed:,} of {stable.requests:,}, canary {candidate.failed:,} of {candidate.requests:,}"
+        )
+        return "inconclusive", f"both arms fail ({counts} requests), so neither is blamed; look at what they share"
     if candidate.failed == candidate.requests:
         return "error", f"all {candidate.requests:,} of its requests failed"
+    if errors is not None and more_errors:
+        return "fail", f"errors {points(errors)}: higher by more than {100 * error_limit:g} pp"
     if quality is not None and quality.high < -margin:
         return "fail", f"{measure} {points(quality)}: worse by more than {100 * margin:g} pp"
-    if errors is not None and errors.low > error_limit:
-        return "fail", f"errors {points(errors)}: higher by more than {100 * error_limit:g} pp"
-    if latency is not None and latency.low > latency_limit:
+    if worse is not None and worse.low > 0:
+        return "fail", f"most learners got worse: {100 * (worse.value + 0.5):.0f} % do worse than a learner of stable"
+    if latency is not None and latency.low > _latency_limit(guard, stable):
         return "fail", f"latency {milliseconds(latency)}: higher by more than {guard.latency_pct} %"
+    return None
+
+
+def _doubt(guard: Guard, stable: Side, candidate: Side, found: Judgement) -> tuple[Result, str]:
+    """Whether the canary passes, or what is still open."""
+    measure, quality, errors, latency = found.measure, found.quality, found.errors, found.latency
+    margin, error_limit = guard.margin_bp / FULL, guard.error_bp / FULL
     if not candidate.quality.n:
         return "no_data", f"none of its {candidate.requests:,} answers has a grade or feedback"
     if quality is None:
@@ -127,9 +240,38 @@ def _verdict(
         return "inconclusive", f"{measure} {points(quality)} does not rule out {-100 * margin:g} pp"
     if errors is not None and errors.value > error_limit:
         return "inconclusive", f"errors {points(errors)} may be higher by more than {100 * error_limit:g} pp"
-    if latency is not None and latency.value > latency_limit:
+    if latency is not None and latency.value > _latency_limit(guard, stable):
         return "inconclusive", f"latency {milliseconds(latency)} may be higher by more than {guard.latency_pct} %"
     return "pass", f"{measure} {points(quality)}: not worse by more than {100 * margin:g} pp"
+
+
+def _measured(units: Sequence[Unit], said: Sequence[Said], measure: Measure) -> dict[tuple[str, str], tuple[int, int]]:
+    """The answers of each arm and unit that have the measure, and how many of them were correct."""
+    if measure == "graded":
+        return {(unit.arm, unit.u): (unit.graded, unit.right) for unit in units if unit.graded}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for each in said:
+        n, accepted = found.get((each.arm, each.u), (0, 0))
+        found[each.arm, each.u] = (n + each.n, accepted + (each.n if each.outcome == "accepted" else 0))
+    return found
+
+
+def _vote(counts: tuple[float, float]) -> tuple[float, float]:
+    """A unit's answers and amount with its weight limited to ``MOST_WEIGHT`` answers; its own rate stays."""
+    n, amount = counts
+    weight = min(n, MOST_WEIGHT)
+    return weight, amount * weight / n if n else 0.0
+
+
+def _heavy(own: Sequence[Unit], requests: int) -> tuple[Heavy, ...]:
+    least = max(HEAVY_REQUESTS, HEAVY_SHARE * requests)
+    if len(own) < FEW_UNITS:
+        return ()
+    return tuple(Heavy(arm=unit.arm, u=unit.u, requests=unit.n, of=requests) for unit in own if unit.n >= least)
+
+
+def _latency_limit(guard: Guard, stable: Side) -> float:
+    return guard.latency_pct / 100 * stable.latency.rate if stable.latency.n else 0.0
 
 
 def points(found: Difference) -> str:
@@ -146,5 +288,4 @@ def _too_few(stable: Side, candidate: Side) -> str:
     name, units = min((("stable", stable.quality.units), ("canary", candidate.quality.units)), key=lambda each: each[1])
     if units < FEW_UNITS:
         return f"not enough data: {counted(units, 'learner')} in the {name} arm, minimum {FEW_UNITS}"
-    # With enough units, ``difference`` gives no interval only where a few of them outweigh all others.
     return "not enough data: a few learners sent nearly all requests"

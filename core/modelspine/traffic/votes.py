@@ -12,10 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from miniobserve.evidence import Said, Unit
-
-MOST_WEIGHT = 10
-"""A unit weighs as much as it has answers, but no more than this. After about ten answers, a learner's own rate is
-known as well as learners differ from each other, so further answers say more about that learner than about the arm."""
+from modelspine.traffic.noninferiority import MOST_WEIGHT
 
 Votes = Mapping[str, tuple[float, float]]
 """Unit → its weight and the amount among it: right or failed answers, or seconds."""
@@ -67,7 +64,7 @@ def _with_failures(
     # otherwise one failure would outweigh many answers of a service in which few learners give feedback.
     answered = sum(unit.n - unit.failed for unit in units)
     total = sum(n for n, _ in measured.values())
-    coverage = min(1.0, total / answered) if answered else 0.0
+    coverage = min(1.0, total / answered) if answered else 1.0
     for unit in units:
         n, right = measured.get((unit.arm, unit.u), (0, 0))
         yield unit, n + coverage * unit.failed, right

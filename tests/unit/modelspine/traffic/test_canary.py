@@ -17,10 +17,11 @@ from miniobserve.reader import TraceReader
 from miniobserve.sql.protocol import StorageError
 from modelspine.errors import Refused
 from modelspine.ledger.route import Arm as Place
-from modelspine.ledger.route import Guard, Ladder, Route, Step
+from modelspine.ledger.route import Guard, Ladder, Route, Step, assign
 from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
+from modelspine.traffic.epoch_clock import EpochClock
 from modelspine.traffic.ladder import at_weight, default_ladder
 from modelspine.traffic.noninferiority import Judgement, Result
 from modelspine.traffic.request_rate import blast_radius, rate
@@ -231,6 +232,73 @@ def test_replayed_traffic_brings_its_own_clock(canary: Spine) -> None:
     assert ticked(canary, 1).waits_for == ("10 more seconds",)
     fill(canary, GOOD, start_ns=opened(canary) - week + 50 * NS, seconds=20, source="replay", seed=2)
     assert ticked(canary, 1).action == "advance"
+
+
+def test_one_request_from_the_future_moves_no_clock(canary: Spine) -> None:
+    """It is set aside and named; the step goes on waiting, and the judgement is on the others alone."""
+    fill(canary, GOOD, seconds=20)
+    before = ticked(canary, 20)
+    ahead = opened(canary) + 3 * 3_600 * NS
+    fill(canary, {"stable": Arm(0.0), "canary": Arm(0.0)}, start_ns=ahead, requests=1, seed=9, source="replay")
+    after_it = ticked(canary, 20)
+    assert (after_it.action, after_it.waits_for) == ("hold", before.waits_for) == ("hold", ("40 more seconds",))
+    assert (after_it.window, after_it.judgement) == (before.window, before.judgement)
+    stray = f"replay-0009-{route_of(canary).epoch:04d}-0000000"
+    assert after_it.notes == (f"1 request lies ahead of this clock ({stray} by 2 h) and is set aside",)
+    assert before.notes == ()
+
+
+def test_requests_from_the_future_alone_are_no_replay(canary: Spine) -> None:
+    fill(canary, GOOD, start_ns=opened(canary) + 3_600 * NS, seconds=3_600)
+    found = ticked(canary, 61)
+    assert (found.verdict, found.notes[0].split(" (")[0]) == ("no_data", "2,000 requests lie ahead of this clock")
+
+
+def test_a_clock_that_jumps_ends_no_step(canary: Spine) -> None:
+    """The server has watched the epoch for ten seconds when its wall clock jumps by an hour."""
+    fill(canary, GOOD, seconds=10)
+    found = tick(canary.routing, canary.traces, after(canary, 3_600), watched=lambda *_: 10.0)
+    assert found is not None
+    assert (found.action, found.waits_for) == ("hold", ("50 more seconds",))
+    assert ticked(canary, 3_600).action == "advance"  # a reader that has not watched goes by the wall clock
+
+
+def test_the_epoch_clock() -> None:
+    clock = EpochClock()
+    assert clock.see(5, 100.0, age_at_first=600.0) == 600.0  # it was open when this process started
+    assert clock.see(5, 130.0, age_at_first=9_999.0) == 630.0
+    assert clock.see(6, 150.0, age_at_first=9_999.0) == 0.0  # it began while this process watched
+    assert clock.see(6, 151.5) == 1.5
+
+
+def test_a_heavy_unit_is_named_in_the_event_that_aborts(canary: Spine) -> None:
+    """Everybody who is logged out shares one id, and gets right answers; all others get wrong ones."""
+    fill(canary, {"stable": Arm(), "canary": Arm(right=0.0)}, seconds=100)
+    shared = next(
+        f"anonymous-{n}" for n in range(99) if assign(route_of(canary), f"anonymous-{n}", sticky=True).arm == "canary"
+    )
+    fill(canary, {"canary": Arm(right=1.0)}, seconds=100, requests=3_000, learner=shared, seed=2)
+    done = ticked(canary, 100)
+    assert done.judgement is not None
+    u = done.judgement.heavy[0].u
+    assert done.action == "abort"
+    assert f"unit {u} sent 8" in canary.registry.events()[-2].body["reason"]
+    assert any("give each one of their own" in note for note in done.notes)
+
+
+def test_a_stable_arm_that_fails_is_said_with_the_way_out(canary: Spine) -> None:
+    fill(canary, {"stable": Arm(failed=1.0), "canary": Arm(0.97)})
+    found = consider(canary.traces.evidence, route_of(canary), opened(canary), after(canary, 61))
+    assert (found.action, found.verdict) == ("advance", "pass")
+    assert found.notes[0].startswith("the stable arm fails on 1,")
+    assert "`spine route single v2.0.0 --reason TEXT`" in found.notes[0]
+
+
+def test_both_arms_failing_aborts_nothing(canary: Spine) -> None:
+    fill(canary, {"stable": Arm(failed=1.0), "canary": Arm(failed=1.0)}, seconds=130)
+    found = ticked(canary, 130)
+    assert (found.action, found.verdict) == ("hold", "inconclusive")
+    assert found.reason.startswith("both arms fail (stable ")
 
 
 @pytest.mark.parametrize("right", [0.97, 0.5], ids=["advance", "abort"])

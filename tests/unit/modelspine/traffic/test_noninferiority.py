@@ -8,8 +8,8 @@ from numpy.random import Generator
 
 from miniobserve.evidence import Said, Unit
 from modelspine.ledger.route import Guard
-from modelspine.stats import FEW_UNITS
-from modelspine.traffic.noninferiority import Judgement, judge, side
+from modelspine.stats import FEW_UNITS, difference, sums
+from modelspine.traffic.noninferiority import Judgement, judge, judge_units, side
 
 GUARD = Guard(margin_bp=500)
 
@@ -20,7 +20,7 @@ def units(arm: str, count: int, n: int = 10, right: int = 9, failed: int = 0, se
 
 def verdict(rows: list[Unit], said: list[Said] | None = None) -> Judgement:
     measure = "graded" if said is None else "accepted"
-    return judge(GUARD, side("stable", rows, said or [], measure), side("canary", rows, said or [], measure), measure)
+    return judge_units(GUARD, rows, said or [], measure, arms=("stable", "canary"))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def verdict(rows: list[Unit], said: list[Said] | None = None) -> Judgement:
         (units("canary", 40), "inconclusive"),
         (units("canary", 40, right=10), "pass"),
         (units("canary", 40, right=5), "fail"),
-        (units("canary", 8, right=8), "inconclusive"),
+        ([u._replace(right=9 - n % 2) for n, u in enumerate(units("canary", 8))], "inconclusive"),
         (units("canary", FEW_UNITS - 1), "inconclusive"),
         (units("canary", 40, n=10, failed=10), "error"),
         (units("canary", 1, failed=10), "error"),
@@ -120,3 +120,125 @@ def test_at_the_margin_itself_a_pass_is_rare() -> None:
     rng = np.random.default_rng(5)
     runs = 40
     assert sum(any(each.verdict == "pass" for each in draws(rng, 0.05)) for _ in range(runs)) / runs <= 0.05
+
+
+def test_a_shared_id_cannot_hide_what_learners_get() -> None:
+    """One id with most requests, all answered right, beside learners who all get wrong answers."""
+    shared = Unit("canary", "shared", 6_000, 0, 60.0, 6_000, 6_000)
+    learners = units("canary", 30, n=2, right=0)
+    found = verdict([*units("stable", 30, n=2, right=2), *learners, shared])
+    assert found.verdict == "fail"
+    assert [(each.u, each.requests, each.of) for each in found.heavy] == [("shared", 6_000, 6_060)]
+    # The broken twin weighs by requests: its few effective units give no interval at all.
+    twin = [sums((u.graded, u.right) for u in (*learners, shared)), sums([(2, 2)] * 30)]
+    assert difference(twin[1], twin[0], horizon=200) is None
+
+
+def test_a_shared_id_with_wrong_answers_does_not_abort() -> None:
+    found = verdict([*units("stable", 60), *units("canary", 60), Unit("canary", "shared", 9_000, 0, 90.0, 9_000, 0)])
+    assert found.verdict != "fail"
+    assert found.heavy[0].u == "shared"
+
+
+def test_most_learners_got_worse() -> None:
+    """Sixty learners lose a little and forty gain a lot: the mean rises, and most got worse."""
+    canary = [u._replace(right=8 if n < 60 else 10) for n, u in enumerate(units("canary", 100))]
+    stable = [u._replace(right=9 if n < 60 else 5) for n, u in enumerate(units("stable", 100))]
+    found = verdict(stable + canary)
+    assert found.quality is not None
+    assert found.quality.value > 0
+    assert found.worse is not None
+    mixed = [u._replace(right=7 if n < 90 else 10) for n, u in enumerate(units("canary", 100))]
+    before = [u._replace(right=8 if n < 97 else 0) for n, u in enumerate(units("stable", 100))]
+    worse = judge(
+        Guard(margin_bp=2_000), *(side(a, before + mixed, [], "graded") for a in ("stable", "canary")), "graded"
+    )
+    assert (worse.verdict, worse.reason.split(":")[0]) == ("fail", "most learners got worse")
+
+
+def test_a_failed_answer_is_a_wrong_answer() -> None:
+    """The stable arm fails on everything and cannot be graded; a canary that answers right passes."""
+    stable = [unit._replace(graded=0, right=0, seconds=0.0) for unit in units("stable", 100, failed=10)]
+    found = verdict(stable + units("canary", 100, right=10))
+    assert (found.verdict, found.stable_fails) == ("pass", (1_000, 1_000))
+    assert found.quality is not None
+    assert found.quality.value == pytest.approx(1.0)
+    assert verdict(units("stable", 100) + units("canary", 100)).stable_fails is None
+
+
+def test_where_both_arms_fail_neither_is_blamed() -> None:
+    dead = [unit._replace(graded=0, right=0) for arm in ("stable", "canary") for unit in units(arm, 60, failed=10)]
+    found = verdict(dead)
+    assert (found.verdict, found.reason.split(" (")[0]) == ("inconclusive", "both arms fail")
+    half = [*units("stable", 60, failed=6), *dead[60:]]
+    assert verdict(half).verdict == "error"
+
+
+def test_few_grades_do_not_make_a_failure_weigh_more() -> None:
+    """A tenth of the answers is graded: one failure in a hundred counts as a tenth of a wrong answer."""
+    rows = [u._replace(n=100, failed=1, graded=10, right=9) for arm in ("stable", "canary") for u in units(arm, 100)]
+    found = verdict(rows)
+    assert found.samples == pytest.approx(100 * (10 + 990 / 9_900), abs=1)
+
+
+def test_a_program_without_an_id_cannot_hide_what_learners_get() -> None:
+    """Requests without a learner are many and right; learners get a fifth more wrong answers."""
+    probes = [Unit(arm, f"~{arm}{n}", 1, 0, 0.01, 1, 1) for arm in ("stable", "canary") for n in range(20_000)]
+    rows = [*units("stable", 300, right=9), *units("canary", 300, right=7), *probes]
+    whole = judge(GUARD, side("stable", rows, [], "graded"), side("canary", rows, [], "graded"), "graded")
+    assert whole.verdict == "pass"  # what judging all together says
+    found = verdict(rows)
+    assert (found.verdict, found.reason.split(":")[0]) == ("fail", "learners")
+    good = [*units("stable", 300, right=9), *units("canary", 300, right=9), *probes]
+    assert verdict(good).verdict == "pass"
+
+
+CROWDS = {
+    "heavy": {},
+    "a shared id": {"shared": 15.0, "per": 1_800},
+    "probes": {"probes": 120},
+    "learners who leave after a wrong answer": {"leave": 0.5},
+}
+
+
+def crowd(
+    rng: Generator, drop: float, *, per: int = 120, shared: float = 0, probes: int = 0, leave: float = 0
+) -> set[str]:
+    """The verdicts at five looks at one canary of 30 % with heavy learners and, as asked, one of the attacks."""
+    learners = 300
+    amount = np.ones(learners)
+    amount[:60] = 4 + 4 * rng.pareto(1.5, 60)
+    canary = rng.random(learners) < 0.3
+    skill = np.clip(rng.beta(18, 2, learners) - drop * canary, 0, 1)
+    if shared:
+        amount[0], canary[0], skill[0] = shared * amount.sum(), True, 1
+    n, right, stays = np.zeros(learners, int), np.zeros(learners, int), np.ones(learners, bool)
+    found, asked = set(), 0
+    for look in range(15):
+        chance = amount * stays / (amount * stays).sum()
+        more = np.bincount(rng.choice(learners, size=per, p=chance), minlength=learners)
+        good = rng.binomial(more, skill)
+        n, right, asked = n + more, right + good, asked + probes
+        if leave:
+            stays &= ~((more > good) & (rng.random(learners) < leave))
+        if look % 3 != 2:
+            continue
+        who = [
+            (("canary" if canary[i] else "stable"), str(i), int(n[i]), int(right[i])) for i in range(learners) if n[i]
+        ]
+        rows = [Unit(arm, u, n, 0, 0.01 * n, n, k) for arm, u, n, k in who]
+        rows += [Unit("canary" if i % 10 < 3 else "stable", f"~{i}", 1, 0, 0.01, 1, 1) for i in range(asked)]
+        found.add(verdict(rows).verdict)
+    return found
+
+
+@pytest.mark.parametrize("attack", CROWDS)
+def test_no_crowd_turns_the_judge(attack: str) -> None:
+    """With no difference at most 5 % are aborted; worse by 20 pp, none passes and nearly all are found."""
+    rng = np.random.default_rng(11)
+    runs = 20
+    equal = [crowd(rng, 0.0, **CROWDS[attack]) for _ in range(runs)]
+    worse = [crowd(rng, 0.25, **CROWDS[attack]) for _ in range(runs)]
+    assert sum("fail" in found for found in equal) <= 0.05 * runs
+    assert sum("fail" in found for found in worse) >= 0.85 * runs
+    assert sum("pass" in found for found in worse) == 0

@@ -1,0 +1,124 @@
+"""How long an epoch has lasted, and which windows of it had requests.
+
+The time of an epoch is the ledger's and the reader's, never that of a single request. It judges nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from miniobserve.evidence import Ahead, Evidence
+from modelspine.ledger.route import Route
+from modelspine.text import visible
+from modelspine.times import age, ledger_time
+
+MOST_WINDOWS = 4
+"""No decision looks back further than this many windows."""
+_NS = 1_000_000_000
+_TOLERANCE_NS = _NS
+"""How far the clock of another replica may differ from this one's without its requests being set aside."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A fixed-length interval of an epoch with at least one request; it is judged on all requests up to its end."""
+
+    number: int
+    before_ns: int
+    """Its end, exclusive."""
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an epoch has lasted, and its most recent windows with requests, newest first."""
+
+    seconds: float
+    windows: tuple[Window, ...]
+    ahead: Ahead | None = None
+    """The requests that claim to have started after the present; they are set aside."""
+
+
+def timing(
+    evidence: Evidence,
+    route: Route,
+    since_ns: int,
+    now_ns: int,
+    window_seconds: int,
+    watched: float | None = None,
+) -> Timing:
+    """Measure an epoch's duration and its most recent windows.
+
+    An epoch lasts from its event in the ledger to the present, and no request's time changes that: one that lies ahead
+    of the present is set aside. Only where all requests lie before the epoch were they replayed with simulated times;
+    then the first and the last request define the start and the present.
+
+    Args:
+        evidence: the trace store's evidence.
+        route: the epoch's route.
+        since_ns: when the epoch was opened.
+        now_ns: the present.
+        window_seconds: the length of a window.
+        watched: the longest that the epoch can have lasted, in seconds, by the monotonic clock of a server that has
+            watched it; None where nobody has. It keeps a wall clock that jumps ahead from ending a step.
+    """
+    limit = now_ns + _TOLERANCE_NS
+    ahead = evidence.ahead(route.epoch, limit)
+    own = evidence.span(route.epoch, limit, since_ns - _TOLERANCE_NS)
+    replayed = None if own else evidence.span(route.epoch, limit)
+    start, present = replayed or (since_ns, now_ns)
+    seconds = (present - start) / _NS
+    if watched is not None and replayed is None:
+        seconds = min(seconds, watched)
+    span = own or replayed
+    if span is None:
+        return Timing(seconds=seconds, windows=(), ahead=ahead)
+    last = span[1]
+    width = window_seconds * _NS
+    windows: list[Window] = []
+    # Jumping from one request back to the latest before its
+    # window skips empty windows without a query for each.
+    while len(windows) < MOST_WINDOWS:
+        number = max(0, (last - start) // width)
+        end = start + (number + 1) * width
+        windows.append(Window(number, min(end, limit)))
+        earlier = evidence.span(route.epoch, start + number * width, span[0])
+        if earlier is None:
+            break
+        last = earlier[1]
+    return Timing(seconds=seconds, windows=tuple(windows), ahead=ahead)
+
+
+def ahead_text(ahead: Ahead, now_ns: int) -> str:
+    """Say which requests are set aside because they claim to be ahead of the present."""
+    by = age(ledger_time(now_ns), datetime.fromtimestamp(ahead.started_ns / _NS, UTC))
+    number = "1 request lies" if ahead.n == 1 else f"{ahead.n:,} requests lie"
+    furthest = f"{visible(ahead.request_id, 64)} by {by}"
+    return f"{number} ahead of this clock ({furthest}) and {'is' if ahead.n == 1 else 'are'} set aside"
+
+
+class EpochClock:
+    """Measures by a monotonic clock how long a process has seen an epoch last.
+
+    A wall clock may jump; then the time since the ledger's event says nothing. An epoch that began while this process
+    ran is as old as this process has seen it. The first one may be older, so its age at first sight is the wall
+    clock's. It is used by one thread.
+    """
+
+    def __init__(self) -> None:
+        self._epoch: int | None = None
+        self._since = 0.0
+
+    def see(self, epoch: int, monotonic: float, age_at_first: float = 0.0) -> float:
+        """Note that an epoch is active and return the longest that it can have lasted, in seconds.
+
+        Args:
+            epoch: the epoch.
+            monotonic: the monotonic clock, in seconds.
+            age_at_first: its age by the wall clock, in seconds; used only for the first epoch this process sees.
+        """
+        if self._epoch is None:
+            self._since = monotonic - max(0.0, age_at_first)
+        elif epoch != self._epoch:
+            self._since = monotonic
+        self._epoch = epoch
+        return monotonic - self._since
