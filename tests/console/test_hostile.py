@@ -39,9 +39,9 @@ from modelspine.traffic.epochs import Epoch, Move
 from modelspine.traffic.ladder import default_ladder
 from modelspine.traffic.report import ArmReport, Comparison, EpochReport, ShadowReport, Split, Square
 from modelspine.traffic.report import Window as ReportWindow
+from modelspine.traffic.request_rate import ArmPace, Pace
 from modelspine.traffic.rollout_report import ArmTotal, LeftOut, PooledComparison, RolloutReport, RouteReport
 from modelspine.traffic.stratified import Pooled
-from modelspine.traffic.request_rate import ArmPace, Pace
 from modelspine_console.data.jobs import Outcome, attempt
 from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
@@ -179,7 +179,7 @@ def reading(s: str, n: int) -> Reading:
         moved=(Move(seq=n, at=s, what=s, reason=s),), arms=(total, total), shadow=None,
         difference=PooledComparison(graded=together, accepted=None, errors=together, latency=together),
     )  # fmt: skip
-    report = RouteReport(**figures, whole=whole, left_out=(LeftOut(what=s, n=n, why=s),))
+    report = RouteReport(**figures, whole=whole, left_out=(LeftOut(what=s, n=n, why=s),), epochs_in_rollout=2)
     return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
 
 

@@ -137,7 +137,9 @@ class TrafficSource:
             known = epochs(state, events)
             # A past epoch is shown alone, as `spine route report --epoch` does; the newest one beside its rollout.
             alone = epoch.number != known[0].number
-            report = route_report(self._spine.traces, known, events[: state.seq], epoch, at=moment, alone=alone)
+            report = route_report(
+                self._spine.traces, known, events[: state.seq], epoch, now=began, at=moment, alone=alone
+            )
         decision = None
         if epoch.until is None and moment is None:
             decision, _ = consider_or_error(lambda: self._spine.traces, epoch.route, epoch.since, began)

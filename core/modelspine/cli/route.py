@@ -167,7 +167,13 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
     chosen = chosen_epoch(known, epoch=args.epoch, rollout=args.rollout)
     with working("reading the traces"), storage_errors():
         report = route_report(
-            spine.traces, known, events[: state.seq], chosen, at=args.at, alone=args.epoch is not None
+            spine.traces,
+            known,
+            events[: state.seq],
+            chosen,
+            now=datetime.now(UTC),
+            at=args.at,
+            alone=args.epoch is not None,
         )
     if args.md is not None:
         args.md.write_text(markdown(report), encoding="utf-8")

@@ -54,6 +54,8 @@ def parts(report: RouteReport) -> list[Part]:
         found += _shadow(report.shadow)
     if report.whole is not None:
         found += _whole(report.whole)
+    elif report.epochs_in_rollout == 1 and len(report.arms) > 1:
+        found.append(f"this is the only epoch of rollout #{report.rollout}")
     if report.left_out:
         found.append("left out:")
         found += [f"  {text}" for text in left_out_texts(report.left_out)]

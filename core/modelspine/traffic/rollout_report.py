@@ -8,17 +8,18 @@ It draws nothing and does not know how traces are stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
-from miniobserve.evidence import EVER
 from miniobserve.reader import TraceReader
 from modelspine.errors import BadInput
 from modelspine.gate.eval_report import Count
 from modelspine.ledger.event import Event
 from modelspine.ledger.route import Route
 from modelspine.stats import FEW_UNITS
-from modelspine.times import after_ns
+from modelspine.times import after_ns, nanoseconds
+from modelspine.traffic.epoch_clock import TOLERANCE_NS
 from modelspine.traffic.epochs import Epoch, Move, moves, rollout_of
 from modelspine.traffic.report import (
     OUTCOMES,
@@ -90,6 +91,7 @@ class RouteReport(EpochReport, frozen=True, kw_only=True):
     whole: RolloutReport | None
     """None if the rollout has only this epoch, or if one epoch was asked for."""
     left_out: tuple[LeftOut, ...]
+    epochs_in_rollout: int
 
 
 def chosen_epoch(known: Sequence[Epoch], *, epoch: int | None = None, rollout: int | None = None) -> Epoch:
@@ -116,6 +118,7 @@ def route_report(
     events: Sequence[Event],
     epoch: Epoch,
     *,
+    now: datetime,
     at: str | None = None,
     alone: bool = False,
 ) -> RouteReport:
@@ -126,10 +129,12 @@ def route_report(
         known: every epoch, newest first.
         events: all events up to the moment of the report.
         epoch: the epoch to report.
+        now: the present; requests that claim to have started later are set aside.
         at: count only requests that started up to this moment, as the ledger writes it; None counts all.
         alone: leave the other epochs of the rollout out.
     """
-    before = EVER if at is None else after_ns(at)
+    limit = nanoseconds(now) + TOLERANCE_NS
+    before = limit if at is None else min(limit, after_ns(at))
     rollout = rollout_of(known, epoch)
     readings = {each.number: read_epoch(traces.evidence, each.route, before) for each in rollout}
     taken = [epoch] if alone else [*rollout]
@@ -140,12 +145,15 @@ def route_report(
         ballots, unfit = _comparable(epoch.route, taken, readings, reports)
         left_out += unfit
         whole = _whole(epoch.route, taken, readings, reports, ballots, moves(rollout, events))
+    ahead = sum(found.n for each in taken if (found := traces.evidence.ahead(each.number, limit)))
+    if ahead:
+        left_out.append(LeftOut(what="requests from the future", n=ahead, why="they claim to have started after now"))
     left_out += _uncounted([readings[each.number] for each in taken])
     by_testers = sum(traces.tester_requests(each.number) for each in taken)
     if by_testers:
         left_out.append(LeftOut(what="requests of testers", n=by_testers, why="they chose their arm themselves"))
     figures = {name: getattr(reports[epoch.number], name) for name in EpochReport.__struct_fields__}
-    return RouteReport(**figures, whole=whole, left_out=tuple(left_out))
+    return RouteReport(**figures, whole=whole, left_out=tuple(left_out), epochs_in_rollout=len(rollout))
 
 
 def _whole(
