@@ -292,7 +292,7 @@ def test_a_report_of_silence_says_so(world: World, capsys: Capture) -> None:
 
 
 def test_a_report_spans_the_rollout_and_says_what_changed(world: World, capsys: Capture, tmp_path: Path) -> None:
-    """The days got harder and the weight changed: added up, the candidate would look far worse than it is."""
+    """The days got harder and the weight changed: added up, the candidate would look far better than it is."""
     run(capsys, "route", "ab", "v0.2.0", "--weight", "80%", *WHY)
     fill(world, {"stable": Arm(right=0.95), "candidate": Arm(right=0.95)})
     first = run(capsys, "route", "report", "--json").json
@@ -305,18 +305,19 @@ def test_a_report_spans_the_rollout_and_says_what_changed(world: World, capsys: 
     assert [each["epoch"] for each in whole["epochs"]] == [8, 9]
     assert whole["requests"] == 2 * COUNT
     assert whole["switched"] > 100
-    assert whole["units"] == 400
+    seen = [sum(arm["units"] for arm in each["arms"]) for each in whole["epochs"]]
+    assert max(seen) <= whole["units"] <= 400 < sum(seen), "a learner of both epochs is one unit"
     total = {arm["name"]: arm["graded"]["k"] / arm["graded"]["n"] for arm in whole["arms"]}
     assert total["candidate"] - total["stable"] > 0.1, "Simpson's paradox"
     graded = whole["difference"]["graded"]
-    assert (graded["epochs"], graded["units"]) == ([8, 9], 400)
+    assert (graded["epochs"], graded["units"]) == ([8, 9], whole["units"])
     assert graded["difference"]["low"] < 0 < graded["difference"]["high"]
     own = report["difference"]["graded"]
     assert graded["difference"]["high"] - graded["difference"]["low"] < own["high"] - own["low"]
     assert [move["seq"] for move in whole["moved"]] == [9]
     page = tmp_path / "report.md"
     out = run(capsys, "route", "report", "--md", str(page)).out
-    for words in ("whole rollout #8", "6,000 requests by 400 units in 2 epochs", "candidate 80 % → 20 %", "too fast"):
+    for words in ("whole rollout #8", "6,000 requests by", "candidate 80 % → 20 %", "too fast"):
         assert words in " ".join(out.split())
     assert "whole rollout" in page.read_text()
 

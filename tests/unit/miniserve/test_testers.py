@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
-from conftest import NumberedShout, canary, sha_of
 
+from miniobserve.backfill import backfill
 from miniobserve.daily import Request
 from miniobserve.evidence import EVER
 from miniobserve.reader import TraceReader
+from miniobserve.sql.open import connect
 from miniobserve.traces import by_tester
 from miniobserve.writer import TraceWriter
 from miniserve.batcher import Answered, ModelFailed
 from miniserve.record import Copy
 from miniserve.service import Service
-from miniserve.testers import Testers
+from miniserve.testers import Testers as Allowed  # pytest would take the name for a test class
 from modelspine.attestation.keys import Trust, new_key, trusted
 from modelspine.attestation.tester_token import sign_tester
 from modelspine.incident.arm_answer import arm_answer
 from modelspine.ledger.route import Arm, Route
+from observed import make_trace
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures" / "shout"))
+
+from shout_workload import ShoutModel
 
 Clients = Callable[..., httpx.AsyncClient]
 Make = Callable[..., Service]
 LEDGER = "f" * 64
+
+
+def sha_of(number: int) -> str:
+    return f"{number:064x}"
+
+
+def route_of(strategy: str, *arms: tuple[str, int, int], epoch: int = 9) -> Route:
+    """A route of arms, each with its name, number and weight."""
+    made = tuple(Arm(name=name, sha=sha_of(n), semver=f"v0.{n}.0", weight_bp=weight) for name, n, weight in arms)
+    return Route(strategy=strategy, epoch=epoch, salt=str(epoch), arms=made)
+
+
 KEY = new_key()
-TESTERS = Testers(Trust(keys=(trusted(KEY, name="qa", added="2026-11-29"),)), LEDGER)
+TESTERS = Allowed(Trust(keys=(trusted(KEY, name="qa", added="2026-11-29"),)), LEDGER)
 
 
 def headers(arm: str | None = None, *, hours: int = 1, key: Any = KEY, ledger: str = LEDGER) -> dict[str, str]:
@@ -45,8 +65,9 @@ async def ask(client: httpx.AsyncClient, learner: str | None = "l", **sent: str)
 
 @pytest.fixture
 def on_canary(truth: Any, arms: Any) -> Route:
-    route = canary(1, 2, 1, epoch=9)  # 0.01 % of learners: by chance nobody gets there
-    truth.move(route)
+    # 0.01 % of learners, so that by chance nobody gets to the canary.
+    route = route_of("canary", ("stable", 1, 9_999), ("canary", 2, 1))
+    truth.now = route
     return route
 
 
@@ -139,16 +160,14 @@ class Mirror:
         if self.fails:
             copy.reply.set_exception(ModelFailed("told to fail"))
         else:
-            answer = NumberedShout().load(SimpleNamespace(name="2"), None).answer([copy.text])[0]  # type: ignore[arg-type]
+            answer = ShoutModel(2).answer([copy.text])[0]
             copy.reply.set_result(Answered(answer, 0.0))
 
 
 async def test_a_tester_reaches_a_shadow_that_learners_never_see(
     clients: Clients, make_service: Make, reader: TraceReader, truth: Any
 ) -> None:
-    stable = Arm(name="stable", sha=sha_of(1), semver="v0.1.0", weight_bp=10_000)
-    shadow = Arm(name="shadow", sha=sha_of(2), semver="v0.2.0", weight_bp=10_000)
-    truth.move(Route(strategy="shadow", epoch=9, salt="9", arms=(stable, shadow)))
+    truth.move(route_of("shadow", ("stable", 1, 10_000), ("shadow", 2, 10_000)))
     service, mirror = make_service(), Mirror()
     service._shadow = mirror  # type: ignore[assignment]
     client = clients(service, testers=TESTERS, shadow=mirror)
@@ -172,13 +191,7 @@ async def test_a_tester_reaches_a_shadow_that_learners_never_see(
 def test_a_store_whose_oldest_trace_is_a_testers_is_not_filled_again(
     writer: TraceWriter, reader: TraceReader, trace_url: str
 ) -> None:
-    from miniobserve.backfill import backfill
-    from miniobserve.sql.open import connect
-    from observed import make_trace
-
     def trace(request_id: str, tester: str | None) -> Any:
-        import msgspec
-
         made = make_trace(request_id=request_id)
         return msgspec.structs.replace(made, assignment=msgspec.structs.replace(made.assignment, tester=tester))
 
@@ -214,12 +227,7 @@ async def test_a_retry_links_to_its_first_attempt_and_is_the_same_unit(
     traces = [reader["my.request-1"], *(reader[reply["request_id"]] for reply in again)]
     assert [trace.retry_of for trace in traces] == [None, "my.request-1", "my.request-1"]
     assert [unit.n for unit in reader.evidence.units(3)] == [3], "one unit, however often it tries"
-    route = Route(
-        strategy="single",
-        epoch=3,
-        salt="3",
-        arms=(Arm(name="stable", sha=sha_of(1), semver="v0.1.0", weight_bp=10_000),),
-    )
+    route = route_of("single", ("stable", 1, 10_000), epoch=3)
     assert [arm_answer(trace, route).status for trace in traces] == ["verified"] * 3
 
 

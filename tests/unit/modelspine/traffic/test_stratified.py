@@ -143,7 +143,7 @@ def test_the_variance_is_by_learner_across_epochs() -> None:
 
 
 def test_one_epoch_is_the_difference_of_that_epoch() -> None:
-    look = rollout(np.random.default_rng(1), Plan((0.5,), (0.85,), (600,)))[-1]
+    look = rollout(np.random.default_rng(1), Plan((0.5,), (0.85,), (600,)), most=10)[-1]
     found, own = pooled(look, horizon=200), newest(look)
     assert isinstance(found, Pooled)
     assert own is not None
@@ -155,7 +155,7 @@ def test_one_epoch_is_the_difference_of_that_epoch() -> None:
 def test_epochs_without_enough_units_count_for_nothing() -> None:
     few = Stratum(stable={"a": (5.0, 0.0)}, candidate={"b": (5.0, 5.0)})
     assert pooled([(1, few)], horizon=200) is None
-    look = rollout(np.random.default_rng(1), Plan((0.5,), (0.85,), (600,)))[-1]
+    look = rollout(np.random.default_rng(1), Plan((0.5,), (0.85,), (600,)), most=10)[-1]
     found = pooled([(7, few), *look], horizon=200)
     assert found is not None
     assert found == pooled(look, horizon=200)
