@@ -73,7 +73,8 @@ def comparison(report: RouteReport, traffic: Traffic, width: int) -> list[Line]:
 
 def _whole(report: RouteReport, width: int) -> list[Line]:
     """The rollout that the epoch belongs to, and what the figures leave out."""
-    whole, lines = report.whole, [safe("")]
+    whole = report.whole
+    lines = [safe("")] if whole is not None or report.left_out else []
     if whole is not None:
         heads = [Head(title, right=number > 0, rank=_RANKS[number]) for number, title in enumerate(EPOCHS)]
         lines.append(safe(f" {whole_text(whole)}", "accent"))
