@@ -22,6 +22,7 @@ SENTENCES = {
     "drift_reports": "Folder of the daily drift reports.",
     "eval_baseline": "The committed baseline that the gate compares a candidate with.",
     "trust": "The committed list of public keys whose verdicts count.",
+    "testers": "The committed list of keys whose tester tokens are accepted. Servers read it when they start.",
     "dvc_remote": "URL to fetch corpora from. Empty: the default remote of `.dvc/config`.",
     "env": "`dev` or `prod`. The ledger's first event decides; this setting can make it stricter, never looser.",
     "actor": "The name that events are recorded under.",

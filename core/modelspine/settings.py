@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     eval_baseline: Path
     trust: Path
     """The committed list of keys whose signed verdicts are accepted."""
+    testers: Path
+    """The committed list of keys whose tester tokens are accepted; servers read it when they start."""
     dvc_remote: str = ""
     """URL to fetch corpora from; empty for the default remote of ``.dvc/config``."""
     env: Literal["dev", "prod"] = "dev"
@@ -177,13 +179,14 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "drift_reports": root / "drift_reports",
         "eval_baseline": root / "eval_baseline.json",
         "trust": root / "spine.trust.json",
+        "testers": root / "spine.testers.json",
         "actor": _user(environ),
     }
     # Other defaults are those of the struct; these depend on the root, the home or the environment.
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
         merged["rate_per_hour"] = None  # TOML and environment variables have no null
-    for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust"):
+    for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust", "testers"):
         merged[name] = str(root / str(merged[name]))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = _anchored(str(merged[name]), root)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from miniobserve.archive import Archive
 from miniobserve.schema import MINUTE_NS
 from miniobserve.sql.protocol import Database, StorageError
+from miniobserve.traces import by_tester
 from miniobserve.uptime import Up, uptime_of
 
 DAY_NS = 1440 * MINUTE_NS
@@ -61,10 +62,13 @@ class Requests:
         self._database = database
         self._archive = archive
 
-    def pages(self, since_ns: int, until_ns: int, kind: type[T], *, size: int = PAGE) -> Iterator[list[T]]:
+    def pages(
+        self, since_ns: int, until_ns: int, kind: type[T], *, size: int = PAGE, testers: bool = False
+    ) -> Iterator[list[T]]:
         """Yield pages of the requests that started within a span, decoded as ``kind``, a struct of trace fields.
 
-        Closed days come first, then the live store; each is sorted by start time.
+        Closed days come first, then the live store; each is sorted by start time. Testers' requests are left out
+        unless ``testers`` is true, because no figure about models, learners or days may count them.
 
         Raises:
             StorageError: the store or a file failed, or a trace cannot be decoded.
@@ -72,10 +76,8 @@ class Requests:
         """
         decode = msgspec.json.Decoder(kind).decode
         try:
-            for bodies in self._closed(since_ns, until_ns, size):
-                yield [decode(body) for body in bodies]
-            for bodies in self._live(since_ns, until_ns, size):
-                yield [decode(body) for body in bodies]
+            for bodies in chain(self._closed(since_ns, until_ns, size), self._live(since_ns, until_ns, size)):
+                yield [decode(body) for body in bodies if testers or not by_tester(body)]
         except msgspec.MsgspecError as error:
             raise StorageError(
                 "damaged", f"a trace cannot be decoded: {error}", "restore the trace store from a backup"

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from miniobserve.backfill import backfill
 from miniobserve.schema import (
     INSERT_ANSWER,
@@ -23,12 +25,14 @@ from miniobserve.schema import (
     UPSERT_FEEDBACK,
     UPSERT_MINUTE,
     UPSERT_STORE,
+    UPSERT_TESTER,
     UPSERT_UNIT,
     BodyRow,
     TraceRow,
     answer_row,
     body_row,
     minute_rows,
+    tester_rows,
     trace_row,
     unit_rows,
 )
@@ -46,11 +50,15 @@ _RETRIES = 2
 
 
 class Duplicate(Exception):
-    """A trace with this request id already exists; it was not changed."""
+    """A trace with this request id already exists; it was not changed.
 
-    def __init__(self, request_id: str) -> None:
+    ``is_retry`` says that it is of the same learner and text, as far as traces keep them: the caller tried again.
+    """
+
+    def __init__(self, request_id: str, *, is_retry: bool = False) -> None:
         super().__init__(f"a trace with request id {request_id} already exists")
         self.request_id = request_id
+        self.is_retry = is_retry
 
 
 class _Write(NamedTuple):
@@ -226,17 +234,14 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
             if job.body in ours:
                 ours.discard(job.body)
             elif job.trace.request_id in taken:
-                results[index] = Duplicate(job.trace.request_id)
+                results[index] = Duplicate(job.trace.request_id, is_retry=_is_retry(tx, job.trace, fresh))
             else:
                 taken.add(job.trace.request_id)
                 fresh.append(job)
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
-        answers = [answer_row(job.trace) for job in fresh]
-        tx.executemany(INSERT_ANSWER, answers)
-        tx.executemany(UPSERT_UNIT, unit_rows(answers))
-        tx.executemany(UPSERT_MINUTE, minute_rows(job.trace for job in fresh if not job.trace.shadow_of))
+        _roll_up(tx, [job.trace for job in fresh])
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):
             known = bool(_already_kept(tx, (job.request_id,)))
@@ -248,6 +253,18 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
     return results
 
 
+def _roll_up(tx: Transaction, traces: Sequence[Trace]) -> None:
+    """Add traces to the tables that figures are computed from."""
+    # A tester's requests enter none of them, so that no reader of these tables can forget to leave them out.
+    counted = [trace for trace in traces if trace.is_evidence]
+    answers = [answer_row(trace) for trace in counted]
+    tx.executemany(INSERT_ANSWER, answers)
+    tx.executemany(UPSERT_UNIT, unit_rows(answers))
+    tx.executemany(UPSERT_MINUTE, minute_rows(trace for trace in counted if not trace.shadow_of))
+    if len(counted) < len(traces):
+        tx.executemany(UPSERT_TESTER, tester_rows(traces))
+
+
 def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
     """Return those of the request ids that are in use: in the store, or in a day that was exported and pruned."""
     if not ids:
@@ -255,6 +272,21 @@ def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
     one = f"SELECT request_id FROM {{}} WHERE request_id IN ({', '.join('?' for _ in ids)})"  # noqa: S608 -- placeholders only
     rows = tx.execute(f"{one.format('traces')} UNION ALL {one.format('exported')}", (*ids, *ids))
     return {row[0] for row in rows}
+
+
+def _is_retry(tx: Transaction, trace: Trace, fresh: Sequence[_Write]) -> bool:
+    """Whether the trace that has this id already, in the store or in the same group, is of the same question."""
+    earlier = next((job.trace for job in fresh if job.trace.request_id == trace.request_id), None)
+    if earlier is None:
+        rows = tx.execute("SELECT body FROM bodies WHERE request_id = ?", (trace.request_id,))
+        if not rows:  # exported and pruned: nobody tries again after so long
+            return False
+        try:
+            earlier = msgspec.json.decode(rows[0][0], type=Trace)
+        except msgspec.MsgspecError:
+            return False
+    same = ("learner_hash", "sentence", "sentence_sha256", "source", "shadow_of")
+    return all(getattr(earlier, name) == getattr(trace, name) for name in same)
 
 
 def _bodies(tx: Transaction, group: Sequence[_Job]) -> set[BodyRow]:

@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -16,7 +17,9 @@ import msgspec
 from miniobserve.cost import CostMeter, TokenPrice, Usage
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import Assignment, Trace
-from modelspine.ledger.route import Arm, shadow_assignment
+from miniserve.batcher import Answered
+from miniserve.testers import Tester
+from modelspine.ledger.route import SHADOW, Arm, shadow_assignment
 from modelspine.workload import Answer
 
 TextPolicy = Literal["full", "hash", "none"]
@@ -34,11 +37,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     arrived: float
     """``time.perf_counter()`` at arrival."""
     source: str = "live"
+    retry_of: str | None = None
+    """The first request with the caller's id, if this one repeats it."""
+    tester: Tester | None = None
 
     @property
     def unit(self) -> str:
-        """The unit of randomisation: the learner, or the request if no learner is given."""
-        return self.request_id if self.learner_id is None else self.learner_id
+        """The unit of randomisation: the learner, or the (first) request if no learner is given."""
+        return self.learner_id or self.retry_of or self.request_id
 
     @property
     def sticky(self) -> bool:
@@ -96,6 +102,8 @@ class Copy(NamedTuple):
     assignment: Assignment
     """The assignment of the answered request."""
     arm: Arm
+    reply: Future[Answered] | None = None
+    """Receives the answer where a tester waits for it; such a copy leaves no trace of its own."""
 
     @property
     def text(self) -> str:
@@ -141,7 +149,9 @@ def make_trace(
     meter, redaction = policy.meter, policy.redaction
     full = redaction.text == "full"
     tokens = (answer.input_tokens, answer.output_tokens) if answer else None
-    charge = meter.charge(Usage(served.sha, served.semver, stages, tokens, copy=shadow_of is not None))
+    charge = meter.charge(
+        Usage(served.sha, served.semver, stages, tokens, copy=shadow_of is not None or served.assignment.arm == SHADOW)
+    )
     token_price = charge.token_price or TokenPrice(None, None)
     return Trace(
         request_id=ask.request_id,
@@ -176,6 +186,7 @@ def make_trace(
         error=error,
         source=ask.source,
         shadow_of=shadow_of,
+        retry_of=ask.retry_of,
     )
 
 

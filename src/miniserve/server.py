@@ -32,6 +32,7 @@ from miniserve.record import Copy, Redaction, TracePolicy, shadow_trace
 from miniserve.replies import Problem
 from miniserve.service import Service
 from miniserve.shadow import Shadow
+from miniserve.testers import Testers
 from miniserve.watch import Watch
 from modelspine.ledger.store import storage_errors
 from modelspine.spine import Spine
@@ -77,8 +78,9 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics, shadow))
     batcher = Batcher(queue=options.queue, batch=options.batch)
     spans = _spans(spine.settings.otlp, metrics)
-    service = Service(arms, batcher, writer, metrics, policy, spans.submit if spans else None)
-    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
+    service = Service(arms, batcher, writer, metrics, policy, spans.submit if spans else None, shadow)
+    testers = Testers.load(spine.settings, spine.registry.state().env, spine.ledger.events()[0].hash)
+    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow, testers)
     watch = None
     try:
         arms.start()

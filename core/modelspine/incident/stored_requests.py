@@ -62,7 +62,7 @@ def stored_requests(reader: TraceReader, since: str | None, most: Most | None = 
     without, older = 0, False
     stored = _stored(reader, since)
     for trace in islice(stored, most.requests) if most is not None else stored:
-        if trace.shadow_of is not None:
+        if trace.shadow_of is not None or not trace.is_evidence:
             continue
         if trace.sentence is None:
             without += 1

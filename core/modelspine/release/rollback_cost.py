@@ -139,8 +139,10 @@ def _with_complaints(project: Project, cost: RollbackCost, production: str, seco
             listed = project.traces.list(outcome="dismissed", sha=cost.target, limit=_MANY).traces
     except SpineError as error:
         return msgspec.structs.replace(cost, reopened=None, unchecked_why=error.message)
-    # A copy for a shadow reached nobody, and a right answer that was dismissed is not a mistake that comes back.
-    complaints = [trace for trace in listed if trace.shadow_of is None and trace.graded is not True]
+    # A copy for a shadow reached nobody, a tester is no learner, and a right answer that was dismissed is not a mistake
+    # that comes back.
+    by_learners = [trace for trace in listed if trace.shadow_of is None and trace.is_evidence]
+    complaints = [trace for trace in by_learners if trace.graded is not True]
     wrong = [trace for trace in complaints if trace.graded is False]
     right, why = _answers_of_production(project, production, wrong, seconds)
     verdicts = [right.get(trace.sentence or "") for trace in wrong]
