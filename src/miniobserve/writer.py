@@ -43,7 +43,6 @@ from miniobserve.traces import Trace
 Outcome = Literal["accepted", "dismissed", "revised"]
 OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
 
-
 _RETRIES = 2
 """How often a group is retried after its connection broke or another server wrote the same id first."""
 
