@@ -44,7 +44,6 @@ from miniobserve.uptime import BEAT_SECONDS, UPTIME_SCHEMA, Uptime
 Outcome = Literal["accepted", "dismissed", "revised"]
 OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
 
-
 _RETRIES = 2
 """How often a group is retried after its connection broke or another server wrote the same id first."""
 
