@@ -201,7 +201,10 @@ def _comparison(route: Route, read: Reading, horizon: float) -> Comparison:
         return difference(sums(votes.stable.values()), sums(votes.candidate.values()), horizon=horizon, share=share)
 
     assert read.ballot is not None
-    means = [[unit.seconds / unit.n for unit in read.units if unit.arm == arm.name] for arm in route.learners[:2]]
+    means = [
+        [unit.seconds / (unit.n - unit.failed) for unit in read.units if unit.arm == arm.name and unit.n > unit.failed]
+        for arm in route.learners[:2]
+    ]
     return Comparison(
         graded=compared(read.ballot.graded),
         accepted=compared(read.ballot.accepted),

@@ -233,7 +233,7 @@ def test_a_sound_answer_has_no_flaw() -> None:
     assert flaw(sound(stages={}, input_tokens=0)) is None
 
 
-@pytest.mark.parametrize("bad", BAD, ids=str)
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
 def test_an_unusable_answer_is_named(bad: dict[str, Any]) -> None:
     (name,) = bad
     wrong = flaw(sound(**bad))
