@@ -17,24 +17,17 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from miniobserve.backfill import backfill
+from miniobserve.rollup import roll_up
 from miniobserve.schema import (
-    INSERT_ANSWER,
     INSERT_BODY,
     INSERT_TRACE,
     SCHEMA,
     UPSERT_FEEDBACK,
-    UPSERT_MINUTE,
     UPSERT_STORE,
-    UPSERT_TESTER,
-    UPSERT_UNIT,
     BodyRow,
     TraceRow,
-    answer_row,
     body_row,
-    minute_rows,
-    tester_rows,
     trace_row,
-    unit_rows,
 )
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
@@ -240,7 +233,7 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
-        _roll_up(tx, [job.trace for job in fresh])
+        roll_up(tx, [job.trace for job in fresh])
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):
             known = bool(_already_kept(tx, (job.request_id,)))
@@ -250,18 +243,6 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
         elif isinstance(job, _Probe):
             tx.execute(UPSERT_STORE, ("probed_ns", str(time.time_ns())))
     return results
-
-
-def _roll_up(tx: Transaction, traces: Sequence[Trace]) -> None:
-    """Add traces to the tables that figures are computed from."""
-    # A tester's requests enter none of them, so that no reader of these tables can forget to leave them out.
-    counted = [trace for trace in traces if trace.is_evidence]
-    answers = [answer_row(trace) for trace in counted]
-    tx.executemany(INSERT_ANSWER, answers)
-    tx.executemany(UPSERT_UNIT, unit_rows(answers))
-    tx.executemany(UPSERT_MINUTE, minute_rows(trace for trace in counted if not trace.shadow_of))
-    if len(counted) < len(traces):
-        tx.executemany(UPSERT_TESTER, tester_rows(traces))
 
 
 def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:

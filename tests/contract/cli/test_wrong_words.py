@@ -18,7 +18,7 @@ Capture = pytest.CaptureFixture[str]
     ("words", "message", "hint"),
     [
         (("traces", "lst"), "there is no command `spine traces lst`", "there are list, show, export: "),
-        (("route", "go"), "there is no command `spine route go`", "there are show, epochs, report, single, "),
+        (("route", "go"), "there is no command `spine route go`", "there are show, epochs, report, tester, "),
         (("corpus",), "`spine corpus` needs one of its commands", "there are get, grep: "),
         (("keys", "\x1b[2J"), "there is no command `spine keys ", "there are new: "),
     ],

@@ -161,7 +161,7 @@ class Mirror:
             copy.reply.set_exception(ModelFailed("told to fail"))
         else:
             answer = ShoutModel(2).answer([copy.text])[0]
-            copy.reply.set_result(Answered(answer, 0.0))
+            copy.reply.set_result(Answered(answer, {}))
 
 
 async def test_a_tester_reaches_a_shadow_that_learners_never_see(
