@@ -261,6 +261,58 @@ async def test_no_report_is_made_on_a_ledger_that_moved_nor_in_read_only_mode(da
         assert NEWEST not in known(fortnight)
 
 
+# graded answers, coverage and requests of the future --------------------------------------------------------
+
+
+async def test_what_was_graded_contradicts_and_a_request_ahead_is_named(fortnight: Spine, run_console: Any) -> None:
+    import msgspec
+
+    from modelspine.drift.accuracy import Covered, Graded
+    from modelspine.drift.format import contradiction, graded
+    from modelspine.drift.measurement import Ahead, Named
+
+    found = Source(fortnight).drift()
+    day = next(day for day in found.days if day.day == REPORTED)
+    assert day.made is not None
+    against = msgspec.structs.replace(day.made.report.reference, day="2026-11-10")
+    report = msgspec.structs.replace(
+        day.made.report, reference=against, coverage=0.6,
+        graded=Graded(k=240, n=400, low=0.55, high=0.65, units=60, compared=400, dimension="verb", expected=0.95,
+                      observed=0.6, p=0.0001, contradicts=True, ungraded=7),
+        covered=Covered(k=240, n=400, reference_k=9, reference_n=9, psi=2.0, p=0.0, status="act", needed=39),
+    )  # fmt: skip
+    made = msgspec.structs.replace(day.made, report=report)
+    more = msgspec.structs.replace(day, made=made, others=(day.made.event,))
+    days = tuple(more if each is day else each for each in found.days)
+    early = Ahead(n=2, first=(Named("req-of-2031", "2031-05-05T10:00:00.000000Z"),))
+
+    class Changed(Source):
+        def drift(self) -> Any:
+            return msgspec.structs.replace(found, days=days, ahead=early)
+
+    async with run_console(Changed(fortnight), screen="drift", argument=REPORTED, size=(180, 50)) as desk:
+        await desk.press("z")
+        row = next(line for line in desk.lines() if REPORTED in line and "▌" in line)
+        assert "! 60.0" in row
+        assert "2 ahead of the clock" in desk.text()
+        await desk.press("z", "enter", "z")
+        text = " ".join(desk.text().split())
+        assert "coverage 60.0 %" in text
+        assert "against 2026-11-10" in text
+        assert contradiction(report) in text
+        assert "also reported against" in text
+        await desk.press("right_square_bracket")
+        assert "req-of-2031 at 2031-05-05" in desk.text()
+        await desk.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        text = " ".join(desk.text().split())
+        assert graded(report) in text
+        assert contradiction(report) in text
+        await desk.press("minus")
+        await desk.press("slash")
+        await desk.type("contradicts:yes")
+        assert len(desk.app.view.table.order) == 1
+
+
 # the drawing by itself ----------------------------------------------------------------------------------------
 
 

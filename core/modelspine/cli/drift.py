@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from modelspine.drift.format import (
 )
 from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.spine import Spine
-from modelspine.times import moment
+from modelspine.times import ledger_time, moment
 
 if TYPE_CHECKING:
     from modelspine.drift.days import Trend
@@ -97,7 +98,8 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
     _draw_day(out, report, others(spine, of, written.event))
     if early.n:
         out.line()
-        out.line(Cell(f"! {ahead(early)}", "warn"))
+        counted_day = of if of > ledger_time(time.time_ns())[:10] else ""
+        out.line(Cell(f"! {ahead(early, counted_day=counted_day)}", "warn"))
     return Exit.OK
 
 
@@ -172,7 +174,10 @@ def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
     rows = []
     for report in reports:
         name, psi = (report.worst[0], figure(report.worst[1].psi)) if report.worst else ("–", "–")
-        numbers = (percent(report.coverage), percent(report.expected_accuracy), share(report.graded))
+        graded: Piece = share(report.graded)
+        if contradiction(report):
+            graded = Cell(f"! {graded}", "warn")
+        numbers = (percent(report.coverage), percent(report.expected_accuracy), graded)
         n = f"{report.window.n:,}"
         rows.append((report.day, status_cell(report.status), n, name, psi, *numbers, source(report)))
     right = ("n", "PSI", "coverage", "expected", "graded")

@@ -120,28 +120,36 @@ def contradiction(report: DriftReport) -> str:
 
 def reasons(report: DriftReport) -> list[str]:
     """Why the day has its status, one line for each cause: of ``insufficient`` what is missing, else what drifted."""
+    against = report.reference.day or "the reference"
     if report.status == "insufficient":
         return [f"{visible(name, 40)}: {text}" for name, each in report.ranked if (text := remark(each))]
     if report.status == "stable":
         return []
     found = [
         f"{visible(name, 40)}: {visible(each.bins[0].bin, 40)} {percent(each.bins[0].q)} of the day, "
-        f"{percent(each.bins[0].p)} of the reference"
+        f"{percent(each.bins[0].p)} of {against}"
         for name, each in report.ranked
         if each.status == report.status and each.bins
     ]
-    if report.covered is not None and report.covered.status == report.status:
-        found.append(f"coverage {coverage(report)}")
+    covered = report.covered
+    if covered is not None and covered.status == report.status:
+        found.append(
+            f"coverage {percent(report.coverage)}, {percent(covered.reference_k / covered.reference_n)} of {against}"
+        )
     return found
 
 
-def ahead(found: Ahead) -> str:
-    """The requests that are dated ahead of the clock: how many, and the first of them; empty where there are none."""
+def ahead(found: Ahead, *, counted_day: str = "") -> str:
+    """The requests that are dated ahead of the clock: how many, and the first of them; empty where there are none.
+
+    ``counted_day`` is a day that lies ahead itself and was asked for by name, so that its requests were counted.
+    """
     if not found.n:
         return ""
     names = ", ".join(f"{visible(one.request_id, 64)} at {visible(one.at, 32)}" for one in found.first)
     more = f" and {found.n - len(found.first):,} more" if found.n > len(found.first) else ""
-    return f"{counted(found.n, 'request')} dated ahead of this machine's clock, left out: {names}{more}"
+    done = f"counted on {counted_day} alone, because that day was named" if counted_day else "left out"
+    return f"{counted(found.n, 'request')} dated ahead of this machine's clock, {done}: {names}{more}"
 
 
 def summary(report: DriftReport) -> str:
