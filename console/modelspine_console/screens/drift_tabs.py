@@ -61,7 +61,7 @@ _Cells = dict[tuple[str, str], Any]
 
 
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
-    """What the day's report rests on, and every feature, the worst first."""
+    """The day's status, every feature, the worst first, and below them what the figures rest on."""
     report, event = made.report, made.event
     lines = pairs(
         [
@@ -69,7 +69,6 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
             ("against", safe(reference(report))),
             ("recorded", row(safe(f"#{event.seq}  "), ago(event.at, now))),
             ("at", when(event.at)),
-            *((name, safe(text, limit=2000)) for name, text in facts(report)),
         ]
     )
     if text := contradiction(report):
@@ -82,7 +81,8 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     heads = (Head("feature"), Head("status"), *(Head(title, right=True, rank=rank) for title, rank in numbers))
     rows = [[_short(name), *_figures(feature)] for name, feature in report.ranked]
     lines += [safe(""), *grid(heads, rows, width)]
-    return lines + [bullet("·", f"{name}: {text}", "muted") for name, each in report.ranked if (text := remark(each))]
+    lines += [bullet("·", f"{name}: {text}", "muted") for name, each in report.ranked if (text := remark(each))]
+    return [*lines, safe(""), *pairs([(name, safe(text, limit=2000)) for name, text in facts(report)])]
 
 
 def _figures(feature: Feature) -> list[Line]:
