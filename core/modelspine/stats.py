@@ -250,8 +250,8 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
     return value
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """The Wilson 95 % interval of the share k/n, for n ≥ 1."""
+def wilson(k: float, n: float) -> tuple[float, float]:
+    """The Wilson 95 % interval of the share k/n; n is positive, and a fraction where it is an effective sample size."""
     share, z2 = k / n, _Z * _Z
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)

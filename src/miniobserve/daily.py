@@ -42,8 +42,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a trace that describe its input."""
+    """The fields of a trace that describe its input, and how its answer was graded."""
 
+    request_id: str = ""
+    started_ns: int = 0
     entry_sha: str = ""
     sentence: str | None = None
     features: dict[str, str] = {}
@@ -53,6 +55,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "live"
     shadow_of: str | None = None
     learner_hash: str | None = None
+    graded: bool | None = None
 
 
 class Requests:
@@ -96,11 +99,12 @@ class Requests:
         """Return the recorded uptime of servers within a span."""
         return uptime_of(self._database, since_ns, until_ns)
 
-    def last_day(self) -> str | None:
-        """Return the newest day (UTC) on which a request started; None if there are no requests."""
-        newest = self._database.read("SELECT MAX(started_ns) FROM traces")[0][0]
+    def last_day(self, until_ns: int = 2**63 - 1) -> str | None:
+        """Return the newest day (UTC) on which a request started before ``until_ns``; None if there is none."""
+        newest = self._database.read("SELECT MAX(started_ns) FROM traces WHERE started_ns < ?", (until_ns,))[0][0]
         live = [] if newest is None else [(EPOCH + timedelta(microseconds=newest // 1000)).date().isoformat()]
-        return max([*live, *(self._archive.days(pruned=True) if self._archive else [])], default=None)
+        closed = self._archive.days(pruned=True) if self._archive else []
+        return max([*live, *(day for day in closed if day_range(day)[0] < until_ns)], default=None)
 
     def answered(self, until_ns: int) -> list[tuple[str, int]]:
         """Return each day (UTC) whose requests can still be read and its number of answered requests, oldest first.

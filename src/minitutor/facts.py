@@ -37,8 +37,9 @@ class Facts(msgspec.Struct, frozen=True):
 
     @property
     def reported(self) -> dict[str, str]:
-        """Day → status of its latest drift report."""
-        return {str(body["day"]): str(body["status"]) for body in self._bodies("drift_reported")}
+        """Day → status of its latest drift report against the corpora."""
+        bodies = [body for body in self._bodies("drift_reported") if not body.get("against_day")]
+        return {str(body["day"]): str(body["status"]) for body in bodies}
 
     @property
     def finished(self) -> bool:

@@ -15,7 +15,8 @@ from console_seed import TENSES, VERBS, bundle, settings_of
 from console_tiny import Tiny
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.drift.days import measure, record
+from modelspine.drift.days import record
+from modelspine.drift.measurement import measure
 from modelspine.ledger.route import assign
 from modelspine.spine import Spine, create_ledger
 from modelspine.workload import Probe

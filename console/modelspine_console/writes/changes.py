@@ -120,8 +120,9 @@ class Changes:
             Refused: the newest report is identical.
             BadInput, Unavailable, Damaged: the report cannot be computed.
         """
-        from modelspine.drift.days import days, measure, recorded
+        from modelspine.drift.days import days, recorded
         from modelspine.drift.format import summary
+        from modelspine.drift.measurement import measure
 
         state = self._spine.registry.state()
         report = measure(self._spine, day)
