@@ -134,7 +134,8 @@ class TrafficSource:
         with self.reading():
             registry = self._spine.registry
             state, events = registry.state(moment), registry.events()
-            known = epochs(state, events)
+            # A moment of replayed requests may lie before the ledger's events; the epoch itself is known all the same.
+            known = epochs(state, events) or [epoch]
             # A past epoch is shown alone, as `spine route report --epoch` does; the newest one beside its rollout.
             alone = epoch.number != known[0].number
             report = route_report(

@@ -40,7 +40,7 @@ _SHOWN_BINS = 5
 
 def command(verbs: Verbs) -> None:
     """Add ``drift`` with its verbs."""
-    nested = verbs.add("drift", "compare a day's requests with the training corpora or with another day").add_verbs()
+    nested = verbs.add("drift", "compare a day's requests with the training data or another day").add_verbs()
     report = nested.add(
         "report", "compare one day and record the report", run_report,
         example="spine drift report --day 2026-11-22", writes=True,
