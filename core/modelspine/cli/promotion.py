@@ -118,7 +118,7 @@ def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
         receipt = spine.routing.rollback(
             args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost
         )
-    return show_receipt(out, receipt, cost=cost.found)
+    return show_change_and_cost(out, receipt, cost)
 
 
 def run_release(args: argparse.Namespace, spine: Spine) -> int:
@@ -139,6 +139,16 @@ def run_note(args: argparse.Namespace, spine: Spine) -> int:
     """Write a remark into the ledger."""
     sha = spine.registry.resolve(args.ref) if args.ref is not None else None
     return show_receipt(Out.of(args), spine.registry.note(args.text, ref=sha, key=args.key))
+
+
+def show_change_and_cost(out: Out, receipt: Receipt, cost: CostNotice) -> int:
+    """Show the event of going back, and then what that costs, which takes a moment to find."""
+    if not out.json:
+        code = show_receipt(out, receipt)
+        cost.show()
+        return code
+    cost.show()
+    return show_receipt(out, receipt, cost=cost.found)
 
 
 def show_receipt(out: Out, receipt: Receipt, **more: Any) -> int:

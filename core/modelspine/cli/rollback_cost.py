@@ -1,5 +1,5 @@
-"""What going back to an earlier entry costs, printed before ``rollback`` or ``route single`` makes the change, and
-the preview of a rollback, which changes nothing.
+"""What going back to an earlier entry costs, printed after ``rollback`` or ``route single`` made the change, and the
+preview of a rollback, which changes nothing.
 
 It never keeps an operator from the change: whatever goes wrong here makes the cost unknown. It does not know how the
 cost is found.
@@ -25,37 +25,43 @@ PATIENCE = 20.0
 
 
 class CostNotice:
-    """Prints the cost of going back to one entry, when it is called; ``found`` keeps it for the JSON."""
+    """The cost of going back to one entry: noted when the change is decided, found and printed once it is made.
 
-    def __init__(self, out: Out, spine: Spine, ref: str, *, always: bool, preview: bool = False) -> None:
+    Nothing may delay the change, and asking production about complaints takes seconds. ``found`` is for the JSON.
+    """
+
+    def __init__(self, out: Out, spine: Spine, ref: str, *, always: bool) -> None:
         self._out = out
         self._spine = spine
         self._ref = ref
         self._always = always
-        self._preview = preview
-        self._printed = ""
+        self._state: State | None = None
         self.found: dict[str, Any] | None = None
 
     def __call__(self) -> None:
-        """Find the cost and print it; without ``always`` only for an entry that was the stable arm before."""
-        from modelspine.release.rollback_cost import RollbackCost, rollback_cost
+        """Note the state that the change is decided on; called again if another writer came first."""
+        self._state = self._spine.registry.state()
 
-        state = self._spine.registry.state()
+    def show(self, seconds: float | None = None) -> None:
+        """Find the cost and print it; without ``always`` only for an entry that was the stable arm before."""
+        from modelspine.release.rollback_cost import SECONDS, RollbackCost, rollback_cost
+
+        state = self._state
+        if state is None:  # nothing changed
+            return
         sha = state.resolve(self._ref)
         if not self._always and not state.entries[sha].stable_since:
             return
         try:
             with storage_errors():
-                cost = rollback_cost(self._spine, sha, **({"seconds": PATIENCE} if self._preview else {}))
-        except Exception as error:  # noqa: BLE001  (an operator in trouble must be able to go back, whatever fails here)
+                cost = rollback_cost(self._spine, sha, state=state, seconds=SECONDS if seconds is None else seconds)
+        except Exception as error:  # noqa: BLE001  (the change is made; whatever fails here only leaves the cost unknown)
             why = error.message if isinstance(error, SpineError) else type(error).__name__
             unknown: dict[str, Any] = {"unknown": why, "reopened": None, "unchecked_why": why}
             cost = RollbackCost(target=sha, production=state.production, **unknown)
         self.found = {"sentence": cost.sentence(), **msgspec.to_builtins(cost)}
-        # Called again if another writer came first; the same sentence twice would only confuse.
-        if not self._out.json and cost.sentence() != self._printed:
-            self._printed = cost.sentence()
-            self._out.line(f"cost: {self._printed}")
+        if not self._out.json:
+            self._out.line(f"cost: {cost.sentence()}")
 
 
 def preview_rollback(out: Out, spine: Spine, ref: str) -> int:
@@ -72,8 +78,9 @@ def preview_rollback(out: Out, spine: Spine, ref: str) -> int:
     state = spine.registry.state()
     if not out.json:
         out.line(_planned(drafts, state, sha))
-    cost = CostNotice(out, spine, sha, always=True, preview=True)
+    cost = CostNotice(out, spine, sha, always=True)
     cost()
+    cost.show(PATIENCE)
     with working("asking both entries") as progress:
         traffic = preview(spine, sha, lambda done, total: progress.step("", done, total))
     if out.json:

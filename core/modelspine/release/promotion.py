@@ -176,23 +176,23 @@ def floor_in_force(project: Project) -> Floor:
 def tombstone(
     project: Project, ref: str, *, reason: str, expected: int | None = None, key: str | None = None
 ) -> Receipt:
-    """Mark an entry as permanently unusable, and warn where it stays the floor all the same.
+    """Mark an entry as permanently unusable, and warn where this lowers the floor of a dev ledger.
 
     Raises:
         Refused: it receives traffic, is tombstoned already or, in prod, is the floor.
     """
     floor = floor_in_force(project)
-    done = project.registry.tombstone(ref, reason=reason, floor=floor, expected=expected, key=key)
     try:
-        remains = floor(project.registry.state()) == done.sha
-    except Refused:  # a dev ledger without a baseline has no floor
-        return done
-    return msgspec.structs.replace(done, warnings=(*done.warnings, _REMAINS)) if remains else done
+        before = floor(project.registry.state())
+    except Refused:  # a dev ledger without a baseline has no floor; in prod the rule below refuses
+        before = None
+    done = project.registry.tombstone(ref, reason=reason, floor=floor, expected=expected, key=key)
+    return msgspec.structs.replace(done, warnings=(*done.warnings, _LOWERED)) if done.sha == before else done
 
 
-_REMAINS = (
-    "it remains the floor, with which candidates are compared: "
-    "`floor_excludes` in the baseline, with a reason, takes it out"
+_LOWERED = (
+    "it was the floor, with which candidates are compared; the floor is now the next best entry. In prod this takes a "
+    "reviewed `floor_excludes` in the baseline"
 )
 
 

@@ -12,6 +12,7 @@ from miniobserve.traces import Trace
 from modelspine.answering import answered_within
 from modelspine.errors import SpineError
 from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.ledger.state import State
 from modelspine.ledger.store import storage_errors
 from modelspine.project import Project
 from modelspine.text import counted, short, visible
@@ -89,13 +90,19 @@ class RollbackCost(msgspec.Struct, frozen=True, kw_only=True):
         return f"{found}{counted(self.unchecked, 'complaint')} not checked: {self.unchecked_why}"
 
 
-def rollback_cost(project: Project, ref: str, *, seconds: float = SECONDS) -> RollbackCost:
-    """What going back to an entry costs now; production gets so many seconds to answer what learners complained about.
+def rollback_cost(project: Project, ref: str, *, state: State | None = None, seconds: float = SECONDS) -> RollbackCost:
+    """What going back to an entry costs; production gets so many seconds to answer what learners complained about.
+
+    Args:
+        project: the project.
+        ref: the entry to go back to.
+        state: the state in which the cost is asked for; by default the present one.
+        seconds: how long production may take.
 
     Raises:
         UnknownRef, AmbiguousRef: no or several entries have that name.
     """
-    state = project.registry.state()
+    state = state or project.registry.state()
     sha, production = state.resolve(ref), state.production
     found = RollbackCost(target=sha, production=production)
     if production is None or production == sha:

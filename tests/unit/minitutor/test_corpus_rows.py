@@ -33,7 +33,7 @@ def test_the_bytes_are_those_of_the_committed_hashes(made: dict[str, list[Row]])
     for name, rows in made.items():
         digest = hashlib.md5(corpus.canonical(rows)).hexdigest()
         assert f"md5: {digest}" in (ROOT / "data" / f"{name}.jsonl.dvc").read_text()
-    assert corpus.rows(corpus.EVAL) == made["eval"]
+    assert list(corpus.rows(corpus.EVAL)) == made["eval"]
 
 
 def test_a_line_is_canonical_json(made: dict[str, list[Row]]) -> None:
