@@ -48,8 +48,8 @@ def command(verbs: Verbs) -> None:
     report.add_argument(
         "--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: the newest with traffic, up to today)"
     )
-    group = _reference_flags(report)
-    group.add_argument(
+    _reference_flags(report)
+    report.add_argument(
         "--against", metavar="REF", help="compare with this entry's corpora (default: the entry that answered most)"
     )
     show = nested.add("show", "show the reported days, or one of them", run_show, example="spine drift show --weeks 8")
@@ -59,21 +59,25 @@ def command(verbs: Verbs) -> None:
     show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
 
 
-def _reference_flags(verb: Parser) -> argparse._MutuallyExclusiveGroup:
-    group = verb.add_mutually_exclusive_group()
-    group.add_argument(
+def _reference_flags(verb: Parser) -> None:
+    verb.add_argument(
         "--against-day", type=day, metavar="YYYY-MM-DD", help="the report against this day's requests, not the corpora"
     )
-    group.add_argument(
-        "--same-weekday", action="store_true", help="the report against the same weekday one week before"
-    )
-    return group
+    verb.add_argument("--same-weekday", action="store_true", help="the report against the same weekday one week before")
 
 
 def _against_day(args: argparse.Namespace, of: str) -> str | None:
-    """The day to compare with that the flags name; None for the corpora."""
+    """The day to compare with that the flags name; None for the corpora.
+
+    Raises:
+        BadInput: the flags name several references.
+    """
     from modelspine.drift.measurement import same_weekday
 
+    named_by = ("--against", getattr(args, "against", None)), ("--against-day", args.against_day)
+    given = [flag for flag, value in (*named_by, ("--same-weekday", args.same_weekday)) if value]
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)} name different references", "give one of them")
     named: str | None = same_weekday(of) if args.same_weekday else args.against_day
     return named
 
