@@ -10,7 +10,7 @@ import pytest
 
 from cost_requests import BUSY_SECONDS, NOON, RATE, START_NS, A, B, entry, figures, spent, up
 from miniobserve.cost import BUSY, TOKENS, WAITING
-from modelspine.cost.format import notes, sentences
+from modelspine.cost.format import notes, pays, sentences
 from modelspine.gate.eval_report import Count
 from modelspine.stats import wilson
 
@@ -77,6 +77,18 @@ def test_a_dearer_machine_makes_no_model_worse() -> None:
     assert (first.standing, second.standing, first.not_compared) == ("dominated", "frontier", ())
     assert second.break_even is not None
     assert second.break_even.cost_difference < 0, "at the same rent it is cheaper"
+
+
+def test_a_break_even_is_in_the_currency_of_the_prices_that_it_compares() -> None:
+    """The child was priced in USD like its parent, and now is in EUR."""
+    euros = {"currency": "EUR", "price_version": "p2", "started_ns": START_NS + 1}
+    child = [*[spent(B, 0.02)] * 9, *[spent(B, 0.02, **euros)] * 9]
+    entries = figures((entry(A, 900), [spent(A)] * 9), (entry(B, 950, parent=A), child))
+    even = entries[1].break_even
+    assert (entries[1].currency, even and even.currency) == ("EUR", "USD")
+    text = pays(entries[1], entries) or ""
+    assert "USD" in text
+    assert "EUR" not in text
 
 
 def test_older_prices_that_include_waiting_stand_apart() -> None:
