@@ -44,7 +44,7 @@ _MONEY: tuple[tuple[str, int, Callable[[Any], float | None]], ...] = (
 )
 """The columns of money: title, rank and amount."""
 _PER_QUALITY = ("CpQU", "/correct")
-"""Columns whose amount is unknown because an entry is not ready for deployment, where it is; live grades may know it."""
+"""Columns whose amount may be unknown because an entry is not ready for deployment."""
 
 
 class Left(Exception):
