@@ -113,6 +113,8 @@ def rests_on(basis: Basis) -> str:
     by = "by the accuracy on the eval set, because no answer has a grade"
     if basis.graded is not None:
         failed = f", {basis.failed:,} of them failures" if basis.failed else ""
+        if failed and basis.ungraded:
+            failed += " that count in the same proportion as answers have a grade"
         by = f"by {basis.graded.k:,} answers graded right of {basis.graded.n:,}{failed}"
     idle = money(basis.amortised_per_correct, basis.currency)
     with_idle = f"{idle} with idle time" if basis.idle is not None else "with idle time unknown"

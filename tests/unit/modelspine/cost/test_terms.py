@@ -117,6 +117,19 @@ def test_a_correct_answer_counts_what_was_graded_right() -> None:
     assert "2 of 22 graded answers were right" in poor.unknown["cost_per_correct"]
 
 
+def test_failures_count_as_often_as_answers_have_a_grade() -> None:
+    """900 answers of which one in ten has a grade, and 100 failures; 4 in 5 graded answers are right."""
+    grades = (False, True, True, True, True)
+    answered = [spent(A, graded=None if number % 10 else grades[number // 10 % 5]) for number in range(900)]
+    failed = [spent(A, status=500, features={})] * 100
+    (cost,) = figures((entry(A, 900), answered + failed))
+    price = BUSY_SECONDS * RATE / 3600
+    assert cost.cost_per_correct is not None
+    assert cost.cost_per_correct.value == pytest.approx(1_000 * price / 720)
+    assert (cost.failed, cost.ungraded) == (100, 810)
+    assert "100 of them failures that count in the same proportion" in sentences(cost, [cost])[0]
+
+
 @pytest.mark.parametrize("outside", [{"in_scope": False}, {"features": {}}, {"in_scope": False, "graded": True}])
 @pytest.mark.parametrize("graded", [None, True])
 def test_what_is_out_of_scope_does_not_dilute_a_correct_answer(outside: dict[str, Any], graded: bool | None) -> None:
