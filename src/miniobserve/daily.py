@@ -54,6 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     source: str = "live"
     shadow_of: str | None = None
+    retry_of: str | None = None
     learner_hash: str | None = None
     graded: bool | None = None
 
@@ -140,13 +141,20 @@ class Requests:
 def day_range(day: str) -> tuple[int, int]:
     """Return the first nanosecond of a day (``YYYY-MM-DD``, UTC) and of the next day.
 
+    A day before 1677 or after 2262, which no stored time can reach, gives an empty span at that end.
+
     Raises:
         ValueError: ``day`` is not a valid date.
 
     """
     start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
     first = (start - EPOCH) // timedelta(microseconds=1) * 1000
-    return first, first + DAY_NS
+    return _storable(first), _storable(first + DAY_NS)
+
+
+def _storable(ns: int) -> int:
+    """The nearest time that a database can hold, which is one of 64 bits."""
+    return max(-(2**63), min(ns, 2**63 - 1))
 
 
 def live_ids(database: Database, days: Sequence[str]) -> list[str]:

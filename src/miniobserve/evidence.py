@@ -147,9 +147,9 @@ class Evidence:
         return [Said(row[0], row[1], row[2], int(row[3])) for row in rows]
 
     def latencies(self, epoch: int, before_ns: int = EVER) -> dict[str, list[tuple[float, int]]]:
-        """Return arm → sorted (seconds, count) of requests before a time; seconds are accurate to 2.2 %."""
+        """Return arm → sorted (seconds, count) of answered requests before a time; seconds are accurate to 2.2 %."""
         rows = self._read(
-            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? AND started_ns < ?"
+            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? AND started_ns < ? AND failed = 0"
             " GROUP BY arm, slot ORDER BY arm, slot",
             (epoch, before_ns),
         )

@@ -44,6 +44,8 @@ class Pending(Future[Answered]):
         self._began: float | None = None
         self._batch: tuple[float, int] | None = None
         self._failed = 0.0
+        self._left: float | None = None
+        self._settling = threading.Lock()
 
     def take(self, began: float, texts: int) -> None:
         """Note that a batch of so many texts with this one has begun."""
@@ -57,7 +59,6 @@ class Pending(Future[Answered]):
 
     def answer(self, answer: Answer, stages: dict[str, float]) -> None:
         """Resolve it with an answer and its share of its batch."""
-        self._batch = None
         spent = {QUEUE: self._queued(time.monotonic()), **stages}
         if self._failed:
             spent[OTHER] = spent.get(OTHER, 0.0) + self._failed
@@ -65,9 +66,27 @@ class Pending(Future[Answered]):
 
     def stages(self) -> dict[str, float]:
         """The seconds used without an answer until now."""
-        now, batch = time.monotonic(), self._batch
-        running = 0.0 if batch is None else (now - batch[0]) / batch[1]
-        return {QUEUE: self._queued(now), OTHER: self._failed + running}
+        return self._used(time.monotonic(), self._batch)
+
+    def give_up(self) -> dict[str, float]:
+        """Return the seconds used until now, for a caller who no longer waits: it pays for no more than these."""
+        with self._settling:
+            now, batch = time.monotonic(), self._batch
+            self._left = self._running(now, batch)
+            return self._used(now, batch)
+
+    def settle(self) -> float | None:
+        """End its part in the batch; return what a caller who gave up pays of it, or None if one still waits."""
+        with self._settling:
+            self._batch = None
+            return self._left
+
+    def _used(self, now: float, batch: tuple[float, int] | None) -> dict[str, float]:
+        return {QUEUE: self._queued(now), OTHER: self._failed + self._running(now, batch)}
+
+    @staticmethod
+    def _running(now: float, batch: tuple[float, int] | None) -> float:
+        return 0.0 if batch is None else (now - batch[0]) / batch[1]
 
     def _queued(self, now: float) -> float:
         return (now if self._began is None else self._began) - self._since
@@ -198,10 +217,24 @@ def _resolve(jobs: Sequence[_Job], answers: Sequence[Answer], began: float) -> N
     """Give each text its answer and its share of the batch; a text with an unusable answer fails alone."""
     flaws = [flaw(answer) for answer in answers]
     reported = [{} if wrong else answer.stages for answer, wrong in zip(answers, flaws, strict=True)]
-    shares = divided(reported, time.monotonic() - began)
+    left = [job.future.settle() for job in jobs]
+    wall = time.monotonic() - began
+    shares = _without(divided(reported, wall), left, wall)
     for job, answer, wrong, share in zip(jobs, answers, flaws, shares, strict=True):
         if wrong is None:
             job.future.answer(answer, share)
         else:
             job.future.fail(sum(share.values()))
             job.future.set_exception(ModelFailed(f"the model's answer is unusable: {wrong}"))
+
+
+def _without(shares: list[dict[str, float]], left: Sequence[float | None], wall: float) -> list[dict[str, float]]:
+    """The shares of a batch, so that they and what was paid by callers who gave up are no more than its wall seconds.
+
+    A caller who gave up has paid an equal part, which may be more than the share its text turns out to have.
+    """
+    waiting = sum(sum(share.values()) for share, paid in zip(shares, left, strict=True) if paid is None)
+    rest = max(0.0, wall - sum(paid for paid in left if paid is not None))
+    if waiting <= rest:
+        return shares
+    return [{stage: seconds * rest / waiting for stage, seconds in share.items()} for share in shares]

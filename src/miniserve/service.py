@@ -238,4 +238,4 @@ def _overloaded() -> Problem:
 
 def _used(pending: Future[Answered]) -> dict[str, float]:
     """The worker's seconds that a text without an answer has used; the shadow's process has no worker here."""
-    return pending.stages() if isinstance(pending, Pending) else {}
+    return pending.give_up() if isinstance(pending, Pending) else {}

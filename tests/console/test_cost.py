@@ -18,6 +18,7 @@ from modelspine.gate.eval_report import Count
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
 from modelspine_console.screens import cost_tabs as tabs
+from modelspine_console.screens.cost import _columns as columns_of
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -281,7 +282,9 @@ def test_a_plot_of_any_entries(entries: tuple[EntryCost, ...], width: int) -> No
 
 
 def test_what_is_not_ready_or_unknown_is_called_so() -> None:
-    even = BreakEven(parent_sha="b", cost_difference=1.0, accuracy_difference=0.0, price=None, pays="never")
+    even = BreakEven(
+        parent_sha="b", currency="USD", cost_difference=1.0, accuracy_difference=0.0, price=None, pays="never"
+    )
     low = cost("a", _ONE, Range(0.1, 0.0, 0.2), readiness="not-deployment-ready", break_even=even,
                priced=0, unpriced={"no rate_per_hour is set": 1})  # fmt: skip
     made = Costs(of="x", at=NOW, requests=1, entries=(low, cost("b", None, None, None, cost=None)))
@@ -291,8 +294,16 @@ def test_what_is_not_ready_or_unknown_is_called_so() -> None:
         "pays off at no price",
         "1 of 1 requests have no price: no rate",
         "no cost per quality is given",
+        "1 µUSD (900 nUSD to 1.1 µUSD)",  # per correct answer: the live grades know what the evaluation does not
     ):
         assert said in text
+    graded = next(line for line in text.splitlines() if "per correct answer" in line)
+    assert "not ready" not in graded
+    without = msgspec.structs.replace(low, cost_per_correct=None)
+    cells = {
+        column.title.split()[0]: [column.cell(each).plain for each in (low, without)] for column in columns_of([low])
+    }
+    assert cells["/correct"] == ["1.00", "not ready"], "as `spine cost` has it"
     unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], None, NOW, 80))
     assert unknown.count("unknown") >= 6
     assert "0 USD" not in unknown

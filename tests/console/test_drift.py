@@ -20,6 +20,7 @@ from modelspine.errors import Unavailable
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
 from modelspine_console.screens import drift_tabs as tabs
+from modelspine_console.screens.drift import _requests
 from modelspine_console.writes.changes import Changes
 
 Capture = pytest.CaptureFixture[str]
@@ -195,6 +196,11 @@ async def test_a_damaged_report_spoils_its_own_day_alone(days: Any, fortnight: S
         assert "backup" in desk.app.view.about.message
         await desk.press("j")
         assert desk.app.view.about.state == "ready"
+
+
+def test_a_number_of_requests_that_is_unknown_is_no_zero() -> None:
+    shown = [_requests(Day(day=NEWEST, answered=answered)).plain for answered in (None, 0, 1_234)]
+    assert shown == ["–", "0", "1,234"]
 
 
 async def test_no_day_no_traces_and_a_ledger_that_fails(console: Any, spine: Spine, run_console: Any) -> None:

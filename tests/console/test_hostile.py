@@ -210,7 +210,9 @@ def cost(s: str, n: int) -> EntryCost:
         rate_per_hour=0.05, price_versions=(s,), cost=1.0, cost_per_request=1.0, cost_per_1k=figure, stages={s: 1.0},
         total=Count(1, 2), accuracy=Range(0.5, 0.4, 0.6), cpqu=1.0, readiness="ready", cost_per_correct=figure,
         amortised_per_1k=1.0, amortised_per_correct=1.0, standing="tied", unexplained=0.5,
-        break_even=BreakEven(parent_sha=s or "0", cost_difference=1.0, accuracy_difference=0.1, price=1, pays="above"),
+        break_even=BreakEven(
+            parent_sha=s or "0", currency=s, cost_difference=1.0, accuracy_difference=0.1, price=1, pays="above"
+        ),
     )  # fmt: skip
 
 

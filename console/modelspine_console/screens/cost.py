@@ -44,7 +44,7 @@ _MONEY: tuple[tuple[str, int, Callable[[Any], float | None]], ...] = (
 )
 """The columns of money: title, rank and amount."""
 _PER_QUALITY = ("CpQU", "/correct")
-"""Columns that have no amount for an entry that is not ready for deployment."""
+"""Columns whose amount may be unknown because an entry is not ready for deployment."""
 
 
 class Left(Exception):
@@ -236,7 +236,7 @@ def _money(title: str, rank: int, amount: Callable[[Any], float | None], entries
 
     def cell(cost: Any) -> Line:
         value = amount(cost)
-        if title in _PER_QUALITY and cost.readiness == "not-deployment-ready":
+        if value is None and title in _PER_QUALITY and cost.readiness == "not-deployment-ready":
             return safe("not ready", "warn")
         if value is None or cost.currency is None:
             return _unknown()

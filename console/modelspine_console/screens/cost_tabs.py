@@ -159,7 +159,7 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
     bounds = f"   {percent(accuracy.low)} to {percent(accuracy.high)}" if accuracy is not None else ""
     unready = cost.readiness == "not-deployment-ready"
     cpqu = "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
-    correct = "not ready" if unready else between(cost.cost_per_correct, cost.currency)
+    correct = "not ready" if unready and not cost.cost_per_correct else between(cost.cost_per_correct, cost.currency)
     lines = pairs(
         [
             ("entry", row(safe(name_of(cost), "strong"), safe(f"  {short(cost.sha)}", "muted"))),

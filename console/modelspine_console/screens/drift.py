@@ -73,7 +73,7 @@ class DriftView(Listing):
             Column("status", 14, _status, _rank),
             Column("worst", 7, lambda d: dash(_worst(d)[0]), lambda d: _worst(d)[0], rank=2, grow=True),
             Column("PSI", 6, _psi, lambda d: -(_worst(d)[1] or 0.0), right=True, rank=1),
-            Column("n", 9, _requests, lambda d: -_number(d), right=True, rank=3),
+            Column("n", 9, _requests, lambda d: -(_number(d) or 0), right=True, rank=3),
             Column("expect %", 8, _expected, _expected_accuracy, right=True, rank=4),
             Column("graded %", 9, _graded, _graded_share, right=True, rank=5),
             Column("cover %", 7, _coverage, _coverage_share, right=True, rank=6),
@@ -201,13 +201,15 @@ def _psi(day: Any) -> Line:
     return safe(figure(_worst(day)[1]), "" if day.made is not None else "faint")
 
 
-def _number(day: Any) -> int:
-    """The requests the report rests on, or that were answered on a day without one."""
-    return int(day.made.report.window.n if day.made is not None else day.answered or 0)
+def _number(day: Any) -> int | None:
+    """The requests the report rests on, or that were answered on a day without one; None where that is unknown."""
+    number: int | None = day.made.report.window.n if day.made is not None else day.answered
+    return number
 
 
 def _requests(day: Any) -> Line:
-    return safe(f"{_number(day):,}", "" if day.made is not None else "muted")
+    number = _number(day)
+    return dash(None) if number is None else safe(f"{number:,}", "" if day.made is not None else "muted")
 
 
 def _expected(day: Any) -> Line:

@@ -160,16 +160,19 @@ def comparable(one: Basis, other: Basis) -> bool:
 def _correct(meter: Meter, accuracy: Range | None) -> _Correct:
     """What a correct answer costs: by the grades of live answers where there are any, else by the evaluation.
 
-    A failed answer is paid for and is not right. Requests out of scope count neither for nor against an entry. An
-    answer without any feature is one of them, unless no answer of the entry has a feature or a grade.
+    A failed answer is paid for and is not right. Where only some answers have a grade, failures count in the same
+    proportion: otherwise a few of them would outweigh the graded answers. Requests out of scope count neither for nor
+    against an entry. An answer without any feature is one of them, unless no answer of the entry has a feature or a
+    grade.
     """
     scoped = meter.graded.n + meter.ungraded.n > 0
     outside = meter.outside.n + (meter.plain.n if scoped else 0)
     if meter.graded.n:
-        n, cost = meter.graded.n + meter.failed.n, meter.graded.cost + meter.failed.cost
+        part = meter.graded.n / (meter.graded.n + meter.ungraded.n)
+        n, cost = meter.graded.n + part * meter.failed.n, meter.graded.cost + part * meter.failed.cost
         if meter.right < READY * n:
-            why = f"{meter.right:,} of {n:,} graded answers were right, which is under 30 %: nothing is divided by that"
-            return _Correct("graded", None, outside, why)
+            said = f"{meter.right:,} of {n:,.0f} graded answers were right"
+            return _Correct("graded", None, outside, f"{said}, which is under 30 %: nothing is divided by that")
         low, high = wilson(meter.right, n)
         return _Correct("graded", _divided(cost / n, Range(meter.right / n, low, high)), outside, "")
     answered = meter.ungraded if scoped else meter.plain

@@ -38,11 +38,13 @@ class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
     """The price of one wrong answer at which an entry and its parent cost the same."""
 
     parent_sha: str
+    currency: str
+    """Of the prices that the two share, which need not be the entry's newest ones."""
     cost_difference: float
-    """Currency per request, this entry − its parent."""
+    """Per request, this entry − its parent."""
     accuracy_difference: float
     price: float | None
-    """Currency per wrong answer; None where the price makes no difference."""
+    """Per wrong answer; None where the price makes no difference."""
     pays: Literal["always", "above", "below", "never"]
 
 
@@ -151,7 +153,9 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
     if parent is None or cost.accuracy is None or parent.accuracy is None:
         return None
     pair = common(cost, parent)
-    if pair is None or pair[0].cost_per_request is None or pair[1].cost_per_request is None:
+    if pair is None or pair[0].currency is None:
+        return None
+    if pair[0].cost_per_request is None or pair[1].cost_per_request is None:
         return None
     dearer = pair[0].cost_per_request - pair[1].cost_per_request
     better = cost.accuracy.value - parent.accuracy.value
@@ -164,6 +168,7 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
         pays = "above" if better > 0 else "below"
     return BreakEven(
         parent_sha=parent.sha,
+        currency=pair[0].currency,
         cost_difference=dearer,
         accuracy_difference=better,
         price=dearer / better if pays in ("above", "below") else None,

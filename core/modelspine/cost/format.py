@@ -113,6 +113,8 @@ def rests_on(basis: Basis) -> str:
     by = "by the accuracy on the eval set, because no answer has a grade"
     if basis.graded is not None:
         failed = f", {basis.failed:,} of them failures" if basis.failed else ""
+        if failed and basis.ungraded:
+            failed += " that count in the same proportion as answers have a grade"
         by = f"by {basis.graded.k:,} answers graded right of {basis.graded.n:,}{failed}"
     idle = money(basis.amortised_per_correct, basis.currency)
     with_idle = f"{idle} with idle time" if basis.idle is not None else "with idle time unknown"
@@ -217,17 +219,17 @@ def pays(cost: EntryCost, entries: Sequence[EntryCost]) -> str | None:
         return None
     parent = next(c.semver or short(c.sha) for c in entries if c.sha == even.parent_sha)
     against = f"against its parent {visible(parent, 40)}"
-    extra = _signed(even.cost_difference, cost.currency)
+    extra = _signed(even.cost_difference, even.currency)
     points = f"accuracy {100 * even.accuracy_difference:+.1f} pp, {extra} per request"
     if even.pays == "always":
         return f"pays off at any price of a wrong answer {against} ({points})."
     if even.pays == "never":
         return f"pays off at no price of a wrong answer {against} ({points})."
     where = "at least" if even.pays == "above" else "at most"
-    return f"pays off {against} if one wrong answer costs {where} {money(even.price, cost.currency)} ({points})."
+    return f"pays off {against} if one wrong answer costs {where} {money(even.price, even.currency)} ({points})."
 
 
-def _signed(value: float, currency: str | None) -> str:
+def _signed(value: float, currency: str) -> str:
     return ("+" if value > 0 else "") + money(value, currency)
 
 

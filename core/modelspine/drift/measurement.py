@@ -33,7 +33,7 @@ TOLERANCE_NS = 300 * 10**9
 _NAMED = 5
 """Requests ahead of the clock that are named."""
 _EXACT = 1_000
-"""Up to so many traces ahead of the clock are looked at one by one, to leave shadow copies out of their number."""
+"""Up to so many traces ahead of the clock are looked at one by one, to leave copies and testers out of their number."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -110,28 +110,38 @@ def measure(
 
 
 def same_weekday(day: str) -> str:
-    """The same weekday one week before."""
-    return (date.fromisoformat(day) - timedelta(weeks=1)).isoformat()
+    """The same weekday one week before.
+
+    Raises:
+        BadInput: the calendar begins later.
+    """
+    try:
+        return (date.fromisoformat(day) - timedelta(weeks=1)).isoformat()
+    except OverflowError as error:
+        raise BadInput(f"there is no day one week before {day}", "name a later day: `--day YYYY-MM-DD`") from error
 
 
 def newest_day(project: Project) -> str:
-    """The last day with a request that is not dated ahead of this machine's clock.
+    """The last day on which learners were answered by requests that are not dated ahead of this machine's clock.
 
     Raises:
         BadInput: there are no such requests yet.
     """
     limit = clock_limit()
     with storage_errors():
-        day = project.traces.requests.last_day(limit)
-        early = project.traces.requests.last_day() if day is None else None
-    if early is not None:
-        raise BadInput(
-            f"every request is dated ahead of this machine's clock, the last on {early}",
-            f"set the clock, or measure that day: `spine drift report --day {early}`",
-        )
-    if day is None:
+        requests = project.traces.requests
+        # A day on which only testers asked has nothing to compare, and must not become the default.
+        answered, last = requests.answered(limit), requests.last_day()
+    if answered:
+        return answered[-1][0]
+    if last is None:
         raise BadInput("there are no traces yet", "serve requests with `spine serve`")
-    return day
+    if day_range(last)[1] > limit:
+        raise BadInput(
+            f"every request is dated ahead of this machine's clock, the last on {last}",
+            f"set the clock, or measure that day: `spine drift report --day {last}`",
+        )
+    raise BadInput("no request of a learner was answered yet", "`spine traces list` shows recent requests")
 
 
 def requests_ahead(project: Project) -> Ahead:
@@ -144,10 +154,12 @@ def _ahead(requests: Requests, since: int, until: int) -> Ahead:
     total = requests.count(since, until)
     if not total:
         return Ahead()
-    some = next(requests.pages(since, until, Request, size=_EXACT), [])
+    pages = requests.pages(since, until, Request, size=_EXACT)
+    # Testers' requests are in the total and on no page, so only all pages together say how many there are.
+    some = [r for page in pages for r in page] if total <= _EXACT else next(pages, [])
     own = sorted((r for r in some if r.shadow_of is None), key=lambda r: (r.started_ns, r.request_id))
     first = tuple(Named(r.request_id, ledger_time(r.started_ns)) for r in own[:_NAMED])
-    return Ahead(n=len(own) if total <= len(some) else total, first=first)
+    return Ahead(n=len(own) if total <= _EXACT else total, first=first)
 
 
 def _reference_day(project: Project, day: str, values: Values, step: Step) -> Reference:

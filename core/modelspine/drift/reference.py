@@ -163,8 +163,8 @@ class Values:
     def graded(self, requests: Sequence[Request]) -> Counter[GradedKey]:
         """Count graded requests by entry, learner, evaluation buckets and grade."""
         return Counter(
-            # A request of nobody in particular is a unit of its own.
-            GradedKey(r.entry_sha, r.learner_hash or r.request_id, self.buckets(r.features), r.graded)
+            # A request of nobody in particular is a unit of its own, together with its retries.
+            GradedKey(r.entry_sha, r.learner_hash or r.retry_of or r.request_id, self.buckets(r.features), r.graded)
             for r in requests
             if r.graded is not None
         )

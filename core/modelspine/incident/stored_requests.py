@@ -71,7 +71,7 @@ def stored_requests(reader: TraceReader, since: str | None, most: Most | None = 
             older = True
             break
         requests[trace.sentence] += 1
-        users.setdefault(trace.sentence, set()).add(trace.learner_hash or trace.request_id)
+        users.setdefault(trace.sentence, set()).add(trace.learner_hash or trace.retry_of or trace.request_id)
         features.setdefault(trace.sentence, trace.features)
     older = older or (most is not None and next(stored, None) is not None)
     return Asked(requests, users, features, without, older)

@@ -37,7 +37,7 @@ class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     errors: int
     p50: float | None
-    """Seconds, accurate to 2.2 % because latencies are stored in a logarithmic histogram."""
+    """Seconds of answered requests, accurate to 2.2 % because latencies are stored in a logarithmic histogram."""
     p95: float | None
     p99: float | None
     feedback: dict[str, int]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from miniobserve.daily import DAY_NS, day_range
-from miniobserve.reader import TraceReader
+from miniobserve.reader import Minute, TraceReader
 from modelspine.errors import SpineError
 from modelspine.ledger.route import FULL, Guard, Route
 from modelspine.ledger.store import storage_errors
@@ -117,11 +117,11 @@ def rate(traces: TraceReader, now: datetime | None = None) -> float | None:
     """
     present = nanoseconds(now or datetime.now(UTC)) + TOLERANCE_NS
     day = traces.requests.last_day(present)
-    if day is None:
-        return None
-    since, until = day_range(day)
-    until = min(until, present)
-    minutes = traces.minutes(since - DAY_NS, until)
+    minutes = _two_days(traces, day, present)
+    if day is not None and not minutes:  # only testers asked then, and they are in no rate
+        minutes = _two_days(
+            traces, next((day for day, _ in reversed(traces.requests.answered(present))), None), present
+        )
     if not minutes:
         return None
     hours = Counter[int]()
@@ -130,6 +130,14 @@ def rate(traces: TraceReader, now: datetime | None = None) -> float | None:
     newest = [minute.minute_ns for minute in minutes if minute.minute_ns // _HOUR == minutes[-1].minute_ns // _HOUR]
     newest_hour = hours[newest[0] // _HOUR] / (newest[-1] + _MINUTE - newest[0])
     return max(newest_hour, max(hours.values()) / _HOUR) * _NS
+
+
+def _two_days(traces: TraceReader, day: str | None, present: int) -> tuple[Minute, ...]:
+    """The minutes of a day and the one before it, up to the present."""
+    if day is None:
+        return ()
+    since, until = day_range(day)
+    return traces.minutes(since - DAY_NS, min(until, present))
 
 
 def known_rate(opened: Callable[[], TraceReader]) -> float | None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cli_world import World, check_refused, leave_trace, make_world, run
@@ -26,8 +27,6 @@ AHEAD = ledger_time(AHEAD_NS)[:10]
 
 def leave_many(world: World, day_ns: int, n: int, **more: Any) -> None:
     """Traces of one day, a few thousand of them a second, through one writer."""
-    import msgspec
-
     from miniobserve.writer import TraceWriter
 
     with open_spine(world.root, readonly=True) as spine:
@@ -154,6 +153,31 @@ def test_a_request_later_today_is_left_out_of_today(world: World, capsys: Captur
     assert (found["window"]["n"], found["window"]["left_out"]) == (80, {"ahead": 1})
     assert found["ahead"]["first"][0]["request_id"] == "req-an-hour-early"
     assert "1 dated ahead of the clock" in run(capsys, "drift", "show", "--day", OLD).out
+
+
+def test_a_tester_moves_no_default(world: World, capsys: Capture, monkeypatch: Any) -> None:
+    """A probe asks every day, also when no learner does; the newest day is the last one that learners asked on."""
+    with open_spine(world.root, readonly=True) as spine:
+        given = spine.traces.list(limit=1).traces[0].assignment
+    probe = msgspec.structs.replace(given, tester="probe")
+    for at in (OLD_NS + DAY_NS, AHEAD_NS + 1):
+        leave_trace(world.root, f"req-of-a-probe-{at}", "x", "x", started_ns=at, assignment=probe)
+    monkeypatch.setattr("modelspine.drift.measurement.clock_limit", lambda: OLD_NS + 2 * DAY_NS)
+    assert run(capsys, "drift", "report", "--json").json["day"] == OLD
+    monkeypatch.undo()
+    monkeypatch.chdir(world.root)
+    ahead = run(capsys, "drift", "show", "--json").json["ahead"]
+    assert (ahead["n"], len(ahead["first"])) == (1, 1), "nor is it one of the learners' requests ahead"
+
+
+def test_the_calendars_first_days_have_no_weekday_before_them(world: World, capsys: Capture) -> None:
+    check_refused(run(capsys, "drift", "report", "--day", "0001-01-03", "--same-weekday"), 2)
+    check_refused(run(capsys, "drift", "show", "--day", "0001-01-03", "--same-weekday"), 2)
+    for day in ("0001-01-03", "9999-12-31"):
+        check_refused(run(capsys, "drift", "report", "--day", day), 2)
+        check_refused(run(capsys, "drift", "report", "--day", OLD, "--against-day", day), 2)
+        assert run(capsys, "cost", "--day", day, "--json").json["requests"] == 0
+        assert run(capsys, "traces", "list", "--day", day, "--json").json["traces"] == []
 
 
 def test_only_requests_from_the_future(world: World, capsys: Capture, monkeypatch: Any) -> None:

@@ -139,6 +139,35 @@ def test_the_broken_twins_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(conserved(charged, RATE) for charged in (queue, rents, whole))
 
 
+def test_a_caller_who_gave_up_makes_no_batch_dearer_than_its_seconds() -> None:
+    """It paid for half of the batch; the text beside it, which the workload says took all of it, pays for the rest."""
+    entered, opened = threading.Event(), threading.Event()
+
+    class Slow:
+        def answer(self, texts: Sequence[str]) -> list[Any]:
+            if len(texts) == 1:
+                opened.wait(5)
+                return [sound(stages={})]
+            began = time.monotonic()
+            entered.set()
+            time.sleep(0.05)
+            return [sound(stages={"decode": time.monotonic() - began if text == "long" else 0.0}) for text in texts]
+
+    batcher, model = Batcher(batch=8), Slow()
+    _, short, long = [batcher.submit(model, text) for text in ("first", "short", "long")]
+    began = time.monotonic()
+    opened.set()
+    assert entered.wait(5)
+    time.sleep(0.04)
+    gave_up = busy_seconds(short.give_up())
+    answered = busy_seconds(long.result(5).stages)
+    wall = time.monotonic() - began
+    batcher.close(5)
+    assert gave_up > 0
+    assert answered > 0.02
+    assert gave_up + answered <= wall
+
+
 async def ask_all(client: httpx.AsyncClient, texts: Sequence[str], connections: int) -> list[httpx.Response]:
     gate = asyncio.Semaphore(connections)
 

@@ -10,7 +10,7 @@ import pytest
 
 from cost_requests import BUSY_SECONDS, NOON, RATE, START_NS, A, B, entry, figures, spent, up
 from miniobserve.cost import BUSY, TOKENS, WAITING
-from modelspine.cost.format import notes, sentences
+from modelspine.cost.format import notes, pays, sentences
 from modelspine.gate.eval_report import Count
 from modelspine.stats import wilson
 
@@ -79,6 +79,18 @@ def test_a_dearer_machine_makes_no_model_worse() -> None:
     assert second.break_even.cost_difference < 0, "at the same rent it is cheaper"
 
 
+def test_a_break_even_is_in_the_currency_of_the_prices_that_it_compares() -> None:
+    """The child was priced in USD like its parent, and now is in EUR."""
+    euros = {"currency": "EUR", "price_version": "p2", "started_ns": START_NS + 1}
+    child = [*[spent(B, 0.02)] * 9, *[spent(B, 0.02, **euros)] * 9]
+    entries = figures((entry(A, 900), [spent(A)] * 9), (entry(B, 950, parent=A), child))
+    even = entries[1].break_even
+    assert (entries[1].currency, even and even.currency) == ("EUR", "USD")
+    text = pays(entries[1], entries) or ""
+    assert "USD" in text
+    assert "EUR" not in text
+
+
 def test_older_prices_that_include_waiting_stand_apart() -> None:
     old = {"priced_by": WAITING, "cost": 0.01 * RATE / 3600}
     (cost,) = figures((entry(A, 900), [spent(A, **old)] * 5), uptime=(up(1),))
@@ -103,6 +115,19 @@ def test_a_correct_answer_counts_what_was_graded_right() -> None:
     (poor,) = figures((entry(A, 900), [spent(A, graded=True)] * 2 + wrong))
     assert poor.cost_per_correct is None
     assert "2 of 22 graded answers were right" in poor.unknown["cost_per_correct"]
+
+
+def test_failures_count_as_often_as_answers_have_a_grade() -> None:
+    """900 answers of which one in ten has a grade, and 100 failures; 4 in 5 graded answers are right."""
+    grades = (False, True, True, True, True)
+    answered = [spent(A, graded=None if number % 10 else grades[number // 10 % 5]) for number in range(900)]
+    failed = [spent(A, status=500, features={})] * 100
+    (cost,) = figures((entry(A, 900), answered + failed))
+    price = BUSY_SECONDS * RATE / 3600
+    assert cost.cost_per_correct is not None
+    assert cost.cost_per_correct.value == pytest.approx(1_000 * price / 720)
+    assert (cost.failed, cost.ungraded) == (100, 810)
+    assert "100 of them failures that count in the same proportion" in sentences(cost, [cost])[0]
 
 
 @pytest.mark.parametrize("outside", [{"in_scope": False}, {"features": {}}, {"in_scope": False, "graded": True}])

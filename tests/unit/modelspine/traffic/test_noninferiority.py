@@ -12,6 +12,7 @@ from miniobserve.evidence import Said, Unit
 from modelspine.ledger.route import Guard
 from modelspine.stats import FEW_UNITS, difference, sums
 from modelspine.traffic.noninferiority import Judgement, judge, judge_units, side
+from modelspine.traffic.votes import ballot
 
 GUARD = Guard(margin_bp=500)
 
@@ -44,6 +45,20 @@ def verdict(rows: list[Unit], said: list[Said] | None = None) -> Judgement:
 )
 def test_verdicts(canary: list[Unit], expected: str) -> None:
     assert verdict(units("stable", 100) + canary).verdict == expected
+
+
+def test_the_judge_and_the_report_count_the_same() -> None:
+    """With failures, with a heavy unit, and with feedback on few answers."""
+    rows = [*units("stable", 30, failed=1), *units("canary", 30, n=7, right=5), Unit("canary", "~h", 900, 90, 80, 0, 0)]
+    said = [Said(unit.arm, unit.u, outcome, 1) for unit in rows[::3] for outcome in ("accepted", "dismissed")]
+    votes = ballot(rows, said, arms=("stable", "canary"))
+    for measure, both in (("graded", votes.graded), ("accepted", votes.accepted)):
+        found = side("canary", rows, said, measure)  # type: ignore[arg-type]
+        assert found.quality == sums(both.candidate.values())
+        assert found.quality.n > 0
+        assert (found.errors, found.latency) == tuple(
+            sums(each.candidate.values()) for each in (votes.errors, votes.latency)
+        )
 
 
 def test_silence_is_told_from_a_route_that_nobody_took() -> None:
