@@ -65,9 +65,9 @@ def command(verbs: Verbs) -> None:
 def _rollback(verbs: Verbs) -> None:
     rollback = verbs.add(
         "rollback", "route all traffic back to an earlier stable entry", run_rollback,
-        details="The replaced entries are put on hold. What this gives up is printed before the change: the bucket of "
-        "the eval set that loses most, and the complaints of learners that would come back. It never prevents the "
-        "rollback. With --dry-run, both entries also answer the newest stored requests, and nothing is changed.",
+        details="The replaced entries are put on hold. What this gave up is printed after the change, which never "
+        "waits for it: the bucket of the eval set that loses most, and the complaints of learners that come "
+        "back. With --dry-run, both entries also answer the newest stored requests, and nothing is changed.",
         example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
     )  # fmt: skip
     rollback.add_argument("ref", metavar="REF")

@@ -1,7 +1,8 @@
 """What going back to an entry costs: the buckets it is worse in, and the complaints that would come back.
 
-A rollback is never blocked by this: an operator in trouble must be able to go back. It is said before the change, so
-that nobody gives up what was gained without knowing it. What cannot be found out is unknown, with the reason.
+A rollback is neither blocked nor delayed by this: an operator in trouble must be able to go back. A preview and the
+console's dialog say it before the change, the command says it afterwards. What cannot be found out is unknown, with the
+reason.
 """
 
 from __future__ import annotations
