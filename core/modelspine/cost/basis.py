@@ -100,7 +100,7 @@ def basis_of(meter: Meter, idle: Share, total: Count | None) -> Basis:
     accuracy = accuracy_of(total)
     ready = accuracy is not None and accuracy.value >= READY
     correct = _correct(meter, accuracy)
-    spread = 1 + idle.amount / meter.cost if idle.amount is not None and meter.cost else None
+    spread = _spread(meter, idle)
     return Basis(
         priced=meter.priced,
         tokens=meter.tokens,
@@ -130,6 +130,15 @@ def basis_of(meter: Meter, idle: Share, total: Count | None) -> Basis:
         unexplained=abs(meter.explained / meter.cost - 1) if meter.cost else None,
         unknown=_unknown(meter, idle, accuracy, correct),
     )
+
+
+def _spread(meter: Meter, idle: Share) -> float | None:
+    """What a price is multiplied by to bear its part of idle time; None if that is unknown."""
+    if idle.amount is None:
+        return None
+    if not meter.cost:  # at no rent there is no idle time to pay for; what cost nothing at a rent cannot bear a part
+        return None if meter.terms.rate_per_hour else 1.0
+    return 1 + idle.amount / meter.cost
 
 
 def without_price(reasons: Sequence[str]) -> Basis:

@@ -236,9 +236,10 @@ def _doubt(guard: Guard, stable: Side, candidate: Side, found: Judgement) -> tup
 
 
 def _heavy(own: Sequence[Unit], requests: int) -> tuple[Heavy, ...]:
-    least = max(HEAVY_REQUESTS, HEAVY_SHARE * requests)
-    if len(own) < FEW_UNITS:
-        return ()
+    # Of a few units each has a large share; then only one that sent more than all others together is remarkable: an id
+    # that everybody shares leaves its arm with hardly any unit, which is why there is no verdict.
+    share = HEAVY_SHARE if len(own) >= FEW_UNITS else 0.5 + 1e-9
+    least = max(HEAVY_REQUESTS, share * requests)
     return tuple(Heavy(arm=unit.arm, u=unit.u, requests=unit.n, of=requests) for unit in own if unit.n >= least)
 
 

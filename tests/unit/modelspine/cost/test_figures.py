@@ -85,6 +85,8 @@ def test_a_negative_price_of_an_older_server_is_no_price() -> None:
 def test_a_rate_of_zero_is_a_price() -> None:
     (cost,) = figures((entry(A, 900), [spent(A, rate=0.0)] * 2))
     assert (cost.cost, cost.cpqu) == (0.0, 0.0)
+    (rented,) = figures((entry(A, 900), [spent(A, rate=0.0)] * 2), uptime=(up(1, rate=0.0),))
+    assert (rented.idle, rented.amortised_per_1k, rented.amortised_per_correct) == (0.0, 0.0, 0.0)
 
 
 def test_currencies_do_not_add_up() -> None:

@@ -157,6 +157,17 @@ def test_a_shared_id_with_wrong_answers_does_not_abort() -> None:
     assert found.heavy[0].u == "shared"
 
 
+def test_an_id_that_nearly_everybody_shares_is_named_where_it_prevents_a_verdict() -> None:
+    shared = Unit("canary", "shared", 400, 0, 40.0, 400, 200)
+    found = verdict([*units("stable", 60), shared])
+    assert (found.verdict, found.reason.split(",")[0]) == (
+        "inconclusive",
+        "not enough data: 1 learner in the canary arm",
+    )
+    assert [each.u for each in found.heavy] == ["shared"]
+    assert not verdict([*units("stable", 60), *units("canary", 4, n=100, right=90)]).heavy, "four that are alike"
+
+
 def test_most_learners_got_worse() -> None:
     """Sixty learners lose a little and forty gain a lot: the mean rises, and most got worse."""
     canary = [u._replace(right=8 if n < 60 else 10) for n, u in enumerate(units("canary", 100))]
