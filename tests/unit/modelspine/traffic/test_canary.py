@@ -248,6 +248,39 @@ def test_one_request_from_the_future_moves_no_clock(canary: Spine) -> None:
     assert before.notes == ()
 
 
+def test_a_replayed_past_enters_no_live_canary(canary: Spine) -> None:
+    """A week of the past, replayed into an epoch with live requests, is set aside and named."""
+    fill(canary, GOOD, seconds=20)
+    before = ticked(canary, 20)
+    week = 7 * 86_400 * NS
+    bad = {"stable": Arm(1.0), "canary": Arm(0.0)}
+    fill(canary, bad, start_ns=opened(canary) - week, seconds=week // NS - 5, seed=9, source="replay")
+    after_it = ticked(canary, 20)
+    assert (after_it.action, after_it.waits_for) == ("hold", ("40 more seconds",))
+    assert after_it.judgement is not None and before.judgement is not None
+    assert (after_it.judgement.samples, after_it.judgement.quality) == (
+        before.judgement.samples,
+        before.judgement.quality,
+    )
+    assert [note.partition(" (")[0] for note in after_it.notes] == ["2,000 requests lie before this epoch"]
+
+
+def test_a_few_stray_times_end_no_step_of_a_replay(canary: Spine) -> None:
+    week = 7 * 86_400 * NS
+    fill(canary, GOOD, start_ns=opened(canary) - week, seconds=50, source="replay")
+    fill(canary, GOOD, start_ns=opened(canary) - 50 * week, seconds=5, requests=5, seed=8, source="replay")
+    fill(canary, GOOD, start_ns=opened(canary) - week // 2, seconds=5, requests=5, seed=9, source="replay")
+    assert ticked(canary, 1).waits_for == ("10 more seconds",)
+
+
+def test_requests_just_before_the_epoch_make_no_second_window(canary: Spine) -> None:
+    """The clock of a replica is half a second behind: a bad canary still needs two windows to be aborted."""
+    bad = {"stable": Arm(0.95), "canary": Arm(0.10)}
+    fill(canary, bad, start_ns=opened(canary) - NS // 2, seconds=1)
+    found = ticked(canary, 1)
+    assert (found.verdict, found.action) == ("fail", "hold")
+
+
 def test_requests_from_the_future_alone_are_no_replay(canary: Spine) -> None:
     fill(canary, GOOD, start_ns=opened(canary) + 3_600 * NS, seconds=3_600)
     found = ticked(canary, 61)
