@@ -105,6 +105,15 @@ class Evidence:
         first, last = rows[0]
         return None if first is None or last is None or first > last else (int(first), int(last))
 
+    def windows(self, epoch: int, from_ns: int, before_ns: int, width_ns: int) -> int:
+        """Return the number of windows of a length, in a time range, in which a request of an epoch started."""
+        rows = self._read(
+            "SELECT COUNT(DISTINCT (started_ns - ?) / ?) FROM answers"
+            " WHERE epoch = ? AND started_ns >= ? AND started_ns < ?",
+            (from_ns, width_ns, epoch, from_ns, before_ns),
+        )
+        return int(rows[0][0])
+
     def ahead(self, epoch: int, from_ns: int) -> Stray | None:
         """Return the learners' requests of an epoch that started at a time or later; None where there are none."""
         return self._strays("started_ns >= ?", "DESC", (epoch, from_ns))

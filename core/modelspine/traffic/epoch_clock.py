@@ -91,7 +91,8 @@ def timing(
         number = max(0, (last - start) // width)
         end = start + (number + 1) * width
         windows.append(Window(number, min(end, limit)))
-        # The first window also holds what came before it: clocks differ, and a replay's outermost requests do not count.
+        # The first window also holds what came before it: clocks differ, and a replay's outermost requests do not
+        # count for its start.
         earlier = evidence.span(route.epoch, start + number * width, span[0]) if number else None
         if earlier is None:
             break
@@ -117,17 +118,35 @@ def _stray_text(stray: Stray, where: str, by: str) -> str:
     return f"{number} {where} ({furthest}) and {'is' if stray.n == 1 else 'are'} set aside"
 
 
+def covered(evidence: Evidence, route: Route, since_ns: int, now_ns: int) -> float:
+    """Return how many seconds of an epoch its requests cover, counting each window with a request in full.
+
+    A process that has just started cannot tell the age of an epoch from a wall clock that may be hours ahead. A wrong
+    clock adds no more than the windows in which it stamped a request.
+    """
+    if route.ladder is None:
+        return 0.0
+    width = route.ladder.guard.window_seconds
+    seen = evidence.windows(route.epoch, since_ns, now_ns, width * _NS) * width
+    return max(0.0, min(float(seen), (now_ns - since_ns) / _NS))
+
+
 class EpochClock:
     """Measures by a monotonic clock how long a process has seen an epoch last.
 
     A wall clock may jump; then the time since the ledger's event says nothing. An epoch that began while this process
-    ran is as old as this process has seen it. The first one may be older, so its age at first sight is the wall
-    clock's. It is used by one thread.
+    ran is as old as this process has seen it. The first one may be older, so its age at first sight is what its
+    requests cover (``covered``). It is used by one thread.
     """
 
     def __init__(self) -> None:
         self._epoch: int | None = None
         self._since = 0.0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not seen any epoch yet."""
+        return self._epoch is None
 
     def see(self, epoch: int, monotonic: float, age_at_first: float = 0.0) -> float:
         """Note that an epoch is active and return the longest that it can have lasted, in seconds.
@@ -135,7 +154,7 @@ class EpochClock:
         Args:
             epoch: the epoch.
             monotonic: the monotonic clock, in seconds.
-            age_at_first: its age by the wall clock, in seconds; used only for the first epoch this process sees.
+            age_at_first: its age as far as it is known, in seconds; used only for the first epoch this process sees.
         """
         if self._epoch is None:
             self._since = monotonic - max(0.0, age_at_first)

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from modelspine.ledger.route import Guard, Ladder, Route, Step, assign
 from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
-from modelspine.traffic.epoch_clock import EpochClock
+from modelspine.traffic.epoch_clock import EpochClock, covered
 from modelspine.traffic.ladder import at_weight, default_ladder
 from modelspine.traffic.noninferiority import Judgement, Result
 from modelspine.traffic.request_rate import blast_radius, rate
@@ -257,7 +258,8 @@ def test_a_replayed_past_enters_no_live_canary(canary: Spine) -> None:
     fill(canary, bad, start_ns=opened(canary) - week, seconds=week // NS - 5, seed=9, source="replay")
     after_it = ticked(canary, 20)
     assert (after_it.action, after_it.waits_for) == ("hold", ("40 more seconds",))
-    assert after_it.judgement is not None and before.judgement is not None
+    assert after_it.judgement is not None
+    assert before.judgement is not None
     assert (after_it.judgement.samples, after_it.judgement.quality) == (
         before.judgement.samples,
         before.judgement.quality,
@@ -302,6 +304,21 @@ def test_the_epoch_clock() -> None:
     assert clock.see(5, 130.0, age_at_first=9_999.0) == 630.0
     assert clock.see(6, 150.0, age_at_first=9_999.0) == 0.0  # it began while this process watched
     assert clock.see(6, 151.5) == 1.5
+
+
+def test_a_server_that_starts_with_a_wrong_clock_ends_no_step(canary: Spine) -> None:
+    """It knows an epoch that it has not watched by its requests, and its own wrong times add only what they cover."""
+    fill(canary, GOOD, seconds=10)
+    fill(canary, GOOD, start_ns=opened(canary) + 3 * 3_600 * NS, seconds=10, requests=50, seed=9)
+    now_ns = opened(canary) + 4 * 3_600 * NS
+    assert covered(canary.traces.evidence, route_of(canary), opened(canary), now_ns) == 60.0
+    assert covered(canary.traces.evidence, route_of(canary), opened(canary), opened(canary) + 5 * NS) == 5.0
+    watched = partial(covered, canary.traces.evidence, route_of(canary))
+    found = tick(
+        canary.routing, canary.traces, after(canary, 4 * 3_600), watched=lambda _, since: watched(since, now_ns) - 1
+    )
+    assert found is not None
+    assert (found.action, found.waits_for) == ("hold", ("1 more seconds",))
 
 
 def test_a_heavy_unit_is_named_in_the_event_that_aborts(canary: Spine) -> None:
