@@ -7,7 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from modelspine.errors import BadInput
 from modelspine_console.action import SCREENS
+from modelspine_console.web import DRIVER
 
 if TYPE_CHECKING:
     from modelspine.spine import Spine
@@ -25,14 +27,35 @@ def command(subparsers: Any) -> None:
     parser.add_argument(
         "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
     )
+    parser.add_argument(
+        "--web", action="store_true", help="serve it to one browser on this machine; read-only unless --write is given"
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="with --web: the port; 0 picks a free one (default 8000)")
     parser.set_defaults(run=run, writes=False)
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Open the console; returns the exit code."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        from modelspine.errors import BadInput
+    """Open the console in this terminal, or serve it to a browser; returns the exit code.
 
+    Raises:
+        BadInput: there is no terminal, or an option does not apply.
+    """
+    if args.port is not None and not args.web:
+        raise BadInput("--port needs --web", "omit --port, or add --web to see the console in a browser")
+    if not args.web:
+        return _open(args, spine)
+    from modelspine_console.web.start import run as serve
+
+    spine.ledger.head()  # without a ledger it fails here, and not on every page
+    words = ["--root", str(spine.settings.root), *(["--no-color"] if getattr(args, "no_color", False) else [])]
+    words += ["console", "--screen", args.screen, *(["--incident", args.incident] if args.incident else [])]
+    return serve(args, [*words, *(["--write"] if args.write else [])])
+
+
+def _open(args: argparse.Namespace, spine: Spine) -> int:
+    """Open the console in this terminal, or in the browser that started this process."""
+    web = os.environ.get("TEXTUAL_DRIVER") == DRIVER
+    if not web and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(
             "the console needs a terminal",
             "each screen has an equivalent command: spine list, lineage, route, drift, cost, incident, history",
@@ -42,14 +65,15 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     from modelspine_console.writes.changes import Changes
 
     screen, argument = ("incident", args.incident) if args.incident else (args.screen, "")
-    plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False)) or _few_colours(os.environ)
+    plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False))
     app = Console(
         Source(spine),
-        changes=Changes(spine),
+        # In a terminal `:rw` starts write mode at any time. In a browser that is decided when the server is started.
+        changes=Changes(spine) if args.write or not web else None,
         write=args.write,
         screen=screen,
         argument=argument,
-        plain=plain,
+        plain=plain or (not web and _few_colours(os.environ)),
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),
     )
     code = app.run()

@@ -48,6 +48,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
         ROOT / "console" / "modelspine_console",
         (
             {"command"},
+            {"web"},
             {"app"},
             {"keymap"},
             {"controllers"},
