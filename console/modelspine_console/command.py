@@ -60,6 +60,10 @@ def _open(args: argparse.Namespace, spine: Spine) -> int:
             "the console needs a terminal",
             "each screen has an equivalent command: spine list, lineage, route, drift, cost, incident, history",
         )
+    if web:
+        from modelspine_console.web.orphan import end_with_parent
+
+        end_with_parent()
     from modelspine_console.app import Console
     from modelspine_console.data.source import Source
     from modelspine_console.writes.changes import Changes
