@@ -13,10 +13,11 @@ from modelspine_console.web import DRIVER
 
 if TYPE_CHECKING:
     from modelspine.spine import Spine
+    from modelspine_console.data.source import Clock
 
 
 def command(subparsers: Any) -> None:
-    """Add the command to the parsers of ``spine``."""
+    """Add ``console`` to the parsers of ``spine``."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "console", help="the terminal console", description="Open the terminal console on this project."
     )
@@ -28,10 +29,30 @@ def command(subparsers: Any) -> None:
         "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
     )
     parser.add_argument(
-        "--web", action="store_true", help="serve it to one browser on this machine; read-only unless --write is given"
+        "--demo", action="store_true", help="show a bundled store with a simulated week instead of this project"
+    )
+    _add_web(parser)
+    parser.set_defaults(run=run, writes=False)
+
+
+def demo_command(subparsers: Any) -> None:
+    """Add ``demo`` to the parsers of ``spine``."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "demo",
+        help="the console on a bundled store; needs no project",
+        description="Open the console on a bundled store with a simulated week. It is unpacked into a temporary "
+        "folder, which is removed at the end.",
+    )
+    _add_web(parser)
+    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="registry")
+
+
+def _add_web(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a browser."""
+    parser.add_argument(
+        "--web", action="store_true", help="serve it to one browser on this machine; read-only unless started to write"
     )
     parser.add_argument("--port", type=int, metavar="N", help="with --web: the port; 0 picks a free one (default 8000)")
-    parser.set_defaults(run=run, writes=False)
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
@@ -42,17 +63,30 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     """
     if args.port is not None and not args.web:
         raise BadInput("--port needs --web", "omit --port, or add --web to see the console in a browser")
-    if not args.web:
+    if args.demo and args.write:
+        raise BadInput("the demo is read-only", "omit --write; `./run demo` makes a project that can be changed")
+    if args.web:
+        return _serve(args, spine)
+    if not args.demo:
         return _open(args, spine)
+    from modelspine_console.demo import DemoClock, demo
+
+    with demo() as shown:
+        return _open(args, shown, DemoClock())
+
+
+def _serve(args: argparse.Namespace, spine: Spine) -> int:
+    """Serve consoles that are started with the same options."""
     from modelspine_console.web.start import run as serve
 
-    spine.ledger.head()  # without a ledger it fails here, and not on every page
+    if not args.demo:
+        spine.ledger.head()  # without a ledger it fails here, and not on every page
     words = ["--root", str(spine.settings.root), *(["--no-color"] if getattr(args, "no_color", False) else [])]
     words += ["console", "--screen", args.screen, *(["--incident", args.incident] if args.incident else [])]
-    return serve(args, [*words, *(["--write"] if args.write else [])])
+    return serve(args, words + [f"--{flag}" for flag in ("write", "demo") if getattr(args, flag)])
 
 
-def _open(args: argparse.Namespace, spine: Spine) -> int:
+def _open(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None = None) -> int:
     """Open the console in this terminal, or in the browser that started this process."""
     web = os.environ.get("TEXTUAL_DRIVER") == DRIVER
     if not web and not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -65,18 +99,21 @@ def _open(args: argparse.Namespace, spine: Spine) -> int:
 
         end_with_parent()
     from modelspine_console.app import Console
-    from modelspine_console.data.source import Source
+    from modelspine_console.data.source import Source, utc_now
     from modelspine_console.writes.changes import Changes
 
     screen, argument = ("incident", args.incident) if args.incident else (args.screen, "")
     plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False))
+    # In a terminal `:rw` starts write mode at any time. In a browser that is decided when the server is started.
+    may_write = demo_clock is None and (args.write or not web)
     app = Console(
         Source(spine),
-        # In a terminal `:rw` starts write mode at any time. In a browser that is decided when the server is started.
-        changes=Changes(spine) if args.write or not web else None,
+        changes=Changes(spine) if may_write else None,
         write=args.write,
         screen=screen,
         argument=argument,
+        clock=demo_clock or utc_now,
+        demo=demo_clock is not None,
         plain=plain or (not web and _few_colours(os.environ)),
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),
     )

@@ -48,7 +48,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
         ROOT / "console" / "modelspine_console",
         (
             {"command"},
-            {"web"},
+            {"web", "demo"},
             {"app"},
             {"keymap"},
             {"controllers"},
