@@ -103,16 +103,16 @@ def report(right: dict[str, float], eval_hash: str) -> dict[str, Any]:
     }
 
 
-def bundle(folder: Path, seed: int, made: dict[str, Any], corpus_of: tuple[str, str], **more: Any) -> Path:
+def bundle(folder: Path, seed: int, made: dict[str, Any], corpus_of: tuple[str, str, int], **more: Any) -> Path:
     """A bundle with a tensor of a few numbers in place of a model."""
     folder.mkdir(parents=True)
-    path, digest = corpus_of
+    path, digest, rows = corpus_of
     save_file({"weights": np.arange(8, dtype=np.float32) + seed}, folder / "model.safetensors")
     files = {
         "config.json": {"workload": "minitutor", "variant": more.get("variant", "fp32"), "layers": 4, "width": 128},
         "train_manifest.json": {
             "parent_sha": more.get("parent"),
-            "corpora": [{"path": path, "dvc_hash": digest}],
+            "corpora": [{"path": path, "dvc_hash": digest, "rows": rows}],
             "code": {"git_sha": "3f9e2d1" + "0" * 33, "dirty": False},
             "seed": str(seed),
             "hyperparameters": {"lr": 0.001, "steps": 2000},
@@ -125,17 +125,17 @@ def bundle(folder: Path, seed: int, made: dict[str, Any], corpus_of: tuple[str, 
     return folder
 
 
-def corpora(root: Path) -> dict[str, tuple[str, str]]:
-    """The corpora that drift is measured against; they are not part of the store. Returns path and MD5 by name."""
+def corpora(root: Path) -> dict[str, tuple[str, str, int]]:
+    """A quarter of the tutor's corpora and of its eval set. Returns path, MD5 and rows by name."""
     (root / "data").mkdir()
     found = {}
     for design in (corpus.V1, corpus.V2, corpus.EVAL):
-        raw = corpus.canonical(corpus.rows(design)[::4])  # enough to measure drift against, in a quarter of the time
+        raw = corpus.canonical(corpus.rows(design)[::4])
         digest = hashlib.md5(raw, usedforsecurity=False).hexdigest()
         (root / design.path).write_bytes(raw)
         described = f"outs:\n- md5: {digest}\n  size: {len(raw)}\n  hash: md5\n  path: {Path(design.path).name}\n"
         (root / f"{design.path}.dvc").write_text(described)
-        found[design.name] = (design.path, digest)
+        found[design.name] = (design.path, digest, raw.count(b"\n"))
     return found
 
 
@@ -164,7 +164,7 @@ def fill(root: Path) -> None:
 class _Week:
     """What happens, day by day."""
 
-    def __init__(self, root: Path, spine: Spine, clock: Clock, made_from: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, root: Path, spine: Spine, clock: Clock, made_from: dict[str, tuple[str, str, int]]) -> None:
         self._root, self._spine, self._clock, self._made_from = root, spine, clock, made_from
         self._workload = Minitutor()
 
@@ -280,6 +280,7 @@ def write(store: Path) -> None:
         root = Path(folder)
         fill(root)
         kept = ["spine.toml", "eval_baseline.json", ".spine/ledger.db", ".spine/traces.db"]
+        kept += [f"data/{name}.jsonl{end}" for name in ("train_v1", "train_v2") for end in ("", ".dvc")]
         kept += sorted(path.relative_to(root).as_posix() for path in (root / "drift_reports").iterdir())
         with zipfile.ZipFile(store, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
             for name in kept:

@@ -1,11 +1,13 @@
 """The demo: a small store with a simulated week, unpacked into a temporary folder for as long as a console shows it.
 
-``bench/demo_store.py`` makes ``store.zip``. Its models have no weights and the runs, corpora and git history that it
-names are not in it, so what a walk cannot check is shown as not checked. Nothing here knows a screen.
+``bench/demo_store.py`` makes ``store.zip``. It has a ledger, traces, drift reports and two corpora. Its models have no
+weights, and there are no runs, so a walk shows what needs those as missing. Nothing here knows a screen.
 """
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -30,6 +32,8 @@ def demo() -> Iterator[Spine]:
     ):
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(folder)
+        with contextlib.suppress(OSError):  # corpora are looked up in a repository; without git they show as missing
+            subprocess.run(["git", "init", "--quiet", folder], check=False, capture_output=True)
         with Spine(load(environ={"SPINE_ROOT": str(Path(folder)), "SPINE_ACTOR": "demo"}), readonly=True) as spine:
             yield spine
 
