@@ -31,7 +31,7 @@ def command(subparsers: Any) -> None:
     parser.add_argument(
         "--demo", action="store_true", help="show a bundled store with a simulated week instead of this project"
     )
-    _add_web(parser)
+    _add_web(parser, "; read-only unless --write is given")
     parser.set_defaults(run=run, writes=False)
 
 
@@ -47,11 +47,9 @@ def demo_command(subparsers: Any) -> None:
     parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="registry")
 
 
-def _add_web(parser: argparse.ArgumentParser) -> None:
+def _add_web(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Add the options for a browser."""
-    parser.add_argument(
-        "--web", action="store_true", help="serve it to one browser on this machine; read-only unless started to write"
-    )
+    parser.add_argument("--web", action="store_true", help=f"serve it to one browser on this machine{more}")
     parser.add_argument("--port", type=int, metavar="N", help="with --web: the port; 0 picks a free one (default 8000)")
 
 
