@@ -40,8 +40,8 @@ def demo_command(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "demo",
         help="the console on a bundled store; needs no project",
-        description="Open the console on a bundled store with a simulated week. It is unpacked into a temporary "
-        "folder, which is removed at the end.",
+        description="Open the console on a bundled store with a simulated week. It is unpacked into\n"
+        "a temporary folder, which is removed at the end.",
     )
     _add_web(parser)
     parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="registry")
@@ -67,9 +67,10 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return _serve(args, spine)
     if not args.demo:
         return _open(args, spine)
+    from modelspine.spine import Spine
     from modelspine_console.demo import DemoClock, demo
 
-    with demo() as shown:
+    with demo() as settings, Spine(settings, readonly=True) as shown:
         return _open(args, shown, DemoClock())
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from modelspine.cli.verbs import parse
 from modelspine.errors import BadInput
+from modelspine.spine import Spine
 from modelspine_console import demo as bundled
 from modelspine_console.command import run
 from modelspine_console.demo import END, DemoClock, demo
@@ -86,7 +87,7 @@ def test_the_store_is_small_and_names_nothing_of_the_machine_that_made_it(tmp_pa
 
 
 def test_every_screen_has_something_to_show() -> None:
-    with demo() as spine:
+    with demo() as settings, Spine(settings, readonly=True) as spine:
         assert {entry.status for entry in spine.registry.list()} == {"promoted", "pending", "tombstoned"}
         kinds = {event.kind for event in spine.registry.events()}
         assert {
@@ -110,7 +111,7 @@ def test_every_screen_has_something_to_show() -> None:
 
 
 def test_the_walk_says_what_was_checked_and_what_is_missing() -> None:
-    with demo() as spine:
+    with demo() as settings, Spine(settings, readonly=True) as spine:
         (trace,) = spine.traces.list(text=INCIDENT, outcome="dismissed").traces
         walk = json.loads(_json(spine, trace.request_id))
     status = {answer["n"]: answer["status"] for answer in walk["answers"]}
@@ -132,11 +133,10 @@ def _json(spine: Any, request_id: str) -> str:
 
 def test_its_folder_is_removed_and_the_environment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPINE_LEDGER", "postgresql://nobody@127.0.0.1:1/none")
-    with demo() as spine:
-        root = spine.settings.root
+    with demo() as settings:
+        root = settings.root
         assert (root / ".spine" / "ledger.db").is_file()
-        assert spine.settings.ledger.startswith(f"sqlite:///{root}")
-        assert spine.readonly
+        assert settings.ledger.startswith(f"sqlite:///{root}")
     assert not root.exists()
 
 

@@ -14,18 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
-from pathlib import Path
 
-from modelspine.settings import load
-from modelspine.spine import Spine
+from modelspine.settings import Settings, load
 
 END = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 """When the simulated week ends: the time that the console shows when the demo is opened."""
 
 
 @contextmanager
-def demo() -> Iterator[Spine]:
-    """The spine of the demo, read-only; its folder is removed afterwards. The environment's settings do not count."""
+def demo() -> Iterator[Settings]:
+    """The settings of the unpacked demo; its folder is removed afterwards. The environment's settings do not count."""
     with (
         tempfile.TemporaryDirectory(prefix="spine-demo-") as folder,
         as_file(files(__package__).joinpath("store.zip")) as packed,
@@ -34,8 +32,7 @@ def demo() -> Iterator[Spine]:
             archive.extractall(folder)
         with contextlib.suppress(OSError):  # corpora are looked up in a repository; without git they show as missing
             subprocess.run(["git", "init", "--quiet", folder], check=False, capture_output=True)
-        with Spine(load(environ={"SPINE_ROOT": str(Path(folder)), "SPINE_ACTOR": "demo"}), readonly=True) as spine:
-            yield spine
+        yield load(environ={"SPINE_ROOT": folder, "SPINE_ACTOR": "demo"})
 
 
 class DemoClock:

@@ -124,7 +124,8 @@ def _guard(access: Access) -> Any:
         if session is not None:
             response.set_cookie(COOKIE, session, httponly=True, samesite="Strict", path="/")
         if not response.prepared:
-            response.headers.update(headers(host))
+            for name, value in headers(host).items():
+                response.headers[name] = value
         return response
 
     return guard
