@@ -192,7 +192,7 @@ class Console(App[int], inherit_bindings=False):
         """Handle the outcome of a poll, or of planning or making a change."""
         handlers: dict[str, Callable[[Outcome[Any]], None]] = {
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
-            "cost": self.write_mode.priced,
+            "cost": self.write_mode.priced, "traffic": self.write_mode.told,
         }  # fmt: skip
         handlers[answer.slot](answer.outcome)
 

@@ -7,6 +7,7 @@ others. This module does not know files or DVC.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import re
@@ -148,14 +149,19 @@ DESIGNS: Final = (V1, V2, V3, EVAL)
 
 
 def rows(design: Design) -> list[Row]:
-    """Return every row of a corpus, in the grid's order."""
+    """Return every row of a corpus, in the grid's order, in a list of the caller's own."""
+    return list(_rows(design))
+
+
+@functools.cache  # corpora begin with one another, and an eval set leaves out what they contain: each takes a second
+def _rows(design: Design) -> tuple[Row, ...]:
     made: list[Row] = rows(design.onto) if design.onto else []
     seen = {row.text for row in made}
     for cell in grid.cells().values():
         if design.hole == (cell.verb, cell.tense):
             continue
         made.extend(row for row in _cell_rows(design, cell, seen) if not _in_hole(design, row))
-    return made
+    return tuple(made)
 
 
 def canonical(found: Iterable[Row]) -> bytes:

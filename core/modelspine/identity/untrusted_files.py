@@ -97,7 +97,7 @@ def opened_file(path: Path) -> Iterator[Source]:
 def _opened(directory: Path, choose: Callable[[int], dict[str, int]]) -> Iterator[dict[str, Source]]:
     with ExitStack() as stack:
         try:
-            folder = os.open(directory, _FOLDER)
+            folder = _folder(directory)
             stack.callback(os.close, folder)
             sources = {name: _open(folder, name, limit, stack) for name, limit in sorted(choose(folder).items())}
             # Each file is within its own limit, but many shards together could still fill the disk.
@@ -109,6 +109,16 @@ def _opened(directory: Path, choose: Callable[[int], dict[str, int]]) -> Iterato
         except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
             raise _unreadable(str(directory), exc) from exc
         yield sources
+
+
+def _folder(directory: Path) -> int:
+    try:
+        return os.open(directory, _FOLDER)
+    except NotADirectoryError as error:
+        raise BundleRefused(
+            f"{visible(str(directory))} is not a folder, and a bundle is one",
+            "give the folder in which config.json and the .safetensors files stand",
+        ) from error
 
 
 def _listing(folder: int) -> list[str]:

@@ -24,9 +24,10 @@ def floor_of(state: State, read: Read, eval_set: EvalSet, decoding: Any, exclude
     """The entry with the best total of all that were the stable arm, with its report; None where there is none.
 
     Of an entry that was promoted several times, its best report counts, so that a weaker one signed later lowers
-    nothing. An entry on hold counts, a tombstoned one does not; nor does one whose report is of another eval set or
-    another decoding, because its total says nothing about this one. Of two with the same total, the one that became
-    stable last is taken.
+    nothing. An entry on hold counts, and so does a tombstoned one: only ``excluded``, which a reviewed change of the
+    baseline makes, can lower the floor, and no event of a ledger can. An entry whose report is of another eval set or
+    another decoding does not count, because its total says nothing about this one. Of two with the same total, the one
+    that became stable last is taken.
 
     Args:
         state: what the ledger's events add up to.
@@ -38,7 +39,7 @@ def floor_of(state: State, read: Read, eval_set: EvalSet, decoding: Any, exclude
     skipped = frozenset(excluded)
     best: tuple[int, int, Stable] | None = None
     for known in state.entries.values():
-        if not known.stable_since or known.tombstoned is not None or known.sha in skipped:
+        if not known.stable_since or known.sha in skipped:
             continue
         for digest in _reports(known):
             raw = read(digest)

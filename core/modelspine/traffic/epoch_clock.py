@@ -17,7 +17,7 @@ from modelspine.times import age, ledger_time
 MOST_WINDOWS = 4
 """No decision looks back further than this many windows."""
 _NS = 1_000_000_000
-_TOLERANCE_NS = _NS
+TOLERANCE_NS = _NS
 """How far the clock of another replica may differ from this one's without its requests being set aside."""
 
 
@@ -61,9 +61,9 @@ def timing(
         watched: the longest that the epoch can have lasted, in seconds, by the monotonic clock of a server that has
             watched it; None where nobody has. It keeps a wall clock that jumps ahead from ending a step.
     """
-    limit = now_ns + _TOLERANCE_NS
+    limit = now_ns + TOLERANCE_NS
     ahead = evidence.ahead(route.epoch, limit)
-    own = evidence.span(route.epoch, limit, since_ns - _TOLERANCE_NS)
+    own = evidence.span(route.epoch, limit, since_ns - TOLERANCE_NS)
     replayed = None if own else evidence.span(route.epoch, limit)
     start, present = replayed or (since_ns, now_ns)
     seconds = (present - start) / _NS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -19,6 +19,7 @@ from modelspine.ledger.route import FULL, Guard, Route
 from modelspine.ledger.store import storage_errors
 from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import FAILS
+from modelspine.traffic.epoch_clock import TOLERANCE_NS
 
 MINUTES = 30
 """How many minutes are counted one by one."""
@@ -107,16 +108,19 @@ def blast_radius(weight_bp: int, guard: Guard, per_second: float | None) -> Expo
     return Exposure(weight_bp=weight_bp, window_seconds=guard.window_seconds, requests_per_second=per_second)
 
 
-def rate(traces: TraceReader) -> float | None:
+def rate(traces: TraceReader, now: datetime | None = None) -> float | None:
     """Requests per second in the busiest hour of the last two days up to the last request; None without requests.
 
-    Those days may be long past, as replayed requests carry simulated times and there is no better estimate. The
-    newest hour may be incomplete, so its rate is taken from its first minute with a request to its last.
+    A request dated after ``now`` (by default the present) does not count: one wrong time would hide all others. Those
+    days may be long past, as replayed requests carry simulated times and there is no better estimate. The newest hour
+    may be incomplete, so its rate is taken from its first minute with a request to its last.
     """
-    day = traces.requests.last_day()
+    present = nanoseconds(now or datetime.now(UTC)) + TOLERANCE_NS
+    day = traces.requests.last_day(present)
     if day is None:
         return None
     since, until = day_range(day)
+    until = min(until, present)
     minutes = traces.minutes(since - DAY_NS, until)
     if not minutes:
         return None

@@ -25,7 +25,8 @@ FLOORS = {
 }
 """Package → its folder, and the packages of this project it may import."""
 CORE_TAKES = {
-    f"miniobserve.{name}" for name in ("reader", "evidence", "daily", "traces", "sql", "cost", "archive", "export")
+    f"miniobserve.{name}"
+    for name in ("reader", "evidence", "daily", "traces", "sql", "cost", "uptime", "archive", "export")
 }
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
 HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry"}

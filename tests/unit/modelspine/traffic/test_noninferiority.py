@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.random import Generator
@@ -193,52 +195,20 @@ def test_a_program_without_an_id_cannot_hide_what_learners_get() -> None:
     assert verdict(good).verdict == "pass"
 
 
-CROWDS = {
-    "heavy": {},
-    "a shared id": {"shared": 15.0, "per": 1_800},
-    "probes": {"probes": 120},
-    "learners who leave after a wrong answer": {"leave": 0.5},
-}
-
-
-def crowd(
-    rng: Generator, drop: float, *, per: int = 120, shared: float = 0, probes: int = 0, leave: float = 0
-) -> set[str]:
-    """The verdicts at five looks at one canary of 30 % with heavy learners and, as asked, one of the attacks."""
-    learners = 300
-    amount = np.ones(learners)
-    amount[:60] = 4 + 4 * rng.pareto(1.5, 60)
-    canary = rng.random(learners) < 0.3
-    skill = np.clip(rng.beta(18, 2, learners) - drop * canary, 0, 1)
-    if shared:
-        amount[0], canary[0], skill[0] = shared * amount.sum(), True, 1
-    n, right, stays = np.zeros(learners, int), np.zeros(learners, int), np.ones(learners, bool)
-    found, asked = set(), 0
-    for look in range(15):
-        chance = amount * stays / (amount * stays).sum()
-        more = np.bincount(rng.choice(learners, size=per, p=chance), minlength=learners)
-        good = rng.binomial(more, skill)
-        n, right, asked = n + more, right + good, asked + probes
-        if leave:
-            stays &= ~((more > good) & (rng.random(learners) < leave))
-        if look % 3 != 2:
-            continue
-        who = [
-            (("canary" if canary[i] else "stable"), str(i), int(n[i]), int(right[i])) for i in range(learners) if n[i]
-        ]
-        rows = [Unit(arm, u, n, 0, 0.01 * n, n, k) for arm, u, n, k in who]
-        rows += [Unit("canary" if i % 10 < 3 else "stable", f"~{i}", 1, 0, 0.01, 1, 1) for i in range(asked)]
-        found.add(verdict(rows).verdict)
-    return found
-
-
-@pytest.mark.parametrize("attack", CROWDS)
-def test_no_crowd_turns_the_judge(attack: str) -> None:
+@pytest.mark.parametrize("number", range(4))
+def test_no_crowd_turns_the_judge(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no difference at most 5 % are aborted; worse by 20 pp, none passes and nearly all are found."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[4] / "bench"))
+    from crowds import CROWDS, looks
+
     rng = np.random.default_rng(11)
     runs = 20
-    equal = [crowd(rng, 0.0, **CROWDS[attack]) for _ in range(runs)]
-    worse = [crowd(rng, 0.25, **CROWDS[attack]) for _ in range(runs)]
+
+    def seen(drop: float) -> set[str]:
+        every = list(looks(rng, CROWDS[number], drop))
+        return {verdict(units).verdict for units in every[2::3]}
+
+    equal, worse = [seen(0.0) for _ in range(runs)], [seen(0.25) for _ in range(runs)]
     assert sum("fail" in found for found in equal) <= 0.05 * runs
     assert sum("fail" in found for found in worse) >= 0.85 * runs
     assert sum("pass" in found for found in worse) == 0

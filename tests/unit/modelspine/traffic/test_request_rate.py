@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +160,9 @@ def test_the_rate_is_the_busiest_hours_of_the_last_day_there_was(tmp_path: Path)
         leave_answers(url, route(), behave, start_ns=start, seconds=seconds, requests=requests, seed=seed)
     traces = TraceReader.open(url)
     assert rate(traces) == pytest.approx(720 / 3_600)
+    future = time.time_ns() + 86_400 * NS
+    leave_answers(url, route(), behave, start_ns=future, seconds=1, requests=50, seed=3)
+    assert rate(traces) == pytest.approx(720 / 3_600)  # one wrong time moves no rate
     traces.close()
     assert known_rate(lambda: TraceReader.open(url)) == pytest.approx(0.2)
 
