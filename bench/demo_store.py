@@ -32,7 +32,8 @@ from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from minitutor import corpus, grid, learners
 from minitutor.workload import Minitutor
-from modelspine.drift.days import measure, record
+from modelspine.drift.days import record
+from modelspine.drift.measurement import measure
 from modelspine.errors import SpineError
 from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
