@@ -46,9 +46,9 @@ from modelspine.traffic.ladder import read_ladder
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "console" / "modelspine_console" / "demo" / "store.zip"
-MONDAY = date(2026, 11, 16)
-END = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
-"""Nothing in the store is later."""
+MONDAY = date(2026, 1, 12)
+END = datetime(2026, 1, 18, 18, 30, tzinfo=UTC)
+"""Nothing in the store is later. It is long past: requests ahead of a machine's clock are left out of reports."""
 DAYS = (150, 150, 150, 150, 150, 180, 170)
 """Requests of each day, from Monday on."""
 WEEKEND = 0.7
@@ -285,7 +285,7 @@ def write(store: Path) -> None:
         kept += sorted(path.relative_to(root).as_posix() for path in (root / "drift_reports").iterdir())
         with zipfile.ZipFile(store, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
             for name in kept:
-                packed.writestr(zipfile.ZipInfo(name, (2026, 11, 22, 18, 30, 0)), (root / name).read_bytes(),
+                packed.writestr(zipfile.ZipInfo(name, (2026, 1, 18, 18, 30, 0)), (root / name).read_bytes(),
                                 zipfile.ZIP_DEFLATED, 9)  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from importlib.resources import as_file, files
 
 from modelspine.settings import Settings, load
 
-END = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
+END = datetime(2026, 1, 18, 18, 30, tzinfo=UTC)
 """When the simulated week ends: the time that the console shows when the demo is opened."""
 
 
