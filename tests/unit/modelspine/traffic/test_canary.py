@@ -344,6 +344,15 @@ def test_a_stable_arm_that_fails_is_said_with_the_way_out(canary: Spine) -> None
     assert "`spine route single v2.0.0 --reason TEXT`" in found.notes[0]
 
 
+def test_a_canary_that_fails_as_well_is_no_way_out(canary: Spine) -> None:
+    fill(canary, {"stable": Arm(failed=1.0), "canary": Arm(failed=1.0)})
+    found = consider(canary.traces.evidence, route_of(canary), opened(canary), after(canary, 61))
+    assert "both arms fail" in found.reason
+    assert found.notes[0].endswith(
+        "v2.0.0 fails no less; `spine rollback REF --reason TEXT` goes back to an earlier entry"
+    )
+
+
 def test_both_arms_failing_aborts_nothing(canary: Spine) -> None:
     fill(canary, {"stable": Arm(failed=1.0), "canary": Arm(failed=1.0)}, seconds=130)
     found = ticked(canary, 130)
