@@ -72,7 +72,7 @@ def test_completion_is_json_where_it_is_asked_for(capsys: Capture) -> None:
 def test_no_arguments_is_help(capsys: Capture) -> None:
     done = run(capsys)
     assert (done.code, done.err) == (0, "")
-    assert all(f"\n  {verb} " in done.out for verb in (*grammar.VERBS, "console", "serve"))
+    assert all(f"\n  {verb} " in done.out for verb in (*grammar.VERBS, "console", "demo", "serve"))
     assert max(map(len, done.out.splitlines())) <= 80
     assert done.out == run(capsys, "--help").out
     assert run(capsys, "--version").out.startswith("spine 0.")

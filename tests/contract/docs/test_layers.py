@@ -50,6 +50,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
         ROOT / "console" / "modelspine_console",
         (
             {"command"},
+            {"web", "demo"},
             {"app"},
             {"keymap"},
             {"controllers"},
