@@ -17,7 +17,7 @@ import msgspec
 
 from modelspine.canonical_json import canonical
 from modelspine.gate.eval_report import Count
-from modelspine.identity.bundle import Tensor
+from modelspine.identity.tensors import Tensor
 from modelspine.registry.entries import Detail, manifest_corpora
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

@@ -13,7 +13,8 @@ import msgspec
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BundleRefused
 from modelspine.gate.eval_report import CostPerQuality, Count, EvalReport, read_report
-from modelspine.identity.bundle import Bundle, Tensor
+from modelspine.identity.bundle import Bundle
+from modelspine.identity.tensors import Tensor
 from modelspine.ledger.state import Known, State
 from modelspine.ledger.store import Event
 from modelspine.registry.promotion_record import VerdictKind, verdict_kind
