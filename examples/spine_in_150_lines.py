@@ -1,7 +1,4 @@
-"""What a model registry does, read from a project's own ``.spine`` folder with rfc8785 and the standard library.
-
-It only reads, and it does not refuse hostile files (links, huge headers) as the product does: use trusted bundles.
-"""
+"""What a model registry does, read from a project's own ``.spine`` folder. It only reads; use trusted bundles."""
 
 import argparse
 import hashlib
@@ -24,9 +21,8 @@ def tensor_digests(shard: Path) -> dict[str, bytes]:
     raw = shard.read_bytes()
     start = 8 + struct.unpack_from("<Q", raw)[0]
     header = json.loads(raw[8:start])
-    header.pop("__metadata__", None)  # notes of the program that saved the file; no model reads them
     digests = {}
-    for name, slot in header.items():
+    for name, slot in ((name, slot) for name, slot in header.items() if name != "__metadata__"):
         begin, end = (start + offset for offset in slot["data_offsets"])
         shape = struct.pack(f"<{len(slot['shape'])}Q", *slot["shape"])
         parts = name.encode(), slot["dtype"].encode(), shape, hashlib.sha256(raw[begin:end]).digest()
@@ -35,22 +31,27 @@ def tensor_digests(shard: Path) -> dict[str, bytes]:
 
 
 def canonical_sha(bundle: Path) -> str:
-    """(a) The name of a model: one digest over all that decides its answers, whatever the files' layout."""
-    tensors = [item for shard in bundle.glob("*.safetensors") for item in tensor_digests(shard).items()]
+    """(a) The name of a model: one digest over all that decides its answers, whatever the layout of its tensors."""
+    files = {path.relative_to(bundle).as_posix(): path for path in bundle.rglob("*") if path.is_file()}
+    names = "config.json", "tokenizer.json", "train_manifest.json", "corpus_manifest.json", "eval_report.json"
+    config, tokenizer, manifest = (json.loads(files[n].read_bytes()) if n in files else None for n in names[:3])
+    shards = [name for name in files if name.endswith(".safetensors") and "/" not in name]
+    tensors = [item for name in shards for item in tensor_digests(files[name]).items()]
     weights = framed("spine.weights/1", *(digest for _name, digest in sorted(tensors)))
-    files = [bundle / f"{name}.json" for name in ("config", "tokenizer", "train_manifest")]
-    config, tokenizer, manifest = (json.loads(file.read_bytes()) if file.exists() else None for file in files)
-    if not tensors or config is None:
+    kept = {*names, *shards, *(name for name in files if name.endswith(".safetensors.index.json") and "/" not in name)}
+    further = sorted((name.encode(), hashlib.sha256(files[name].read_bytes()).digest()) for name in files.keys() - kept)
+    if not further and (not tensors or config is None):
         raise ValueError(f"{bundle} is not a bundle: it has no tensors or no config.json")
     words = None if tokenizer is None else hashlib.sha256(rfc8785.dumps(tokenizer)).hexdigest()
     settings = hashlib.sha256(rfc8785.dumps({"config": config, "tokenizer": words})).digest()
-    # An adapter is nothing without the model it was trained on, so the parent is part of the name.
-    return framed("spine.entry/1", weights, settings, bytes.fromhex((manifest or {}).get("parent_sha") or "")).hex()
+    parts = [weights, settings, bytes.fromhex((manifest or {}).get("parent_sha") or "")]
+    if further:
+        parts.insert(2, framed("spine.assets/1", *(framed("spine.asset/1", *asset) for asset in further)))
+    return framed(f"spine.entry/{2 if further else 1}", *parts).hex()
 
 
 def checked_events(ledger: sqlite3.Connection) -> list[dict[str, Any]]:
     """(b) Every event in order; ValueError where one was changed, removed or inserted."""
-    # Only a copy of the last hash, kept elsewhere, shows that the whole chain was rewritten or its end was cut off.
     events: list[dict[str, Any]] = []
     previous = "0" * 64
     for seq, raw, stored in ledger.execute("SELECT seq, CAST(event AS BLOB), hash FROM events ORDER BY seq"):
@@ -71,7 +72,6 @@ def fold(events: list[dict[str, Any]]) -> dict[str, Any]:
         if kind == "registered":
             first = state["entries"].setdefault(body["sha"], body)
             had, has = first.get("evidence", {}), body.get("evidence", {})
-            # A second registration may add a report that was missing, and never replaces evidence.
             same_run = first.get("run_id") in (None, body.get("run_id"))
             if "eval_report" in has and "eval_report" not in had and had.items() <= has.items() and same_run:
                 state["entries"][body["sha"]] = body
