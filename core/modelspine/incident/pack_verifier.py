@@ -39,7 +39,7 @@ def check(pack, trace, walk, trust):
     events, hashes, before = {}, {}, pack["before"]
     for seq, line in enumerate(FILES["ledger.jsonl"].splitlines(), pack["from"]):
         events[seq], hashes[seq] = (event := json.loads(line)), sha("", line)
-        must([event["seq"], event["prev"]] == [seq, hashes.get(seq - 1, before)], f"event #{seq} breaks the chain")
+        must([event["seq"], event["prev"]] == [seq, hashes.get(seq - 1, before)], f"event #{seq} does not follow")
     for seq, digest in (head.split(":") for head in [pack["ledger"], *sys.argv[1:]]):
         must(hashes.get(int(seq)) == digest, f"the ledger does not hold {seq}:{digest}")
     for body in (e["body"] for e in events.values() if e["body"].get("sha") in pack["entries"]):
