@@ -66,7 +66,7 @@ def _stored() -> float:
             tally = Tally()
             for page in reader.requests.pages(0, 2**63 - 1, Request):
                 tally.add(values.of_requests(page))
-                values.count_buckets(page)
+                values.mixes(page)
 
         took = median(counted, runs=1)
         reader.close()

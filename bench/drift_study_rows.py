@@ -20,7 +20,8 @@ from rows import Row
 
 from modelspine.drift.bins import Bins, Tally, Value, fill, fix
 from modelspine.drift.reference import Values
-from modelspine.drift.report import ACT, WATCH, judge_features
+from modelspine.drift.report import judge_features
+from modelspine.drift.status import ACT, WATCH
 from modelspine.workload import load_workload
 
 SHARES = (0.0, 0.05, 0.10, 0.15, 0.25, 0.50)
@@ -91,7 +92,7 @@ def study(seeds: int = SEEDS) -> tuple[list[Point], int]:
 
 def _bare_psi(bins: Bins, live: Tally, name: str) -> float:
     """Return the textbook PSI, without merging small bins and without regard to the sample size."""
-    before, now = bins.counts, fill(bins, live, name)[: len(bins.counts)]
+    before, now = bins.counts, fill(bins, live, name).counts[: len(bins.counts)]
     p = [(count + 0.5) / (sum(before) + 0.5 * len(before)) for count in before]
     q = [(count + 0.5) / (sum(now) + 0.5 * len(now)) for count in now]
     return sum((b - a) * math.log(b / a) for a, b in zip(p, q, strict=True))
@@ -102,7 +103,7 @@ def corpus_values() -> list[Mapping[str, Value]]:
     from minitutor import corpus
 
     values = Values(load_workload("minitutor"))
-    return [values.of_row(msgspec.to_builtins(row))[0] for row in corpus.rows(corpus.V1)]
+    return [found.values for row in corpus.rows(corpus.V1) if (found := values.of_row(msgspec.to_builtins(row)))]
 
 
 def table(points: Sequence[Point], few: int) -> list[str]:

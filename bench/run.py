@@ -2,7 +2,8 @@
 
 Groups: core, traces, traffic, serving, overload, evaluation, identity, gate, promotion, drift, console. On request:
 seeds (five trainings, 8 min), drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a
-minute) and traces-10m (ten million traces: minutes, and 16 GB under the folder for temporary files).
+minute), judge-study (writes the table of docs/STATISTICS.md, about three minutes) and traces-10m (ten million traces:
+minutes, and 16 GB under the folder for temporary files).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ GROUPS = (
     "core", "traces", "traffic", "serving", "overload", "evaluation", "identity", "gate", "promotion", "drift",
     "console",
 )  # fmt: skip
-ON_REQUEST = ("seeds", "drift-study", "traces-10m")
+ON_REQUEST = ("seeds", "drift-study", "judge-study", "traces-10m")
 
 
 def main(wanted: list[str]) -> int:

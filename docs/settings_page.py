@@ -22,13 +22,15 @@ SENTENCES = {
     "drift_reports": "Folder of the daily drift reports.",
     "eval_baseline": "The committed baseline that the gate compares a candidate with.",
     "trust": "The committed list of public keys whose verdicts count.",
+    "testers": "The committed list of keys whose tester tokens are accepted. Servers read it when they start.",
     "dvc_remote": "URL to fetch corpora from. Empty: the default remote of `.dvc/config`.",
     "env": "`dev` or `prod`. The ledger's first event decides; this setting can make it stricter, never looser.",
     "actor": "The name that events are recorded under.",
     "workload": "The model service: a name in the entry-point group `spine.workloads`.",
     "text_policy": "How much of a request's text a trace keeps: `full`, `hash` or `none`.",
-    "rate_per_hour": "Price of this machine in USD per hour; `unknown` where it is not known.",
-    "price_version": "Version of that price. Each trace records it.",
+    "rate_per_hour": "Rent of this machine per hour, in USD or the currency of `cost`. Unset: answers have no price.",
+    "price_version": "Version of the prices; change it with them. Each trace records it.",
+    "cost": "Table of the prices of models billed by token, see below.",
     "mirror": "MLflow registered model that shows what is promoted and routed. Unset: no mirror.",
     "otlp": "Base URL of an OpenTelemetry collector. Empty: `OTEL_EXPORTER_OTLP_ENDPOINT`, or no export.",
     "host": "Address that `spine serve` listens on.",
@@ -54,6 +56,23 @@ the file is refused. `spine info` shows each value in force and where it came fr
 This page is generated: `python docs/settings_page.py > docs/SETTINGS.md`.
 """
 
+COST = """
+## Prices of models billed by token
+
+```toml
+[cost]
+currency = "USD"            # three letters, of every price here and of rate_per_hour
+price_version = "2026-02"   # unset: the setting price_version
+
+[cost.tokens."v0.3.0"]      # a semver, the first 4 or more digits of a SHA, or "*" for every model
+input = 0.15                # per million tokens read; a price that is not there is unknown, never 0
+output = 0.60               # per million tokens written
+```
+
+A model that is in the table is billed by its tokens, every other one by its share of the machine's rent. Several
+servers on one machine share its rent: give each its part as `rate_per_hour`.
+"""
+
 
 def page() -> Iterator[str]:
     """The lines of the page."""
@@ -68,9 +87,11 @@ def page() -> Iterator[str]:
         value = getattr(settings, name)
         shown = "unset" if value is None else "empty" if value == "" else f"`{value}`".replace(f"{root}/", "")
         # The default of `actor` is whoever runs this script, which must not get into a page.
-        default = "login name" if name == "actor" else shown
-        yield f"| `{name}` | `SPINE_{name.upper()}` | {default} | {SENTENCES[name]} |"
-    yield "\n## Other environment variables\n"
+        default = "login name" if name == "actor" else "empty" if name == "cost" else shown
+        variable = "none" if name == "cost" else f"`SPINE_{name.upper()}`"
+        yield f"| `{name}` | {variable} | {default} | {SENTENCES[name]} |"
+    yield COST
+    yield "## Other environment variables\n"
     yield "| variable | what it does |"
     yield "|---|---|"
     yield from (f"| `{name}` | {sentence} |" for name, sentence in OTHER.items())

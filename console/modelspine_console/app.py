@@ -81,10 +81,12 @@ class Console(App[int], inherit_bindings=False):
         interval: float = INTERVAL,
         plain: bool = False,
         quit_after: str = "",
+        demo: bool = False,
     ) -> None:
         super().__init__(ansi_color=True if plain else None)
         self.source = source
         self.clock = clock
+        self.demo = demo
         self.interval = interval
         self.jobs = Jobs()
         self.palette = Palette(NAMES[0], plain=plain)
@@ -161,6 +163,7 @@ class Console(App[int], inherit_bindings=False):
             age=None if answered is None else max(0.0, now.timestamp() - answered),
             now=now,
             at=self.source.at,
+            demo=self.demo,
         )
 
     def where(self) -> tuple[str, ...]:
@@ -189,7 +192,7 @@ class Console(App[int], inherit_bindings=False):
         """Handle the outcome of a poll, or of planning or making a change."""
         handlers: dict[str, Callable[[Outcome[Any]], None]] = {
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
-            "cost": self.write_mode.priced,
+            "cost": self.write_mode.priced, "traffic": self.write_mode.told,
         }  # fmt: skip
         handlers[answer.slot](answer.outcome)
 

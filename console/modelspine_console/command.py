@@ -7,14 +7,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from modelspine.errors import BadInput
 from modelspine_console.action import SCREENS
+from modelspine_console.web import DRIVER
 
 if TYPE_CHECKING:
     from modelspine.spine import Spine
+    from modelspine_console.data.source import Clock
 
 
 def command(subparsers: Any) -> None:
-    """Add the command to the parsers of ``spine``."""
+    """Add ``console`` to the parsers of ``spine``."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "console", help="the terminal console", description="Open the terminal console on this project."
     )
@@ -25,31 +28,92 @@ def command(subparsers: Any) -> None:
     parser.add_argument(
         "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
     )
+    parser.add_argument(
+        "--demo", action="store_true", help="show a bundled store with a simulated week instead of this project"
+    )
+    _add_web(parser, "; read-only unless --write is given")
     parser.set_defaults(run=run, writes=False)
 
 
-def run(args: argparse.Namespace, spine: Spine) -> int:
-    """Open the console; returns the exit code."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        from modelspine.errors import BadInput
+def demo_command(subparsers: Any) -> None:
+    """Add ``demo`` to the parsers of ``spine``."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "demo",
+        help="the console on a bundled store; needs no project",
+        description="Open the console on a bundled store with a simulated week. It is unpacked into\n"
+        "a temporary folder, which is removed at the end.",
+    )
+    _add_web(parser)
+    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="registry")
 
+
+def _add_web(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add the options for a browser."""
+    parser.add_argument("--web", action="store_true", help=f"serve it to one browser on this machine{more}")
+    parser.add_argument("--port", type=int, metavar="N", help="with --web: the port; 0 picks a free one (default 8000)")
+
+
+def run(args: argparse.Namespace, spine: Spine) -> int:
+    """Open the console in this terminal, or serve it to a browser; returns the exit code.
+
+    Raises:
+        BadInput: there is no terminal, or an option does not apply.
+    """
+    if args.port is not None and not args.web:
+        raise BadInput("--port needs --web", "omit --port, or add --web to see the console in a browser")
+    if args.demo and args.write:
+        raise BadInput("the demo is read-only", "omit --write; `./run demo` makes a project that can be changed")
+    if args.web:
+        return _serve(args, spine)
+    if not args.demo:
+        return _open(args, spine)
+    from modelspine.spine import Spine
+    from modelspine_console.demo import DemoClock, demo
+
+    with demo() as settings, Spine(settings, readonly=True) as shown:
+        return _open(args, shown, DemoClock())
+
+
+def _serve(args: argparse.Namespace, spine: Spine) -> int:
+    """Serve consoles that are started with the same options."""
+    from modelspine_console.web.start import run as serve
+
+    if not args.demo:
+        spine.ledger.head()  # without a ledger it fails here, and not on every page
+    words = ["--root", str(spine.settings.root), *(["--no-color"] if getattr(args, "no_color", False) else [])]
+    words += ["console", "--screen", args.screen, *(["--incident", args.incident] if args.incident else [])]
+    return serve(args, words + [f"--{flag}" for flag in ("write", "demo") if getattr(args, flag)])
+
+
+def _open(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None = None) -> int:
+    """Open the console in this terminal, or in the browser that started this process."""
+    web = os.environ.get("TEXTUAL_DRIVER") == DRIVER
+    if not web and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(
             "the console needs a terminal",
             "each screen has an equivalent command: spine list, lineage, route, drift, cost, incident, history",
         )
+    if web:
+        from modelspine_console.web.orphan import end_with_parent
+
+        end_with_parent()
     from modelspine_console.app import Console
-    from modelspine_console.data.source import Source
+    from modelspine_console.data.source import Source, utc_now
     from modelspine_console.writes.changes import Changes
 
     screen, argument = ("incident", args.incident) if args.incident else (args.screen, "")
-    plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False)) or _few_colours(os.environ)
+    plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False))
+    # In a terminal `:rw` starts write mode at any time. In a browser that is decided when the server is started.
+    may_write = demo_clock is None and (args.write or not web)
     app = Console(
         Source(spine),
-        changes=Changes(spine),
+        changes=Changes(spine) if may_write else None,
         write=args.write,
         screen=screen,
         argument=argument,
-        plain=plain,
+        clock=demo_clock or utc_now,
+        demo=demo_clock is not None,
+        plain=plain or (not web and _few_colours(os.environ)),
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),
     )
     code = app.run()

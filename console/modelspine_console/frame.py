@@ -33,6 +33,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     at: str | None
     """The moment that is shown; None for the present."""
+    demo: bool = False
+    """Whether the bundled demo is shown, whose week and time are simulated."""
 
 
 def header(context: Context, width: int) -> Line:
@@ -41,6 +43,8 @@ def header(context: Context, width: int) -> Line:
     left = row(
         safe(" "), safe(context.env or "…", "warn" if context.env == "prod" else "strong"), edge, safe(context.ledger)
     )
+    if context.demo:
+        left = row(safe(" "), safe("DEMO", "warn"), edge, safe("simulated week, invented models", "muted"))
     if context.writing is None:
         left = row(left, edge, safe("READ-ONLY", "muted"))
     else:

@@ -17,6 +17,8 @@ _PROVIDERS: Final = {
     "dvc": ("DVC", "dvc"),
     "textual": ("Textual", "console"),
     "plotext": ("plotext", "console"),
+    "aiohttp": ("aiohttp", "web"),
+    "textual_serve": ("textual-serve", "web"),
     "starlette": ("Starlette", "serve"),
     "uvicorn": ("Uvicorn", "serve"),
     "httptools": ("httptools", "serve"),

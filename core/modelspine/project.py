@@ -29,6 +29,24 @@ if TYPE_CHECKING:  # imported by the properties that need them, so that other co
     from modelspine.traffic.commands import Routing
 
 
+if TYPE_CHECKING:
+    _once = cached_property
+else:
+
+    class _once(cached_property):  # noqa: N801  (a decorator)
+        """A property computed once for a project, also by threads that read it at the same time."""
+
+        def __get__(self, project, owner=None):
+            """The value; ``cached_property`` itself takes no lock since Python 3.12, and one for all objects before."""
+            if project is None:
+                return self
+            with project._lock:  # noqa: SLF001
+                kept = project.__dict__
+                if self.attrname not in kept:
+                    kept[self.attrname] = self.func(project)
+                return kept[self.attrname]
+
+
 class Project:
     """One project's stores. With ``readonly`` the database connections themselves refuse every write."""
 
@@ -37,22 +55,22 @@ class Project:
         self.readonly = readonly
         self._lock = threading.RLock()
 
-    @cached_property
+    @_once
     def ledger(self) -> Ledger:
         """The ledger; it must exist (``spine init`` creates it)."""
         return Ledger(self.settings.ledger, actor=self.settings.actor, readonly=self.readonly)
 
-    @cached_property
+    @_once
     def cache(self) -> Cache:
         """The cache of verified bundles on this machine."""
         return Cache(self.settings.cache)
 
-    @cached_property
+    @_once
     def artifacts(self) -> Artifacts:
         """The MLflow store of runs and artifacts."""
         return Artifacts(self.settings.mlflow, self.settings.artifacts, self.settings.home / "tmp")
 
-    @cached_property
+    @_once
     def registry(self) -> Registry:
         """The entries, and the operations on them."""
         after = None
@@ -62,42 +80,36 @@ class Project:
             after = Mirror(self.settings.mirror, self.settings.mlflow, self.settings.cache)
         return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env, after=after)
 
-    @cached_property
+    @_once
     def routing(self) -> Routing:
         """The operations that change routing."""
         from modelspine.traffic.commands import Routing
 
         return Routing(self.registry)
 
-    @cached_property
+    @_once
     def corpora(self) -> Corpora:
         """The corpora tracked by DVC."""
         from modelspine.lineage.corpora import Corpora
 
         return Corpora(self.settings.root, self.settings.dvc_remote)
 
-    @cached_property
+    @_once
     def lineage(self) -> Walker:
         """Lineage: ``lineage(ref)`` walks to the sources, ``lineage.impact(corpus_hash, traces)`` to the uses."""
         from modelspine.lineage.walker import Walker
 
         return Walker(self.registry, self.artifacts, self.corpora, self.settings.root)
 
-    @cached_property
+    @_once
     def traces(self) -> TraceReader:
         """The traces that the server wrote; their store must exist."""
         with storage_errors():
             return TraceReader.open(self.settings.traces, self.settings.parquet)
 
-    @property
+    @_once
     def workload(self) -> Workload:
         """The workload that the settings name."""
-        # cached_property takes no lock since Python 3.12, and loading a workload twice would import it in two threads.
-        with self._lock:
-            return self._workload
-
-    @cached_property
-    def _workload(self) -> Workload:
         return load_workload(self.settings.workload)
 
     def trace(self, request_id: str) -> Trace:
@@ -130,10 +142,11 @@ class Project:
     def close(self) -> None:
         """Close the stores that were opened."""
         # Looked up in __dict__, because reading the cached properties here would open them.
-        for name in ("ledger", "traces"):
-            opened = self.__dict__.pop(name, None)
-            if opened is not None:
-                opened.close()
+        with self._lock:
+            opened = [self.__dict__.pop(name, None) for name in ("ledger", "traces")]
+        for store in opened:
+            if store is not None:
+                store.close()
 
     def __enter__(self) -> Self:
         """The project itself."""

@@ -18,7 +18,27 @@ import msgspec
 from modelspine.errors import BadInput
 from modelspine.text import visible
 
+_Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
+_BILLED = re.compile(r"\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64}")
 _MARKERS = ("spine.toml", ".spine", ".git")
+
+
+class TokenRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a million tokens of one model cost; None if unknown."""
+
+    input: _Amount | None = None
+    output: _Amount | None = None
+
+
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table ``[cost]`` of ``spine.toml``."""
+
+    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")] = "USD"
+    """Of every price here and of ``rate_per_hour``."""
+    price_version: str | None = None
+    """The version of all these prices; the setting ``price_version`` if there is none here."""
+    tokens: dict[str, TokenRow] = {}
+    """Prices of models billed by token, by semver, by the first digits of a SHA, or by ``*`` for every model."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,15 +57,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     eval_baseline: Path
     trust: Path
     """The committed list of keys whose signed verdicts are accepted."""
+    testers: Path
+    """The committed list of keys whose tester tokens are accepted; servers read it when they start."""
     dvc_remote: str = ""
     """URL to fetch corpora from; empty for the default remote of ``.dvc/config``."""
     env: Literal["dev", "prod"] = "dev"
     actor: str = "unknown"
     workload: str = "minitutor"
     text_policy: Literal["full", "hash", "none"] = "full"
-    rate_per_hour: Annotated[float, msgspec.Meta(ge=0, lt=1e9)] | None = 0.05
-    """Price of this machine in USD per hour; None if unknown."""
+    rate_per_hour: _Amount | None = None
+    """Rent of this machine per hour, in USD or the currency of ``cost``; None if unknown, and then answers have no
+    price."""
     price_version: str = "2026-01"
+    cost: Prices = Prices()
+    """Prices of models billed by token; only in the file."""
     mirror: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$")] | None = None
     """Name of the MLflow registered model that mirrors promotions and routes; None for no mirror."""
     otlp: str = ""
@@ -136,7 +161,8 @@ def _file(root: Path) -> tuple[str, dict[str, Any]]:
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings given by ``SPINE_*`` variables; an empty variable counts as unset."""
-    return {name: value for name in _NAMES if (value := environ.get(f"SPINE_{name.upper()}"))}
+    texts = (name for name in _NAMES if name != "cost")  # a table is no text
+    return {name: value for name in texts if (value := environ.get(f"SPINE_{name.upper()}"))}
 
 
 def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> Settings:
@@ -153,27 +179,39 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "drift_reports": root / "drift_reports",
         "eval_baseline": root / "eval_baseline.json",
         "trust": root / "spine.trust.json",
+        "testers": root / "spine.testers.json",
         "actor": _user(environ),
     }
     # Other defaults are those of the struct; these depend on the root, the home or the environment.
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
         merged["rate_per_hour"] = None  # TOML and environment variables have no null
-    for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust"):
+    for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust", "testers"):
         merged[name] = str(root / str(merged[name]))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = _anchored(str(merged[name]), root)
     try:
         # strict=False, because environment variables and flags are texts where the settings are numbers.
-        return msgspec.convert(
+        made = msgspec.convert(
             {**merged, "root": str(root), "origins": origins}, Settings, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].rstrip("`")  # msgspec ends its message with the path: `$.port`
+        # msgspec ends its message with the path: `$.port` or `$.cost.tokens[...].input`
+        name = re.split(r"[.\[]", str(error).rpartition("$.")[2].rstrip("`"))[0]
         where = origins.get(name, "its default")
         raise BadInput(
             f"the setting {visible(name, 40)} is not valid: {visible(str(error), 160)}", f"correct it in {where}"
         ) from error
+    for name in made.cost.tokens:
+        # A misspelt name would match no entry and leave it without a price, silently.
+        if _BILLED.fullmatch(name) is None:
+            raise BadInput(
+                f"the setting cost is not valid: tokens.{visible(name, 40)} names no entry",
+                'name a semver such as "v0.3.0", the first 4 or more digits of a SHA, or "*" for every entry',
+            )
+    if made.cost.price_version is None or origins.get("price_version", "").startswith(("SPINE_", "flag")):
+        return made  # a variable or a flag wins over the file, and the table is in the file
+    return msgspec.structs.replace(made, price_version=made.cost.price_version)
 
 
 def _path(kind: type, value: Any) -> Any:

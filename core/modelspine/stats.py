@@ -123,21 +123,26 @@ def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = T
 
     ``share`` says that ``y`` counts some of the ``n`` requests; otherwise the rate is a mean.
     """
-    if min(stable.units, candidate.units) < FEW_UNITS:
-        return None
-    # Each arm uses the larger of its own and the pooled variance: a few units that happen to agree would otherwise
-    # make their arm look more certain than it is.
-    spread = (stable.squares + candidate.squares) / (stable.weights + candidate.weights)
-    variance = sum(
-        max(arm.variance, spread / arm.effective, arm.least_share_variance if share else 0.0)
-        for arm in (stable, candidate)
-    )
+    variance = variance_of_difference(stable, candidate, share=share)
     if not math.isfinite(variance):
         return None
     value = candidate.rate - stable.rate
     half = half_width(variance, stable.units + candidate.units, horizon)
     z = abs(value) / math.sqrt(variance) if variance > 0 else (math.inf if value else 0.0)
     return Difference(value=value, low=value - half, high=value + half, fixed_p=math.erfc(z / math.sqrt(2)))
+
+
+def variance_of_difference(stable: Sums, candidate: Sums, *, share: bool = True) -> float:
+    """The variance of the difference of two rates; infinite if an arm has too few units to know it."""
+    if min(stable.units, candidate.units) < FEW_UNITS:
+        return math.inf
+    # Each arm uses the larger of its own and the pooled variance: a few units that happen to agree would otherwise
+    # make their arm look more certain than it is.
+    spread = (stable.squares + candidate.squares) / (stable.weights + candidate.weights)
+    return sum(
+        max(arm.variance, spread / arm.effective, arm.least_share_variance if share else 0.0)
+        for arm in (stable, candidate)
+    )
 
 
 def share_worse(stable: Sequence[float], candidate: Sequence[float], *, horizon: float) -> Difference | None:
@@ -245,8 +250,8 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
     return value
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """The Wilson 95 % interval of the share k/n, for n ≥ 1."""
+def wilson(k: float, n: float) -> tuple[float, float]:
+    """The Wilson 95 % interval of the share k/n; n is positive, and a fraction where it is an effective sample size."""
     share, z2 = k / n, _Z * _Z
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)

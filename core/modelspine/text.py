@@ -6,6 +6,7 @@ not know markup or widgets: the console escapes those itself. Machine-readable o
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -16,6 +17,9 @@ _BLANK |= frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
 # Real orthographies stack up to four marks on one letter; longer runs ("zalgo") spill over neighbouring lines.
 _MAX_COMBINING = 4
 _DELETE = 0x7F
+# Scripts and signs without combining or blank characters: printable ones among them are shown as they are. Nearly every
+# text of a screen is made of these alone, and looking at each of its characters would take most of the drawing time.
+_PLAIN = re.compile("[ -~\u00a1-\u02ff\u2010-\u20cf\u2100-\u27ff\u2801-\u2bff]*")
 
 
 def visible(s: str, limit: int = 200) -> str:
@@ -25,7 +29,7 @@ def visible(s: str, limit: int = 200) -> str:
     stays only after another character, up to four in a row. The result has at most ``limit`` characters; a cut
     is shown by ``…`` and never falls inside a mark. The function is idempotent.
     """
-    if len(s) <= limit and s.isascii() and s.isprintable():
+    if len(s) <= limit and s.isprintable() and _PLAIN.fullmatch(s):
         return s
     # Only limit + 1 characters are looked at, so that a huge hostile string costs no more than a short one.
     shown: list[str] = []

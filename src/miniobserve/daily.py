@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +15,8 @@ import msgspec
 from miniobserve.archive import Archive
 from miniobserve.schema import MINUTE_NS
 from miniobserve.sql.protocol import Database, StorageError
+from miniobserve.traces import by_tester
+from miniobserve.uptime import Up, uptime_of
 
 DAY_NS = 1440 * MINUTE_NS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,8 +42,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a trace that describe its input."""
+    """The fields of a trace that describe its input, and how its answer was graded."""
 
+    request_id: str = ""
+    started_ns: int = 0
     entry_sha: str = ""
     sentence: str | None = None
     features: dict[str, str] = {}
@@ -50,7 +54,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     source: str = "live"
     shadow_of: str | None = None
+    retry_of: str | None = None
     learner_hash: str | None = None
+    graded: bool | None = None
 
 
 class Requests:
@@ -60,10 +66,13 @@ class Requests:
         self._database = database
         self._archive = archive
 
-    def pages(self, since_ns: int, until_ns: int, kind: type[T], *, size: int = PAGE) -> Iterator[list[T]]:
+    def pages(
+        self, since_ns: int, until_ns: int, kind: type[T], *, size: int = PAGE, testers: bool = False
+    ) -> Iterator[list[T]]:
         """Yield pages of the requests that started within a span, decoded as ``kind``, a struct of trace fields.
 
-        Closed days come first, then the live store; each is sorted by start time.
+        Closed days come first, then the live store; each is sorted by start time. Testers' requests are left out
+        unless ``testers`` is true, because no figure about models, learners or days may count them.
 
         Raises:
             StorageError: the store or a file failed, or a trace cannot be decoded.
@@ -71,10 +80,8 @@ class Requests:
         """
         decode = msgspec.json.Decoder(kind).decode
         try:
-            for bodies in self._closed(since_ns, until_ns, size):
-                yield [decode(body) for body in bodies]
-            for bodies in self._live(since_ns, until_ns, size):
-                yield [decode(body) for body in bodies]
+            for bodies in chain(self._closed(since_ns, until_ns, size), self._live(since_ns, until_ns, size)):
+                yield [decode(body) for body in bodies if testers or not by_tester(body)]
         except msgspec.MsgspecError as error:
             raise StorageError(
                 "damaged", f"a trace cannot be decoded: {error}", "restore the trace store from a backup"
@@ -89,11 +96,16 @@ class Requests:
             found += self._archive.rows(day, since_ns, until_ns, without) if self._archive else 0
         return found
 
-    def last_day(self) -> str | None:
-        """Return the newest day (UTC) on which a request started; None if there are no requests."""
-        newest = self._database.read("SELECT MAX(started_ns) FROM traces")[0][0]
+    def uptime(self, since_ns: int, until_ns: int) -> tuple[Up, ...]:
+        """Return the recorded uptime of servers within a span."""
+        return uptime_of(self._database, since_ns, until_ns)
+
+    def last_day(self, until_ns: int = 2**63 - 1) -> str | None:
+        """Return the newest day (UTC) on which a request started before ``until_ns``; None if there is none."""
+        newest = self._database.read("SELECT MAX(started_ns) FROM traces WHERE started_ns < ?", (until_ns,))[0][0]
         live = [] if newest is None else [(EPOCH + timedelta(microseconds=newest // 1000)).date().isoformat()]
-        return max([*live, *(self._archive.days(pruned=True) if self._archive else [])], default=None)
+        closed = self._archive.days(pruned=True) if self._archive else []
+        return max([*live, *(day for day in closed if day_range(day)[0] < until_ns)], default=None)
 
     def answered(self, until_ns: int) -> list[tuple[str, int]]:
         """Return each day (UTC) whose requests can still be read and its number of answered requests, oldest first.
@@ -129,13 +141,20 @@ class Requests:
 def day_range(day: str) -> tuple[int, int]:
     """Return the first nanosecond of a day (``YYYY-MM-DD``, UTC) and of the next day.
 
+    A day before 1677 or after 2262, which no stored time can reach, gives an empty span at that end.
+
     Raises:
         ValueError: ``day`` is not a valid date.
 
     """
     start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
     first = (start - EPOCH) // timedelta(microseconds=1) * 1000
-    return first, first + DAY_NS
+    return _storable(first), _storable(first + DAY_NS)
+
+
+def _storable(ns: int) -> int:
+    """The nearest time that a database can hold, which is one of 64 bits."""
+    return max(-(2**63), min(ns, 2**63 - 1))
 
 
 def live_ids(database: Database, days: Sequence[str]) -> list[str]:

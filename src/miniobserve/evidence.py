@@ -45,12 +45,12 @@ class Said(NamedTuple):
     n: int
 
 
-class Ahead(NamedTuple):
-    """The requests of an epoch that claim to have started after the reader's present."""
+class Stray(NamedTuple):
+    """The requests of an epoch that claim to have started after the reader's present, or before the epoch."""
 
     n: int
     request_id: str
-    """The one that is furthest ahead."""
+    """The one that is furthest away."""
     started_ns: int
 
 
@@ -89,32 +89,50 @@ class Evidence:
                     ) from error
             raise
 
-    def span(self, epoch: int, before_ns: int = EVER, from_ns: int = 0) -> tuple[int, int] | None:
+    def span(self, epoch: int, before_ns: int = EVER, from_ns: int = 0, *, spare: int = 0) -> tuple[int, int] | None:
         """Return when the first and the last request of an epoch within a time range started, UTC ns.
 
-        None where no request started in the range, which is ``from_ns`` up to, but not including, ``before_ns``.
+        None where no request started in the range, which is ``from_ns`` up to, but not including, ``before_ns``. With
+        ``spare``, so many requests at each end do not count; None where there are no others.
         """
-        within = "FROM answers WHERE epoch = ? AND started_ns >= ? AND started_ns < ?"
-        scope = (epoch, from_ns, before_ns)
+        within = "FROM answers WHERE epoch = ? AND started_ns >= ? AND started_ns < ? ORDER BY started_ns"
+        scope = (epoch, from_ns, before_ns, spare)
         rows = self._read(
-            f"SELECT (SELECT MIN(started_ns) {within}), (SELECT MAX(started_ns) {within})",
+            f"SELECT (SELECT started_ns {within} ASC LIMIT 1 OFFSET ?),"
+            f" (SELECT started_ns {within} DESC LIMIT 1 OFFSET ?)",
             (*scope, *scope),
         )
         first, last = rows[0]
-        return None if first is None or last is None else (int(first), int(last))
+        return None if first is None or last is None or first > last else (int(first), int(last))
 
-    def ahead(self, epoch: int, from_ns: int) -> Ahead | None:
-        """Return the learners' requests of an epoch that started at a time or later; None where there are none."""
-        within = "FROM answers WHERE epoch = ? AND started_ns >= ? AND shadow_of IS NULL"
+    def windows(self, epoch: int, from_ns: int, before_ns: int, width_ns: int) -> int:
+        """Return the number of windows of a length, in a time range, in which a request of an epoch started."""
         rows = self._read(
-            f"SELECT request_id, started_ns, (SELECT COUNT(*) {within}) {within} ORDER BY started_ns DESC LIMIT 1",
-            (epoch, from_ns) * 2,
+            "SELECT COUNT(DISTINCT (started_ns - ?) / ?) FROM answers"
+            " WHERE epoch = ? AND started_ns >= ? AND started_ns < ?",
+            (from_ns, width_ns, epoch, from_ns, before_ns),
         )
-        return Ahead(int(rows[0][2]), rows[0][0], int(rows[0][1])) if rows else None
+        return int(rows[0][0])
 
-    def units(self, epoch: int, before_ns: int = EVER, *, copies: bool = False) -> list[Unit]:
-        """Return the sums per arm and unit of the requests before a time, or of their shadow copies."""
-        # The roll-up minus what started later: for a recent time this reads few rows, however long the epoch is.
+    def ahead(self, epoch: int, from_ns: int) -> Stray | None:
+        """Return the learners' requests of an epoch that started at a time or later; None where there are none."""
+        return self._strays("started_ns >= ?", "DESC", (epoch, from_ns))
+
+    def behind(self, epoch: int, before_ns: int) -> Stray | None:
+        """Return the learners' requests of an epoch that started before a time; None where there are none."""
+        return self._strays("started_ns < ?", "ASC", (epoch, before_ns))
+
+    def _strays(self, when: str, order: str, scope: tuple[int, int]) -> Stray | None:
+        within = f"FROM answers WHERE epoch = ? AND {when} AND shadow_of IS NULL"
+        rows = self._read(
+            f"SELECT request_id, started_ns, (SELECT COUNT(*) {within}) {within} ORDER BY started_ns {order} LIMIT 1",
+            scope * 2,
+        )
+        return Stray(int(rows[0][2]), rows[0][0], int(rows[0][1])) if rows else None
+
+    def units(self, epoch: int, before_ns: int = EVER, from_ns: int = 0, *, copies: bool = False) -> list[Unit]:
+        """Return the sums per arm and unit of the requests within a time range, or of their shadow copies."""
+        # The roll-up minus what started outside: for a recent time this reads few rows, however long the epoch is.
         rows = self._read(
             "SELECT arm, u, n, failed, seconds, graded, correct FROM units WHERE epoch = ? AND copies = ?",
             (epoch, int(copies)),
@@ -122,9 +140,9 @@ class Evidence:
         later = self._read(
             "SELECT arm, u, COUNT(*), SUM(failed), SUM(CASE WHEN failed = 0 THEN seconds ELSE 0 END), COUNT(graded),"
             " SUM(COALESCE(graded, 0)) FROM answers"
-            " WHERE epoch = ? AND started_ns >= ? AND CASE WHEN shadow_of IS NULL THEN 0 ELSE 1 END = ?"
-            " GROUP BY arm, u",
-            (epoch, before_ns, int(copies)),
+            " WHERE epoch = ? AND (started_ns >= ? OR started_ns < ?)"
+            " AND CASE WHEN shadow_of IS NULL THEN 0 ELSE 1 END = ? GROUP BY arm, u",
+            (epoch, before_ns, from_ns, int(copies)),
         )
         since = {(row[0], row[1]): row[2:] for row in later}
         found = []
@@ -136,20 +154,21 @@ class Evidence:
                 found.append(Unit(arm, u, int(n), int(failed), max(float(seconds), 0.0), int(graded), int(right)))
         return found
 
-    def said(self, epoch: int, before_ns: int = EVER) -> list[Said]:
-        """Return the feedback per arm, unit and outcome on requests that started before a time."""
+    def said(self, epoch: int, before_ns: int = EVER, from_ns: int = 0) -> list[Said]:
+        """Return the feedback per arm, unit and outcome on requests that started within a time range."""
         rows = self._read(
             "SELECT a.arm, a.u, feedback.outcome, COUNT(*) FROM answers a"
             " JOIN feedback ON feedback.request_id = a.request_id"
-            " WHERE a.epoch = ? AND a.started_ns < ? AND a.shadow_of IS NULL GROUP BY a.arm, a.u, feedback.outcome",
-            (epoch, before_ns),
+            " WHERE a.epoch = ? AND a.started_ns < ? AND a.started_ns >= ? AND a.shadow_of IS NULL"
+            " GROUP BY a.arm, a.u, feedback.outcome",
+            (epoch, before_ns, from_ns),
         )
         return [Said(row[0], row[1], row[2], int(row[3])) for row in rows]
 
     def latencies(self, epoch: int, before_ns: int = EVER) -> dict[str, list[tuple[float, int]]]:
-        """Return arm → sorted (seconds, count) of requests before a time; seconds are accurate to 2.2 %."""
+        """Return arm → sorted (seconds, count) of answered requests before a time; seconds are accurate to 2.2 %."""
         rows = self._read(
-            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? AND started_ns < ?"
+            "SELECT arm, slot, COUNT(*) FROM answers WHERE epoch = ? AND started_ns < ? AND failed = 0"
             " GROUP BY arm, slot ORDER BY arm, slot",
             (epoch, before_ns),
         )

@@ -1,4 +1,4 @@
-"""Identifiers of a request: its id, and its span in a distributed trace (W3C Trace Context).
+"""Identifiers of a request: its id, its learner, and its span in a distributed trace (W3C Trace Context).
 
 A caller's request id is accepted only if it is well formed, because ids are written to headers, logs and file names.
 This module does not know whether an id is already in use.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+import unicodedata
 from typing import NamedTuple
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -33,6 +34,31 @@ class Span(NamedTuple):
 def is_request_id(text: str) -> bool:
     """Whether a caller's request id is well formed."""
     return _REQUEST_ID.fullmatch(text) is not None
+
+
+_JOINERS = "\u200c\u200d"
+"""Zero-width characters that the spelling of some languages needs, so that they may stand inside an id."""
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode categories of characters that cannot be seen: controls, format characters, surrogates, line separators."""
+
+
+def learner_of(text: str) -> str | None:
+    """Return the one spelling of a learner id: composed (Unicode NFC), without blanks at its ends.
+
+    Keyboards write the same name in different ways, and clients add blanks. Every spelling would be a learner of its
+    own: it would get an arm of its own and count once more. Blanks alone are no learner, so the result is None.
+
+    Raises:
+        ValueError: the id has a character that cannot be seen, such as a control character.
+
+    """
+    kept = text
+    while kept != (trimmed := kept.strip().strip(_JOINERS)):
+        kept = trimmed
+    # Only ordinary blanks may be trimmed: str.strip also removes some control characters and line separators.
+    if any(unicodedata.category(char) in _UNSEEN and char not in _JOINERS for char in text):
+        raise ValueError("a learner id may not contain control characters or others that cannot be seen")
+    return unicodedata.normalize("NFC", kept) or None
 
 
 def fresh_request_id() -> str:

@@ -38,7 +38,7 @@ class Metrics:
         self._depth = Gauge("queue_depth", "Texts waiting for a batch.", registry=registry)
         self._cost = Histogram(
             "cost_per_request_usd",
-            "Price frozen on the trace; requests without one are not counted.",
+            "Price frozen on the trace; requests without one in USD are not counted.",
             ("arm",),
             buckets=_DOLLARS,
             registry=registry,
@@ -57,9 +57,9 @@ class Metrics:
         self._seconds.labels(arm).observe(trace.seconds)
         self._tokens.labels(arm, "input").inc(trace.input_tokens)
         self._tokens.labels(arm, "output").inc(trace.output_tokens)
-        if trace.stages:  # empty if the model failed, and then there was no first token
+        if trace.status == 200:  # a request whose model failed had no first token
             self._first.labels(arm).observe(sum(trace.stages.get(stage, 0.0) for stage in _FIRST_TOKEN_STAGES))
-        if trace.cost is not None:
+        if trace.cost is not None and trace.currency == "USD":  # the metric's name has its unit
             self._cost.labels(arm).observe(trace.cost)
 
     def refuse(self, status: int) -> None:

@@ -197,6 +197,17 @@ class TraceReader:
         """Queries about the arms of an epoch."""
         return Evidence(self._database, self._archive)
 
+    def tester_requests(self, epoch: int) -> int:
+        """Return how many requests testers sent in an epoch; they are in no other figure."""
+        try:
+            rows = self._database.read("SELECT SUM(n) FROM testers WHERE epoch = ?", (epoch,))
+        except StorageError as error:
+            if error.kind not in ("damaged", "absent"):
+                raise
+            self._database.read("SELECT 1 FROM bodies LIMIT 1")  # raises if the store is really damaged
+            return 0  # a store that no server of this version has opened yet: no tester can have used it
+        return int(rows[0][0] or 0)
+
     @property
     def requests(self) -> Requests:
         """Queries over all requests of a time span, for drift and cost."""

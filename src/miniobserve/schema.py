@@ -5,9 +5,10 @@
 - ``feedback``: what a learner later said of an answer.
 - ``minutes``: the roll-up per minute, arm and entry, for live charts.
 - ``answers``: what arms are compared by; ``units`` is its roll-up per unit.
+- ``testers``: how many requests testers sent, per epoch and arm; no other roll-up counts them.
 - ``exported``: the request ids of pruned days, so that an id stays in use and can still receive feedback.
 
-This module does not know when rows are written.
+A further table, of the uptime of servers, is in ``uptime``. This module does not know when rows are written.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ SCHEMA = (
         epoch BIGINT NOT NULL, copies INTEGER NOT NULL, arm TEXT NOT NULL, u TEXT NOT NULL, n BIGINT NOT NULL,
         failed BIGINT NOT NULL, seconds DOUBLE PRECISION NOT NULL, graded BIGINT NOT NULL, correct BIGINT NOT NULL,
         PRIMARY KEY (epoch, copies, arm, u))""",
+    """CREATE TABLE IF NOT EXISTS testers (
+        epoch BIGINT NOT NULL, arm TEXT NOT NULL, tester TEXT NOT NULL, n BIGINT NOT NULL,
+        PRIMARY KEY (epoch, arm, tester))""",
     "CREATE TABLE IF NOT EXISTS exported (request_id TEXT PRIMARY KEY, day TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
@@ -85,6 +89,10 @@ UPSERT_UNIT = (
     "n = units.n + excluded.n, failed = units.failed + excluded.failed, seconds = units.seconds + excluded.seconds,"
     " graded = units.graded + excluded.graded, correct = units.correct + excluded.correct"
 )
+UPSERT_TESTER = (
+    "INSERT INTO testers (epoch, arm, tester, n) VALUES (?, ?, ?, 1)"
+    " ON CONFLICT (epoch, arm, tester) DO UPDATE SET n = testers.n + excluded.n"
+)
 INSERT_EXPORTED = "INSERT INTO exported (request_id, day) VALUES (?, ?) ON CONFLICT (request_id) DO NOTHING"
 UPSERT_STORE = "INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
@@ -93,6 +101,7 @@ BodyRow = tuple[str, str]
 AnswerRow = tuple[str, int, int, str, str, int, int | None, float, int, str | None]
 UnitRow = tuple[int | float | str, ...]
 MinuteRow = tuple[int | float | str, ...]
+TesterRow = tuple[int, str, str]
 
 
 def trace_row(trace: Trace) -> TraceRow:
@@ -130,6 +139,12 @@ def answer_row(trace: Trace) -> AnswerRow:
         latency_slot(trace.seconds),
         trace.shadow_of,
     )
+
+
+def tester_rows(traces: Iterable[Trace]) -> list[TesterRow]:
+    """Return what testers' traces add to ``testers``: one row each, sorted as in ``minute_rows``."""
+    given = [trace.assignment for trace in traces]
+    return sorted((each.epoch, each.arm, each.tester) for each in given if each.tester is not None)
 
 
 def unit_rows(answers: Iterable[AnswerRow]) -> list[UnitRow]:

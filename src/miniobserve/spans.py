@@ -41,6 +41,9 @@ ATTRIBUTES: Mapping[str, str] = {
     "intended_sha": "spine.intended_sha",
     "cost": "spine.cost",
     "currency": "spine.currency",
+    "rate_per_hour": "spine.rate_per_hour",
+    "price_version": "spine.price_version",
+    "priced_by": "spine.priced_by",
     "source": "spine.source",
     "shadow_of": "spine.shadow_of",
 }

@@ -27,6 +27,12 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """The unit's hash: the first 16 hex digits of SHA-256(salt | unit)."""
     unit: str | None = None
     """The learner or request id itself; None if the text policy does not keep it."""
+    tester: str | None = None
+    """The name in the token of a tester, who may choose an arm and whose requests are in no comparison; else None."""
+
+
+MAYBE_TESTER = '"tester":"'
+"""Part of the JSON of every trace of a tester. A workload's feature may be called so too, so it decides nothing."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,23 +61,39 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     built, because the text policy may not keep the text."""
     features: dict[str, str] = {}
     stages: dict[str, float] = {}
-    """Seconds per stage: queue, tokenize, prefill, decode, format."""
+    """Seconds per stage: queue, tokenize, prefill, decode, format, other. All but those in the queue are this request's
+    share of the seconds in which its batch kept the worker busy."""
     seconds: float = 0.0
     """From arrival until the trace was passed to the store."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
-    """The price at the rate of that time; None, never 0, if no rate was configured."""
+    """The price at the terms of that time; None, never 0, if it is unknown, and then ``unpriced`` says why."""
     currency: str = "USD"
     rate_per_hour: float | None = None
     price_version: str = ""
+    priced_by: str = ""
+    """``busy/1``: the share of busy seconds at the rent; ``tokens/1``: tokens at a price table; empty on traces older
+    than this field, whose price includes the time in the queue."""
+    input_price: float | None = None
+    """Per million tokens, as is ``output_price``; None for a model that is not billed by token."""
+    output_price: float | None = None
+    unpriced: str = ""
+    """Why there is no price."""
     status: int = 200
     error: str = ""
     shadow_of: str | None = None
+    retry_of: str | None = None
+    """The caller's own id, if an earlier request with that id asked the same for the same learner."""
     source: str = "live"
     """``live`` or ``replay``; the times of replayed traffic are simulated."""
     feedback: str | None = None
     """The learner's later feedback: accepted, dismissed or revised."""
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it may enter figures about models and arms; a tester's requests may not."""
+        return self.assignment.tester is None
 
     @property
     def model_sha(self) -> str:
@@ -82,6 +104,27 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     def traffic_assignment(self) -> Assignment:
         """The arm assigned to this request, with the inputs of that decision."""
         return self.assignment
+
+
+class _Given(msgspec.Struct):
+    tester: str | None = None
+
+
+class _Sent(msgspec.Struct):
+    assignment: _Given
+
+
+_sent = msgspec.json.Decoder(_Sent).decode
+
+
+def by_tester(body: str) -> bool:
+    """Whether the JSON of a trace is that of a tester's request; fast where it is not."""
+    if MAYBE_TESTER not in body:
+        return False
+    try:
+        return _sent(body).assignment.tester is not None
+    except msgspec.MsgspecError:
+        return False  # whoever decodes the whole trace reports what is wrong with it
 
 
 def trace_object(trace: Trace) -> dict[str, Any]:

@@ -14,42 +14,43 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from miniobserve.backfill import backfill
+from miniobserve.rollup import roll_up
 from miniobserve.schema import (
-    INSERT_ANSWER,
     INSERT_BODY,
     INSERT_TRACE,
     SCHEMA,
     UPSERT_FEEDBACK,
-    UPSERT_MINUTE,
     UPSERT_STORE,
-    UPSERT_UNIT,
     BodyRow,
     TraceRow,
-    answer_row,
     body_row,
-    minute_rows,
     trace_row,
-    unit_rows,
 )
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from miniobserve.traces import Trace
+from miniobserve.uptime import BEAT_SECONDS, UPTIME_SCHEMA, Uptime
 
 Outcome = Literal["accepted", "dismissed", "revised"]
 OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
-
 
 _RETRIES = 2
 """How often a group is retried after its connection broke or another server wrote the same id first."""
 
 
 class Duplicate(Exception):
-    """A trace with this request id already exists; it was not changed."""
+    """A trace with this request id already exists; it was not changed.
 
-    def __init__(self, request_id: str) -> None:
+    ``is_retry`` says that it is of the same learner and text, as far as traces keep them: the caller tried again.
+    """
+
+    def __init__(self, request_id: str, *, is_retry: bool = False) -> None:
         super().__init__(f"a trace with request id {request_id} already exists")
         self.request_id = request_id
+        self.is_retry = is_retry
 
 
 class _Write(NamedTuple):
@@ -82,11 +83,12 @@ _Result = None | bool | Exception
 class TraceWriter:
     """Group commit: one thread writes all queued jobs in one transaction, then resolves their futures."""
 
-    def __init__(self, url: str, *, queue: int = 8192, batch: int = 512) -> None:
+    def __init__(self, url: str, *, uptime: Uptime | None = None, queue: int = 8192, batch: int = 512) -> None:
         """Open or create the store at ``url``.
 
         Args:
             url: a database URL of ``miniobserve.sql.open``.
+            uptime: the server's uptime, which every commit extends; None for a writer that is no server.
             queue: the most jobs that may wait; further ones fail immediately.
             batch: the most jobs per transaction.
 
@@ -96,11 +98,12 @@ class TraceWriter:
         """
         self._database = connect(url, create=True)
         try:
-            self._database.script(SCHEMA)
+            self._database.script((*SCHEMA, UPTIME_SCHEMA))
             backfill(self._database)
         except StorageError:
             self._database.close()
             raise
+        self._uptime = uptime
         self._limit = queue
         self._batch = batch
         self._waiting: deque[_Job] = deque()
@@ -141,6 +144,8 @@ class TraceWriter:
     def close(self) -> None:
         """Write the queued jobs, stop the thread and close the connection."""
         with self._changed:
+            if self._uptime is not None and not self._closed:
+                self._waiting.append(_Probe(Future()))  # the last beat of the server's uptime
             self._closed = True
             self._changed.notify()
         self._thread.join()
@@ -166,7 +171,9 @@ class TraceWriter:
                 while not self._waiting:
                     if self._closed:
                         return []
-                    self._changed.wait()
+                    beat = None if self._uptime is None else BEAT_SECONDS
+                    if not self._changed.wait(beat) and not self._waiting:
+                        self._waiting.append(_Probe(Future()))
                 count = min(len(self._waiting), self._batch)
                 taken = [self._waiting.popleft() for _ in range(count)]
                 # A cancelled future means that its caller has given up: there is nothing to write for it.
@@ -182,6 +189,8 @@ class TraceWriter:
             with self._database.transaction() as tx:
                 ours = _bodies(tx, group) if doubtful else set()
                 results = _apply(tx, group, ours)
+                if self._uptime is not None:
+                    self._uptime.record(tx, (job.trace for job in group if isinstance(job, _Write)))
         except StorageError as error:
             if error.kind == "conflict" and len(group) > 1:
                 self._write_singly(group)
@@ -217,17 +226,14 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
             if job.body in ours:
                 ours.discard(job.body)
             elif job.trace.request_id in taken:
-                results[index] = Duplicate(job.trace.request_id)
+                results[index] = Duplicate(job.trace.request_id, is_retry=_is_retry(tx, job.trace, fresh))
             else:
                 taken.add(job.trace.request_id)
                 fresh.append(job)
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
-        answers = [answer_row(job.trace) for job in fresh]
-        tx.executemany(INSERT_ANSWER, answers)
-        tx.executemany(UPSERT_UNIT, unit_rows(answers))
-        tx.executemany(UPSERT_MINUTE, minute_rows(job.trace for job in fresh if not job.trace.shadow_of))
+        roll_up(tx, [job.trace for job in fresh])
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):
             known = bool(_already_kept(tx, (job.request_id,)))
@@ -246,6 +252,21 @@ def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
     one = f"SELECT request_id FROM {{}} WHERE request_id IN ({', '.join('?' for _ in ids)})"  # noqa: S608 -- placeholders only
     rows = tx.execute(f"{one.format('traces')} UNION ALL {one.format('exported')}", (*ids, *ids))
     return {row[0] for row in rows}
+
+
+def _is_retry(tx: Transaction, trace: Trace, fresh: Sequence[_Write]) -> bool:
+    """Whether the trace that has this id already, in the store or in the same group, is of the same question."""
+    earlier = next((job.trace for job in fresh if job.trace.request_id == trace.request_id), None)
+    if earlier is None:
+        rows = tx.execute("SELECT body FROM bodies WHERE request_id = ?", (trace.request_id,))
+        if not rows:  # exported and pruned: nobody tries again after so long
+            return False
+        try:
+            earlier = msgspec.json.decode(rows[0][0], type=Trace)
+        except msgspec.MsgspecError:
+            return False
+    same = ("learner_hash", "sentence", "sentence_sha256", "source", "shadow_of")
+    return all(getattr(earlier, name) == getattr(trace, name) for name in same)
 
 
 def _bodies(tx: Transaction, group: Sequence[_Job]) -> set[BodyRow]:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from miniobserve.ids import is_request_id
+from miniobserve.ids import is_request_id, learner_of
 from miniobserve.writer import OUTCOMES
 from miniserve.limits import Guard, RateLimit, parse_object
 from miniserve.openapi import describe, docs_page
@@ -27,6 +27,7 @@ from miniserve.record import Ask
 from miniserve.replies import JSON, Problem, to_json
 from miniserve.service import Done, Service
 from miniserve.shadow import Shadow
+from miniserve.testers import Testers
 from modelspine.workload import Workload
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -44,6 +45,7 @@ class Contract(NamedTuple):
     """Most requests per second; None for no limit."""
     shadow: Shadow | None = None
     """Receives a copy of each answered text that the route mirrors."""
+    testers: Testers = Testers()
 
 
 def make_app(service: Service, contract: Contract) -> ASGIApp:
@@ -90,6 +92,7 @@ class Api:
         arrived = time.perf_counter()
         if self._rate is not None:
             self._rate.take()
+        tester = self._contract.testers.of(request.headers)
         source, started_ns = self._when(request)
         body = parse_object(await request.body())
         text, learner_id = self._asked(body)
@@ -101,6 +104,7 @@ class Api:
             started_ns=started_ns,
             arrived=arrived,
             source=source,
+            tester=tester,
         )
         done = await self._service.answer(ask)
         if done.id_was_used:
@@ -181,9 +185,7 @@ class Api:
         text, learner_id = body.get(field), body.get("learner_id")
         if not isinstance(text, str) or not 1 <= len(text) <= self._workload.max_chars:
             raise Problem(422, f"bad_{field}", f"{field} must be text of 1 to {self._workload.max_chars} characters")
-        if learner_id is not None and not (isinstance(learner_id, str) and 1 <= len(learner_id) <= _LEARNER_CHARS):
-            raise Problem(422, "bad_learner_id", f"learner_id must be text of 1 to {_LEARNER_CHARS} characters")
-        return text, learner_id
+        return text, _learner(learner_id)
 
     def _when(self, request: Request) -> tuple[str, int]:
         """Return the source (``live`` or ``replay``) and start time of a request; only replay may set its time."""
@@ -195,6 +197,18 @@ class Api:
         if source != "replay":
             raise Problem(422, "bad_source", "X-Spine-Source must be replay")
         return "replay", time.time_ns() if at is None else _simulated_ns(at)
+
+
+def _learner(given: Any) -> str | None:
+    """Return the learner of a request, in the one spelling by which everything downstream knows it."""
+    if given is None:
+        return None
+    if not (isinstance(given, str) and 1 <= len(given) <= _LEARNER_CHARS):
+        raise Problem(422, "bad_learner_id", f"learner_id must be text of 1 to {_LEARNER_CHARS} characters")
+    try:
+        return learner_of(given)
+    except ValueError as error:
+        raise Problem(422, "bad_learner_id", str(error)) from error
 
 
 def _simulated_ns(at: str) -> int:
@@ -225,6 +239,7 @@ def _answer_body(done: Done, id_note: str) -> dict[str, Any]:
         "in_scope": answer.in_scope,
         "request_id": trace.request_id,
         **({"request_id_replaced": id_note} if id_note else {}),
+        **({"retry_of": trace.retry_of} if trace.retry_of else {}),
         "model_sha": trace.entry_sha,
         "semver": trace.semver,
         "arm": trace.assignment.arm,
@@ -233,7 +248,9 @@ def _answer_body(done: Done, id_note: str) -> dict[str, Any]:
         "usage": {
             "input_tokens": trace.input_tokens,
             "output_tokens": trace.output_tokens,
-            "cost_usd": trace.cost,
+            "cost_usd": trace.cost if trace.currency == "USD" else None,
+            "cost": trace.cost,
+            "currency": trace.currency,
         },
     }
 

@@ -19,8 +19,9 @@ import msgspec
 from miniobserve.traces import Assignment
 from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
+from miniserve.testers import Tester
 from modelspine.errors import BadInput, SpineError, Unavailable
-from modelspine.ledger.route import Arm, Route, assign, shadow_arm_of
+from modelspine.ledger.route import Arm, Route, assign, assign_tester, shadow_arm_of
 from modelspine.text import short
 from modelspine.workload import Model, Workload
 
@@ -65,8 +66,17 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """The ledger's route; it differs from ``route`` only while its models cannot be loaded."""
     models: Mapping[str, Model]
 
-    def serve(self, unit: str, *, sticky: bool) -> tuple[Served, Model]:
-        """Assign a unit to an arm; returns the assignment with its entry, and that entry's model."""
+    def serve(self, unit: str, *, sticky: bool, tester: Tester | None = None) -> tuple[Served, Model | None]:
+        """Assign a unit to an arm; returns the assignment with its entry, and that entry's model.
+
+        The model is None for a tester who chose the shadow arm, whose model runs in a process of its own.
+
+        Raises:
+            BadInput: the tester chose an arm that the route does not have.
+
+        """
+        if tester is not None:
+            return self._serve_tester(unit, sticky=sticky, tester=tester)
         assignment, arm = _assigned(self.route, unit, sticky=sticky)
         intended = arm.sha if self.wanted is self.route else _assigned(self.wanted, unit, sticky=sticky)[1].sha
         served = Served(
@@ -77,6 +87,13 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
             copy_to=shadow_arm_of(self.route, assignment),
         )
         return served, self.models[arm.sha]
+
+    def _serve_tester(self, unit: str, *, sticky: bool, tester: Tester) -> tuple[Served, Model | None]:
+        assignment = assign_tester(self.route, unit, sticky=sticky, tester=tester.name, arm=tester.arm)
+        arm = next(arm for arm in self.route.arms if arm.name == assignment.arm)
+        # No copy for the shadow: pairs of answers are evidence, and a tester's requests are not.
+        served = Served(assignment=assignment, sha=arm.sha, semver=arm.semver, intended_sha=arm.sha)
+        return served, None if arm is self.route.shadow else self.models[arm.sha]
 
 
 def _assigned(route: Route, unit: str, *, sticky: bool) -> tuple[Assignment, Arm]:
@@ -116,6 +133,15 @@ class Arms:
         if self._current is None:
             raise RuntimeError("Arms.current was read before start()")
         return self._current
+
+    def may_answer(self, sha: str, semver: str) -> None:
+        """Check in the ledger, now, that an entry may answer.
+
+        Raises:
+            Refused: it may not.
+
+        """
+        self._registry.may_answer(sha, semver)
 
     @property
     def problem(self) -> str | None:

@@ -1,8 +1,9 @@
 """Dynamic batching: a bounded queue of texts and one worker thread that answers them in batches.
 
 The worker never waits for a batch to fill: when idle it takes a single text immediately, and texts that arrive
-while it is busy form the next batch. A batch holds texts for one model only. This module knows nothing of HTTP,
-routes or traces.
+while it is busy form the next batch. A batch holds texts for one model only. The seconds a batch kept the worker busy
+are divided among its texts, whether they were answered or not, so that no second is charged twice. This module knows
+nothing of HTTP, routes or traces.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from miniobserve.cost import OTHER, QUEUE, divided
+from miniserve.answers import flaw
 from modelspine.workload import Answer, Model
 
 
@@ -22,14 +25,71 @@ class QueueFull(Exception):
 
 
 class ModelFailed(Exception):
-    """The model raised an exception or did not return one answer per text."""
+    """The model raised an exception, did not return one answer per text, or returned an unusable one."""
 
 
 class Answered(NamedTuple):
-    """An answer, and the seconds its text waited in the queue."""
+    """An answer, and its text's seconds in each stage: in the queue, and its share of the worker's busy seconds."""
 
     answer: Answer
-    queued: float
+    stages: dict[str, float]
+
+
+class Pending(Future[Answered]):
+    """The answer that a text waits for, and the worker's seconds that it has used so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since = time.monotonic()
+        self._began: float | None = None
+        self._batch: tuple[float, int] | None = None
+        self._failed = 0.0
+        self._left: float | None = None
+        self._settling = threading.Lock()
+
+    def take(self, began: float, texts: int) -> None:
+        """Note that a batch of so many texts with this one has begun."""
+        self._began = began if self._began is None else self._began
+        self._batch = (began, texts)
+
+    def fail(self, share: float) -> None:
+        """Add the share of a batch that gave no answer to this text."""
+        self._failed += share
+        self._batch = None
+
+    def answer(self, answer: Answer, stages: dict[str, float]) -> None:
+        """Resolve it with an answer and its share of its batch."""
+        spent = {QUEUE: self._queued(time.monotonic()), **stages}
+        if self._failed:
+            spent[OTHER] = spent.get(OTHER, 0.0) + self._failed
+        self.set_result(Answered(answer, spent))
+
+    def stages(self) -> dict[str, float]:
+        """The seconds used without an answer until now."""
+        return self._used(time.monotonic(), self._batch)
+
+    def give_up(self) -> dict[str, float]:
+        """Return the seconds used until now, for a caller who no longer waits: it pays for no more than these."""
+        with self._settling:
+            now, batch = time.monotonic(), self._batch
+            self._left = self._running(now, batch)
+            return self._used(now, batch)
+
+    def settle(self) -> float | None:
+        """End its part in the batch; return what a caller who gave up pays of it, or None if one still waits."""
+        with self._settling:
+            self._batch = None
+            return self._left
+
+    def _used(self, now: float, batch: tuple[float, int] | None) -> dict[str, float]:
+        return {QUEUE: self._queued(now), OTHER: self._failed + self._running(now, batch)}
+
+    @staticmethod
+    def _running(now: float, batch: tuple[float, int] | None) -> float:
+        return 0.0 if batch is None else (now - batch[0]) / batch[1]
+
+    def _queued(self, now: float) -> float:
+        return (now if self._began is None else self._began) - self._since
 
 
 class _Job(NamedTuple):
@@ -37,8 +97,7 @@ class _Job(NamedTuple):
 
     model: Model
     text: str
-    future: Future[Answered]
-    since: float
+    future: Pending
 
 
 class Batcher:
@@ -82,14 +141,14 @@ class Batcher:
         since = self._busy_since
         return since is not None and time.monotonic() - since > seconds
 
-    def submit(self, model: Model, text: str) -> Future[Answered]:
+    def submit(self, model: Model, text: str) -> Pending:
         """Queue one text for one model; the future fails with ``ModelFailed`` if the model fails.
 
         Raises:
             QueueFull: the queue is at its limit, or the batcher is closed.
 
         """
-        job = _Job(model, text, Future(), time.monotonic())
+        job = _Job(model, text, Pending())
         with self._changed:
             if self._closed or self.full:
                 raise QueueFull
@@ -133,11 +192,16 @@ class Batcher:
 def _answer(jobs: Sequence[_Job]) -> None:
     """Answer a batch and resolve its futures; never raises."""
     began = time.monotonic()
+    for job in jobs:
+        job.future.take(began, len(jobs))
     try:
         answers = jobs[0].model.answer([job.text for job in jobs])
         if len(answers) != len(jobs):
             raise ModelFailed(f"the model returned {len(answers)} answers for {len(jobs)} texts")
     except Exception as error:  # noqa: BLE001 -- a model may raise anything; the worker must survive it
+        share = (time.monotonic() - began) / len(jobs)
+        for job in jobs:
+            job.future.fail(share)
         if len(jobs) > 1:  # one text at a time, so that only the text at fault fails
             for job in jobs:
                 _answer([job])
@@ -146,5 +210,31 @@ def _answer(jobs: Sequence[_Job]) -> None:
             failed.__cause__ = error
             jobs[0].future.set_exception(failed)
         return
-    for job, answer in zip(jobs, answers, strict=True):
-        job.future.set_result(Answered(answer, began - job.since))
+    _resolve(jobs, answers, began)
+
+
+def _resolve(jobs: Sequence[_Job], answers: Sequence[Answer], began: float) -> None:
+    """Give each text its answer and its share of the batch; a text with an unusable answer fails alone."""
+    flaws = [flaw(answer) for answer in answers]
+    reported = [{} if wrong else answer.stages for answer, wrong in zip(answers, flaws, strict=True)]
+    left = [job.future.settle() for job in jobs]
+    wall = time.monotonic() - began
+    shares = _without(divided(reported, wall), left, wall)
+    for job, answer, wrong, share in zip(jobs, answers, flaws, shares, strict=True):
+        if wrong is None:
+            job.future.answer(answer, share)
+        else:
+            job.future.fail(sum(share.values()))
+            job.future.set_exception(ModelFailed(f"the model's answer is unusable: {wrong}"))
+
+
+def _without(shares: list[dict[str, float]], left: Sequence[float | None], wall: float) -> list[dict[str, float]]:
+    """The shares of a batch, so that they and what was paid by callers who gave up are no more than its wall seconds.
+
+    A caller who gave up has paid an equal part, which may be more than the share its text turns out to have.
+    """
+    waiting = sum(sum(share.values()) for share, paid in zip(shares, left, strict=True) if paid is None)
+    rest = max(0.0, wall - sum(paid for paid in left if paid is not None))
+    if waiting <= rest:
+        return shares
+    return [{stage: seconds * rest / waiting for stage, seconds in share.items()} for share in shares]

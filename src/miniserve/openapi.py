@@ -11,14 +11,16 @@ from html import escape
 from typing import Any
 
 from miniobserve.writer import OUTCOMES
+from miniserve.testers import ARM_HEADER, TOKEN_HEADER
 from modelspine.workload import Workload
 
 _ERRORS = {
     "400": "malformed HTTP or JSON",
-    "403": "replayed traffic, but the server was started without --allow-replay",
+    "403": "a tester token that is not valid, or replayed traffic that this server does not accept",
     "404": "no such path, or no answer has that request_id",
     "405": "method not allowed on this path",
     "408": "the request was not complete within 5 seconds",
+    "409": "a tester chose an arm that the current route does not have",
     "411": "neither Content-Length nor chunked encoding",
     "413": "the body is larger than 10 KB",
     "415": "the body has a content encoding",
@@ -97,7 +99,10 @@ def _post(summary: str, body: dict[str, Any], reply: str) -> dict[str, Any]:
     content = {"application/json": {"schema": body}}
     return {
         "summary": summary,
-        "parameters": [{"name": "X-Request-ID", "in": "header", "required": False, "schema": _STRING}],
+        "parameters": [
+            {"name": name, "in": "header", "required": False, "schema": _STRING}
+            for name in ("X-Request-ID", TOKEN_HEADER, ARM_HEADER)
+        ],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": _reply("done", {"$ref": f"#/components/schemas/{reply}"}), **_failures()},
     }
@@ -123,7 +128,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer() -> dict[str, Any]:
-    usage = _object({"input_tokens": _NUMBER, "output_tokens": _NUMBER, "cost_usd": {"type": ["number", "null"]}})
+    price = {"type": ["number", "null"]}
+    tokens = {"input_tokens": _NUMBER, "output_tokens": _NUMBER}
+    usage = _object({**tokens, "cost_usd": price, "cost": price, "currency": _STRING})
     fields = {
         "correction": _STRING,
         "is_correct": {"type": "boolean"},
@@ -136,7 +143,7 @@ def _answer() -> dict[str, Any]:
         "traffic_assignment": _assignment(),
         "usage": usage,
     }
-    note = {"request_id_replaced": {"type": "string", "enum": ["malformed", "used"]}}
+    note = {"request_id_replaced": {"type": "string", "enum": ["malformed", "used"]}, "retry_of": _ID}
     return {**_object({**fields, **note}), "required": list(fields), "additionalProperties": True}
 
 
@@ -151,6 +158,7 @@ def _assignment() -> dict[str, Any]:
         "sticky": {"type": "boolean"},
         "u": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "unit": {"type": ["string", "null"]},
+        "tester": {"type": ["string", "null"]},
     }
     return {**_object(fields), "required": list(fields)}
 

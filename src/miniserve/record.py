@@ -9,14 +9,17 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from miniobserve.cost import CURRENCY, CostMeter
+from miniobserve.cost import CostMeter, TokenPrice, Usage
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import Assignment, Trace
-from modelspine.ledger.route import Arm, shadow_assignment
+from miniserve.batcher import Answered
+from miniserve.testers import Tester
+from modelspine.ledger.route import SHADOW, Arm, shadow_assignment
 from modelspine.workload import Answer
 
 TextPolicy = Literal["full", "hash", "none"]
@@ -34,11 +37,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     arrived: float
     """``time.perf_counter()`` at arrival."""
     source: str = "live"
+    retry_of: str | None = None
+    """The first request with the caller's id, if this one repeats it."""
+    tester: Tester | None = None
 
     @property
     def unit(self) -> str:
-        """The unit of randomisation: the learner, or the request if no learner is given."""
-        return self.request_id if self.learner_id is None else self.learner_id
+        """The unit of randomisation: the learner, or the (first) request if no learner is given."""
+        return self.learner_id or self.retry_of or self.request_id
 
     @property
     def sticky(self) -> bool:
@@ -96,6 +102,8 @@ class Copy(NamedTuple):
     assignment: Assignment
     """The assignment of the answered request."""
     arm: Arm
+    reply: Future[Answered] | None = None
+    """Receives the answer where a tester waits for it; such a copy leaves no trace of its own."""
 
     @property
     def text(self) -> str:
@@ -122,8 +130,8 @@ def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, po
     )
     span = copy.ask.span._replace(span_id=secrets.token_hex(8))
     ask = msgspec.structs.replace(copy.ask, request_id=fresh_request_id(), arrived=began, span=span)
-    trace = make_trace(ask, served, answer, answer.stages if answer else {}, error, policy)
-    return msgspec.structs.replace(trace, shadow_of=copy.ask.request_id)
+    stages = answer.stages if answer else {}
+    return make_trace(ask, served, answer, stages, error, policy, shadow_of=copy.ask.request_id)
 
 
 def make_trace(
@@ -135,10 +143,16 @@ def make_trace(
     policy: TracePolicy,
     *,
     failed: int = 500,
+    shadow_of: str | None = None,
 ) -> Trace:
     """Build the trace of an answered request, or of a failed one (``answer`` is None) with status ``failed``."""
     meter, redaction = policy.meter, policy.redaction
     full = redaction.text == "full"
+    tokens = (answer.input_tokens, answer.output_tokens) if answer else None
+    charge = meter.charge(
+        Usage(served.sha, served.semver, stages, tokens, copy=shadow_of is not None or served.assignment.arm == SHADOW)
+    )
+    token_price = charge.token_price or TokenPrice(None, None)
     return Trace(
         request_id=ask.request_id,
         trace_id=ask.span.trace_id,
@@ -160,13 +174,19 @@ def make_trace(
         seconds=time.perf_counter() - ask.arrived,
         input_tokens=answer.input_tokens if answer else 0,
         output_tokens=answer.output_tokens if answer else 0,
-        cost=meter.price(stages),
-        currency=CURRENCY,
-        rate_per_hour=meter.rate_per_hour,
+        cost=charge.amount,
+        currency=meter.currency,
+        rate_per_hour=charge.rate_per_hour,
         price_version=meter.price_version,
+        priced_by=charge.priced_by,
+        input_price=token_price.input,
+        output_price=token_price.output,
+        unpriced=charge.unpriced,
         status=200 if answer else failed,
         error=error,
         source=ask.source,
+        shadow_of=shadow_of,
+        retry_of=ask.retry_of,
     )
 
 

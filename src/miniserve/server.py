@@ -19,9 +19,10 @@ from types import FrameType
 import msgspec
 import uvicorn
 
-from miniobserve.cost import CostMeter
+from miniobserve.cost import CostMeter, TokenPrice
 from miniobserve.metrics import Metrics
 from miniobserve.spans import SpanExporter, is_configured
+from miniobserve.uptime import Uptime
 from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
@@ -31,6 +32,7 @@ from miniserve.record import Copy, Redaction, TracePolicy, shadow_trace
 from miniserve.replies import Problem
 from miniserve.service import Service
 from miniserve.shadow import Shadow
+from miniserve.testers import Testers
 from miniserve.watch import Watch
 from modelspine.ledger.store import storage_errors
 from modelspine.spine import Spine
@@ -66,7 +68,7 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     metrics = Metrics()
     policy = _trace_policy(spine, workload)
     with storage_errors():
-        writer = TraceWriter(spine.settings.traces)
+        writer = TraceWriter(spine.settings.traces, uptime=Uptime(policy.meter))
 
     def record(copy: Copy, answer: Answer | None, began: float, error: str) -> None:
         # The future is not awaited: no reply depends on a copy, so a lost trace only makes the sample smaller.
@@ -76,8 +78,9 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     arms = Arms(spine.ledger, spine.registry, workload, batch=options.batch, on_change=_announce(metrics, shadow))
     batcher = Batcher(queue=options.queue, batch=options.batch)
     spans = _spans(spine.settings.otlp, metrics)
-    service = Service(arms, batcher, writer, metrics, policy, spans.submit if spans else None)
-    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow)
+    service = Service(arms, batcher, writer, metrics, policy, spans.submit if spans else None, shadow)
+    testers = Testers.load(spine.settings, spine.registry.state().env, spine.ledger.events()[0].hash)
+    contract = Contract(workload, options.version, options.allow_replay, options.rate, shadow, testers)
     watch = None
     try:
         arms.start()
@@ -98,7 +101,15 @@ def _trace_policy(spine: Spine, workload: Workload) -> TracePolicy:
     """Return how this server prices, redacts and grades the requests it traces."""
     settings = spine.settings
     redaction = Redaction(text=settings.text_policy, learner_salt=spine.ledger.events()[0].hash)
-    meter = CostMeter(settings.rate_per_hour, settings.price_version)
+    prices = settings.cost
+    meter = CostMeter(
+        settings.rate_per_hour,
+        settings.price_version,
+        prices.currency,
+        # The batcher has one worker. A shadow's process is none: it runs on what the worker leaves idle.
+        workers=1,
+        tokens={name: TokenPrice(row.input, row.output) for name, row in prices.tokens.items()},
+    )
     return TracePolicy(meter, redaction, lambda text, output: grade(workload, text, output))
 
 

@@ -19,9 +19,11 @@ from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms
-from miniserve.batcher import Answered, Batcher, ModelFailed, QueueFull
-from miniserve.record import Ask, Copy, TracePolicy, make_trace
+from miniserve.batcher import Answered, Batcher, ModelFailed, Pending, QueueFull
+from miniserve.record import Ask, Copy, Served, TracePolicy, make_trace
 from miniserve.replies import Problem, busy
+from miniserve.shadow import Shadow
+from modelspine.errors import BadInput, Refused
 from modelspine.workload import Answer, Model
 
 DURABLE_SECONDS = 1.0
@@ -58,6 +60,7 @@ class Service:
         metrics: Metrics,
         policy: TracePolicy,
         emit: Emit | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self.arms = arms
         self.batcher = batcher
@@ -66,6 +69,7 @@ class Service:
         self._writer = writer
         self._policy = policy
         self._emit = emit
+        self._shadow = shadow
         self._write_error: str | None = None
         self._probing: asyncio.Task[None] | None = None
 
@@ -86,15 +90,16 @@ class Service:
 
         Raises:
             Problem: 503 if the queue is full, the model is too slow or the trace is not durable; 500 if the
-                model failed.
+                model failed; 403 or 409 if a tester may not have the arm they chose.
 
         """
         try:
             return await self._attempt(ask, id_was_used=False)
-        except Duplicate:
+        except Duplicate as used:
             # Answer it again, because without a learner the request id is the unit of randomisation: the new id
-            # may belong to another arm.
-            fresh = msgspec.structs.replace(ask, request_id=fresh_request_id())
+            # may belong to another arm. A retry stays with the unit of its first attempt, so that it counts once.
+            first = used.request_id if used.is_retry else None
+            fresh = msgspec.structs.replace(ask, request_id=fresh_request_id(), retry_of=first)
             return await self._attempt(fresh, id_was_used=True)
 
     async def feedback(self, request_id: str, outcome: Outcome) -> bool:
@@ -104,10 +109,8 @@ class Service:
     async def _attempt(self, ask: Ask, *, id_was_used: bool) -> Done:
         if (reason := self._unable()) is not None:
             raise busy("not_ready", reason)
-        served, model = self.arms.current.serve(ask.unit, sticky=ask.sticky)
-        answered, error, problem = await self._answered(model, ask)
-        answer = answered.answer if answered else None
-        stages = {"queue": answered.queued, **answered.answer.stages} if answered else {}
+        served, model = await self._served(ask)
+        answer, stages, error, problem = await self._answered(model, served, ask)
         trace = make_trace(ask, served, answer, stages, error, self._policy, failed=problem.status)
         await self._durable(self._writer.submit(trace), "the trace of this request")
         self.metrics.observe(trace)
@@ -119,25 +122,64 @@ class Service:
         copy = None if arm is None else Copy(ask, served.assignment, arm)
         return Done(answer=answer, trace=trace, id_was_used=id_was_used, copy=copy)
 
-    async def _answered(self, model: Model, ask: Ask) -> tuple[Answered | None, str, Problem]:
-        """Return the model's answer, or None with the reason it failed, and the reply to send in that case."""
+    async def _served(self, ask: Ask) -> tuple[Served, Model | None]:
+        """Assign the request to an arm; a tester's choice is checked against the ledger as it is now."""
+        serving = self.arms.current
+        try:
+            served, model = serving.serve(ask.unit, sticky=ask.sticky, tester=ask.tester)
+            if ask.tester is not None and served.sha != serving.route.stable.sha:
+                # In a thread, because it may read the ledger. A shadow may be pending or on hold; its entry then
+                # answers nobody, whatever token they have.
+                await asyncio.to_thread(self.arms.may_answer, served.sha, served.semver)
+        except BadInput as error:
+            raise Problem(409, "no_such_arm", f"{error.message}; {error.hint}") from error
+        except Refused as error:
+            raise Problem(403, "arm_refused", f"this arm answers nobody: {error.message}") from error
+        return served, model
+
+    def _submit(self, model: Model | None, served: Served, ask: Ask) -> Future[Answered]:
+        """Queue the text for a model of this process, or without one for the shadow's process."""
+        if model is not None:
+            return self.batcher.submit(model, ask.text)
+        reply: Future[Answered] = Future()
+        arm = self.arms.current.route.shadow
+        if self._shadow is None or arm is None or arm.sha != served.sha:
+            reply.set_exception(ModelFailed("the shadow arm is not running"))
+        else:
+            self._shadow.offer(Copy(ask, served.assignment, arm, reply))
+        return reply
+
+    async def _answered(
+        self, model: Model | None, served: Served, ask: Ask
+    ) -> tuple[Answer | None, dict[str, float], str, Problem]:
+        """Return the model's answer, or None; the seconds it used; the reason it failed, and the reply in that case."""
         problem = Problem(500, "model_failed", "the model failed on this text; the trace has the reason", traced=True)
         try:
-            waiting = asyncio.wrap_future(self.batcher.submit(model, ask.text))
-            return await asyncio.wait_for(waiting, ANSWER_SECONDS), "", problem
+            pending = self._submit(model, served, ask)
         except QueueFull as error:
+            raise _overloaded() from error
+        try:
+            answered = await asyncio.wait_for(asyncio.wrap_future(pending), ANSWER_SECONDS)
+            return answered.answer, answered.stages, "", problem
+        except QueueFull as error:  # the shadow's queue, which refuses by the future
             raise _overloaded() from error
         except TimeoutError:
             # The request was assigned to an arm, so it gets a trace all the same: without it a canary that hangs
             # would look like one without traffic, and would not be aborted for its failures.
-            return None, "too late", busy("too_late", "the model did not answer in time", 5, traced=True)
+            # It pays for the seconds that it kept the worker busy until now.
+            return (
+                None,
+                _used(pending),
+                "too late",
+                busy("too_late", "the model did not answer in time", 5, traced=True),
+            )
         except ModelFailed as error:
             # A model's error message may quote the learner's text, so it is stored only where the text may be.
             full = self._policy.redaction.text == "full"
             reason = str(error)[:200] if full else type(error.__cause__ or error).__name__
             fields = {"request_id": ask.request_id, "reason": reason}
             _log.error("the model failed", exc_info=error if full else None, extra={"fields": fields})
-            return None, reason, problem
+            return None, _used(pending), reason, problem
 
     async def _durable(self, write: Future[_T], what: str) -> _T:
         """Wait for a write up to ``DURABLE_SECONDS``; after a failure the server is unready until a write succeeds.
@@ -192,3 +234,8 @@ class Service:
 
 def _overloaded() -> Problem:
     return busy("overloaded", "too many requests are waiting; try again in a second")
+
+
+def _used(pending: Future[Answered]) -> dict[str, float]:
+    """The worker's seconds that a text without an answer has used; the shadow's process has no worker here."""
+    return pending.give_up() if isinstance(pending, Pending) else {}

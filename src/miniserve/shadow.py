@@ -16,9 +16,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import msgspec
 
+from miniobserve.cost import QUEUE as WAITING
+from miniobserve.cost import divided
+from miniserve.answers import flaw
+from miniserve.batcher import Answered, ModelFailed, QueueFull
 from miniserve.bundles import Bundles, folders
 from miniserve.frames import Broken, receive, send
 from miniserve.record import Copy
@@ -151,7 +156,7 @@ class Shadow:
                 self._waiting.append(copy)
                 self._changed.notify()
         if not room:
-            self._on_dropped(1)
+            self._drop([copy], QueueFull())
 
     def close(self) -> None:
         """Stop after the current batch, or kill the process after ``CLOSE_SECONDS``; queued copies are dropped."""
@@ -191,7 +196,11 @@ class Shadow:
         else:
             mine = []
         if len(mine) < len(batch):
-            self._on_dropped(len(batch) - len(mine))
+            answered = {id(copy) for copy in mine}
+            self._drop(
+                [copy for copy in batch if id(copy) not in answered],
+                ModelFailed(self.problem or "the shadow model is not running"),
+            )
 
     def _start(self, sha: str) -> None:
         """Start a process with an entry, or record why it failed and schedule the next attempt."""
@@ -221,8 +230,33 @@ class Shadow:
             for copy in copies:
                 self._answer([copy])
             return
-        for at, copy in enumerate(copies):
-            self._record(copy, None if said.error else said.answers[at], began, said.error)
+        if said.error:
+            for copy in copies:
+                self._give(copy, None, began, said.error)
+            return
+        flaws = [flaw(answer) for answer in said.answers]
+        reported = [{} if wrong else answer.stages for answer, wrong in zip(said.answers, flaws, strict=True)]
+        shares = divided(reported, min(said.seconds, time.perf_counter() - began))
+        for copy, answer, wrong, share in zip(copies, said.answers, flaws, shares, strict=True):
+            if wrong is None:
+                self._give(copy, msgspec.structs.replace(answer, stages=share), began, "")
+            else:
+                self._give(copy, None, began, f"the model's answer is unusable: {wrong}")
+
+    def _give(self, copy: Copy, answer: Answer | None, began: float, error: str) -> None:
+        """Record the result of a learner's copy, or hand it to the tester who waits for it."""
+        if copy.reply is None:
+            self._record(copy, answer, began, error)
+        else:
+            _reply(copy.reply, answer, began - copy.ask.arrived, error)
+
+    def _drop(self, copies: Sequence[Copy], why: Exception) -> None:
+        """Give up on copies: those of learners are counted, and a tester who waits is told why."""
+        for copy in copies:
+            if copy.reply is not None and copy.reply.set_running_or_notify_cancel():
+                copy.reply.set_exception(why)
+        if learners := sum(copy.reply is None for copy in copies):
+            self._on_dropped(learners)
 
     def _asked(self, copies: Sequence[Copy]) -> Said:
         """Send a batch to the process and return its reply; a process that breaks the protocol is ended."""
@@ -251,3 +285,13 @@ class Shadow:
         if self._child is not None:
             self._child.end()
             self._child = None
+
+
+def _reply(reply: Future[Answered], answer: Answer | None, queued: float, error: str) -> None:
+    """Give a tester the shadow's answer, unless they no longer wait."""
+    if not reply.set_running_or_notify_cancel():
+        return
+    if answer is None:
+        reply.set_exception(ModelFailed(error))
+    else:
+        reply.set_result(Answered(answer, {WAITING: queued, **answer.stages}))

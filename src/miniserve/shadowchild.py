@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class Said(msgspec.Struct, frozen=True):
 
     answers: list[Answer] = []
     error: str = ""
+    seconds: float = 0.0
+    """How long the model took for the batch."""
 
 
 class Shadowed:
@@ -63,8 +66,11 @@ class Shadowed:
             if self._model is None:
                 return Said(error="no model is loaded")
             # Converted, because a workload may return its own type with the fields of Answer.
-            said = [msgspec.to_builtins(answer) for answer in self._model.answer(request.texts)]
-            return Said(answers=msgspec.convert(said, list[Answer]))
+            began = time.perf_counter()
+            answers = self._model.answer(request.texts)
+            seconds = time.perf_counter() - began
+            said = [msgspec.to_builtins(answer) for answer in answers]
+            return Said(answers=msgspec.convert(said, list[Answer]), seconds=seconds)
         except Exception as error:  # noqa: BLE001 -- a model may raise anything; the server gets the error
             return Said(error=f"{type(error).__name__}: {error}"[:200])
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from modelspine.errors import SpineError
 from modelspine.ledger.route import Route
 from modelspine.spine import Spine
-from modelspine.traffic.epoch_clock import EpochClock
+from modelspine.traffic.epoch_clock import EpochClock, covered
 
 EVERY_SECONDS = 0.5
 PAUSE = 9
@@ -85,8 +85,12 @@ class Watch:
             _log.info("the canary changed state", extra={"fields": {**fields, "seq": decision.seq}})
 
     def _watched(self, epoch: int, since_ns: int) -> float:
-        """The longest that an epoch can have lasted, in seconds: a wall clock that jumps ahead must not end a step."""
-        return self._clock.see(epoch, time.monotonic(), (time.time_ns() - since_ns) / 1e9)
+        """The longest that an epoch can have lasted, in seconds: a wall clock that is ahead must not end a step."""
+        route = self._route()
+        if not self._clock.is_new or route.epoch != epoch:
+            return self._clock.see(epoch, time.monotonic())
+        age = covered(self._spine.traces.evidence, route, since_ns, time.time_ns())
+        return self._clock.see(epoch, time.monotonic(), age)
 
     def _warn(self, reason: str) -> None:
         """Log a reason once, not at every check."""

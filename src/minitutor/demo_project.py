@@ -24,6 +24,7 @@ _REMOTE: Final = Path(".spine/remote.git")
 _WITNESS: Final = Path(".spine/witness")
 _KEY: Final = Path(".spine/keys/demo-ci.pem")
 _PROGRAMS: Final = ("spine", "just", "python")
+_RATE_PER_HOUR: Final = 0.05
 _TOMORROW: Final = 86_400
 
 
@@ -48,14 +49,22 @@ def make(source: Path, folder: Path) -> None:
         # Git refuses to push a history that is cut off, so the demo has one that begins here.
         first = _git(making, "commit-tree", "HEAD^{tree}", "-m", "The project, without its history").strip()
         _git(making, "reset", "--quiet", "--hard", first)
+    _price(making)
     _spine(making, "keys", "new", "--name", "demo-ci", "--out", str(_KEY))
     _git(making, "add", "-A")
-    _git(making, "commit", "--quiet", "--message", "Trust the key of the demo's CI")
+    _git(making, "commit", "--quiet", "--message", "Trust the key of the demo's CI, and say what its machine costs")
     _share(making)
     _witness(making)
     _programs(making)
     _spine(making, "init", "--env", "prod")
     making.rename(folder)
+
+
+def _price(root: Path) -> None:
+    """What an hour of the demo's machine costs, unless the checkout says so itself: nobody else has a default."""
+    settings = root / "spine.toml"
+    if not settings.exists():
+        settings.write_text(f"rate_per_hour = {_RATE_PER_HOUR}  # USD\n", encoding="utf-8")
 
 
 def _identity(root: Path, name: str) -> None:
@@ -131,6 +140,27 @@ def deploy(root: Path, run_id: str, *, commit: str, report: Report) -> Run:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
+    pipeline = _pipeline(root)
+    done = pipeline.play("promote", run_id, commit=commit, report=report)
+    if done.failed is None:
+        witnessed = witness(root, f"{run_id}-witness", commit=commit, report=report)
+        return done if witnessed.failed is None else witnessed
+    return done
+
+
+def witness(root: Path, run_id: str, *, commit: str, report: Report) -> Run:
+    """Play the job that commits the ledger's newest head to the branch of the witness."""
+    return _pipeline(root).play("witness", run_id, commit=commit, report=report)
+
+
+def witnessed(root: Path) -> int:
+    """The seq of the newest head on the branch of the witness, as the remote has it; 0 where there is none."""
+    lines = _git(root / _REMOTE, "show", "witness:ledger.txt", check=False).split()
+    seq = lines[-1].partition(":")[0] if lines else ""
+    return int(seq) if seq.isdigit() else 0
+
+
+def _pipeline(root: Path) -> Pipeline:
     home = root.resolve() / ".spine"
     secrets = {
         "SPINE_LEDGER": f"sqlite:///{home / 'ledger.db'}",
@@ -138,15 +168,10 @@ def deploy(root: Path, run_id: str, *, commit: str, report: Report) -> Run:
         "SPINE_DVC_REMOTE": str(home / "dvc-remote"),
         "SPINE_SIGNING_KEY": (root / _KEY).read_text(encoding="ascii"),
     }
-    pipeline = Pipeline(
+    return Pipeline(
         root=root, logs=root / ".spine" / "runs", workflow=root / WORKFLOW, secrets=secrets,
         variables={"SPINE_CACHE": str(home / "cache")},
     )  # fmt: skip
-    done = pipeline.play("promote", run_id, commit=commit, report=report)
-    if done.failed is None:
-        witnessed = pipeline.play("witness", f"{run_id}-witness", commit=commit, report=report)
-        return done if witnessed.failed is None else witnessed
-    return done
 
 
 def _git(root: Path, *words: str, check: bool = True) -> str:

@@ -15,14 +15,16 @@ Value = str | float | tuple[str, ...]
 def values(text: str | None, features: Mapping[str, str], accepted: bool | None) -> dict[str, Value]:
     """Return the values of one text in the grid; words and length only if the text is known.
 
-    Words are taken as models read them, with open words replaced by their shape, so that a new name is not drift.
+    Words are taken as models read them, with open words replaced by their shape, so that a new name is not drift. A
+    feature that the parser did not name has no value, which counts as missing and leaves the others alone.
     """
-    if "verb" not in features:
+    if not features:
         return {}
-    found: dict[str, Value] = {
-        "tense_person": f"{features.get('tense', '?')} {features.get('person', '?')}",
-        "verb": features["verb"],
-    }
+    found: dict[str, Value] = {}
+    if "tense" in features and "person" in features:
+        found["tense_person"] = f"{features['tense']} {features['person']}"
+    if "verb" in features:
+        found["verb"] = features["verb"]
     if text is not None:
         found["token"] = tuple(shaped(text).split())
         found["length"] = float(len(text.split()))

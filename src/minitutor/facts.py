@@ -22,6 +22,13 @@ class Facts(msgspec.Struct, frozen=True):
         """Semver → SHA of every promotion."""
         return {str(body["semver"]): str(body["sha"]) for body in self._bodies("promoted")}
 
+    def promotion(self, semver: str) -> int:
+        """The seq of the event that bound a semver; 0 where none did."""
+        for event in self.events:
+            if event["kind"] == "promoted" and event["body"]["semver"] == semver:
+                return int(event["seq"])
+        return 0
+
     @property
     def production(self) -> str | None:
         """The SHA of the stable arm; None without a route."""
@@ -30,8 +37,9 @@ class Facts(msgspec.Struct, frozen=True):
 
     @property
     def reported(self) -> dict[str, str]:
-        """Day → status of its latest drift report."""
-        return {str(body["day"]): str(body["status"]) for body in self._bodies("drift_reported")}
+        """Day → status of its latest drift report against the corpora."""
+        bodies = [body for body in self._bodies("drift_reported") if not body.get("against_day")]
+        return {str(body["day"]): str(body["status"]) for body in bodies}
 
     @property
     def finished(self) -> bool:

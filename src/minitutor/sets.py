@@ -6,7 +6,7 @@ The held-out set is never used to choose between models.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,7 +24,7 @@ class Source(msgspec.Struct, frozen=True):
     name: str
     path: str
     is_eval_set: bool
-    make: Callable[[], list[Row]]
+    make: Callable[[], Sequence[Row]]
 
 
 def held_out_rows() -> list[Row]:

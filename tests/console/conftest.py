@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from textual import events
+from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
 import console_days
@@ -68,7 +71,7 @@ def project(_made: tuple[Path, dict[str, str]], tmp_path: Path) -> Path:
 def spine(project: Path) -> Iterator[Spine]:
     """The project's spine, read-only, with the workload of one word."""
     with Spine(_seed.settings_of(project), readonly=True) as opened:
-        opened.__dict__["_workload"] = tiny.Tiny()
+        opened.__dict__["workload"] = tiny.Tiny()
         yield opened
 
 
@@ -91,7 +94,7 @@ def fortnight(_fortnight: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterat
     """The spine, read-only, of a copy of the fortnight: requests every day, reports on all but the last."""
     root = shutil.copytree(_fortnight[0], tmp_path / "fortnight")
     with Spine(_seed.settings_of(root), readonly=True) as opened:
-        opened.__dict__["_workload"] = console_days.Talker()
+        opened.__dict__["workload"] = console_days.Talker()
         yield opened
 
 
@@ -103,20 +106,45 @@ class Desk:
         self.pilot = pilot
 
     async def settle(self, seconds: float = 8.0) -> None:
-        """Wait until nothing is being fetched and everything is drawn."""
-        for _ in range(int(seconds / 0.01)):
-            await asyncio.sleep(0.01)
-            if self.app.jobs.idle:
-                await self.pilot.pause()
-                if self.app.jobs.idle:
-                    return
+        """Wait until nothing is being fetched, every message is handled and everything is drawn.
+
+        Textual's own pause waits until the whole process was idle for 20 ms, several times a key; here two rounds
+        through all message queues in which there was nothing to fetch and nothing to draw are enough.
+        """
+        end, quiet = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            idle = self.app.jobs.idle
+            await self.pilot._wait_for_screen()
+            quiet = quiet + 1 if idle and not self._draw() else 0
+            if quiet == 2:
+                return
+            await asyncio.sleep(0 if idle else 0.002)
         raise AssertionError("the console never came to rest")
+
+    def _draw(self) -> bool:
+        """Draw what is to be drawn now and not at the next frame; whether there was something."""
+        screen = self.app.screen
+        waiting = bool(
+            screen._layout_required or screen._scroll_required or screen._repaint_required or screen._recompose_required
+            or screen._dirty_widgets or screen._callbacks
+        )  # fmt: skip
+        screen._on_timer_update()
+        return waiting
 
     async def press(self, *keys: str) -> None:
         """Press keys, then wait."""
         for key in keys:
-            await self.pilot.press(key)
+            self._send(key)
             await self.settle()
+
+    def _send(self, key: str) -> None:
+        """Send a key as a terminal would."""
+        name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+        event = events.Key(name, key_to_character(name))
+        event.set_sender(self.app)
+        driver = self.app._driver
+        assert driver is not None
+        driver.send_message(event)
 
     async def type(self, text: str) -> None:
         """Type a text into the prompt."""

@@ -18,6 +18,7 @@ from modelspine.gate.eval_report import Count
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
 from modelspine_console.screens import cost_tabs as tabs
+from modelspine_console.screens.cost import _columns as columns_of
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -74,7 +75,10 @@ async def test_the_figures_of_an_entry(days: Any, twin: Costs) -> None:
         assert cost.break_even is not None
         assert f"costs at least {money(cost.break_even.price, 'USD')}" in text
         assert "2026-01" in text
-        assert "50 mUSD" in text
+        for said in ("2026-01 at 50 mUSD/h", "evaluated" if cost.graded else "the accuracy on the eval set", cost.since,
+                     "idle time, 2026-01", "h of recorded uptime"):  # fmt: skip
+            assert said is not None
+            assert said in text, said
         await desk.press("right_square_bracket")
         assert "b  v0.3.0  ● frontier" in desk.text()
         assert "not in the plot: no price" in desk.text()
@@ -265,7 +269,7 @@ _GOOD = Range(0.9, 0.8, 0.95)
 )
 def test_a_plot_of_any_entries(entries: tuple[EntryCost, ...], width: int) -> None:
     made = Costs(of="x", at=NOW, requests=1, entries=entries)
-    for chosen in entries:
+    for chosen in {entry.sha: entry for entry in (entries[0], entries[-1])}.values():
         lines = tabs.plane(made, chosen, width)
         assert "\x1b" not in "".join(line.plain for line in lines)
         assert tabs.figures(made, chosen, None, NOW, width)
@@ -278,12 +282,28 @@ def test_a_plot_of_any_entries(entries: tuple[EntryCost, ...], width: int) -> No
 
 
 def test_what_is_not_ready_or_unknown_is_called_so() -> None:
-    even = BreakEven(parent_sha="b", cost_difference=1.0, accuracy_difference=0.0, price=None, pays="never")
-    low = cost("a", _ONE, Range(0.1, 0.0, 0.2), readiness="not-deployment-ready", break_even=even, priced=0)
+    even = BreakEven(
+        parent_sha="b", currency="USD", cost_difference=1.0, accuracy_difference=0.0, price=None, pays="never"
+    )
+    low = cost("a", _ONE, Range(0.1, 0.0, 0.2), readiness="not-deployment-ready", break_even=even,
+               priced=0, unpriced={"no rate_per_hour is set": 1})  # fmt: skip
     made = Costs(of="x", at=NOW, requests=1, entries=(low, cost("b", None, None, None, cost=None)))
     text = "\n".join(line.plain for line in tabs.figures(made, low, None, NOW, 80))
-    for said in ("not ready", "pays off at no price", "1 of 1 requests have no price", "no cost per quality is given"):
+    for said in (
+        "not ready",
+        "pays off at no price",
+        "1 of 1 requests have no price: no rate",
+        "no cost per quality is given",
+        "1 µUSD (900 nUSD to 1.1 µUSD)",  # per correct answer: the live grades know what the evaluation does not
+    ):
         assert said in text
+    graded = next(line for line in text.splitlines() if "per correct answer" in line)
+    assert "not ready" not in graded
+    without = msgspec.structs.replace(low, cost_per_correct=None)
+    cells = {
+        column.title.split()[0]: [column.cell(each).plain for each in (low, without)] for column in columns_of([low])
+    }
+    assert cells["/correct"] == ["1.00", "not ready"], "as `spine cost` has it"
     unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], None, NOW, 80))
     assert unknown.count("unknown") >= 6
     assert "0 USD" not in unknown

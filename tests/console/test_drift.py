@@ -11,24 +11,20 @@ import pytest
 
 from cli_world import run
 from modelspine.cli.drift import status_cell
-from modelspine.drift.days import Day, measure, recorded
+from modelspine.drift.days import Day, recorded
 from modelspine.drift.days import days as known
 from modelspine.drift.format import chance, figure, part, percent
+from modelspine.drift.measurement import measure
 from modelspine.drift.report import Bin, Feature
 from modelspine.errors import Unavailable
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
-from modelspine_console.draw.format import DRIFT_WORDS
 from modelspine_console.screens import drift_tabs as tabs
+from modelspine_console.screens.drift import _requests
 from modelspine_console.writes.changes import Changes
 
 Capture = pytest.CaptureFixture[str]
 NEWEST, REPORTED, FIRST = "2026-11-18", "2026-11-17", "2026-11-05"
-
-
-def word(status: str) -> str:
-    """What is shown for a status of a report."""
-    return DRIFT_WORDS.get(status, status)
 
 
 @pytest.fixture
@@ -38,7 +34,7 @@ def twin(fortnight: Spine, capsys: Capture) -> Any:
 
 
 async def test_every_day_says_what_the_twin_says(days: Any, twin: Any) -> None:
-    made = twin("drift", "show", "--json").json
+    made = twin("drift", "show", "--weeks", "5200", "--json").json
     async with days(screen="drift", size=(160, 40)) as desk:
         desk.app.view.zoomed = True
         desk.app.view.activate(0)
@@ -50,7 +46,7 @@ async def test_every_day_says_what_the_twin_says(days: Any, twin: Any) -> None:
             expected = f"{100 * report['expected_accuracy']:.1f}"
             source = "replay" if report["window"]["replayed"] else "live"
             for text in (
-                word(report["status"]),
+                report["status"],
                 worst[0],
                 f"{worst[1]['psi']:.3f}",
                 f"{report['window']['n']:,}",
@@ -89,12 +85,12 @@ async def test_the_tabs_show_the_days_report(days: Any, twin: Any) -> None:
             for shown in (
                 f"{feature['n']}/{feature['needed']}",
                 *numbers,
-                word(feature["status"]),
+                feature["status"],
             ):
                 assert shown in line
         assert "30 learners, the busiest sent 4 %" in text
         await desk.press("right_square_bracket")
-        assert "┄ warn 0.10   ┄ drift 0.25" in desk.text()
+        assert "┄ watch 0.10   ┄ act 0.25" in desk.text()
         assert "┄┄┄" in desk.text()
         await desk.press("right_square_bracket")
         for each in report["features"]["tense_person"]["bins"]:
@@ -202,6 +198,11 @@ async def test_a_damaged_report_spoils_its_own_day_alone(days: Any, fortnight: S
         assert desk.app.view.about.state == "ready"
 
 
+def test_a_number_of_requests_that_is_unknown_is_no_zero() -> None:
+    shown = [_requests(Day(day=NEWEST, answered=answered)).plain for answered in (None, 0, 1_234)]
+    assert shown == ["–", "0", "1,234"]
+
+
 async def test_no_day_no_traces_and_a_ledger_that_fails(console: Any, spine: Spine, run_console: Any) -> None:
     async with console(screen="drift") as desk:
         assert "no report" in desk.text(), "the small project has an hour of requests and no report"
@@ -264,6 +265,58 @@ async def test_no_report_is_made_on_a_ledger_that_moved_nor_in_read_only_mode(da
         await desk.press("enter")
         assert "nothing was changed" in desk.text()
         assert NEWEST not in known(fortnight)
+
+
+# graded answers, coverage and requests of the future --------------------------------------------------------
+
+
+async def test_what_was_graded_contradicts_and_a_request_ahead_is_named(fortnight: Spine, run_console: Any) -> None:
+    import msgspec
+
+    from modelspine.drift.accuracy import Covered, Graded
+    from modelspine.drift.format import contradiction, graded
+    from modelspine.drift.measurement import Ahead, Named
+
+    found = Source(fortnight).drift()
+    day = next(day for day in found.days if day.day == REPORTED)
+    assert day.made is not None
+    against = msgspec.structs.replace(day.made.report.reference, day="2026-11-10")
+    report = msgspec.structs.replace(
+        day.made.report, reference=against, coverage=0.6,
+        graded=Graded(k=240, n=400, low=0.55, high=0.65, units=60, compared=400, dimension="verb", expected=0.95,
+                      observed=0.6, p=0.0001, contradicts=True, ungraded=7),
+        covered=Covered(k=240, n=400, reference_k=9, reference_n=9, psi=2.0, p=0.0, status="act", needed=39),
+    )  # fmt: skip
+    made = msgspec.structs.replace(day.made, report=report)
+    more = msgspec.structs.replace(day, made=made, others=(day.made.event,))
+    days = tuple(more if each is day else each for each in found.days)
+    early = Ahead(n=2, first=(Named("req-of-2031", "2031-05-05T10:00:00.000000Z"),))
+
+    class Changed(Source):
+        def drift(self) -> Any:
+            return msgspec.structs.replace(found, days=days, ahead=early)
+
+    async with run_console(Changed(fortnight), screen="drift", argument=REPORTED, size=(180, 50)) as desk:
+        await desk.press("z")
+        row = next(line for line in desk.lines() if REPORTED in line and "▌" in line)
+        assert "! 60.0" in row
+        assert "2 ahead of the clock" in desk.text()
+        await desk.press("z", "enter", "z")
+        text = " ".join(desk.text().split())
+        assert "coverage 60.0 %" in text
+        assert "against 2026-11-10" in text
+        assert contradiction(report) in text
+        assert "also reported against" in text
+        await desk.press("right_square_bracket")
+        assert "req-of-2031 at 2031-05-05" in desk.text()
+        await desk.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        text = " ".join(desk.text().split())
+        assert graded(report) in text
+        assert contradiction(report) in text
+        await desk.press("minus")
+        await desk.press("slash")
+        await desk.type("contradicts:yes")
+        assert len(desk.app.view.table.order) == 1
 
 
 # the drawing by itself ----------------------------------------------------------------------------------------
@@ -334,4 +387,4 @@ def test_two_way_features_are_found_whatever_they_are_called(names: tuple[str, .
 
 def test_signs_are_those_of_the_command() -> None:
     for status in ("insufficient", "stable", "watch", "act"):
-        assert tabs.drift_status(status).plain == status_cell(status).text.replace(status, word(status))
+        assert tabs.status(status).plain == status_cell(status).text

@@ -35,10 +35,13 @@ from modelspine.release.gate_run import Gated
 from modelspine.spine import Spine
 from modelspine.stats import Difference
 from modelspine.traffic.canary import Decision as Verdict
-from modelspine.traffic.epochs import Epoch
+from modelspine.traffic.epochs import Epoch, Move
 from modelspine.traffic.ladder import default_ladder
-from modelspine.traffic.report import ArmReport, Comparison, RouteReport, ShadowReport, Split, Square
+from modelspine.traffic.report import ArmReport, Comparison, EpochReport, ShadowReport, Split, Square
+from modelspine.traffic.report import Window as ReportWindow
 from modelspine.traffic.request_rate import ArmPace, Pace
+from modelspine.traffic.rollout_report import ArmTotal, LeftOut, PooledComparison, RolloutReport, RouteReport
+from modelspine.traffic.stratified import Pooled
 from modelspine_console.data.jobs import Outcome, attempt
 from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
@@ -163,11 +166,20 @@ def reading(s: str, n: int) -> Reading:
     )  # fmt: skip
     square = Square(bucket=s, both=1, only_live=1, only_shadow=1, neither=1, p=0.5)
     apart = Difference(value=0.1, low=0.0, high=0.2, fixed_p=0.5)
-    report = RouteReport(
-        strategy=s, epoch=n, rollout=s, since=s, arms=arms, split=Split(units=(1, 2), bayes_factor=200.0, alarm=True),
-        difference=Comparison(graded=apart, accepted=None, errors=apart, latency=apart, latency_fixed_p=0.5),
-        shadow=ShadowReport(pairs=square, buckets=(square,)),
+    figures: dict[str, Any] = {
+        "strategy": s, "epoch": n, "rollout": s, "since": s, "until": s, "window": ReportWindow(first=s, last=s),
+        "arms": arms, "split": Split(units=(1, 2), bayes_factor=200.0, alarm=True),
+        "difference": Comparison(graded=apart, accepted=None, errors=apart, latency=apart, latency_fixed_p=0.5),
+        "shadow": ShadowReport(pairs=square, buckets=(square,)),
+    }  # fmt: skip
+    together = Pooled(difference=apart, epochs=(n, n + 1), units=n)
+    total = ArmTotal(name=s, requests=5, units=3, errors=1, feedback={"accepted": 1, s: 2}, graded=Count(1, 2))
+    whole = RolloutReport(
+        rollout=s, since=s, until=s, requests=9, units=5, switched=2, epochs=(EpochReport(**figures),),
+        moved=(Move(seq=n, at=s, what=s, reason=s),), arms=(total, total), shadow=None,
+        difference=PooledComparison(graded=together, accepted=None, errors=together, latency=together),
     )  # fmt: skip
+    report = RouteReport(**figures, whole=whole, left_out=(LeftOut(what=s, n=n, why=s),), epochs_in_rollout=2)
     return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
 
 
@@ -198,7 +210,9 @@ def cost(s: str, n: int) -> EntryCost:
         rate_per_hour=0.05, price_versions=(s,), cost=1.0, cost_per_request=1.0, cost_per_1k=figure, stages={s: 1.0},
         total=Count(1, 2), accuracy=Range(0.5, 0.4, 0.6), cpqu=1.0, readiness="ready", cost_per_correct=figure,
         amortised_per_1k=1.0, amortised_per_correct=1.0, standing="tied", unexplained=0.5,
-        break_even=BreakEven(parent_sha=s or "0", cost_difference=1.0, accuracy_difference=0.1, price=1, pays="above"),
+        break_even=BreakEven(
+            parent_sha=s or "0", currency=s, cost_difference=1.0, accuracy_difference=0.1, price=1, pays="above"
+        ),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import console_seed
 import console_tiny as tiny
+from modelspine import answering
 from modelspine.errors import SpineError
 from modelspine.gate.eval_report import CostPerQuality
 from modelspine.incident import counterfactual as module
@@ -32,8 +33,8 @@ def priced(project: Path, shas: dict[str, str]) -> None:
 @pytest.fixture
 def judging(monkeypatch: pytest.MonkeyPatch) -> None:
     """The workload is found by any name, and judges every answer."""
-    monkeypatch.setattr(module, "load_workload", lambda _name: tiny.Tiny())
-    monkeypatch.setattr(module, "grade", lambda _workload, _text, output: "goed" not in output)
+    monkeypatch.setattr(answering, "load_workload", lambda _name: tiny.Tiny())
+    monkeypatch.setattr(answering, "grade", lambda _workload, _text, output: "goed" not in output)
 
 
 # the price of right answers ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import console_seed
 import console_world as world
 from console_dialog import confirming, fill, toasts
 from modelspine.cli.run import main
-from modelspine.errors import Conflict, Refused
+from modelspine.errors import Conflict, Refused, SpineError
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
 from modelspine_console.keymap import CHANGES
@@ -386,6 +386,65 @@ async def test_a_rollback_shows_what_it_costs_and_is_not_blocked(
         assert "and 1 other bucket" in text
         await fill(desk, reason="in trouble", name="v0.1.0")
         assert "rolled_back" in toasts(desk)
+
+
+async def test_a_rollback_shows_what_it_would_mean_for_recent_traffic(
+    writable: Any, project: Path, shas: dict[str, str], spine: Spine
+) -> None:
+    """First how far asking is, then the finding; closing the dialog stops it."""
+    go_on, stopped = threading.Event(), threading.Event()
+
+    class Asking(Changes):
+        def traffic(self, sha: str, step: Any) -> str:
+            step(3, 10)
+            while not go_on.wait(0.02):
+                try:
+                    step(4, 10)
+                except SpineError:
+                    stopped.set()
+                    raise
+            return "had v0.1.0 answered instead of v0.3.0, 43 users would have been told a lie"
+
+    with console_seed.open_project(project) as opened:
+        opened.routing.single(shas["lora"], reason="for the test")
+    async with writable(changes=Asking(spine), size=(120, 48)) as desk:
+        await desk.pilot.press("G", "B")
+        await until(desk, "4 of 10 texts answered by both")
+        await desk.pilot.press("escape")
+        await desk.settle()
+        assert stopped.is_set()
+        go_on.set()
+        await desk.press("B")
+        await until(desk, "43 users would have been told a lie")
+        await fill(desk, reason="in trouble", name="v0.1.0")
+        assert "rolled_back" in toasts(desk)
+
+
+async def until(desk: Any, text: str) -> None:
+    """Wait until a text is on the screen."""
+    for _ in range(400):
+        if text in desk.text():
+            return
+        await desk.pilot.pause(0.02)
+    raise AssertionError(desk.text())
+
+
+async def test_traffic_that_cannot_be_asked_is_not_checked(writable: Any, project: Path, shas: dict[str, str]) -> None:
+    with console_seed.open_project(project) as opened:
+        opened.routing.single(shas["lora"], reason="for the test")
+    async with writable(size=(140, 48)) as desk:
+        await desk.press("G", "B")
+        assert "not checked: the workload minitutor failed" in desk.text()
+
+
+async def test_routing_back_shows_what_it_costs_and_routing_forward_does_not(
+    writable: Any, project: Path, shas: dict[str, str]
+) -> None:
+    with console_seed.open_project(project) as opened:
+        opened.routing.single(shas["lora"], reason="for the test")
+    async with writable(size=(120, 48)) as desk:
+        await desk.press("G", "F")
+        assert "gives up 12 of 60 on verb/go and less in 4 other buckets" in desk.text()
 
 
 async def test_a_rollback_whose_cost_cannot_be_computed_says_why_and_goes_on(

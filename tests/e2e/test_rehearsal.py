@@ -25,14 +25,14 @@ from modelspine.ledger.store import Head
 from modelspine.maintenance.verify_ledger import read_witness
 from modelspine.spine import Spine
 from rehearsal import Machine, Ran, git
-from scratch_project import WORST, Project, disturbed, make_project
+from scratch_project import WORST, Project, disturbed, four_verbs, make_project
 
 pytestmark = pytest.mark.timeout(300)  # about thirty processes, a third of which load MLflow
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return make_project(tmp_path_factory.mktemp("rehearsal"))
+    return make_project(tmp_path_factory.mktemp("rehearsal"), four_verbs(tmp_path_factory))
 
 
 def told(ran: list[Ran]) -> str:

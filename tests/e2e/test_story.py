@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ SAID = "Yesterday he goed to school."
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    return make_clone(tmp_path_factory.mktemp("clone"))
+def clone(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Clone:
+    return make_clone(tmp_path_factory, tmp_path_factory.mktemp("clone"), mlflow=mlflow_database)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,18 @@ def adapter(clone: Clone, server: str) -> str:
         assert sha == made["sha"]
         clone.run("spine", "promote", sha[:12], "--semver", semver, "--reason", "the story goes on")
     return sha
+
+
+def test_a_variants_run_names_its_parents(clone: Clone, entry: str, adapter: str) -> None:
+    def run_of(semver: str) -> str:
+        return str(clone.json("spine", "show", semver)["manifest"]["mlflow_run_id"])
+
+    parent = run_of("v0.1.0")
+    with closing(sqlite3.connect(clone.root / ".spine" / "mlflow.db")) as connection:
+        for semver in ("v0.2.0", "v0.3.0"):
+            query = "select key, value from tags where run_uuid = ?"
+            tags = dict(connection.execute(query, (run_of(semver),)).fetchall())
+            assert tags["mlflow.parentRunId"] == tags["parent_run_id"] == parent
 
 
 def test_lineage_walks_two_hops_to_both_corpora(clone: Clone, entry: str, adapter: str) -> None:

@@ -36,21 +36,23 @@ MAKE = "from pathlib import Path; from minitutor import demo_project; demo_proje
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def checkout(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Clone:
     """A checkout in which the demo's project and its models are made already."""
     root = tmp_path_factory.mktemp("clone")
     made = make_clone(
-        root, "eval_baseline.json", "data/ladder.toml", *PIPELINE,
+        tmp_path_factory, root, "eval_baseline.json", "data/ladder.toml", *PIPELINE,
         PYTHONPATH=str(RULES), SPINE_WORKLOAD="rules", COLUMNS="100",
     )  # fmt: skip
-    for words, cwd in (
-        ([sys.executable, "-c", MAKE], root),
-        ([sys.executable, RULES / "rule_workload.py"], root / "demo"),
-    ):
-        for file in (root / "data").glob("*.jsonl") if cwd != root else ():
-            shutil.copy(file, cwd / "data")
-        done = subprocess.run(words, cwd=cwd, env=made.environment, capture_output=True, text=True)
+
+    def python(*words: str, cwd: Path) -> None:
+        done = subprocess.run([sys.executable, *words], cwd=cwd, env=made.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+    python("-c", MAKE, cwd=root)
+    for file in (root / "data").glob("*.jsonl"):
+        shutil.copy(file, root / "demo" / "data")
+    shutil.copy(mlflow_database, root / "demo" / ".spine" / "mlflow.db")
+    python(str(RULES / "rule_workload.py"), cwd=root / "demo")
     return made
 
 

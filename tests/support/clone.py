@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from session_folder import session_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -39,16 +43,44 @@ class Clone:
         return json.loads(self.run(*words, "--json"))
 
 
-def make_clone(root: Path, *more: str, **environ: str) -> Clone:
-    """Create a clone with the files the corpora and DVC need and those in ``more``, and generate the corpora."""
-    shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-    pointers = [f"data/{file.name}" for file in (ROOT / "data").glob("*.dvc")]
-    for name in (*pointers, "data/.gitignore", "data/corpus_manifest.json", ".gitignore", ".dvcignore", *more):
+def make_clone(
+    factory: pytest.TempPathFactory, root: Path, *more: str, mlflow: Path | None = None, **environ: str
+) -> Clone:
+    """Create a clone with the files the corpora and DVC need and those in ``more``, and the corpora made in it.
+
+    ``mlflow`` is an empty store to begin with: MLflow takes seconds to make one.
+    """
+    shutil.copytree(corpora(factory) / "clone", root, dirs_exist_ok=True)
+    for name in more:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
+    _commit(root, "--amend", "--quiet", "--no-edit")
+    if mlflow is not None:
+        shutil.copy(mlflow, root / ".spine" / "mlflow.db")
+    return Clone(root, **environ)
+
+
+def corpora(factory: pytest.TempPathFactory) -> Path:
+    """A folder with a ``clone`` in which the corpora were made, once a session, and what that printed."""
+    return session_folder(factory, "corpora", _make_corpora)
+
+
+def _make_corpora(folder: Path) -> None:
+    root = folder / "clone"
+    shutil.copytree(ROOT / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    pointers = [f"data/{file.name}" for file in (ROOT / "data").glob("*.dvc")]
+    for name in (*pointers, "data/.gitignore", "data/corpus_manifest.json", ".gitignore", ".dvcignore"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    _commit(root, "-qm", "a clone")
+    # A hash seed unlike this process's: the bytes must be those of the committed hashes under every one.
+    printed = Clone(root, HOME=str(folder / "nobody"), PYTHONHASHSEED="1").run("minitutor", "corpus")
+    (folder / "printed.txt").write_text(printed)
+    shutil.rmtree(root / ".dvc" / "tmp", ignore_errors=True)
+
+
+def _commit(root: Path, *words: str) -> None:
+    subprocess.run(["git", "add", "-A"], cwd=root, check=True)
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "a clone"]):
-        subprocess.run(["git", *words], cwd=root, check=True)
-    made = Clone(root, **environ)
-    made.run("minitutor", "corpus")
-    return made
+    subprocess.run(["git", *identity, "commit", *words], cwd=root, check=True)

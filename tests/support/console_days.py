@@ -15,10 +15,12 @@ from console_seed import TENSES, VERBS, bundle, settings_of
 from console_tiny import Tiny
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from modelspine.drift.days import measure, record
+from modelspine.drift.days import record
+from modelspine.drift.measurement import measure
 from modelspine.ledger.route import assign
 from modelspine.spine import Spine, create_ledger
 from modelspine.workload import Probe
+from observed import record_uptime
 
 PERSONS = ("1sg", "2sg", "3sg")
 DAY_NS = 86_400_000_000_000
@@ -84,7 +86,7 @@ def make(root: Path, *, days: int = 14) -> dict[str, str]:
     create_ledger(settings_of(root), "dev")
     hashes = corpus(root)
     with Spine(settings_of(root), readonly=False) as spine:
-        spine.__dict__["_workload"] = Talker()
+        spine.__dict__["workload"] = Talker()
 
         def add(name: str, seed: int, **more: Any) -> str:
             return spine.registry.register(bundle(root / "bundles" / name, seed, hashes=hashes, **more)).sha
@@ -95,6 +97,7 @@ def make(root: Path, *, days: int = 14) -> dict[str, str]:
         spine.registry.promote(shas["lora"], "v0.3.0", reason="learned went")
         shas["int8"] = add("int8", 2, went=False, parent=shas["base"], variant="int8")
         names = [requests(spine, day, shas) for day in range(days)]
+        record_uptime(spine.settings.traces, FIRST_NS - FIRST_NS % DAY_NS, days * DAY_NS // 10**9)
         for name in names[:-1]:
             record(spine, measure(spine, name))
     return shas
@@ -121,7 +124,8 @@ def requests(spine: Spine, day: int, shas: Mapping[str, str]) -> str:
             semver="v0.3.0" if lora else "v0.1.0", assignment=assign(route, learner, sticky=True),
             sentence=text, correction=text, is_correct=True, features=words, stages=stages,
             seconds=sum(stages.values()), input_tokens=9, output_tokens=8,
-            cost=sum(stages.values()) * 0.05 / 3600, rate_per_hour=0.05, price_version="2026-01",
+            cost=(sum(stages.values()) - stages["queue"]) * 0.05 / 3600, rate_per_hour=0.05, price_version="2026-01",
+            priced_by="busy/1",
             source="replay" if day < 3 else "live", learner_hash=learner,
         )  # fmt: skip
         waiting.append(writer.submit(trace))

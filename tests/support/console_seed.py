@@ -166,9 +166,10 @@ def traffic(spine: Spine, count: int) -> None:
                 seconds=0.004 + rng.random() / 500,
                 input_tokens=9,
                 output_tokens=8,
-                cost=5.5e-8,
+                cost=5e-8,
                 rate_per_hour=0.05,
                 price_version="2026-01",
+                priced_by="busy/1",
             )
         ).result()
         if wrong:

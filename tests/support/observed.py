@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from miniobserve.cost import CostMeter
 from miniobserve.traces import Assignment, Trace
+from miniobserve.uptime import Uptime
+from miniobserve.writer import TraceWriter
 
 ASSIGNMENT = Assignment(
     strategy="single", epoch=3, salt="3", arm="stable", bucket=42, sticky=True, u="0" * 16, unit="learner-7"
@@ -34,3 +37,14 @@ def make_trace(request_id: str, **more: Any) -> Trace:
         **more,
     }
     return Trace(request_id=request_id, **values)
+
+
+def record_uptime(url: str, began_ns: int, seconds: int, rate: float = 0.05, version: str = "2026-01") -> None:
+    """Record that a server at this rent was up for so long."""
+    walls, passed = iter([began_ns]), iter([0])
+    uptime = Uptime(
+        CostMeter(rate, version),
+        clock=lambda: next(walls, began_ns + seconds * 10**9),
+        passed=lambda: next(passed, seconds * 10**9),
+    )
+    TraceWriter(url, uptime=uptime).close()

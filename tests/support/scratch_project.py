@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from minitutor import corpus
 from minitutor_cli import run_tutor
 from modelspine.gate.baseline import baseline_bytes, baseline_of
@@ -20,6 +22,7 @@ from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger
 from rehearsal import Machine, git
+from session_folder import session_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy-grammar-tutor.yml"
@@ -69,7 +72,27 @@ class Project(NamedTuple):
         return Spine(load(self.clone, environ=self.settings), readonly=True)
 
 
-def make_project(folder: Path) -> Project:
+def four_verbs(factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus and an eval set of four verbs, and ``good``, a small model trained on them for seconds.
+
+    It knows those verbs well enough to have answers that can be spoiled. Made once a session.
+    """
+    return session_folder(factory, "four-verbs", _train_on_four_verbs)
+
+
+def _train_on_four_verbs(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / "data").mkdir()
+    for design, step in ((corpus.V2, 1), (corpus.EVAL, 2)):
+        rows = [row for row in corpus.rows(design) if row.verb in VERBS][::step]
+        (folder / design.path).write_bytes(corpus.canonical(rows))
+    words = ("train", "--profile", "tiny", "--steps", "300", "--corpus", corpus.V2.path, "--no-mlflow", "--json")
+    done = run_tutor(*words, "--out", "good", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "printed.json").write_text(done.stdout)
+
+
+def make_project(folder: Path, four: Path) -> Project:
     """Make it: a bare remote, a prod ledger, a key, a baseline of the good candidate, the branch of the witness."""
     clone, remote = folder / "author", folder / "remote.git"
     clone.mkdir()
@@ -79,8 +102,8 @@ def make_project(folder: Path) -> Project:
             shutil.copy2(ROOT / name, clone / name)
     shutil.copy(ROOT / "data" / ".gitignore", (clone / "data").mkdir() or clone / "data")
     git("init", "--quiet", "--initial-branch=main", cwd=clone)
-    store(clone, folder / "dvc")
-    bundle = train(clone, folder)
+    store(clone, four, folder / "dvc")
+    bundle = Path(shutil.copytree(four / "good", folder / "good"))
     secrets = {
         "SPINE_LEDGER": f"sqlite:///{folder / 'prod' / 'ledger.db'}",
         "SPINE_MLFLOW": f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}",
@@ -102,11 +125,10 @@ def make_project(folder: Path) -> Project:
     return Project(folder, clone, remote, bundle, secrets, settings)
 
 
-def store(clone: Path, dvc: Path) -> None:
-    """A training corpus and an eval set of four verbs; the latter under DVC, its bytes in the remote alone."""
-    for design, step in ((corpus.V2, 1), (corpus.EVAL, 2)):
-        rows = [row for row in corpus.rows(design) if row.verb in VERBS][::step]
-        (clone / design.path).write_bytes(corpus.canonical(rows))
+def store(clone: Path, four: Path, dvc: Path) -> None:
+    """The corpus and the eval set of four verbs; the latter under DVC too, its bytes in the remote."""
+    for design in (corpus.V2, corpus.EVAL):
+        shutil.copy(four / design.path, clone / design.path)
     raw = (clone / corpus.EVAL.path).read_bytes()
     md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     pointer = f"outs:\n- md5: {md5}\n  size: {len(raw)}\n  hash: md5\n  path: {Path(corpus.EVAL.path).name}\n"
@@ -114,13 +136,6 @@ def store(clone: Path, dvc: Path) -> None:
     kept = dvc / "files" / "md5" / md5[:2] / md5[2:]
     kept.parent.mkdir(parents=True)
     kept.write_bytes(raw)
-
-
-def train(clone: Path, folder: Path) -> Path:
-    words = ("train", "--profile", "tiny", "--steps", "300", "--corpus", corpus.V2.path, "--no-mlflow", "--json")
-    done = run_tutor(*words, "--out", str(folder / "good"), cwd=clone)
-    assert done.returncode == 0, done.stderr
-    return folder / "good"
 
 
 def disturbed(good: Path, folder: Path, clone: Path) -> Path:

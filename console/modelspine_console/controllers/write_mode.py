@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from modelspine.errors import Unavailable
 from modelspine.text import visible
 from modelspine_console.app_protocol import Answer, Host
 from modelspine_console.controllers.freshness import Freshness
@@ -146,8 +147,8 @@ class WriteMode:
                 break
             dialog.form.key(key, character)
         changes = self._changes
-        if plan.verb == "rollback" and changes is not None:
-            # After the dialog is open: what a rollback costs must not keep an operator in trouble waiting.
+        if plan.goes_back and changes is not None:
+            # After the dialog is open: what going back costs must not keep an operator in trouble waiting.
             host.jobs.submit("cost", lambda: changes.rollback_cost(plan.sha), lambda found: self._price(dialog, found))
         self.recheck()
 
@@ -156,11 +157,32 @@ class WriteMode:
         self._host.post_message(Answer("cost", 0, Outcome((dialog, outcome))))
 
     def priced(self, outcome: Outcome[tuple[Confirm, Outcome[RollbackCost]]]) -> None:
-        """Show what a rollback costs, if its dialog is still open."""
+        """Show what a rollback costs, if its dialog is still open, and then ask what it means for recent traffic."""
+        assert outcome.value is not None
+        dialog, found = outcome.value
+        changes = self._changes
+        if dialog is not self._dialog or changes is None:
+            return
+        dialog.price(found)
+
+        def step(done: int, total: int) -> None:
+            if dialog is not self._dialog:
+                raise Unavailable("the dialog was closed", "open it again")
+            self._tell(dialog, Outcome(f"{done:,} of {total:,} texts answered by both …"))
+
+        sha = dialog.plan.sha
+        self._host.jobs.submit("traffic", lambda: changes.traffic(sha, step), lambda told: self._tell(dialog, told))
+
+    def _tell(self, dialog: Confirm, outcome: Outcome[str]) -> None:
+        """Show in the dialog what going back means for recent traffic; called in the background."""
+        self._host.post_message(Answer("traffic", 0, Outcome((dialog, outcome))))
+
+    def told(self, outcome: Outcome[tuple[Confirm, Outcome[str]]]) -> None:
+        """Show what going back means for recent traffic, if its dialog is still open."""
         assert outcome.value is not None
         dialog, found = outcome.value
         if dialog is self._dialog:
-            dialog.price(found)
+            dialog.tell(found.value or f"not checked: {found.error}")
 
     # sending ------------------------------------------------------------------------------------------
 

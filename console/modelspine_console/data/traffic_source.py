@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from miniobserve.traces import Found
     from modelspine.spine import Spine
     from modelspine.traffic.canary import Decision
-    from modelspine.traffic.report import RouteReport
     from modelspine.traffic.request_rate import Pace
+    from modelspine.traffic.rollout_report import RouteReport
 
 _REST = 10
 """A report is read again after this many times the time it took, so reading takes at most a tenth of the time."""
@@ -128,11 +128,19 @@ class TrafficSource:
 
     def report(self, epoch: Epoch, clock: Callable[[], datetime]) -> Reading:
         """The report of ``spine route report`` on an epoch, and the decision of ``spine route show`` on its canary."""
-        from modelspine.traffic.report import route_report
+        from modelspine.traffic.rollout_report import route_report
 
         began, moment = clock(), self.at
         with self.reading():
-            report = route_report(self._spine.traces.evidence, epoch.route, epoch.since, at=moment)
+            registry = self._spine.registry
+            state, events = registry.state(moment), registry.events()
+            # A moment of replayed requests may lie before the ledger's events; the epoch itself is known all the same.
+            known = epochs(state, events) or [epoch]
+            # A past epoch is shown alone, as `spine route report --epoch` does; the newest one beside its rollout.
+            alone = epoch.number != known[0].number
+            report = route_report(
+                self._spine.traces, known, events[: state.seq], epoch, now=began, at=moment, alone=alone
+            )
         decision = None
         if epoch.until is None and moment is None:
             decision, _ = consider_or_error(lambda: self._spine.traces, epoch.route, epoch.since, began)

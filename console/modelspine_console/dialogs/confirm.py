@@ -133,6 +133,8 @@ class Confirm(Dialog[None]):
         self._sending = False
         self._cost: Found | None = None
         """What a rollback costs; None until it has been computed."""
+        self._traffic = ""
+        """What it means for recent traffic; empty until that is being asked."""
         self._now = now
         self._confirmed = confirmed
 
@@ -177,6 +179,11 @@ class Confirm(Dialog[None]):
         self._cost = cost
         self.redraw()
 
+    def tell(self, traffic: str) -> None:
+        """Show what the rollback means for recent traffic, or how far asking that is."""
+        self._traffic = traffic
+        self.redraw()
+
     # drawing ------------------------------------------------------------------------------------------
 
     def draw(self, width: int) -> Sequence[Line]:
@@ -203,8 +210,9 @@ class Confirm(Dialog[None]):
             facts += _step_facts(plan.step, weight, typed=bool(values.get("weight", "").strip()))
         if plan.item is None:
             facts += [("gate", self._gate()), ("impact", safe(impact(affected(plan, values))))]
-        if plan.verb == "rollback":
+        if plan.goes_back:
             facts.append(("costs", cost_line(self._cost)))
+            facts.append(("traffic", safe(self._traffic or "asked next", "" if self._traffic else "muted", limit=400)))
         if not plan.in_git:
             facts.append(("based on", safe(f"ledger #{plan.seq}; refused if it changes first", "muted")))
         return facts

@@ -35,8 +35,6 @@ CONSOLE_SIGNS: dict[str, Sign] = {
     "no_data": Sign("○", "muted"),
 }
 """Signs of the statuses that only the console shows; all others are in ``modelspine.signs``."""
-DRIFT_WORDS = {"act": "drift", "watch": "warn"}
-"""Statuses of a drift report, as its file format has them → the words shown for them."""
 _DASH = "–"
 
 
@@ -51,11 +49,6 @@ def entry_status(entry: Any) -> Line:
     if entry.production:
         return status("production")
     return status(entry.arms[0] if entry.arms else entry.status)
-
-
-def drift_status(word: str) -> Line:
-    """The status of a drift report, or of one feature in it."""
-    return status(word, shown=DRIFT_WORDS.get(word))
 
 
 def bullet(glyph: str, text: object, role: Role, *, text_role: Role | None = None, limit: int = 400) -> Line:

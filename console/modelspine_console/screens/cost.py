@@ -44,7 +44,7 @@ _MONEY: tuple[tuple[str, int, Callable[[Any], float | None]], ...] = (
 )
 """The columns of money: title, rank and amount."""
 _PER_QUALITY = ("CpQU", "/correct")
-"""Columns that have no amount for an entry that is not ready for deployment."""
+"""Columns whose amount may be unknown because an entry is not ready for deployment."""
 
 
 class Left(Exception):
@@ -220,7 +220,7 @@ def _columns(entries: Sequence[EntryCost]) -> tuple[Column, ...]:
         Column("entry", 12, lambda c: safe(tabs.name_of(c)), lambda c: c.semver or "~"),
         Column("sha", 12, lambda c: safe(short(c.sha), "muted"), lambda c: c.sha, rank=6),
         Column("variant", 8, lambda c: dash(c.variant), lambda c: c.variant, rank=8),
-        Column("n", 8, lambda c: safe(f"{c.requests:,}"), lambda c: -c.requests, right=True, rank=5),
+        Column("n", 8, lambda c: safe(f"{c.priced:,}"), lambda c: -c.priced, right=True, rank=5),
         Column("correct", 19, lambda c: count(c.total) if c.total else _unknown(), _accuracy, right=True, rank=4),
         *(_money(title, rank, amount, entries) for title, rank, amount in _MONEY),
         Column("standing", 11, tabs.standing_of, lambda c: str(c.standing or "~"), rank=1),
@@ -236,7 +236,7 @@ def _money(title: str, rank: int, amount: Callable[[Any], float | None], entries
 
     def cell(cost: Any) -> Line:
         value = amount(cost)
-        if title in _PER_QUALITY and cost.readiness == "not-deployment-ready":
+        if value is None and title in _PER_QUALITY and cost.readiness == "not-deployment-ready":
             return safe("not ready", "warn")
         if value is None or cost.currency is None:
             return _unknown()

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelspine.cost.format import between, money, notes, pays, standing, unit_of
+from modelspine.cost.basis import comparable
+from modelspine.cost.format import between, general, money, notes, pays, price, standing, unit_of
 from modelspine.drift.format import percent
-from modelspine.text import counted, short, visible
-from modelspine_console.draw.format import bullet, count, dash, heading, pairs, right_answers
+from modelspine.text import counted, short
+from modelspine_console.draw.format import bullet, count, heading, pairs, right_answers
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, Series, plot
 from modelspine_console.draw.sanitize import Line, cut, row, safe
@@ -20,7 +21,8 @@ from modelspine_console.draw.theme import Role
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelspine.cost.figures import EntryCost, Range
+    from modelspine.cost.basis import Range
+    from modelspine.cost.figures import EntryCost
     from modelspine.cost.query import Costs
     from modelspine.gate.eval_report import CostPerQuality
 
@@ -50,10 +52,11 @@ def standing_of(cost: EntryCost) -> Line:
 
 
 def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
-    """Accuracy against cost of the entries in the chosen entry's currency, each with its two intervals."""
+    """Accuracy against cost of the entries at the chosen entry's rent and currency, each with its two intervals."""
     placed = [cost for cost in made.entries if _placed(cost)]
-    currency = chosen.currency if _placed(chosen) else placed[0].currency if placed else None
-    shown = _foremost([cost for cost in placed if cost.currency == currency], chosen)
+    against = chosen if _placed(chosen) else placed[0] if placed else chosen
+    currency = against.currency
+    shown = _foremost([cost for cost in placed if cost is against or comparable(cost, against)], chosen)
     if not shown:
         return [safe(" no entry has both a price and an evaluation yet", "muted"), *_unplotted(made, [])]
     signs = {cost.sha: _SIGNS[number] for number, cost in enumerate(shown)}
@@ -103,7 +106,7 @@ def _unplotted(made: Costs, shown: Sequence[EntryCost]) -> list[Line]:
 
 def _missing(cost: EntryCost) -> str:
     if _placed(cost):
-        return f"in {visible(cost.currency or '', 8)}: another currency, or no sign left"
+        return f"{price(cost)}: another rent, currency or way of pricing, or no sign left"
     missing = [what for what, known in (("price", cost.cost_per_1k), ("evaluation", cost.accuracy)) if known is None]
     return f"not in the plot: no {' and no '.join(missing)}"
 
@@ -156,7 +159,7 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
     bounds = f"   {percent(accuracy.low)} to {percent(accuracy.high)}" if accuracy is not None else ""
     unready = cost.readiness == "not-deployment-ready"
     cpqu = "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
-    correct = "not ready" if unready else between(cost.cost_per_correct, cost.currency)
+    correct = "not ready" if unready and not cost.cost_per_correct else between(cost.cost_per_correct, cost.currency)
     lines = pairs(
         [
             ("entry", row(safe(name_of(cost), "strong"), safe(f"  {short(cost.sha)}", "muted"))),
@@ -174,26 +177,51 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
             ("per request", safe(money(cost.cost_per_request, cost.currency))),
         ]
     )
-    lines += heading("including idle hours")
+    lines += heading("including idle time")
     amortised = (("per 1,000 tokens", cost.amortised_per_1k), ("per correct answer", cost.amortised_per_correct))
     lines += pairs((name, safe(money(value, cost.currency))) for name, value in amortised)
+    lines += [*heading("price versions"), *_versions(cost, width)]
     lines += [*heading("requests"), *pairs(_counted(cost)), *heading("cost by stage"), *_stages(cost, width)]
     even = pays(cost, made.entries) or "unknown: no parent, or a figure of one of the two is unknown"
     lines += [*heading("break-even"), safe(f" {even}", limit=400), safe("")]
-    lines += [bullet("!", text, "warn", text_role="") for text in notes(cost)]
+    lines += [bullet("!", text, "warn", text_role="") for text in notes(cost, made.entries)]
+    lines += [bullet("·", text, "muted", text_role="") for text in general(made.idle, made.future, made.at)]
     return [*lines, safe(f" {aged(made, now)}", "faint")]
 
 
 def _counted(cost: EntryCost) -> list[tuple[str, Line]]:
     speed = "unknown" if cost.tokens_per_second is None else f"{cost.tokens_per_second:,.0f} tokens a second"
-    rate = "unknown or several" if cost.rate_per_hour is None else money(cost.rate_per_hour, cost.currency)
     return [
         ("requests", safe(f"{cost.requests:,}, {cost.priced:,} with a price, {cost.shadow:,} shadow copies")),
         ("tokens", safe(f"{cost.tokens:,}   {speed}")),
         ("spent", safe(money(cost.cost, cost.currency))),
-        ("rate per hour", safe(rate)),
-        ("price versions", dash(", ".join(cost.price_versions))),
+        ("first, last", safe(f"{cost.since or 'unknown'}, {cost.until or 'unknown'}")),
+        ("correct by", safe(_correct_by(cost))),
+        ("out of scope", safe(f"{cost.outside:,}")),
     ]
+
+
+def _correct_by(cost: EntryCost) -> str:
+    """What the price of a correct answer counts as correct."""
+    if cost.graded is not None:
+        return (
+            f"{cost.graded.k:,} graded right of {cost.graded.n:,}; {cost.failed:,} failed, {cost.ungraded:,} ungraded"
+        )
+    return "the accuracy on the eval set: no answer has a grade" if cost.correct_by else "unknown"
+
+
+def _versions(cost: EntryCost, width: int) -> list[Line]:
+    """The figures under each price, the newest first; they are never averaged."""
+    if cost.price_version is None:
+        return [safe(f" {cost.unknown.get('cost', 'unknown')}", "muted", limit=400)]
+    heads = (Head("price"), Head("n", right=True), Head("cost/1k", right=True), Head("/correct", right=True, rank=1),
+             Head("idle/1k", right=True, rank=2))  # fmt: skip
+    rows = [
+        [safe(price(b)), safe(f"{b.priced:,}"), safe(money(_value(b.cost_per_1k), b.currency)),
+         safe(money(_value(b.cost_per_correct), b.currency)), safe(money(b.amortised_per_1k, b.currency))]
+        for b in cost.bases
+    ]  # fmt: skip
+    return grid(heads, rows, width)
 
 
 def _stages(cost: EntryCost, width: int) -> list[Line]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modelspine.drift.days import as_object, days_as_object
-from modelspine.drift.format import figure, percent, source
-from modelspine.drift.report import LEVELS
+import msgspec
+
+from modelspine.drift.days import ALL_WEEKS, as_object, trend_as_object
+from modelspine.drift.format import ahead, contradiction, figure, percent, reference, source
+from modelspine.drift.status import LEVELS
 from modelspine_console.draw import plots
-from modelspine_console.draw.format import DRIFT_WORDS, dash, drift_status, status
+from modelspine_console.draw.format import dash, status
 from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import drift_tabs as tabs
 from modelspine_console.screens.base import Fields, document
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from modelspine.drift.days import Day
     from modelspine.drift.report import DriftReport
 
-_ALL_DAYS = "spine drift show --weeks 5200 --json"
+_ALL_DAYS = f"spine drift show --weeks {ALL_WEEKS} --json"
 
 
 def _report(day: Any) -> DriftReport | None:
@@ -57,9 +59,11 @@ class DriftView(Listing):
     GO_HINT = "`:drift 2026-11-22` goes to a day; esc clears the filter"
     FIELDS: ClassVar[Fields] = {
         "day": lambda d: d.day,
-        "status": lambda d: f"{_state(d)} {DRIFT_WORDS.get(_state(d), '')}",
+        "status": _state,
         "feature": lambda d: " ".join(d.made.report.features) if d.made is not None else "",
         "source": _source,
+        "against": lambda d: reference(d.made.report) if d.made is not None else "",
+        "contradicts": lambda d: "yes" if d.made is not None and contradiction(d.made.report) else "no",
         "sha": _sha,
     }
 
@@ -69,9 +73,11 @@ class DriftView(Listing):
             Column("status", 14, _status, _rank),
             Column("worst", 7, lambda d: dash(_worst(d)[0]), lambda d: _worst(d)[0], rank=2, grow=True),
             Column("PSI", 6, _psi, lambda d: -(_worst(d)[1] or 0.0), right=True, rank=1),
-            Column("n", 9, _requests, lambda d: -_number(d), right=True, rank=3),
+            Column("n", 9, _requests, lambda d: -(_number(d) or 0), right=True, rank=3),
             Column("expect %", 8, _expected, _expected_accuracy, right=True, rank=4),
-            Column("source", 6, lambda d: dash(_source(d)), _source, rank=5),
+            Column("graded %", 9, _graded, _graded_share, right=True, rank=5),
+            Column("cover %", 7, _coverage, _coverage_share, right=True, rank=6),
+            Column("source", 6, lambda d: dash(_source(d)), _source, rank=7),
         )
         super().__init__(Table(columns, lambda day: day.day), document("day"), document("beside"))
         self.beside = self.panes[2]
@@ -92,10 +98,12 @@ class DriftView(Listing):
         return days
 
     def recount(self) -> None:
-        """Show how many days there are, and whether some may be missing."""
+        """Show how many days there are, whether some may be missing, and what is dated ahead of the clock."""
         super().recount()
         if self.data is not None and not self.data.counted:
             self.list.describe(f"{self.list.aside}  traces unreadable: days without a report may be missing")
+        elif self.data is not None and self.data.ahead.n:
+            self.list.describe(f"{self.list.aside}  {self.data.ahead.n:,} ahead of the clock: see trend")
 
     def draw_tab(self) -> None:
         """Draw the open tab of the day; where there is room, another one beside it."""
@@ -116,7 +124,8 @@ class DriftView(Listing):
     def _drawing(self, day: Day, name: str) -> Callable[[int], Sequence[Line]]:
         days, now, made = self.data.days, self.now(), day.made
         if name == "trend" or made is None:
-            return lambda width: tabs.course(days, day, width)
+            early = ahead(self.data.ahead)
+            return lambda width: tabs.course(days, day, width, early)
         if name == "features":
             return lambda width: tabs.features(made, day, now, width)
         draw = {"bins": tabs.bins, "map": tabs.maps, "expected": tabs.expected}[name]
@@ -155,18 +164,23 @@ class DriftView(Listing):
         if day.made is not None:
             found += [("entry sha", day.made.report.entry_sha), ("report digest", day.made.digest)]
             found.append(("command", f"spine drift show --day {day.day} --json"))
-        return [*found, ("report command", f"spine drift report --day {day.day}"), ("list command", _ALL_DAYS)]
+        report = f"spine drift report --day {day.day}"
+        return [
+            *found, ("report command", report), ("weekday command", f"{report} --same-weekday"),
+            ("list command", _ALL_DAYS),
+        ]  # fmt: skip
 
     def export(self) -> tuple[str, Any] | None:
         """The day that has the focus, else the days that are shown, oldest first."""
         day = self._day
         if self.active and day is not None and day.made is not None:
-            return f"drift-{day.day}", as_object(day.made)
-        return "drift", days_as_object(sorted(self.table.shown, key=lambda each: each.day))
+            return f"drift-{day.day}", as_object(day.made, day.others)
+        shown = tuple(sorted(self.table.shown, key=lambda each: each.day))
+        return "drift", trend_as_object(msgspec.structs.replace(self.data, days=shown))
 
 
 def _status(day: Any) -> Line:
-    return drift_status(_state(day)) if _report(day) is not None else status(_state(day))
+    return status(_state(day))
 
 
 def _rank(day: Any) -> tuple[int, float]:
@@ -187,13 +201,15 @@ def _psi(day: Any) -> Line:
     return safe(figure(_worst(day)[1]), "" if day.made is not None else "faint")
 
 
-def _number(day: Any) -> int:
-    """The requests the report rests on, or that were answered on a day without one."""
-    return int(day.made.report.window.n if day.made is not None else day.answered or 0)
+def _number(day: Any) -> int | None:
+    """The requests the report rests on, or that were answered on a day without one; None where that is unknown."""
+    number: int | None = day.made.report.window.n if day.made is not None else day.answered
+    return number
 
 
 def _requests(day: Any) -> Line:
-    return safe(f"{_number(day):,}", "" if day.made is not None else "muted")
+    number = _number(day)
+    return dash(None) if number is None else safe(f"{number:,}", "" if day.made is not None else "muted")
 
 
 def _expected(day: Any) -> Line:
@@ -206,6 +222,36 @@ def _expected_accuracy(day: Any) -> float:
     """Sorts days without an expectation last: no accuracy reaches 2."""
     report = _report(day)
     return 2.0 if report is None or report.expected_accuracy is None else report.expected_accuracy
+
+
+def _graded(day: Any) -> Line:
+    """The graded accuracy, marked where it contradicts the expected one."""
+    report = _report(day)
+    value = _graded_share(day)
+    if report is None or value > 1:
+        return dash(None)
+    marked = bool(contradiction(report))
+    return safe(f"{'! ' if marked else ''}{percent(value).removesuffix(' %')}", "warn" if marked else "")
+
+
+def _graded_share(day: Any) -> float:
+    """Sorts days without a graded answer last."""
+    report = _report(day)
+    found = report.graded if report is not None else None
+    return found.k / found.n if found is not None and found.n else 2.0
+
+
+def _coverage(day: Any) -> Line:
+    report = _report(day)
+    value = report.coverage if report is not None else None
+    lower = report is not None and report.covered is not None and report.covered.status in ("watch", "act")
+    return dash(None) if value is None else safe(percent(value).removesuffix(" %"), "warn" if lower else "")
+
+
+def _coverage_share(day: Any) -> float:
+    """Sorts days whose coverage is unknown last."""
+    report = _report(day)
+    return 2.0 if report is None or report.coverage is None else report.coverage
 
 
 def _unreported(day: Day) -> tuple[str, str]:

@@ -11,11 +11,24 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from modelspine.drift.format import chance, facts, figure, missing, part, percent, sparkline
-from modelspine.drift.report import ACT, WATCH
+from modelspine.drift.format import (
+    chance,
+    contradiction,
+    coverage,
+    facts,
+    figure,
+    graded,
+    other,
+    part,
+    percent,
+    reference,
+    remark,
+    sparkline,
+)
+from modelspine.drift.status import ACT, WATCH
 from modelspine.text import visible
 from modelspine_console.draw.charts import matrix
-from modelspine_console.draw.format import ago, bullet, dash, drift_status, heading, pairs, when
+from modelspine_console.draw.format import ago, bullet, dash, heading, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import Axis, Series, level, plot, runs, thinned, upright
 from modelspine_console.draw.sanitize import Line, cells, cut, row, safe
@@ -48,37 +61,49 @@ _Cells = dict[tuple[str, str], Any]
 
 
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
-    """What the day's report rests on, and every feature, the worst first."""
+    """The day's status, every feature, the worst first, and below them what the figures rest on."""
     report, event = made.report, made.event
     lines = pairs(
         [
-            ("status", drift_status(report.status)),
+            ("status", row(status(report.status), safe(f"   coverage {percent(report.coverage)}", "muted"))),
+            ("against", safe(reference(report))),
             ("recorded", row(safe(f"#{event.seq}  "), ago(event.at, now))),
             ("at", when(event.at)),
-            *((name, safe(text, limit=2000)) for name, text in facts(report)),
         ]
     )
+    if text := contradiction(report):
+        lines.append(bullet("!", text, "warn"))
+    lines += [bullet("·", f"also reported {other(each.body, each.seq)}", "muted") for each in day.others]
     if day.uncounted:
         update = f"`spine drift report --day {day.day}` includes them"
         lines.append(bullet("!", f"{day.uncounted:,} more requests were answered since; {update}", "warn"))
-    numbers = (("n / min", 2), ("PSI", 1), ("KL", 5), ("p", 4), ("p adj.", 3))
+    numbers = (("n / min", 2), ("missing", 6), ("PSI", 1), ("KL", 5), ("p", 4), ("p adj.", 3))
     heads = (Head("feature"), Head("status"), *(Head(title, right=True, rank=rank) for title, rank in numbers))
     rows = [[_short(name), *_figures(feature)] for name, feature in report.ranked]
     lines += [safe(""), *grid(heads, rows, width)]
-    return lines + [bullet("·", f"{name}: {missing(each)}", "muted") for name, each in report.ranked if each.missing]
+    lines += [bullet("·", f"{name}: {text}", "muted") for name, each in report.ranked if (text := remark(each))]
+    return [*lines, safe(""), *pairs([(name, safe(text, limit=2000)) for name, text in facts(report)])]
 
 
 def _figures(feature: Feature) -> list[Line]:
     return [
-        drift_status(feature.status),
+        status(feature.status),
         safe(f"{feature.n:,}/{feature.needed:,}"),
+        safe(f"{feature.absent:,}"),
         *(safe(figure(v)) for v in (feature.psi, feature.kl)),
         *(safe(chance(p)) for p in (feature.p, feature.p_adjusted)),
     ]
 
 
-def course(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
-    """PSI and KL of every feature over the days, with the thresholds; the chosen day's worst feature first."""
+def course(days: Sequence[Day], chosen: Day, width: int, early: str = "") -> list[Line]:
+    """PSI and KL of every feature over the days, with the thresholds; the chosen day's worst feature first.
+
+    ``early`` names the requests that are dated ahead of the clock, if there are any.
+    """
+    return [*([bullet("!", early, "warn")] if early else []), *_courses(days, chosen, width)]
+
+
+def _courses(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
     placed = [(_place(day), day.made.report) for day in days if day.made is not None]
     reports = sorted(((at, report) for at, report in placed if at is not None), key=lambda pair: pair[0])
     if not reports:
@@ -91,8 +116,8 @@ def course(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
     if names[_MAX_PLOTS:]:
         lines += heading(f"PSI of the other {len(names) - _MAX_PLOTS:,} features; █ is {ACT:.2f} or more")
         lines += pairs([(visible(name, _NAME), _line(reports, name, width)) for name in names[_MAX_PLOTS:]])
-    legend = row(safe(" ● PSI", "accent"), safe("   + KL", "muted"), safe(f"   ┄ warn {WATCH:.2f}", "warn"),
-                 safe(f"   ┄ drift {ACT:.2f}", "bad"), safe("   │ this day", "faint"))  # fmt: skip
+    legend = row(safe(" ● PSI", "accent"), safe("   + KL", "muted"), safe(f"   ┄ watch {WATCH:.2f}", "warn"),
+                 safe(f"   ┄ act {ACT:.2f}", "bad"), safe("   │ this day", "faint"))  # fmt: skip
     return [legend, *lines]
 
 
@@ -155,10 +180,11 @@ def _height(largest: float) -> Axis:
 def bins(report: DriftReport, width: int) -> list[Line]:
     """The bins of every feature by their share of PSI, largest first: ▶ more often than in training, ◀ less often."""
     lines: list[Line] = []
-    heads = (Head("bin"), Head("trained", right=True, rank=2), Head("day", right=True, rank=1),
+    before = report.reference.day or "trained"
+    heads = (Head("bin"), Head(before, right=True, rank=2), Head("day", right=True, rank=1),
              Head("share of PSI", right=True), Head("", rank=3))  # fmt: skip
     for name, feature in report.ranked:
-        about = row(drift_status(feature.status), safe(f"   PSI {figure(feature.psi)}   n {feature.n:,}", "muted"))
+        about = row(status(feature.status), safe(f"   PSI {figure(feature.psi)}   n {feature.n:,}", "muted"))
         lines += [*heading(name), row(safe(" "), about)]
         most = max((abs(each.contribution) for each in feature.bins), default=0.0)
         rows = [_bin(each, feature, most) for each in feature.bins]
@@ -235,10 +261,14 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
 
 
 def expected(report: DriftReport, width: int) -> list[Line]:
-    """The accuracy to expect from the day's mix of inputs along each dimension, and from the training mix."""
+    """The accuracy to expect from the day's mix of inputs along each dimension, and beside it what was graded."""
+    lines = pairs([("graded", safe(graded(report), limit=400)), ("coverage", safe(coverage(report), limit=400))])
+    if text := contradiction(report):
+        lines.append(bullet("!", text, "warn"))
     if not report.expected:
-        return [safe(" unknown: the entry was never evaluated by bucket", "muted")]
-    heads = (Head("dimension"), Head("that day", right=True), Head("training", right=True), Head("Δ pp", right=True),
+        why = "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
+        return [*lines, safe(f" expected accuracy unknown: {why}", "muted")]
+    heads = (Head("dimension"), Head("that day", right=True), Head("reference", right=True), Head("Δ pp", right=True),
              Head("n", right=True))  # fmt: skip
     rows = []
     for name, each in sorted(report.expected.items(), key=lambda item: item[1].live):
@@ -248,6 +278,5 @@ def expected(report: DriftReport, width: int) -> list[Line]:
             [safe(name), safe(percent(each.live)), safe(percent(each.reference)),
              dash(None) if delta is None else safe(f"{delta:+.1f}", role), safe(f"{each.n:,}")]
         )  # fmt: skip
-    covered = f"{percent(report.coverage)} of {report.window.n:,} requests are in an evaluated bucket"
-    lines = [safe(" the evaluated accuracy of each bucket, weighted by how often it was requested", "muted")]
-    return [*lines, safe(""), *grid(heads, rows, width), safe(""), safe(f" {covered}", "muted")]
+    about = " expected: the evaluated accuracy of each bucket, weighted by how often it was requested"
+    return [*lines, safe(""), safe(about, "muted"), safe(""), *grid(heads, rows, width)]

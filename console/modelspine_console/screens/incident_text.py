@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from modelspine.cost.format import money
+from modelspine.cost.format import money, terms_of
 from modelspine.text import short
 from modelspine.times import ledger_time
 from modelspine_console.draw.format import age, bullet, dash, heading, milliseconds, pairs, status, tree, when
@@ -127,7 +127,7 @@ def trace_lines(trace: Trace) -> list[Line]:
     """Everything that was recorded about a request."""
     assignment = trace.assignment
     arm = f"{assignment.arm}, bucket {assignment.bucket:,}, epoch #{assignment.epoch}, {assignment.strategy}"
-    unknown = safe("unknown (no rate was configured)", "muted")
+    unknown = safe(f"unknown: {trace.unpriced or 'its trace gives no reason'}", "muted")
     facts = [
         ("request", safe(trace.request_id)),
         ("entry", row(safe(short(trace.entry_sha)), safe(f"  {trace.semver}", "muted"))),
@@ -137,6 +137,7 @@ def trace_lines(trace: Trace) -> list[Line]:
         ("source", safe(trace.source)),
         ("tokens", safe(f"{trace.input_tokens} in, {trace.output_tokens} out")),
         ("cost", unknown if trace.cost is None else safe(money(trace.cost, trace.currency))),
+        ("price", safe(terms_of(trace))),
         ("latency", safe(f"{milliseconds(trace.seconds)} ms")),
     ]
     lines = [*pairs(facts), *heading("stages")]

@@ -25,7 +25,7 @@ from modelspine_console.widgets.table import Table
 if TYPE_CHECKING:
     from miniobserve.traces import Found
     from modelspine.traffic.epochs import Epoch
-    from modelspine.traffic.report import RouteReport
+    from modelspine.traffic.rollout_report import RouteReport
     from modelspine_console.data.traffic_source import Reading, Traffic
 
 _SHOW_AGE = 10.0
@@ -221,8 +221,8 @@ class TrafficView(View):
             return None
         shadow = report.shadow
         if tab == "shadow" and shadow is not None:
-            return lambda width: tabs.shadow(shadow, width)
-        return lambda _width: tabs.comparison(report, traffic)
+            return lambda width: [*tabs.shadow(shadow, width), *tabs.left_out(report)]
+        return lambda width: tabs.comparison(report, traffic, width)
 
     # moving -------------------------------------------------------------------------------------------
 

@@ -19,8 +19,9 @@ from modelspine_console.widgets.table import Column
 if TYPE_CHECKING:
     from modelspine.ledger.route import Arm, Route
     from modelspine.traffic.canary import Decision
-    from modelspine.traffic.report import ArmReport, RouteReport
+    from modelspine.traffic.report import ArmReport
     from modelspine.traffic.request_rate import ArmPace
+    from modelspine.traffic.rollout_report import RouteReport
     from modelspine_console.data.traffic_source import Traffic
 
 _SPARK = 10

@@ -15,6 +15,15 @@ from modelspine.text import argument, counted, short
 from modelspine.times import age as age_of
 from modelspine.traffic.ladder import rungs
 from modelspine.traffic.report_text import difference_pairs, split_text
+from modelspine.traffic.rollout_text import (
+    EPOCHS,
+    HOW_POOLED,
+    epoch_rows,
+    left_out_texts,
+    moved_texts,
+    pooled_pairs,
+    whole_text,
+)
 from modelspine_console.draw.charts import spark
 from modelspine_console.draw.format import age, ago, count, milliseconds, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
@@ -25,10 +34,13 @@ from modelspine_console.widgets.table import Column
 if TYPE_CHECKING:
     from modelspine.ledger.route import Guard, Ladder, Route
     from modelspine.traffic.epochs import Epoch
-    from modelspine.traffic.report import ArmReport, RouteReport, ShadowReport, Split, Square
+    from modelspine.traffic.report import ArmReport, ShadowReport, Split, Square
+    from modelspine.traffic.rollout_report import RouteReport
     from modelspine_console.data.traffic_source import Traffic
 
 Facts = list[tuple[str, Line]]
+_RANKS = (0, 4, 0, 1, 3, 2, 2, 0)
+"""How readily each column of a rollout's epochs is left out on a narrow screen."""
 _MAX_EPOCHS = 6
 """Epochs of the current rollout that the ladder tab lists."""
 
@@ -41,8 +53,8 @@ def tabs(route: Route) -> tuple[str, ...]:
     return (*compared, *ladder, *shadow, "arm", "epochs", "requests")
 
 
-def comparison(report: RouteReport, traffic: Traffic) -> list[Line]:
-    """The candidate compared with the stable arm, the check of the split, and the verdict on a canary."""
+def comparison(report: RouteReport, traffic: Traffic, width: int) -> list[Line]:
+    """The candidate compared with the stable arm, the check of the split, the verdict on a canary, and the rollout."""
     chosen = traffic.shown.route.ladder if traffic.shown is not None else None
     lines: list[Line] = []
     if report.difference is not None and len(report.arms) > 1:
@@ -56,7 +68,27 @@ def comparison(report: RouteReport, traffic: Traffic) -> list[Line]:
         waits = "; ".join(traffic.decision.waits_for) if traffic.decision is not None else ""
         facts += [("waiting for", safe(waits))] if waits else []
         facts.append(("guard", safe(_guard(chosen.guard))))
-    return [*lines, safe(""), *pairs(facts)]
+    return [*lines, safe(""), *pairs(facts), *_whole(report, width)]
+
+
+def _whole(report: RouteReport, width: int) -> list[Line]:
+    """The rollout that the epoch belongs to, and what the figures leave out."""
+    whole = report.whole
+    lines = [safe("")] if whole is not None or report.left_out else []
+    if whole is not None:
+        heads = [Head(title, right=number > 0, rank=_RANKS[number]) for number, title in enumerate(EPOCHS)]
+        lines.append(safe(f" {whole_text(whole)}", "accent"))
+        lines += grid(heads, [[safe(cell) for cell in cells] for cells in epoch_rows(whole)], width)
+        if whole.difference is not None:
+            lines += pairs((name, safe(text)) for name, text in pooled_pairs(whole.difference, whole.arms))
+            lines.append(safe(f" {HOW_POOLED}", "muted"))
+        lines += pairs(("" if n else "changed", safe(text)) for n, text in enumerate(moved_texts(whole.moved)))
+    return [*lines, *left_out(report)]
+
+
+def left_out(report: RouteReport) -> list[Line]:
+    """What the figures of a report do not count."""
+    return list(pairs(("" if n else "left out", safe(text)) for n, text in enumerate(left_out_texts(report.left_out))))
 
 
 def _split(found: Split) -> Line:

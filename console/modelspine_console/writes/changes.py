@@ -16,6 +16,7 @@ import msgspec
 from modelspine.errors import Refused
 from modelspine.ledger.route import FULL
 from modelspine.release.eligibility import denied, prod_or, route_denied
+from modelspine.release.promotion import floor_in_force
 from modelspine.text import counted, short
 from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from modelspine.spine import Spine
 
 HOUR_NS = 3_600_000_000_000
+PATIENCE = 20.0
+"""Seconds that production may take to answer complaints, while the dialog is open and can be confirmed."""
 REASON_HINT = "required, recorded permanently"
 
 
@@ -49,7 +52,8 @@ class Changes:
         """
         state = self._spine.registry.state()
         whole = verb in WHOLE
-        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env)
+        floor = floor_in_force(self._spine)
+        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env, floor)
         if verb in refusals:
             raise Refused(refusals[verb], "nothing was changed")
         known = state.entries[under_way(state)[1].sha if whole else sha]
@@ -66,6 +70,7 @@ class Changes:
             gated=known.gated,
             signed=verb == "promote" and env == "prod",
             touches=self._touches(verb, state, sha),
+            goes_back=verb == "rollback" or (verb == "route" and bool(known.stable_since)),
             asks=_asks(verb, state, reason, signed=env == "prod"),
             taken=dict(state.semvers),
         )
@@ -115,8 +120,9 @@ class Changes:
             Refused: the newest report is identical.
             BadInput, Unavailable, Damaged: the report cannot be computed.
         """
-        from modelspine.drift.days import days, measure, recorded
+        from modelspine.drift.days import days, recorded
         from modelspine.drift.format import summary
+        from modelspine.drift.measurement import measure
 
         state = self._spine.registry.state()
         report = measure(self._spine, day)
@@ -167,7 +173,13 @@ class Changes:
         """What going back to an entry costs; reads all its dismissed answers, so it takes a while."""
         from modelspine.release.rollback_cost import rollback_cost
 
-        return rollback_cost(self._spine, sha)
+        return rollback_cost(self._spine, sha, seconds=PATIENCE)
+
+    def traffic(self, sha: str, step: Callable[[int, int], None]) -> str:
+        """What going back would mean for recent traffic, in a sentence; ``step`` is called with the progress."""
+        from modelspine.incident.counterfactual import preview
+
+        return preview(self._spine, sha, step).sentence
 
     # carrying out -------------------------------------------------------------------------------------
 
@@ -189,6 +201,7 @@ class Changes:
             receipt = do(spine, plan, values)
         event = receipt.event
         repeated = "" if receipt.created else " (no change)"
+        repeated += "".join(f"; {warning}" for warning in receipt.warnings)
         if plan.verb in rollouts.VERBS:
             shares = rollouts.shares(event.body["arms"])
             return Done(text=f"#{receipt.seq} {rollouts.PAST[plan.verb]}: {shares}{repeated}")
@@ -213,7 +226,11 @@ def _guard(spine: Spine, plan: Plan, reason: str) -> Done:
         return Done(
             text="the committed baseline already contains this sentence; nothing was changed", command=made.next
         )
-    patch = f"; the same as a patch, because there is no remote: {made.patch}" if made.patch is not None else ""
+    patch = (
+        f"; the same as a patch for `git am --keep-cr`, because there is no remote: {made.patch}"
+        if made.patch is not None
+        else ""
+    )
     return Done(text=f"branch {made.branch} adds the sentence; review and merge it{patch}", command=made.next)
 
 

@@ -87,6 +87,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Semver → SHA of the entry that has it."""
     step: Step | None = None
     """The change of a weight, if the plan makes one."""
+    goes_back: bool = False
+    """True if all traffic goes to an entry that was stable before, so that something may be given up."""
     item: Any = None
     """The never-regress item or the drift report that is added, if any."""
 

@@ -48,6 +48,12 @@ def _shadow(spine: Spine, plan: Plan, values: Values) -> Any:
     return spine.routing.shadow(plan.sha, share_bp=FULL if weight is None else weight, **_common(plan, values))
 
 
+def _tombstone(spine: Spine, plan: Plan, values: Values) -> Any:
+    from modelspine.release.promotion import tombstone
+
+    return tombstone(spine, plan.sha, **_common(plan, values))
+
+
 VERBS: dict[str, Callable[[Spine, Plan, Values], Any]] = {
     "canary": _canary,
     "shadow": _shadow,
@@ -58,6 +64,6 @@ VERBS: dict[str, Callable[[Spine, Plan, Values], Any]] = {
     "rollback": lambda spine, plan, values: spine.routing.rollback(plan.sha, **_common(plan, values)),
     "route": lambda spine, plan, values: spine.routing.single(plan.sha, **_common(plan, values)),
     "release": lambda spine, plan, values: spine.registry.release(plan.sha, **_common(plan, values)),
-    "tombstone": lambda spine, plan, values: spine.registry.tombstone(plan.sha, **_common(plan, values)),
+    "tombstone": _tombstone,
 }
 """Verb → the call that carries it out."""

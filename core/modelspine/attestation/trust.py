@@ -16,17 +16,18 @@ from modelspine.git import git_output
 from modelspine.settings import Settings
 from modelspine.text import argument, visible
 
-TRUST, BASELINE = "trust", "eval_baseline"
-"""The settings that name the two files a verdict is checked against."""
+TRUST, BASELINE, TESTERS = "trust", "eval_baseline", "testers"
+"""The settings that name the files a verdict is checked against, and the file of the keys that sign tester tokens."""
 
 _NAME_AND_HINT = {
     TRUST: ("trust file", "a key is accepted once a reviewed commit adds it; `spine keys new` makes one"),
+    TESTERS: ("testers file", "commit it; `spine keys new --testers` makes a key and adds it to the file"),
     BASELINE: ("baseline", "only a reviewed and committed baseline is accepted"),
 }
 
 
 def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
-    """The bytes of the trust file or the baseline (``name`` is ``TRUST`` or ``BASELINE``).
+    """The bytes of the trust file, the baseline or the testers file (``name`` is one of the constants above).
 
     With ``committed`` both the file and the setting that names it must be as committed.
 
@@ -62,31 +63,33 @@ def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     return raw
 
 
-def load_trust(settings: Settings, env: str) -> Trust:
+def load_trust(settings: Settings, env: str, name: str = TRUST) -> Trust:
     """The trusted keys for reading a verdict; for a prod ledger in a git repository, those of the committed file.
 
     Args:
         settings: the settings that name the trust file.
         env: the ledger's environment, dev or prod.
+        name: ``TESTERS`` for the keys that sign tester tokens.
 
     Raises:
         Refused: the file is missing, malformed, or not as committed.
     """
     # A dev ledger accepts keys before they are committed, and a copy without git, such as a restore, has no commit.
     committed = env != "dev" and bool(git_output(settings.root, "rev-parse", "--verify", "HEAD"))
-    return read_trust(in_force(settings, TRUST, committed=committed))
+    return read_trust(in_force(settings, name, committed=committed))
 
 
-def make_key(settings: Settings, name: str, out: Path | None) -> tuple[SigningKey, Path]:
+def make_key(settings: Settings, name: str, out: Path | None, *, kind: str = TRUST) -> tuple[SigningKey, Path]:
     """Make a signing key: the private key goes to a file readable by its owner only, the public key to the trust file.
 
-    ``out`` is the private key's file; by default it is named by the key's id in the project's home.
+    ``out`` is the private key's file; by default it is named by the key's id in the project's home. ``kind`` is
+    ``TESTERS`` for a key that signs tester tokens, whose public half goes to the testers file.
 
     Raises:
         BadInput: the file of the private key exists already.
         Refused: the trust file is malformed.
     """
-    file = settings.trust
+    file: Path = getattr(settings, kind)
     trust = read_trust(file.read_bytes()) if file.is_file() else Trust(keys=())
     key = new_key()
     target = out or settings.home / "keys" / f"{key.id}.pem"

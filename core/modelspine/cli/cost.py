@@ -12,7 +12,7 @@ from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, share
 from modelspine.cli.parser import Verbs, day
 from modelspine.cli.progress import working
-from modelspine.cost.format import money, sentences, standing
+from modelspine.cost.format import general, money, price, sentences, standing
 from modelspine.errors import Exit, Unavailable
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
@@ -20,12 +20,15 @@ from modelspine.text import counted, visible
 from modelspine.times import moment
 
 if TYPE_CHECKING:
+    from modelspine.cost.basis import Basis
     from modelspine.cost.figures import EntryCost
     from modelspine.cost.query import Costs
 
-_COLUMNS = ("entry", "variant", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing")
+_COLUMNS = (
+    "entry", "variant", "price", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing"
+)  # fmt: skip
 _NUMERIC = ("n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s")
-_OPTIONAL = ("variant", "tokens/s", "CpQU", "with idle/1k", "cost/1k")
+_OPTIONAL = ("variant", "tokens/s", "CpQU", "with idle/1k", "cost/1k", "n")
 """Columns that a narrow terminal leaves out; accuracy and the price of a correct answer stay."""
 
 
@@ -68,37 +71,54 @@ def markdown(costs: Costs) -> list[str]:
     lines = [
         "# Costs",
         "",
-        f"{_requests(costs)} of {_code(costs.of)}; idle hours up to {costs.at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"{_requests(costs)} of {_code(costs.of)}; as of {costs.at:%Y-%m-%d %H:%M:%S} UTC.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for cost in costs.entries:
-        cells = [cell.text.replace("|", "\\|") for cell in _cells(cost)]
-        lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), *cells[2:]]) + " |")
-    remarks = [sentence for cost in costs.entries for sentence in sentences(cost, costs.entries)]
+    for row in _rows(costs):
+        cells = [cell.text.replace("|", "\\|") for cell in row]
+        lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), _code(cells[2]), *cells[3:]]) + " |")
+    remarks = _remarks(costs)
     lines += ["", *[f"- {sentence}" for sentence in remarks]] if remarks else []
     return [*lines, "", *_NOTES]
 
 
 _NOTES = [
-    "A price is frozen on each trace when it is spent: stage seconds × rate / 3600, with the rate and its version.",
-    "Seconds in the queue are a stage, so waiting costs: the price of a busy server is not that of an idle one.",
-    "`spine cost --md FILE` makes this page of your own traces.",
+    "A price is frozen on each trace with its currency, rate and version: the request's share of one worker's",
+    "busy seconds × rate / 3600, its `priced_by` is `busy/1`. A batch's wall seconds are divided among its texts,",
+    "those that failed included, so prices never add up to more than the rent; waiting in the queue costs",
+    "nothing. Wall seconds are what the clock says: where other programs take the processor, a worker is busy for",
+    "longer. A model listed in `[cost]` is billed by its tokens, `tokens/1`. Traces without `priced_by` are older",
+    "and paid for waiting: their figures stand apart and are compared with nothing. `spine cost --md FILE` makes",
+    "this page of your own traces.",
     "",
+    "- **price**: version and rate of the figures in the row. An entry has a row for each, the newest first;",
+    "  prices of different versions, rates or currencies are never added up or averaged.",
+    "- **n**: requests with a price. Without one are those served while no rate was known. A shadow copy runs on",
+    "  what the worker leaves idle and is charged nothing; an entry that answered nobody is shown at what its",
+    "  copies would have cost as answers. Requests dated in the future are left out and counted.",
     "- **cost/1k**: of 1,000 tokens, read and written: rate / (tokens per second · 3.6).",
     "- **CpQU**: cost/1k divided by the share of evaluated items answered right. Under 0.30 nothing is divided:",
     "  not-deployment-ready.",
-    "- **per correct**: one request's cost divided by that share, between its Wilson 95 % bounds.",
-    "- **with idle**: the same with every day that had requests counted whole, the present one up to now.",
-    "- **n**: requests. Copies for a shadow are among them and not in the price, because they wait in no queue; where",
-    "  an entry answered nobody, the price is theirs.",
-    "- **a to b**: 95 % bounds, of a price between learners and between minutes, the wider ones; none where learners",
-    "  are few.",
-    "- **standing**: an entry is dominated where another is no dearer and no worse and one of the two intervals lies",
-    "  apart; tied where both overlap; else on the frontier. A held entry has no standing.",
-    "- **break-even**: (cost − parent's cost) / (accuracy − parent's accuracy), the price of one wrong answer from",
-    "  which the dearer and better one pays.",
+    "- **per correct**: the price of graded and failed answers divided by those graded right, where there are",
+    "  grades (failures in proportion, where only some answers have one); else one answer's price divided by the",
+    "  accuracy on the eval set. Between Wilson 95 % bounds.",
+    "  Requests out of scope (or without any feature, where others have some) are not in it.",
+    "- **with idle**: with the rent of the recorded uptime of servers that no request paid for, apportioned by",
+    "  day, rate and price version to what was answered then. Unknown where no uptime was recorded. The uptime of",
+    "  replayed traffic is simulated like its times: of each day, from the first request to the last.",
+    "- **tokens/s**: per busy second.",
+    "- **a to b**: 95 % bounds, of a price between learners and between minutes, the wider ones; none where",
+    "  learners are few.",
+    "- **standing**: an entry is dominated where another is no dearer and no worse and one of the two intervals",
+    "  lies apart; tied where both overlap; else on the frontier. Compared are the newest prices of the same rent",
+    "  that two entries share. A held entry has no standing.",
+    "- **break-even**: (cost − parent's cost) / (accuracy − parent's accuracy), the price of one wrong answer",
+    "  from which the dearer and better one pays.",
+    "",
+    "Not in these figures: what the trace store, the network and people cost. Two servers on one machine are two",
+    "rents; give each its part as `rate_per_hour`.",
 ]
 
 
@@ -106,36 +126,48 @@ def _draw(out: Out, costs: Costs) -> None:
     if not costs.entries:
         out.line("no entry is registered yet")
         return
-    out.table(_COLUMNS, [_cells(cost) for cost in costs.entries], right=_NUMERIC, optional=_OPTIONAL)
-    for cost in costs.entries:
-        for sentence in sentences(cost, costs.entries):
-            out.paragraph(sentence, indent=2)
+    out.table(_COLUMNS, _rows(costs), right=_NUMERIC, optional=_OPTIONAL)
+    for sentence in _remarks(costs):
+        out.paragraph(sentence, indent=2)
     out.line(f"{_requests(costs)} of {costs.of}")
+
+
+def _remarks(costs: Costs) -> list[str]:
+    """What the figures rest on and what they leave out."""
+    lines = [sentence for cost in costs.entries for sentence in sentences(cost, costs.entries)]
+    return [*lines, *general(costs.idle, costs.future, costs.at)]
+
+
+def _rows(costs: Costs) -> list[tuple[Cell, ...]]:
+    """A row for each entry and price, the newest price first."""
+    return [_cells(cost, basis) for cost in costs.entries for basis in cost.bases]
 
 
 def _requests(costs: Costs) -> str:
     return counted(costs.requests, "request")
 
 
-def _cells(cost: EntryCost) -> tuple[Cell, ...]:
-    tps = "–" if cost.tokens_per_second is None else f"{cost.tokens_per_second:,.0f}"
-    per_1k = cost.cost_per_1k.value if cost.cost_per_1k else None
-    per_correct = cost.cost_per_correct.value if cost.cost_per_correct else None
+def _cells(cost: EntryCost, basis: Basis) -> tuple[Cell, ...]:
+    tps = "–" if basis.tokens_per_second is None else f"{basis.tokens_per_second:,.0f}"
+    per_1k = basis.cost_per_1k.value if basis.cost_per_1k else None
+    per_correct = basis.cost_per_correct.value if basis.cost_per_correct else None
     unready = cost.readiness == "not-deployment-ready"
+    newest = basis is cost
     texts = (
         entry_name(cost.sha, cost.semver),
         cost.variant or "–",
-        f"{cost.requests:,}",
+        price(basis) if basis.price_version is not None else "–",
+        f"{basis.priced:,}",
         share(cost.total.k, cost.total.n) if cost.total else "unknown",
-        money(per_1k, cost.currency),
-        "not ready" if unready else money(cost.cpqu, cost.currency),
-        "not ready" if unready else money(per_correct, cost.currency),
-        money(cost.amortised_per_1k, cost.currency),
+        money(per_1k, basis.currency),
+        "not ready" if unready else money(basis.cpqu, basis.currency),
+        "not ready" if unready and per_correct is None else money(per_correct, basis.currency),
+        money(basis.amortised_per_1k, basis.currency),
         tps,
     )
     return (
         *(Cell(text) for text in texts),
-        Cell(standing(cost), sign_of(cost.standing or "").role),
+        Cell(standing(cost), sign_of(cost.standing or "").role) if newest else Cell("earlier", "muted"),
     )
 
 

@@ -16,7 +16,6 @@ from modelspine.errors import Exit
 from modelspine.ledger.store import storage_errors
 from modelspine.registry.entries import Entry
 from modelspine.spine import Spine
-from modelspine.text import counted
 
 if TYPE_CHECKING:
     from modelspine.incident.counterfactual import Counterfactual
@@ -29,14 +28,14 @@ def compare_traffic(out: Out, spine: Spine, a: Entry, b: Entry, *, since: str | 
         BadInput: no stored request has a text.
         Unavailable, Damaged: an entry's bytes are not here or not what its SHA says; the workload fails.
     """
-    from modelspine.incident.counterfactual import counterfactual, sentence
+    from modelspine.incident.counterfactual import basis, counterfactual, sentence
 
     with working("asking both entries") as progress, storage_errors():
         found = counterfactual(
             spine, a.sha, b.sha, since=since, progress=lambda done, total: progress.step("", done, total)
         )
     names = (entry_name(a.sha, a.semver), entry_name(b.sha, b.semver))
-    finding = _unjudged(found) or sentence(found, *(entry.semver or entry.sha[:12] for entry in (a, b)))
+    finding = sentence(found, *(entry.semver or entry.sha[:12] for entry in (a, b)))
     if out.json:
         out.object({"sentence": finding, **msgspec.to_builtins(found)})
         return Exit.OK
@@ -45,18 +44,8 @@ def compare_traffic(out: Out, spine: Spine, a: Entry, b: Entry, *, since: str | 
     _draw_scores(out, found, names)
     _draw_mistakes(out, found, names)
     out.line()
-    out.paragraph(_basis(found))
+    out.paragraph(basis(found))
     return Exit.OK
-
-
-def _unjudged(found: Counterfactual) -> str | None:
-    """What to say instead of a finding where the workload could grade nothing; None where it could."""
-    if found.ungraded < found.requests:
-        return None
-    return (
-        f"the workload does not know the right answer to any of these requests; the two give different answers to "
-        f"{found.differ:,} of {found.requests:,}"
-    )
 
 
 def _draw_scores(out: Out, found: Counterfactual, names: tuple[str, str]) -> None:
@@ -80,15 +69,3 @@ def _draw_mistakes(out: Out, found: Counterfactual, names: tuple[str, str]) -> N
         out.line()
         head = ("only accepted by", "mistake", "users", "requests", "example")
         out.table(head, rows, right=("users", "requests"), optional=("example", "requests"))
-
-
-def _basis(found: Counterfactual) -> str:
-    """What the finding rests on, and what was left out."""
-    since = f" since {found.since}" if found.since else ""
-    parts = [f"{counted(found.requests, 'request')}{since} with {counted(found.texts, 'distinct text')}"]
-    parts.append(f"different answers to {found.differ:,}")
-    if found.without_text:
-        parts.append(f"left out: {counted(found.without_text, 'request')} whose text was not kept")
-    if found.ungraded:
-        parts.append(f"not judged: {counted(found.ungraded, 'request')} whose right answer the workload does not know")
-    return "; ".join(parts)

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from modelspine.cli.output import Cell, Out, Piece, status_cell
-from modelspine.cli.parser import Verbs, count, day
+from modelspine.cli.parser import Parser, Verbs, count, day
 from modelspine.cli.progress import working
-from modelspine.drift.format import BARS, chance, facts, figure, missing, part, percent, source, sparkline
-from modelspine.errors import Exit, UnknownRef
+from modelspine.drift.format import (
+    BARS,
+    ahead,
+    chance,
+    contradiction,
+    facts,
+    figure,
+    part,
+    percent,
+    reference,
+    remark,
+    share,
+    source,
+    sparkline,
+)
+from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.spine import Spine
-from modelspine.times import moment
+from modelspine.times import ledger_time, moment
 
 if TYPE_CHECKING:
-    from modelspine.drift.days import Day
+    from modelspine.drift.days import Trend
     from modelspine.drift.report import DriftReport, Feature
+    from modelspine.ledger.store import Event
 
 _SHOWN_BINS = 5
 """Bins of a feature that are shown, those with the largest part of its PSI first."""
@@ -24,113 +40,195 @@ _SHOWN_BINS = 5
 
 def command(verbs: Verbs) -> None:
     """Add ``drift`` with its verbs."""
-    nested = verbs.add("drift", "compare a day's requests with the training corpora").add_verbs()
+    nested = verbs.add("drift", "compare a day's requests with the training data or another day").add_verbs()
     report = nested.add(
         "report", "compare one day and record the report", run_report,
         example="spine drift report --day 2026-11-22", writes=True,
     )  # fmt: skip
-    report.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: the newest with traffic)")
+    report.add_argument(
+        "--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: the newest with traffic, up to today)"
+    )
+    _reference_flags(report)
     report.add_argument(
         "--against", metavar="REF", help="compare with this entry's corpora (default: the entry that answered most)"
     )
     show = nested.add("show", "show the reported days, or one of them", run_show, example="spine drift show --weeks 8")
     show.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="one day in full")
-    show.add_argument("--weeks", type=count, default=4, metavar="N", help="how far back (default: 4)")
+    _reference_flags(show)
+    show.add_argument("--weeks", type=count, default=4, metavar="N", help="how far back from today (default: 4)")
     show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+
+
+def _reference_flags(verb: Parser) -> None:
+    verb.add_argument(
+        "--against-day", type=day, metavar="YYYY-MM-DD", help="the report against this day's requests, not the corpora"
+    )
+    verb.add_argument("--same-weekday", action="store_true", help="the report against the same weekday one week before")
+
+
+def _against_day(args: argparse.Namespace, of: str) -> str | None:
+    """The day to compare with that the flags name; None for the corpora.
+
+    Raises:
+        BadInput: the flags name several references.
+    """
+    from modelspine.drift.measurement import same_weekday
+
+    named_by = ("--against", getattr(args, "against", None)), ("--against-day", args.against_day)
+    given = [flag for flag, value in (*named_by, ("--same-weekday", args.same_weekday)) if value]
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)} name different references", "give one of them")
+    named: str | None = same_weekday(of) if args.same_weekday else args.against_day
+    return named
 
 
 def run_report(args: argparse.Namespace, spine: Spine) -> int:
     """Count a day, compare it, and record the report."""
-    from modelspine.drift.days import as_object, measure, newest_day, record
+    from modelspine.drift.days import as_object, others, record
+    from modelspine.drift.measurement import measure, newest_day, requests_ahead
 
-    out = Out.of(args)
+    out, of = Out.of(args), args.day or newest_day(spine)
     with working("counting requests") as progress:
         step = partial(progress.step, "request")
-        report = measure(spine, args.day or newest_day(spine), against=args.against, step=step)
-    written = record(spine, report)
+        report = measure(spine, of, against=args.against, against_day=_against_day(args, of), step=step)
+    written, early = record(spine, report), requests_ahead(spine)
     if out.json:
-        out.object(as_object(written) | {"created": written.created})
+        found = as_object(written, others(spine, of, written.event))
+        out.object(found | {"created": written.created, "ahead": early})
         return Exit.OK
     repeated = "" if written.created else " (already recorded)"
     file = spine.settings.drift_reports / str(written.event.body["file"])
     out.line(f"#{written.event.seq} drift of {report.day} recorded{repeated}: {file}")
-    _draw_day(out, report)
+    _draw_day(out, report, others(spine, of, written.event))
+    if early.n:
+        out.line()
+        counted_day = of if of > ledger_time(time.time_ns())[:10] else ""
+        out.line(Cell(f"! {ahead(early, counted_day=counted_day)}", "warn"))
     return Exit.OK
 
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:
     """Show the trend over some weeks, or one day in full."""
-    from modelspine.drift.days import as_object, days, days_as_object, recorded, trend
+    from modelspine.drift.days import trend, trend_as_object
 
-    out = Out.of(args)
     if args.day is not None:
-        known = days(spine, args.at)
-        if args.day not in known:
-            hint = f"make it: `spine drift report --day {args.day}`"
-            raise UnknownRef(f"no drift report of {args.day} is recorded", hint)
-        written = recorded(spine, known[args.day])
-        if out.json:
-            out.object(as_object(written))
-        else:
-            _draw_day(out, written.report)
-        return Exit.OK
-    trend_days = trend(spine, weeks=args.weeks, at=args.at).days
-    damaged = next((day.damaged for day in trend_days if day.damaged is not None), None)
+        return _show_day(args, spine)
+    if args.against_day is not None or args.same_weekday:
+        raise BadInput("a reference day belongs to one day's report", "name the day too: `--day YYYY-MM-DD`")
+    out, found = Out.of(args), trend(spine, weeks=args.weeks, at=args.at)
+    damaged = next((day.damaged for day in found.days if day.damaged is not None), None)
     if damaged is not None:
         raise damaged
     if out.json:
-        out.object(days_as_object(trend_days))
+        out.object(trend_as_object(found))
     else:
-        _draw_trend(out, trend_days, args.weeks)
+        _draw_trend(out, found, args.weeks)
     return Exit.OK
 
 
-def _draw_trend(out: Out, trend_days: tuple[Day, ...], weeks: int) -> None:
-    reports = [day.made.report for day in trend_days if day.made is not None]
+def _show_day(args: argparse.Namespace, spine: Spine) -> int:
+    from modelspine.drift.days import against_day_file, as_object, others, recorded, reports_of
+
+    out, against = Out.of(args), _against_day(args, args.day)
+    name = f"{args.day}.json" if against is None else against_day_file(args.day, against)
+    event = reports_of(spine, args.day, args.at).get(name)
+    if event is None:
+        what, flag = (f" against {against}", f" --against-day {against}") if against is not None else ("", "")
+        hint = f"make it: `spine drift report --day {args.day}{flag}`"
+        raise UnknownRef(f"no drift report of {args.day}{what} is recorded", hint)
+    written, more = recorded(spine, event), others(spine, args.day, event, args.at)
+    if out.json:
+        out.object(as_object(written, more))
+    else:
+        _draw_day(out, written.report, more)
+    return Exit.OK
+
+
+def _draw_trend(out: Out, found: Trend, weeks: int) -> None:
+    reports = [day.made.report for day in found.days if day.made is not None]
     if reports:
         _draw_reports(out, reports)
     else:
         out.line(f"no report in the last {weeks} weeks; `spine drift report` makes one")
-    for each in trend_days:
+    for each in found.days:
         if each.made is None:
-            out.line(f"{each.day}  {each.answered:,} answered, no report: `spine drift report --day {each.day}`")
+            answered = "an unknown number of requests" if each.answered is None else f"{each.answered:,}"
+            out.line(f"{each.day}  {answered} answered, no report: `spine drift report --day {each.day}`")
+        for event in each.others:
+            out.line(f"{each.day}  also reported {_other(event)}")
+    if found.older:
+        out.line(Cell(f"{found.older:,} days before {found.first} are not shown: `--weeks N`", "muted"))
+    if not found.counted:
+        out.line(Cell("! the traces cannot be read: days without a report may be missing", "warn"))
+    if found.ahead.n:
+        out.line(Cell(f"! {ahead(found.ahead)}", "warn"))
+    for name in found.ahead_reports:
+        out.line(Cell(f"! the report of {name}, which is after {found.last}, is not shown", "warn"))
+
+
+def _other(event: Event) -> str:
+    from modelspine.drift.format import other
+
+    return other(event.body, event.seq)
 
 
 def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
-    from modelspine.drift.report import ACT
+    from modelspine.drift.status import ACT
 
     rows = []
     for report in reports:
         name, psi = (report.worst[0], figure(report.worst[1].psi)) if report.worst else ("–", "–")
-        n, expected = f"{report.window.n:,}", percent(report.expected_accuracy)
-        rows.append((report.day, status_cell(report.status), n, name, psi, expected, source(report)))
-    out.table(("day", "status", "n", "worst", "PSI", "expected", "source"), rows, right=("n", "PSI", "expected"))
+        graded: Piece = share(report.graded)
+        if contradiction(report):
+            graded = Cell(f"! {graded}", "warn")
+        numbers = (percent(report.coverage), percent(report.expected_accuracy), graded)
+        n = f"{report.window.n:,}"
+        rows.append((report.day, status_cell(report.status), n, name, psi, *numbers, source(report)))
+    right = ("n", "PSI", "coverage", "expected", "graded")
+    out.table(("day", "status", "n", "worst", "PSI", "coverage", "expected", "graded", "source"), rows, right=right)
+    for report in reports:
+        if text := contradiction(report):
+            out.line(Cell(f"! {report.day}: {text}", "warn"))
     out.line()
     names = dict.fromkeys(name for report in reports for name in report.features)
     columns = {name: [f.psi if (f := report.features.get(name)) else None for report in reports] for name in names}
-    out.pairs((name, sparkline(values, ACT)) for name, values in columns.items())
-    out.line(Cell(f"PSI of each day, {BARS[0]} = 0, {BARS[-1]} = {ACT} and above", "muted"))
+    columns["coverage"] = [report.coverage for report in reports]
+    tops = {"coverage": 1.0}
+    out.pairs((name, sparkline(values, tops.get(name, ACT))) for name, values in columns.items())
+    legend = (
+        f"PSI of each day against its reference, {BARS[0]} = 0, {BARS[-1]} = {ACT} and above; coverage from 0 to 100 %"
+    )
+    out.line(Cell(legend, "muted"))
 
 
-def _draw_day(out: Out, report: DriftReport) -> None:
-    out.line(Cell(report.day, "strong"), "  ", status_cell(report.status))
+def _draw_day(out: Out, report: DriftReport, others: tuple[Event, ...]) -> None:
+    head = f"  coverage {percent(report.coverage)}  against {reference(report)}"
+    out.line(Cell(report.day, "strong"), "  ", status_cell(report.status), Cell(head, "muted"))
+    if text := contradiction(report):
+        out.line(Cell(f"! {text}", "warn"))
     out.pairs(facts(report))
+    for event in others:
+        out.line(Cell(f"also reported {_other(event)}", "muted"))
     out.line()
     rows = [_row(name, feature) for name, feature in report.features.items()]
-    out.table(("feature", "status", "n", "PSI", "KL", "p", "p adj."), rows, right=("n", "PSI", "KL", "p", "p adj."))
+    head_row = ("feature", "status", "n", "min", "missing", "PSI", "KL", "p", "p adj.")
+    out.table(head_row, rows, right=head_row[2:])
+    for name, feature in report.features.items():
+        if text := remark(feature):
+            out.line(Cell(f"{name}: {text}", "muted"))
     for name, feature in report.features.items():
         if feature.status in ("watch", "act"):
             out.line()
-            _draw_bins(out, name, feature)
+            _draw_bins(out, name, feature, report)
 
 
 def _row(name: str, feature: Feature) -> tuple[Piece, ...]:
-    shortfall = missing(feature)
-    status = status_cell(feature.status, f"{feature.status}, {shortfall}" if shortfall else "")
     return (
         name,
-        status,
-        f"{feature.n:,}",
+        status_cell(feature.status),
+        f"{feature.n:,}" + (" tokens" if feature.unit == "token" else ""),
+        f"{feature.needed:,}",
+        f"{feature.absent:,}",
         figure(feature.psi),
         figure(feature.kl),
         chance(feature.p),
@@ -138,10 +236,10 @@ def _row(name: str, feature: Feature) -> tuple[Piece, ...]:
     )
 
 
-def _draw_bins(out: Out, name: str, feature: Feature) -> None:
+def _draw_bins(out: Out, name: str, feature: Feature, report: DriftReport) -> None:
     rows = [
         (bin_.bin, percent(bin_.p), percent(bin_.q), part(bin_.contribution, feature.psi))
         for bin_ in feature.bins[:_SHOWN_BINS]
     ]
-    head = (name, "trained on", "that day", "of PSI")
+    head = (name, report.reference.day or "trained on", "that day", "of PSI")
     out.table(head, rows, right=head[1:])

@@ -92,7 +92,7 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
 
 def _matches(out: Out, found: Lookup) -> None:
     rows = [(m.what, short(m.digest), m.semver or "–", short(m.sha) or "–", f"#{m.seq}") for m in found.matches]
-    out.table(("it is the", "digest", "semver", "of entry", "since"), rows)
+    out.table(("what it is", "digest", "entry's semver", "entry's SHA", "first event"), rows)
     out.line()
 
 

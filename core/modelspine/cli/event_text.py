@@ -97,7 +97,7 @@ def _noted(body: dict[str, Any]) -> str:
 
 
 def _drift_reported(body: dict[str, Any]) -> str:
-    against = entry_name(str(body.get("entry", "")))
+    against = str(body.get("against_day") or entry_name(str(body.get("entry", ""))))
     return f"{body.get('day')} {body.get('status')}, n {body.get('n')}, against {against}"
 
 

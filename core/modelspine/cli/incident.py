@@ -114,7 +114,7 @@ def _guard_lines(guarded: Guard) -> list[str]:
         return [f"the committed baseline already requires “{form}”; nothing was changed"]
     lines = [f"branch {guarded.branch} makes the baseline require “{form}”; review and merge it to put it into effect"]
     if guarded.patch is not None:
-        lines.append(f"the same as a patch, because there is no remote: {guarded.patch}")
+        lines.append(f"the same as a patch for `git am --keep-cr`, because there is no remote: {guarded.patch}")
     return [*lines, f"next: {guarded.next}"]
 
 
@@ -145,7 +145,8 @@ def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
     feedback = f"feedback: {trace.feedback}" if trace.feedback else "no feedback"
     replayed = " · replayed" if trace.source == "replay" else ""
     at = ledger_time(trace.started_ns)[:19].replace("T", " ")
-    out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {feedback}{replayed} · {at} UTC")
+    retried = f" · retry of {trace.retry_of}" if trace.retry_of else ""
+    out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {feedback}{replayed}{retried} · {at} UTC")
     out.paragraph(_exchange(trace))
     if outcome := _outcome(walk):
         out.paragraph(outcome)
@@ -169,6 +170,7 @@ def markdown(walk: Walk) -> list[str]:
         f"# Incident {_code(walk.request_id)}",
         "",
         f"{ledger_time(walk.trace.started_ns)} · {_code(exchange)}",
+        *([f"Retry of {_code(walk.trace.retry_of)}"] if walk.trace.retry_of else []),
         "",
         "| # | question | status | answer | checked by |",
         "|---|---|---|---|---|",

@@ -13,13 +13,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from miniobserve.sql.protocol import StorageError
 from modelspine.cli.errors import as_spine_error
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit
-from modelspine.settings import Settings, masked
+from modelspine.settings import Prices, Settings, masked
 from modelspine.spine import Spine
 from modelspine.text import counted, size
 
@@ -99,6 +101,8 @@ def _settings(settings: Settings) -> Facts:
 
 def _presentable(value: Any) -> Any:
     """A setting without the password that a URL may hold."""
+    if isinstance(value, Prices):
+        return msgspec.to_builtins(value)
     return masked(str(value)) if isinstance(value, str | Path) else value
 
 

@@ -69,11 +69,25 @@ class Parser(argparse.ArgumentParser):
     def add_verbs(self, metavar: str = "VERB") -> Verbs:
         """Give this parser verbs of its own."""
         self.verbs = Verbs(self.add_subparsers(metavar=metavar, required=True, parser_class=Parser))
+        self.verbs.metavar = metavar
         return self.verbs
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse itself would hide that it could not be written, as to a full disk."""
+        (file or sys.stdout).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found in the command line."""
+        if self.verbs is not None and message == f"the following arguments are required: {self.verbs.metavar}":
+            raise BadInput(f"`{self.prog}` needs one of its commands", self.verbs.listed(self.prog))
         raise BadInput(visible(message, 300), f"`{self.prog} --help` shows the usage")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Say which commands there are instead of one that is none; argparse lists them as ``choices``."""
+        if self.verbs is not None and action is self.verbs.action and value not in self.verbs.known:
+            typed = visible(f"{self.prog} {value}", 60)
+            raise BadInput(f"there is no command `{typed}`", self.verbs.listed(self.prog))
+        super()._check_value(action, value)
 
     def synopsis(self) -> str:
         """The whole usage in one line, such as ``spine list [--at TIME]``."""
@@ -92,17 +106,23 @@ class _HelpAll(argparse.Action):
 class Verbs:
     """The verbs of one parser, by name. An entry point's ``command(subparsers)`` receives one."""
 
+    metavar = "VERB"
+
     def __init__(self, action: Any) -> None:
-        self._action = action
+        self.action = action
         self.known: dict[str, tuple[str, Parser]] = {}
 
     def add_parser(self, name: str, **settings: Any) -> Parser:
         """Add a verb as argparse does; unless a description is given, the sentence of ``help`` is the description."""
         sentence = str(settings.get("help") or name)
         settings.setdefault("description", f"{sentence[:1].upper()}{sentence[1:]}.")
-        parser: Parser = self._action.add_parser(name, **settings)
+        parser: Parser = self.action.add_parser(name, **settings)
         self.known[name] = (sentence, parser)
         return parser
+
+    def listed(self, prog: str) -> str:
+        """Which verbs there are, as a hint."""
+        return f"there are {', '.join(self.known)}: `{prog} --help` says what they do"
 
     def add(
         self, name: str, sentence: str, run: Run | None = None,

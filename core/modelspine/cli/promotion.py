@@ -10,7 +10,7 @@ from modelspine.cli.event_text import entry_name, event_summary
 from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
-from modelspine.cli.rollback_cost import CostNotice
+from modelspine.cli.rollback_cost import CostNotice, preview_rollback
 from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.ledger.transactions import Receipt
 from modelspine.spine import Spine
@@ -41,14 +41,7 @@ def command(verbs: Verbs) -> None:
         help="dev ledgers only: promote despite a failed gate, on record",
     )
     change_flags(promote)
-    rollback = verbs.add(
-        "rollback", "route all traffic back to an earlier stable entry", run_rollback,
-        details="The replaced entries are put on hold. What this gives up is printed before the change: the bucket of "
-        "the eval set that loses most, and the answers that learners dismissed. It never prevents the rollback.",
-        example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
-    )  # fmt: skip
-    rollback.add_argument("ref", metavar="REF")
-    change_flags(rollback)
+    _rollback(verbs)
     release = verbs.add(
         "release", "release a held entry so that it may take traffic again", run_release,
         example='spine release v0.2.0 --reason "the report was about another model"', writes=True,
@@ -57,7 +50,8 @@ def command(verbs: Verbs) -> None:
     change_flags(release)
     tombstone = verbs.add(
         "tombstone", "mark an entry as never to be used again", run_tombstone,
-        details="Tombstones are permanent; nothing is deleted.",
+        details="Tombstones are permanent; nothing is deleted. A prod ledger refuses it for the floor, the best entry "
+        "that was ever in production, until `floor_excludes` of the committed baseline names that entry.",
         example='spine tombstone 1d0b --reason "trained on the wrong corpus"', writes=True,
     )  # fmt: skip
     tombstone.add_argument("ref", metavar="REF")
@@ -69,6 +63,22 @@ def command(verbs: Verbs) -> None:
     note.add_argument("text", metavar="TEXT")
     note.add_argument("--ref", metavar="REF", help="the entry it is about")
     change_flags(note, reason=False, expect=False)
+
+
+def _rollback(verbs: Verbs) -> None:
+    rollback = verbs.add(
+        "rollback", "route all traffic back to an earlier stable entry", run_rollback,
+        details="The replaced entries are put on hold. What this gave up is printed after the change, which never "
+        "waits for it: the bucket of the eval set that loses most, and the complaints of learners that come "
+        "back. With --dry-run, both entries also answer the newest stored requests, and nothing is changed.",
+        example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
+    )  # fmt: skip
+    rollback.add_argument("ref", metavar="REF")
+    rollback.add_argument(
+        "--reason", default="", metavar="TEXT", help="the reason, recorded in the ledger; required without --dry-run"
+    )
+    rollback.add_argument("--dry-run", action="store_true", help="show what it would do and cost; change nothing")
+    change_flags(rollback, reason=False)
 
 
 def run_register(args: argparse.Namespace, spine: Spine) -> int:
@@ -107,14 +117,16 @@ def run_promote(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
-    """Give all traffic back to an earlier entry."""
+    """Give all traffic back to an earlier entry, or show what that would mean."""
     out = Out.of(args)
+    if args.dry_run:
+        return preview_rollback(out, spine, args.ref)
     cost = CostNotice(out, spine, args.ref, always=True)
     with working("hashing the bundle"):
         receipt = spine.routing.rollback(
             args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost
         )
-    return show_receipt(out, receipt, cost=cost.found)
+    return show_change_and_cost(out, receipt, cost)
 
 
 def run_release(args: argparse.Namespace, spine: Spine) -> int:
@@ -125,7 +137,9 @@ def run_release(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_tombstone(args: argparse.Namespace, spine: Spine) -> int:
     """Mark an entry as permanently unusable."""
-    receipt = spine.registry.tombstone(args.ref, reason=args.reason, expected=args.expect, key=args.key)
+    from modelspine.release.promotion import tombstone
+
+    receipt = tombstone(spine, args.ref, reason=args.reason, expected=args.expect, key=args.key)
     return show_receipt(Out.of(args), receipt)
 
 
@@ -133,6 +147,16 @@ def run_note(args: argparse.Namespace, spine: Spine) -> int:
     """Write a remark into the ledger."""
     sha = spine.registry.resolve(args.ref) if args.ref is not None else None
     return show_receipt(Out.of(args), spine.registry.note(args.text, ref=sha, key=args.key))
+
+
+def show_change_and_cost(out: Out, receipt: Receipt, cost: CostNotice) -> int:
+    """Show the event of going back, and then what that costs, which takes a moment to find."""
+    if not out.json:
+        code = show_receipt(out, receipt)
+        cost.show()
+        return code
+    cost.show()
+    return show_receipt(out, receipt, cost=cost.found)
 
 
 def show_receipt(out: Out, receipt: Receipt, **more: Any) -> int:

@@ -9,7 +9,7 @@ from modelspine.cli.event_text import event_summary
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
-from modelspine.cli.promotion import show_receipt
+from modelspine.cli.promotion import show_change_and_cost, show_receipt
 from modelspine.cli.rollback_cost import CostNotice
 from modelspine.ledger.route import FULL, Guard, Ladder, weight_of
 from modelspine.spine import Spine
@@ -77,7 +77,7 @@ def run_single(args: argparse.Namespace, spine: Spine) -> int:
     cost = CostNotice(out, spine, args.ref, always=False)
     with working("hashing the bundle"):
         receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost)
-    return show_receipt(out, receipt, cost=cost.found)
+    return show_change_and_cost(out, receipt, cost)
 
 
 def run_ab(args: argparse.Namespace, spine: Spine) -> int:

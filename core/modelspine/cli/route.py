@@ -6,7 +6,7 @@ The verbs that change the route are in ``cli.rollouts``.
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,33 @@ def command(verbs: Verbs) -> None:
     past.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
     report = nested.add(
         "report", "compare the latency, errors, feedback and accuracy of the arms", run_report,
+        details="A change of weights begins a new epoch of the same rollout. The report shows the newest epoch, and "
+        "the whole rollout beside it: every epoch is compared by itself, and the differences are weighted.",
         example="spine route report --md report.md",
     )  # fmt: skip
-    report.add_argument("--epoch", type=count, metavar="N", help="the seq of a route event (default: the current one)")
+    which = report.add_mutually_exclusive_group()
+    which.add_argument(
+        "--epoch", type=count, metavar="N", help="this epoch alone, by the seq of its route event (default: the "
+        "current one, beside its whole rollout)",
+    )  # fmt: skip
+    which.add_argument(
+        "--rollout", type=count, metavar="N", help="the rollout that began with this route event, also after it ended"
+    )
     report.add_argument("--at", type=moment, metavar="TIME", help="the report as of this time")
     report.add_argument("--md", type=Path, metavar="F", help="also write the report to this file as Markdown")
+    tester = nested.add(
+        "tester", "make a token with which a tester chooses the arm that answers", run_tester,
+        details="The token goes into the header X-Spine-Tester, the arm into X-Spine-Arm. A tester's requests are "
+        "traced but enter no comparison, so that a probe, too, can send a token and no arm. Servers read the keys of "
+        "testers when they start.",
+        example="spine route tester alice --hours 8 --key .spine/keys/ID.pem",
+    )  # fmt: skip
+    tester.add_argument("name", metavar="NAME", help="who tests; the traces show this name")
+    tester.add_argument("--hours", type=count, default=24, metavar="N", help="how long it is valid (default: 24)")
+    tester.add_argument(
+        "--key", type=Path, metavar="F",
+        help="private key made by `spine keys new --testers` (default: the variable SPINE_SIGNING_KEY)",
+    )  # fmt: skip
     rollouts.command(nested)
 
 
@@ -133,20 +155,26 @@ def run_epochs(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def run_report(args: argparse.Namespace, spine: Spine) -> int:
-    """Compare the arms of an epoch."""
+    """Compare the arms of an epoch, and of its whole rollout."""
     from modelspine.ledger.store import storage_errors
-    from modelspine.traffic.report import route_report
+    from modelspine.traffic.epochs import epochs
     from modelspine.traffic.report_text import Table, markdown, parts
+    from modelspine.traffic.rollout_report import chosen_epoch, route_report
 
     out = Out.of(args)
-    state = spine.registry.state(args.at)
-    route = state.route if args.epoch is None else state.route_at(args.epoch)
-    if route is None:
-        problem = "nothing is routed yet" if args.epoch is None else f"#{args.epoch} is no route event"
-        raise BadInput(problem, "`spine route epochs` lists the epochs")
+    state, events = spine.registry.state(args.at), spine.registry.events()
+    known = epochs(state, events)
+    chosen = chosen_epoch(known, epoch=args.epoch, rollout=args.rollout)
     with working("reading the traces"), storage_errors():
-        since = spine.registry.events()[route.epoch - 1].at
-        report = route_report(spine.traces.evidence, route, since, at=args.at)
+        report = route_report(
+            spine.traces,
+            known,
+            events[: state.seq],
+            chosen,
+            now=datetime.now(UTC),
+            at=args.at,
+            alone=args.epoch is not None,
+        )
     if args.md is not None:
         args.md.write_text(markdown(report), encoding="utf-8")
     if out.json:
@@ -159,4 +187,28 @@ def run_report(args: argparse.Namespace, spine: Spine) -> int:
                 out.line()
             else:
                 out.paragraph(part.lstrip(" "), indent=len(part) - len(part.lstrip(" ")))
+    return Exit.OK
+
+
+def run_tester(args: argparse.Namespace, spine: Spine) -> int:
+    """Make a token for a tester; writes nothing."""
+    from modelspine.attestation.tester_token import sign_tester
+    from modelspine.attestation.trust import TESTERS, load_signing_key, load_trust
+
+    out, now = Out.of(args), datetime.now(UTC)
+    key = load_signing_key(args.key)
+    if load_trust(spine.settings, spine.registry.state().env, TESTERS).find(key.id) is None:
+        raise BadInput(
+            f"the key {key.id} is not in {spine.settings.testers}, so no server accepts what it signs",
+            "use a key of that file, or make one: `spine keys new --testers --name NAME`",
+        )
+    valid = timedelta(hours=args.hours)
+    token = sign_tester(key, args.name, ledger=spine.ledger.events()[0].hash, now=now, valid=valid)
+    expires = (now + valid).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if out.json:
+        out.object({"tester": args.name, "token": token, "expires": expires, "key": key.id})
+        return Exit.OK
+    out.line(f"{args.name} may choose an arm until {expires}; whoever has this token can, so keep it secret")
+    out.line(f"X-Spine-Tester: {token}")
+    out.line("X-Spine-Arm: candidate")
     return Exit.OK

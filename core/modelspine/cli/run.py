@@ -74,14 +74,15 @@ def _without_gc(*, built_in: bool) -> Iterator[None]:
 
 
 def _open_spine(args: argparse.Namespace) -> Spine:
-    """The spine of ``--root`` or of the working directory, opened read-only unless the verb writes."""
+    """The spine of ``--root`` or of the working directory, opened read-only unless the command writes."""
     environ = dict(os.environ)
     root = getattr(args, "root", None)
     if root is not None:
         if not Path(root).is_dir():
             raise BadInput(f"--root {visible(root, 120)} is not a folder", "name the folder of the project")
         environ["SPINE_ROOT"] = str(Path(root).absolute())
-    return Spine(load(environ=environ), readonly=not getattr(args, "writes", True))
+    writes = getattr(args, "writes", True) and not getattr(args, "dry_run", False)
+    return Spine(load(environ=environ), readonly=not writes)
 
 
 def _open_streams() -> None:

@@ -128,17 +128,31 @@ def _row(trace: Trace) -> tuple[Piece, ...]:
     unchanged = trace.is_correct and trace.correction == trace.sentence
     answered = "accepted as correct" if unchanged else trace.correction or "–"
     feedback = status_cell(trace.feedback) if trace.feedback else "–"
-    return at, trace.request_id, trace.assignment.arm, trace.semver, asked, answered, feedback
+    arm = f"{trace.assignment.arm}, tester" if trace.assignment.tester else trace.assignment.arm
+    return at, trace.request_id, arm, trace.semver, asked, answered, feedback
+
+
+def _links(trace: Trace) -> list[tuple[str, str]]:
+    """What sets this request apart from a learner's ordinary one, if anything."""
+    tester = trace.assignment.tester
+    pairs = [("tester", f"{tester}; in no comparison")] if tester else []
+    pairs += [("retry of", trace.retry_of)] if trace.retry_of else []
+    return [*pairs, ("shadow of", trace.shadow_of)] if trace.shadow_of else pairs
 
 
 def _pairs(trace: Trace) -> list[tuple[str, str]]:
+    from modelspine.cost.format import terms_of
+
     assignment = trace.assignment
     unanswered = "nothing" if trace.status >= 500 else "not kept"
-    cost = "unknown" if trace.cost is None else f"{trace.cost:.9f} {trace.currency} ({trace.price_version})"
+    cost = (
+        f"{trace.cost:.9f} {trace.currency}" if trace.cost is not None else f"unknown: {trace.unpriced or 'no reason'}"
+    )
     stages = "  ".join(f"{name} {1000 * seconds:.2f}" for name, seconds in trace.stages.items())
     return [
         ("entry", f"{trace.semver} {short(trace.entry_sha)}"),
         ("arm", f"{assignment.arm}, {assignment.strategy}, epoch #{assignment.epoch}, bucket {assignment.bucket:,}"),
+        *_links(trace),
         ("asked", trace.sentence if trace.sentence is not None else "not kept"),
         ("answered", trace.correction if trace.correction is not None else unanswered),
         ("accepted as correct", {True: "yes", False: "no", None: "–"}[trace.is_correct]),
@@ -147,6 +161,7 @@ def _pairs(trace: Trace) -> list[tuple[str, str]]:
         ("took, ms", f"{1000 * trace.seconds:.2f}" + (f" ({stages})" if stages else "")),
         ("tokens", f"{trace.input_tokens:,} in, {trace.output_tokens:,} out"),
         ("cost", cost),
+        ("price", terms_of(trace)),
         ("status", f"{trace.status} {trace.error}".rstrip()),
         ("source", trace.source),
         ("investigate", f"spine incident {argument(trace.request_id)}"),

@@ -82,13 +82,23 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     first = next(iter(words), "") if typed else ""
     parser = verb_parser(typed[0]) if typed and first not in ("-h", "--help") else full_parser()
     new = REPLACED.get(tuple(typed[:2]))
-    if new is not None:
+    if typed[:2] == ["route", "weight"] and (given := _as_advance(words)) is not None:
+        words = given
+    elif new is not None:
         raise BadInput(f"there is no command {visible(' '.join(typed[:2]), 40)!r}", f"use `{new}`")
     found, unknown = parser.parse_known_args(list(words) or ["--help"])
     if unknown:
         hint = f"`spine {typed[0]} --help` shows the usage" if typed else "`spine --help` lists the commands"
         raise BadInput(f"unknown arguments: {visible(' '.join(unknown), 200)}", hint)
     return found
+
+
+def _as_advance(words: Sequence[str]) -> list[str] | None:
+    """``route weight BP`` of earlier versions, which scripts still use, as ``route advance --weight BP``."""
+    at = list(words).index("weight")
+    if words[at + 1 : at + 2] and not words[at + 1].startswith("-"):
+        return [*words[:at], "advance", "--weight", *words[at + 1 :]]
+    return None
 
 
 def verb_parser(verb: str) -> TopParser:

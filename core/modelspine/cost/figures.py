@@ -1,27 +1,22 @@
-"""Cost per quality of each entry, from the prices that traces were recorded with.
+"""Cost per quality of each entry, under each of its price terms, and each entry's standing among the others.
 
-Prices are summed and never computed again. An amount has its currency and an accuracy its n; an unknown figure is None
-and never 0. It does not know where traces come from or how a figure is drawn.
+Entries are compared only at prices of the same rent: a dearer machine makes no model worse. It does not know where
+traces come from or how a figure is drawn.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from modelspine.cost.meter import DAY, Meter
+from miniobserve.cost import BUSY, WAITING
+from miniobserve.uptime import Up
+from modelspine.cost.basis import READY, Basis, Range, accuracy_of, basis_of, comparable, without_price
+from modelspine.cost.idle import Bucket, IdleDay, Share, idle_days, idle_share
+from modelspine.cost.meter import Totals
 from modelspine.gate.eval_report import Count
-from modelspine.stats import sums, wilson
-
-READY = 0.30
-"""The accuracy below which no cost per quality is given: dividing by it would make a bad model look like a choice."""
-_Z = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution, for 95 % intervals."""
 
 Standing = Literal["frontier", "tied", "dominated"]
 
@@ -39,69 +34,57 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     """True where it may not answer learners."""
 
 
-class Range(msgspec.Struct, frozen=True):
-    """A figure with its 95 % bounds; an unknown bound is None."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
 class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
     """The price of one wrong answer at which an entry and its parent cost the same."""
 
     parent_sha: str
+    currency: str
+    """Of the prices that the two share, which need not be the entry's newest ones."""
     cost_difference: float
-    """Currency per request, this entry − its parent."""
+    """Per request, this entry − its parent."""
     accuracy_difference: float
     price: float | None
-    """Currency per wrong answer; None where the price makes no difference."""
+    """Per wrong answer; None where the price makes no difference."""
     pays: Literal["always", "above", "below", "never"]
 
 
-class EntryCost(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one entry. Amounts are in ``currency``; ``cost_per_1k`` is for 1,000 input and output tokens."""
+class EntryCost(Basis, frozen=True, kw_only=True):
+    """The figures of one entry: those of its newest price terms, and those of earlier ones beside them."""
 
     sha: str
     semver: str | None
     variant: str
     requests: int
     shadow: int
-    """How many of the requests were shadow copies. The figures below exclude them unless there were no others."""
-    priced: int
-    tokens: int
-    """Of the priced requests."""
-    tokens_per_second: float | None
-    currency: str | None
-    """None where no request has a price or prices are in several currencies, which cannot be added."""
-    rate_per_hour: float | None
-    """None where the prices have no rate or several."""
+    """How many of the requests were shadow copies. The figures exclude them unless there were no others."""
     price_versions: tuple[str, ...]
-    cost: float | None
-    cost_per_request: float | None
-    cost_per_1k: Range | None
-    stages: dict[str, float]
-    """Stage → its share of ``cost``, in currency."""
+    """Every version that requests were priced under, the newest first."""
     total: Count | None
     accuracy: Range | None
-    cpqu: float | None
     readiness: Literal["ready", "not-deployment-ready"] | None
-    cost_per_correct: Range | None
-    amortised_per_1k: float | None
-    """Including idle time: each day with requests counts in full, the present one up to now."""
-    amortised_per_correct: float | None
     held: bool = False
     """True where it may not answer learners; it has no standing and is excluded from comparison."""
     standing: Standing | None = None
+    not_compared: tuple[str, ...] = ()
+    """SHAs of the entries that no common price allows to compare it with."""
     break_even: BreakEven | None = None
-    unexplained: float | None
-    """Relative difference between the recorded prices and stage seconds × recorded rate; within 0.001 by design."""
+    unpriced: dict[str, int] = msgspec.field(default_factory=dict)
+    """Reason → number of requests without a price."""
+    earlier: tuple[Basis, ...] = ()
+    """The figures under earlier terms, the newest first."""
+
+    @property
+    def bases(self) -> tuple[Basis, ...]:
+        """The figures under every set of terms, the newest first."""
+        return (self, *self.earlier)
 
 
-def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime) -> tuple[EntryCost, ...]:
-    """The figures of every entry, in the given order, each with its standing among the others."""
-    amortised = _amortised({sha: meter.price_basis for sha, meter in meters.items()}, now)
-    figures = [_entry(entry, meters.get(entry.sha, Meter()), amortised.get(entry.sha)) for entry in entries]
+def costs(
+    entries: Sequence[Priced], totals: Mapping[str, Totals], uptime: Iterable[Up] = ()
+) -> tuple[tuple[EntryCost, ...], tuple[IdleDay, ...]]:
+    """The figures of every entry, in the given order, each with its standing; and the idle time of each day."""
+    idle = idle_days(uptime, _spent(totals.values()))
+    figures = [_entry(entry, totals.get(entry.sha, Totals()), idle) for entry in entries]
     by_sha = {cost.sha: cost for cost in figures}
     # A held entry is no alternative to choose, so it must not make another one look dominated.
     available = [cost for cost in figures if not cost.held]
@@ -110,15 +93,22 @@ def costs(entries: Sequence[Priced], meters: Mapping[str, Meter], now: datetime)
         msgspec.structs.replace(
             cost,
             standing=None if cost.held else standing(cost, available),
+            not_compared=() if cost.held else _not_compared(cost, available),
             break_even=break_even(cost, by_sha.get(parents[cost.sha] or "")),
         )
         for cost in figures
-    )
+    ), tuple(idle.values())
 
 
 def cost_per_1k(rate_per_hour: float, tokens_per_second: float) -> float:
     """The price of 1,000 tokens on a machine with this hourly rate and speed: rate / (tokens per second · 3.6)."""
     return rate_per_hour / (tokens_per_second * 3.6)
+
+
+def common(cost: EntryCost, other: EntryCost) -> tuple[Basis, Basis] | None:
+    """The newest figures of two entries that may be compared; None where no two have the same rent."""
+    pairs = [(one, two) for one in cost.bases for two in other.bases if comparable(one, two)]
+    return max(pairs, key=lambda pair: sorted(basis.until or "" for basis in pair), default=None)
 
 
 def standing(cost: EntryCost, others: Sequence[EntryCost]) -> Standing | None:
@@ -127,31 +117,47 @@ def standing(cost: EntryCost, others: Sequence[EntryCost]) -> Standing | None:
     Another entry dominates it where it is no worse in either figure and the intervals of at least one do not overlap.
     Where both intervals overlap, the two are ``tied``. Otherwise the entry is on the ``frontier``.
     """
-    if cost.cost_per_1k is None or cost.accuracy is None:
+    if cost.accuracy is None or not _is_ranked(cost):
         return None
     found: Standing = "frontier"
     for other in others:
-        if other.sha == cost.sha or other.currency != cost.currency:
+        pair = common(cost, other)
+        if other.sha == cost.sha or pair is None or other.accuracy is None:
             continue
-        if other.cost_per_1k is None or other.accuracy is None:
+        own, its = pair[0].cost_per_1k, pair[1].cost_per_1k
+        if own is None or its is None:
             continue
-        cheaper = cost.cost_per_1k.value - other.cost_per_1k.value
+        cheaper = own.value - its.value
         better = other.accuracy.value - cost.accuracy.value
         if cheaper < 0 or better < 0 or cheaper == better == 0:
             continue
-        if _apart(other.cost_per_1k, cost.cost_per_1k) or _apart(cost.accuracy, other.accuracy):
+        if _apart(its, own) or _apart(cost.accuracy, other.accuracy):
             return "dominated"
         found = "tied"
     return found
 
 
+def _is_ranked(cost: EntryCost) -> bool:
+    """Whether one of its prices is without the time in the queue, which would rank load and not models."""
+    return any(basis.cost_per_1k is not None and basis.priced_by != WAITING for basis in cost.bases)
+
+
+def _not_compared(cost: EntryCost, others: Sequence[EntryCost]) -> tuple[str, ...]:
+    if cost.cost is None:
+        return ()
+    return tuple(o.sha for o in others if o.sha != cost.sha and o.cost is not None and common(cost, o) is None)
+
+
 def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
     """The price of a wrong answer at which an entry costs as much as its parent; None where a figure is unknown."""
-    if parent is None or cost.accuracy is None or parent.accuracy is None or cost.currency != parent.currency:
+    if parent is None or cost.accuracy is None or parent.accuracy is None:
         return None
-    if cost.cost_per_request is None or parent.cost_per_request is None:
+    pair = common(cost, parent)
+    if pair is None or pair[0].currency is None:
         return None
-    dearer = cost.cost_per_request - parent.cost_per_request
+    if pair[0].cost_per_request is None or pair[1].cost_per_request is None:
+        return None
+    dearer = pair[0].cost_per_request - pair[1].cost_per_request
     better = cost.accuracy.value - parent.accuracy.value
     pays: Literal["always", "above", "below", "never"]
     if dearer <= 0 <= better:
@@ -162,6 +168,7 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
         pays = "above" if better > 0 else "below"
     return BreakEven(
         parent_sha=parent.sha,
+        currency=pair[0].currency,
         cost_difference=dearer,
         accuracy_difference=better,
         price=dearer / better if pays in ("above", "below") else None,
@@ -169,93 +176,41 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
     )
 
 
-def _entry(entry: Priced, whole: Meter, idle: float | None) -> EntryCost:
-    meter, copies = whole.price_basis, whole.copies.requests if whole.copies is not None else 0
-    known = meter.priced > 0 and len(meter.currencies) == 1
-    rates = meter.rates - {None}
-    per_request = meter.cost / meter.priced if known else None
-    per_1k = _per_1k(meter) if known and meter.tokens else None
-    accuracy = _accuracy(entry.total)
+def _entry(entry: Priced, totals: Totals, idle: Mapping[Bucket, IdleDay]) -> EntryCost:
+    copies = Share(None, "no learner got an answer of it, so it bears no rent") if totals.only_copies else None
+    bases = [basis_of(m, copies or idle_share(m.terms, m.days, idle), entry.total) for m in totals.meters]
+    newest = bases[0] if bases else without_price(sorted(totals.unpriced))
+    accuracy = accuracy_of(entry.total)
     ready = None if accuracy is None else accuracy.value >= READY
-    spread = idle / meter.cost if idle is not None and known and meter.cost else None
+    unknown = dict(newest.unknown) | (
+        {} if accuracy else {"accuracy": "it was never evaluated; `spine gate` does that"}
+    )
     return EntryCost(
+        **(msgspec.structs.asdict(newest) | {"unknown": unknown}),
         sha=entry.sha,
         semver=entry.semver,
         variant=entry.variant,
-        requests=whole.requests + copies,
-        shadow=copies,
-        priced=meter.priced,
-        tokens=meter.tokens,
-        tokens_per_second=meter.tokens / meter.busy if meter.busy else None,
-        currency=next(iter(meter.currencies)) if known else None,
-        rate_per_hour=next(iter(rates)) if len(rates) == 1 else None,
-        price_versions=tuple(sorted(meter.versions)),
-        cost=meter.cost if known else None,
-        cost_per_request=per_request,
-        cost_per_1k=per_1k,
-        stages=dict(meter.stages) if known else {},
-        held=entry.held,
+        requests=totals.requests + totals.copies,
+        shadow=totals.copies,
+        price_versions=tuple(dict.fromkeys(meter.terms.price_version for meter in totals.meters)),
         total=entry.total,
         accuracy=accuracy,
-        cpqu=per_1k.value / accuracy.value if per_1k is not None and accuracy is not None and ready else None,
         readiness=None if ready is None else ("ready" if ready else "not-deployment-ready"),
-        cost_per_correct=_per_correct(per_request, accuracy) if ready else None,
-        amortised_per_1k=per_1k.value * spread if per_1k is not None and spread is not None else None,
-        amortised_per_correct=(
-            per_request * spread / accuracy.value
-            if per_request is not None and spread is not None and accuracy is not None and ready
-            else None
-        ),
-        unexplained=abs(meter.explained / meter.cost - 1) if known and meter.cost else None,
+        held=entry.held,
+        unpriced=dict(totals.unpriced),
+        earlier=tuple(bases[1:]),
     )
 
 
-def _per_1k(meter: Meter) -> Range:
-    """The cost of 1,000 tokens, with the 95 % interval of a ratio of two sums.
-
-    Requests of one learner are correlated, and so are requests of one minute. So the variance is the larger of that
-    between learners and, where there are enough minutes, that between minutes. With too few learners there are no
-    bounds.
-    """
-    ratio = meter.cost / meter.tokens
-    by_learner, by_minute = sums(meter.units()).variance, sums(meter.minutes.values()).variance
-    if not math.isfinite(by_learner):
-        return Range(1000 * ratio, None, None)
-    half = _Z * math.sqrt(max(by_learner, by_minute if math.isfinite(by_minute) else 0.0))
-    return Range(1000 * ratio, 1000 * max(0.0, ratio - half), 1000 * (ratio + half))
-
-
-def _accuracy(total: Count | None) -> Range | None:
-    if total is None or not total.n:
-        return None
-    return Range(total.k / total.n, *wilson(total.k, total.n))
-
-
-def _per_correct(per_request: float | None, accuracy: Range | None) -> Range | None:
-    if per_request is None or accuracy is None or not accuracy.value:
-        return None
-    low = per_request / accuracy.high if accuracy.high else None
-    return Range(per_request / accuracy.value, low, per_request / accuracy.low if accuracy.low else None)
-
-
-def _amortised(meters: Mapping[str, Meter], now: datetime) -> dict[str, float]:
-    """The machine's cost on days with requests, each day divided among the entries by their busy seconds."""
-    seconds = now.astimezone(UTC).timestamp()
-    busy: Counter[int] = Counter()
-    for meter in meters.values():
-        busy.update(meter.days)
-    found: dict[str, float] = {}
-    for sha, meter in meters.items():
-        rates = meter.rates
-        if len(rates) != 1 or None in rates:
-            continue  # with several rates, or none, that of the idle hours is unknown
-        rate = next(iter(rates)) or 0.0
-        hours = sum(
-            min(DAY, max(0.0, seconds - day * DAY)) / 3600 * spent / busy[day]
-            for day, spent in meter.days.items()
-            if busy[day]
-        )
-        found[sha] = rate * hours
+def _spent(totals: Iterable[Totals]) -> dict[Bucket, float]:
+    """What learners' answers cost by day and terms, of every entry and at a share of the rent."""
+    found: dict[Bucket, float] = {}
+    for each in totals:
+        for meter in each.charged:
+            if meter.terms.priced_by == BUSY:
+                for day, cost in meter.days.items():
+                    bucket = Bucket(day, meter.terms)
+                    found[bucket] = found.get(bucket, 0.0) + cost
     return found
 
 

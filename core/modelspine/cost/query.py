@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from miniobserve.daily import day_range
+from miniobserve.uptime import Up
 from modelspine.cost.figures import EntryCost, Priced, costs
+from modelspine.cost.idle import IdleDay
 from modelspine.cost.meter import Spent, metered
 from modelspine.errors import BadInput
 from modelspine.ledger.store import storage_errors
@@ -37,6 +39,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     """The time up to which idle time is counted."""
     entries: tuple[Priced, ...]
+    uptime: tuple[Up, ...] = ()
+    """The recorded uptime of servers between the first of its requests and the last."""
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +50,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     requests: int
     entries: tuple[EntryCost, ...]
+    future: int = 0
+    """Requests left out because they are dated after ``at``."""
+    idle: tuple[IdleDay, ...] = ()
+    """Rent, prices and idle time of each day, rate and price version."""
 
 
 def measured(
@@ -54,23 +62,25 @@ def measured(
     """The figures of one day's requests (UTC), or of all; entries without a request are listed without prices.
 
     With ``at`` (RFC 3339 UTC) they are as of that moment: the entries and requests up to it, and idle time up to it
-    instead of ``now``.
+    instead of ``now``. A request dated after ``now`` is counted and left out.
     """
     priced = entries(project, at)
     if at is not None:
         now = datetime.fromisoformat(at)
     with storage_errors():
         requests = project.traces.requests
-        since, until = day_range(day) if day is not None else (0, 2**63 - 1)
-        if at is not None:
-            # ``at`` has microseconds; this includes requests that started within its last one.
-            until = min(until, nanoseconds(now) + 1000)
-        meters, seen, total = metered(()), 0, requests.count(since, until)
+        since, end = day_range(day) if day is not None else (0, 2**63 - 1)
+        # ``now`` has microseconds; this includes requests that started within its last one.
+        until = max(since, min(end, nanoseconds(now) + 1000))
+        totals, seen, total = metered(()), 0, requests.count(since, until)
         for page in requests.pages(since, until, Spent):
-            metered(page, meters)
+            metered(page, totals)
             seen += len(page)
             step(seen, total)
-    return Costs(of=day or "every day", at=now, requests=seen, entries=costs(priced, meters, now))
+        future = requests.count(until, end) if at is None else 0
+        uptime = requests.uptime(since, until)
+    figures, idle = costs(priced, totals, uptime)
+    return Costs(of=day or "every day", at=now, requests=seen, entries=figures, future=future, idle=idle)
 
 
 def entries(project: Project, at: str | None = None) -> tuple[Priced, ...]:
@@ -108,23 +118,29 @@ def sampled(file: Path) -> Costs:
             f"{visible(str(file), 120)} is not a sample of traces: {visible(str(error), 120)}",
             "write one with `python bench/costs.py sample FILE`",
         ) from error
-    figures = costs(head.entries, metered(traces), head.at)
-    return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures)
+    figures, idle = costs(head.entries, metered(traces), head.uptime)
+    return Costs(of=head.of, at=head.at, requests=len(traces), entries=figures, idle=idle)
 
 
 def sample(project: Project, of: str, limit: int, day: str) -> Iterator[bytes]:
-    """The lines of a sample of a day's ``limit`` oldest requests, without text, learner or request id."""
+    """The lines of a sample of a day's ``limit`` oldest requests, without text, learner, features or request id."""
     taken: list[Spent] = []
     with storage_errors():
         for page in project.traces.requests.pages(*day_range(day), Spent):
-            taken += [msgspec.structs.replace(spent, learner_hash=None) for spent in page[: limit - len(taken)]]
+            taken += [_anonymous(spent) for spent in page[: limit - len(taken)]]
             if len(taken) >= limit:
                 break
+        times = [spent.started_ns for spent in taken]
+        uptime = project.traces.requests.uptime(min(times, default=0), max(times, default=0))
     shas = {spent.entry_sha for spent in taken}
     named = tuple(entry for entry in entries(project) if entry.sha in shas)
-    last = max((spent.started_ns for spent in taken), default=0) // 10**9 + 1
-    at = datetime.fromtimestamp(last, UTC)
-    yield from _lines((Sample(schema="spine.cost-sample/1", of=of, at=at, entries=named), *taken))
+    at = datetime.fromtimestamp(max(times, default=0) // 10**9 + 1, UTC)
+    yield from _lines((Sample(schema="spine.cost-sample/1", of=of, at=at, entries=named, uptime=uptime), *taken))
+
+
+def _anonymous(spent: Spent) -> Spent:
+    """The request without its learner, and with one feature's name, which says that it was in scope."""
+    return msgspec.structs.replace(spent, learner_hash=None, features=dict.fromkeys(list(spent.features)[:1], ""))
 
 
 def _lines(values: Iterable[msgspec.Struct]) -> Iterator[bytes]:

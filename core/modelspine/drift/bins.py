@@ -2,7 +2,8 @@
 
 A value is a string (a category), a number (cut at the reference's deciles) or a tuple of strings (tokens, in ten
 buckets of about equal weight, ordered by their frequency in the reference). Values that the reference does not have
-get a bin of their own. It does not know where values come from.
+get a bin of their own, and so do requests and rows without a value, for example because they are out of scope. It does
+not know where values come from.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -22,6 +23,8 @@ Value = str | float | tuple[str, ...]
 Kind = Literal["category", "number", "tokens"]
 
 UNSEEN = "(unseen)"
+MISSING = "(missing)"
+"""The bin of requests and rows without a value: out of scope, or the feature could not be read from the text."""
 OTHER = "(other)"
 _CATEGORIES = 20
 """Bins for the most frequent categories; the others share one."""
@@ -44,6 +47,10 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     """Upper bounds of a number's bins, except for the last, which is open."""
     effect: float = 1.0
     """The design effect: how many tokens count as one independent observation."""
+    missing: int = 0
+    """Rows of the reference without a value."""
+    needs_text: bool = False
+    """Whether the value can only be read from the text, which a trace may not keep."""
 
 
 class Tally:
@@ -51,31 +58,61 @@ class Tally:
 
     def __init__(self, *, keep_rows: bool = False) -> None:
         self.n = 0
-        self.kinds: dict[str, Kind] = {}
-        self.counts: dict[str, Counter[Any]] = {}
+        self.textless = 0
+        """How many of the counted requests were known without their text."""
+        self.names: dict[str, None] = {}
+        """Every feature that was named, also those without any value, in the order of their appearance."""
+        self.counts: dict[str, dict[Kind, Counter[Any]]] = {}
+        """Feature → kind → value → how often. Nearly always of one kind; a stray value must not hide the others."""
         self.rows: dict[str, list[tuple[str, ...]]] = {}
+        self._present: dict[tuple[str, Kind, bool], int] = {}
         self._keep = keep_rows
 
-    def add(self, batch: Sequence[Mapping[str, Value]]) -> None:
-        """Count the values of some requests, ignoring a value whose type is not that of its feature."""
+    def add(self, batch: Sequence[Mapping[str, Value]], *, textless: bool = False) -> None:
+        """Count the values of some requests; ``textless`` says that their texts were not kept."""
         self.n += len(batch)
+        self.textless += len(batch) if textless else 0
         for name in _names(batch):
-            column = [row.get(name) for row in batch]
-            if name not in self.kinds:
-                self.kinds[name] = _kind(next(value for value in column if value is not None))
-            kind, counts = self.kinds[name], self.counts.setdefault(name, Counter())
-            if kind == "tokens":
-                rows = [value for value in column if isinstance(value, tuple)]
-                counts.update(token for row in rows for token in row)
-                if self._keep:
-                    kept = self.rows.setdefault(name, [])
-                    kept += rows[: _SAMPLE - len(kept)]
-            else:
-                # Counting the whole column in C and then removing what does not belong is much faster than testing
-                # each value: a million take a tenth of a second.
-                counts.update(column)
-                for value in [value for value in counts if not _belongs(value, kind)]:
-                    del counts[value]
+            self.names[name] = None
+            column: list[Any] = [row.get(name) for row in batch]
+            rows: list[tuple[str, ...]] = []
+            if isinstance(next((value for value in column if value is not None), None), tuple):
+                # Sentences hardly repeat, so their tokens are counted directly and not sentence by sentence.
+                rows = [value for value in column if isinstance(value, tuple) and value]
+                column = [value for value in column if not isinstance(value, tuple)]
+                if rows:
+                    self._count(name, "tokens", Counter(token for row in rows for token in row), len(rows), textless)
+            # Counting the whole column in C and then sorting its distinct values by kind is much faster than testing
+            # each value: a million take a tenth of a second.
+            for value, count in Counter(column).items():
+                kind = _kind(value)
+                if kind == "tokens":
+                    rows += [value] * count
+                    self._count(name, kind, Counter({token: value.count(token) * count for token in value}), count,
+                                textless)  # fmt: skip
+                elif kind is not None:
+                    self._count(name, kind, {value: count}, count, textless)
+            if self._keep and rows:
+                kept = self.rows.setdefault(name, [])
+                kept += rows[: _SAMPLE - len(kept)]
+
+    def kind(self, name: str) -> Kind | None:
+        """The kind of most values of a feature; None if no request has a value."""
+        kinds = sorted(self.counts.get(name, {}))
+        return max(kinds, key=lambda kind: self.present(name, kind), default=None)
+
+    def present(self, name: str, kind: Kind) -> int:
+        """How many requests have a value of this kind."""
+        return self._present.get((name, kind, False), 0) + self._present.get((name, kind, True), 0)
+
+    def hidden(self, name: str, kind: Kind) -> int:
+        """How many requests have no value of this kind and were known without their text."""
+        return self.textless - self._present.get((name, kind, True), 0)
+
+    def _count(self, name: str, kind: Kind, found: Mapping[Any, int], requests: int, textless: bool) -> None:
+        self.counts.setdefault(name, {}).setdefault(kind, Counter()).update(found)
+        key = (name, kind, textless)
+        self._present[key] = self._present.get(key, 0) + requests
 
 
 def _names(batch: Sequence[Mapping[str, Value]]) -> list[str]:
@@ -86,39 +123,62 @@ def _names(batch: Sequence[Mapping[str, Value]]) -> list[str]:
     return [*first, *sorted(set().union(*batch).difference(first))]
 
 
-def _belongs(value: Any, kind: Kind) -> bool:
-    if kind == "category":
-        return isinstance(value, str)
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _kind(value: Any) -> Kind | None:
+    """The kind of a value; None where it says nothing: absent, not finite, an empty tuple, or of no known type."""
+    if isinstance(value, str):
+        return "category"
+    if isinstance(value, tuple):
+        return "tokens" if value else None
+    return "number" if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def fix(tally: Tally) -> dict[str, Bins]:
-    """Fix the bins of every feature on a reference."""
-    made = {name: _FIX[kind](tally.counts[name]) for name, kind in tally.kinds.items() if tally.counts[name]}
-    for name, rows in tally.rows.items():
-        if name in made:
-            places = made[name].places
-            effect = design_effect([[places[token] for token in row] for row in rows], len(made[name].labels))
-            made[name] = msgspec.structs.replace(made[name], effect=round(effect, 4))
+def fix(tally: Tally, needs_text: Collection[str] = ()) -> dict[str, Bins]:
+    """Fix the bins of every feature on a reference; ``needs_text`` names those that cannot be known without a text."""
+    made: dict[str, Bins] = {}
+    for name in tally.names:
+        kind = tally.kind(name)
+        if kind is None:  # kept without bins, so that a report can say that there is nothing to compare with
+            made[name] = Bins(kind="category", labels=(), counts=(), missing=tally.n)
+            continue
+        bins = _FIX[kind](tally.counts[name][kind])
+        effect = 1.0
+        if kind == "tokens" and name in tally.rows:
+            rows = [[bins.places[token] for token in row] for row in tally.rows[name]]
+            effect = round(design_effect(rows, len(bins.labels)), 4)
+        hidden = tally.hidden(name, kind) if name in needs_text else 0
+        made[name] = msgspec.structs.replace(
+            bins,
+            effect=effect,
+            missing=tally.n - tally.present(name, kind) - hidden,
+            needs_text=name in needs_text,
+        )
     return made
 
 
-def fill(bins: Bins, live: Tally, name: str) -> list[int]:
-    """Count a feature's live values in each bin; the last count is of unseen values."""
-    filled = [0] * (len(bins.labels) + 1)
-    if live.kinds.get(name) != bins.kind:
-        return filled
-    for value, count in live.counts[name].items():
-        # -1 is the last position, which is that of unseen values.
-        place = bisect_left(bins.edges, value) if bins.kind == "number" else bins.places.get(value, -1)
+class Filled(msgspec.Struct, frozen=True):
+    """The live counts of one feature."""
+
+    counts: tuple[int, ...]
+    """One for each label, then the unseen values, then the requests without a value."""
+    hidden: int
+    """Requests that are in no bin, because their text was not kept and the value can only be read from it."""
+
+    @property
+    def missing(self) -> int:
+        """Requests without a value."""
+        return self.counts[-1]
+
+
+def fill(bins: Bins, live: Tally, name: str) -> Filled:
+    """Count a feature's live values in each bin. A value of another kind than the reference's is no value."""
+    unseen = len(bins.labels)
+    filled = [0] * (unseen + 2)
+    for value, count in live.counts.get(name, {}).get(bins.kind, {}).items():
+        place = bisect_left(bins.edges, value) if bins.kind == "number" else bins.places.get(value, unseen)
         filled[place] += count
-    return filled
-
-
-def _kind(value: Value) -> Kind:
-    if isinstance(value, tuple):
-        return "tokens"
-    return "category" if isinstance(value, str) else "number"
+    hidden = live.hidden(name, bins.kind) if bins.needs_text else 0
+    filled[-1] = live.n - live.present(name, bins.kind) - hidden
+    return Filled(tuple(filled), hidden)
 
 
 def _categories(counts: Counter[str]) -> Bins:

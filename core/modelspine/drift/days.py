@@ -1,4 +1,4 @@
-"""Drift reports by day: measuring one, recording it in the ledger, and reading the recorded ones.
+"""Drift reports by day: recording one in the ledger, and reading the recorded ones.
 
 The ledger event and the evidence it names are authoritative; ``drift_reports/DAY.json`` is a copy for people and for
 git. Recording the same report twice makes one event; more traces make a new report. Days are listed with their present
@@ -7,19 +7,16 @@ number of requests, from the per-minute roll-up of the traces. It draws nothing.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from miniobserve.daily import Request, day_range
-from modelspine.drift.bins import Tally
-from modelspine.drift.reference import Values, reference_of
-from modelspine.drift.report import DriftReport, Live, Window, judge_day
-from modelspine.errors import BadInput, Damaged, SpineError, Unavailable
+from modelspine.drift.measurement import Ahead, clock_limit, requests_ahead
+from modelspine.drift.report import DriftReport
+from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.files import write_file
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft, Event, storage_errors
@@ -31,8 +28,8 @@ if TYPE_CHECKING:
     from modelspine.project import Project
 
 KIND = "drift_reported"
-Step = Callable[[int, int], None]
-"""Called with the number of requests read so far and their total."""
+ALL_WEEKS = 5200
+"""A hundred years: every day there is."""
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,32 +42,6 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """False where the same report was recorded before."""
 
 
-def measure(
-    project: Project, day: str, *, against: str | None = None, step: Step = lambda _done, _total: None
-) -> DriftReport:
-    """Count a day's requests and compare them with a reference; records nothing.
-
-    Args:
-        project: the project.
-        day: ``YYYY-MM-DD``, UTC.
-        against: REF of the entry to compare with; by default the one that answered most requests of the day.
-        step: called with the progress.
-
-    Raises:
-        BadInput: no request was answered that day, or the entry has no corpus to compare with.
-        UnknownRef, AmbiguousRef: ``against`` names no entry, or several.
-        Unavailable, Damaged: a corpus is not on this machine, or does not match its hash.
-    """
-    values = Values(project.workload)
-    live, window, answered = _count(project, day, values, step)
-    if not window.n:
-        raise BadInput(f"no request was answered on {day}", "`spine traces list` shows recent requests")
-    sha = project.registry.resolve(against) if against is not None else answered
-    reference = reference_of(project, sha, values)
-    evaluated = project.registry.get(sha).eval_report
-    return judge_day(day=day, entry_sha=sha, reference=reference, live=live, window=window, evaluated=evaluated)
-
-
 def record(project: Project, report: DriftReport, *, expected: int | None = None) -> Reported:
     """Store a report as evidence, append its event unless the same report was recorded last, and write its file.
 
@@ -80,9 +51,7 @@ def record(project: Project, report: DriftReport, *, expected: int | None = None
     """
     raw = msgspec.json.encode(report)
     digest = project.ledger.put(raw)
-    # A report against another entry than the one that answered most must not replace the day's main report.
-    main = max(report.window.entries, key=lambda sha: report.window.entries[sha], default="") == report.entry_sha
-    name = f"{report.day}.json" if main else f"{report.day}-{short(report.entry_sha)}.json"
+    name = file_name(report)
     body = {
         "day": report.day,
         "entry": report.entry_sha,
@@ -90,6 +59,7 @@ def record(project: Project, report: DriftReport, *, expected: int | None = None
         "file": name,
         "status": report.status,
         "n": report.window.n,
+        **({"against_day": report.reference.day} if report.reference.day else {}),
     }
 
     def decide(state: State) -> list[Draft]:
@@ -102,6 +72,22 @@ def record(project: Project, report: DriftReport, *, expected: int | None = None
     assert event is not None
     _write(project.settings.drift_reports / name, msgspec.json.format(raw, indent=1) + b"\n")
     return Reported(report=report, digest=digest, event=event, created=done is not None)
+
+
+def file_name(report: DriftReport) -> str:
+    """The file of a report. Only the day's main report has the day's name.
+
+    A report against another day, or against another entry than the one that answered most, must not replace it.
+    """
+    if report.reference.day is not None:
+        return against_day_file(report.day, report.reference.day)
+    main = max(report.window.entries, key=lambda sha: report.window.entries[sha], default="") == report.entry_sha
+    return f"{report.day}.json" if main else f"{report.day}-{short(report.entry_sha)}.json"
+
+
+def against_day_file(day: str, reference: str) -> str:
+    """The file of a day's report against another day."""
+    return f"{day}-against-{reference}.json"
 
 
 def newest(project: Project, upto: int | None, name: str) -> Event | None:
@@ -134,53 +120,26 @@ def recorded(project: Project, event: Event) -> Reported:
 
 def days(project: Project, at: str | None = None) -> dict[str, Event]:
     """The newest event of each day's main report, oldest day first; as of ``at`` (RFC 3339 UTC) where given."""
-    found: dict[str, Event] = {}
+    return {day: files[name] for day, files in _by_day(project, at).items() if (name := f"{day}.json") in files}
+
+
+def reports_of(project: Project, day: str, at: str | None = None) -> dict[str, Event]:
+    """The newest event of each report of a day by its file name: the main one, and those against something else."""
+    return _by_day(project, at).get(day, {})
+
+
+def others(project: Project, day: str, event: Event, at: str | None = None) -> tuple[Event, ...]:
+    """The newest events of a day's further reports, beside the one of ``event``."""
+    file = event.body.get("file")
+    return tuple(each for name, each in reports_of(project, day, at).items() if name != file)
+
+
+def _by_day(project: Project, at: str | None) -> dict[str, dict[str, Event]]:
+    found: dict[str, dict[str, Event]] = {}
     for event in project.registry.events(at):
-        day = str(event.body.get("day"))
-        if event.kind == KIND and event.body.get("file") == f"{day}.json":
-            found[day] = event
+        if event.kind == KIND:
+            found.setdefault(str(event.body.get("day")), {})[str(event.body.get("file"))] = event
     return dict(sorted(found.items()))
-
-
-def newest_day(project: Project) -> str:
-    """The last day with a request.
-
-    Raises:
-        BadInput: there are no requests yet.
-    """
-    with storage_errors():
-        day = project.traces.requests.last_day()
-    if day is None:
-        raise BadInput("there are no traces yet", "serve requests with `spine serve`")
-    return day
-
-
-def _count(project: Project, day: str, values: Values, step: Step) -> tuple[Live, Window, str]:
-    """Count a day's requests; also returns their window and the entry that answered most of them."""
-    live, entries, learners, replayed, seen = Live(Tally(), Counter()), Counter[str](), Counter[str](), 0, 0
-    since, until = day_range(day)
-    with storage_errors():
-        requests = project.traces.requests
-        total = requests.count(since, until)
-        for page in requests.pages(since, until, Request):
-            seen += len(page)
-            answered = [r for r in page if r.shadow_of is None and r.status < 500 and r.entry_sha]
-            entries.update(request.entry_sha for request in answered)
-            learners.update(request.learner_hash for request in answered if request.learner_hash)
-            replayed += sum(request.source == "replay" for request in answered)
-            live.tally.add(values.of_requests(answered))
-            live.buckets.update(values.count_buckets(answered))
-            step(seen, total)
-    window = Window(
-        start=ledger_time(since),
-        to=ledger_time(until),
-        n=entries.total(),
-        replayed=replayed,
-        learners=len(learners),
-        heaviest=max(learners.values(), default=0),
-        entries=dict(sorted(entries.items(), key=lambda pair: (-pair[1], pair[0]))),
-    )
-    return live, window, next(iter(window.entries), "")
 
 
 def _write(file: Path, raw: bytes) -> None:
@@ -205,6 +164,8 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     made: Reported | None = None
     damaged: Damaged | None = None
     """Why the recorded report cannot be read."""
+    others: tuple[Event, ...] = ()
+    """The day's reports against another day or another entry."""
 
     @property
     def uncounted(self) -> int:
@@ -213,49 +174,82 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trend(msgspec.Struct, frozen=True, kw_only=True):
-    """Days, oldest first."""
+    """Days up to today, oldest first."""
 
     days: tuple[Day, ...]
     counted: bool
     """False where the traces could not be read, so that a day without a report may be missing."""
+    first: str = ""
+    """The first day of the window."""
+    last: str = ""
+    """Its last day: today, or that of the moment asked for."""
+    older: int = 0
+    """Days before the window that have a report or requests."""
+    ahead: Ahead = Ahead()
+    """Requests that are dated ahead of this machine's clock; their days are not in ``days``."""
+    ahead_reports: tuple[str, ...] = ()
+    """Days ahead of the clock that have a report."""
 
 
-def trend(project: Project, *, weeks: int | None = None, at: str | None = None) -> Trend:
-    """List every day, or the last ``weeks`` up to the newest one; as of ``at`` (RFC 3339 UTC) where given."""
-    known, counts = days(project, at), _answered(project, at)
-    names = sorted({*known, *(counts or ())})
-    if weeks is not None and names:
-        first = (date.fromisoformat(names[-1]) - timedelta(weeks=weeks)).isoformat()
-        names = [name for name in names if name > first]
-    return Trend(days=tuple(_day(project, name, known.get(name), counts) for name in names), counted=counts is not None)
+def trend(project: Project, *, weeks: int = ALL_WEEKS, at: str | None = None) -> Trend:
+    """List the days of the last ``weeks`` up to today; as of ``at`` (RFC 3339 UTC) where given."""
+    reports, counts = _by_day(project, at), _answered(project, at)
+    today = ledger_time(time.time_ns() if at is None else nanoseconds(at))[:10]
+    past = [name for name in sorted({*reports, *(counts or ())}) if name <= today]
+    first = _weeks_before(today, weeks)
+    return Trend(
+        days=tuple(_day(project, name, reports.get(name, {}), counts) for name in past if name >= first),
+        counted=counts is not None,
+        first=first,
+        last=today,
+        older=sum(name < first for name in past),
+        ahead=requests_ahead(project) if at is None and counts is not None else Ahead(),
+        ahead_reports=tuple(name for name in reports if name > today),
+    )
 
 
-def as_object(made: Reported) -> dict[str, Any]:
-    """A recorded report as JSON fields."""
+def _weeks_before(today: str, weeks: int) -> str:
+    """The first of the last ``weeks`` weeks' days; the calendar's first day where they reach beyond it."""
+    try:
+        return (date.fromisoformat(today) - timedelta(weeks=weeks) + timedelta(days=1)).isoformat()
+    except OverflowError:
+        return date.min.isoformat()
+
+
+def as_object(made: Reported, others: tuple[Event, ...] = ()) -> dict[str, Any]:
+    """A recorded report as JSON fields, with the day's reports against something else."""
     fields: dict[str, Any] = msgspec.to_builtins(made.report)
-    return {**fields, "seq": made.event.seq, "digest": made.digest, "file": made.event.body.get("file")}
+    more = [
+        {"seq": event.seq, **{name: event.body.get(name) for name in ("status", "entry", "against_day", "file")}}
+        for event in others
+    ]
+    return {**fields, "seq": made.event.seq, "digest": made.digest, "file": made.event.body.get("file"), "others": more}
 
 
-def days_as_object(found: list[Day] | tuple[Day, ...]) -> dict[str, Any]:
-    """Days as JSON fields: the reports, and the number of requests of days without one."""
+def trend_as_object(found: Trend) -> dict[str, Any]:
+    """Days as JSON fields: the window, the reports, the days without one, and what is dated ahead of the clock."""
     return {
-        "days": [as_object(day.made) for day in found if day.made is not None],
-        "unreported": [{"day": day.day, "answered": day.answered} for day in found if day.event is None],
+        "window": {"from": found.first, "to": found.last, "older": found.older, "counted": found.counted},
+        "days": [as_object(day.made, day.others) for day in found.days if day.made is not None],
+        "unreported": [{"day": day.day, "answered": day.answered} for day in found.days if day.event is None],
+        "ahead": {**msgspec.to_builtins(found.ahead), "reports": found.ahead_reports},
     }
 
 
-def _day(project: Project, name: str, event: Event | None, counts: dict[str, int] | None) -> Day:
-    answered = None if counts is None else counts.get(name, 0)
+def _day(project: Project, name: str, reports: dict[str, Event], counts: dict[str, int] | None) -> Day:
+    main = f"{name}.json"
+    event, others = reports.get(main), tuple(event for file, event in reports.items() if file != main)
+    day = Day(day=name, answered=None if counts is None else counts.get(name, 0), event=event, others=others)
     if event is None:
-        return Day(day=name, answered=answered)
+        return day
     try:
-        return Day(day=name, answered=answered, event=event, made=recorded(project, event))
+        return msgspec.structs.replace(day, made=recorded(project, event))
     except Damaged as error:
-        return Day(day=name, answered=answered, event=event, damaged=error)
+        return msgspec.structs.replace(day, damaged=error)
 
 
 def _answered(project: Project, at: str | None) -> dict[str, int] | None:
-    until = 2**63 - 1 if at is None else nanoseconds(at)
+    until = clock_limit() if at is None else nanoseconds(at)
     try:
         with storage_errors():
             return dict(project.traces.requests.answered(until))

@@ -46,7 +46,14 @@ def needed(bins: int) -> int:
     return math.ceil(float(chdtri(bins - 1, 0.05)) / _LARGE) if bins > 1 else 1
 
 
-def compare(reference: Sequence[int], live: Sequence[int], *, effect: float = 1.0, draws: int = DRAWS) -> Shift:
+def compare(
+    reference: Sequence[int],
+    live: Sequence[int],
+    *,
+    effect: float = 1.0,
+    draws: int = DRAWS,
+    apart: Sequence[int] = (),
+) -> Shift:
     """Compare two lists of counts over the same bins, both with at least one observation.
 
     Bins with an expected count below five are merged. A bin that is empty in the reference is kept apart, and left out
@@ -57,8 +64,9 @@ def compare(reference: Sequence[int], live: Sequence[int], *, effect: float = 1.
         live: the counts to judge.
         effect: the design effect: how many counts are worth one independent observation.
         draws: multinomial draws for the p-value where expected counts are small.
+        apart: indices of bins that are never merged, because a reader has to see them by name.
     """
-    groups = _groups(reference, live)
+    groups = _groups(reference, live, apart)
     before = [sum(reference[i] for i in group) for group in groups]
     now = [sum(live[i] for i in group) for group in groups]
     p, q = _smoothed(before), _smoothed(now)
@@ -99,14 +107,14 @@ def design_effect(rows: Sequence[Sequence[int]], bins: int) -> float:
     return max(1.0, float((spread[kept] / share[kept]).sum() / (sizes.mean() * free)))
 
 
-def _groups(reference: Sequence[int], live: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+def _groups(reference: Sequence[int], live: Sequence[int], apart: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     total, window = sum(reference), sum(live)
     alone: list[tuple[int, ...]] = []
     rare: list[int] = []
     for index, (before, now) in enumerate(zip(reference, live, strict=True)):
         if before == 0:
             alone += [(index,)] if now else []
-        elif min(before, window * before / total) < _EXPECTED:
+        elif index not in apart and min(before, window * before / total) < _EXPECTED:
             rare.append(index)
         else:
             alone.append((index,))

@@ -2,7 +2,7 @@
 
 An adapter extends its parent's weights, so its reference includes the corpora of every parent. Counts are cached in
 ``.spine/drift`` by the corpora's hashes and may be deleted at any time. The workload defines which values a row or a
-request has. This module does not know live traffic.
+request has. Another day as the reference is counted in ``measurement``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from miniobserve.daily import Request
-from modelspine.drift import bins, psi
+from modelspine.drift import bins, psi, report
+from modelspine.drift.accuracy import Buckets, GradedKey
 from modelspine.drift.bins import Tally, Value, fix
 from modelspine.drift.report import Reference
 from modelspine.errors import BadInput
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _BATCH = 5_000
 """Rows counted at once: enough to be fast, without keeping a corpus in memory."""
+SAMPLE = 1_000
+"""Texts of which it is tried what can be known of them where only their features were kept."""
 
 
 def reference_of(project: Project, sha: str, values: Values) -> Reference:
@@ -68,21 +71,23 @@ def count(corpora: Corpora, hashes: tuple[str, ...], values: Values) -> Referenc
         Unavailable: a corpus is not on this machine.
         Damaged: a corpus does not match its hash.
     """
-    tally, buckets, rows = Tally(keep_rows=True), Counter[str](), 0
+    tally, mixes, rows, without_text = Tally(keep_rows=True), Counter[Buckets](), 0, set[str]()
     for dvc_hash in hashes:
         remaining = _rows(corpora, dvc_hash)
         while batch := list(islice(remaining, _BATCH)):
-            counted = [values.of_row(row) for row in batch]
-            tally.add([value for value, _ in counted if value])
-            buckets.update(bucket for _, names in counted for bucket in names)
+            counted = [found for row in batch if (found := values.of_row(row)) is not None]
+            tally.add([found.values for found in counted])
+            mixes.update(found.buckets for found in counted)
+            for found in counted[: max(0, SAMPLE - tally.n + len(counted))]:
+                without_text |= values.names_without_text(found.features)
             rows += len(batch)
-    features = fix(tally)
-    if not features:
+    features = fix(tally, set(tally.counts) - without_text)
+    if not any(bins_.labels for bins_ in features.values()):
         raise BadInput(
             f"none of {rows:,} rows of {', '.join(h[:12] for h in hashes)} has a text with features",
             "compare with another entry: `--against REF`",
         )
-    return Reference(corpora=hashes, n=rows, features=features, buckets=dict(buckets))
+    return Reference(corpora=hashes, n=tally.n, features=features, mixes=sorted(mixes.items()))
 
 
 def _rows(corpora: Corpora, dvc_hash: str) -> Iterator[dict[str, Any]]:
@@ -107,50 +112,77 @@ def _write(file: Path, reference: Reference) -> None:
         write_file(file, msgspec.json.encode(reference))
 
 
+class Row(NamedTuple):
+    """What is counted of one corpus row."""
+
+    values: Mapping[str, Value]
+    features: Mapping[str, str]
+    buckets: Buckets
+
+
 class Values:
     """The values of requests and corpus rows in which drift is measured, as the workload defines them.
 
     A workload may have ``drift_values(text, features, accepted)`` for a request and ``drift_row(row)`` for a corpus
-    row, both returning name → value (``drift.bins.Value``). Without them, every feature of the text is a categorical
-    value. A text that the workload fails on raises ``Unavailable``.
+    row, both returning name → value (``drift.bins.Value``). Without ``drift_row``, a row has the values of a request
+    with its text. Without both, every feature of the text is a categorical value. A text that the workload fails on
+    raises ``Unavailable``.
     """
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
         self._of_request = getattr(workload, "drift_values", None)
         self._of_row = getattr(workload, "drift_row", None)
-        self._buckets_of: dict[tuple[tuple[str, str], ...], tuple[str, ...]] = {}
+        self._buckets_of: dict[tuple[tuple[str, str], ...], Buckets] = {}
 
     def of_requests(self, requests: Sequence[Request]) -> list[Mapping[str, Value]]:
-        """The values of answered requests. The text passed to the workload is None where only features were kept."""
-        if self._of_request is None:
-            return [
-                {name: value for name, value in request.features.items() if not name.startswith(OF_ANSWER)}
-                for request in requests
-            ]
-        with workload_errors(self._workload.name):
-            return [self._of_request(r.sentence, r.features, r.is_correct) for r in requests]
+        """The values of answered requests, none where the answer says that the text is out of scope.
 
-    def count_buckets(self, requests: Sequence[Request]) -> Counter[str]:
-        """Count requests by evaluation bucket."""
-        counts: Counter[str] = Counter()
+        The text passed to the workload is None where only features were kept.
+        """
+        if self._of_request is None:
+            return [_of_input(request.features) if request.in_scope else {} for request in requests]
+        with workload_errors(self._workload.name):
+            return [self._of_request(r.sentence, r.features, r.is_correct) if r.in_scope else {} for r in requests]
+
+    def names_without_text(self, features: Mapping[str, str]) -> set[str]:
+        """The names of the values that a request with these features has if its text was not kept."""
+        if self._of_request is None:
+            return set(_of_input(features))
+        with workload_errors(self._workload.name):
+            return {name for name, value in self._of_request(None, features, True).items() if value is not None}
+
+    def mixes(self, requests: Sequence[Request]) -> Counter[Buckets]:
+        """Count requests by the evaluation buckets they are in."""
+        counts: Counter[Buckets] = Counter()
         # Many requests share their features, and asking the workload for buckets is slow.
-        for items, n in Counter(tuple(request.features.items()) for request in requests).items():
-            for bucket in self.buckets(dict(items)):
-                counts[bucket] += n
+        for items, n in Counter(tuple(r.features.items()) if r.in_scope else () for r in requests).items():
+            counts[self.buckets(dict(items))] += n
         return counts
 
-    def of_row(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Value], tuple[str, ...]]:
-        """The values and evaluation buckets of a corpus row; both empty where it has no text."""
+    def graded(self, requests: Sequence[Request]) -> Counter[GradedKey]:
+        """Count graded requests by entry, learner, evaluation buckets and grade."""
+        return Counter(
+            # A request of nobody in particular is a unit of its own, together with its retries.
+            GradedKey(r.entry_sha, r.learner_hash or r.retry_of or r.request_id, self.buckets(r.features), r.graded)
+            for r in requests
+            if r.graded is not None
+        )
+
+    def of_row(self, row: Mapping[str, Any]) -> Row | None:
+        """The values and evaluation buckets of a corpus row; None where it has no text."""
         text = row.get("text", row.get(self._workload.text_field))
         if not isinstance(text, str):
-            return {}, ()
+            return None
         with workload_errors(self._workload.name):
             features = self._workload.features(text)
-            values = features if self._of_row is None else self._of_row(row)
-        return values, self.buckets(features)
+            if self._of_row is not None:
+                values = self._of_row(row)
+            else:
+                values = features if self._of_request is None else self._of_request(text, features, None)
+        return Row(values, features, self.buckets(features))
 
-    def buckets(self, features: Mapping[str, str]) -> tuple[str, ...]:
+    def buckets(self, features: Mapping[str, str]) -> Buckets:
         """The evaluation buckets for a text with these features."""
         if not features:
             return ()
@@ -158,7 +190,7 @@ class Values:
         if key not in self._buckets_of:
             with workload_errors(self._workload.name):
                 probe = self._workload.probe(None, features)
-            self._buckets_of[key] = probe.buckets if probe is not None else ()
+            self._buckets_of[key] = tuple(probe.buckets) if probe is not None else ()
         return self._buckets_of[key]
 
     def digest(self) -> str:
@@ -167,6 +199,11 @@ class Values:
         module = sys.modules[type(self._workload).__module__]
         file = Path(module.__file__ or "")
         files = sorted(file.parent.glob("*.py")) if "." in module.__name__ else [file]
-        for source in (*files, Path(bins.__file__), Path(psi.__file__)):
+        for source in (*files, *(Path(str(module.__file__)) for module in (bins, psi, report, sys.modules[__name__]))):
             code.update(source.read_bytes() if source.is_file() else b"")
         return code.hexdigest()
+
+
+def _of_input(features: Mapping[str, str]) -> dict[str, Value]:
+    """The features that describe the text and not its answer."""
+    return {name: value for name, value in features.items() if not name.startswith(OF_ANSWER)}

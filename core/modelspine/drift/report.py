@@ -9,26 +9,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from modelspine.drift.bins import UNSEEN, Bins, Tally, fill
+from modelspine.drift.accuracy import (
+    DIGITS,
+    Buckets,
+    Covered,
+    Expected,
+    Graded,
+    GradedKey,
+    by_bucket,
+    expected_accuracy,
+    judge_coverage,
+    judge_graded,
+)
+from modelspine.drift.bins import MISSING, UNSEEN, Bins, Filled, Tally, fill
 from modelspine.drift.psi import DRAWS, Shift, compare, needed
+from modelspine.drift.status import LEVELS, Status, status_of
 from modelspine.gate.eval_report import EvalReport
 from modelspine.stats import benjamini_hochberg
 
 SCHEMA = "spine.drift/1"
-WATCH = 0.10
-ACT = 0.25
-"""The two PSI thresholds are the common rule of thumb from credit scoring."""
-SIGNIFICANT = 0.01
-"""Largest false discovery rate at which a PSI counts as drift."""
-_DIGITS = 6
-"""Decimals of every figure: floating-point sums differ between machines only in later ones."""
-
-Status = Literal["insufficient", "stable", "watch", "act"]
-LEVELS: tuple[Status, ...] = ("insufficient", "stable", "watch", "act")
 
 
 class Bin(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,35 +61,38 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """``needed`` − ``n``, at least 0."""
     bins: tuple[Bin, ...]
     """Largest contribution first."""
-
-
-class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """The accuracy to expect for the day's mix of evaluation buckets along one dimension, such as ``tense``."""
-
-    live: float
-    """Σ live share × the bucket's accuracy."""
-    reference: float | None
-    """The same for the reference's mix."""
-    n: int
-    """Live requests in a bucket that was evaluated."""
+    unit: Literal["request", "token"] = "request"
+    """What ``n`` counts."""
+    absent: int = 0
+    """Requests without a value: out of scope, or the workload named none. They are the bin ``(missing)``."""
+    hidden: int = 0
+    """Requests that were left out, because the value can only be read from a text that was not kept."""
+    reference_n: int | None = None
+    """Reference rows or requests behind the comparison, in the unit of ``n``; None in reports of older versions."""
+    reason: str = ""
+    """Why there is no figure or no status, or what is remarkable about the figure; else empty."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """The binned counts of what a model was trained on."""
+    """The binned counts of what a day is compared with: the corpora of a model, or the requests of another day."""
 
-    corpora: tuple[str, ...]
+    corpora: tuple[str, ...] = ()
+    day: str | None = None
     n: int
+    """Rows or requests."""
     features: dict[str, Bins]
-    buckets: dict[str, int]
-    """Evaluation bucket → number of its rows."""
+    mixes: list[tuple[Buckets, int]] = []
+    """Sets of evaluation buckets, and how many rows or requests are in exactly these."""
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """The corpora a day is compared with."""
+    """What a day is compared with."""
 
     corpus_dvc_hash: str | None
     corpora: tuple[str, ...]
     n: int
+    day: str | None = None
+    """The day whose requests are the reference; None where the reference is corpora."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"}):
@@ -103,6 +109,10 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"}
     """How many requests the busiest learner sent."""
     entries: dict[str, int] = {}
     """Entry → requests it answered."""
+    outside: int = 0
+    """How many of the ``n`` requests have no feature at all, because their text is out of scope."""
+    left_out: dict[str, int] = {}
+    """Requests that are not in ``n``, by reason: ``shadow`` copies, ``failed``, ``ahead`` of the clock."""
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,10 +126,14 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     features: dict[str, Feature]
     coverage: float | None
-    """Share of the window's requests that fall into an evaluated bucket."""
+    """Share of the window's requests that fall into an evaluated bucket; None if the entry was never evaluated."""
     expected_accuracy: float | None
     """The lowest value in ``expected``."""
     expected: dict[str, Expected] = {}
+    covered: Covered | None = None
+    """The counts behind ``coverage`` and their comparison with the reference."""
+    graded: Graded | None = None
+    """What was graded that day; None in reports of older versions."""
 
     @property
     def ranked(self) -> list[tuple[str, Feature]]:
@@ -132,20 +146,25 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
         return next(iter(self.ranked), None)
 
 
-class Live(msgspec.Struct):
+class Live(NamedTuple):
     """The counts of a day's requests."""
 
     tally: Tally
-    buckets: Counter[str]
+    mixes: Counter[Buckets]
+    graded: Counter[GradedKey]
 
 
 def judge_day(
     *, day: str, entry_sha: str, reference: Reference, live: Live, window: Window, evaluated: EvalReport | None
 ) -> DriftReport:
     """Make the report of a day. ``evaluated`` is the entry's evaluation, None where it was never evaluated."""
-    features = judge_features(reference.features, live.tally)
-    expected = expected_accuracy(evaluated, live.buckets, reference.buckets) if evaluated else {}
-    lowest = min(expected.values(), key=lambda e: e.live, default=None)
+    features = judge_features(reference.features, live.tally, reference_n=reference.n)
+    before = dict(reference.mixes)
+    expected = expected_accuracy(evaluated, by_bucket(live.mixes), by_bucket(before)) if evaluated else {}
+    dimension = min(expected, key=lambda name: expected[name].live, default="")
+    covered = judge_coverage(evaluated, live.mixes, window.n, before, reference.n) if evaluated else None
+    answered = window.entries.get(entry_sha, 0)
+    statuses = [*(f.status for f in features.values()), *([covered.status] if covered else [])]
     return DriftReport(
         day=day,
         entry_sha=entry_sha,
@@ -153,91 +172,106 @@ def judge_day(
             corpus_dvc_hash=reference.corpora[0] if reference.corpora else None,
             corpora=reference.corpora,
             n=reference.n,
+            day=reference.day,
         ),
         window=window,
-        status=max((f.status for f in features.values()), key=LEVELS.index, default="insufficient"),
+        status=max(statuses, key=LEVELS.index, default="insufficient"),
         features=features,
-        coverage=_round(min(1.0, lowest.n / window.n)) if lowest and window.n else None,
-        expected_accuracy=lowest.live if lowest else None,
+        coverage=round(covered.k / covered.n, DIGITS) if covered else None,
+        expected_accuracy=expected[dimension].live if dimension else None,
         expected=expected,
+        covered=covered,
+        graded=judge_graded(evaluated, dimension, live.graded, entry_sha, answered, window.n - answered),
     )
 
 
-def judge_features(reference: Mapping[str, Bins], live: Tally) -> dict[str, Feature]:
-    """Every feature of the reference against the live counts."""
+def judge_features(reference: Mapping[str, Bins], live: Tally, *, reference_n: int | None = None) -> dict[str, Feature]:
+    """Every feature of the reference against the live counts; a feature that only the live side has is *unknown*."""
     # The smallest simulated p is 1 / (1 + draws). With many features it must be smaller to pass the correction.
     draws = max(DRAWS, 200 * len(reference))
-    found = {name: _shift(bins, fill(bins, live, name), draws) for name, bins in reference.items()}
-    p_values = {name: shift.p for name, (shift, n, need) in found.items() if shift is not None and n >= need}
+    known = {name: bins for name, bins in reference.items() if bins.labels}
+    found = {name: _compared(bins, fill(bins, live, name), draws) for name, bins in known.items()}
+    p_values = {name: one.shift.p for name, one in found.items() if one.shift is not None and not one.reason}
     adjusted = benjamini_hochberg(p_values)
-    return {
-        name: _feature(reference[name], shift, n, need, adjusted.get(name)) for name, (shift, n, need) in found.items()
-    }
+    features = {name: _feature(reference[name], one, adjusted.get(name)) for name, one in found.items()}
+    for name in [*(name for name in reference if name not in known), *sorted(set(live.names) - set(reference))]:
+        rows = "row" if reference_n is None else f"of {reference_n:,} reference rows"
+        reason = f"unknown: no data to compare with; none {rows} has this feature"
+        features[name] = _unknown(live.n, 0, reason, unit="token" if live.kind(name) == "tokens" else "request")
+    return features
 
 
-def status_of(psi: float, p_adjusted: float) -> Status:
-    """The status of a feature with enough requests."""
-    if psi < WATCH or p_adjusted >= SIGNIFICANT:
-        return "stable"
-    return "act" if psi >= ACT else "watch"
+class _Compared(NamedTuple):
+    """A feature's counts and shift before the correction over all features."""
+
+    filled: Filled
+    shift: Shift | None
+    n: int
+    reference_n: int
+    needed: int
+    reason: str
+    """Why it cannot be judged; empty where it can."""
 
 
-def expected_accuracy(
-    evaluated: EvalReport, live: Mapping[str, int], reference: Mapping[str, int]
-) -> dict[str, Expected]:
-    """Weight the evaluation's accuracy by bucket with the live mix, along each dimension of its buckets."""
-    by_dimension: dict[str, Expected] = {}
-    for dimension in dict.fromkeys(name.partition("/")[0] for name in evaluated.buckets if "/" in name):
-        now, n = _mixed(evaluated, live, dimension)
-        if now is not None:
-            before, _ = _mixed(evaluated, reference, dimension)
-            by_dimension[dimension] = Expected(live=now, reference=before, n=n)
-    return by_dimension
+def _compared(bins: Bins, filled: Filled, draws: int) -> _Compared:
+    # A bin counts towards the needed size if either side has something in it.
+    occupied = len(bins.labels) + (filled.counts[-2] > 0) + (filled.missing > 0 or bins.missing > 0)
+    need = needed(occupied)
+    before = [*bins.counts, 0, bins.missing]
+    n, reference_n = (int(sum(counts) / bins.effect) for counts in (filled.counts, before))
+    if not sum(filled.counts):
+        why = "the texts of its requests were not kept" if filled.hidden else "no request was counted"
+        return _Compared(filled, None, 0, reference_n, need, f"unknown: no data; {why}")
+    shift = compare(before, filled.counts, effect=bins.effect, draws=draws, apart=(len(before) - 1,))
+    reason = ""
+    if n < need:
+        reason = f"not enough requests: {n:,} of {need:,}"
+    elif reference_n < need:
+        reason = f"the reference is too small: {reference_n:,} of {need:,}"
+    return _Compared(filled, shift, n, reference_n, need, reason)
 
 
-def _mixed(evaluated: EvalReport, mix: Mapping[str, int], dimension: str) -> tuple[float | None, int]:
-    parts = [
-        (mix[name], count.k / count.n)
-        for name, count in evaluated.buckets.items()
-        if name.startswith(f"{dimension}/") and count.n and mix.get(name)
-    ]
-    n = sum(many for many, _ in parts)
-    return (_round(sum(many * accuracy for many, accuracy in parts) / n), n) if n else (None, 0)
-
-
-def _shift(bins: Bins, filled: list[int], draws: int) -> tuple[Shift | None, int, int]:
-    """A feature's shift, its equivalent number of independent requests, and how many are needed."""
-    n = int(sum(filled) / bins.effect)
-    need = needed(len(bins.labels) + (filled[-1] > 0))
-    if not sum(filled):
-        return None, 0, need
-    return compare([*bins.counts, 0], filled, effect=bins.effect, draws=draws), n, need
-
-
-def _feature(bins: Bins, shift: Shift | None, n: int, need: int, adjusted: float | None) -> Feature:
+def _feature(bins: Bins, one: _Compared, adjusted: float | None) -> Feature:
+    shift = one.shift
+    unit: Literal["request", "token"] = "token" if bins.kind == "tokens" else "request"
     if shift is None:
-        return Feature(
-            psi=None, kl=None, p=None, p_adjusted=None, status="insufficient", n=0, needed=need, missing=need, bins=()
-        )
-    names = (*bins.labels, UNSEEN)
+        return msgspec.structs.replace(
+            _unknown(0, one.needed, one.reason, unit=unit),
+            absent=one.filled.missing, hidden=one.filled.hidden, reference_n=one.reference_n,
+        )  # fmt: skip
+    names = (*bins.labels, UNSEEN, MISSING)
     made = [
         Bin(bin=" + ".join(names[i] for i in group[:4]) + (f" + {len(group) - 4} more" if len(group) > 4 else ""),
             p=_round(share[0]), q=_round(share[1]), contribution=_round(term))
         for group, share, term in zip(shift.groups, shift.shares, shift.terms, strict=True)
     ]  # fmt: skip
     psi = _round(shift.psi)
+    nowhere = sum(one.filled.counts) == one.filled.missing
     return Feature(
         psi=psi,
         kl=_round(shift.kl),
         p=_round(shift.p),
         p_adjusted=None if adjusted is None else _round(adjusted),
         status="insufficient" if adjusted is None else status_of(psi, adjusted),
-        n=n,
-        needed=need,
-        missing=max(0, need - n),
+        n=one.n,
+        needed=one.needed,
+        missing=max(0, one.needed - one.n),
         bins=tuple(sorted(made, key=lambda made_bin: (-abs(made_bin.contribution), made_bin.bin))),
+        unit=unit,
+        absent=one.filled.missing,
+        hidden=one.filled.hidden,
+        reference_n=one.reference_n,
+        reason=one.reason or (f"no data: none of {one.filled.missing:,} requests has this feature" if nowhere else ""),
     )
 
 
+def _unknown(n: int, needed: int, reason: str, *, unit: Literal["request", "token"]) -> Feature:
+    """A feature without figures."""
+    return Feature(
+        psi=None, kl=None, p=None, p_adjusted=None, status="insufficient", n=n, needed=needed,
+        missing=max(0, needed - n), bins=(), unit=unit, reason=reason,
+    )  # fmt: skip
+
+
 def _round(value: float) -> float:
-    return round(value, _DIGITS)
+    return round(value, DIGITS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import msgspec
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed, convert_schema
+from modelspine.json_edit import with_element
 from modelspine.text import visible
 
 SCHEMA = "spine.baseline/1"
@@ -150,7 +151,9 @@ def baseline_bytes(baseline: dict[str, Any]) -> bytes:
 
 
 def with_item(raw: bytes, item: Item) -> bytes:
-    """The bytes of a baseline file with one never-regress item added, everything else unchanged.
+    """The bytes of a baseline file with one never-regress item added, every other byte unchanged.
+
+    Where the items are sorted by their ids, the new one is put in its place; otherwise it becomes the last one.
 
     Raises:
         BadInput: the file is not a valid baseline, or has a different item with the same id.
@@ -162,9 +165,16 @@ def with_item(raw: bytes, item: Item) -> bytes:
         raise BadInput(
             f"never_regress has a different text under the id “{visible(item.id, 60)}”", "give the new item another id"
         )
-    items: Sequence[Item] = now.never_regress if same else (*now.never_regress, item)
-    ordered = sorted(items, key=lambda known: known.id)
-    return baseline_bytes({**data, "never_regress": msgspec.to_builtins(ordered)})
+    if same is not None:
+        return raw
+    ids = [known.id for known in now.never_regress]
+    place = sum(each < item.id for each in ids) if ids == sorted(ids) else len(ids)
+    added = msgspec.to_builtins(item)
+    made = with_element(raw.decode("utf-8"), "never_regress", added, place).encode("utf-8")
+    items = list(data.get("never_regress", ()))
+    if parse_json(made, what=_WHAT) != {**data, "never_regress": [*items[:place], added, *items[place:]]}:
+        raise BadInput(f"{_WHAT} is laid out in a way that no item can be added to", _HINT)
+    return made
 
 
 def _checked(data: Any) -> Baseline:

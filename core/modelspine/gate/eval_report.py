@@ -89,7 +89,9 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cost_per_quality(self) -> CostPerQuality | None:
-        """What right answers cost; None if it was not measured, no rate was set or no answer was right."""
+        """What right answers cost in USD; None if it was not measured, the rate is unknown or no answer was right."""
+        if self.runtime.get("currency", "USD") != "USD":
+            return None
         seconds, rate = self.runtime.get("busy_seconds"), self.runtime.get("rate_per_hour")
         if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or self.total.k <= 0:
             return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,21 +16,23 @@ from typing import NoReturn
 import msgspec
 
 from modelspine.errors import BundleRefused
+from modelspine.files import MAX_PATH, path_fault
 from modelspine.text import visible
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 2**30
-MAX_PATH = 1024
 _SPARSE_FROM = 64 * 2**20  # smaller sparse files are harmless to read
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NOFOLLOW refuses a link that replaced the file after the check; O_NONBLOCK keeps a pipe from blocking the open.
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLLOWED = _REGULAR & ~os.O_NOFOLLOW
 _HINT = "a bundle is a folder of readable regular files that do not change while they are read"
+_GIVE = "give the folder in which config.json and the model's files stand"
 _COPY = "remove the link, or copy what it leads to: `cp -rL FOLDER NEW_FOLDER`, then use NEW_FOLDER"
 _LINK = "copy what the links lead to: `cp -rL FOLDER NEW_FOLDER`; `spine register` and `spine sha` also take `--follow`"
 _SPECIAL = "a bundle holds regular files only: remove this from the folder"
-_RENAME = "rename the file: paths are UTF-8 of at most 1,024 bytes, without control characters"
+_RENAME = "rename it, also where the program that loads it names it; letters, digits, “-”, “_” and “.” are always right"
+_LONGEST = MAX_PATH - len(f"cache/{'0' * 64}/")  # in a backup, a path follows the folder of its entry
 _LARGE = "keep only what the model reads in the folder; checkpoints and data sets belong elsewhere"
 _MANY = "keep only what the model reads in the folder, or pack its small files into one archive"
 
@@ -195,6 +196,8 @@ def opened(directory: Path, skip: Skip, *, follow: bool = False) -> Iterator[Fol
     """
     try:
         fd = os.open(directory, _FOLDER)
+    except NotADirectoryError as exc:
+        raise BundleRefused(f"{visible(str(directory))} is not a folder, and a bundle is one", _GIVE) from exc
     except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
         raise _unreadable(str(directory), exc) from exc
     try:
@@ -221,19 +224,13 @@ def opened_file(path: Path) -> Iterator[Source]:
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that is not UTF-8, holds a control character or is too long to be stored everywhere.
+    """Refuse a path that not every system or archive can hold.
 
     Raises:
-        BundleRefused: it does.
+        BundleRefused: it is one.
     """
-    try:
-        long = len(path.encode()) > MAX_PATH
-    except UnicodeEncodeError:  # the system's encoding of file names keeps other bytes as lone surrogates
-        raise BundleRefused(f"a file is named “{visible(path)}”, which is not UTF-8", _RENAME) from None
-    if any(unicodedata.category(char) == "Cc" for char in path):
-        raise BundleRefused(f"a file is named “{visible(path)}”, with a control character", _RENAME)
-    if long:
-        raise BundleRefused(f"a file has a path of over {MAX_PATH:,} bytes: {visible(path, 80)}", _RENAME)
+    if fault := path_fault(path, _LONGEST):
+        raise BundleRefused(f"a file is named “{visible(path, 120)}”, which {fault}", _RENAME)
 
 
 def _names(folder: int, limit: int) -> list[str]:

@@ -27,6 +27,8 @@ def arm_answer(trace: Trace, route: Route | None) -> Finding:
     arm = next((arm for arm in route.arms if arm.name == stored.arm), None)
     share = f"{100 * arm.weight_bp / FULL:g} %" if arm else "not in that route"
     share += " shadow copy, not shown to a learner" if trace.shadow_of else ""
+    if stored.tester is not None:
+        share = f"chosen by tester {visible(stored.tester, 40)}, in no comparison"
     answer = f"{stored.arm}, {share}, epoch {stored.epoch}, bucket {stored.bucket:,}"
     if arm is None or trace.entry_sha != arm.sha:
         return finding(6, f"{answer} — the route names a different entry", "mismatch", evidence, command)
@@ -48,6 +50,6 @@ def _difference(trace: Trace, route: Route, unit: str) -> str | None:
     if fields:
         return f"the route and the unit give another {', '.join(fields)}"
     # Without a sticky unit the request is its own unit, so another unit means that the trace was altered.
-    if not stored.sticky and unit not in (trace.request_id, trace.shadow_of):
+    if not stored.sticky and unit not in (trace.request_id, trace.shadow_of, trace.retry_of):
         return "the assignment is not sticky, but the unit is not the id of this request"
     return None

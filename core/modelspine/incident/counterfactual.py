@@ -1,50 +1,26 @@
 """What users would have been told, had another entry answered: stored texts put to two entries, now.
 
 The texts come from the traces of a span of time. Each distinct text is put once to both entries, from bytes that
-are hashed first, in worker processes; nothing is written to the traces. It does not know why two entries are
-compared, and moves no traffic.
+are hashed first; nothing is written to the traces. It does not know why two entries are compared, and moves no traffic.
 """
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache, partial
-from multiprocessing import get_context
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
 
 import msgspec
 
-from miniobserve.reader import TraceReader
-from miniobserve.traces import Trace
-from modelspine.errors import BadInput, SpineError, Unavailable
+from modelspine.answering import Progress, Replies, Reply, answered, answered_within
+from modelspine.errors import SpineError
+from modelspine.incident.stored_requests import RECENT, Asked, stored_requests
+from modelspine.ledger.store import storage_errors
 from modelspine.project import Project
-from modelspine.text import counted, visible
-from modelspine.workload import Model, Workload, grade, load_workload, workload_errors
+from modelspine.text import counted, short, visible
+from modelspine.workload import Workload, workload_errors
 
-Progress = Callable[[int, int], None]
-"""Called with how many of the texts both entries have answered, and how many there are."""
-
-_PAGE = 2_000
-_BATCH = 64
-"""Texts a worker answers at a time: enough to make the batch worth its message, few enough to show progress."""
-_FEW = 256
-"""Up to so many texts are answered in this process: starting workers would take longer."""
+_SECONDS = 20.0
+"""How long a preview may take to answer the requests that ``stored_requests.RECENT`` bounds."""
 _EXAMPLES = 3
-
-
-class Reply(NamedTuple):
-    """One entry's answer to a text."""
-
-    output: str
-    accepted: bool
-    """Whether it passed the text as already right."""
-    right: bool | None
-    """None where the workload cannot tell."""
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +65,21 @@ class Counterfactual(msgspec.Struct, frozen=True, kw_only=True):
     neither: int
     a: Side
     b: Side
+    unasked: int = 0
+    """Requests that were read and not put to the two, because the time for a preview was over."""
+    older: bool = False
+    """Whether there are older requests that a preview did not read."""
 
 
-class Asked(NamedTuple):
-    """The stored requests by text: how many there are, and who sent them."""
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of production would mean for recent traffic, as far as that can be found out in a short time."""
 
-    requests: Counter[str]
-    users: dict[str, set[str]]
-    features: dict[str, dict[str, str]]
-    without_text: int
+    target: str
+    production: str | None
+    sentence: str
+    """The finding in one line, or *not checked* with the reason."""
+    found: Counterfactual | None = None
+    """``a`` is the target, ``b`` is production; None where nothing was checked."""
 
 
 def counterfactual(
@@ -117,17 +99,46 @@ def counterfactual(
         BadInput: no stored request has a text.
         Unavailable, Damaged: an entry's bytes are not here or not what its SHA says; the workload fails.
     """
-    asked = _asked(project.traces, since)
-    if not asked.requests:
-        kept = f"; {counted(asked.without_text, 'request')} kept no text" if asked.without_text else ""
-        raise BadInput(
-            f"there is no stored request to put to the two{kept}",
-            "give an earlier --since; texts are kept where `text_policy` is full",
-        )
-    texts = sorted(asked.requests)
-    folders = [(str(project.registry.verified(sha)), _parent(project, sha)) for sha in (a, b)]
-    replies = _answered(project.settings.workload, folders, texts, progress, workers)
+    asked = stored_requests(project.traces, since)
+    texts = asked.texts()
+    replies = answered(project.settings.workload, _folders(project, a, b), texts, progress, workers)
     return _summed(project.workload, (a, b), asked, dict(zip(texts, replies, strict=True)), since)
+
+
+def preview(project: Project, ref: str, progress: Progress) -> Preview:
+    """What production and an entry would say to the newest requests, in a bounded time and in a process of its own.
+
+    It never prevents the change that it is about: what cannot be found out is *not checked*, with the reason.
+
+    Raises:
+        UnknownRef, AmbiguousRef: no or several entries have that name.
+    """
+    state = project.registry.state()
+    sha, production = state.resolve(ref), state.production
+    if production is None or production == sha:
+        why = "it is in production already" if production else "nothing is in production"
+        return Preview(target=sha, production=production, sentence=f"not checked: {why}")
+    try:
+        with storage_errors():
+            asked = stored_requests(project.traces, None, RECENT)
+            texts = asked.texts()
+            folders = _folders(project, sha, production)
+            replies = answered_within(_SECONDS, project.settings.workload, folders, texts, progress)
+            pairs = dict(zip(texts, replies, strict=False))
+            found = _summed(project.workload, (sha, production), asked, pairs, None)
+    except SpineError as error:
+        return Preview(target=sha, production=production, sentence=f"not checked: {error.message}")
+    names = ((state.entries[each].semvers or [short(each)])[-1] for each in (sha, production))
+    return Preview(target=sha, production=production, sentence=_in_short(found, *names), found=found)
+
+
+def _in_short(found: Counterfactual, target: str, production: str) -> str:
+    """What a preview found: whom the worse one of the two would mislead, and how many answers would be right."""
+    judged = found.requests - found.ungraded
+    newest = "the newest " if found.older or found.unasked else ""
+    right = f"; right answers to {newest}{counted(judged, 'request')}: {found.b.right:,} → {found.a.right:,}"
+    kept = f"; {counted(found.without_text, 'request')} kept no text" if found.without_text else ""
+    return f"{sentence(found, target, production)}{right if judged else ''}{kept}"
 
 
 def sentence(found: Counterfactual, name_a: str, name_b: str) -> str:
@@ -136,7 +147,10 @@ def sentence(found: Counterfactual, name_a: str, name_b: str) -> str:
     if sum(m.users for m in found.b.mistakes) > sum(m.users for m in found.a.mistakes):
         worse, name, other = found.b, name_b, name_a
     if found.ungraded == found.requests:
-        return "no answer could be judged: the workload does not know the right answers"
+        return (
+            f"the workload does not know the right answer to any of these requests; the two give different answers to "
+            f"{found.differ:,} of {found.requests:,}"
+        )
     if not worse.mistakes:
         return f"neither would have passed a wrong text as right that the other would not ({name_a}, {name_b})"
     first = worse.mistakes[0]
@@ -148,106 +162,40 @@ def sentence(found: Counterfactual, name_a: str, name_b: str) -> str:
     )
 
 
-def _asked(reader: TraceReader, since: str | None) -> Asked:
-    requests: Counter[str] = Counter()
-    users: dict[str, set[str]] = {}
-    features: dict[str, dict[str, str]] = {}
-    without = 0
-    for trace in _stored(reader, since):
-        if trace.shadow_of is not None:
-            continue
-        if trace.sentence is None:
-            without += 1
-            continue
-        requests[trace.sentence] += 1
-        users.setdefault(trace.sentence, set()).add(trace.learner_hash or trace.request_id)
-        features.setdefault(trace.sentence, trace.features)
-    return Asked(requests, users, features, without)
+def basis(found: Counterfactual) -> str:
+    """What the finding rests on, and what was left out."""
+    newest = "the newest " if found.older or found.unasked else ""
+    since = f" since {found.since}" if found.since else ""
+    parts = [f"{newest}{counted(found.requests, 'request')}{since} with {counted(found.texts, 'distinct text')}"]
+    parts.append(f"different answers to {found.differ:,}")
+    if found.without_text:
+        parts.append(f"left out: {counted(found.without_text, 'request')} whose text was not kept")
+    if found.ungraded:
+        parts.append(f"not judged: {counted(found.ungraded, 'request')} whose right answer the workload does not know")
+    if found.unasked:
+        parts.append(f"not asked for lack of time: {counted(found.unasked, 'request')}")
+    return "; ".join(parts)
 
 
-def _stored(reader: TraceReader, since: str | None) -> Iterator[Trace]:
-    """Every trace, newest first, down to the first moment of a day."""
-    from miniobserve.daily import day_range
-
-    first = day_range(since)[0] if since is not None else -1
-    before: int | None = None
-    while True:
-        page = reader.list(limit=_PAGE, before_ns=before).traces
-        for trace in page:
-            if trace.started_ns < first:
-                return
-            yield trace
-        if len(page) < _PAGE:
-            return
-        before = page[-1].started_ns
-
-
-def _parent(project: Project, sha: str) -> str | None:
-    folder = project.registry.parent_folder(sha)
-    return str(folder) if folder is not None else None
-
-
-def _answered(
-    workload: str,
-    folders: Sequence[tuple[str, str | None]],
-    texts: Sequence[str],
-    progress: Progress,
-    workers: int | None,
-) -> list[tuple[Reply, Reply]]:
-    batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
-    replies: list[tuple[Reply, Reply]] = []
-    count = min(workers or os.cpu_count() or 1, len(batches))
-    answer = partial(_answer, workload, tuple(folders))
-    if len(texts) <= _FEW or count == 1:
-        for some in map(answer, batches):
-            replies += some
-            progress(len(replies), len(texts))
-        return replies
-    # Spawned, not forked: the parent has threads (MLflow, the console), which a fork would copy in any state.
-    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
-        try:
-            for some in pool.map(answer, batches):
-                replies += some
-                progress(len(replies), len(texts))
-        except BrokenProcessPool as error:
-            raise Unavailable(
-                "a process that asks the two entries ended by itself", "is there enough memory? then repeat the command"
-            ) from error
-    return replies
-
-
-@lru_cache(maxsize=1)
-def _loaded(workload: str, folders: tuple[tuple[str, str | None], ...]) -> tuple[Workload, list[Model]]:
-    """The workload and its two models, loaded by the first batch of a process, so that an error reaches the caller."""
-    made = load_workload(workload)
-    with workload_errors(made.name):
-        return made, [made.load(Path(folder), Path(parent) if parent else None) for folder, parent in folders]
-
-
-def _answer(
-    workload: str, folders: tuple[tuple[str, str | None], ...], texts: Sequence[str]
-) -> list[tuple[Reply, Reply]]:
-    made, models = _loaded(workload, folders)
-    with workload_errors(made.name):
-        both = [model.answer(list(texts)) for model in models]
+def _folders(project: Project, *shas: str) -> list[tuple[str, str | None]]:
+    """The verified folder of each entry, and of its parent."""
+    parents = [project.registry.parent_folder(sha) for sha in shas]
     return [
-        (
-            Reply(one.output, one.accepted, grade(made, text, one.output)),
-            Reply(two.output, two.accepted, grade(made, text, two.output)),
-        )
-        for text, one, two in zip(texts, *both, strict=True)
+        (str(project.registry.verified(sha)), str(parent) if parent is not None else None)
+        for sha, parent in zip(shas, parents, strict=True)
     ]
 
 
 def _summed(
-    workload: Workload, shas: tuple[str, str], asked: Asked, replies: dict[str, tuple[Reply, Reply]], since: str | None
+    workload: Workload, shas: tuple[str, str], asked: Asked, given: dict[str, Replies], since: str | None
 ) -> Counterfactual:
+    replies = {text: (given[text][0], given[text][1]) for text in sorted(given)}
     graded = {text: pair for text, pair in replies.items() if None not in (pair[0].right, pair[1].right)}
 
     def requests(wanted: Callable[[Reply, Reply], object]) -> int:
         return sum(asked.requests[text] for text, pair in graded.items() if wanted(*pair))
 
-    total = sum(asked.requests.values())
+    total = sum(asked.requests[text] for text in replies)
     return Counterfactual(
         since=since,
         requests=total,
@@ -259,6 +207,8 @@ def _summed(
         neither=requests(lambda one, two: not one.right and not two.right),
         a=_side(workload, shas[0], asked, graded),
         b=_side(workload, shas[1], asked, {text: (two, one) for text, (one, two) in graded.items()}),
+        unasked=sum(asked.requests.values()) - total,
+        older=asked.older,
     )
 
 

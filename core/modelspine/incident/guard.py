@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelspine.errors import BadInput, Refused, Unavailable
+from modelspine.errors import BadInput, Refused, SpineError, Unavailable
 from modelspine.files import write_file
 from modelspine.gate.baseline import Item, read_baseline, with_item
 from modelspine.git import git_output, run_git
@@ -21,6 +21,8 @@ from modelspine.settings import Settings
 from modelspine.text import argument, visible
 
 _LONGEST_NAME, _LONGEST_REASON = 80, 300
+# Spelled out, because a user's own settings could make a patch that `git am` does not read.
+_FORMAT_PATCH = ("format-patch", "-1", "--stdout", "--no-attach", "--unified=3", "--src-prefix=a/", "--dst-prefix=b/")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -63,28 +65,46 @@ def guard(settings: Settings, item: Item, *, subject: str) -> Guard:
     if item in read_baseline(raw).never_regress:
         return Guard(item=item, branch=None, commit=None, next=f"git log --oneline -- {argument(file.name)}")
     branch = f"never-regress/{_branch_name(item.id)}"
-    there = git_output(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").decode().strip()
-    if there:
-        if git_output(root, "show", f"{there}:{place}") != made:
-            raise Refused(
-                f"the branch {branch} exists and holds another baseline than this would make",
-                f"merge it, or delete it first: git branch -D {branch}",
-            )
-        commit = there
-    else:
-        commit = _commit(root, head, place, made, f"{subject}\n\nReason: {item.reason}\n")
-        _checked(root, "update-ref", f"refs/heads/{branch}", commit, "0" * len(commit))
-    remote = git_output(root, "remote").decode().split()
-    if remote and "github" in git_output(root, "remote", "get-url", remote[0]).decode():
-        push = f"git push -u {argument(remote[0])} {branch}"
-        return Guard(item=item, branch=branch, commit=commit, next=f"{push} && gh pr create --head {branch} --fill")
-    if remote:  # another server's way to a review is not known here
-        push = f"git push -u {argument(remote[0])} {branch}"
-        return Guard(item=item, branch=branch, commit=commit, next=push)
+    commit = _on_branch(root, branch, place, made)
+    if commit is None:
+        new = _commit(root, head, place, made, f"{subject}\n\nReason: {item.reason}\n")
+        updated = run_git(root, "update-ref", f"refs/heads/{branch}", new, "0" * len(new))
+        # It fails where somebody else has made the branch meanwhile; then theirs is looked at.
+        commit = new if updated.returncode == 0 else _on_branch(root, branch, place, made)
+        if commit is None:
+            raise _failed("update-ref", updated.stderr)
+    remote = _remote(root)
+    if remote is not None:
+        push = f"git push -u {argument(remote)} {branch}"
+        # Only GitHub's way to a review is known here.
+        hosted = "github" in git_output(root, "remote", "get-url", remote).decode()
+        review = f" && gh pr create --head {branch} --fill" if hosted else ""
+        return Guard(item=item, branch=branch, commit=commit, next=f"{push}{review}")
     patch = settings.home / "patches" / f"{branch.replace('/', '-')}.patch"
     patch.parent.mkdir(parents=True, exist_ok=True)
-    write_file(patch, _checked(root, "format-patch", "-1", "--stdout", commit))
+    write_file(patch, _checked(root, *_FORMAT_PATCH, commit))
     return Guard(item=item, branch=branch, commit=commit, patch=str(patch), next=f"git merge {branch}")
+
+
+def _on_branch(root: Path, branch: str, place: str, made: bytes) -> str | None:
+    """The commit of a branch that holds this baseline; None if there is no such branch.
+
+    Raises:
+        Refused: the branch holds another baseline.
+    """
+    there = git_output(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").decode().strip()
+    if there and git_output(root, "show", f"{there}:{place}") != made:
+        raise Refused(
+            f"the branch {branch} exists and holds another baseline than this would make",
+            f"merge it, or delete it first: git branch -D {branch}",
+        )
+    return there or None
+
+
+def _remote(root: Path) -> str | None:
+    """The remote that a branch is pushed to: origin, else the first one; None if there is none."""
+    names = git_output(root, "remote").decode().split()
+    return "origin" if "origin" in names else next(iter(names), None)
 
 
 def _branch_name(request_id: str) -> str:
@@ -121,10 +141,14 @@ def _checked(root: Path, *words: str, stdin: bytes | None = None, index: Path | 
     done = run_git(root, *words, stdin=stdin, index=index)
     if done.returncode == 0:
         return done.stdout
-    said = visible(done.stderr.decode("utf-8", "replace").strip(), 200)
-    if words[0] == "commit-tree" and "identity" in said.lower():
-        raise Refused("git does not know who commits here", "git config user.name NAME; git config user.email ADDRESS")
-    raise Unavailable(f"git {words[0]} failed: {said}", "the message above is git's own")
+    raise _failed(words[0], done.stderr)
+
+
+def _failed(word: str, stderr: bytes) -> SpineError:
+    said = visible(stderr.decode("utf-8", "replace").strip(), 200)
+    if word == "commit-tree" and "identity" in said.lower():
+        return Refused("git does not know who commits here", "git config user.name NAME; git config user.email ADDRESS")
+    return Unavailable(f"git {word} failed: {said}", "the message above is git's own")
 
 
 def item_with_reason(item: Item, reason: str) -> Item:

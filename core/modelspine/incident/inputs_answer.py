@@ -46,6 +46,8 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
     day = ledger_time(trace.started_ns)[:10]
     command = f"spine drift show --day {day}"
     reports = [event for event in events if event.kind == KIND and event.body.get("day") == day]
+    # A report against another day says less about what the model was trained on, so it is quoted only if it is alone.
+    reports = [event for event in reports if not event.body.get("against_day")] or reports
     own = [event for event in reports if event.body.get("entry") == trace.entry_sha]
     if not reports:
         return _unrecorded_report(day, folder / f"{day}.json")

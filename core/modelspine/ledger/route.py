@@ -135,6 +135,26 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
     )
 
 
+def assign_tester(route: Route, unit: str, *, sticky: bool, tester: str, arm: str | None) -> Assignment:
+    """Assign a tester to the arm they chose, or without a choice to the arm of their bucket.
+
+    ``candidate`` stands for the arm under test whatever the strategy calls it.
+
+    Raises:
+        BadInput: the route has no such arm.
+    """
+    plain = assign(route, unit, sticky=sticky)
+    names = {each.name: each.name for each in route.arms}
+    if route.candidate is not None:
+        names["candidate"] = route.candidate.name
+    chosen = plain.arm if arm is None else names.get(arm)
+    if chosen is None:
+        raise BadInput(
+            f"the current route has no arm {visible(arm or '', 40)!r}", f"choose one of {', '.join(sorted(names))}"
+        )
+    return msgspec.structs.replace(plain, arm=chosen, tester=tester)
+
+
 def shadow_arm_of(route: Route, assignment: Assignment) -> Arm | None:
     """The shadow arm if this request is copied to it, else None; the lowest buckets are copied."""
     arm = route.shadow
@@ -150,6 +170,8 @@ def shadow_assignment(assignment: Assignment, arm: Arm) -> Assignment:
 def reassigned(route: Route, stored: Assignment, unit: str) -> Assignment:
     """The assignment computed again for a stored one, to compare with it; also for the assignment of a copy."""
     again = assign(route, unit, sticky=stored.sticky)
+    if stored.tester is not None:  # the tester's choice cannot be computed; all else can
+        return msgspec.structs.replace(again, arm=stored.arm, tester=stored.tester)
     arm = shadow_arm_of(route, again)
     return shadow_assignment(again, arm) if arm is not None and stored.arm == arm.name else again
 

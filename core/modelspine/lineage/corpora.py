@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
-from modelspine.errors import BadInput, Damaged, Unavailable, UnknownRef
+from modelspine.errors import BadInput, Damaged, Unavailable
 from modelspine.extras import missing_extra
 from modelspine.git import run_git
 from modelspine.lineage.dvc_file import named_in, outs
+from modelspine.lineage.dvc_history import in_history
 from modelspine.lineage.row_search import PATIENCE, TooSlowError, matching
 from modelspine.text import visible
 
@@ -33,6 +34,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     dvc_hash: str
     path: str
     """The data file, relative to the root."""
+    dvc_file: str
+    """The .dvc file that names it, relative to the root."""
     revision: str
     """The git commit whose .dvc file names the hash; empty where only the work tree does."""
     at_head: bool
@@ -87,25 +90,21 @@ class Corpora:
         if _HASH.fullmatch(dvc_hash) is None:
             raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "give the 32 hex digits in a .dvc file")
         for file in self._dvc_files():
-            path = named_in(file.read_text(encoding="utf-8", errors="replace"), dvc_hash)
+            path = named_in(_text(file), dvc_hash, folder=self._folder(file))
             if path is not None:
-                relative = file.parent.relative_to(self.root) / path
-                revision = self._git("log", "-1", "--format=%H", "--", str(file.relative_to(self.root))).strip()
-                return Place(dvc_hash=dvc_hash, path=str(relative), revision=revision, at_head=True)
-        return self._in_history(dvc_hash)
+                name = file.relative_to(self.root).as_posix()
+                revision = self._git("log", "-1", "--format=%H", "--", name).strip()
+                return Place(dvc_hash=dvc_hash, path=path, dvc_file=name, revision=revision, at_head=True)
+        return Place(dvc_hash=dvc_hash, at_head=False, **in_history(self.root, dvc_hash)._asdict())
 
     def tracked(self) -> list[tuple[str, str]]:
         """Every (path relative to the root, hash) in the work tree's .dvc files."""
-        found = []
-        for file in self._dvc_files():
-            for path, dvc_hash in outs(file.read_text(encoding="utf-8", errors="replace")):
-                found.append((str(file.parent.relative_to(self.root) / path), dvc_hash))
-        return found
+        return [pair for file in self._dvc_files() for pair in outs(_text(file), folder=self._folder(file))]
 
     def eval_sets(self) -> set[str]:
         """The hashes to which the work tree's .dvc files give the type ``eval``; no model is trained on them."""
-        texts = (file.read_text(encoding="utf-8", errors="replace") for file in self._dvc_files())
-        return {dvc_hash for text in texts for _, dvc_hash in outs(text, kind="eval")}
+        files = self._dvc_files()
+        return {found for file in files for _, found in outs(_text(file), folder=self._folder(file), kind="eval")}
 
     def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
         """Find a corpus's file in DVC's cache or the work tree, or, with ``pull``, fetch it from the remote.
@@ -123,10 +122,15 @@ class Corpora:
         if found is None and pull:
             self._pull(place)
             found = next((path for path in candidates if path is not None and path.is_file()), None)
+        if found is None and pull and self._repo() is not None:
+            raise Unavailable(
+                f"no remote of DVC has the rows of {visible(place.path, 80)} ({dvc_hash[:12]})",
+                "check `dvc remote list`, or set SPINE_DVC_REMOTE to the remote's URL",
+            )
         if found is None:
             raise Unavailable(
                 f"the rows of {visible(place.path, 80)} ({dvc_hash[:12]}) are not on this machine",
-                f"fetch them with `dvc pull {visible(place.path, 80)}.dvc`",
+                f"fetch them with `dvc pull {visible(place.dvc_file, 80)}`",
             )
         return found
 
@@ -207,19 +211,8 @@ class Corpora:
         names = [name for name in listed.split("\0") if name]
         return [self.root / name for name in sorted(names) if (self.root / name).is_file()]
 
-    def _in_history(self, dvc_hash: str) -> Place:
-        # -S finds the commits that added or removed the hash; the one that removed it does not name it any more.
-        for revision in self._git("log", "--all", "--format=%H", "-S", dvc_hash, "--", "*.dvc").split():
-            changed = self._git("show", "--name-only", "--relative", "--format=", revision, "--", "*.dvc").split("\n")
-            for name in filter(None, changed):
-                path = named_in(self._git("show", f"{revision}:./{name}"), dvc_hash)
-                if path is not None:
-                    return Place(
-                        dvc_hash=dvc_hash, path=str(Path(name).parent / path), revision=revision, at_head=False
-                    )
-        raise UnknownRef(
-            f"no .dvc file in this repository ever named {dvc_hash[:12]}", "run this in the repository that tracks it"
-        )
+    def _folder(self, file: Path) -> str:
+        return file.parent.relative_to(self.root).as_posix()
 
     def _cached(self, dvc_hash: str) -> Path | None:
         repo = self._repo()
@@ -234,7 +227,7 @@ class Corpora:
                 # An older version: only that commit's .dvc file has its hash, and DVC counts its path from git's top.
                 top = self.root if place.at_head else "/" / Path(repo.root_dir).relative_to(repo.scm.root_dir)
                 past = {} if place.at_head else {"revs": [place.revision], "workspace": False}
-                repo.fetch(targets=[str(top / f"{place.path}.dvc")], **past)
+                repo.fetch(targets=[str(top / place.dvc_file)], **past)
         except Exception as error:
             text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
             raise Unavailable(
@@ -298,3 +291,7 @@ class Corpora:
 
 
 _CHANGED = "the file was changed after DVC recorded it: `dvc fetch` an intact copy, and find out what changed it"
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")

@@ -137,9 +137,17 @@ def config_changes(a: Any, b: Any, path: str = "$") -> Iterator[tuple[str, str |
             yield from config_changes(left, right, f"{path}[{index}]")
     else:
         # Compared in canonical form, because 1 and 1.0 are the same number to RFC 8785 and so to the canonical SHA.
-        before, after = (None if value is _ABSENT else canonical(value).decode() for value in (a, b))
+        before, after = (None if value is _ABSENT else _text_of(value) for value in (a, b))
         if before != after:
             yield path, before, after
+
+
+def _text_of(value: Any) -> str:
+    """A JSON value in canonical form; in ASCII where it has none, as a string with half a character."""
+    try:
+        return canonical(value).decode()
+    except ValueError:
+        return json.dumps(value, sort_keys=True)
 
 
 def tensor_changes(
@@ -161,7 +169,10 @@ def _tokenizer_changed(a: Detail, b: Detail) -> bool | None:
     """Whether the tokenizers differ, inferred from the config digests, which cover config and tokenizer together."""
     if a.config == b.config:
         return a.config_digest != b.config_digest
-    without = [side.config_digest == _digest_without_tokenizer(side.config) for side in (a, b)]
+    try:
+        without = [side.config_digest == _digest_without_tokenizer(side.config) for side in (a, b)]
+    except ValueError:  # a config without a canonical form, which no bundle has
+        return None
     # With different configs only the absence of a tokenizer can be recognised; two tokenizers remain unknown.
     return None if not any(without) else without[0] != without[1]
 

@@ -214,3 +214,12 @@ def _run_id(manifest: dict[str, Any]) -> str | None:
 def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
     """The corpora that an entry's training manifest names."""
     return corpora_of(detail.manifest)
+
+
+def new_evidence(registered: Event, body: dict[str, Any]) -> list[str]:
+    """A warning if a bundle comes with other evidence than its registration in force."""
+    kept, given = registered.body.get("evidence", {}), body["evidence"]
+    differing = sorted(f"{name}.json" for name in given if given[name] != kept.get(name))
+    if not differing:
+        return []
+    return [f"{', '.join(differing)} differs from event #{registered.seq}, which stays in force; nothing was replaced"]

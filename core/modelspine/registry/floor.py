@@ -24,9 +24,10 @@ def floor_of(state: State, read: Read, eval_set: EvalSet, decoding: Any, exclude
     """The entry with the best total of all that were the stable arm, with its report; None where there is none.
 
     Of an entry that was promoted several times, its best report counts, so that a weaker one signed later lowers
-    nothing. An entry on hold counts, a tombstoned one does not; nor does one whose report is of another eval set or
-    another decoding, because its total says nothing about this one. Of two with the same total, the one that became
-    stable last is taken.
+    nothing. An entry on hold counts. A tombstone takes an entry out in a dev ledger; in a prod ledger only ``excluded``
+    does, which a reviewed change of the baseline makes, so that no event can lower the floor. An entry whose report is
+    of another eval set or another decoding does not count, because its total says nothing about this one. Of two with
+    the same total, the one that became stable last is taken.
 
     Args:
         state: what the ledger's events add up to.
@@ -38,7 +39,8 @@ def floor_of(state: State, read: Read, eval_set: EvalSet, decoding: Any, exclude
     skipped = frozenset(excluded)
     best: tuple[int, int, Stable] | None = None
     for known in state.entries.values():
-        if not known.stable_since or known.tombstoned is not None or known.sha in skipped:
+        buried = known.tombstoned is not None and state.env == "dev"
+        if not known.stable_since or known.sha in skipped or buried:
             continue
         for digest in _reports(known):
             raw = read(digest)

@@ -19,10 +19,10 @@ from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver, completes
 from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
-from modelspine.registry.entries import Detail, Entry, Registration, describe, detail, registered_body
+from modelspine.registry.entries import Detail, Entry, Registration, describe, detail, new_evidence, registered_body
 from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.promotion_record import denial, verdict_record
-from modelspine.registry.rules import may_answer, may_promote, may_release, may_tombstone
+from modelspine.registry.rules import Floor, may_answer, may_promote, may_release, may_tombstone
 from modelspine.text import short
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Registry:
         done = self.history.change(decide, sha=bundle.sha)
         if not done:
             known = self.state().entries[bundle.sha]
-            warnings += _evidence_warnings(known.registered, body)
+            warnings += new_evidence(known.registered, body)
             done = Receipt.existing(known.registered, bundle.sha)
         fields = msgspec.structs.asdict(done) | {"warnings": tuple(warnings)}
         return Registration(**fields, by_products=bundle.by_products)
@@ -238,13 +238,21 @@ class Registry:
         """
         return self._mark("released", may_release, ref, reason, expected, key)
 
-    def tombstone(self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def tombstone(
+        self, ref: str, *, reason: str, floor: Floor | None = None, expected: int | None = None, key: str | None = None
+    ) -> Receipt:
         """Mark an entry as permanently unusable; nothing is deleted.
 
+        ``floor`` says which entry is the floor; without it, a prod ledger refuses an entry that was in production.
+
         Raises:
-            Refused: it receives traffic, or is tombstoned already.
+            Refused: it receives traffic, is tombstoned already or, in prod, is the floor.
         """
-        return self._mark("tombstoned", may_tombstone, ref, reason, expected, key)
+
+        def check(state: State, sha: str) -> None:
+            may_tombstone(state, sha, self._env, floor)
+
+        return self._mark("tombstoned", check, ref, reason, expected, key)
 
     def _mark(
         self,
@@ -288,12 +296,3 @@ def _made(receipt: Receipt | None) -> Receipt:
     if receipt is None:
         raise BadInput("there was nothing to change", "`spine history` shows the ledger's events")
     return receipt
-
-
-def _evidence_warnings(registered: Event, body: dict[str, Any]) -> list[str]:
-    """A warning if a bundle comes with other evidence than its registration in force."""
-    kept, given = registered.body.get("evidence", {}), body["evidence"]
-    differing = sorted(f"{name}.json" for name in given if given[name] != kept.get(name))
-    if not differing:
-        return []
-    return [f"{', '.join(differing)} differs from event #{registered.seq}, which stays in force; nothing was replaced"]

@@ -5,6 +5,7 @@ It does not append events, hash bytes or verify signatures; ``registry.registry`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from modelspine.errors import Refused
@@ -155,15 +156,34 @@ def may_release(state: State, sha: str) -> None:
         raise Refused(f"{short(sha)} is not on hold", "`spine list` shows which entries are")
 
 
-def may_tombstone(state: State, sha: str) -> None:
+Floor = Callable[[State], str | None]
+"""The SHA of the floor in a state, under the baseline in force; see ``registry.floor``."""
+
+
+def may_tombstone(state: State, sha: str, env: str, floor: Floor | None = None) -> None:
     """Check that an entry may be tombstoned.
 
+    A prod ledger refuses it for the floor, so that no single command decides that the best entry no longer counts.
+
     Raises:
-        Refused: it is an arm of the route in force, or is tombstoned already.
+        Refused: it is an arm of the route in force, is tombstoned already or, in prod, is the floor or may be it.
     """
-    _not_tombstoned(state, sha)
+    entry = _not_tombstoned(state, sha)
     if state.route is not None and any(arm.sha == sha for arm in state.route.arms):
         raise Refused(f"{short(sha)} is receiving traffic", "route to another entry first: `spine route single REF`")
+    # Only an entry that was the stable arm can be the floor; the others need no baseline to be looked at.
+    if (state.env, env) == ("dev", "dev") or not entry.stable_since:
+        return
+    if floor is None:
+        raise Refused(
+            f"{short(sha)} was in production, and nothing says whether it is the floor",
+            "use `spine tombstone REF`, which asks the committed baseline",
+        )
+    if floor(state) == sha:
+        raise Refused(
+            f"{short(sha)} is the floor, the best entry ever in production; only a reviewed change takes it out",
+            "name it in `floor_excludes` of the committed baseline, with the reason; a hold keeps traffic from it",
+        )
 
 
 def _not_tombstoned(state: State, sha: str) -> Known:

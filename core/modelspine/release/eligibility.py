@@ -17,8 +17,8 @@ from modelspine.ledger.route import SHADOW
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
 from modelspine.lineage.status import Status
-from modelspine.registry.rules import may_lead, may_promote, may_release, may_roll_back, may_tombstone
-from modelspine.release.promotion import current_floor
+from modelspine.registry.rules import Floor, may_lead, may_promote, may_release, may_roll_back, may_tombstone
+from modelspine.release.promotion import current_floor, floor_in_force
 from modelspine.text import short, visible
 from modelspine.traffic import rollout
 
@@ -68,7 +68,7 @@ def position(project: Project, ref: str, at: str | None = None) -> Position:
         gated=known.gated,
         outdated=_outdated(project, state, known.gated) if known.gated is not None else (),
         signatures=tuple(_signature(project, event) for event in reversed(known.promoted)),
-        denied=denied(state, sha, project.settings.env),
+        denied=denied(state, sha, project.settings.env, floor_in_force(project)),
     )
 
 
@@ -77,8 +77,11 @@ def prod_or(state: State, env: str) -> str:
     return "prod" if "prod" in (state.env, env) else state.env
 
 
-def denied(state: State, sha: str, env: str) -> dict[str, str]:
-    """Why each operation on an entry would be refused in a state; allowed operations are left out."""
+def denied(state: State, sha: str, env: str, floor: Floor | None = None) -> dict[str, str]:
+    """Why each operation on an entry would be refused in a state; allowed operations are left out.
+
+    ``floor`` says which entry is the floor; without it, none that was in production may be tombstoned in prod.
+    """
     # A real promotion in prod brings a signed verdict. Without assuming one, promotion would always look refused.
     signed = prod_or(state, env) == "prod"
     rules: dict[str, Callable[[], Any]] = {
@@ -86,7 +89,7 @@ def denied(state: State, sha: str, env: str) -> dict[str, str]:
         "rollback": lambda: _not_routed(state, sha) and may_roll_back(state, sha),
         "route": lambda: _not_routed(state, sha) and may_lead(state, sha),
         "release": lambda: may_release(state, sha),
-        "tombstone": lambda: may_tombstone(state, sha),
+        "tombstone": lambda: may_tombstone(state, sha, env, floor),
         "canary": lambda: rollout.start(state, "canary", sha, 0, "?"),
         "shadow": lambda: rollout.start(state, SHADOW, sha, 0, "?"),
     }

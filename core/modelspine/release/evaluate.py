@@ -115,7 +115,8 @@ def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any
     measured = {"busy_seconds": [_runtime(report).get("seconds") for report in reports]}
     if settings.rate_per_hour is None:
         return measured
-    return {**measured, "rate_per_hour": settings.rate_per_hour, "price_version": settings.price_version}
+    other = {} if settings.cost.currency == "USD" else {"currency": settings.cost.currency}
+    return {**measured, "rate_per_hour": settings.rate_per_hour, "price_version": settings.price_version, **other}
 
 
 def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:

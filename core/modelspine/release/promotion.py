@@ -10,6 +10,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from modelspine.attestation.checks import AGAIN
 from modelspine.attestation.dsse import MAX_BYTES
 from modelspine.attestation.keys import SigningKey, read_trust
@@ -22,9 +24,11 @@ from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.decision import Stable
 from modelspine.git import git_output
 from modelspine.ledger.state import State
+from modelspine.ledger.transactions import Receipt
 from modelspine.project import Project
 from modelspine.registry.floor import floor_of
 from modelspine.registry.promotion_record import signer
+from modelspine.registry.rules import Floor
 from modelspine.text import visible
 
 
@@ -149,6 +153,47 @@ def current_floor(project: Project, state: State, baseline: Baseline) -> Stable 
     """The best entry that was ever in production, under a baseline; None where none was."""
     excluded = (entry.entry_sha for entry in baseline.floor_excludes)
     return floor_of(state, project.ledger.get, baseline.eval_set, baseline.decoding, excluded)
+
+
+def floor_in_force(project: Project) -> Floor:
+    """What names the floor in a state, under the baseline in force; in prod that is the committed one.
+
+    What it returns raises ``Refused`` if there is no such baseline, or it cannot be read.
+    """
+
+    def floor(state: State) -> str | None:
+        strict = (state.env, project.settings.env) != ("dev", "dev")
+        raw = in_force(project.settings, BASELINE, committed=strict)
+        try:
+            found = current_floor(project, state, read_baseline(raw))
+        except BadInput as error:
+            raise Refused(f"the floor is unknown: {error.message}", error.hint) from error
+        return found.entry_sha if found is not None else None
+
+    return floor
+
+
+def tombstone(
+    project: Project, ref: str, *, reason: str, expected: int | None = None, key: str | None = None
+) -> Receipt:
+    """Mark an entry as permanently unusable, and warn where this lowers the floor of a dev ledger.
+
+    Raises:
+        Refused: it receives traffic, is tombstoned already or, in prod, is the floor.
+    """
+    floor = floor_in_force(project)
+    try:
+        before = floor(project.registry.state())
+    except Refused:  # a dev ledger without a baseline has no floor; in prod the rule below refuses
+        before = None
+    done = project.registry.tombstone(ref, reason=reason, floor=floor, expected=expected, key=key)
+    return msgspec.structs.replace(done, warnings=(*done.warnings, _LOWERED)) if done.sha == before else done
+
+
+_LOWERED = (
+    "it was the floor, with which candidates are compared; the floor is now the next best entry. In prod this takes a "
+    "reviewed `floor_excludes` in the baseline"
+)
 
 
 def _floor_under(project: Project, state: State, raw: bytes) -> Stable | None:

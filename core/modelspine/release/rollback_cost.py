@@ -1,20 +1,29 @@
-"""What going back to an entry costs: the buckets it is worse in, and the mistakes that learners complained about.
+"""What going back to an entry costs: the buckets it is worse in, and the complaints that would come back.
 
-A rollback is never blocked by this: an operator in trouble must be able to go back. It is said before the change,
-so that nobody gives up what was gained without knowing it.
+A rollback is neither blocked nor delayed by this: an operator in trouble must be able to go back. A preview and the
+console's dialog say it before the change, the command says it afterwards. What cannot be found out is unknown, with the
+reason.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from miniobserve.traces import Trace
+from modelspine.answering import answered_within
 from modelspine.errors import SpineError
 from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.ledger.state import State
+from modelspine.ledger.store import storage_errors
 from modelspine.project import Project
 from modelspine.text import counted, short, visible
 
 _MANY = 10_000
-"""Complaints are counted up to here."""
+"""Complaints are looked at up to here, the newest first."""
+_TEXTS = 500
+"""Distinct texts that are put to production, the newest first."""
+SECONDS = 3.0
+"""How long production may take to answer them: whoever rolls back is waiting."""
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,62 +46,147 @@ class RollbackCost(msgspec.Struct, frozen=True, kw_only=True):
     production: str | None
     losses: tuple[Loss, ...] = ()
     """The buckets that get worse, the largest loss of percentage points first."""
-    reopened: tuple[str, ...] = ()
-    """Requests that learners dismissed, that the target answered wrong, newest first."""
+    incomparable: tuple[str, ...] = ()
+    """Buckets that only one of the two reports has, or that do not have the same n in both."""
     unknown: str | None = None
     """Why the buckets could not be compared; None where they were."""
+    reopened: tuple[str, ...] | None = ()
+    """Complaints that come back, newest first: requests that the target answered wrong, that learners dismissed, and
+    that production answers right. None if unknown."""
+    still_wrong: int = 0
+    """Complaints about the target that production answers wrong too: going back loses nothing there."""
+    unchecked: int = 0
+    """Complaints about the target of which it is unknown whether production answers them right."""
+    unchecked_why: str | None = None
+    """Why ``reopened`` is unknown, or some complaints were not checked."""
 
     def sentence(self) -> str:
         """The cost in one line."""
-        parts = []
+        if self.reopened is None and self.unchecked_why == self.unknown:  # one reason for both is said once
+            return self._buckets()
+        return f"{self._buckets()}; {self._complaints()}"
+
+    def _buckets(self) -> str:
         if self.unknown is not None:
-            parts.append(f"what it gives up is unknown: {self.unknown}")
-        elif self.losses:
+            return f"what it gives up is unknown: {self.unknown}"
+        if self.losses:
             first, more = self.losses[0], len(self.losses) - 1
             rest = f" and less in {counted(more, 'other bucket')}" if more else ""
-            parts.append(f"gives up {first.items:,} of {first.target.n:,} on {visible(first.name, 60)}{rest}")
+            found = f"gives up {first.items:,} of {first.target.n:,} on {visible(first.name, 60)}{rest}"
         else:
-            parts.append("no bucket of the eval set gets worse")
-        if self.reopened:
-            parts.append(f"reopens {counted(len(self.reopened), 'incident')}")
-        return "; ".join(parts)
+            found = "no bucket of the eval set gets worse"
+        if self.incomparable:
+            more = len(self.incomparable) - 1
+            rest = f" and {counted(more, 'other bucket')}" if more else ""
+            found += f" (not comparable: {visible(self.incomparable[0], 60)}{rest})"
+        return found
+
+    def _complaints(self) -> str:
+        if self.reopened is None:
+            return f"which incidents it reopens is unknown: {self.unchecked_why}"
+        found = f"reopens {counted(len(self.reopened), 'incident')}" if self.reopened else "reopens no incident"
+        if not self.unchecked:
+            return found
+        found = f"{found}, " if self.reopened else ""
+        return f"{found}{counted(self.unchecked, 'complaint')} not checked: {self.unchecked_why}"
 
 
-def rollback_cost(project: Project, ref: str) -> RollbackCost:
-    """What going back to an entry costs now.
+def rollback_cost(project: Project, ref: str, *, state: State | None = None, seconds: float = SECONDS) -> RollbackCost:
+    """What going back to an entry costs; production gets so many seconds to answer what learners complained about.
+
+    Args:
+        project: the project.
+        ref: the entry to go back to.
+        state: the state in which the cost is asked for; by default the present one.
+        seconds: how long production may take.
 
     Raises:
         UnknownRef, AmbiguousRef: no or several entries have that name.
     """
-    state = project.registry.state()
+    state = state or project.registry.state()
     sha, production = state.resolve(ref), state.production
-    reopened = _reopened(project, sha)
+    found = RollbackCost(target=sha, production=production)
     if production is None or production == sha:
-        return RollbackCost(target=sha, production=production, reopened=reopened)
-    there, here = (project.registry.get(each).eval_report for each in (sha, production))
+        return found
+    return _with_complaints(project, _with_buckets(project, found, production), production, seconds)
+
+
+def _with_buckets(project: Project, cost: RollbackCost, production: str) -> RollbackCost:
+    there, here = (project.registry.get(each).eval_report for each in (cost.target, production))
+    unknown = None
     if there is None or here is None:
-        without = short(sha if there is None else production)
-        why = f"{without} has no evaluation report"
-        return RollbackCost(target=sha, production=production, reopened=reopened, unknown=why)
-    if there.eval_set.sha256 != here.eval_set.sha256:
-        why = "the two were evaluated on different eval sets"
-        return RollbackCost(target=sha, production=production, reopened=reopened, unknown=why)
-    return RollbackCost(target=sha, production=production, losses=_losses(there, here), reopened=reopened)
+        unknown = f"{short(cost.target if there is None else production)} has no evaluation report"
+    elif there.eval_set.sha256 != here.eval_set.sha256:
+        unknown = "the two were evaluated on different eval sets"
+    if there is None or here is None or unknown is not None:
+        return msgspec.structs.replace(cost, unknown=unknown)
+    losses, incomparable = _losses(there, here)
+    if len(incomparable) == len(there.buckets.keys() | here.buckets.keys()):
+        return msgspec.structs.replace(
+            cost, incomparable=incomparable, unknown="no bucket is in both evaluation reports with the same n"
+        )
+    return msgspec.structs.replace(cost, losses=losses, incomparable=incomparable)
 
 
-def _losses(there: EvalReport, here: EvalReport) -> tuple[Loss, ...]:
-    found = [
-        Loss(name=name, target=count, production=here.buckets[name])
-        for name, count in there.buckets.items()
-        if name in here.buckets and count.n == here.buckets[name].n and count.k < here.buckets[name].k
-    ]
-    return tuple(sorted(found, key=lambda loss: (-loss.items / loss.target.n, loss.name)))
+def _losses(there: EvalReport, here: EvalReport) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
+    """The buckets that are worse there than here, and the names of those that cannot be compared."""
+    losses, incomparable = [], []
+    for name in sorted(there.buckets.keys() | here.buckets.keys()):
+        target, production = there.buckets.get(name), here.buckets.get(name)
+        if target is None or production is None or target.n != production.n:
+            incomparable.append(name)
+        elif target.k < production.k:
+            losses.append(Loss(name=name, target=target, production=production))
+    return tuple(sorted(losses, key=lambda loss: (-loss.items / loss.target.n, loss.name))), tuple(incomparable)
 
 
-def _reopened(project: Project, sha: str) -> tuple[str, ...]:
-    """Dismissed answers of the entry that were wrong; none where there are no traces on this machine."""
+def _with_complaints(project: Project, cost: RollbackCost, production: str, seconds: float) -> RollbackCost:
+    """The cost with the complaints about the target that production would answer right, wrong, or nobody knows."""
     try:
-        dismissed = project.traces.list(outcome="dismissed", sha=sha, limit=_MANY).traces
-    except SpineError:
-        return ()
-    return tuple(trace.request_id for trace in dismissed if trace.graded is False and trace.shadow_of is None)
+        with storage_errors():
+            listed = project.traces.list(outcome="dismissed", sha=cost.target, limit=_MANY).traces
+    except SpineError as error:
+        return msgspec.structs.replace(cost, reopened=None, unchecked_why=error.message)
+    # A copy for a shadow reached nobody, a tester is no learner, and a right answer that was dismissed is not a mistake
+    # that comes back.
+    by_learners = [trace for trace in listed if trace.shadow_of is None and trace.is_evidence]
+    complaints = [trace for trace in by_learners if trace.graded is not True]
+    wrong = [trace for trace in complaints if trace.graded is False]
+    right, why = _answers_of_production(project, production, wrong, seconds)
+    verdicts = [right.get(trace.sentence or "") for trace in wrong]
+    unknown = verdicts.count(None)
+    ungraded = len(complaints) - len(wrong)
+    return msgspec.structs.replace(
+        cost,
+        reopened=tuple(trace.request_id for trace, verdict in zip(wrong, verdicts, strict=True) if verdict),
+        still_wrong=verdicts.count(False),
+        unchecked=unknown + ungraded,
+        unchecked_why=(why if unknown else _UNGRADED) if unknown + ungraded else None,
+    )
+
+
+_UNGRADED = "the workload does not know the right answer"
+
+
+def _answers_of_production(
+    project: Project, production: str, wrong: list[Trace], seconds: float
+) -> tuple[dict[str, bool | None], str]:
+    """Whether production answers each text right, and why that is not known of the texts that are missing."""
+    texts = list(dict.fromkeys(trace.sentence for trace in wrong if trace.sentence))
+    if not texts:
+        return {}, "their texts were not kept"
+    asked = texts[:_TEXTS]
+    try:
+        parent = project.registry.parent_folder(production)
+        folders = [(str(project.registry.verified(production)), str(parent) if parent is not None else None)]
+        replies = answered_within(seconds, project.settings.workload, folders, asked, lambda *_: None)
+    except SpineError as error:
+        return {}, f"production could not be asked: {error.message}"
+    right = {text: reply.right for text, (reply,) in zip(asked, replies, strict=False)}
+    if len(replies) < len(asked):
+        return right, f"production answered {len(replies):,} of {counted(len(asked), 'text')} within {seconds:g} s"
+    if len(asked) < len(texts):
+        return right, f"only the newest {_TEXTS:,} texts were put to production"
+    if None in right.values():
+        return right, _UNGRADED
+    return right, "their texts were not kept"

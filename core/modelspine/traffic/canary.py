@@ -23,7 +23,7 @@ from modelspine.stats import SRM_ALARM, SRM_UNITS, mismatch
 from modelspine.text import visible
 from modelspine.times import nanoseconds
 from modelspine.traffic.commands import Routing
-from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, ahead_text, timing
+from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, stray_texts, timing
 from modelspine.traffic.noninferiority import WORDS, Heavy, Judgement, Result, judge_units, measure_of
 
 FAILS = 2
@@ -67,7 +67,7 @@ def decide(
     *,
     seconds: float,
     window: int,
-    ahead: str = "",
+    strays: Sequence[str] = (),
 ) -> Decision:
     """Decide what to do about a canary.
 
@@ -77,7 +77,7 @@ def decide(
         history: the verdicts at the ends of earlier windows, newest first; windows without requests are left out.
         seconds: how long the epoch has lasted.
         window: the number of this window.
-        ahead: says which requests were set aside because they lie ahead of the present; empty where there are none.
+        strays: say which requests were set aside because their times lie outside of the epoch.
 
     Raises:
         ValueError: the route is not a canary.
@@ -102,7 +102,7 @@ def decide(
         epoch=route.epoch,
         window=window,
         judgement=judgement,
-        notes=tuple(note for note in (ahead, *notes(route, judgement)) if note),
+        notes=(*strays, *notes(route, judgement)),
     )
 
 
@@ -142,8 +142,8 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     return tuple(missing)
 
 
-def look(evidence: Evidence, route: Route, before_ns: int) -> Judgement:
-    """Judge an epoch on its requests that started before a moment.
+def look(evidence: Evidence, route: Route, before_ns: int, from_ns: int = 0) -> Judgement:
+    """Judge an epoch on its requests that started within a time range.
 
     Raises:
         ValueError: the route is not a canary.
@@ -151,9 +151,9 @@ def look(evidence: Evidence, route: Route, before_ns: int) -> Judgement:
     ladder, arm = route.ladder, route.candidate
     if ladder is None or arm is None:
         raise ValueError("the route is not a canary")
-    units = evidence.units(route.epoch, before_ns)
+    units = evidence.units(route.epoch, before_ns, from_ns)
     measure = measure_of(units)
-    said = evidence.said(route.epoch, before_ns) if measure == "accepted" else []
+    said = evidence.said(route.epoch, before_ns, from_ns) if measure == "accepted" else []
     found = judge_units(ladder.guard, units, said, measure, arms=(route.stable.name, arm.name))
     weights = [each.weight_bp for each in route.learners]
     counts = [sum(unit.arm == each.name for unit in units) for each in (route.stable, arm)]
@@ -182,16 +182,16 @@ def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime, wat
         raise ValueError("the route is not a canary")
     clock = timing(evidence, route, since_ns, nanoseconds(now), route.ladder.guard.window_seconds, watched)
     newest = clock.windows[0] if clock.windows else Window(0, nanoseconds(now))
-    judgement = look(evidence, route, newest.before_ns)
+    judgement = look(evidence, route, newest.before_ns, clock.from_ns)
     history: list[Result] = []
     # Only ``fail`` and ``error`` are counted over consecutive windows; each earlier judgement reads the traces again.
     for window in clock.windows[1:] if judgement.verdict in ("fail", "error") else ():
-        verdict = look(evidence, route, window.before_ns).verdict
+        verdict = look(evidence, route, window.before_ns, clock.from_ns).verdict
         history.append(verdict)
         if verdict != judgement.verdict:
             break
-    ahead = ahead_text(clock.ahead, nanoseconds(now)) if clock.ahead is not None else ""
-    return decide(route, judgement, history, seconds=clock.seconds, window=newest.number, ahead=ahead)
+    strays = stray_texts(clock, since_ns, nanoseconds(now))
+    return decide(route, judgement, history, seconds=clock.seconds, window=newest.number, strays=strays)
 
 
 def tick(

@@ -181,20 +181,33 @@ class Routing:
         sha = self.registry.resolve(ref)
 
         def decide(state: State) -> list[Draft]:
-            route = state.route
-            if route is not None and route.strategy == "single" and route.stable.sha == sha:
-                return []
-            semver = may_roll_back(state, sha)
-            self.registry.hashed(sha)
-            if announce is not None:
+            drafts = self._rollback(state, sha, reason)
+            if drafts and announce is not None:
                 announce()
-            replaced = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
-            holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in replaced]
-            return [single(sha, semver, reason, kind="rolled_back"), *holds]
+            return drafts
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
         done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
         return done or self._unchanged(sha)
+
+    def planned_rollback(self, ref: str) -> list[Draft]:
+        """The events that a rollback would append now, without a reason; nothing is appended.
+
+        Raises:
+            Refused, Damaged, Unavailable: see ``rollback``.
+        """
+        state = self.registry.state()
+        return self._rollback(state, state.resolve(ref), "")
+
+    def _rollback(self, state: State, sha: str, reason: str) -> list[Draft]:
+        route = state.route
+        if route is not None and route.strategy == "single" and route.stable.sha == sha:
+            return []
+        semver = may_roll_back(state, sha)
+        self.registry.hashed(sha)
+        replaced = dict.fromkeys(arm.sha for arm in route.learners if arm.sha != sha) if route else {}
+        holds = [Draft(kind="held", body={"sha": other, "reason": reason}) for other in replaced]
+        return [single(sha, semver, reason, kind="rolled_back"), *holds]
 
     def _start(
         self,

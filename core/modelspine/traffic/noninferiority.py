@@ -17,13 +17,10 @@ from miniobserve.evidence import Said, Unit
 from modelspine.ledger.route import FULL, Guard
 from modelspine.stats import FEW_UNITS, Difference, Sums, difference, share_worse, sums
 from modelspine.text import counted
+from modelspine.traffic.votes import Measure, correct_answers, vote
 
 Result = Literal["pass", "fail", "inconclusive", "no_data", "error"]
-Measure = Literal["graded", "accepted"]
 WORDS = {"graded": "graded answers", "accepted": "answers learners spoke about"}
-MOST_WEIGHT = 10
-"""A unit weighs as much as it has answers, but no more than this. After about ten answers, a learner's own rate is
-known as well as learners differ from each other, so further answers say more about that learner than about the arm."""
 HEAVY_SHARE, HEAVY_REQUESTS = 0.2, 50
 """A unit is named as heavy if it sent at least this share, and this number, of its arm's requests."""
 GROUP_UNITS = 100
@@ -99,24 +96,17 @@ def side(arm: str, units: Sequence[Unit], said: Sequence[Said], measure: Measure
         measure: what counts as a correct answer.
     """
     own = [unit for unit in units if unit.arm == arm]
-    measured = _measured(units, said, measure)
-    answered = sum(unit.n - unit.failed for unit in units)
-    # Not every answer gets a grade or feedback. A failed one counts as wrong as often as an answered one is measured:
-    # otherwise one failure would outweigh many answers of a service in which few learners give feedback.
-    coverage = min(1.0, sum(n for n, _ in measured.values()) / answered) if answered else 1.0
-    quality = []
-    for unit in own:
-        n, right = measured.get((unit.arm, unit.u), (0, 0))
-        quality.append((n + coverage * unit.failed, float(right)))
+    # Those of both arms together say how often an answer is measured, so this arm's are picked out afterwards.
+    quality = [(n, right) for unit, n, right in correct_answers(units, said, measure) if unit.arm == arm]
     requests = sum(unit.n for unit in own)
     return Side(
         requests=requests,
         failed=sum(unit.failed for unit in own),
         units=len(own),
         samples=round(sum(n for n, _ in quality)),
-        quality=sums(map(_vote, quality)),
-        errors=sums(_vote((unit.n, unit.failed)) for unit in own),
-        latency=sums(_vote((unit.n - unit.failed, unit.seconds)) for unit in own),
+        quality=sums(vote(n, right) for n, right in quality),
+        errors=sums(vote(unit.n, unit.failed) for unit in own),
+        latency=sums(vote(unit.n - unit.failed, unit.seconds) for unit in own),
         rates=tuple(sorted(right / n for n, right in quality if n)),
         heavy=_heavy(own, requests),
     )
@@ -245,28 +235,11 @@ def _doubt(guard: Guard, stable: Side, candidate: Side, found: Judgement) -> tup
     return "pass", f"{measure} {points(quality)}: not worse by more than {100 * margin:g} pp"
 
 
-def _measured(units: Sequence[Unit], said: Sequence[Said], measure: Measure) -> dict[tuple[str, str], tuple[int, int]]:
-    """The answers of each arm and unit that have the measure, and how many of them were correct."""
-    if measure == "graded":
-        return {(unit.arm, unit.u): (unit.graded, unit.right) for unit in units if unit.graded}
-    found: dict[tuple[str, str], tuple[int, int]] = {}
-    for each in said:
-        n, accepted = found.get((each.arm, each.u), (0, 0))
-        found[each.arm, each.u] = (n + each.n, accepted + (each.n if each.outcome == "accepted" else 0))
-    return found
-
-
-def _vote(counts: tuple[float, float]) -> tuple[float, float]:
-    """A unit's answers and amount with its weight limited to ``MOST_WEIGHT`` answers; its own rate stays."""
-    n, amount = counts
-    weight = min(n, MOST_WEIGHT)
-    return weight, amount * weight / n if n else 0.0
-
-
 def _heavy(own: Sequence[Unit], requests: int) -> tuple[Heavy, ...]:
-    least = max(HEAVY_REQUESTS, HEAVY_SHARE * requests)
-    if len(own) < FEW_UNITS:
-        return ()
+    # Of a few units each has a large share; then only one that sent more than all others together is remarkable: an id
+    # that everybody shares leaves its arm with hardly any unit, which is why there is no verdict.
+    share = HEAVY_SHARE if len(own) >= FEW_UNITS else 0.5 + 1e-9
+    least = max(HEAVY_REQUESTS, share * requests)
     return tuple(Heavy(arm=unit.arm, u=unit.u, requests=unit.n, of=requests) for unit in own if unit.n >= least)
 
 

@@ -1,7 +1,8 @@
 """The figures of one epoch: each arm, the differences between them, and a check for sample-ratio mismatch.
 
 Comparisons are by unit, because the requests of one learner are not independent. Intervals are always valid; a
-figure whose name has ``fixed`` is a fixed-horizon test. It draws nothing and does not know where traces are stored.
+figure whose name has ``fixed`` is a fixed-horizon test. ``rollout_report`` sets an epoch beside the others of its
+rollout. This module draws nothing and does not know where traces are stored.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from miniobserve.evidence import EVER, Evidence, Pair, Said, Unit, quantile
+from miniobserve.evidence import Evidence, Pair, Said, Unit, quantile
 from modelspine.gate.eval_report import Count
 from modelspine.ledger.route import FULL, Arm, Guard, Route
-from modelspine.stats import SRM_ALARM, SRM_UNITS, Difference, difference, holm, mcnemar, mismatch, welch_fixed_p
-from modelspine.times import after_ns
-from modelspine.traffic.noninferiority import Measure, Side, side
+from modelspine.stats import SRM_ALARM, SRM_UNITS, Difference, difference, holm, mcnemar, mismatch, sums, welch_fixed_p
+from modelspine.times import ledger_time
+from modelspine.traffic.epochs import Epoch
+from modelspine.traffic.votes import Ballot, Stratum, ballot
 from modelspine.workload import OF_ANSWER
 
 MOST_BUCKETS = 40
@@ -35,7 +37,7 @@ class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     errors: int
     p50: float | None
-    """Seconds, accurate to 2.2 % because latencies are stored in a logarithmic histogram."""
+    """Seconds of answered requests, accurate to 2.2 % because latencies are stored in a logarithmic histogram."""
     p95: float | None
     p99: float | None
     feedback: dict[str, int]
@@ -84,50 +86,83 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
     """The ``MOST_BUCKETS`` buckets with the smallest p."""
 
 
-class RouteReport(msgspec.Struct, frozen=True, kw_only=True):
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """When the requests of an epoch started; None where there are none."""
+
+    first: str | None = None
+    last: str | None = None
+
+
+class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one epoch."""
 
     strategy: str
     epoch: int
     rollout: str
     since: str
+    until: str | None
+    """When the next epoch was opened; None for the active one."""
+    window: Window
     arms: tuple[ArmReport, ...]
     split: Split | None
     difference: Comparison | None
     shadow: ShadowReport | None
 
 
-def route_report(evidence: Evidence, route: Route, since: str, *, at: str | None = None) -> RouteReport:
-    """Sum up the traces of an epoch; writes nothing.
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What an epoch's figures were computed from; the figures of several epochs need it too."""
 
-    Args:
-        evidence: the trace store's evidence.
-        route: the route of the epoch.
-        since: when the epoch was opened, as the ledger writes it.
-        at: count only requests that started up to this moment, as the ledger writes it; None counts all.
-    """
-    scope = route.epoch, EVER if at is None else after_ns(at)
-    units, said, times = evidence.units(*scope), evidence.said(*scope), evidence.latencies(*scope)
-    copies = evidence.units(*scope, copies=True) if route.shadow else []
-    live = len({(unit.arm, unit.u) for unit in units})
-    requests = sum(unit.n for unit in units)
+    units: list[Unit]
+    """Of the arms whose answers reach learners."""
+    said: list[Said]
+    copies: list[Unit]
+    pairs: list[Pair]
+    ballot: Ballot | None
+    """None where no two arms are compared."""
+
+
+def read_epoch(evidence: Evidence, route: Route, before_ns: int) -> Reading:
+    """Read the evidence of one epoch; writes nothing."""
+    scope = route.epoch, before_ns
+    units, said = evidence.units(*scope), evidence.said(*scope)
+    compared = route.learners[1] if len(route.learners) > 1 else None
+    return Reading(
+        units=units,
+        said=said,
+        copies=evidence.units(*scope, copies=True) if route.shadow else [],
+        pairs=evidence.pairs(*scope) if route.shadow else [],
+        ballot=ballot(units, said, arms=(route.stable.name, compared.name)) if compared else None,
+    )
+
+
+def epoch_report(evidence: Evidence, epoch: Epoch, read: Reading, before_ns: int) -> EpochReport:
+    """Sum up one epoch by what was read of it."""
+    route = epoch.route
+    times, span = evidence.latencies(route.epoch, before_ns), evidence.span(route.epoch, before_ns)
+    live = len({(unit.arm, unit.u) for unit in read.units})
+    requests = sum(unit.n for unit in read.units)
     arms = []
     for arm in route.arms:
-        rows = copies if arm is route.shadow else units
-        whole = requests if arm is route.shadow else live
-        arms.append(_arm(arm, rows, said, times.get(arm.name, []), whole, by_unit=arm is not route.shadow))
-    compared = route.learners[1] if len(route.learners) > 1 else None
-    horizon = (route.ladder.guard if route.ladder else Guard()).horizon
-    return RouteReport(
+        shadow = arm is route.shadow
+        rows, whole = (read.copies, requests) if shadow else (read.units, live)
+        arms.append(_arm(arm, rows, read.said, times.get(arm.name, []), whole, by_unit=not shadow))
+    return EpochReport(
         strategy=route.strategy,
         epoch=route.epoch,
         rollout=route.salt,
-        since=since,
+        since=epoch.since,
+        until=epoch.until,
+        window=Window(first=ledger_time(span[0]), last=ledger_time(span[1])) if span else Window(),
         arms=tuple(arms),
-        split=_split(route.learners, units) if compared else None,
-        difference=_comparison(route.stable, compared, units, said, horizon) if compared else None,
-        shadow=_shadow(evidence.pairs(*scope)) if route.shadow else None,
+        split=_split(route.learners, read.units) if len(route.learners) > 1 else None,
+        difference=_comparison(route, read, horizon_of(route)) if read.ballot is not None else None,
+        shadow=shadow_report(read.pairs) if route.shadow else None,
     )
+
+
+def horizon_of(route: Route) -> float:
+    """The number of units at which the intervals of a route are narrowest."""
+    return (route.ladder.guard if route.ladder else Guard()).horizon
 
 
 def _arm(
@@ -161,22 +196,26 @@ def _split(arms: Sequence[Arm], units: Sequence[Unit]) -> Split:
     return Split(units=counts, bayes_factor=factor, alarm=factor is not None and factor > SRM_ALARM)
 
 
-def _comparison(stable: Arm, candidate: Arm, units: Sequence[Unit], said: Sequence[Said], horizon: float) -> Comparison:
-    def sides(measure: Measure) -> tuple[Side, Side]:
-        return side(stable.name, units, said, measure), side(candidate.name, units, said, measure)
+def _comparison(route: Route, read: Reading, horizon: float) -> Comparison:
+    def compared(votes: Stratum, *, share: bool = True) -> Difference | None:
+        return difference(sums(votes.stable.values()), sums(votes.candidate.values()), horizon=horizon, share=share)
 
-    (before, after), accepted = sides("graded"), sides("accepted")
-    means = [[unit.seconds / unit.n for unit in units if unit.arm == arm.name] for arm in (stable, candidate)]
+    assert read.ballot is not None
+    means = [
+        [unit.seconds / (unit.n - unit.failed) for unit in read.units if unit.arm == arm.name and unit.n > unit.failed]
+        for arm in route.learners[:2]
+    ]
     return Comparison(
-        graded=difference(before.quality, after.quality, horizon=horizon),
-        accepted=difference(accepted[0].quality, accepted[1].quality, horizon=horizon),
-        errors=difference(before.errors, after.errors, horizon=horizon),
-        latency=difference(before.latency, after.latency, horizon=horizon, share=False),
+        graded=compared(read.ballot.graded),
+        accepted=compared(read.ballot.accepted),
+        errors=compared(read.ballot.errors),
+        latency=compared(read.ballot.latency, share=False),
         latency_fixed_p=welch_fixed_p(*means),
     )
 
 
-def _shadow(pairs: Sequence[Pair]) -> ShadowReport:
+def shadow_report(pairs: Sequence[Pair]) -> ShadowReport:
+    """Compare the shadow with the live arm over pairs of their answers to the same requests."""
     by_bucket: dict[str, list[Pair]] = {}
     for pair in pairs:
         # Features of the answer depend on the arm that gave it; only features of the input may stratify.

@@ -13,7 +13,18 @@ import msgspec
 from modelspine.stats import FEW_UNITS, SRM_ALARM, SRM_UNITS, Difference
 from modelspine.text import short, visible
 from modelspine.traffic.noninferiority import milliseconds, points
-from modelspine.traffic.report import OUTCOMES, ArmReport, Comparison, RouteReport, ShadowReport, Split
+from modelspine.traffic.report import OUTCOMES, ArmReport, Comparison, ShadowReport, Split
+from modelspine.traffic.rollout_report import RolloutReport, RouteReport
+from modelspine.traffic.rollout_text import (
+    EPOCHS,
+    HOW_POOLED,
+    epoch_rows,
+    left_out_texts,
+    moved_texts,
+    pooled_pairs,
+    whole_text,
+    window_text,
+)
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -32,6 +43,7 @@ def parts(report: RouteReport) -> list[Part]:
     found: list[Part] = [
         f"{report.strategy}, epoch #{report.epoch} since {visible(report.since, 40)}, rollout #{report.rollout}",
         Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)),
+        window_text(report.window),
     ]
     if report.split is not None:
         found.append(split_text(report.split))
@@ -40,6 +52,26 @@ def parts(report: RouteReport) -> list[Part]:
         found += [f"  {name}: {value}" for name, value in difference_pairs(report.difference, report.arms)]
     if report.shadow is not None:
         found += _shadow(report.shadow)
+    if report.whole is not None:
+        found += _whole(report.whole)
+    elif report.epochs_in_rollout == 1 and len(report.arms) > 1:
+        found.append(f"this is the only epoch of rollout #{report.rollout}")
+    if report.left_out:
+        found.append("left out:")
+        found += [f"  {text}" for text in left_out_texts(report.left_out)]
+    return found
+
+
+def _whole(whole: RolloutReport) -> list[Part]:
+    found: list[Part] = [whole_text(whole), Table(EPOCHS, tuple(epoch_rows(whole)))]
+    if whole.moved:
+        found.append("what changed:")
+        found += [f"  {text}" for text in moved_texts(whole.moved)]
+    if whole.difference is not None:
+        found.append(f"{visible(whole.epochs[-1].arms[1].name, 20)} − stable over the rollout, {HOW_POOLED}:")
+        found += [f"  {name}: {value}" for name, value in pooled_pairs(whole.difference, whole.arms)]
+    if whole.shadow is not None:
+        found += _shadow(whole.shadow)
     return found
 
 

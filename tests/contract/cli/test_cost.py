@@ -9,16 +9,22 @@ import msgspec
 import pytest
 
 from cli_world import World, check_refused, leave_trace, make_world, run
+from miniobserve.cost import busy_seconds
 from modelspine.cli.cost import markdown
 from modelspine.cost.format import money
 from modelspine.cost.meter import Spent
 from modelspine.cost.query import sampled
 from modelspine.spine import open_spine
+from observed import record_uptime
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "data" / "samples" / "costs.jsonl"
-PAID = {"stages": {"decode": 0.72}, "cost": 1e-5, "rate_per_hour": 0.05, "input_tokens": 5, "output_tokens": 5}
+PAID = {
+    "stages": {"decode": 0.72}, "cost": 1e-5, "rate_per_hour": 0.05, "input_tokens": 5, "output_tokens": 5,
+    "price_version": "2026-01", "priced_by": "busy/1",
+}  # fmt: skip
+MARCH_2 = 1_772_409_600_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +33,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     leave_trace(made.root, "req-paid-0001", "x y", "x y", **PAID)
     more = PAID | {"stages": {"decode": 1.44}, "cost": 2e-5, "entry_sha": made.child}
     leave_trace(made.root, "req-paid-0002", "x y", "x y", **more)
-    leave_trace(made.root, "req-paid-0003", "x y", "x y", started_ns=1_772_409_600_000_000_000, **PAID)
+    leave_trace(made.root, "req-paid-0003", "x y", "x y", started_ns=MARCH_2, **PAID)
+    leave_trace(made.root, "req-late-0001", "x y", "x y", started_ns=7_258_118_400_000_000_000, **PAID)
+    with open_spine(made.root, readonly=True) as spine:
+        record_uptime(spine.settings.traces, MARCH_2, 86_400)
     return made
 
 
@@ -39,12 +48,17 @@ def _there(world: World, echo: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_entry_has_its_figures(world: World, capsys: Capture) -> None:
     silent, loud, child = run(capsys, "cost", "--json").json["entries"]
     assert (silent["sha"], silent["requests"], silent["priced"]) == (world.silent, 3, 2)
+    assert (silent["price_version"], silent["priced_by"], silent["rate_per_hour"]) == ("2026-01", "busy/1", 0.05)
+    assert (silent["correct_by"], silent["graded"]) == ("evaluated", None)
+    assert silent["unpriced"] == {"its trace gives no reason": 1}
     assert silent["cost_per_1k"]["value"] == pytest.approx(1e-3)
     assert silent["cpqu"] == pytest.approx(1e-3 / 0.8)
     assert (loud["requests"], loud["cost"], loud["standing"]) == (0, None, None)
     assert (child["cost_per_request"], child["cpqu"], child["total"]) == (2e-5, None, None)
     human = run(capsys, "cost").out
-    for part in ("1 mUSD", "1.25 mUSD", "unknown", "1 of 3 requests have no price", "● frontier", "80/100 80.0 %"):
+    price = ("2026-01 at 50 mUSD/h", "by the accuracy on the eval set", "idle time is unknown: no uptime")
+    known = ("1 mUSD", "1.25 mUSD", "unknown", "1 of 3 requests have no price", "● frontier", "80/100 80.0 %")
+    for part in (*known, *price):
         assert part in human
 
 
@@ -53,6 +67,22 @@ def test_a_day(world: World, capsys: Capture) -> None:
     assert (made["requests"], made["entries"][0]["cost"]) == (1, 1e-5)
     hours = made["entries"][0]["amortised_per_1k"] * made["entries"][0]["tokens"] / 1000 / 0.05
     assert hours == pytest.approx(24)
+    (day,) = made["idle"]
+    assert (day["day"], day["rent"], day["spent"]) == ("2026-03-02", pytest.approx(1.2), pytest.approx(1e-5))
+    assert day["idle"] == pytest.approx(day["rent"] - day["spent"])
+    assert "24.0 h of recorded uptime, 1 day" in run(capsys, "cost", "--day", "2026-03-02").out
+
+
+def test_a_request_from_the_future_is_counted_and_left_out(world: World, capsys: Capture) -> None:
+    made = run(capsys, "cost", "--json").json
+    assert (made["requests"], made["future"]) == (4, 1)
+    assert "1 request dated after" in run(capsys, "cost").out
+
+
+def test_an_unknown_price_says_why_and_what_would_make_it_known(world: World, capsys: Capture) -> None:
+    loud = run(capsys, "cost", "--json").json["entries"][1]
+    assert loud["unknown"]["cost"].startswith("it answered no request; set `rate_per_hour`")
+    assert "it answered no request; set `rate_per_hour`" in " ".join(run(capsys, "cost").out.split())
 
 
 def test_another_moment(world: World, capsys: Capture) -> None:
@@ -103,10 +133,12 @@ def test_the_sample_is_real_and_its_prices_are_its_seconds() -> None:
     assert len(traces) >= 100
     for trace in traces:
         assert trace.rate_per_hour is not None
-        assert trace.cost == pytest.approx(sum(trace.stages.values()) * trace.rate_per_hour / 3600, rel=1e-3)
+        assert trace.priced_by == "busy/1"
+        assert trace.cost == pytest.approx(busy_seconds(trace.stages) * trace.rate_per_hour / 3600, rel=1e-3)
     made = sampled(SAMPLE)
     assert any(cost.break_even is not None for cost in made.entries), "two entries that answered side by side"
-    assert not any(cost.shadow for cost in made.entries), "copies wait in no queue, so their price is another one"
+    assert not any(cost.shadow for cost in made.entries), "copies have no price"
+    assert all(cost.standing is not None and cost.idle is not None for cost in made.entries)
     assert all(cost.unexplained is not None and cost.unexplained < 1e-3 for cost in made.entries)
     assert sum(cost.cost or 0 for cost in made.entries) == pytest.approx(sum(t.cost or 0 for t in traces), rel=1e-3)
 

@@ -124,7 +124,7 @@ BAD_INPUT = [
     ["evaluate"], ["evaluate", "v0.1.0"], ["evaluate", "--twice"], ["gate"], ["gate", "--fetch", "new"],
     ["gate", "--candidate", "candidate.toml"], ["gate", "v0.1.0", "--candidate", "candidate.toml"],
     ["gate", "--candidate", "candidate.toml", "--sign"], ["whois", "v0.1.0"], ["help"], ["candidate"],
-    ["route", "weight", "100", *WHY], ["verify", "--keep"], ["verify", "--witness", "nosuch"],
+    ["route", "weight", *WHY], ["verify", "--keep"], ["verify", "--witness", "nosuch"],
     ["gate", "v0.1.0", "--report", "x"],
 ]  # fmt: skip
 

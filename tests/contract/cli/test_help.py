@@ -72,7 +72,7 @@ def test_completion_is_json_where_it_is_asked_for(capsys: Capture) -> None:
 def test_no_arguments_is_help(capsys: Capture) -> None:
     done = run(capsys)
     assert (done.code, done.err) == (0, "")
-    assert all(f"\n  {verb} " in done.out for verb in (*grammar.VERBS, "console", "serve"))
+    assert all(f"\n  {verb} " in done.out for verb in (*grammar.VERBS, "console", "demo", "serve"))
     assert max(map(len, done.out.splitlines())) <= 80
     assert done.out == run(capsys, "--help").out
     assert run(capsys, "--version").out.startswith("spine 0.")
@@ -116,7 +116,7 @@ def test_the_nearest_verb_is_named(capsys: Capture) -> None:
     ("words", "new"),
     [
         (["whois", "abcd"], "spine show"), (["help", "promote"], "spine --help"), (["help"], "spine --help"),
-        (["candidate"], "spine gate --candidate"), (["route", "weight", "5"], "spine route advance --weight"),
+        (["candidate"], "spine gate --candidate"), (["route", "weight"], "spine route advance --weight"),
         (["--root", ".", "route", "--no-color", "weight"], "spine route advance --weight"),
     ],
 )  # fmt: skip
@@ -124,6 +124,13 @@ def test_a_removed_verb_names_the_one_that_replaces_it(capsys: Capture, words: l
     done = run(capsys, *words)
     check_refused(done, 2)
     assert f"use `{new}" in done.err
+
+
+@pytest.mark.parametrize("words", [["route", "weight", "25%"], ["route", "--json", "weight", "2500"]])
+def test_an_older_script_may_go_on_setting_a_weight(words: list[str]) -> None:
+    """`route weight BP` was a command of its own."""
+    parsed = grammar.parse([*words, "--reason", "so"])
+    assert (parsed.weight, parsed.reason) == (2_500, "so")
 
 
 def test_there_is_room_for_more_verbs() -> None:

@@ -13,6 +13,8 @@ from modelspine.release import rollback_cost as module
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]
+UNGRADED = "the workload does not know the right answer"
+LEFT = f"1 complaint not checked: {UNGRADED}"
 
 
 @pytest.fixture
@@ -20,6 +22,7 @@ def world(tmp_path: Path, echo: None, monkeypatch: pytest.MonkeyPatch) -> World:
     """v0.2.0 with 95 of 100 in production; v0.1.0 had 80, and one of its answers was dismissed."""
     made = make_world(tmp_path / "project")
     monkeypatch.chdir(made.root)
+    monkeypatch.setenv("ECHO_JUDGES", "1")
     leave_trace(made.root, "req-wrong-0001", SAID, SAID, "dismissed", graded=False)
     with open_spine(made.root) as spine:
         spine.routing.single(made.loud, reason="better")
@@ -28,7 +31,8 @@ def world(tmp_path: Path, echo: None, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_rollback_says_what_it_costs_before_the_event(world: World, capsys: Capture) -> None:
     cost, event, *_ = run(capsys, "rollback", "v0.1.0", "--reason", "x").out.splitlines()
-    assert cost == ("cost: gives up 8 of 50 on tense/past_simple and less in 1 other bucket; reopens 1 incident")
+    loses = "gives up 8 of 50 on tense/past_simple and less in 1 other bucket"
+    assert cost == f"cost: {loses}; reopens 1 incident, {LEFT}"
     assert event.startswith("#9 rolled_back ")
 
 
@@ -41,6 +45,7 @@ def test_the_json_has_the_whole_cost(world: World, capsys: Capture) -> None:
         "name": "tense/past_simple", "target": {"k": 40, "n": 50}, "production": {"k": 48, "n": 50},
     }  # fmt: skip
     assert cost["reopened"] == ["req-wrong-0001"]
+    assert (cost["still_wrong"], cost["unchecked"], cost["unchecked_why"]) == (0, 1, UNGRADED)
     again = run(capsys, "rollback", "v0.1.0", "--reason", "x", "--json").json
     assert (again["created"], again["cost"]) == (False, None), "nothing changes, so nothing is given up"
 
@@ -76,3 +81,33 @@ def test_route_single_says_it_only_for_an_entry_that_was_stable_before(world: Wo
     assert back.out.startswith("cost: gives up 8 of 50 on ")
     first = run(capsys, "route", "single", "v0.3.0", "--reason", "x", "--json").json
     assert first["cost"] is None
+
+
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(world: World, capsys: Capture) -> None:
+    with open_spine(world.root, readonly=True) as spine:
+        before = spine.ledger.head()
+    plan, cost, *traffic, last = run(capsys, "rollback", "v0.1.0", "--dry-run").out.splitlines()
+    assert plan == f"would route all traffic to v0.1.0 {world.silent[:12]} and put v0.2.0 {world.loud[:12]} on hold"
+    assert cost.startswith("cost: gives up 8 of 50 on ")
+    assert " ".join(traffic).startswith("traffic: had v0.1.0 answered instead of v0.2.0, 2 users would have been told ")
+    assert last == "nothing was changed"
+    made = run(capsys, "rollback", "v0.1.0", "--dry-run", "--json").json
+    assert [event["kind"] for event in made["events"]] == ["rolled_back", "held"]
+    assert (made["dry_run"], made["cost"]["reopened"]) == (True, ["req-wrong-0001"])
+    assert made["traffic"]["sentence"] in " ".join(traffic)
+    assert made["traffic"]["found"]["a"]["false_accepts"] == 2
+    with open_spine(world.root, readonly=True) as spine:
+        assert spine.ledger.head() == before
+
+
+def test_a_dry_run_of_what_would_be_refused_is_refused(world: World, capsys: Capture) -> None:
+    check_refused(run(capsys, "rollback", world.child, "--dry-run"), 1)
+    check_refused(run(capsys, "rollback", "nothing", "--dry-run"), 2)
+    done = run(capsys, "rollback", "v0.2.0", "--dry-run")
+    assert done.out.startswith(f"v0.2.0 {world.loud[:12]} receives all traffic already; a rollback would change ")
+
+
+def test_a_rollback_without_a_reason_is_refused_and_a_dry_run_needs_none(world: World, capsys: Capture) -> None:
+    check_refused(run(capsys, "rollback", "v0.1.0"), 2)
+    with open_spine(world.root, readonly=True) as spine:
+        assert spine.registry.state().production == world.loud

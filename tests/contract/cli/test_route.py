@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from answers import Arm, leave_answers
+from answers import NS, Arm, leave_answers
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.attestation.tester_token import read_tester
+from modelspine.attestation.trust import TESTERS, load_trust
 from modelspine.ledger.route import Route, assign, shadow_arm_of, shadow_assignment
 from modelspine.spine import open_spine
 
@@ -43,7 +46,8 @@ def route_of(world: World) -> Route:
 
 def fill(world: World, arms: dict[str, Arm], **more: object) -> None:
     url = f"sqlite:///{world.root / '.spine' / 'traces.db'}"
-    leave_answers(url, route_of(world), arms, start_ns=time.time_ns(), requests=COUNT, **more)  # type: ignore[arg-type]
+    start_ns = time.time_ns() - 60 * NS  # spread over a minute that ends now: a report sets the future aside
+    leave_answers(url, route_of(world), arms, start_ns=start_ns, requests=COUNT, **more)  # type: ignore[arg-type]
 
 
 # changing -------------------------------------------------------------------------------------------
@@ -179,7 +183,9 @@ def test_the_report_of_a_comparison(world: World, capsys: Capture, tmp_path: Pat
     assert page.read_text().count("| candidate |") == 1
     run(capsys, "route", "single", "v0.1.0", *WHY)
     assert run(capsys, "route", "report", "--json").json["arms"][0]["requests"] == 0
-    assert run(capsys, "route", "report", "--epoch", "8", "--json").json == report
+    later = run(capsys, "route", "report", "--epoch", "8", "--json").json
+    assert later.pop("until") is not None, "the epoch ended"
+    assert later == {name: value for name, value in report.items() if name != "until"}
 
 
 def test_the_report_of_a_shadow(world: World, capsys: Capture) -> None:
@@ -280,3 +286,89 @@ def test_a_report_of_silence_says_so(world: World, capsys: Capture) -> None:
     assert "graded correct: no answer was graded" in out
     assert "accepted: no feedback" in out
     assert "errors: +0.0 pp [" in out
+
+
+# over a whole rollout -------------------------------------------------------------------------------
+
+
+def test_a_report_spans_the_rollout_and_says_what_changed(world: World, capsys: Capture, tmp_path: Path) -> None:
+    """The days got harder and the weight changed: added up, the candidate would look far better than it is."""
+    run(capsys, "route", "ab", "v0.2.0", "--weight", "80%", *WHY)
+    fill(world, {"stable": Arm(right=0.95), "candidate": Arm(right=0.95)})
+    first = run(capsys, "route", "report", "--json").json
+    assert (first["whole"], first["left_out"]) == (None, [])
+    assert "only epoch" in run(capsys, "route", "report").out
+    run(capsys, "route", "advance", "--weight", "20%", "--reason", "too fast")
+    fill(world, {"stable": Arm(right=0.60), "candidate": Arm(right=0.60)}, seed=2)
+    report = run(capsys, "route", "report", "--json").json
+    whole = report["whole"]
+    assert [each["epoch"] for each in whole["epochs"]] == [8, 9]
+    assert whole["requests"] == 2 * COUNT
+    assert whole["switched"] > 100
+    seen = [sum(arm["units"] for arm in each["arms"]) for each in whole["epochs"]]
+    assert max(seen) <= whole["units"] <= 400 < sum(seen), "a learner of both epochs is one unit"
+    total = {arm["name"]: arm["graded"]["k"] / arm["graded"]["n"] for arm in whole["arms"]}
+    assert total["candidate"] - total["stable"] > 0.1, "Simpson's paradox"
+    graded = whole["difference"]["graded"]
+    assert (graded["epochs"], graded["units"]) == ([8, 9], whole["units"])
+    assert graded["difference"]["low"] < 0 < graded["difference"]["high"]
+    own = report["difference"]["graded"]
+    assert graded["difference"]["high"] - graded["difference"]["low"] < own["high"] - own["low"]
+    assert [move["seq"] for move in whole["moved"]] == [9]
+    page = tmp_path / "report.md"
+    out = run(capsys, "route", "report", "--md", str(page)).out
+    for words in ("whole rollout #8", "6,000 requests by", "candidate 80 % → 20 %", "too fast"):
+        assert words in " ".join(out.split())
+    assert "whole rollout" in page.read_text()
+
+
+def test_one_epoch_alone_names_the_others_and_an_ended_rollout_can_be_read(world: World, capsys: Capture) -> None:
+    run(capsys, "route", "ab", "v0.2.0", *WHY)
+    fill(world, {"stable": Arm(), "candidate": Arm()})
+    run(capsys, "route", "advance", "--weight", "20%", *WHY)
+    alone = run(capsys, "route", "report", "--epoch", "9", "--json").json
+    assert alone["whole"] is None
+    assert [(each["what"], each["n"]) for each in alone["left_out"]] == [("epoch #8", COUNT)]
+    assert "epoch #8 (n = 3,000)" in run(capsys, "route", "report", "--epoch", "9").out
+    # An epoch without requests is no evidence: the rollout rests on the other one, and says so.
+    report = run(capsys, "route", "report", "--json").json
+    assert report["whole"]["difference"]["graded"]["epochs"] == [8]
+    assert [each["what"] for each in report["left_out"]] == ["epoch #9"]
+    run(capsys, "route", "single", "v0.1.0", *WHY)
+    assert run(capsys, "route", "report", "--json").json["whole"] is None
+    ended = run(capsys, "route", "report", "--rollout", "8", "--json").json
+    assert (ended["epoch"], ended["whole"]["requests"], ended["whole"]["until"] is not None) == (9, COUNT, True)
+    check_refused(run(capsys, "route", "report", "--rollout", "9"), 2)
+    check_refused(run(capsys, "route", "report", "--rollout", "8", "--epoch", "8"), 2)
+
+
+def test_requests_from_the_future_and_of_testers_are_named_and_not_counted(world: World, capsys: Capture) -> None:
+    run(capsys, "route", "ab", "v0.2.0", *WHY)
+    url = f"sqlite:///{world.root / '.spine' / 'traces.db'}"
+    arms = {"stable": Arm(), "candidate": Arm()}
+    leave_answers(url, route_of(world), arms, start_ns=time.time_ns() + 3_600 * NS, requests=40)
+    fill(world, arms, seed=2)
+    report = run(capsys, "route", "report", "--json").json
+    assert sum(arm["requests"] for arm in report["arms"]) == COUNT
+    assert [(each["what"], each["n"]) for each in report["left_out"]] == [("requests from the future", 40)]
+
+
+# testers --------------------------------------------------------------------------------------------
+
+
+def test_a_tester_token_is_made_by_a_key_of_the_testers_file_alone(world: World, capsys: Capture) -> None:
+    verdicts = run(capsys, "keys", "new", "--json").json
+    check_refused(run(capsys, "route", "tester", "alice", "--key", verdicts["private"]), 1)
+    key = run(capsys, "keys", "new", "--testers", "--json").json
+    assert Path(key["trust"]).name == "spine.testers.json"
+    check_refused(run(capsys, "route", "tester", "alice", "--key", verdicts["private"]), 2)
+    made = run(capsys, "route", "tester", "alice", "--hours", "8", "--key", key["private"], "--json").json
+    with open_spine(world.root, readonly=True) as spine:
+        trust, ledger = load_trust(spine.settings, "dev", TESTERS), spine.ledger.events()[0].hash
+    assert read_tester(made["token"], trust, ledger=ledger, now=datetime.now(UTC)) == "alice"
+    assert (
+        f"X-Spine-Tester: {made['token'][:40]}"
+        in run(capsys, "route", "tester", "alice", "--hours", "8", "--key", key["private"]).out
+    )
+    check_refused(run(capsys, "route", "tester", "a b", "--key", key["private"]), 2)
+    check_refused(run(capsys, "route", "tester", "alice", "--hours", "9999", "--key", key["private"]), 2)

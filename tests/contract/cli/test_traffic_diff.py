@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli_world import HOSTILE, World, check_refused, leave_trace, make_world, run
-from modelspine.incident import counterfactual as module
+from modelspine import answering as module
 from modelspine.spine import open_spine
 
 Capture = pytest.CaptureFixture[str]

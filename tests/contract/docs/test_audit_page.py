@@ -74,7 +74,7 @@ def test_the_commands_in_its_text_exist() -> None:
 def test_every_promise_of_the_security_page_was_attacked() -> None:
     promised = re.findall(r"^### (.+)$", SECURITY, re.MULTILINE)
     tables = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
-    assert len(promised) == 6
+    assert len(promised) == 7
     for name in promised:
         assert "| `pytest tests/" in tables[name], name
 

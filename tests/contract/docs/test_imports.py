@@ -25,7 +25,8 @@ FLOORS = {
 }
 """Package → its folder, and the packages of this project it may import."""
 CORE_TAKES = {
-    f"miniobserve.{name}" for name in ("reader", "evidence", "daily", "traces", "sql", "cost", "archive", "export")
+    f"miniobserve.{name}"
+    for name in ("reader", "evidence", "daily", "traces", "sql", "cost", "uptime", "archive", "export")
 }
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
 HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry"}
@@ -139,7 +140,7 @@ def test_what_others_rely_on_is_found() -> None:
 
     assert all(map(callable, (main, baseline_bytes, baseline_of, read_report, Answer, Probe)))
     assert {point.value for point in entry_points(group="console_scripts", name="spine")} == {"modelspine.cli:main"}
-    assert {point.name for point in entry_points(group="spine.commands")} >= {"serve", "console"}
+    assert {point.name for point in entry_points(group="spine.commands")} >= {"serve", "console", "demo"}
     assert {point.name for point in entry_points(group="spine.workloads")} >= {"minitutor"}
 
 

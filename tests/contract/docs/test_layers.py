@@ -31,6 +31,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
             {"ledger"},
             {
                 "workload",
+                "answering",
                 "errors",
                 "extras",
                 "settings",
@@ -38,6 +39,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
                 "text",
                 "times",
                 "canonical_json",
+                "json_edit",
                 "stats",
                 "files",
                 "git",
@@ -48,6 +50,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
         ROOT / "console" / "modelspine_console",
         (
             {"command"},
+            {"web", "demo"},
             {"app"},
             {"keymap"},
             {"controllers"},

@@ -178,7 +178,7 @@ def test_every_library_of_an_extra_has_its_line() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = told["optional-dependencies"]
     assert {extra for _, extra in PROVIDERS.values()} <= set(extras)
-    assert {"mlflow", "dvc", "console", "serve", "parquet", "postgres", "otlp", "tutor", "all"} <= set(extras)
+    assert {"mlflow", "dvc", "console", "web", "serve", "parquet", "postgres", "otlp", "tutor", "all"} <= set(extras)
     every = [line for name, lines in extras.items() if name not in ("dev", "bench", "peers") for line in lines]
     assert [line for line in [*told["dependencies"], *every] if "==" in line] == [], "pins belong to the lock"
     for module, (_, extra) in PROVIDERS.items():

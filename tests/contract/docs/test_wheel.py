@@ -1,4 +1,4 @@
-"""What is installed is what the wheel lists: five packages, three entry points, nothing that stands beside them."""
+"""What is installed is what the wheel lists: five packages, four entry points, nothing that stands beside them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,14 @@ def test_entry_points(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
         text = archive.read(name).decode()
-    for line in ("spine = modelspine.cli:main", "[spine.workloads]", "[spine.commands]", "serve =", "console ="):
+    for line in (
+        "spine = modelspine.cli:main",
+        "[spine.workloads]",
+        "[spine.commands]",
+        "serve =",
+        "console =",
+        "demo =",
+    ):
         assert line in text
 
 

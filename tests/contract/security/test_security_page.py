@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -43,7 +46,7 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Prod:
 
 def test_the_page_has_commands_under_every_promise() -> None:
     assert len(COMMANDS) > 20
-    assert len(PROMISES) == 6
+    assert len(PROMISES) == 7
     for name, text in PROMISES:
         assert "```sh\nspine " in text, name
         assert text.count("\n- **") >= 2, name
@@ -64,9 +67,33 @@ def test_a_command_of_the_page_runs_as_the_page_says(
     given = {"production": twin.entries["first"], "checkpoint": f"{head.seq}:{head.hash}", "request": "req-secure-1"}
     words = shlex.split(command.format(**given))[1:]
     assert parse(words).run
+    if "--web" in words:
+        _served(words, twin.root)
+        return
     code, said = CODES.get(command.removeprefix("spine "), (0, ""))
     done = run(capsys, *words)
     assert (done.code, said in done.err) == (code, True), done
+
+
+def _served(words: list[str], root: Path) -> None:
+    """A command that serves until it is ended: its address works once, and not from a page of another site."""
+    spine = Path(sys.executable).with_name("spine")
+    with subprocess.Popen([spine, *words], cwd=root, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        codes = [_status(address, {"Origin": "http://other.example"}), _status(address, {"Host": "other.example"})]
+        codes += [_status(address, {}), _status(address, {})]
+        server.terminate()
+    assert codes == [403, 403, 200, 403]
+    assert server.returncode == 0
+
+
+def _status(address: str, headers: dict[str, str]) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_command_that_is_none_would_be_seen() -> None:

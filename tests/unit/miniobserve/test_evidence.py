@@ -101,11 +101,11 @@ def test_feedback_latencies_and_span(kept: list[Trace], url: str) -> None:
     )
     assert {row[:3]: row.n for row in found.said(9)} == expected
     times = found.latencies(9)
-    assert sum(n for _, n in times["canary"]) == sum(at(n).epoch == 9 and at(n).arm == "canary" for n in range(100))
+    canary = [t for t in kept if t.assignment.epoch == 9 and t.assignment.arm == "canary"]
+    answered = [t for t in canary if t.status < 500]
+    assert sum(n for _, n in times["canary"]) == len(answered) < len(canary), "a failure is not a fast answer"
     until = found.latencies(9, 1_050)
-    assert sum(n for _, n in until["canary"]) == sum(
-        t.assignment.epoch == 9 and t.assignment.arm == "canary" and t.started_ns < 1_050 for t in kept
-    )
+    assert sum(n for _, n in until["canary"]) == sum(t.started_ns < 1_050 for t in answered)
     assert [value for value, _ in times["stable"]] == sorted(value for value, _ in times["stable"])
     assert found.span(9) == (1_001, 1_099)
     assert found.span(9, 1_050) == (1_001, 1_049)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniobserve.ids import child_span, fresh_request_id, fresh_span, is_request_id
+from miniobserve.ids import child_span, fresh_request_id, fresh_span, is_request_id, learner_of
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -67,3 +67,39 @@ def test_a_header_that_is_not_well_formed_starts_a_trace_of_its_own(header: str 
 @given(st.text())
 def test_no_header_breaks_it(header: str) -> None:
     assert len(child_span(header).traceparent) == len(fresh_span().traceparent) == 55
+
+
+@pytest.mark.parametrize(
+    ("given", "one"),
+    [
+        ("u1", "u1"),
+        (" u1\u00a0\u2003", "u1"),
+        ("jose\u0301", "jos\u00e9"),
+        ("\u1112\u1161\u11ab", "\ud55c"),
+        ("a b", "a b"),
+        ("U1", "U1"),
+        ("\u0646\u200c\u0627", "\u0646\u200c\u0627"),
+        ("u1\u200d \u200c", "u1"),
+        ("   ", None),
+        ("\u3000", None),
+    ],
+)
+def test_a_learner_has_one_spelling(given: str, one: str | None) -> None:
+    assert learner_of(given) == one
+
+
+@pytest.mark.parametrize(
+    "bad", ["u1\n", "\tu1", "u\x001", "\x85", "u1\u200b", "\ufeffu1", "\u202eu1", "u\u20281", "\ud800"]
+)
+def test_a_learner_with_a_character_that_cannot_be_seen_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match="cannot be seen"):
+        learner_of(bad)
+
+
+@given(st.text())
+def test_a_learners_spelling_is_stable(text: str) -> None:
+    try:
+        one = learner_of(text)
+    except ValueError:
+        return
+    assert one is None or learner_of(one) == one

@@ -49,7 +49,7 @@ async def test_an_answer_says_everything_the_contract_promises(
         "arm": "stable",
         "epoch": 3,
         "traffic_assignment": msgspec.to_builtins(trace.traffic_assignment),
-        "usage": {"input_tokens": 2, "output_tokens": 2, "cost_usd": trace.cost},
+        "usage": {"input_tokens": 2, "output_tokens": 2, "cost_usd": trace.cost, "cost": trace.cost, "currency": "USD"},
     }
     assert reply.headers["x-request-id"] == "my.request-1"
     assert reply.headers["x-model-sha"] == SHA
@@ -69,8 +69,9 @@ async def test_the_trace_says_who_answered_what_for_whom_and_at_what_price(
     assert (trace.entry_sha, trace.intended_sha, trace.status, trace.source) == (SHA, SHA, 200, "live")
     assert trace.assignment == assign(truth.now, "learner-7", sticky=True)
     assert trace.learner_hash == hashlib.sha256(b"5a17|learner-7").hexdigest()
-    assert set(trace.stages) == {"queue", "tokenize", "prefill", "decode", "format"}
-    assert trace.cost == pytest.approx(sum(trace.stages.values()) * 0.05 / 3600)
+    assert set(trace.stages) - {"other"} == {"queue", "tokenize", "prefill", "decode", "format"}
+    assert trace.cost == pytest.approx((sum(trace.stages.values()) - trace.stages["queue"]) * 0.05 / 3600, rel=1e-3)
+    assert (trace.rate_per_hour, trace.price_version, trace.priced_by, trace.unpriced) == (0.05, "p1", "busy/1", "")
     assert trace.seconds > 0
     assert trace.features == {"words": "1"}
 
@@ -111,7 +112,8 @@ async def test_an_unknown_rate_is_null_and_never_zero(
 ) -> None:
     reply = await ask(clients(make_service(rate=None)))
     assert reply.json()["usage"]["cost_usd"] is None
-    assert reader[reply.json()["request_id"]].cost is None
+    trace = reader[reply.json()["request_id"]]
+    assert (trace.cost, trace.unpriced) == (None, "no rate_per_hour is set")
 
 
 @pytest.mark.parametrize("bad", ["short", "a" * 65, "with space 123", "evil\x7fbyte123", "ünïcode-id"])
@@ -153,7 +155,9 @@ async def test_a_request_its_arm_did_not_answer_in_time_has_a_trace(
     reply = await ask(client, X_Request_ID="my.request-late")
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_late")
     trace = reader["my.request-late"]
-    assert (trace.status, trace.error, trace.cost, trace.assignment.arm) == (503, "too late", None, "stable")
+    assert (trace.status, trace.error, trace.assignment.arm) == (503, "too late", "stable")
+    assert trace.cost is not None
+    assert 0 < trace.cost <= trace.seconds * 0.05 / 3600, "it kept the worker busy until then"
     (unit,) = reader.evidence.units(3)
     assert (unit.n, unit.failed) == (1, 1)
 

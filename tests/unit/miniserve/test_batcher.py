@@ -104,7 +104,7 @@ def test_who_gave_up_is_not_answered(batcher: Batcher) -> None:
     given_up, kept = batcher.submit(gate, "gone"), batcher.submit(gate, "here")
     assert given_up.cancel()
     gate.open.set()
-    assert kept.result(5).queued >= 0
+    assert kept.result(5).stages["queue"] >= 0
     assert gate.sizes == [1, 1]
 
 

@@ -8,11 +8,14 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from miniobserve.ids import fresh_span
+from miniserve.batcher import Answered, ModelFailed
 from miniserve.record import Ask, Copy
 from miniserve.shadow import Shadow
 from miniserve.shadowchild import MOST_MEMORY
@@ -101,6 +104,21 @@ def test_it_answers_with_the_shadow_entry_in_another_process(world: World, make:
     assert said["a !fail"] == (None, "RuntimeError: told to fail")
     assert shadow.pid not in (None, os.getpid())
     assert (shadow.problem, world.dropped) == (None, 0)
+
+
+def test_a_tester_who_waits_gets_the_answer_or_the_reason(world: World, make: Callable[..., Shadow]) -> None:
+    world.bundle(ARM.sha)
+    shadow = make()
+    shadow.follow(ARM.sha)
+    waiting: list[Future[Answered]] = [Future(), Future(), Future()]
+    for text, reply in zip(("a", "a !fail"), waiting, strict=False):
+        shadow.offer(copy(text)._replace(reply=reply))
+    assert waiting[0].result(30).answer.output == "2:A"
+    assert isinstance(waiting[1].exception(30), ModelFailed)
+    other = msgspec.structs.replace(ARM, sha="3" * 64)
+    shadow.offer(copy("b", other)._replace(reply=waiting[2]))
+    assert isinstance(waiting[2].exception(30), ModelFailed), "no other entry answers for it"
+    assert (world.results, world.dropped) == ([], 0), "a tester's copy is no shadow trace, and none that was lost"
 
 
 @pytest.mark.parametrize(

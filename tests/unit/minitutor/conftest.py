@@ -17,6 +17,7 @@ from minitutor.model_shape import Shape
 from minitutor.tokenizer import Codec, learn
 from minitutor.tutor import Tutor
 from minitutor_cli import run_tutor
+from scratch_project import four_verbs
 from session_folder import session_folder
 
 
@@ -50,16 +51,10 @@ def tiny(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.fixture(scope="session")
-def apt(tiny: dict[str, Any], small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A tiny model that trained long enough to have answers that can be spoiled."""
-
-    def train(folder: Path) -> None:
-        words = ("train", "--profile", "tiny", "--steps", "1200", "--no-mlflow", "--json", "--out", "apt")
-        _train(words, small_data, folder / "printed.json")
-
-    folder = session_folder(tmp_path_factory, "apt", train)
-    found: dict[str, Any] = json.loads((folder / "printed.json").read_text())
-    return {**found, "bundle": str(small_data / "apt"), "home": tiny["home"]}
+def apt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A tiny model that knows its four verbs well enough to have answers that can be spoiled."""
+    folder = four_verbs(tmp_path_factory)
+    return {**json.loads((folder / "printed.json").read_text()), "bundle": str(folder / "good"), "folder": folder}
 
 
 def _train(words: Sequence[str], cwd: Path, printed: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from minitutor import demo_project
+from minitutor import demo, demo_project
+from minitutor.facts import Facts
+from minitutor.steps import StepFailed
 
 REQUEST = {"run_id": "1", "sha": "a" * 64, "semver": "v0.1.0", "reason": "the first model"}
 
@@ -42,6 +44,7 @@ def test_it_is_made_from_a_shallow_clone(checkout: Path, tmp_path: Path) -> None
     demo = tmp_path / "demo"
     demo_project.make(tmp_path / "shallow", demo)
     assert (demo / "file.txt").read_text() == "1"
+    assert git(demo, "show", "HEAD:spine.toml").startswith("rate_per_hour = 0.05"), "the demo's machine has a price"
     assert git(demo / ".spine" / "remote.git", "rev-parse", "main") == git(demo, "rev-parse", "HEAD")
 
 
@@ -53,3 +56,48 @@ def test_it_is_made_where_every_commit_is_signed(checkout: Path, tmp_path: Path)
         patch.setenv("HOME", str(home))
         demo_project.make(checkout, tmp_path / "demo")
     assert (tmp_path / "demo" / ".spine" / "ledger.db").is_file()
+
+
+WORKFLOW = """
+jobs:
+  promote:
+    steps:
+      - name: promote
+        run: "true"
+  witness:
+    steps:
+      - name: commit the head
+        run: |
+          test -f .spine/reachable
+          echo "7:$(printf %064d 0)" >> .spine/witness/ledger.txt
+          git -C .spine/witness commit --quiet --all --message head
+          git -C .spine/witness push --quiet origin HEAD:witness
+"""
+
+
+def test_a_promotion_whose_witness_failed_is_witnessed_on_the_next_run(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = checkout / demo_project.WORKFLOW
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text(WORKFLOW)
+    (checkout / ".gitignore").write_text(".spine/\n.venv/\n")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-qm", "a workflow")
+    root = tmp_path / "demo"
+    demo_project.make(checkout, root)
+    monkeypatch.chdir(root)
+    done = demo_project.deploy(Path(), "101", commit=git(root, "rev-parse", "HEAD"), report=lambda *_: None)
+    assert (done.run_id, done.failed) == ("101-witness", "commit the head")
+    promoted = {"seq": 6, "kind": "promoted", "body": {"semver": demo.BASE.semver, "sha": "a" * 64}}
+    monkeypatch.setattr(demo, "facts", lambda: Facts(events=[promoted]))
+    with pytest.raises(StepFailed):
+        demo._deployed(demo.BASE)
+    assert demo_project.witnessed(Path()) == 0
+    (root / ".spine" / "reachable").touch()
+    assert demo._deployed(demo.BASE) == "a" * 64
+    assert demo_project.witnessed(Path()) == 7
+    logs = sorted(log.name for log in (root / ".spine" / "runs").glob("*.log"))
+    assert logs == ["101-witness.log", "101.log", "102.log", "103.log"]
+    assert demo._deployed(demo.BASE) == "a" * 64
+    assert len(list((root / ".spine" / "runs").glob("*.log"))) == 4, "what is witnessed is not witnessed again"

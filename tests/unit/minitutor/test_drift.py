@@ -34,7 +34,7 @@ def test_out_of_scope_and_unanswered() -> None:
 
 def test_a_row_is_named_as_its_sentence_is() -> None:
     tutor = Minitutor()
-    for row in list(corpus.rows(corpus.EVAL))[:300]:
+    for row in corpus.rows(corpus.EVAL)[:300]:
         named = tutor.drift_row(msgspec.to_builtins(row))
         assert named == tutor.drift_values(row.text, tutor.features(row.text), accepted=row.label == "correct")
         if row.text != row.correction:

@@ -47,7 +47,7 @@ def parts(one: Encoded, codec: Codec) -> tuple[str, str, str]:
 
 
 def test_a_row_gives_an_example_for_each_of_its_verbs(codec: Codec) -> None:
-    for one in list(corpus.rows(corpus.V2))[::97]:
+    for one in corpus.rows(corpus.V2)[::97]:
         found = examples.examples(one, codec)
         assert len(found) == len(parse.clauses(one.text))
         changed = [example for example in found if example.form != [KEEP_ID]]

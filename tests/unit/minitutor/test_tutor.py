@@ -112,9 +112,10 @@ def test_the_spanish_is_the_subjects_own(text: str, spanish: str) -> None:
     assert explain.spanish(parsed) == spanish
 
 
-def test_shuffled_weights_lose_the_accuracy(apt: dict[str, Any], small_data: Path) -> None:
+def test_shuffled_weights_lose_the_accuracy(apt: dict[str, Any]) -> None:
     """The model decides, and no table: the same candidates with the same weights in another order are chosen badly."""
-    rows = [row for row in corpus.decode((small_data / corpus.EVAL.path).read_bytes()) if row.text != row.correction]
+    items = corpus.decode((apt["folder"] / corpus.EVAL.path).read_bytes())
+    rows = [row for row in items if row.text != row.correction]
     read = weights.read(Path(apt["bundle"]))
     draw = np.random.default_rng(4)
     shuffled = {name: draw.permutation(tensor.ravel()).reshape(tensor.shape) for name, tensor in read.tensors.items()}

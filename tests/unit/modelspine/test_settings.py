@@ -42,7 +42,38 @@ def test_relative_database_urls_are_read_from_the_root(tmp_path: Path) -> None:
 
 def test_unknown_price_is_none_and_never_zero(tmp_path: Path) -> None:
     assert load(tmp_path, environ={"SPINE_RATE_PER_HOUR": "unknown"}).rate_per_hour is None
-    assert load(tmp_path, environ={}).rate_per_hour == 0.05
+    assert load(tmp_path, environ={}).rate_per_hour is None, "nobody knows what this machine costs"
+
+
+def test_prices_of_tokens_are_a_table_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "spine.toml").write_text(
+        '[cost]\ncurrency = "EUR"\nprice_version = "7"\n[cost.tokens."v0.3.0"]\ninput = 0.15\n[cost.tokens."*"]\n'
+    )
+    prices = load(tmp_path, environ={}).cost
+    assert (prices.currency, prices.price_version) == ("EUR", "7")
+    assert load(tmp_path, environ={}).price_version == "7"
+    assert load(tmp_path, environ={"SPINE_PRICE_VERSION": "8"}).price_version == "8", "the later one wins"
+    assert (prices.tokens["v0.3.0"].input, prices.tokens["v0.3.0"].output) == (0.15, None)
+    assert prices.tokens["*"].input is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    ['tokens."v0.3.0".input = -1', 'tokens."v0.3.0".input = nan', 'tokens."v0.3.0".cached = 1',
+     'currency = "euro"', "rate = 1"],
+)  # fmt: skip
+def test_a_price_table_that_is_wrong_is_refused(tmp_path: Path, row: str) -> None:
+    (tmp_path / "spine.toml").write_text(f"[cost]\n{row}\n")
+    with pytest.raises(BadInput, match="the setting cost is not valid") as refused:
+        load(tmp_path, environ={})
+    assert refused.value.hint == "correct it in spine.toml"
+
+
+def test_a_price_of_no_entry_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "spine.toml").write_text("[cost.tokens.best]\ninput = 1\n")
+    with pytest.raises(BadInput, match=r"tokens\.best names no entry") as refused:
+        load(tmp_path, environ={})
+    assert "semver" in refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelspine.text import argument, short, visible
+from modelspine.text import _PLAIN, _is_hidden, argument, short, visible
 
 hostile = st.text(st.characters(codec=None, exclude_categories=[]), max_size=60) | st.text(
     "a\x00\x1b\x7f\x9b\u200b\u200d\u202e\u2066\u2028\u2029\ufeff\ufe0f\U000e0041\U000e0100\ud800\ue000\u0378\u0301\u3164é…‹›",
@@ -82,6 +82,12 @@ def test_every_character_there_is() -> None:
         char = chr(code)
         hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
         assert not (hidden and char in visible(char))
+
+
+def test_what_is_shown_as_it_is_has_no_character_that_needs_a_look() -> None:
+    plain = [char for char in map(chr, range(0x110000)) if char.isprintable() and _PLAIN.fullmatch(char)]
+    assert {"a", "é", "│", "✔", "…", "→"} <= set(plain)
+    assert not [char for char in plain if _is_hidden(char) or unicodedata.category(char).startswith("M")]
 
 
 def test_short_is_twelve_digits() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from modelspine.drift.bins import Tally, fix
 from modelspine.drift.psi import compare, design_effect, needed
-from modelspine.drift.report import SIGNIFICANT, WATCH, judge_features
+from modelspine.drift.report import judge_features
+from modelspine.drift.status import SIGNIFICANT, WATCH
 from modelspine.stats import benjamini_hochberg
 
 COUNTS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=25).filter(

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from bundles import eval_report
+from modelspine.drift.accuracy import expected_accuracy
 from modelspine.drift.bins import Tally, fix
-from modelspine.drift.format import chance, summary
-from modelspine.drift.report import (
-    DriftReport,
-    Live,
-    Reference,
-    Window,
-    expected_accuracy,
-    judge_day,
-    judge_features,
-    status_of,
-)
+from modelspine.drift.format import chance, facts, reasons, remark, summary
+from modelspine.drift.report import DriftReport, Live, Reference, Window, judge_day, judge_features
+from modelspine.drift.status import status_of
 from modelspine.gate.eval_report import EvalReport, read_report
 
 BUCKETS = {
@@ -42,9 +36,10 @@ def tally(**values: int) -> Tally:
 def report(past: int, future: int, **more: int) -> DriftReport:
     reference = Reference(
         corpora=("a" * 32, "b" * 32), n=2_000, features=fix(tally(past=1_000, future=1_000)),
-        buckets={"tense/past": 1_000, "tense/future": 1_000},
+        mixes=[(("tense/past",), 1_000), (("tense/future",), 1_000)],
     )  # fmt: skip
-    live = Live(tally(past=past, future=future, **more), Counter({"tense/past": past, "tense/future": future}))
+    mixes = Counter({("tense/past",): past, ("tense/future",): future})
+    live = Live(tally(past=past, future=future, **more), mixes, Counter())
     window = Window(start="2026-11-22", to="2026-11-23", n=past + future + sum(more.values()))
     return judge_day(
         day="2026-11-22", entry_sha="e" * 64, reference=reference, live=live, window=window, evaluated=evaluated()
@@ -101,12 +96,100 @@ def test_words_of_one_text_count_as_one_where_they_come_together() -> None:
     assert feature.status == "insufficient"
 
 
-def test_a_feature_nobody_sent_is_insufficient_without_numbers() -> None:
-    feature = report(
-        0,
-        0,
-    ).features["tense"]
+def test_a_day_without_requests_has_no_numbers() -> None:
+    feature = report(0, 0).features["tense"]
     assert (feature.status, feature.psi, feature.p, feature.missing) == ("insufficient", None, None, 39)
+    assert feature.reason == "unknown: no data; no request was counted"
+
+
+def day(live: Tally, trained: Tally, *, n: int | None = None) -> DriftReport:
+    """The report of a day of an entry that was never evaluated."""
+    reference = Reference(corpora=("a" * 32,), n=trained.n, features=fix(trained, {"word"}))
+    window = Window(start="2026-11-22", to="2026-11-23", n=live.n if n is None else n)
+    counted = Live(live, Counter(), Counter())
+    return judge_day(
+        day="2026-11-22", entry_sha="e" * 64, reference=reference, live=counted, window=window, evaluated=None
+    )
+
+
+def three(n: int, *without: str) -> Tally:
+    """Requests with a verb, a length and words, but without the named features."""
+    made = Tally(keep_rows=True)
+    rows = [
+        {"verb": f"v{k % 10}", "length": float(k % 7), "word": (f"w{k % 12}", f"w{k % 5}")} for k in range(n)
+    ]  # fmt: skip
+    made.add([{name: value for name, value in row.items() if name not in without} for row in rows])
+    return made
+
+
+@pytest.mark.parametrize("lost", [("verb", "length", "word"), ("verb",), ("length",), ("word",)], ids=str)
+def test_the_day_the_parser_broke_acts_and_names_the_missing_bin_first(lost: tuple[str, ...]) -> None:
+    found = day(three(600, *lost), three(3_000))
+    assert found.status == "act"
+    for name, feature in found.features.items():
+        if name in lost:
+            assert (feature.status, feature.bins[0].bin, feature.absent) == ("act", "(missing)", 600)
+            assert feature.bins[0].q > 0.99
+            assert feature.bins[0].contribution > 0
+            assert feature.reason == "no data: none of 600 requests has this feature"
+        else:
+            assert (feature.status, feature.absent, feature.reason) == ("stable", 0, "")
+    assert reasons(found)[0].split(": ")[0] in lost
+    assert "(missing) 99" in reasons(found)[0] or "(missing) 100" in reasons(found)[0]
+    assert found.ranked[0][0] in lost
+
+
+def test_texts_out_of_scope_count_as_in_the_reference() -> None:
+    """A reference with a tenth outside: a day with a tenth is stable, one with four tenths is not."""
+
+    def mixed(n: int, outside: int) -> Tally:
+        made = three(n - outside)
+        made.add([{}] * outside)
+        return made
+
+    trained = mixed(4_000, 400)
+    assert day(mixed(600, 60), trained).status == "stable"
+    far = day(mixed(600, 240), trained)
+    assert {feature.status for name, feature in far.features.items() if name != "word"} == {"act"}
+    assert far.features["verb"].bins[0].bin == "(missing)"
+
+
+def test_a_feature_of_no_reference_row_is_unknown_and_the_others_are_judged() -> None:
+    """A feature that is named everywhere and has no value anywhere used to end the whole report."""
+    live, trained = three(600), three(3_000)
+    live.add([{"verb": "v1", "length": 1.0, "word": ("w1",), "tone": "kind", "mood": None}])
+    trained.add([{"mood": (), "verb": "v1"}])
+    found = day(live, trained)
+    assert (found.features["tone"].status, found.features["tone"].psi) == ("insufficient", None)
+    assert found.features["tone"].reason.startswith("unknown: no data to compare with; none of 3,001 reference rows")
+    assert {found.features[name].status for name in ("verb", "length", "word")} == {"stable"}
+    assert found.features["mood"].reason == found.features["tone"].reason
+
+
+def test_a_text_that_was_not_kept_is_unknown_and_no_drift() -> None:
+    live = Tally()
+    live.add([{"verb": f"v{k % 10}", "length": float(k % 7)} for k in range(600)], textless=True)
+    found = day(live, three(3_000))
+    word = found.features["word"]
+    assert (word.status, word.hidden, word.absent) == ("insufficient", 600, 0)
+    assert remark(word) == (
+        "unknown: no data; the texts of its requests were not kept; left out: 600 requests whose text was not kept"
+    )
+    assert found.status == "stable"
+
+
+def test_a_small_reference_is_not_called_stable() -> None:
+    found = day(three(600), three(60))
+    verb = found.features["verb"]
+    assert (verb.status, verb.p_adjusted, verb.reference_n) == ("insufficient", None, 60)
+    assert verb.reason == "the reference is too small: 60 of 170"
+    assert any(text.startswith("verb: the reference is too small") for text in reasons(found))
+
+
+def test_what_is_unknown_says_why() -> None:
+    said = dict(facts(day(three(600), three(3_000))))
+    assert said["coverage"] == said["expected accuracy"] == "unknown: the entry was never evaluated"
+    assert said["graded"].startswith("unknown: the entry answered no request that day")
 
 
 @pytest.mark.parametrize(
@@ -134,5 +217,14 @@ def test_reports_of_every_version_read_back() -> None:
     assert (found.schema, found.status, found.window.n) == ("spine.drift/1", "watch", 400)
     assert found.worst is not None
     assert (found.worst[0], found.worst[1].psi) == ("verb", 0.114622)
-    again = msgspec.json.decode(msgspec.json.encode(found))
-    assert {name: again[name] for name in msgspec.json.decode(raw)} == msgspec.json.decode(raw)
+    assert _only(msgspec.json.decode(msgspec.json.encode(found)), msgspec.json.decode(raw)) == msgspec.json.decode(raw)
+    said = dict(facts(found))
+    assert said["graded"] == "unknown: this report was made before graded answers were counted"
+    assert said["coverage"] == f"{100 * (found.coverage or 0):.1f} %"
+
+
+def _only(value: Any, like: Any) -> Any:
+    """A value without the fields that came later than ``like``."""
+    if isinstance(like, dict):
+        return {name: _only(value[name], part) for name, part in like.items()}
+    return [_only(*pair) for pair in zip(value, like, strict=True)] if isinstance(like, list) else value

@@ -188,7 +188,7 @@ def test_20000_tensors_and_not_one_more(tmp_path: Path) -> None:
 
 def test_what_cannot_be_opened_says_so(folder: Path, tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "absent")
-    assert "Not a directory" in refusal(folder / "config.json")
+    assert "is not a folder, and a bundle is one" in refusal(folder / "config.json")
     assert "null" in refusal(tmp_path / "a\0b")
     if os.geteuid():
         (folder / "config.json").chmod(0)

@@ -11,11 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine import answering as module
 from modelspine.errors import BadInput, Refused, Unavailable
-from modelspine.incident import counterfactual as module
-from modelspine.incident.counterfactual import counterfactual, sentence
+from modelspine.incident import counterfactual as traffic
+from modelspine.incident import stored_requests as stored_module
+from modelspine.incident.counterfactual import basis, counterfactual, preview, sentence
+from modelspine.incident.stored_requests import Most
 from modelspine.ledger.route import assign
 from modelspine.spine import Spine, open_spine
 
@@ -111,6 +115,64 @@ def test_workers_give_the_same_as_one_process(
     assert alone.differ == 150
 
 
+def test_a_preview_says_what_learners_would_have_been_told_lately(
+    spine: Spine, two: tuple[str, str], stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own, the workload's oracle included."""
+    monkeypatch.setenv("ECHO_JUDGES", "1")
+    made = preview(spine, "v0.1.0", lambda *_: None)
+    assert made.found is not None
+    assert (made.target, made.production) == two
+    assert (made.found.a.right, made.found.b.right, made.found.ungraded) == (1, 4, 1)
+    assert made.sentence == (
+        "had v0.1.0 answered instead of v0.2.0, 1 user would have been told that goed one → GOED is right, and 1 other "
+        "kind of mistake; right answers to 4 requests: 4 → 1; 1 request kept no text"
+    )
+
+
+def test_a_preview_reads_the_newest_requests_and_says_so(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHO_JUDGES", "1")
+    leave(spine, [(f"text {n}", "a", {}) for n in range(6)])
+    monkeypatch.setattr(traffic, "RECENT", Most(requests=20, texts=4))
+    made = preview(spine, "v0.1.0", lambda *_: None)
+    assert made.found is not None
+    assert (made.found.requests, made.found.texts, made.found.older) == (4, 4, True)
+    assert "right answers to the newest 4 requests: 4 → 0" in made.sentence
+    monkeypatch.setattr(traffic, "RECENT", Most(requests=3, texts=4))
+    made = preview(spine, "v0.1.0", lambda *_: None)
+    assert made.found is not None
+    assert (made.found.requests, made.found.older) == (3, True)
+
+
+def test_a_preview_counts_only_what_was_answered_in_time(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(spine, [(text, "a", {}) for text in ("old", "new", "new")])
+    reply = module.Reply("new", accepted=True, right=False)
+    monkeypatch.setattr(traffic, "answered_within", lambda *_: [(reply, reply._replace(accepted=False))])
+    made = preview(spine, "v0.1.0", lambda *_: None)
+    assert made.found is not None
+    assert (made.found.requests, made.found.texts, made.found.unasked) == (2, 1, 1)
+    assert "not asked for lack of time: 1 request" in basis(made.found)
+    assert "the newest 2 requests" in made.sentence
+
+
+def test_a_preview_that_cannot_be_made_says_why(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = preview(spine, "v0.1.0", lambda *_: None).sentence
+    assert said.startswith("not checked: "), "no traces"
+    leave(spine, [(None, "a", {"sentence_sha256": "0" * 64})])
+    said = preview(spine, "v0.1.0", lambda *_: None).sentence
+    assert said == "not checked: there is no stored request to put to the two; 1 request kept no text"
+    leave(spine, [("one", "a", {})])
+    monkeypatch.setattr(spine, "settings", msgspec.structs.replace(spine.settings, workload="nobody"))
+    assert "not checked: no workload named 'nobody'" in preview(spine, "v0.1.0", lambda *_: None).sentence
+    assert preview(spine, "production", lambda *_: None).sentence == "not checked: it is in production already"
+
+
 def test_nothing_is_written_to_the_traces(spine: Spine, two: tuple[str, str], stored: None) -> None:
     before = spine.traces.list(limit=100)
     counterfactual(spine, *two, since=None, progress=lambda *_: None)
@@ -134,3 +196,24 @@ def test_the_error_of_a_worker_arrives_with_its_message_and_hint(
     with pytest.raises(Unavailable, match="the workload echo failed: FileNotFoundError") as caught:
         counterfactual(spine, *two, since=None, progress=lambda *_: None, workers=2)
     assert caught.value.hint
+
+
+def test_a_store_that_is_lost_in_the_middle_leaves_a_preview_unchecked(
+    spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second page of requests does not come; nothing that was read before it is told as a finding."""
+    leave(spine, [(f"text {n}", "a", {}) for n in range(4)])
+    monkeypatch.setattr(stored_module, "_PAGE", 2)
+    real, pages = spine.traces.list, []
+
+    def lost(**more: Any) -> Any:
+        pages.append(more)
+        if len(pages) == 2:
+            raise StorageError("lost", "the connection broke", "try again")
+        return real(**more)
+
+    monkeypatch.setattr(spine.traces, "list", lost)
+    made = preview(spine, "v0.1.0", lambda *_: None)
+    assert made.found is None
+    assert made.sentence.startswith("not checked: ")
+    assert "the connection broke" in made.sentence

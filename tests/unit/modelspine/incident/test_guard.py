@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from bundles import write_baseline
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import Item, read_baseline, with_item
-from modelspine.incident.guard import guard, item_with_reason
+from modelspine.incident import guard as module
+from modelspine.incident.guard import Guard, guard, item_with_reason
 from modelspine.settings import load
 
 DIGEST = hashlib.sha256(b"req-1116/7").hexdigest()[:8]
@@ -24,6 +26,10 @@ ITEM = Item(
 
 def git(root: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def git_bytes(root: Path, *words: str) -> bytes:
+    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True).stdout
 
 
 @pytest.fixture
@@ -53,6 +59,76 @@ def test_the_branch_has_one_commit_that_adds_the_item(repository: Path) -> None:
     message = git(repository, "log", "-1", "--format=%B", str(made.branch))
     assert message.splitlines()[0] == "Never say goed again"
     assert "a learner was misled" in message
+
+
+@pytest.mark.parametrize("before", [[], ["a"], ["z"]])
+def test_the_patch_of_a_file_from_windows_is_the_added_item_alone(repository: Path, before: list[str]) -> None:
+    """Its line endings, its indentation and its missing last line break stay."""
+    file = repository / "eval_baseline.json"
+    data = json.loads(file.read_bytes())
+    data["never_regress"] = [{"id": each, "text": "t", "correct_form": "f", "ticket": 7} for each in before]
+    old = json.dumps(data, indent="\t").replace("\n", "\r\n").encode()
+    file.write_bytes(old)
+    git(repository, "commit", "-qam", "edited on another machine")
+    made = guard(load(repository, environ={}), ITEM, subject="Never say goed again")
+    raw = git_bytes(repository, "show", f"{made.branch}:./eval_baseline.json")
+    assert read_baseline(raw).never_regress[-1 if before != ["z"] else 0] == ITEM
+    assert raw.count(b"\n") == raw.count(b"\r\n")
+    assert not raw.endswith(b"\n")
+    added, removed, _ = git(repository, "diff", "--numstat", f"main..{made.branch}").split("\t")
+    # The array that was empty begins on the line of its key; otherwise an item has six lines.
+    assert (int(added), int(removed)) == ((6, 0) if before else (8, 1))
+    assert made.patch is not None
+    git(repository, "am", "-q", "--keep-cr", made.patch)
+    assert file.read_bytes() == raw
+
+
+def test_it_works_in_a_shallow_clone_and_in_another_working_tree(repository: Path, tmp_path: Path) -> None:
+    (repository / "notes.txt").write_text("one more commit, so that a clone can be shallow")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "notes")
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{tmp_path / 'repo'}", "shallow")
+    git(repository, "worktree", "add", "-q", "-b", "work", str(tmp_path / "tree"))
+    for place in (tmp_path / "shallow", tmp_path / "tree"):
+        root = place / "services" / "tutor"
+        made = guard(load(root, environ={}), msgspec.structs.replace(ITEM, id=place.name), subject="Never again")
+        assert made.branch == f"never-regress/{place.name}"
+        assert git(root, "diff", "--name-only", f"HEAD..{made.branch}") == "services/tutor/eval_baseline.json\n"
+        assert git(root, "status", "--porcelain") == ""
+    git(tmp_path / "shallow", "push", "-q", "origin", "never-regress/shallow")
+    assert git(repository, "rev-list", "--count", "main..never-regress/shallow").strip() == "1"
+
+
+def test_two_at_once_make_one_branch(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one makes the branch between the look-up and the update."""
+    settings = load(repository, environ={})
+    real = module._commit
+    other: list[Guard] = []
+
+    def slow(*words: Any) -> str:
+        made = real(*words)
+        monkeypatch.setattr(module, "_commit", real)
+        other.append(guard(settings, ITEM, subject="Never say goed, said the other"))
+        return made
+
+    monkeypatch.setattr(module, "_commit", slow)
+    made = guard(settings, ITEM, subject="Never say goed again")
+    assert (made.branch, made.commit) == (other[0].branch, other[0].commit)
+
+
+def test_the_branch_goes_to_origin_where_there_are_several_remotes(repository: Path) -> None:
+    for name in ("backup", "origin"):
+        git(repository, "remote", "add", name, "https://example.org/r.git")
+    made = guard(load(repository, environ={}), ITEM, subject="Never say goed again")
+    assert made.next.startswith("git push -u origin ")
+
+
+def test_the_patch_does_not_depend_on_the_users_git_settings(repository: Path, tmp_path: Path) -> None:
+    for name, value in (("diff.noprefix", "true"), ("format.attach", "true"), ("diff.context", "0")):
+        git(repository, "config", name, value)
+    made = guard(load(repository, environ={}), ITEM, subject="Never say goed again")
+    git(tmp_path, "clone", "-q", str(tmp_path / "repo"), "other")
+    git(tmp_path / "other", "am", "-q", str(made.patch))
 
 
 def test_nothing_of_the_working_tree_is_touched(repository: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import forge
 from modelspine import Spine
-from modelspine.registry.diff import compare
+from modelspine.registry.diff import compare, config_changes
 
 TENSORS: forge.Tensors = {"w": ("F32", [2, 2], bytes(16)), "b": ("I8", [3], b"\1\2\3"), "empty": ("U8", [0], b"")}
 
@@ -50,3 +50,10 @@ def test_an_entry_does_not_differ_from_itself(spine: Spine, tmp_path: Path) -> N
     found = compare(entry, entry)
     assert (found.content.config, found.content.tensors_changed, found.content.tensors_same) == ((), (), 3)
     assert (found.content.parent, found.tokenizer_changed, found.deltas) == (None, False, ())
+
+
+def test_half_a_character_is_compared_and_shown_as_an_escape() -> None:
+    half = "\ud83d"
+    assert list(config_changes({"a": half, half: 1}, {"a": half, half: 1})) == []
+    assert list(config_changes({"a": half}, {"a": "x"})) == [("$.a", '"\\ud83d"', '"x"')]
+    assert list(config_changes({half: 1}, {half: 2})) == [('$["\\ud83d"]', "1", "2")]

@@ -39,6 +39,7 @@ def test_it_is_busy_seconds_times_the_rate_for_each_right_answer() -> None:
         {"busy_seconds": ["1"], "rate_per_hour": 0.05},
         {"busy_seconds": [-1.0], "rate_per_hour": 0.05},
         {"busy_seconds": [1.0], "rate_per_hour": "cheap"},
+        {"busy_seconds": [1.0], "rate_per_hour": 0.05, "currency": "EUR"},
     ],
 )
 def test_what_was_not_measured_has_no_number(runtime: dict[str, Any]) -> None:

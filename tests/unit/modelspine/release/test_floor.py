@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.eval_report import read_report
 from modelspine.ledger.route import single
+from modelspine.ledger.store import Draft
 from modelspine.registry.floor import floor_of
+from modelspine.release.eligibility import position
 from modelspine.release.gate_run import compare_entry, gate_entry
-from modelspine.release.promotion import Attempt, current_floor
+from modelspine.release.promotion import Attempt, current_floor, tombstone
 from modelspine.spine import Spine
 from prod import Prod, make_prod
 
@@ -92,18 +96,32 @@ def test_without_a_rollback_the_stable_entry_is_the_floor_and_is_compared_once(
     assert [each.against for each in gated.decision.compared] == ["baseline", "stable"]
 
 
-def test_held_counts_tombstoned_and_never_stable_do_not(spine: Spine, baseline: Path, make_bundle: Make) -> None:
-    weak, strong = back_to_the_weak_one(spine, make_bundle)
+def test_held_counts_and_tombstoned_or_never_stable_does_not_in_dev(
+    spine: Spine, baseline: Path, make_bundle: Make
+) -> None:
+    _, strong = back_to_the_weak_one(spine, make_bundle)
     best = spine.registry.register(make_bundle(4, k=100)).sha
     spine.registry.promote(best, "v0.4.0", reason="a test")  # promoted, and never the stable arm
     read = read_baseline(baseline.read_bytes())
     floor = current_floor(spine, spine.registry.state(), read)
     assert floor is not None
     assert floor.entry_sha == strong, "on hold, and counts"
-    spine.registry.tombstone(strong, reason="a test")
+    made = tombstone(spine, strong, reason="a test")
+    assert any("it was the floor" in warning for warning in made.warnings)
     floor = current_floor(spine, spine.registry.state(), read)
     assert floor is not None
-    assert floor.entry_sha == weak
+    assert floor.entry_sha != strong, "tombstoned in dev: the next best"
+
+
+def test_a_tombstone_of_another_entry_warns_of_nothing(spine: Spine, baseline: Path, make_bundle: Make) -> None:
+    back_to_the_weak_one(spine, make_bundle)
+    other = spine.registry.register(make_bundle(3, k=90)).sha
+    assert tombstone(spine, other, reason="a test").warnings == ()
+
+
+def test_a_dev_ledger_without_a_baseline_has_no_floor_to_warn_of(spine: Spine, make_bundle: Make) -> None:
+    _, strong = back_to_the_weak_one(spine, make_bundle)
+    assert tombstone(spine, strong, reason="a test").warnings == ()
 
 
 def test_a_report_over_another_eval_set_is_no_floor(spine: Spine, baseline: Path, make_bundle: Make) -> None:
@@ -141,6 +159,69 @@ def test_an_exclusion_without_entry_or_reason_is_refused(baseline: Path, exclude
 @pytest.fixture
 def prod(tmp_path: Path) -> Prod:
     return make_prod(tmp_path / "prod")
+
+
+def left_behind(prod: Prod) -> str:
+    """``first`` was in production and is the floor; a weak entry is in production now."""
+    with prod.open() as spine:
+        spine.ledger.append([single(prod.entries["bad"], "v0.9.0", "a weak one leads")], expected=None)
+    return prod.entries["first"]
+
+
+def exclude(prod: Prod, sha: str) -> None:
+    """Take an entry out in the baseline of the working tree."""
+    file = prod.root / "eval_baseline.json"
+    data = json.loads(file.read_bytes())
+    data["floor_excludes"] = [{"entry_sha": sha, "reason": "it repeats names"}]
+    file.write_bytes(baseline_bytes(data))
+
+
+def test_prod_refuses_to_tombstone_the_floor_until_a_commit_takes_it_out(prod: Prod) -> None:
+    floor = left_behind(prod)
+    with prod.open() as spine, pytest.raises(Refused, match="is the floor") as caught:
+        tombstone(spine, floor, reason="a test")
+    assert "floor_excludes" in caught.value.hint
+    exclude(prod, floor)
+    with prod.open() as spine, pytest.raises(Refused, match="differs from the committed version"):
+        tombstone(spine, floor, reason="a test")
+    prod.commit()
+    with prod.open() as spine:
+        assert tombstone(spine, floor, reason="a test").warnings == ()
+        assert spine.registry.state().entries[floor].tombstoned == "a test"
+
+
+def test_a_process_that_calls_itself_dev_cannot_tombstone_the_floor_of_a_prod_ledger(prod: Prod) -> None:
+    floor = left_behind(prod)
+    with prod.open(env="dev") as spine, pytest.raises(Refused, match="is the floor"):
+        tombstone(spine, floor, reason="a test")
+
+
+def test_the_registry_alone_tombstones_nothing_in_prod_that_was_in_production(prod: Prod) -> None:
+    floor = left_behind(prod)
+    with prod.open() as spine:
+        with pytest.raises(Refused, match="nothing says whether it is the floor"):
+            spine.registry.tombstone(floor, reason="a test")
+        spine.registry.tombstone(prod.entries["other"], reason="it never was")
+
+
+def test_a_tombstone_written_past_the_verb_lowers_nothing(prod: Prod) -> None:
+    floor = left_behind(prod)
+    with prod.open() as spine:
+        spine.ledger.append([Draft(kind="tombstoned", body={"sha": floor, "reason": "x"})], expected=None)
+        read = read_baseline((prod.root / "eval_baseline.json").read_bytes())
+        found = current_floor(spine, spine.registry.state(), read)
+    assert found is not None
+    assert found.entry_sha == floor
+
+
+def test_what_the_console_and_show_offer_is_what_the_verb_does(prod: Prod) -> None:
+    floor = left_behind(prod)
+    with prod.open() as spine:
+        assert "is the floor" in position(spine, floor).denied["tombstone"]
+    exclude(prod, floor)
+    prod.commit()
+    with prod.open() as spine:
+        assert "tombstone" not in position(spine, floor).denied
 
 
 def test_a_signed_verdict_names_the_floor(prod: Prod) -> None:
@@ -202,3 +283,27 @@ def test_a_weaker_report_of_the_floor_itself_lowers_nothing(prod: Prod, tmp_path
         after = current_floor(spine, state, against)
     assert before is not None
     assert after == before
+
+
+def test_of_two_promotions_that_race_each_is_decided_on_the_state_it_is_appended_to(prod: Prod) -> None:
+    """Both verdicts were signed on the same state, for one semver: one is promoted, the other is refused."""
+    envelopes = {name: prod.signed(name) for name in ("good", "other")}
+    together = threading.Barrier(2)
+
+    def promote(name: str) -> str:
+        with prod.open() as spine:
+            attempt = Attempt(spine, envelopes[name])
+            together.wait(30)
+            try:
+                spine.registry.promote(prod.entries[name], "v2.0.0", reason="a race", verdict=attempt)
+            except Refused as error:
+                return error.message
+            return "promoted"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(promote, envelopes))
+    assert "promoted" in said
+    assert any("a semver is never reused" in each for each in said)
+    with prod.open() as spine:
+        kinds = [event.kind for event in spine.registry.events()[-2:]]
+    assert sorted(kinds) == ["denied", "promoted"]

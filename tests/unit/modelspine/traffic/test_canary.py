@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from modelspine.ledger.route import Guard, Ladder, Route, Step, assign
 from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
-from modelspine.traffic.epoch_clock import EpochClock
+from modelspine.traffic.epoch_clock import EpochClock, covered
 from modelspine.traffic.ladder import at_weight, default_ladder
 from modelspine.traffic.noninferiority import Judgement, Result
 from modelspine.traffic.request_rate import blast_radius, rate
@@ -248,6 +249,40 @@ def test_one_request_from_the_future_moves_no_clock(canary: Spine) -> None:
     assert before.notes == ()
 
 
+def test_a_replayed_past_enters_no_live_canary(canary: Spine) -> None:
+    """A week of the past, replayed into an epoch with live requests, is set aside and named."""
+    fill(canary, GOOD, seconds=20)
+    before = ticked(canary, 20)
+    week = 7 * 86_400 * NS
+    bad = {"stable": Arm(1.0), "canary": Arm(0.0)}
+    fill(canary, bad, start_ns=opened(canary) - week, seconds=week // NS - 5, seed=9, source="replay")
+    after_it = ticked(canary, 20)
+    assert (after_it.action, after_it.waits_for) == ("hold", ("40 more seconds",))
+    assert after_it.judgement is not None
+    assert before.judgement is not None
+    assert (after_it.judgement.samples, after_it.judgement.quality) == (
+        before.judgement.samples,
+        before.judgement.quality,
+    )
+    assert [note.partition(" (")[0] for note in after_it.notes] == ["2,000 requests lie before this epoch"]
+
+
+def test_a_few_stray_times_end_no_step_of_a_replay(canary: Spine) -> None:
+    week = 7 * 86_400 * NS
+    fill(canary, GOOD, start_ns=opened(canary) - week, seconds=50, source="replay")
+    fill(canary, GOOD, start_ns=opened(canary) - 50 * week, seconds=5, requests=5, seed=8, source="replay")
+    fill(canary, GOOD, start_ns=opened(canary) - week // 2, seconds=5, requests=5, seed=9, source="replay")
+    assert ticked(canary, 1).waits_for == ("10 more seconds",)
+
+
+def test_requests_just_before_the_epoch_make_no_second_window(canary: Spine) -> None:
+    """The clock of a replica is half a second behind: a bad canary still needs two windows to be aborted."""
+    bad = {"stable": Arm(0.95), "canary": Arm(0.10)}
+    fill(canary, bad, start_ns=opened(canary) - NS // 2, seconds=1)
+    found = ticked(canary, 1)
+    assert (found.verdict, found.action) == ("fail", "hold")
+
+
 def test_requests_from_the_future_alone_are_no_replay(canary: Spine) -> None:
     fill(canary, GOOD, start_ns=opened(canary) + 3_600 * NS, seconds=3_600)
     found = ticked(canary, 61)
@@ -269,6 +304,21 @@ def test_the_epoch_clock() -> None:
     assert clock.see(5, 130.0, age_at_first=9_999.0) == 630.0
     assert clock.see(6, 150.0, age_at_first=9_999.0) == 0.0  # it began while this process watched
     assert clock.see(6, 151.5) == 1.5
+
+
+def test_a_server_that_starts_with_a_wrong_clock_ends_no_step(canary: Spine) -> None:
+    """It knows an epoch that it has not watched by its requests, and its own wrong times add only what they cover."""
+    fill(canary, GOOD, seconds=10)
+    fill(canary, GOOD, start_ns=opened(canary) + 3 * 3_600 * NS, seconds=10, requests=50, seed=9)
+    now_ns = opened(canary) + 4 * 3_600 * NS
+    assert covered(canary.traces.evidence, route_of(canary), opened(canary), now_ns) == 60.0
+    assert covered(canary.traces.evidence, route_of(canary), opened(canary), opened(canary) + 5 * NS) == 5.0
+    watched = partial(covered, canary.traces.evidence, route_of(canary))
+    found = tick(
+        canary.routing, canary.traces, after(canary, 4 * 3_600), watched=lambda _, since: watched(since, now_ns) - 1
+    )
+    assert found is not None
+    assert (found.action, found.waits_for) == ("hold", ("1 more seconds",))
 
 
 def test_a_heavy_unit_is_named_in_the_event_that_aborts(canary: Spine) -> None:
@@ -401,7 +451,7 @@ def test_considering_writes_nothing(canary: Spine) -> None:
 
 def test_the_rate_of_the_newest_busy_hour(canary: Spine) -> None:
     fill(canary, GOOD, requests=1_200, seconds=120, start_ns=opened(canary) // (60 * NS) * 60 * NS)
-    assert rate(canary.traces) == pytest.approx(10.0)
+    assert rate(canary.traces, after(canary, 200)) == pytest.approx(10.0)
 
 
 def test_steps_by_hand_and_by_itself_meet(canary: Spine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.random import Generator
@@ -10,6 +12,7 @@ from miniobserve.evidence import Said, Unit
 from modelspine.ledger.route import Guard
 from modelspine.stats import FEW_UNITS, difference, sums
 from modelspine.traffic.noninferiority import Judgement, judge, judge_units, side
+from modelspine.traffic.votes import ballot
 
 GUARD = Guard(margin_bp=500)
 
@@ -42,6 +45,20 @@ def verdict(rows: list[Unit], said: list[Said] | None = None) -> Judgement:
 )
 def test_verdicts(canary: list[Unit], expected: str) -> None:
     assert verdict(units("stable", 100) + canary).verdict == expected
+
+
+def test_the_judge_and_the_report_count_the_same() -> None:
+    """With failures, with a heavy unit, and with feedback on few answers."""
+    rows = [*units("stable", 30, failed=1), *units("canary", 30, n=7, right=5), Unit("canary", "~h", 900, 90, 80, 0, 0)]
+    said = [Said(unit.arm, unit.u, outcome, 1) for unit in rows[::3] for outcome in ("accepted", "dismissed")]
+    votes = ballot(rows, said, arms=("stable", "canary"))
+    for measure, both in (("graded", votes.graded), ("accepted", votes.accepted)):
+        found = side("canary", rows, said, measure)  # type: ignore[arg-type]
+        assert found.quality == sums(both.candidate.values())
+        assert found.quality.n > 0
+        assert (found.errors, found.latency) == tuple(
+            sums(each.candidate.values()) for each in (votes.errors, votes.latency)
+        )
 
 
 def test_silence_is_told_from_a_route_that_nobody_took() -> None:
@@ -140,6 +157,17 @@ def test_a_shared_id_with_wrong_answers_does_not_abort() -> None:
     assert found.heavy[0].u == "shared"
 
 
+def test_an_id_that_nearly_everybody_shares_is_named_where_it_prevents_a_verdict() -> None:
+    shared = Unit("canary", "shared", 400, 0, 40.0, 400, 200)
+    found = verdict([*units("stable", 60), shared])
+    assert (found.verdict, found.reason.split(",")[0]) == (
+        "inconclusive",
+        "not enough data: 1 learner in the canary arm",
+    )
+    assert [each.u for each in found.heavy] == ["shared"]
+    assert not verdict([*units("stable", 60), *units("canary", 4, n=100, right=90)]).heavy, "four that are alike"
+
+
 def test_most_learners_got_worse() -> None:
     """Sixty learners lose a little and forty gain a lot: the mean rises, and most got worse."""
     canary = [u._replace(right=8 if n < 60 else 10) for n, u in enumerate(units("canary", 100))]
@@ -193,52 +221,20 @@ def test_a_program_without_an_id_cannot_hide_what_learners_get() -> None:
     assert verdict(good).verdict == "pass"
 
 
-CROWDS = {
-    "heavy": {},
-    "a shared id": {"shared": 15.0, "per": 1_800},
-    "probes": {"probes": 120},
-    "learners who leave after a wrong answer": {"leave": 0.5},
-}
-
-
-def crowd(
-    rng: Generator, drop: float, *, per: int = 120, shared: float = 0, probes: int = 0, leave: float = 0
-) -> set[str]:
-    """The verdicts at five looks at one canary of 30 % with heavy learners and, as asked, one of the attacks."""
-    learners = 300
-    amount = np.ones(learners)
-    amount[:60] = 4 + 4 * rng.pareto(1.5, 60)
-    canary = rng.random(learners) < 0.3
-    skill = np.clip(rng.beta(18, 2, learners) - drop * canary, 0, 1)
-    if shared:
-        amount[0], canary[0], skill[0] = shared * amount.sum(), True, 1
-    n, right, stays = np.zeros(learners, int), np.zeros(learners, int), np.ones(learners, bool)
-    found, asked = set(), 0
-    for look in range(15):
-        chance = amount * stays / (amount * stays).sum()
-        more = np.bincount(rng.choice(learners, size=per, p=chance), minlength=learners)
-        good = rng.binomial(more, skill)
-        n, right, asked = n + more, right + good, asked + probes
-        if leave:
-            stays &= ~((more > good) & (rng.random(learners) < leave))
-        if look % 3 != 2:
-            continue
-        who = [
-            (("canary" if canary[i] else "stable"), str(i), int(n[i]), int(right[i])) for i in range(learners) if n[i]
-        ]
-        rows = [Unit(arm, u, n, 0, 0.01 * n, n, k) for arm, u, n, k in who]
-        rows += [Unit("canary" if i % 10 < 3 else "stable", f"~{i}", 1, 0, 0.01, 1, 1) for i in range(asked)]
-        found.add(verdict(rows).verdict)
-    return found
-
-
-@pytest.mark.parametrize("attack", CROWDS)
-def test_no_crowd_turns_the_judge(attack: str) -> None:
+@pytest.mark.parametrize("number", range(4))
+def test_no_crowd_turns_the_judge(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no difference at most 5 % are aborted; worse by 20 pp, none passes and nearly all are found."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[4] / "bench"))
+    from crowds import CROWDS, looks
+
     rng = np.random.default_rng(11)
     runs = 20
-    equal = [crowd(rng, 0.0, **CROWDS[attack]) for _ in range(runs)]
-    worse = [crowd(rng, 0.25, **CROWDS[attack]) for _ in range(runs)]
+
+    def seen(drop: float) -> set[str]:
+        every = list(looks(rng, CROWDS[number], drop))
+        return {verdict(units).verdict for units in every[2::3]}
+
+    equal, worse = [seen(0.0) for _ in range(runs)], [seen(0.25) for _ in range(runs)]
     assert sum("fail" in found for found in equal) <= 0.05 * runs
     assert sum("fail" in found for found in worse) >= 0.85 * runs
     assert sum("pass" in found for found in worse) == 0

@@ -7,7 +7,8 @@ import numpy as np
 from miniobserve.evidence import Pair, Unit
 from modelspine.ledger.route import Arm
 from modelspine.stats import mcnemar
-from modelspine.traffic.report import MOST_BUCKETS, Split, _shadow, _split
+from modelspine.traffic.report import MOST_BUCKETS, Split, _split
+from modelspine.traffic.report import shadow_report as _shadow
 from modelspine.traffic.report_text import split_text as told
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from answers import NS, Arm, leave_answers
@@ -159,6 +161,16 @@ def test_the_rate_is_the_busiest_hours_of_the_last_day_there_was(tmp_path: Path)
         leave_answers(url, route(), behave, start_ns=start, seconds=seconds, requests=requests, seed=seed)
     traces = TraceReader.open(url)
     assert rate(traces) == pytest.approx(720 / 3_600)
+    future, later = time.time_ns() + 86_400 * NS, START + 5 * 86_400 * NS
+    leave_answers(url, route(), behave, start_ns=future, seconds=1, requests=50, seed=3)
+    assert rate(traces) == pytest.approx(720 / 3_600)  # one wrong time moves no rate
+    probe = msgspec.structs.replace(traces.list(limit=1).traces[0], request_id="req-of-a-probe", started_ns=later)
+    writer = TraceWriter(url)
+    given = msgspec.structs.replace(probe.assignment, tester="probe")
+    writer.submit(msgspec.structs.replace(probe, assignment=given)).result(5)
+    writer.close()
+    assert traces.requests.last_day(later + NS) == "2026-11-27"
+    assert rate(traces, NOON + timedelta(days=6)) == pytest.approx(720 / 3_600)  # nor does a probe that asks alone
     traces.close()
     assert known_rate(lambda: TraceReader.open(url)) == pytest.approx(0.2)
 

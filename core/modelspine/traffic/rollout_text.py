@@ -1,0 +1,99 @@
+"""A whole rollout in words: its size, its epochs, what changed, the pooled differences, and what is left out.
+
+The CLI and the console draw the same texts. It does not measure, colour or print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from modelspine.stats import FEW_UNITS
+from modelspine.text import counted, visible
+from modelspine.traffic.epochs import Move
+from modelspine.traffic.noninferiority import milliseconds, points
+from modelspine.traffic.report import ArmReport, EpochReport, Window
+from modelspine.traffic.rollout_report import ArmTotal, LeftOut, PooledComparison, RolloutReport
+from modelspine.traffic.stratified import Pooled
+
+EPOCHS = ("epoch", "since", "weight %", "requests", "units", "graded, stable", "graded, candidate", "difference pp")
+HOW_POOLED = "each epoch compared by itself, then weighted by inverse variance; variance by learner, always-valid"
+
+
+def window_text(window: Window) -> str:
+    """When the requests of an epoch came, as one line of text."""
+    if window.first is None or window.last is None:
+        return "no requests in this epoch"
+    return f"requests from {window.first[:19]}Z to {window.last[:19]}Z"
+
+
+def whole_text(whole: RolloutReport) -> str:
+    """The size of a rollout as one line of text."""
+    until = f" to {visible(whole.until[:19], 40)}Z" if whole.until is not None else ", in progress"
+    size = f"{counted(whole.requests, 'request')} by {counted(whole.units, 'unit')} in {len(whole.epochs)} epochs"
+    switched = f"; {whole.switched:,} changed arm with the weight" if whole.switched else ""
+    return f"whole rollout #{whole.rollout}, from {visible(whole.since[:19], 40)}Z{until}: {size}{switched}"
+
+
+def epoch_rows(whole: RolloutReport) -> Iterator[tuple[str, ...]]:
+    """A row of ``EPOCHS`` for each epoch, then one for all of them."""
+    for each in whole.epochs:
+        yield (*_epoch_cells(each), *_graded(each.arms), _graded_difference(each))
+    pooled = whole.difference.graded if whole.difference is not None else None
+    total = f"{whole.requests:,}", f"{whole.units:,}"
+    difference = f"{100 * pooled.difference.value:+.1f}" if pooled is not None else "–"
+    yield ("all", "", "", *total, *_graded(whole.arms), difference)
+
+
+def _epoch_cells(each: EpochReport) -> tuple[str, ...]:
+    live = each.arms[:1] if each.shadow is not None else each.arms
+    numbers = sum(arm.requests for arm in live), sum(arm.units for arm in live)
+    weight = f"{each.arms[-1].set_bp / 100:g}"
+    return f"#{each.epoch}", f"{visible(each.since[:19], 40)}Z", weight, *(f"{number:,}" for number in numbers)
+
+
+def _graded(arms: Sequence[ArmReport] | Sequence[ArmTotal]) -> tuple[str, str]:
+    found = [f"{arm.graded.k:,}/{arm.graded.n:,}" if arm.graded.n else "–" for arm in arms]
+    return found[0], found[1] if len(found) > 1 else "–"
+
+
+def _graded_difference(each: EpochReport) -> str:
+    graded = each.difference.graded if each.difference is not None else None
+    return f"{100 * graded.value:+.1f}" if graded is not None else "–"
+
+
+def moved_texts(moved: Sequence[Move]) -> list[str]:
+    """What changed during a rollout, each as one line of text."""
+    return [
+        f"#{move.seq} {visible(move.at[:19], 40)}Z {move.what}"
+        + (f" — {visible(move.reason, 200)}" if move.reason else "")
+        for move in moved
+    ]
+
+
+def pooled_pairs(compared: PooledComparison, arms: Sequence[ArmTotal]) -> list[tuple[str, str]]:
+    """The measures compared over a rollout, each with its difference as text."""
+    graded = any(arm.graded.n for arm in arms)
+    feedback = any(sum(arm.feedback.values()) for arm in arms)
+    pairs = [
+        ("graded correct", _pooled_text(compared.graded) if graded else "no answer was graded"),
+        ("accepted", _pooled_text(compared.accepted) if feedback else "no feedback"),
+        ("errors", _pooled_text(compared.errors)),
+    ]
+    if compared.latency is not None:
+        pairs.append(("latency", f"{milliseconds(compared.latency.difference)}; {_basis(compared.latency)}"))
+    return pairs
+
+
+def _pooled_text(found: Pooled | None) -> str:
+    if found is None:
+        return f"not enough learners in any epoch (minimum {FEW_UNITS} per arm, none dominating)"
+    return f"{points(found.difference)}; {_basis(found)}; fixed-horizon z-test p {found.difference.fixed_p:.2g}"
+
+
+def _basis(found: Pooled) -> str:
+    return f"{counted(found.units, 'unit')} of {', '.join(f'#{number}' for number in found.epochs)}"
+
+
+def left_out_texts(left_out: Sequence[LeftOut]) -> list[str]:
+    """What the comparison does not count, each as one line of text."""
+    return [f"{visible(each.what, 60)} (n = {each.n:,}): {each.why}" for each in left_out]

@@ -1,0 +1,123 @@
+"""The uptime of servers, beside the traces: how long each was up, at which rent.
+
+A server has one row, which every commit of its trace writer extends, so that the recorded uptime covers every trace
+of it. The rent of that time, minus the prices of the requests, is what idle time cost. This module does not know what
+a second costs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from miniobserve.cost import CURRENCY, CostMeter
+from miniobserve.sql.protocol import Database, StorageError, Transaction
+from miniobserve.traces import Trace
+
+BEAT_SECONDS = 5.0
+"""How often a server without requests writes that it is up; one that is killed loses at most that much."""
+_DAY_NS = 86_400 * 10**9
+_STEP_NS = 60 * 10**9
+"""A wall clock that disagrees by more with the time that has passed was set: a new row begins."""
+
+UPTIME_SCHEMA = """CREATE TABLE IF NOT EXISTS uptime (
+    server TEXT NOT NULL, part INTEGER NOT NULL, began_ns BIGINT NOT NULL, seen_ns BIGINT NOT NULL,
+    rate DOUBLE PRECISION, currency TEXT NOT NULL, price_version TEXT NOT NULL, simulated INTEGER NOT NULL,
+    PRIMARY KEY (server, part))"""
+_UPSERT = (
+    "INSERT INTO uptime (server, part, began_ns, seen_ns, rate, currency, price_version, simulated)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (server, part) DO UPDATE SET began_ns = excluded.began_ns, seen_ns = excluded.seen_ns"
+)
+_READ = (
+    "SELECT began_ns, seen_ns, rate, currency, price_version, simulated FROM uptime"
+    " WHERE began_ns < ? AND seen_ns > ? ORDER BY began_ns, server, part"
+)
+
+
+class Up(msgspec.Struct, frozen=True, kw_only=True):
+    """A span of time during which one server was up, in UTC nanoseconds."""
+
+    began_ns: int
+    seen_ns: int
+    rate_per_hour: float | None
+    """None if no rent was configured."""
+    price_version: str
+    currency: str = CURRENCY
+    simulated: bool = False
+    """True for a day of replayed traffic, from its first simulated request to its last."""
+
+
+class Uptime:
+    """The uptime of one server, recorded by its trace writer."""
+
+    def __init__(
+        self,
+        meter: CostMeter,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        passed: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._meter = meter
+        self._clock, self._passed = clock, passed
+        self._server = secrets.token_hex(8)
+        self._part = 1
+        self._began, self._since = clock(), passed()
+        self._replayed: dict[int, tuple[int, int]] = {}
+        """Simulated day since the epoch → its first request and its last."""
+
+    def record(self, tx: Transaction, traces: Iterable[Trace]) -> None:
+        """Extend the server's row to now; and those of its replayed traffic, whose times are simulated."""
+        tx.execute(_UPSERT, self._row(self._part, *self._span(), simulated=False))
+        touched = set()
+        for trace in traces:
+            if trace.source == "replay":
+                # A row for each day, so that one request at a stray time does not make years of uptime.
+                day, first, last = trace.started_ns // _DAY_NS, trace.started_ns, trace.started_ns + _ns(trace.seconds)
+                before = self._replayed.get(day, (first, last))
+                self._replayed[day] = min(before[0], first), max(before[1], last)
+                touched.add(day)
+        for day in sorted(touched):
+            tx.execute(_UPSERT, self._row(-1 - day, *self._replayed[day], simulated=True))
+
+    def _span(self) -> tuple[int, int]:
+        """Return the current row's begin and end, by the time that passed and not by a clock that may be set."""
+        now, end = self._clock(), self._began + self._passed() - self._since
+        if abs(now - end) > _STEP_NS:
+            self._part += 1
+            self._began, self._since = now, self._passed()
+            return now, now
+        return self._began, end
+
+    def _row(self, part: int, began: int, seen: int, *, simulated: bool) -> tuple[int | float | str | None, ...]:
+        meter = self._meter
+        terms = (meter.rate_per_hour, meter.currency, meter.price_version)
+        return (self._server, part, began, seen, *terms, int(simulated))
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def uptime_of(database: Database, since_ns: int, until_ns: int) -> tuple[Up, ...]:
+    """Return the recorded uptime within a span, cut off at its ends; empty in a store that never recorded any."""
+    try:
+        rows = database.read(_READ, (until_ns, since_ns))
+    except StorageError as error:
+        if error.kind != "absent" and "no such table: uptime" not in error.message:
+            raise
+        return ()
+    return tuple(
+        Up(
+            began_ns=max(began, since_ns),
+            seen_ns=min(seen, until_ns),
+            rate_per_hour=rate,
+            currency=currency,
+            price_version=version,
+            simulated=bool(simulated),
+        )
+        for began, seen, rate, currency, version, simulated in rows
+    )
