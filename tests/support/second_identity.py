@@ -191,7 +191,9 @@ def parent_of(files: dict[str, bytes]) -> bytes:
 def identity(files: dict[str, bytes]) -> str:
     """The canonical SHA of a folder's files, by their paths."""
     files = {path: raw for path, raw in files.items() if not left_out(path)}
-    need(all(not any(control(char) for char in path) and len(path.encode()) <= 1024 for path in files))
+    need(all(len(path.encode()) <= 1024 - len("cache/") - 64 - len("/") and "\\" not in path for path in files))
+    need(not any(control(char) or ord(char) in BIDI | {0x2028, 0x2029} for path in files for char in path))
+    need(all(0 < len(part.encode()) <= 255 for path in files for part in path.split("/")))
     need(len({unicodedata.normalize("NFC", path).casefold() for path in files}) == len(files))
     shards = {path for path in files if path.endswith(".safetensors") and "/" not in path}
     indexes = {path for path in files if path.endswith(".safetensors.index.json") and "/" not in path}
