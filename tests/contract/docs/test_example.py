@@ -71,7 +71,11 @@ def test_it_follows_a_request_to_a_model_with_further_files(world: World, tmp_pa
         "a/b": b"x",
         "é.safetensors.index.json/x": b"",
     }
-    bundle = forge.write(write_bundle(root / "made" / "4", 4), further | {"model.onnx": b"\x08\x07"})
+    by_products = ("README", "README.md", "LICENSE.txt", ".gitattributes", "optimizer.pt", "optimizer.bin",
+                   "scheduler.pt", "scaler.pt", "rng_state_0.pth", "trainer_state.json", "training_args.bin",
+                   ".git/x", "a/.cache/b/c", "a/__pycache__/d")  # fmt: skip
+    further |= {"a/README": b"", "my_optimizer.pt": b"", "model.onnx": b"\x08\x07"} | dict.fromkeys(by_products, b"x")
+    bundle = forge.write(write_bundle(root / "made" / "4", 4), further)
     sha = run(capsys, "register", str(bundle), "--json", root=root).json["sha"]
     assert json.loads(example(root, tmp_path, "--bundle", str(bundle)).stdout)["sha"] == sha
     assert run(capsys, "promote", sha, "--semver", "v0.4.0", "--reason", "x", root=root).code == 0
