@@ -190,6 +190,7 @@ def parent_of(files: dict[str, bytes]) -> bytes:
 
 def identity(files: dict[str, bytes]) -> str:
     """The canonical SHA of a folder's files, by their paths."""
+    need(not any(path.split("/")[0] in ("spine.toml", ".spine") for path in files))
     files = {path: raw for path, raw in files.items() if not left_out(path)}
     need(all(len(path.encode()) <= 1024 - len("cache/") - 64 - len("/") and "\\" not in path for path in files))
     need(not any(control(char) or ord(char) in BIDI | {0x2028, 0x2029} for path in files for char in path))

@@ -10,6 +10,7 @@ bundles are kept, or what the tensors compute.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -26,6 +27,7 @@ from modelspine.identity.bundle_files import (
     HINT,
     LIMITS,
     MAX_INDEX,
+    PROJECT,
     SUFFIX,
     TOKENIZER,
     TRAINING,
@@ -45,6 +47,7 @@ _TOKENIZER_ITEMS = 4_000_000
 """Items a tokenizer may have: one of 300,000 pieces with its merges written as pairs has about two million."""
 _OPEN_AT_ONCE = 32
 """Assets that are open at the same time, so that a folder of thousands does not run out of descriptors."""
+_INSIDE = "give the folder in which the model's files stand, and nothing else"
 _MOVE = "shorten it; a file that only the workload reads can be in a sub-folder, where it is hashed as it is"
 
 
@@ -94,6 +97,9 @@ def read_bundle(
         BundleRefused: the folder is not a bundle; the message names the file and the reason.
         Unavailable: ``store`` exists or cannot be written.
     """
+    # Every file counts, so that a project would be read as one model, with the stored models inside.
+    if any(os.path.lexists(directory / name) for name in PROJECT):
+        _refuse(f"{visible(str(directory))} is the folder of a Spine project, not of a model", _INSIDE)
     with opened(directory, is_by_product, follow=follow) as folder:
         return _read(folder, store, threads)
 

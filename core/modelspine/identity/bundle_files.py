@@ -28,6 +28,8 @@ LIMITS = {
 """The top-level files that are read as JSON or as evidence, with their maximum size in bytes."""
 EVIDENCE = (TRAINING, "corpus_manifest.json", "eval_report.json")
 """The files that are kept beside the model as evidence and do not enter its SHA, except for the parent's SHA."""
+PROJECT = ("spine.toml", ".spine")
+"""Names that are at the top of a project and never at that of a model."""
 SUFFIX = ".safetensors"
 INDEX = ".safetensors.index.json"
 MAX_INDEX = 2**24
