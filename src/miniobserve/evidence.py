@@ -114,6 +114,11 @@ class Evidence:
         )
         return int(rows[0][0])
 
+    def busy(self, from_ns: int, before_ns: int, least: int) -> bool:
+        """Whether at least so many requests, of whatever epoch, started within a time range."""
+        query = "SELECT 1 FROM traces WHERE started_ns >= ? AND started_ns < ? LIMIT ?"
+        return len(self._database.read(query, (from_ns, before_ns, least))) >= least
+
     def ahead(self, epoch: int, from_ns: int) -> Stray | None:
         """Return the learners' requests of an epoch that started at a time or later; None where there are none."""
         return self._strays("started_ns >= ?", "DESC", (epoch, from_ns))

@@ -40,25 +40,30 @@ _JOINERS = "\u200c\u200d"
 """Zero-width characters that the spelling of some languages needs, so that they may stand inside an id."""
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode categories of characters that cannot be seen: controls, format characters, surrogates, line separators."""
+_FILLERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+"""Characters that Unicode counts as letters, marks or signs although nothing is drawn for them."""
+_SELECTORS = re.compile("[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Marks that only choose how the character before them is drawn."""
 
 
 def learner_of(text: str) -> str | None:
     """Return the one spelling of a learner id: composed (Unicode NFC), without blanks at its ends.
 
     Keyboards write the same name in different ways, and clients add blanks. Every spelling would be a learner of its
-    own: it would get an arm of its own and count once more. Blanks alone are no learner, so the result is None.
+    own: it would get an arm of its own and count once more. So blanks inside count as one ordinary blank, and marks
+    that only choose how a character is drawn are dropped. Blanks alone are no learner, so the result is None.
 
     Raises:
         ValueError: the id has a character that cannot be seen, such as a control character.
 
     """
-    kept = text
+    kept = _SELECTORS.sub("", text)
     while kept != (trimmed := kept.strip().strip(_JOINERS)):
         kept = trimmed
     # Only ordinary blanks may be trimmed: str.strip also removes some control characters and line separators.
-    if any(unicodedata.category(char) in _UNSEEN and char not in _JOINERS for char in text):
+    if any((unicodedata.category(char) in _UNSEEN or char in _FILLERS) and char not in _JOINERS for char in text):
         raise ValueError("a learner id may not contain control characters or others that cannot be seen")
-    return unicodedata.normalize("NFC", kept) or None
+    return unicodedata.normalize("NFC", " ".join(kept.split())) or None
 
 
 def fresh_request_id() -> str:

@@ -106,6 +106,13 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
         return self.assignment
 
 
+def set_apart(trace: Trace) -> list[tuple[str, str]]:
+    """What sets a request apart from a learner's ordinary one, as name and text; empty if nothing does."""
+    tester = trace.assignment.tester
+    found = [("tester", f"{tester}; in no comparison" if tester else ""), ("retry of", trace.retry_of or "")]
+    return [(name, text) for name, text in (*found, ("shadow of", trace.shadow_of or "")) if text]
+
+
 class _Given(msgspec.Struct):
     tester: str | None = None
 

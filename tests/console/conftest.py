@@ -108,15 +108,18 @@ class Desk:
     async def settle(self, seconds: float = 8.0) -> None:
         """Wait until nothing is being fetched, every message is handled and everything is drawn.
 
-        Textual's own pause waits until the whole process was idle for 20 ms, several times a key; here two rounds
-        through all message queues in which there was nothing to fetch and nothing to draw are enough.
+        Textual's own pause waits until the whole process was idle for 20 ms, several times a key. The event loop knows
+        better: where it has nothing left to run, every message was handled, and only threads and timers can go on.
         """
-        end, quiet = time.monotonic() + seconds, 0
+        end, ready = time.monotonic() + seconds, asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
         while time.monotonic() < end:
-            idle = self.app.jobs.idle
-            await self.pilot._wait_for_screen()
-            quiet = quiet + 1 if idle and not self._draw() else 0
-            if quiet == 2:
+            await self.app.animator.wait_until_complete()
+            await asyncio.sleep(0)
+            while ready:  # noqa: ASYNC110 -- the loop has no event for having nothing left to do
+                await asyncio.sleep(0)
+            drawn, idle = self._draw(), self.app.jobs.idle
+            # A job that has ended has left its message in the loop, so the loop is looked at last.
+            if idle and not drawn and not ready:
                 return
             await asyncio.sleep(0 if idle else 0.002)
         raise AssertionError("the console never came to rest")

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from textual.app import App, ComposeResult
 
+from miniobserve.traces import Assignment, Trace, set_apart
 from modelspine.gate.eval_report import Count
 from modelspine.traffic.report import ShadowReport, Square
 from modelspine_console.controllers.jump import Jump, parse
@@ -21,7 +23,7 @@ from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import cut, folded, row, safe, strip
 from modelspine_console.draw.theme import Palette
 from modelspine_console.frame import Context, header
-from modelspine_console.screens.incident_text import request_columns
+from modelspine_console.screens.incident_text import request_columns, trace_lines
 from modelspine_console.screens.traffic_tabs import shadow
 from modelspine_console.widgets.document import Doc
 from modelspine_console.widgets.table import Column, Table
@@ -278,3 +280,19 @@ def test_the_pairs_of_a_shadow_fit_where_there_is_one_column() -> None:
     table = [line for line in lines if "verb=" in line.plain]
     assert len(table) == 2
     assert all(line.cell_length <= 58 and line.plain.rstrip().endswith("0.03") for line in table)
+
+
+def test_a_request_says_what_sets_it_apart_as_the_command_does() -> None:
+    given = Assignment(strategy="canary", epoch=9, salt="8", arm="canary", bucket=1, sticky=False, u="0" * 16)
+    plain = Trace(
+        request_id="request-1", trace_id="0" * 32, span_id="0" * 16, started_ns=1, entry_sha="e" * 64,
+        intended_sha="e" * 64, semver="v0.1.0", assignment=given,
+    )  # fmt: skip
+    marked = msgspec.structs.replace(
+        plain, retry_of="request-0", shadow_of="request-2", assignment=msgspec.structs.replace(given, tester="alice")
+    )
+    said = ["alice; in no comparison", "request-0", "request-2"]
+    for trace, expected in ((plain, []), (marked, said)):
+        text = "\n".join(line.plain for line in trace_lines(trace))
+        assert [each for each in said if each in text] == expected
+        assert [value for _, value in set_apart(trace)] == expected

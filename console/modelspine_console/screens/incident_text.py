@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from miniobserve.traces import set_apart
 from modelspine.cost.format import money, terms_of
 from modelspine.text import short
 from modelspine.times import ledger_time
@@ -132,6 +133,7 @@ def trace_lines(trace: Trace) -> list[Line]:
         ("request", safe(trace.request_id)),
         ("entry", row(safe(short(trace.entry_sha)), safe(f"  {trace.semver}", "muted"))),
         ("arm", safe(arm)),
+        *((name, safe(text)) for name, text in set_apart(trace)),
         ("unit", dash(assignment.unit)),
         ("status", safe(trace.status)),
         ("source", safe(trace.source)),

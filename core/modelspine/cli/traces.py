@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from miniobserve.traces import Trace, trace_object
+from miniobserve.traces import Trace, set_apart, trace_object
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count, day
 from modelspine.cli.progress import working
@@ -132,27 +132,18 @@ def _row(trace: Trace) -> tuple[Piece, ...]:
     return at, trace.request_id, arm, trace.semver, asked, answered, feedback
 
 
-def _links(trace: Trace) -> list[tuple[str, str]]:
-    """What sets this request apart from a learner's ordinary one, if anything."""
-    tester = trace.assignment.tester
-    pairs = [("tester", f"{tester}; in no comparison")] if tester else []
-    pairs += [("retry of", trace.retry_of)] if trace.retry_of else []
-    return [*pairs, ("shadow of", trace.shadow_of)] if trace.shadow_of else pairs
-
-
 def _pairs(trace: Trace) -> list[tuple[str, str]]:
     from modelspine.cost.format import terms_of
 
     assignment = trace.assignment
     unanswered = "nothing" if trace.status >= 500 else "not kept"
-    cost = (
-        f"{trace.cost:.9f} {trace.currency}" if trace.cost is not None else f"unknown: {trace.unpriced or 'no reason'}"
-    )
+    unpriced = f"unknown: {trace.unpriced or 'its trace gives no reason'}"
+    cost = unpriced if trace.cost is None else f"{trace.cost:.9f} {trace.currency}"
     stages = "  ".join(f"{name} {1000 * seconds:.2f}" for name, seconds in trace.stages.items())
     return [
         ("entry", f"{trace.semver} {short(trace.entry_sha)}"),
         ("arm", f"{assignment.arm}, {assignment.strategy}, epoch #{assignment.epoch}, bucket {assignment.bucket:,}"),
-        *_links(trace),
+        *set_apart(trace),
         ("asked", trace.sentence if trace.sentence is not None else "not kept"),
         ("answered", trace.correction if trace.correction is not None else unanswered),
         ("accepted as correct", {True: "yes", False: "no", None: "–"}[trace.is_correct]),

@@ -135,7 +135,7 @@ def judge_coverage(
         reference_n=reference_n,
         psi=round(shift.psi, DIGITS),
         p=round(shift.p, DIGITS),
-        status="insufficient" if n < need else status,
+        status="insufficient" if min(n, reference_n) < need else status,
         needed=need,
     )
 

@@ -75,7 +75,8 @@ def coverage(report: DriftReport) -> str:
     if covered.status in ("watch", "act"):
         lower = f", lower: {covered.status} (PSI {figure(covered.psi)}, p {chance(covered.p)})"
     elif covered.status == "insufficient":
-        lower = f"; not judged: {covered.n:,} of {covered.needed:,} requests"
+        small = f"{covered.n:,} of" if covered.n < covered.needed else f"the reference has {covered.reference_n:,} of"
+        lower = f"; not judged: {small} {covered.needed:,} requests"
     return f"{percent(report.coverage)} ({counts}); {before}{lower}"
 
 

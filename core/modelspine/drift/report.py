@@ -164,7 +164,6 @@ def judge_day(
     dimension = min(expected, key=lambda name: expected[name].live, default="")
     covered = judge_coverage(evaluated, live.mixes, window.n, before, reference.n) if evaluated else None
     answered = window.entries.get(entry_sha, 0)
-    statuses = [*(f.status for f in features.values()), *([covered.status] if covered else [])]
     return DriftReport(
         day=day,
         entry_sha=entry_sha,
@@ -175,7 +174,7 @@ def judge_day(
             day=reference.day,
         ),
         window=window,
-        status=max(statuses, key=LEVELS.index, default="insufficient"),
+        status=_day_status([feature.status for feature in features.values()], covered),
         features=features,
         coverage=round(covered.k / covered.n, DIGITS) if covered else None,
         expected_accuracy=expected[dimension].live if dimension else None,
@@ -183,6 +182,12 @@ def judge_day(
         covered=covered,
         graded=judge_graded(evaluated, dimension, live.graded, entry_sha, answered, window.n - answered),
     )
+
+
+def _day_status(features: list[Status], covered: Covered | None) -> Status:
+    """The worst status; coverage can lower a day, but a day of which no feature was compared is not stable."""
+    lowered = [covered.status] if covered is not None and covered.status != "stable" else []
+    return max([*features, *lowered], key=LEVELS.index, default="insufficient")
 
 
 def judge_features(reference: Mapping[str, Bins], live: Tally, *, reference_n: int | None = None) -> dict[str, Feature]:

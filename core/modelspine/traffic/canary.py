@@ -113,7 +113,10 @@ def notes(route: Route, judgement: Judgement) -> list[str]:
     if judgement.stable_fails is not None and candidate is not None:
         failed, requests = judgement.stable_fails
         semver = visible(candidate.semver, 40)
-        way_out = f"if {semver} is the fix, `spine route single {semver} --reason TEXT` gives it all traffic"
+        if judgement.errors is None or judgement.errors.value < 0:
+            way_out = f"if {semver} is the fix, `spine route single {semver} --reason TEXT` gives it all traffic"
+        else:
+            way_out = f"{semver} fails no less; `spine rollback REF --reason TEXT` goes back to an earlier entry"
         found.append(f"the stable arm fails on {failed:,} of {requests:,} requests; {way_out}")
     if judgement.heavy:
         advice = "if many people share its id, give each one of their own, or send none"

@@ -19,6 +19,9 @@ MOST_WINDOWS = 4
 STRAYS = 5
 """So many requests at each end of replayed traffic do not count for its duration, so that a few stray times of
 replayed requests end no step."""
+LIVE_NS = 600 * 1_000_000_000
+"""A service that answered more than ``STRAYS`` requests in this time before an epoch is a live one, and what is
+replayed into it brings no clock, even if it comes before the epoch's first live request."""
 _NS = 1_000_000_000
 TOLERANCE_NS = _NS
 """How far the clock of another replica may differ from this one's without its requests being set aside."""
@@ -56,9 +59,9 @@ def timing(
     """Measure an epoch's duration and its most recent windows.
 
     An epoch lasts from its event in the ledger to the present, and no request's time changes that: one that lies ahead
-    of the present is set aside, and so is one that lies before the epoch. Only where all requests lie before the epoch
-    were they replayed with simulated times; then the first and the last request define the start and the present,
-    without the outermost ``STRAYS`` at each end.
+    of the present is set aside, and so is one that lies before the epoch. Only where all requests lie before the epoch,
+    and the service was idle when it began, were they replayed with simulated times; then the first and the last
+    request define the start and the present, without the outermost ``STRAYS`` at each end.
 
     Args:
         evidence: the trace store's evidence.
@@ -72,14 +75,15 @@ def timing(
     limit = now_ns + TOLERANCE_NS
     ahead = evidence.ahead(route.epoch, limit)
     own = evidence.span(route.epoch, limit, since_ns - TOLERANCE_NS)
-    from_ns = since_ns - TOLERANCE_NS if own else 0
-    behind = evidence.behind(route.epoch, from_ns) if own else None
-    replayed = None if own else evidence.span(route.epoch, limit, spare=STRAYS)
+    live = own is not None or evidence.busy(since_ns - LIVE_NS, since_ns, STRAYS + 1)
+    from_ns = since_ns - TOLERANCE_NS if live else 0
+    behind = evidence.behind(route.epoch, from_ns) if live else None
+    replayed = None if live else evidence.span(route.epoch, limit, spare=STRAYS)
     start, present = replayed or (since_ns, now_ns)
     seconds = (present - start) / _NS
     if watched is not None and replayed is None:
         seconds = min(seconds, watched)
-    span = own or evidence.span(route.epoch, limit)
+    span = own or evidence.span(route.epoch, limit, from_ns)
     if span is None:
         return Timing(seconds=seconds, windows=(), ahead=ahead, behind=behind, from_ns=from_ns)
     last = span[1]

@@ -29,8 +29,8 @@ def world(tmp_path: Path, echo: None, monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def test_rollback_says_what_it_costs_before_the_event(world: World, capsys: Capture) -> None:
-    cost, event, *_ = run(capsys, "rollback", "v0.1.0", "--reason", "x").out.splitlines()
+def test_rollback_makes_the_change_and_then_says_what_it_costs(world: World, capsys: Capture) -> None:
+    event, *_, cost = run(capsys, "rollback", "v0.1.0", "--reason", "x").out.splitlines()
     loses = "gives up 8 of 50 on tense/past_simple and less in 1 other bucket"
     assert cost == f"cost: {loses}; reopens 1 incident, {LEFT}"
     assert event.startswith("#9 rolled_back ")
@@ -62,7 +62,7 @@ def test_a_cost_that_cannot_be_found_does_not_prevent_the_rollback(
 
     monkeypatch.setattr(module, "_losses", broken)
     done = run(capsys, "rollback", "v0.1.0", "--reason", "x")
-    assert (done.code, done.out.splitlines()[0]) == (0, f"cost: what it gives up is unknown: {why}")
+    assert (done.code, done.out.splitlines()[-1]) == (0, f"cost: what it gives up is unknown: {why}")
     with open_spine(world.root, readonly=True) as spine:
         assert spine.registry.state().production == world.silent
 
@@ -78,7 +78,7 @@ def test_route_single_says_it_only_for_an_entry_that_was_stable_before(world: Wo
         sha = spine.registry.register(new).sha
         spine.registry.promote(sha, "v0.3.0", reason="x")
     back = run(capsys, "route", "single", "v0.1.0", "--reason", "x")
-    assert back.out.startswith("cost: gives up 8 of 50 on ")
+    assert back.out.splitlines()[-1].startswith("cost: gives up 8 of 50 on ")
     first = run(capsys, "route", "single", "v0.3.0", "--reason", "x", "--json").json
     assert first["cost"] is None
 

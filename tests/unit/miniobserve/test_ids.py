@@ -103,3 +103,14 @@ def test_a_learners_spelling_is_stable(text: str) -> None:
     except ValueError:
         return
     assert one is None or learner_of(one) == one
+
+
+@pytest.mark.parametrize("spelt", ["u\u00a01", "u  1", "u 1\ufe0f", "u\u3000 1 ", "\ufe0fu 1"])
+def test_what_looks_the_same_is_one_learner(spelt: str) -> None:
+    assert learner_of(spelt) == "u 1"
+
+
+@pytest.mark.parametrize("blank", ["\u115f", "\u2800", "\u3164", "u1\uffa0"])
+def test_a_filler_that_nobody_sees_is_refused(blank: str) -> None:
+    with pytest.raises(ValueError, match="cannot be seen"):
+        learner_of(blank)

@@ -163,6 +163,7 @@ def test_coverage_by_hand() -> None:
     assert (found.status, found.needed) == ("act", 39)
     assert covered(0, 30).status == "insufficient"
     assert covered(600, 600).status == "stable"
+    assert covered(600, 600, 1, 1).status == "insufficient"  # the reference is a single request
     assert judge_coverage(evaluated(past=(9, 10)), {}, 0, {}, 10) is None
 
 

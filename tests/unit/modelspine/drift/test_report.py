@@ -186,6 +186,21 @@ def test_a_small_reference_is_not_called_stable() -> None:
     assert any(text.startswith("verb: the reference is too small") for text in reasons(found))
 
 
+def test_a_day_of_which_nothing_was_compared_is_not_stable() -> None:
+    """The reference's parser broke, so no value is there to compare with; full coverage alone says nothing."""
+    mix = Counter({("verb/go",): 600})
+    nothing = Tally()
+    nothing.add([{"verb": None}] * 600)
+    live = Live(three(600), mix, Counter())
+    window = Window(start="", to="", n=600, entries={"e": 600})
+    reference = Reference(n=600, features=fix(nothing), mixes=list(mix.items()))
+    broken = judge_day(
+        day="2026-11-22", entry_sha="e", reference=reference, live=live, window=window, evaluated=evaluated()
+    )
+    assert broken.covered is not None
+    assert (broken.covered.status, broken.status) == ("stable", "insufficient")
+
+
 def test_what_is_unknown_says_why() -> None:
     said = dict(facts(day(three(600), three(3_000))))
     assert said["coverage"] == said["expected accuracy"] == "unknown: the entry was never evaluated"

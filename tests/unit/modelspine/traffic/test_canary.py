@@ -267,6 +267,16 @@ def test_a_replayed_past_enters_no_live_canary(canary: Spine) -> None:
     assert [note.partition(" (")[0] for note in after_it.notes] == ["2,000 requests lie before this epoch"]
 
 
+def test_a_past_replayed_before_the_first_live_request_enters_no_live_canary(canary: Spine) -> None:
+    """The service answered requests until the epoch began, so a week replayed into it is none of its traffic."""
+    begun, week = opened(canary), 7 * 86_400
+    fill(canary, GOOD, start_ns=begun - 300 * NS, seconds=290, requests=20, seed=8)
+    fill(canary, GOOD, start_ns=begun - week * NS, seconds=week - 900, seed=9, source="replay")
+    found = ticked(canary, 1)
+    assert (found.action, found.verdict) == ("hold", "no_data")
+    assert [note.partition(" (")[0] for note in found.notes] == ["2,020 requests lie before this epoch"]
+
+
 def test_a_few_stray_times_end_no_step_of_a_replay(canary: Spine) -> None:
     week = 7 * 86_400 * NS
     fill(canary, GOOD, start_ns=opened(canary) - week, seconds=50, source="replay")
@@ -342,6 +352,15 @@ def test_a_stable_arm_that_fails_is_said_with_the_way_out(canary: Spine) -> None
     assert (found.action, found.verdict) == ("advance", "pass")
     assert found.notes[0].startswith("the stable arm fails on 1,")
     assert "`spine route single v2.0.0 --reason TEXT`" in found.notes[0]
+
+
+def test_a_canary_that_fails_as_well_is_no_way_out(canary: Spine) -> None:
+    fill(canary, {"stable": Arm(failed=1.0), "canary": Arm(failed=1.0)})
+    found = consider(canary.traces.evidence, route_of(canary), opened(canary), after(canary, 61))
+    assert "both arms fail" in found.reason
+    assert found.notes[0].endswith(
+        "v2.0.0 fails no less; `spine rollback REF --reason TEXT` goes back to an earlier entry"
+    )
 
 
 def test_both_arms_failing_aborts_nothing(canary: Spine) -> None:

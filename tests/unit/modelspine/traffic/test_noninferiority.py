@@ -176,6 +176,7 @@ def test_most_learners_got_worse() -> None:
     assert found.quality is not None
     assert found.quality.value > 0
     assert found.worse is not None
+    assert found.worse.value == pytest.approx(0.6 * 0.6 - 0.5), "the six of ten that lost, against the six of ten"
     mixed = [u._replace(right=7 if n < 90 else 10) for n, u in enumerate(units("canary", 100))]
     before = [u._replace(right=8 if n < 97 else 0) for n, u in enumerate(units("stable", 100))]
     worse = judge(
