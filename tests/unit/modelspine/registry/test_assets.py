@@ -69,6 +69,16 @@ def test_register_stores_each_and_names_what_it_left_out(
     assert "stored:" not in run(capsys, "register", "made/2").out
 
 
+def test_a_run_of_mlflow_keeps_them(project: Path, mlflow_database: Path) -> None:
+    shutil.copy(mlflow_database, project / ".spine" / "mlflow.db")
+    folder = with_assets(project / "made" / "1")
+    with open_spine(project) as spine:
+        run_id = spine.artifacts.put(folder, experiment="x", name="x", tags={})
+        found = spine.registry.register_pending(run_id)
+    assert found.sha == read_bundle(folder).sha
+    assert found.by_products == tuple(sorted(BY_PRODUCTS))
+
+
 def test_a_restored_backup_holds_every_file(kept: tuple[Path, str], capsys: Capture) -> None:
     root, sha = kept
     assert run(capsys, "verify").code == 0
