@@ -1,13 +1,11 @@
-"""What a model registry does, read from a project's own ``.spine`` folder with rfc8785 and the standard library.
-
-It only reads, and it does not refuse hostile files (links, huge headers) as the product does: use trusted bundles.
-"""
+"""What a model registry does, from a ``.spine`` folder. It only reads, and refuses no hostile files as Spine does."""
 
 import argparse
-import hashlib
 import json
+import re
 import sqlite3
-import struct
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +14,49 @@ import rfc8785
 
 def framed(tag: str, *parts: bytes) -> bytes:
     """SHA-256 of a tag and parts, each after its length: ("ab", "c") and ("a", "bc") must not hash alike."""
-    return hashlib.sha256(tag.encode() + b"\0" + b"".join(struct.pack("<Q", len(p)) + p for p in parts)).digest()
+    return sha256(tag.encode() + b"\0" + b"".join(len(part).to_bytes(8, "little") + part for part in parts)).digest()
 
 
-def tensor_digests(shard: Path) -> dict[str, bytes]:
+def tensor_digests(raw: bytes) -> Iterator[tuple[str, bytes]]:
     """The digest of each tensor in a safetensors file: a u64 length, a JSON header of that length, then the data."""
-    raw = shard.read_bytes()
-    start = 8 + struct.unpack_from("<Q", raw)[0]
+    start = 8 + int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8:start])
     header.pop("__metadata__", None)  # notes of the program that saved the file; no model reads them
-    digests = {}
     for name, slot in header.items():
         begin, end = (start + offset for offset in slot["data_offsets"])
-        shape = struct.pack(f"<{len(slot['shape'])}Q", *slot["shape"])
-        parts = name.encode(), slot["dtype"].encode(), shape, hashlib.sha256(raw[begin:end]).digest()
-        digests[name] = framed("spine.tensor/1", *parts)
-    return digests
+        dims, data = b"".join(n.to_bytes(8, "little") for n in slot["shape"]), sha256(raw[begin:end]).digest()
+        yield name, framed("spine.tensor/1", name.encode(), slot["dtype"].encode(), dims, data)
 
 
 def canonical_sha(bundle: Path) -> str:
-    """(a) The name of a model: one digest over all that decides its answers, whatever the files' layout."""
-    tensors = [item for shard in bundle.glob("*.safetensors") for item in tensor_digests(shard).items()]
+    """(a) The name of a model: one digest over all that decides its answers, whatever the layout of its tensors."""
+    files = {path.relative_to(bundle).as_posix(): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    names = "config.json", "tokenizer.json", "train_manifest.json", "corpus_manifest.json", "eval_report.json"
+    config, tokenizer, manifest = (json.loads(files.get(name, b"null")) for name in names[:3])
+    layout = {n for n in files if n.endswith((".safetensors", ".safetensors.index.json")) and "/" not in n}
+    tensors = [each for name in layout if name.endswith("s") for each in tensor_digests(files[name])]
     weights = framed("spine.weights/1", *(digest for _name, digest in sorted(tensors)))
-    files = [bundle / f"{name}.json" for name in ("config", "tokenizer", "train_manifest")]
-    config, tokenizer, manifest = (json.loads(file.read_bytes()) if file.exists() else None for file in files)
-    if not tensors or config is None:
+    words = None if tokenizer is None else sha256(rfc8785.dumps(tokenizer)).hexdigest()
+    settings = sha256(rfc8785.dumps({"config": config, "tokenizer": words})).digest()
+    by_product = (  # lies beside a model, decides no answer and is never stored
+        r"(README|LICENSE)[^/]*|\.gitattributes|(optimizer|scheduler|scaler)\.pt|(optimizer|training_args)\.bin"
+        r"|trainer_state\.json|rng_state[^/]*\.pth|(.*/)?(\.git|\.cache|__pycache__)/.*"
+    )
+    rest = sorted(name for name in files.keys() - layout - {*names} if not re.fullmatch(by_product, name))
+    if not rest and (not tensors or config is None):
         raise ValueError(f"{bundle} is not a bundle: it has no tensors or no config.json")
-    words = None if tokenizer is None else hashlib.sha256(rfc8785.dumps(tokenizer)).hexdigest()
-    settings = hashlib.sha256(rfc8785.dumps({"config": config, "tokenizer": words})).digest()
-    # An adapter is nothing without the model it was trained on, so the parent is part of the name.
-    return framed("spine.entry/1", weights, settings, bytes.fromhex((manifest or {}).get("parent_sha") or "")).hex()
+    further = [framed("spine.asset/1", name.encode(), sha256(files[name]).digest()) for name in rest]
+    assets = [framed("spine.assets/1", *further)] if further else []
+    parent = bytes.fromhex((manifest or {}).get("parent_sha") or "")  # an adapter is nothing without its parent
+    return framed(f"spine.entry/{1 + len(assets)}", weights, settings, *assets, parent).hex()
 
 
 def checked_events(ledger: sqlite3.Connection) -> list[dict[str, Any]]:
     """(b) Every event in order; ValueError where one was changed, removed or inserted."""
-    # Only a copy of the last hash, kept elsewhere, shows that the whole chain was rewritten or its end was cut off.
     events: list[dict[str, Any]] = []
-    previous = "0" * 64
+    previous = "0" * 64  # only a copy of the newest hash, kept elsewhere, shows that all was rewritten or the end cut
     for seq, raw, stored in ledger.execute("SELECT seq, CAST(event AS BLOB), hash FROM events ORDER BY seq"):
-        event = json.loads(raw) if hashlib.sha256(raw).hexdigest() == stored else {}
+        event = json.loads(raw) if sha256(raw).hexdigest() == stored else {}
         if event.get("prev") != previous or not event["seq"] == seq == len(events) + 1:
             raise ValueError(f"the hash chain is broken at event #{seq}")
         events.append(event)
@@ -64,15 +66,13 @@ def checked_events(ledger: sqlite3.Connection) -> list[dict[str, Any]]:
 
 def fold(events: list[dict[str, Any]]) -> dict[str, Any]:
     """(c) What is true after these events. No table of current values exists that could disagree with the history."""
-    state: dict[str, Any] = {"entries": {}, "semvers": {}, "held": {}, "tombstoned": {}}
-    state |= {"route": None, "production": None}
+    state: Any = {"route": None, "production": None} | {n: {} for n in ("entries", "semvers", "held", "tombstoned")}
     for event in events:
         kind, body = event["kind"], event["body"]
         if kind == "registered":
             first = state["entries"].setdefault(body["sha"], body)
             had, has = first.get("evidence", {}), body.get("evidence", {})
-            # A second registration may add a report that was missing, and never replaces evidence.
-            same_run = first.get("run_id") in (None, body.get("run_id"))
+            same_run = first.get("run_id") in (None, body.get("run_id"))  # may add a report, replaces nothing
             if "eval_report" in has and "eval_report" not in had and had.items() <= has.items() and same_run:
                 state["entries"][body["sha"]] = body
         elif kind == "promoted":
@@ -106,7 +106,7 @@ def evidence(ledger: sqlite3.Connection, entries: dict[str, Any], sha: str, name
     """A document that was registered with an entry: the event holds its digest, so it is hashed before it is used."""
     digest = entries.get(sha, {}).get("evidence", {}).get(name)
     row = ledger.execute("SELECT CAST(body AS BLOB) FROM evidence WHERE digest = ?", (digest,)).fetchone()
-    if row is None or hashlib.sha256(row[0]).hexdigest() != digest:
+    if row is None or sha256(row[0]).hexdigest() != digest:
         raise ValueError(f"the ledger has no unchanged {name} of an entry with the full SHA {sha!r}")
     return json.loads(row[0])
 
@@ -127,7 +127,7 @@ def main() -> None:
     """Print, as one JSON object, what the ledger says and what was asked for."""
     parser = argparse.ArgumentParser(description="The rules of a model registry, applied to a project's .spine folder.")
     parser.add_argument("project", type=Path)
-    parser.add_argument("--bundle", type=Path, help="a folder whose canonical SHA to compute")
+    parser.add_argument("--bundle", type=Path, help="a trusted folder, whose canonical SHA to compute")
     parser.add_argument("--gate", metavar="SHA", help="full SHA of an entry to compare with eval_baseline.json")
     parser.add_argument("--request", metavar="ID", help="follow this request to the corpora behind its answer")
     args = parser.parse_args()

@@ -41,15 +41,29 @@ def canonical(obj: Any) -> bytes:
     return rfc8785.dumps(obj)
 
 
-def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> Any:
-    """The value of one strict JSON text; ``what`` names the text in messages, ``error`` is the class to raise.
+def parse_json(
+    raw: bytes,
+    *,
+    what: str,
+    error: type[BadInput] = BadInput,
+    items: int = MAX_ITEMS,
+    constants: list[str] | None = None,
+) -> Any:
+    """The value of one strict JSON text.
+
+    Args:
+        raw: the text.
+        what: names the text in messages.
+        error: the class to raise.
+        items: how many items the text may have.
+        constants: a list that collects each NaN and Infinity; without one they are refused.
 
     Raises:
         BadInput: the text is not UTF-8, has a byte order mark, a repeated key (compared after unescaping), a lone
             surrogate, NaN or Infinity, a number that overflows a double, an integer beyond ±(2^53 − 1), nesting
-            deeper than 64, or more than half a million items.
+            deeper than 64, or more than ``items`` items.
     """
-    strict = _Strict(what, error)
+    strict = _Strict(what, error, items, constants)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -75,9 +89,11 @@ def parse_json(raw: bytes, *, what: str, error: type[BadInput] = BadInput) -> An
 class _Strict:
     """The decoder hooks and checks of one parse; each refusal names the text."""
 
-    def __init__(self, what: str, error: type[BadInput]) -> None:
+    def __init__(self, what: str, error: type[BadInput], items: int, constants: list[str] | None) -> None:
         self.what = what
         self.error = error
+        self.items = items
+        self.constants = constants
 
     def refuse(self, reason: str) -> NoReturn:
         raise self.error(f"{visible(self.what, 120)} {reason}", _HINT)
@@ -86,11 +102,11 @@ class _Strict:
         """Limit depth and item count on the raw bytes, before the recursive parser sees them."""
         # Counted by C loops over bytes: strings are cut out, brackets become +1 and −1, and a running sum gives the
         # depth. Parsing hostile input first could exhaust the stack or the memory.
-        if raw.count(b'"') > 4 * MAX_ITEMS:  # a cheap first bound; a member takes four
-            self.refuse(f"has more than {MAX_ITEMS:,} items")
+        if raw.count(b'"') > 4 * self.items:  # a cheap first bound; a member takes four
+            self.refuse(f"has more than {self.items:,} items")
         structure = _STRING.sub(b"", raw).translate(None, _NOT_STRUCTURE)
-        if len(structure) > 2 * MAX_ITEMS or structure.count(b",") > MAX_ITEMS:
-            self.refuse(f"has more than {MAX_ITEMS:,} items")
+        if len(structure) > 2 * self.items or structure.count(b",") > self.items:
+            self.refuse(f"has more than {self.items:,} items")
         steps = array("b", structure.translate(_STEP))
         if max(accumulate(steps), default=0) > MAX_DEPTH:
             self.refuse(f"nests deeper than {MAX_DEPTH}")
@@ -117,8 +133,11 @@ class _Strict:
             self.refuse(f"has the number {visible(token, 40)}, too large for a double")
         return number
 
-    def constant(self, token: str) -> NoReturn:
-        self.refuse(f"has {token}, which is not a JSON number")
+    def constant(self, token: str) -> float:
+        if self.constants is None:
+            self.refuse(f"has {token}, which is not a JSON number")
+        self.constants.append(token)
+        return float(token)
 
     def check_surrogates(self, value: Any) -> None:
         """Search a value, whose depth is already limited, for strings that UTF-8 cannot encode."""

@@ -1,11 +1,13 @@
-"""Atomic file writes: the bytes go to a temporary file, which is renamed once all of them are on disk.
+"""Atomic file writes, and which paths can be stored on every system.
 
-It does not know what is written, and leaves each ``OSError`` to the caller.
+A write goes to a temporary file, which is renamed once all its bytes are on disk. The module does not know what is
+written, and leaves each ``OSError`` to the caller.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,30 @@ from typing import IO
 
 OWNER = 0o600
 """Mode of files that contain texts of learners."""
+MAX_PATH = 1024
+"""Maximum length of a stored path in bytes of UTF-8."""
+MAX_PART = 255
+"""The same for one part of it, which is the limit of nearly every file system."""
+# C0 and C1 controls, line separators, and the characters that reorder the text around them on a screen.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def path_fault(path: str, limit: int = MAX_PATH) -> str | None:
+    """Why a path with "/" between its parts cannot be stored on every system, or is dangerous there; None if it can."""
+    try:
+        raw = path.encode()
+    except UnicodeEncodeError:  # the system's encoding of file names keeps other bytes as lone surrogates
+        return "is not UTF-8"
+    if "\\" in path:
+        return "has a backslash, which other systems read as the end of a folder's name"
+    if _UNSAFE.search(path):
+        return "has a control character, or one that turns the direction of text"
+    if len(raw) > limit:
+        return f"has over {limit:,} bytes"
+    parts = raw.split(b"/")
+    if max(map(len, parts)) > MAX_PART:
+        return f"has a part of over {MAX_PART} bytes"
+    return "has an empty part or one of dots" if {b"", b".", b".."} & {*parts} else None
 
 
 @contextmanager

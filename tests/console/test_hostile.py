@@ -20,7 +20,7 @@ from modelspine.drift.report import Bin as DriftBin
 from modelspine.errors import Damaged
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet
 from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
-from modelspine.identity.bundle import Tensor
+from modelspine.identity.tensors import Tensor
 from modelspine.incident.finding import Finding
 from modelspine.incident.walk import Walk
 from modelspine.ledger.route import Arm, Guard, Route

@@ -39,6 +39,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     """Write these files to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
 
@@ -55,6 +56,7 @@ class Speller:
         names = self.shuffled(tensors)
         cuts = sorted(self.random.sample(range(len(names) + 1), self.random.randint(0, min(2, len(names)))))
         groups = [names[a:b] for a, b in zip([0, *cuts], [*cuts, len(names)], strict=True)]
+        groups = [group for group in groups if group]  # a shard has at least one tensor
         files = {
             f"model-{i:05}-of-{len(groups):05}.safetensors": self.shard({name: tensors[name] for name in group})
             for i, group in enumerate(groups, 1)
@@ -66,7 +68,7 @@ class Speller:
             files["train_manifest.json"] = self.json({"parent_sha": parent, "seed": str(self.random.random())}).encode()
         if self.random.random() < 0.3:
             files["eval_report.json"] = b"any bytes"
-            files["notes.txt"] = b"not part of it"
+            files["README.md"] = b"not part of it"
         return files
 
     def shard(self, tensors: Tensors) -> bytes:

@@ -25,6 +25,7 @@ def command(verbs: Verbs) -> None:
         details="Where the output is not a terminal, it is the SHA alone.", example="spine sha runs/base/bundle",
     )  # fmt: skip
     sha.add_argument("folder", metavar="BUNDLE_DIR")
+    sha.add_argument("--follow", action="store_true", help="read links to files, as in a hub's cache, as those files")
     diff = verbs.add(
         "diff", "compare the config, tensors, corpora and buckets of two entries", run_diff,
         details="With --traffic, the texts of stored requests are put to both entries instead, to see what users would "
@@ -43,9 +44,9 @@ def run_sha(args: argparse.Namespace, spine: Spine) -> int:
     """Hash a bundle."""
     out = Out.of(args)
     with working("hashing the bundle"):
-        bundle = read_bundle(Path(args.folder))
+        bundle = read_bundle(Path(args.folder), follow=args.follow)
     if out.json:
-        names = ("sha", "weights", "config", "tokenizer", "parent_sha", "files")
+        names = ("sha", "format", "weights", "config", "tokenizer", "assets", "parent_sha", "files", "by_products")
         facts = {name: getattr(bundle, name) for name in names} | {"tensors": len(bundle.tensors)}
         out.object(facts | _registration(spine, bundle.sha))
     else:
@@ -57,7 +58,9 @@ def run_sha(args: argparse.Namespace, spine: Spine) -> int:
                 False: "no",
                 None: "unknown: the ledger cannot be read",
             }
-            out.pairs([("registered", words[found["registered"]])])
+            further = ", ".join(visible(file.name) for file in bundle.asset_files) or "none"
+            left_out = ", ".join(visible(path) for path in bundle.by_products) or "none"
+            out.pairs([("other files", further), ("left out", left_out), ("registered", words[found["registered"]])])
     return Exit.OK
 
 
@@ -97,15 +100,8 @@ def run_diff(args: argparse.Namespace, spine: Spine) -> int:
 
 def _content_pairs(comparison: Comparison) -> list[tuple[str, str]]:
     content = comparison.content
-    tensors = [
-        f"{sign}{len(names)} ({visible(', '.join(names), 400)})"
-        for sign, names in (
-            ("+", content.tensors_added),
-            ("−", content.tensors_removed),
-            ("≠", content.tensors_changed),
-        )
-        if names
-    ]
+    tensors = _changes(content.tensors_added, content.tensors_removed, content.tensors_changed)
+    assets = _changes(content.assets_added, content.assets_removed, content.assets_changed)
     corpora = [
         f"{sign} {c.get('path')} {c.get('dvc_hash')}"
         for sign, some in (("+", comparison.corpora_added), ("−", comparison.corpora_removed))
@@ -118,8 +114,17 @@ def _content_pairs(comparison: Comparison) -> list[tuple[str, str]]:
         ("config", "; ".join(config) or "the same"),
         ("tokenizer", tokenizer[comparison.tokenizer_changed]),
         ("tensors", "  ".join([*tensors, f"{content.tensors_same:,} the same"])),
+        ("other files", "  ".join(assets) or "the same"),
         ("parent", parent),
         ("corpora", "; ".join(corpora) or "the same"),
+    ]
+
+
+def _changes(added: tuple[str, ...], removed: tuple[str, ...], changed: tuple[str, ...]) -> list[str]:
+    return [
+        f"{sign}{len(names)} ({visible(', '.join(names), 400)})"
+        for sign, names in (("+", added), ("−", removed), ("≠", changed))
+        if names
     ]
 
 

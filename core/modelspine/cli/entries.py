@@ -17,7 +17,7 @@ from modelspine.gate.eval_report import EvalReport
 from modelspine.registry.entries import Detail, Entry
 from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
-from modelspine.text import counted, short, size
+from modelspine.text import counted, short, size, visible
 from modelspine.times import age, moment
 
 _COST = "USD/M right"
@@ -109,6 +109,7 @@ def _as_object(detail: Detail) -> dict[str, Any]:
         "config_digest": detail.config_digest,
         "config": detail.config,
         "tensors": msgspec.to_builtins(detail.tensors),
+        "assets": msgspec.to_builtins(detail.assets),
         "history": msgspec.to_builtins(detail.history),
     }
 
@@ -169,6 +170,7 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
         ("false accept", score(entry.false_accept)),
         ("cost per million right answers", _cost(entry)),
         ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in total"),
+        *([("other files", ", ".join(visible(f.name) for f in detail.assets))] if detail.assets else []),
         ("run", entry.run_id or "–"),
         ("seed", str(manifest.get("seed", "–"))),
         ("corpora", "; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora) or "–"),

@@ -24,6 +24,9 @@ def command(verbs: Verbs) -> None:
         example="spine register runs/base/bundle", writes=True,
     )  # fmt: skip
     register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="the id of an MLflow run, or a bundle's folder")
+    register.add_argument(
+        "--follow", action="store_true", help="read links to files, as in a hub's cache, as those files"
+    )
     promote = verbs.add(
         "promote", "promote an entry: bind a semver to it", run_promote,
         details="The first promotion of a ledger also routes all traffic to the entry.",
@@ -84,12 +87,17 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
     folder = Path(source)
     if folder.is_dir():
         with working("hashing the bundle"):
-            receipt = spine.registry.register(folder)
+            receipt = spine.registry.register(folder, follow=args.follow)
     else:
         _check_run_id(source, spine)
         with working("asking MLflow"):
             receipt = spine.registry.register_pending(source)
-    return show_receipt(Out.of(args), receipt)
+    out = Out.of(args)
+    code = show_receipt(out, receipt, by_products=receipt.by_products)
+    if receipt.by_products and not out.json:
+        left_out = ", ".join(visible(path) for path in receipt.by_products)
+        out.line(f"    not part of the model, so neither hashed nor stored: {left_out}")
+    return code
 
 
 def run_promote(args: argparse.Namespace, spine: Spine) -> int:

@@ -1,45 +1,58 @@
 """Reading a bundle: a folder's files, read strictly, and the canonical SHA that identifies them.
 
-The SHA covers ``*.safetensors``, ``config.json``, ``tokenizer.json`` if present, and the parent that
-``train_manifest.json`` names. The manifests and the evaluation report are evidence: they are read and kept, but are
-not part of the SHA. Every other file is ignored and never stored. It does not know the ledger, where bundles are
-kept, or what the tensors compute.
+The SHA covers every file of the folder and its sub-folders, but for evidence, by-products and an index of shards;
+``bundle_files`` says which is which. Safetensors, ``config.json`` and ``tokenizer.json`` have a canonical form; every
+other file is an asset, which is hashed by path and bytes, stored, and never opened as what it is. A folder without
+assets has the identity ``spine.entry/1``, one with assets ``spine.entry/2``. It does not know the ledger, where
+bundles are kept, or what the tensors compute.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import struct
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BundleRefused
-from modelspine.identity.bundle_files import CONFIG, EVIDENCE, HINT, LIMITS, SUFFIX, TOKENIZER, TRAINING, select
+from modelspine.identity.bundle_files import (
+    CONFIG,
+    EVIDENCE,
+    HINT,
+    LIMITS,
+    MAX_INDEX,
+    PROJECT,
+    SUFFIX,
+    TOKENIZER,
+    TRAINING,
+    Layout,
+    check_index,
+    check_numbering,
+    is_by_product,
+    layout_of,
+)
 from modelspine.identity.hashing import Range, Sink, copying, framed, hash_ranges
-from modelspine.identity.safetensors_header import MAX_TENSORS, PREFIX, Slot, header_length, parse_header
-from modelspine.identity.untrusted_files import Source, opened, opened_file
+from modelspine.identity.tensors import Shard, Tensor, hash_tensors, read_shards, weights_digest
+from modelspine.identity.untrusted_files import Folder, Source, opened, opened_file
 from modelspine.text import visible
 
 _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-class Tensor(msgspec.Struct, frozen=True):
-    """One tensor: ``size`` in bytes, ``data_sha256`` over its bytes, ``digest`` over name, dtype, shape and bytes."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    size: int
-    data_sha256: str
-    digest: str
+_TOKENIZER_ITEMS = 4_000_000
+"""Items a tokenizer may have: one of 300,000 pieces with its merges written as pairs has about two million."""
+_OPEN_AT_ONCE = 32
+"""Assets that are open at the same time, so that a folder of thousands does not run out of descriptors."""
+_INSIDE = "give the folder in which the model's files stand, and nothing else"
+_MOVE = "shorten it; a file that only the workload reads can be in a sub-folder, where it is hashed as it is"
 
 
 class File(msgspec.Struct, frozen=True):
-    """One file of a bundle; ``sha256`` is None for shards, whose tensors have digests instead."""
+    """One stored file of a bundle; ``sha256`` is None for shards, whose tensors have digests instead."""
 
     name: str
     size: int
@@ -53,78 +66,153 @@ class Bundle(msgspec.Struct, frozen=True):
     weights: str
     config: str
     tokenizer: str | None
+    assets: str | None
+    """The digest of the assets; None without any, which is the identity ``spine.entry/1``."""
     parent_sha: str | None
     tensors: tuple[Tensor, ...]
     files: tuple[File, ...]
+    asset_files: tuple[File, ...]
+    """The assets among ``files``."""
+    by_products: tuple[str, ...]
+    """What the folder holds and the bundle does not; a folder ends in "/"."""
     config_json: dict[str, Any]
+    """Empty where there is no ``config.json``, or one that holds NaN or Infinity and so is an asset."""
     evidence: dict[str, bytes]
 
-
-class _Shard(NamedTuple):
-    """An open safetensors file: its header's bytes, length prefix included, and the tensors they describe."""
-
-    source: Source
-    head: bytes
-    slots: tuple[Slot, ...]
+    @property
+    def format(self) -> str:
+        """The formula that gave the SHA."""
+        return _ENTRY_1 if self.assets is None else _ENTRY_2
 
 
-def read_bundle(directory: Path, *, store: Path | None = None, threads: int | None = None) -> Bundle:
+def read_bundle(
+    directory: Path, *, store: Path | None = None, threads: int | None = None, follow: bool = False
+) -> Bundle:
     """Read and hash a bundle; with ``store``, the path of a new folder, also copy the bytes that were hashed there.
 
     Whatever can be refused without reading tensor data is refused first, before anything is written. An incomplete
-    copy is removed.
+    copy is removed. With ``follow``, a link to a regular file counts as that file, under the link's path.
 
     Raises:
-        BundleRefused: the folder is not a bundle/1; the message names the file and the reason.
+        BundleRefused: the folder is not a bundle; the message names the file and the reason.
         Unavailable: ``store`` exists or cannot be written.
+    """
+    # Every file counts, so that a project would be read as one model, with the stored models inside.
+    if any(os.path.lexists(directory / name) for name in PROJECT):
+        _refuse(f"{visible(str(directory))} is the folder of a Spine project, not of a model", _INSIDE)
+    with opened(directory, is_by_product, follow=follow) as folder:
+        return _read(folder, store, threads)
+
+
+def read_stored(directory: Path) -> Bundle:
+    """Read and hash a copy that ``read_bundle`` stored, now or by the rule of earlier versions.
+
+    A file that is never stored is refused here: a model could read it, and no digest covers it.
+
+    Raises:
+        BundleRefused: the folder is not such a copy.
+    """
+    with opened(directory, is_by_product) as folder:
+        if folder.skipped:
+            _refuse(f"{visible(folder.skipped[0])} is in the stored copy, where no digest covers it")
+        try:
+            return _read(folder, None, None)
+        except BundleRefused as refused:
+            try:
+                return _read(folder, None, None, earlier=True)
+            except BundleRefused:
+                raise refused from refused.__cause__
+
+
+def _read(folder: Folder, store: Path | None, threads: int | None, *, earlier: bool = False) -> Bundle:
+    """Read the files of an open folder.
+
+    With ``earlier``, the shards need not be whole and may be empty, as in entries of earlier versions; assets and
+    indexes, which those versions did not store, are refused.
     """
     # Small files are read once: what is parsed, hashed and copied are the same bytes. The order of the checks is from
     # cheap to expensive.
-    with opened(directory, select) as sources:
-        texts = {name: source.read(0, source.size) for name, source in sources.items() if name in LIMITS}
-        config = parse_json(texts[CONFIG], what=CONFIG, error=BundleRefused)
-        if not isinstance(config, dict):
-            _refuse(f"{CONFIG} is not an object")
+    layout = layout_of(folder.sizes)
+    if earlier and (layout.assets or layout.indexes):
+        _refuse(f"{visible([*layout.assets, *layout.indexes][0])} was not stored by earlier versions")
+    with folder.open([*layout.texts, *layout.indexes, *layout.shards]) as sources:
+        texts = {name: _text(sources[name]) for name in (*layout.texts, *layout.indexes)}
+        config = _config(texts.get(CONFIG))
         parent = _parent(texts.get(TRAINING))
         tokenizer = _tokenizer(texts.get(TOKENIZER))
-        shards = _shards(sources)
-        if store is None:
-            tensors = _hash(shards, None, threads)
-            _check_unchanged(sources)
-        else:
-            with copying(store) as sink:
-                for name, text in texts.items():
+        shards = read_shards([sources[name] for name in layout.shards], allow_empty=earlier)
+        if not earlier:
+            _check_whole(layout, shards, texts)
+        with copying(store) if store is not None else nullcontext() as sink:
+            for name, text in texts.items():
+                if sink is not None:
                     sink.add(name, text)
-                tensors = _hash(shards, sink, threads)
-                _check_unchanged(sources)
+            tensors = hash_tensors(shards, sink, threads)
+            assets = _assets(folder, layout.assets, sink, threads)
+            _check_unchanged(sources)
+    files = [File(name, source.size, _sha256(texts.get(name))) for name, source in sources.items()]
+    if CONFIG in texts and config is None:
+        assets = sorted([*assets, next(file for file in files if file.name == CONFIG)], key=lambda file: file.name)
     # The SHA is built from digests of meaning, not of files: re-sharding, reordering or reformatting changes nothing.
-    weights = _weights(tensors)
+    weights = weights_digest(tensors)
     settings = hashlib.sha256(canonical({"config": config, "tokenizer": tokenizer})).digest()
+    further = _assets_digest(assets) if assets else None
     return Bundle(
-        sha=framed("spine.entry/1", weights, settings, bytes.fromhex(parent or "")).hex(),
+        sha=_entry(weights, settings, further, bytes.fromhex(parent or "")),
         weights=weights.hex(),
         config=settings.hex(),
         tokenizer=tokenizer,
+        assets=further.hex() if further is not None else None,
         parent_sha=parent,
         tensors=tensors,
-        files=tuple(_file(source, texts) for source in sources.values()),
-        config_json=config,
+        files=tuple(sorted({*files, *assets}, key=lambda file: file.name)),
+        asset_files=tuple(assets),
+        by_products=folder.skipped,
+        config_json=config or {},
         evidence={name: texts[name] for name in EVIDENCE if name in texts},
     )
 
 
+def _entry(weights: bytes, settings: bytes, assets: bytes | None, parent: bytes) -> str:
+    if assets is None:
+        return framed(_ENTRY_1, weights, settings, parent).hex()
+    return framed(_ENTRY_2, weights, settings, assets, parent).hex()
+
+
 def file_identity(path: Path) -> str:
-    """The digest that identifies a path: the canonical SHA of a bundle folder, the weights digest of a shard.
+    """The digest that identifies a path: a bundle folder's SHA, a safetensors file's weights, another file's SHA-256.
 
     Raises:
-        BundleRefused: the path is neither a valid bundle folder nor a valid safetensors file.
+        BundleRefused: the path cannot be read, or is neither a valid bundle folder nor a valid safetensors file.
     """
-    if not path.name.endswith(SUFFIX) or path.is_dir():
+    if path.is_dir():
         return read_bundle(path).sha
     with opened_file(path) as source:
-        tensors = _hash(_shards({path.name: source}), None, None)
+        if path.name.endswith(SUFFIX):
+            digest = weights_digest(hash_tensors(read_shards([source]), None, None))
+        else:
+            (digest,) = hash_ranges([Range(source, 0, source.size)])
         source.check_unchanged()
-    return _weights(tensors).hex()
+    return digest.hex()
+
+
+def _text(source: Source) -> bytes:
+    """All bytes of a small file."""
+    limit = LIMITS.get(source.name, MAX_INDEX)
+    if source.size > limit:
+        _refuse(f"{visible(source.name)} takes {source.size:,} bytes, over the limit of {limit:,}", _MOVE)
+    return source.read(0, source.size)
+
+
+def _config(text: bytes | None) -> dict[str, Any] | None:
+    """The configuration; None if there is none, or if it has numbers that JSON has not and so is an asset."""
+    if text is None:
+        return None
+    constants: list[str] = []
+    config = parse_json(text, what=CONFIG, error=BundleRefused, constants=constants)
+    if not isinstance(config, dict):
+        _refuse(f"{CONFIG} is not an object")
+    return None if constants else config
 
 
 def _parent(text: bytes | None) -> str | None:
@@ -146,39 +234,46 @@ def _tokenizer(text: bytes | None) -> str | None:
     """The digest of tokenizer.json in canonical form, so that whitespace and key order do not matter."""
     if text is None:
         return None
-    return hashlib.sha256(canonical(parse_json(text, what=TOKENIZER, error=BundleRefused))).hexdigest()
+    # A large tokenizer takes seconds, and a process reads the same one with each model that shares it: the canonical
+    # digest is a function of the bytes, which are hashed each time.
+    raw = hashlib.sha256(text).digest()
+    if raw not in _known_tokenizers:
+        value = parse_json(text, what=TOKENIZER, error=BundleRefused, items=_TOKENIZER_ITEMS)
+        if len(_known_tokenizers) >= 256:
+            _known_tokenizers.clear()
+        _known_tokenizers[raw] = hashlib.sha256(canonical(value)).hexdigest()
+    return _known_tokenizers[raw]
 
 
-def _shards(sources: dict[str, Source]) -> list[_Shard]:
-    """The headers of all shards, checked: no tensor name appears twice."""
-    shards: list[_Shard] = []
-    owner: dict[str, str] = {}
-    for name, source in sources.items():
-        if name in LIMITS:
-            continue
-        prefix = source.read(0, min(PREFIX, source.size))
-        header = source.read(PREFIX, header_length(prefix, source.size, what=name))
-        head = prefix + header
-        shard = _Shard(source, head, parse_header(header, source.size - len(head), what=name))
-        for slot in shard.slots:
-            if slot.name in owner:
-                _refuse(f"tensor {slot.name} is in both {visible(owner[slot.name])} and {visible(name)}")
-            owner[slot.name] = name
-        shards.append(shard)
-        if len(owner) > MAX_TENSORS:  # checked per shard too, but 128 shards could each be at the limit
-            _refuse(f"the shards contain more than {MAX_TENSORS:,} tensors")
-    return shards
+def _check_whole(layout: Layout, shards: Sequence[Shard], texts: dict[str, bytes]) -> None:
+    """Refuse shards of which one is missing or too many, by an index or by the numbers in their names."""
+    owners = {slot.name: shard.source.name for shard in shards for slot in shard.slots}
+    for name in layout.indexes:
+        check_index(name, parse_json(texts[name], what=name, error=BundleRefused), owners, layout.shards)
+    check_numbering(layout.shards)
 
 
-def _hash(shards: list[_Shard], sink: Sink | None, threads: int | None) -> tuple[Tensor, ...]:
-    """All tensors with their digests, in ascending order of names; the hashed bytes also go to ``sink``, if given."""
-    ranges: list[Range] = []
-    for shard in shards:
-        target = sink.add(shard.source.name, shard.head) if sink else None
-        ranges += (Range(shard.source, len(shard.head) + slot.begin, slot.size, target) for slot in shard.slots)
-    slots = [slot for shard in shards for slot in shard.slots]
-    table = (_tensor(slot, data) for slot, data in zip(slots, hash_ranges(ranges, threads), strict=True))
-    return tuple(sorted(table, key=lambda tensor: tensor.name))
+def _assets(folder: Folder, paths: Sequence[str], sink: Sink | None, threads: int | None) -> list[File]:
+    """The assets with the SHA-256 of their bytes; the hashed bytes also go to ``sink``, if given."""
+    files: list[File] = []
+    for start in range(0, len(paths), _OPEN_AT_ONCE):
+        with folder.open(paths[start : start + _OPEN_AT_ONCE]) as sources:
+            ranges = [
+                Range(source, 0, source.size, sink.add(path) if sink is not None else None)
+                for path, source in sources.items()
+            ]
+            digests = hash_ranges(ranges, threads)
+            _check_unchanged(sources)
+            if sink is not None:
+                sink.finish()
+        files += (File(each.source.name, each.size, data.hex()) for each, data in zip(ranges, digests, strict=True))
+    return files
+
+
+def _assets_digest(assets: Sequence[File]) -> bytes:
+    """The digest of all assets, which are in ascending order of their paths."""
+    digests = (framed("spine.asset/1", file.name.encode(), bytes.fromhex(file.sha256 or "")) for file in assets)
+    return framed("spine.assets/1", *digests)
 
 
 def _check_unchanged(sources: dict[str, Source]) -> None:
@@ -187,23 +282,14 @@ def _check_unchanged(sources: dict[str, Source]) -> None:
         source.check_unchanged()
 
 
-def _tensor(slot: Slot, data: bytes) -> Tensor:
-    """A tensor with its digest; ``data`` is the SHA-256 of its bytes."""
-    # The dimensions as fixed-width integers, so that shapes (12, 3) and (1, 23) cannot encode alike.
-    dims = struct.pack(f"<{len(slot.shape)}Q", *slot.shape)
-    digest = framed("spine.tensor/1", slot.name.encode(), slot.dtype.encode(), dims, data)
-    return Tensor(slot.name, slot.dtype, slot.shape, slot.size, data.hex(), digest.hex())
+def _sha256(raw: bytes | None) -> str | None:
+    return None if raw is None else hashlib.sha256(raw).hexdigest()
 
 
-def _weights(tensors: tuple[Tensor, ...]) -> bytes:
-    """The digest of all tensors; it does not depend on how they are distributed over shards."""
-    return framed("spine.weights/1", *(bytes.fromhex(tensor.digest) for tensor in tensors))
+def _refuse(reason: str, hint: str = HINT) -> NoReturn:
+    raise BundleRefused(reason, hint)
 
 
-def _file(source: Source, texts: dict[str, bytes]) -> File:
-    text = texts.get(source.name)
-    return File(source.name, source.size, None if text is None else hashlib.sha256(text).hexdigest())
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise BundleRefused(reason, HINT)
+_ENTRY_1, _ENTRY_2 = "spine.entry/1", "spine.entry/2"
+_known_tokenizers: dict[bytes, str] = {}
+"""SHA-256 of a tokenizer.json's bytes → SHA-256 of its canonical form."""

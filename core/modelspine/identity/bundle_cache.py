@@ -1,7 +1,8 @@
 """The cache of verified bundles on this machine: one folder per entry, named by its canonical SHA.
 
 Serving, rollback and investigation read bundles from here and need neither MLflow nor a network. A bundle is hashed
-again before it is used, and refused if the result is not its folder's name. It does not know the ledger.
+again before it is used, and refused if the result is not its folder's name. A large file of several bundles is stored
+once. It does not know the ledger.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from modelspine.errors import BundleRefused, Damaged, Unavailable
 from modelspine.files import sync_folder
-from modelspine.identity.bundle import Bundle, read_bundle
+from modelspine.identity.bundle import Bundle, read_bundle, read_stored
+from modelspine.identity.shared_files import share
 from modelspine.text import short
 
 
@@ -27,19 +29,19 @@ class Cache:
         """The folder of an entry's bundle, whether it exists or not."""
         return self.folder / sha
 
-    def add(self, source: Path) -> Bundle:
+    def add(self, source: Path, *, follow: bool = False) -> Bundle:
         """Hash a bundle directory and store exactly the bytes that were hashed.
 
         Raises:
-            BundleRefused: the directory is not a bundle/1.
+            BundleRefused: the directory is not a bundle.
             Unavailable: the cache cannot be written.
         """
         # The SHA is known only after the copy: the bytes go to a private name first and are renamed when complete.
         staging = self.folder / f".new-{os.urandom(8).hex()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            bundle = read_bundle(source, store=staging)
-            self._settle(staging, bundle.sha)
+            bundle = read_bundle(source, store=staging, follow=follow)
+            self._settle(staging, bundle)
         except OSError as error:
             raise Unavailable(
                 f"the bundle could not be written to {self.folder}: {error.strerror or error}",
@@ -62,7 +64,7 @@ class Cache:
                 f"the bundle of {short(sha)} is not in {self.folder}", "register it again from its run or directory"
             )
         try:
-            bundle = read_bundle(folder)
+            bundle = read_stored(folder)
         except BundleRefused as error:
             if (failed := _of_the_machine(error)) is not None:
                 raise Unavailable(
@@ -74,8 +76,9 @@ class Cache:
             raise Damaged(f"the cached bundle of {short(sha)} now hashes to {short(bundle.sha)}", _HINT)
         return folder, bundle
 
-    def _settle(self, staging: Path, sha: str) -> None:
+    def _settle(self, staging: Path, bundle: Bundle) -> None:
         """Rename a hashed bundle to its SHA. An intact one that is already there stays; a damaged one is moved away."""
+        sha = bundle.sha
         final = self.path(sha)
         if final.exists():
             try:
@@ -85,6 +88,7 @@ class Cache:
                 final.rename(self.folder / f".damaged-{os.urandom(8).hex()}")
             else:
                 return
+        share(self.folder, staging, sha, bundle)
         try:
             staging.rename(final)
         except OSError:

@@ -110,22 +110,40 @@ class Sink:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: list[int] = []
+        self._folders = {path}
 
-    def add(self, name: str, head: bytes) -> int:
+    def add(self, name: str, head: bytes = b"") -> int:
         """Create a file that starts with ``head``; returns its descriptor for ``Range.target``."""
-        try:  # mode 0444: a bundle never changes once it is stored
-            fd = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        path = self.path / name
+        try:
+            if path.parent not in self._folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.update(folder for folder in path.parents if folder.is_relative_to(self.path))
+            # Mode 0444: a bundle never changes once it is stored.
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         except OSError as exc:
             raise _unwritable(self.path, exc) from exc
         self._files.append(fd)
         _write(fd, memoryview(head), 0)
         return fd
 
+    def finish(self) -> None:
+        """Flush the files added so far to disk and close them."""
+        try:
+            while self._files:
+                os.fsync(self._files[-1])
+                os.close(self._files.pop())
+        except OSError as exc:
+            raise _unwritable(self.path, exc) from exc
+
     def sync(self) -> None:
-        """Flush every file and the folder to disk."""
-        for fd in self._files:
-            os.fsync(fd)
-        sync_folder(self.path)
+        """Flush every file and folder to disk."""
+        self.finish()
+        try:
+            for folder in self._folders:
+                sync_folder(folder)
+        except OSError as exc:
+            raise _unwritable(self.path, exc) from exc
 
     def close(self) -> None:
         """Close the files; may be called more than once."""
@@ -147,10 +165,7 @@ def copying(path: Path) -> Iterator[Sink]:
     sink = Sink(path)
     try:
         yield sink
-        try:
-            sink.sync()
-        except OSError as exc:
-            raise _unwritable(path, exc) from exc
+        sink.sync()
     except BaseException:
         sink.close()  # before the removal, because network file systems keep open files in the folder
         shutil.rmtree(path, ignore_errors=True)

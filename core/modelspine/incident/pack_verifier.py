@@ -1,6 +1,5 @@
 # fmt: off
 """Check this pack: `python -I -S verify.py [SEQ:HASH]` in its folder; exit 0 where all of it holds, else 1.
-
 The standard library has no Ed25519: the openssl command of each signature is printed, and is yours to run."""
 # ruff: noqa: BLE001, D103, D209, E401, E701, I001, T201
 # mypy: ignore-errors
@@ -12,11 +11,13 @@ def must(holds, what): wrong.extend([] if holds else [what])
 def sha(name, data=None): return hashlib.sha256(FILES.get(name, b"") if data is None else data).hexdigest()
 def framed(tag, *parts):
     return hashlib.sha256(tag + b"\0" + b"".join(struct.pack("<Q", len(p)) + p for p in parts)).digest()
-def identity(body, tensors):
-    parts = sorted((t["name"].encode(), t["dtype"].encode(), t["shape"], t["data_sha256"]) for t in tensors)
+def identity(body, table):
+    parts = sorted((t["name"].encode(), t["dtype"].encode(), t["shape"], t["data_sha256"]) for t in table["tensors"])
     rows = [framed(b"spine.tensor/1", n, d, struct.pack(f"<{len(s)}Q", *s), bytes.fromhex(x)) for n, d, s, x in parts]
     weights, parent = framed(b"spine.weights/1", *rows), bytes.fromhex(body["parent"] or "")
-    entry = framed(b"spine.entry/1", weights, bytes.fromhex(body["config"]), parent)
+    files = sorted((f["name"].encode(), bytes.fromhex(f["sha256"])) for f in table.get("assets", []))
+    assets = [framed(b"spine.assets/1", *(framed(b"spine.asset/1", *f) for f in files))] if files else []
+    entry = framed(b"spine.entry/%d" % (1 + len(assets)), weights, bytes.fromhex(body["config"]), *assets, parent)
     must([entry.hex(), weights.hex()] == [body["sha"], body["weights"]], f"{body['sha']}: its tensors make another")
 def verdict(name, body, hashes, keys):
     box = json.loads(FILES[f"evidence/{body['verdict']['digest']}"])
@@ -37,16 +38,15 @@ def check(pack, trace, walk, trust):
         must(listed.get(name) == sha(name), f"{name} is not what SHA256SUMS lists")
     events, hashes, before = {}, {}, pack["before"]
     for seq, line in enumerate(FILES["ledger.jsonl"].splitlines(), pack["from"]):
-        events[seq], hashes[seq] = json.loads(line), sha("", line)
-        must([events[seq]["seq"], events[seq]["prev"]] == [seq, before], f"event #{seq} does not follow the one before")
-        before = hashes[seq]
+        events[seq], hashes[seq] = (event := json.loads(line)), sha("", line)
+        must([event["seq"], event["prev"]] == [seq, hashes.get(seq - 1, before)], f"event #{seq} does not follow")
     for seq, digest in (head.split(":") for head in [pack["ledger"], *sys.argv[1:]]):
         must(hashes.get(int(seq)) == digest, f"the ledger does not hold {seq}:{digest}")
     for body in (e["body"] for e in events.values() if e["body"].get("sha") in pack["entries"]):
         for digest in (body.get("verdict") or {}).get("digest"), *body.get("evidence", {}).values():
             must(digest is None or sha(f"evidence/{digest}") == digest, f"evidence/{digest} is not what was named")
         if "bundle" in body.get("evidence", {}):
-            identity(body, json.loads(FILES[f"evidence/{body['evidence']['bundle']}"])["tensors"])
+            identity(body, json.loads(FILES[f"evidence/{body['evidence']['bundle']}"]))
         if (body.get("verdict") or {}).get("signed"):
             verdict(f"signatures/{body['verdict']['digest']}", body, hashes, trust["keys"])
     where = trace["assignment"]

@@ -23,8 +23,9 @@ import msgspec
 
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Damaged, Unavailable
+from modelspine.files import path_fault
 from modelspine.ledger.store import Event, Head
-from modelspine.maintenance.tar_archive import Member, Writer, created, safe_name
+from modelspine.maintenance.tar_archive import Member, Writer, created
 from modelspine.maintenance.verify_ledger import read_chain
 from modelspine.settings import Settings, masked
 from modelspine.text import short, visible
@@ -41,6 +42,8 @@ _PAGES = 4096
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 """The errors of opening a file that is gone, a symbolic link and a socket."""
 _SHA = re.compile(r"[0-9a-f]{64}")
+
+_WHOLE = "`spine verify` names damaged bundles; register the bundle again or move this out of the folder, then repeat"
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being copied, how many are done, and how many there are."""
@@ -123,7 +126,7 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
 
     Raises:
         BadInput: the path exists, its folder does not, or a database is on a server.
-        Unavailable: a file cannot be read, or shrank while it was read.
+        Unavailable: a file cannot be read, shrank while it was read, or is in a bundle and cannot be in an archive.
         Damaged: the ledger's hash chain is broken, or a database is.
     """
     # Checked before anything is read: a large backup must not fail at its last part.
@@ -199,11 +202,14 @@ def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -
         ) from error
 
 
-def walked(folder: Path) -> Iterator[str]:
-    """The relative path of every file below a folder, in the same order on every machine; links are not followed."""
-    for at, inner, names in os.walk(folder):
+def walked(folder: Path, failed: Callable[[OSError], None]) -> Iterator[str]:
+    """The relative path of every file and link below a folder, in the same order on every machine.
+
+    Links are not followed. ``failed`` is called with the error of each folder that cannot be read.
+    """
+    for at, inner, names in os.walk(folder, onerror=failed):
         inner.sort()
-        for name in sorted(names):
+        for name in sorted([*names, *(name for name in inner if Path(at, name).is_symlink())]):
             yield str((Path(at) / name).relative_to(folder))
 
 
@@ -218,13 +224,28 @@ def _verified_chain(copy: Path) -> tuple[Head, tuple[Event, ...]]:
 
 
 def _add(archive: Writer, part: str, folder: Path, warnings: list[str], progress: Progress) -> None:
-    """Add the files of one part, with a warning for each that cannot be added."""
-    names = [name for name in walked(folder) if _belongs(part, name)]
+    """Add the files of one part, with a warning for each that cannot be added; a bundle is added whole or not at all.
+
+    Raises:
+        Unavailable: a file cannot be read, or one of a bundle cannot be added.
+    """
+
+    def left_out(name: str, why: str) -> None:
+        # A bundle without one of its files is another model, and none that anybody registered.
+        if part == "cache":
+            raise Unavailable(f"{visible(name, 120)} is in a bundle's folder and cannot be in a backup: {why}", _WHOLE)
+        warnings.append(f"{visible(name, 120)} is not included: {why}")
+
+    def failed(error: OSError) -> None:
+        if error.errno != errno.ENOENT:
+            left_out(f"{part}/{os.path.relpath(error.filename, folder)}", error.strerror or str(error))
+
+    names = [name for name in walked(folder, failed) if _belongs(part, name)]
     for number, name in enumerate(names, 1):
         full = f"{part}/{name}"
         progress(part, number, len(names))
-        if not safe_name(full):
-            warnings.append(f"{visible(full, 120)} is not included: its name is not allowed in an archive")
+        if fault := path_fault(full):
+            left_out(full, f"its name {fault}")
             continue
         try:
             member = archive.file(full, folder / name)
@@ -233,7 +254,7 @@ def _add(archive: Writer, part: str, folder: Path, warnings: list[str], progress
                 raise Unavailable(f"{visible(full, 120)}: {error.strerror}", "fix this, then repeat") from error
             member = None
         if member is None:
-            warnings.append(f"{visible(full, 120)} is not included: it was removed, or is not a regular file")
+            left_out(full, "it was removed, or is not a regular file")
 
 
 def _belongs(part: str, name: str) -> bool:

@@ -22,13 +22,11 @@ from typing import IO, NoReturn
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
-from modelspine.files import OWNER, replacing, sync_folder
+from modelspine.files import MAX_PATH, OWNER, path_fault, replacing, sync_folder
 from modelspine.text import visible
 
 BLOCK = 512
 CHUNK = 2**20
-MAX_NAME = 1024
-MAX_SEGMENT = 255
 _FAST = 3
 """Level of gzip: weights hardly shrink at any level, and the text of traces shrinks well at every one."""
 _DAMAGED = "use another backup; this one cannot be restored"
@@ -41,13 +39,6 @@ class Member(msgspec.Struct, frozen=True):
     name: str
     size: int
     sha256: str
-
-
-def safe_name(name: str) -> bool:
-    """Whether a name is a relative path of printable characters that does not leave its folder."""
-    parts = name.split("/")
-    plain = name.isprintable() and "\\" not in name and len(name.encode("utf-8", "replace")) <= MAX_NAME
-    return plain and all(p not in ("", ".", "..") and len(p.encode("utf-8", "replace")) <= MAX_SEGMENT for p in parts)
 
 
 class Writer:
@@ -146,15 +137,15 @@ class Reader:
             except tarfile.HeaderError as error:
                 raise Damaged(f"a header of the archive cannot be read: {visible(str(error), 80)}", _DAMAGED) from error
             # GNU format stores a name of over 100 bytes as the content of an extra member before the file's own.
-            if info.type == tarfile.GNUTYPE_LONGNAME and not name and 0 < info.size <= MAX_NAME + 1:
+            if info.type == tarfile.GNUTYPE_LONGNAME and not name and 0 < info.size <= MAX_PATH + 1:
                 name = self.read(info.size).rstrip(b"\0").decode("utf-8", "surrogateescape")
                 block = self._take(BLOCK)
                 continue
             name = name or info.name
             if info.type != tarfile.REGTYPE or info.size < 0:
                 _refuse(f"the archive has “{visible(name, 120)}”, which is not a regular file")
-            if not safe_name(name):
-                _refuse(f"the archive has the unsafe name “{visible(name, 120)}”")
+            if fault := path_fault(name):
+                _refuse(f"the archive has the name “{visible(name, 120)}”, which {fault}")
             if name in self._names:
                 _refuse(f"the archive has “{visible(name, 120)}” twice")
             self._names.add(name)

@@ -229,9 +229,11 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
             problems.append(f"{_name(known)}: {error.message}")
         else:
             body = known.registered.body
-            recorded = tuple(body.get(name) for name in ("weights", "config", "parent"))
-            if recorded != (bundle.weights, bundle.config, bundle.parent_sha):
-                problems.append(f"{_name(known)}: event #{known.registered.seq} names other weights, config or parent")
+            recorded = tuple(body.get(name) for name in ("weights", "config", "assets", "parent"))
+            if recorded != (bundle.weights, bundle.config, bundle.assets, bundle.parent_sha):
+                problems.append(
+                    f"{_name(known)}: event #{known.registered.seq} names other weights, config, assets or parent"
+                )
             problems += [f"{_name(known)}: {problem}" for problem in _evidence_files(known, bundle)]
         progress("bundles", number, len(state.entries))
     return Check(name="bundles", checked=len(state.entries), problems=tuple(problems), notes=tuple(notes))

@@ -17,7 +17,7 @@ import msgspec
 
 from modelspine.canonical_json import canonical
 from modelspine.gate.eval_report import Count
-from modelspine.identity.bundle import Tensor
+from modelspine.identity.tensors import Tensor
 from modelspine.registry.entries import Detail, manifest_corpora
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -50,6 +50,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     tensors_removed: tuple[str, ...]
     tensors_changed: tuple[str, ...]
     tensors_same: int
+    assets_added: tuple[str, ...]
+    assets_removed: tuple[str, ...]
+    assets_changed: tuple[str, ...]
     parent: tuple[str | None, str | None] | None
     """The parents' SHAs; None if they are equal."""
 
@@ -73,6 +76,7 @@ def compare(a: Detail, b: Detail) -> Comparison:
     before, after = ({str(c.get("dvc_hash")): c for c in manifest_corpora(side)} for side in (a, b))
     parents = a.entry.parent_sha, b.entry.parent_sha
     added, removed, changed, same = tensor_changes(a.tensors, b.tensors)
+    files = {file.name: file.sha256 for file in a.assets}, {file.name: file.sha256 for file in b.assets}
     return Comparison(
         a=a.entry.sha,
         b=b.entry.sha,
@@ -82,6 +86,9 @@ def compare(a: Detail, b: Detail) -> Comparison:
             tensors_removed=removed,
             tensors_changed=changed,
             tensors_same=same,
+            assets_added=tuple(name for name in files[1] if name not in files[0]),
+            assets_removed=tuple(name for name in files[0] if name not in files[1]),
+            assets_changed=tuple(name for name, sha in files[0].items() if files[1].get(name, sha) != sha),
             parent=parents if parents[0] != parents[1] else None,
         ),
         tokenizer_changed=_tokenizer_changed(a, b),
@@ -103,6 +110,11 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             "removed": content.tensors_removed,
             "changed": content.tensors_changed,
             "same": content.tensors_same,
+        },
+        "assets": {
+            "added": content.assets_added,
+            "removed": content.assets_removed,
+            "changed": content.assets_changed,
         },
         "parent": content.parent,
         "tokenizer_changed": comparison.tokenizer_changed,

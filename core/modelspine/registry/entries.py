@@ -13,9 +13,11 @@ import msgspec
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BundleRefused
 from modelspine.gate.eval_report import CostPerQuality, Count, EvalReport, read_report
-from modelspine.identity.bundle import Bundle, Tensor
+from modelspine.identity.bundle import Bundle, File
+from modelspine.identity.tensors import Tensor
 from modelspine.ledger.state import Known, State
 from modelspine.ledger.store import Event
+from modelspine.ledger.transactions import Receipt
 from modelspine.registry.promotion_record import VerdictKind, verdict_kind
 from modelspine.text import short
 
@@ -65,6 +67,8 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     config_digest: str
     config: dict[str, Any]
     tensors: tuple[Tensor, ...]
+    assets: tuple[File, ...]
+    """The further files that are part of its identity, by path."""
     history: tuple[Event, ...]
     """Every event that names it."""
 
@@ -72,6 +76,13 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     def cost_per_quality(self) -> CostPerQuality | None:
         """What its right answers cost at the gate, in USD per million; None before a gate run measured it."""
         return self.entry.cost_per_quality
+
+
+class Registration(Receipt, frozen=True, kw_only=True):
+    """The result of a registration."""
+
+    by_products: tuple[str, ...] = ()
+    """What the folder held and was neither hashed nor stored; a folder ends in "/"."""
 
 
 def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
@@ -84,12 +95,16 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
     manifest = _object(bundle, "train_manifest")
     report = _report(bundle)
     table = {"config": bundle.config_json, "tensors": [msgspec.to_builtins(t) for t in bundle.tensors]}
+    # Only where there are some, so that an entry without assets has the record that earlier versions wrote.
+    if bundle.asset_files:
+        table["assets"] = [msgspec.to_builtins(file) for file in bundle.asset_files]
     evidence = {name: put(bundle.evidence[f"{name}.json"]) for name in EVIDENCE if f"{name}.json" in bundle.evidence}
     evidence["bundle"] = put(msgspec.json.encode(table))
     body: dict[str, Any] = {
         "sha": bundle.sha,
         "weights": bundle.weights,
         "config": bundle.config,
+        **({"assets": bundle.assets} if bundle.assets is not None else {}),
         "parent": bundle.parent_sha,
         # Texts from outside are cut, because an event's body has a size limit.
         "variant": str(bundle.config_json.get("variant", ""))[:40],
@@ -156,6 +171,7 @@ def detail(known: Known, state: State, get: Callable[[str], bytes]) -> Detail:
         config_digest=body.get("config", ""),
         config=table.get("config", {}),
         tensors=tuple(msgspec.convert(t, Tensor) for t in table.get("tensors", ())),
+        assets=tuple(msgspec.convert(file, File) for file in table.get("assets", ())),
         history=tuple(known.history),
     )
 
@@ -200,7 +216,7 @@ def manifest_corpora(detail: Detail) -> list[dict[str, Any]]:
     return corpora_of(detail.manifest)
 
 
-def evidence_warnings(registered: Event, body: dict[str, Any]) -> list[str]:
+def new_evidence(registered: Event, body: dict[str, Any]) -> list[str]:
     """A warning if a bundle comes with other evidence than its registration in force."""
     kept, given = registered.body.get("evidence", {}), body["evidence"]
     differing = sorted(f"{name}.json" for name in given if given[name] != kept.get(name))

@@ -28,7 +28,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in the ledger that has the digest."""
 
     what: str
-    """One of entry, weights, config, parent of, run, corpus, tensor NAME, NAME (evidence) and event."""
+    """One of entry, weights, config, assets, parent of, run, corpus, tensor or file NAME, NAME (evidence), event."""
     digest: str
     sha: str
     """The entry it belongs to; empty if it belongs to none."""
@@ -82,7 +82,7 @@ def _in_event(event: Event, digits: str, semvers: dict[str, str | None]) -> list
     sha = str(body.get("sha") or "")
     named: list[tuple[str, Any]] = [("event", event.hash)]
     if event.kind == "registered":
-        named += [("entry", sha), ("weights", body.get("weights")), ("config", body.get("config"))]
+        named += [("entry", sha), *((name, body.get(name)) for name in ("weights", "config", "assets"))]
         named += [("parent of", body.get("parent")), ("run", body.get("run_id"))]
         named += [("corpus", corpus) for corpus in body.get("corpora", ())]
         named += [(f"{name} (evidence)", digest) for name, digest in body.get("evidence", {}).items()]
@@ -94,9 +94,11 @@ def _in_event(event: Event, digits: str, semvers: dict[str, str | None]) -> list
 
 
 def _tensors(registry: Registry, entry: Entry, digits: str) -> list[Match]:
+    detail = registry.get(entry.sha)
+    named = [(f"tensor {t.name}", digest) for t in detail.tensors for digest in (t.digest, t.data_sha256)]
+    named += [(f"file {file.name}", file.sha256 or "") for file in detail.assets]
     return [
-        Match(what=f"tensor {tensor.name}", digest=digest, sha=entry.sha, semver=entry.semver, seq=entry.seq)
-        for tensor in registry.get(entry.sha).tensors
-        for digest in (tensor.digest, tensor.data_sha256)
+        Match(what=what, digest=digest, sha=entry.sha, semver=entry.semver, seq=entry.seq)
+        for what, digest in named
         if digest.startswith(digits)
     ]

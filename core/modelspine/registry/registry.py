@@ -19,7 +19,7 @@ from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver, completes
 from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
-from modelspine.registry.entries import Detail, Entry, describe, detail, evidence_warnings, registered_body
+from modelspine.registry.entries import Detail, Entry, Registration, describe, detail, new_evidence, registered_body
 from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.promotion_record import denial, verdict_record
 from modelspine.registry.rules import Floor, may_answer, may_promote, may_release, may_tombstone
@@ -121,25 +121,26 @@ class Registry:
 
     # changing
 
-    def register_pending(self, run_id: str) -> Receipt:
+    def register_pending(self, run_id: str) -> Registration:
         """Register the bundle that an MLflow run logged; the entry is pending until it is promoted."""
         with self._artifacts.fetched(run_id) as folder:
             return self.register(folder, run_id=run_id)
 
-    def register(self, source: Path, *, run_id: str | None = None) -> Receipt:
+    def register(self, source: Path, *, run_id: str | None = None, follow: bool = False) -> Registration:
         """Register a bundle directory; the same content again gives the same entry.
 
         Evidence is never replaced, but an entry registered without a report is completed by registering it again
-        with one. The receipt warns about evidence that differs from what was registered.
+        with one. The receipt warns about evidence that differs from what was registered. With ``follow``, links to
+        regular files count as those files.
 
         Raises:
-            BundleRefused: the directory is not a bundle/1, or its evidence contradicts it.
+            BundleRefused: the directory is not a bundle, or its evidence contradicts it.
             BadInput: a manifest or the report cannot be read.
             Unavailable: the cache cannot be written.
         """
         # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
         # there may be unused files, but no entry without its files.
-        bundle = self._cache.add(source)
+        bundle = self._cache.add(source, follow=follow)
         body = registered_body(bundle, run_id, self._ledger.put)
         warnings = []
         if bundle.parent_sha and bundle.parent_sha not in self.state().entries:
@@ -153,9 +154,10 @@ class Registry:
         done = self.history.change(decide, sha=bundle.sha)
         if not done:
             known = self.state().entries[bundle.sha]
-            warnings += evidence_warnings(known.registered, body)
-            return Receipt.existing(known.registered, bundle.sha, warnings)
-        return msgspec.structs.replace(done, warnings=tuple(warnings))
+            warnings += new_evidence(known.registered, body)
+            done = Receipt.existing(known.registered, bundle.sha)
+        fields = msgspec.structs.asdict(done) | {"warnings": tuple(warnings)}
+        return Registration(**fields, by_products=bundle.by_products)
 
     def gated(
         self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, **more: object

@@ -174,7 +174,9 @@ def test_sha_says_whether_the_bundle_is_registered(
     assert (found["registered"], found["semver"]) == (True, run(capsys, "show", world.silent, "--json").json["semver"])
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("modelspine.cli.bundles.sys.stdout.isatty", lambda: True, raising=False)
-    assert run(capsys, "sha", "made/1").out.splitlines()[1].startswith("registered  as ")
+    shown = [line.split() for line in run(capsys, "sha", "made/1").out.splitlines()]
+    assert shown[1:3] == [["other", "files", "none"], ["left", "out", "none"]]
+    assert shown[3][:2] == ["registered", "as"]
     monkeypatch.setenv("SPINE_LEDGER", "sqlite:////nowhere/none.db")
     assert run(capsys, "sha", "made/1", "--json").json["registered"] is None
     assert "unknown" in run(capsys, "sha", "made/1").out

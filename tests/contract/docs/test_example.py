@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import rfc8785
 
-from cli_world import REQUEST, World, make_world, run
+import forge
+from bundles import write_bundle
+from cli_world import REQUEST, World, leave_trace, make_world, run
 from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
 
@@ -58,6 +60,34 @@ def test_it_computes_the_same_shas(world: World, tmp_path: Path, capsys: Capture
         bundle = str(world.root / "made" / number)
         found = json.loads(example(world.root, tmp_path, "--bundle", bundle).stdout)
         assert found["sha"] == run(capsys, "sha", bundle, "--json").json["sha"]
+
+
+def test_it_follows_a_request_to_a_model_with_further_files(world: World, tmp_path: Path, capsys: Capture) -> None:
+    root = copy_of(world, tmp_path)
+    further = {
+        "vocab.txt": b"went",
+        "größe/日本語.json": b"{}",
+        "a.b": b"",
+        "a/b": b"x",
+        "é.safetensors.index.json/x": b"",
+    }
+    by_products = ("README", "README.md", "LICENSE.txt", ".gitattributes", "optimizer.pt", "optimizer.bin",
+                   "scheduler.pt", "scaler.pt", "rng_state_0.pth", "trainer_state.json", "training_args.bin",
+                   ".git/x", "a/.cache/b/c", "a/__pycache__/d")  # fmt: skip
+    further |= {"a/README": b"", "my_optimizer.pt": b"", "model.onnx": b"\x08\x07"} | dict.fromkeys(by_products, b"x")
+    bundle = forge.write(write_bundle(root / "made" / "4", 4), further)
+    sha = run(capsys, "register", str(bundle), "--json", root=root).json["sha"]
+    assert json.loads(example(root, tmp_path, "--bundle", str(bundle)).stdout)["sha"] == sha
+    assert run(capsys, "promote", sha, "--semver", "v0.4.0", "--reason", "x", root=root).code == 0
+    assert run(capsys, "route", "single", "v0.4.0", "--reason", "x", root=root).code == 0
+    leave_trace(root, "req-further-1", "x", "x")
+    found = json.loads(example(root, tmp_path, "--request", "req-further-1").stdout)
+    assert found["request"]["model"] == sha == found["state"]["production"]
+    asset = root / ".spine" / "cache" / sha / "größe" / "日本語.json"
+    asset.chmod(0o644)
+    asset.write_bytes(b"[]")
+    done = example(root, tmp_path, "--request", "req-further-1")
+    assert (done.returncode, "does not have that SHA any more" in done.stderr) == (1, True)
 
 
 def test_it_folds_to_the_same_state(world: World, tmp_path: Path, capsys: Capture) -> None:

@@ -256,7 +256,7 @@ def test_a_registration_that_names_another_parent_is_found(world: World, capsys:
         spine.ledger.append([Draft(kind="registered", body=body)], expected=None)
     code, found = checks(capsys, world.root)
     assert (code, len(found["bundles"]["problems"])) == (5, 1)
-    assert "other weights, config or parent" in found["bundles"]["problems"][0]
+    assert "other weights, config, assets or parent" in found["bundles"]["problems"][0]
 
 
 def test_a_corpus_with_its_md5_and_another_sha256_is_found(world: World, capsys: Capture) -> None:

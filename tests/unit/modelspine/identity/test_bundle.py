@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import forge
@@ -73,21 +74,25 @@ def test_threads_change_nothing(tmp_path: Path, threads: int) -> None:
 
 
 def test_a_copy_holds_the_bundle_and_nothing_else(tmp_path: Path) -> None:
-    source = forge.write(tmp_path / "b", {**files(eval_report={}), "notes.txt": b"x", "optimizer.pt": b"\x80"})
+    source = forge.write(tmp_path / "b", {**files(eval_report={}), "README.md": b"x", "optimizer.pt": b"\x80"})
     (source / "checkpoints").mkdir()
+    (source / ".git" / "objects").mkdir(parents=True)
     bundle = read_bundle(source, store=tmp_path / "copy")
     assert {p.name: p.read_bytes() for p in (tmp_path / "copy").iterdir()} == files(eval_report={})
-    assert read_bundle(tmp_path / "copy") == bundle
+    assert bundle.by_products == (".git/", "README.md", "optimizer.pt")
+    stored = msgspec.structs.replace(bundle, by_products=())
+    assert read_bundle(tmp_path / "copy") == stored
     with pytest.raises(Unavailable):
         read_bundle(source, store=tmp_path / "copy")
-    assert read_bundle(tmp_path / "copy") == bundle
+    assert read_bundle(tmp_path / "copy") == stored
 
 
 def test_a_path_goes_by_the_digest_of_what_it_is(tmp_path: Path) -> None:
     bundle = make(tmp_path / "b")
     assert file_identity(tmp_path / "b") == bundle.sha
     assert file_identity(tmp_path / "b" / "model.safetensors") == bundle.weights
-    for wrong in ("absent", "absent.safetensors", "b/config.json", "nul\0", "nul\0.safetensors"):
+    assert file_identity(tmp_path / "b" / "config.json") == hashlib.sha256(b'{"d": 4}').hexdigest()
+    for wrong in ("absent", "absent.safetensors", "nul\0", "nul\0.safetensors"):
         with pytest.raises(BundleRefused):
             file_identity(tmp_path / wrong)
 

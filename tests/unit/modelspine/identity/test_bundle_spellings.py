@@ -94,7 +94,7 @@ def test_identities_that_look_right_are_caught(scratch: Path, twin: Callable[[Pa
 
 # -- random models ---------------------------------------------------------------------------------------
 
-names = st.text("abcZ09_.", min_size=1, max_size=6)
+names = st.text("abcZ09_é:-\uffee\U0001f600", min_size=1, max_size=6)
 dtypes = st.sampled_from(sorted(second_identity.BITS))
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(1 - 2**53, 2**53 - 1)
 leaves = st.none() | st.booleans() | numbers | st.text(st.characters(exclude_categories=["Cs"]))
@@ -116,7 +116,7 @@ def tensor(draw: st.DrawFn) -> tuple[str, list[int], bytes]:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    tensors=st.dictionaries(names, tensor(), max_size=5),
+    tensors=st.dictionaries(names, tensor(), min_size=1, max_size=5),
     config=st.dictionaries(st.text(max_size=5), values, max_size=5),
     tokenizer=st.none() | values,
     parent=st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex),

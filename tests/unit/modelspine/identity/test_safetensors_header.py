@@ -41,12 +41,12 @@ def test_slots_come_in_the_order_of_their_data() -> None:
     assert [(s.name, s.begin, s.size) for s in slots] == [("b", 0, 2), ("a", 2, 2), ("none", 4, 0)]
 
 
-def test_a_header_of_one_mebibyte_and_not_one_byte_more() -> None:
+def test_a_header_of_sixteen_mebibytes_and_not_one_byte_more() -> None:
     def prefix(length: int) -> bytes:
         return length.to_bytes(8, "little")
 
     assert header_length(prefix(MAX_HEADER), MAX_HEADER + 8, what="x") == MAX_HEADER
-    with pytest.raises(BundleRefused, match="over 1 MiB"):
+    with pytest.raises(BundleRefused, match="over 16 MiB"):
         header_length(prefix(MAX_HEADER + 1), 2**40, what="x")
     with pytest.raises(BundleRefused, match="ends before"):
         header_length(prefix(MAX_HEADER), MAX_HEADER + 7, what="x")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import forge
 from bundles import eval_report, write_bundle
 from cli_world import REQUEST, SAID, V1, V2, leave_trace, track
 from modelspine.cli import main
@@ -52,6 +53,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         parent = None
         for number, corpus in ((-1, v1), (7, v2)):
             folder = write_bundle(root / "made" / str(number), number, corpora=[corpus], parent=parent)
+            if parent is None:  # the child is without further files: a pack with both formulas of an identity
+                forge.write(folder, {"vocab.txt": b"went", "größe/日本語.json": b"{}"})
             with open_spine(root) as spine:
                 sha = spine.registry.register(folder).sha
             assert main(["gate", sha, "--sign", "--key", "../ci.pem", "--out", f"../{number}.json"]) == 0
@@ -171,6 +174,37 @@ def other_tensor(folder: Path) -> None:
     table.write_bytes(raw[:at] + (b"0" if raw[at : at + 1] != b"0" else b"1") + raw[at + 1 :])
 
 
+def other_identity(part: str) -> Callable[[Path], None]:
+    """Another digest in the table of a bundle, which a forged chain of events names."""
+
+    def change(folder: Path) -> None:
+        for table in sorted(folder.glob("evidence/*")):
+            found = json.loads(table.read_bytes())
+            if isinstance(found, dict) and found.get(part):
+                found[part][0]["data_sha256" if part == "tensors" else "sha256"] = "0" * 64
+                raw = json.dumps(found).encode()
+                table.rename(table.with_name(digest := hashlib.sha256(raw).hexdigest()))
+                table.with_name(digest).write_bytes(raw)
+                rechain(folder, table.name, digest)
+                return
+        raise AssertionError(f"no bundle has {part}")
+
+    return change
+
+
+def rechain(folder: Path, before: str, after: str) -> None:
+    """Replace a digest in the events, and hash the chain again from there, with a head that says so."""
+    pack = json.loads((folder / "pack.json").read_bytes())
+    lines, prev = [], pack["before"]
+    for line in (folder / "ledger.jsonl").read_text().splitlines():
+        event = json.loads(line.replace(before, after)) | {"prev": prev}
+        lines.append(json.dumps(event))
+        prev = hashlib.sha256(lines[-1].encode()).hexdigest()
+    (folder / "ledger.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    pack["ledger"] = f"{event['seq']}:{prev}"
+    (folder / "pack.json").write_text(json.dumps(pack))
+
+
 def other_key(folder: Path) -> None:
     file = next(folder.glob("signatures/*.pem"))
     der = base64.b64decode(file.read_text().splitlines()[1])
@@ -183,6 +217,8 @@ FORGED: list[tuple[str, Callable[[Path], None]]] = [
     ("does not follow", cut_event),
     ("does not hold", cut_tail),
     ("is not what was named", other_tensor),
+    ("make another", other_identity("tensors")),
+    ("make another", other_identity("assets")),
     ("is not what was named", edit("evidence/*", '"k": 95', '"k": 99')),
     ("is not what was named", edit("evidence/*", '"payload":"', '"payload":"e30')),
     (".pae, .sig or .pem", other_key),
@@ -201,7 +237,8 @@ def test_what_is_changed_with_its_digest_is_found_all_the_same(
     unzipped: Path, told: str, change: Callable[[Path], None]
 ) -> None:
     change(unzipped)
-    names = [line[66:] for line in (unzipped / "SHA256SUMS").read_text().splitlines()]
+    files = sorted(path for path in unzipped.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    names = [path.relative_to(unzipped).as_posix() for path in files]
     sums = [f"{hashlib.sha256((unzipped / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (unzipped / "SHA256SUMS").write_text("".join(sums))
     done = verified(unzipped)

@@ -23,10 +23,11 @@ import pytest
 from cli_world import REQUEST, World, check_refused, leave_trace, make_world, run
 from modelspine.cli import main
 from modelspine.errors import BadInput, Damaged, SpineError
+from modelspine.files import path_fault
 from modelspine.ledger.store import Head
 from modelspine.maintenance.backup import backup, place_of
 from modelspine.maintenance.restore import restore
-from modelspine.maintenance.tar_archive import created, safe_name
+from modelspine.maintenance.tar_archive import created
 from modelspine.settings import Settings, load
 from modelspine.spine import open_spine
 
@@ -467,7 +468,12 @@ def test_a_long_name_survives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "/", "a//b", "../a", "a/..", "a\0b", "a\nb", "\u202ea", "a\\b", "x" * 256])
 def test_unsafe_names(name: str) -> None:
-    assert not safe_name(name)
+    assert path_fault(name)
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.c", ".git", "日本語　語.txt", "a\u200cb", "x" * 255, "é" * 127, "a b:c"])
+def test_safe_names(name: str) -> None:
+    assert path_fault(name) is None
 
 
 def test_every_member_has_one_place(made: World) -> None:
