@@ -83,7 +83,8 @@ def detail(s: str, n: int) -> Detail:
     return Detail(
         entry=entry(s, n), manifest={s: s, "corpora": [{"path": s, "dvc_hash": s, "rows": s}]},
         corpus_manifest={s: [s]},
-        eval_report=report, weights=s, config_digest=s, config={s: s}, tensors=(tensor,), history=(event(s, 1),),
+        eval_report=report, weights=s, config_digest=s, config={s: s}, tensors=(tensor,), assets=(),
+        history=(event(s, 1),),
     )  # fmt: skip
 
 

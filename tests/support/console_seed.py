@@ -140,7 +140,7 @@ def traffic(spine: Spine, count: int) -> None:
     if route is None:
         raise ValueError("nothing is in production")
     rng = random.Random(7)
-    start = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1e9)
+    start = int((datetime.now(UTC) - timedelta(hours=2)).timestamp() * 1e9)
     writer = TraceWriter(spine.settings.traces)
     for number in range(count):
         verb, tense = rng.choice(VERBS), rng.choice(TENSES)
