@@ -408,7 +408,8 @@ async def test_a_rollback_shows_what_it_would_mean_for_recent_traffic(
     with console_seed.open_project(project) as opened:
         opened.routing.single(shas["lora"], reason="for the test")
     async with writable(changes=Asking(spine), size=(120, 48)) as desk:
-        await desk.pilot.press("G", "B")
+        await desk.press("G")
+        await desk.pilot.press("B")
         await until(desk, "4 of 10 texts answered by both")
         await desk.pilot.press("escape")
         await desk.settle()

@@ -190,7 +190,8 @@ def test_a_baseline_does_not_lead_out_of_the_project(
 
 def test_no_baseline_no_bundle_no_subject(here: Path, workload: Workload, capsys: Capture) -> None:
     check_refused(run(capsys, "evaluate", "nosuch"), 2)
-    check_refused(run(capsys, "evaluate", "data"), 2)
+    (here / "empty").mkdir()
+    check_refused(run(capsys, "evaluate", "empty"), 2)
     check_refused(run(capsys, "evaluate", "--twice"), 2)
     assert run(capsys, "evaluate").code == 0
     (here / "eval_baseline.json").unlink()
