@@ -1,7 +1,8 @@
 """`just bench judge-study`: how often the canary's judge aborts an equal canary, and how often a worse one.
 
-Beside it, on the same traffic: the judge that weighs every request alike (a confidence sequence of the ratio), and a
-z-test that takes requests as independent. It writes the table between the marks of docs/STATISTICS.md.
+It compares the judge, on the same traffic, with one that gives every request the same weight (a confidence sequence of
+the ratio) and with a z-test that takes requests as independent. It writes the table between the marks of
+docs/STATISTICS.md.
 """
 
 from __future__ import annotations

@@ -136,7 +136,8 @@ class TrafficSource:
             state, events = registry.state(moment), registry.events()
             # A moment of replayed requests may lie before the ledger's events; the epoch itself is known all the same.
             known = epochs(state, events) or [epoch]
-            # A past epoch is shown alone, as `spine route report --epoch` does; the newest one beside its rollout.
+            # A past epoch is reported by itself, as `spine route report --epoch` does; the newest one together with its
+            # whole rollout.
             alone = epoch.number != known[0].number
             report = route_report(
                 self._spine.traces, known, events[: state.seq], epoch, now=began, at=moment, alone=alone

@@ -261,7 +261,7 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
 
 
 def expected(report: DriftReport, width: int) -> list[Line]:
-    """The accuracy to expect from the day's mix of inputs along each dimension, and beside it what was graded."""
+    """The accuracy expected from the day's mix of inputs along each dimension, and the accuracy that was graded."""
     lines = pairs([("graded", safe(graded(report), limit=400)), ("coverage", safe(coverage(report), limit=400))])
     if text := contradiction(report):
         lines.append(bullet("!", text, "warn"))

@@ -96,8 +96,8 @@ class Child:
     async def draw(self, send: Send) -> bool:
         """Pass on what it draws until it ends; returns whether it ever drew.
 
-        When nobody takes its output any more, it is still read: a console that waits for its output to be read could
-        not end.
+        Its output is read even after the browser has left, because a console that is blocked on writing to a full pipe
+        cannot exit.
         """
         started = listened = await self._stdout.readline() == _HELLO
         with contextlib.suppress(asyncio.IncompleteReadError):

@@ -1,4 +1,4 @@
-"""Ends a console whose server was killed: nothing else would, since a killed server ends nobody."""
+"""Ends a console whose server was killed, because a server that is killed cannot end its consoles."""
 
 from __future__ import annotations
 

@@ -76,8 +76,10 @@ def read_tester(token: str, trust: Trust, *, ledger: str, now: datetime) -> str:
     left = claims.expires - now.timestamp()
     if left <= 0:
         raise Refused("the tester token has expired", _HINT)
-    if left > LONGEST.total_seconds() or _NAME.fullmatch(claims.tester) is None:
-        raise Refused("the tester token is valid for too long or names nobody", _HINT)
+    if left > LONGEST.total_seconds():
+        raise Refused(f"the tester token is valid for too long: more than {LONGEST.days} days", _HINT)
+    if _NAME.fullmatch(claims.tester) is None:
+        raise Refused(f"the tester token's name {visible(claims.tester, 60)!r} is not a valid name", _HINT)
     return claims.tester
 
 

@@ -89,8 +89,7 @@ def timing(
     last = span[1]
     width = window_seconds * _NS
     windows: list[Window] = []
-    # Jumping from one request back to the latest before its
-    # window skips empty windows without a query for each.
+    # Jumping from one request back to the latest one before its window skips empty windows without a query for each.
     while len(windows) < MOST_WINDOWS:
         number = max(0, (last - start) // width)
         end = start + (number + 1) * width

@@ -20,6 +20,7 @@ from modelspine.traffic.rollout_text import (
     HOW_POOLED,
     epoch_rows,
     left_out_texts,
+    measure_pairs,
     moved_texts,
     pooled_pairs,
     whole_text,
@@ -117,13 +118,8 @@ def split_text(split: Split) -> str:
 
 def difference_pairs(compared: Comparison, arms: Sequence[ArmReport]) -> list[tuple[str, str]]:
     """The compared measures, each with its difference as text."""
-    graded = any(arm.graded.n for arm in arms)
-    feedback = any(sum(arm.feedback.values()) for arm in arms)
-    pairs = [
-        ("graded correct", _difference_text(compared.graded) if graded else "no answer was graded"),
-        ("accepted", _difference_text(compared.accepted) if feedback else "no feedback"),
-        ("errors", _difference_text(compared.errors)),
-    ]
+    texts = (_difference_text(found) for found in (compared.graded, compared.accepted, compared.errors))
+    pairs = measure_pairs(arms, *texts)
     if compared.latency is not None:
         p = compared.latency_fixed_p
         fixed = f"; fixed-horizon Welch test p {p:.2g}" if p is not None else ""

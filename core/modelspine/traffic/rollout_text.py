@@ -70,15 +70,23 @@ def moved_texts(moved: Sequence[Move]) -> list[str]:
     ]
 
 
+def measure_pairs(
+    arms: Sequence[ArmReport | ArmTotal], graded: str, accepted: str, errors: str
+) -> list[tuple[str, str]]:
+    """The measures that every comparison has, each with its text, or with why there is nothing to compare."""
+    is_graded = any(arm.graded.n for arm in arms)
+    has_feedback = any(sum(arm.feedback.values()) for arm in arms)
+    return [
+        ("graded correct", graded if is_graded else "no answer was graded"),
+        ("accepted", accepted if has_feedback else "no feedback"),
+        ("errors", errors),
+    ]
+
+
 def pooled_pairs(compared: PooledComparison, arms: Sequence[ArmTotal]) -> list[tuple[str, str]]:
     """The measures compared over a rollout, each with its difference as text."""
-    graded = any(arm.graded.n for arm in arms)
-    feedback = any(sum(arm.feedback.values()) for arm in arms)
-    pairs = [
-        ("graded correct", _pooled_text(compared.graded) if graded else "no answer was graded"),
-        ("accepted", _pooled_text(compared.accepted) if feedback else "no feedback"),
-        ("errors", _pooled_text(compared.errors)),
-    ]
+    texts = (_pooled_text(found) for found in (compared.graded, compared.accepted, compared.errors))
+    pairs = measure_pairs(arms, *texts)
     if compared.latency is not None:
         pairs.append(("latency", f"{milliseconds(compared.latency.difference)}; {_basis(compared.latency)}"))
     return pairs
