@@ -7,6 +7,7 @@ does not know models.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -59,10 +60,12 @@ class Parsed(msgspec.Struct, frozen=True):
         return self.at + len(self.form)
 
 
-def clauses(text: str) -> list[Parsed]:
+# One answer asks for the same text several times: for the places, the features, the grade and the words to monitor.
+@functools.lru_cache(maxsize=256)
+def clauses(text: str) -> tuple[Parsed, ...]:
     """Return every verb of a text that the lesson covers, in order."""
     found = [clause for begin, end in sentence_spans(text) for clause in _sentence(text, begin, end)]
-    return sorted(found, key=lambda clause: clause.at)
+    return tuple(sorted(found, key=lambda clause: clause.at))
 
 
 def parse(text: str) -> Parsed | None:
