@@ -9,6 +9,7 @@
     ├── Unavailable         3   a backend (ledger, traces, MLflow, DVC) cannot be reached
     ├── Conflict            4   the state changed after it was read; nothing was written
     └── Damaged             5   stored bytes do not match their recorded hash
+        └── Replaced            another ledger was put in the place of the one that was open
 
 It does not know how an error is displayed: ``modelspine.cli`` prints the message and the hint as two lines,
 the console shows them as a toast.
@@ -84,3 +85,7 @@ class Damaged(SpineError):
     """Stored bytes do not match the digest recorded for them."""
 
     code = Exit.DAMAGED
+
+
+class Replaced(Damaged):
+    """The ledger's events do not continue those that were read from it before."""

@@ -20,7 +20,7 @@ from miniobserve.traces import Assignment
 from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
 from miniserve.testers import Tester
-from modelspine.errors import BadInput, SpineError, Unavailable
+from modelspine.errors import BadInput, Replaced, SpineError, Unavailable
 from modelspine.ledger.route import Arm, Route, assign, assign_tester, shadow_arm_of
 from modelspine.text import short
 from modelspine.workload import Model, Workload
@@ -120,6 +120,7 @@ class Arms:
         self._on_change = on_change
         self._current: Serving | None = None
         self._problem: str | None = None
+        self._replaced: str | None = None
         self._loading: tuple[str, float] | None = None
         self._seen: Any = None
         self._retry_at = 0.0
@@ -150,6 +151,11 @@ class Arms:
         if loading is not None and (seconds := time.monotonic() - loading[1]) > LOAD_SECONDS:
             return f"{short(loading[0])} has been loading for {seconds:.0f} s; if it hangs, route away and restart"
         return self._problem
+
+    @property
+    def replaced(self) -> str | None:
+        """Why nothing may be answered: another ledger is in the place of the one that the route here came from."""
+        return self._replaced
 
     def start(self) -> None:
         """Load the route in force, then follow the ledger in a thread.
@@ -182,14 +188,18 @@ class Arms:
             head = self._ledger.head()
             taken = self.current.wanted is self.current.route
             if head == self._seen and (taken or time.monotonic() < self._retry_at):
-                self._problem = None if taken else self._problem
+                self._problem, self._replaced = None if taken else self._problem, None
                 return
             route = self._registry.route()
+            self._replaced = None
             if head != self._seen:
                 self._seen, self._failures = head, 0
             if route is not None and (route != self.current.route or self.current.wanted != route):
                 self._take(route)
             self._problem, self._failures = None, 0
+        except Replaced as error:
+            self._replaced = error.message
+            self._schedule_retry(error.message)
         except SpineError as error:
             self._schedule_retry(error.message)
         except Exception as error:  # noqa: BLE001 -- a workload may raise anything; the current models keep serving

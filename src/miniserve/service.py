@@ -199,6 +199,8 @@ class Service:
 
     def _unable(self) -> str | None:
         """Return why no request can be answered now, or None."""
+        if self.arms.replaced is not None:
+            return self.arms.replaced
         if self._write_error is not None:
             return "traces cannot be stored now"
         if self.batcher.stuck(ANSWER_SECONDS):

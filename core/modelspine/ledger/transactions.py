@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from modelspine.errors import Conflict
+from modelspine.errors import Conflict, Replaced
 from modelspine.ledger.event import moved, overtaken, same_request
 from modelspine.ledger.state import State, check_key, events_until, fold
 from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
@@ -113,12 +113,26 @@ class History:
             return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0], warnings=warnings)
         raise overtaken(_TRIES)
 
+    def _require_continued(self, events: list[Event]) -> None:
+        """Raise ``Replaced`` unless the events continue those that were read before.
+
+        Another file may have been put in the ledger's place, such as an older backup. What was decided and shown on
+        the events that are gone would then be silently mixed with another history.
+        """
+        seq, digest = self._head.seq, self._head.hash
+        if seq and (len(events) < seq or events[seq - 1].hash != digest):
+            raise Replaced(
+                f"the ledger no longer holds event #{seq} as it was read before; it ends at #{len(events)}",
+                "another ledger was put in its place: check it with `spine verify`, then start this process again",
+            )
+
     def _refresh(self) -> State:
         """The state of the newest event; reads and folds the ledger again if it has changed."""
         # Folding everything takes milliseconds, and a new State means that no other thread sees one half-updated.
         state = self._state
         if state is None or self._ledger.head() != self._head:
             events = self._ledger.events()
+            self._require_continued(events)
             state = fold(events)
             # The head comes last, and only after a fold that succeeded: it is what says that the others are current.
             self._events, self._state = events, state

@@ -21,6 +21,7 @@ class SQLite:
     def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._readonly = readonly
         if not path.exists() and not create:
             raise StorageError(
                 "unavailable",
@@ -30,10 +31,13 @@ class SQLite:
         # SQLite would open an empty file as a new database and hide that the data is gone.
         if not create and path.is_file() and path.stat().st_size == 0:
             raise StorageError("damaged", f"the database at {path} is empty", "restore it from a backup")
-        mode = "ro" if readonly else ("rwc" if create else "rw")
+        self._open("ro" if readonly else "rwc" if create else "rw")
+
+    def _open(self, mode: str) -> None:
+        """Connect to the file that is at the path now."""
         with self._mapped():
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
+                f"{self.path.absolute().as_uri()}?mode={mode}",
                 uri=True,
                 timeout=protocol.BUSY_SECONDS,
                 isolation_level=None,
@@ -41,7 +45,7 @@ class SQLite:
             )
         try:
             with self._mapped():
-                if readonly:
+                if self._readonly:
                     self._connection.execute("PRAGMA query_only=ON")
                 else:
                     self._connection.execute("PRAGMA journal_mode=WAL")
@@ -50,6 +54,7 @@ class SQLite:
         except StorageError:
             self._connection.close()
             raise
+        self._file = self._file_now()
 
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one query."""
@@ -116,14 +121,29 @@ class SQLite:
             self._connection.close()
 
     def _still_there(self) -> None:
-        """Raise ``StorageError`` if the database file was deleted."""
-        # SQLite would keep writing to the deleted file without an error, and those writes would be lost.
-        if not self.path.exists():
+        """Connect again if another file was put in the database's place; raise ``StorageError`` if there is none.
+
+        SQLite would go on with the file that it has open, which nobody else sees any more.
+        """
+        now = self._file_now()
+        if now is None:
             raise StorageError(
                 "unavailable",
                 f"the database at {self.path} was deleted while it was open",
                 "restore a backup there, then start again",
             )
+        if now != self._file:
+            # Closing leaves the new file and its log alone: SQLite sees that its own file has moved.
+            self._connection.close()
+            self._open("ro" if self._readonly else "rw")
+
+    def _file_now(self) -> tuple[int, int] | None:
+        """Device and inode of the file at the path; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

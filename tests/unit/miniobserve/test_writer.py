@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,23 @@ def test_a_locked_store_fails_the_future_and_heals(writer: TraceWriter, tmp_path
     writer.probe().result(5)
     writer.submit(trace("request-1")).result(5)
     assert TraceReader.open(url).get("request-1") is not None
+
+
+@sqlite_only
+def test_a_store_put_in_its_place_gets_what_is_written_from_then_on(
+    writer: TraceWriter, tmp_path: Path, url: str, trace: Make
+) -> None:
+    writer.submit(trace("request-1")).result(5)
+    file = next(tmp_path.glob("*.db"))
+    copy = tmp_path / "copy"
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    for name in ("-wal", "-shm"):
+        file.with_name(file.name + name).unlink(missing_ok=True)
+    copy.rename(file)
+    writer.submit(trace("request-2")).result(5)
+    seen = TraceReader.open(url)
+    assert [seen.get(name) is not None for name in ("request-1", "request-2")] == [True, True]
 
 
 def test_a_value_the_driver_cannot_bind_fails_alone(writer: TraceWriter, url: str, trace: Make) -> None:

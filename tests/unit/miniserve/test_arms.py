@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from miniserve.arms import Arms
-from modelspine.errors import BadInput, Damaged, Refused, Unavailable
+from modelspine.errors import BadInput, Damaged, Refused, Replaced, Unavailable
 from modelspine.ledger.route import Arm, Route, assign
 
 
@@ -200,6 +200,20 @@ def test_an_unreachable_ledger_changes_nothing_and_is_told(arms: Arms, truth: An
     truth.move(route(2, 4))
     arms.refresh()
     assert arms.current.route.epoch == 4
+
+
+def test_with_another_ledger_in_its_place_nothing_is_answered(arms: Arms, truth: Any) -> None:
+    arms.start()
+    arms.stop()
+    truth.down = Replaced("the ledger no longer holds event #3", "check it")
+    arms.refresh()
+    assert arms.replaced == arms.problem == "the ledger no longer holds event #3"
+    truth.down = Unavailable("the ledger is locked", "wait")
+    arms.refresh()
+    assert arms.replaced is not None, "nothing shows yet that the right one is back"
+    truth.down = None
+    arms.refresh()
+    assert (arms.replaced, arms.problem) == (None, None)
 
 
 def test_events_that_move_no_route_load_nothing(arms: Arms, truth: Any) -> None:

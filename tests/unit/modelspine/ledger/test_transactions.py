@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from modelspine.errors import Damaged
+from modelspine.errors import Damaged, Replaced
 from modelspine.ledger.store import Draft
 from modelspine.spine import Spine
 
@@ -15,4 +19,48 @@ def test_a_ledger_that_cannot_be_folded_fails_each_time_it_is_asked(spine: Spine
     spine.ledger.append([Draft(kind="held", body={"sha": "a" * 64, "reason": "never registered"})], expected=None)
     for _ in range(2):
         with pytest.raises(Damaged, match="event #2 does not fit"):
+            spine.registry.state()
+
+
+def copied(file: Path, target: Path) -> Path:
+    """A copy of a ledger's database as it is now, with what its log holds."""
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+    return target
+
+
+def put(spine: Spine, copy: Path, *, in_place: bool) -> None:
+    """Put a copy in the place of the open ledger: as another file, or into the same one."""
+    file = spine.settings.home / "ledger.db"
+    if in_place:
+        with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(file)) as target:
+            source.backup(target)
+        return
+    for name in ("ledger.db-wal", "ledger.db-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+    copy.rename(file)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_ledger_put_in_its_place_is_followed_where_it_continues(spine: Spine, tmp_path: Path, in_place: bool) -> None:
+    spine.registry.state()
+    copy = copied(spine.settings.home / "ledger.db", tmp_path / "copy.db")
+    put(spine, copy, in_place=in_place)
+    other = copied(spine.settings.home / "ledger.db", tmp_path / "other.db")  # what anybody sees who opens it now
+    with closing(sqlite3.connect(other)) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    spine.ledger.append([Draft(kind="noted", body={"text": "later"})], expected=1)
+    assert spine.registry.state().seq == 2
+    with closing(sqlite3.connect(spine.settings.home / "ledger.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (2,), "written where nobody looks"
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_ledger_without_what_was_read_before_is_refused(spine: Spine, tmp_path: Path, in_place: bool) -> None:
+    copy = copied(spine.settings.home / "ledger.db", tmp_path / "copy.db")
+    spine.ledger.append([Draft(kind="noted", body={"text": "lost"})], expected=1)
+    assert spine.registry.state().seq == 2
+    put(spine, copy, in_place=in_place)
+    for _ in range(2):
+        with pytest.raises(Replaced, match=r"no longer holds event #2 .* ends at #1"):
             spine.registry.state()
