@@ -69,6 +69,7 @@ INSERT_TRACE = (
     "INSERT INTO traces (request_id, started_ns, arm, entry_sha, accepted, text, text_sha256, features)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+SELECT_TRACE = "SELECT request_id, started_ns, arm, entry_sha, accepted, text, text_sha256, features FROM traces"
 INSERT_BODY = "INSERT INTO bodies (request_id, body) VALUES (?, ?)"
 INSERT_ANSWER = (
     "INSERT INTO answers (request_id, epoch, started_ns, arm, u, failed, graded, seconds, slot, shadow_of)"

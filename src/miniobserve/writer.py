@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from miniobserve.backfill import backfill
+from miniobserve.kept import ids_in_use, kept, not_kept, outcome
 from miniobserve.rollup import roll_up
 from miniobserve.schema import (
     INSERT_BODY,
@@ -187,12 +188,12 @@ class TraceWriter:
         """
         try:
             with self._database.transaction() as tx:
-                ours = _bodies(tx, group) if doubtful else set()
+                ours = kept(tx, _pairs(group))[1] if doubtful else set()
                 results = _apply(tx, group, ours)
                 if self._uptime is not None:
                     self._uptime.record(tx, (job.trace for job in group if isinstance(job, _Write)))
         except StorageError as error:
-            if error.kind == "conflict" and len(group) > 1:
+            if error.kind in ("conflict", "damaged") and len(group) > 1:
                 self._write_singly(group)
                 return
             if error.kind in ("conflict", "lost") and again:  # another server wrote first, or the connection broke
@@ -218,7 +219,7 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
 
     ``ours`` are the traces that an earlier attempt of this group has already committed: they are no duplicates.
     """
-    taken = _already_kept(tx, [job.trace.request_id for job in group if isinstance(job, _Write)])
+    taken = ids_in_use(tx, [job.trace.request_id for job in group if isinstance(job, _Write)])
     results: list[_Result] = [None] * len(group)
     fresh: list[_Write] = []
     for index, job in enumerate(group):
@@ -233,25 +234,20 @@ def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_
     if fresh:
         tx.executemany(INSERT_TRACE, [job.row for job in fresh])
         tx.executemany(INSERT_BODY, [job.body for job in fresh])
+        if kept(tx, _pairs(fresh)) != ({job.row for job in fresh}, {job.body for job in fresh}):
+            raise not_kept("a trace")
         roll_up(tx, [job.trace for job in fresh])
     for index, job in enumerate(group):
         if isinstance(job, _Feedback):
-            known = bool(_already_kept(tx, (job.request_id,)))
+            known = bool(ids_in_use(tx, (job.request_id,)))
             if known:
                 tx.execute(UPSERT_FEEDBACK, (job.request_id, job.outcome, time.time_ns()))
+                if outcome(tx, job.request_id) != job.outcome:
+                    raise not_kept("a feedback")
             results[index] = known
         elif isinstance(job, _Probe):
             tx.execute(UPSERT_STORE, ("probed_ns", str(time.time_ns())))
     return results
-
-
-def _already_kept(tx: Transaction, ids: Sequence[str]) -> set[str]:
-    """Return those of the request ids that are in use: in the store, or in a day that was exported and pruned."""
-    if not ids:
-        return set()
-    one = f"SELECT request_id FROM {{}} WHERE request_id IN ({', '.join('?' for _ in ids)})"  # noqa: S608 -- placeholders only
-    rows = tx.execute(f"{one.format('traces')} UNION ALL {one.format('exported')}", (*ids, *ids))
-    return {row[0] for row in rows}
 
 
 def _is_retry(tx: Transaction, trace: Trace, fresh: Sequence[_Write]) -> bool:
@@ -269,17 +265,6 @@ def _is_retry(tx: Transaction, trace: Trace, fresh: Sequence[_Write]) -> bool:
     return all(getattr(earlier, name) == getattr(trace, name) for name in same)
 
 
-def _bodies(tx: Transaction, group: Sequence[_Job]) -> set[BodyRow]:
-    """Return the traces of a group that the store already holds, byte for byte."""
-    wanted = {job.body for job in group if isinstance(job, _Write)}
-    if not wanted:
-        return set()
-    marks = ", ".join("?" for _ in wanted)
-    ids = [request_id for request_id, _ in wanted]
-    rows = tx.execute(f"SELECT request_id, body FROM bodies WHERE request_id IN ({marks})", ids)  # noqa: S608
-    return wanted & {(row[0], row[1]) for row in rows}
-
-
 def _resolve(job: _Job, result: _Result) -> None:
     """Resolve a job's future with its result."""
     if isinstance(result, Exception):
@@ -288,3 +273,8 @@ def _resolve(job: _Job, result: _Result) -> None:
         job.future.set_result(bool(result))
     else:
         job.future.set_result(None)
+
+
+def _pairs(group: Sequence[_Job]) -> list[tuple[TraceRow, BodyRow]]:
+    """Return the two rows of each trace in a group."""
+    return [(job.row, job.body) for job in group if isinstance(job, _Write)]

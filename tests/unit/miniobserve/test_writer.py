@@ -159,6 +159,42 @@ def test_a_locked_store_fails_the_future_and_heals(writer: TraceWriter, tmp_path
     assert TraceReader.open(url).get("request-1") is not None
 
 
+SWALLOWED = {
+    "bodies": "CREATE TRIGGER t BEFORE INSERT ON bodies WHEN {} BEGIN SELECT RAISE(IGNORE); END",
+    "traces": "CREATE TRIGGER t BEFORE INSERT ON traces WHEN {} BEGIN SELECT RAISE(IGNORE); END",
+    "deleted": "CREATE TRIGGER t AFTER INSERT ON bodies WHEN {} BEGIN DELETE FROM bodies WHERE {}; END",
+    "changed": "CREATE TRIGGER t AFTER INSERT ON traces WHEN {} BEGIN UPDATE traces SET arm = 'x' WHERE {}; END",
+}
+
+
+@sqlite_only
+@pytest.mark.parametrize("how", SWALLOWED)
+def test_a_trace_that_a_trigger_swallows_is_not_acknowledged_and_the_others_are(
+    writer: TraceWriter, tmp_path: Path, url: str, trace: Make, how: str
+) -> None:
+    with closing(sqlite3.connect(next(tmp_path.glob("*.db")))) as connection:
+        ghost = "request_id LIKE 'ghost%'"
+        connection.execute(SWALLOWED[how].format(f"NEW.{ghost}", ghost))
+    with lock_of(writer):
+        futures = [writer.submit(trace(f"{name}-request")) for name in ("first", "ghost", "other")]
+    futures[0].result(5)
+    futures[2].result(5)
+    with pytest.raises(StorageError, match="does not hold it"):
+        futures[1].result(5)
+    reader = TraceReader.open(url)
+    assert [reader.get(f"{name}-request") is not None for name in ("first", "ghost", "other")] == [True, False, True]
+    assert sum(minute.n for minute in reader.minutes(0)) == 2, "nothing of it is counted"
+
+
+@sqlite_only
+def test_feedback_that_a_trigger_swallows_is_not_acknowledged(writer: TraceWriter, tmp_path: Path, trace: Make) -> None:
+    writer.submit(trace("request-1")).result(5)
+    with closing(sqlite3.connect(next(tmp_path.glob("*.db")))) as connection:
+        connection.execute("CREATE TRIGGER t BEFORE INSERT ON feedback BEGIN SELECT RAISE(IGNORE); END")
+    with pytest.raises(StorageError, match="does not hold it"):
+        writer.feedback("request-1", "dismissed").result(5)
+
+
 @sqlite_only
 def test_a_store_put_in_its_place_gets_what_is_written_from_then_on(
     writer: TraceWriter, tmp_path: Path, url: str, trace: Make
