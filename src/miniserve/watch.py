@@ -26,15 +26,19 @@ _log = logging.getLogger("miniserve")
 class Watch:
     """Supervises the canaries of one ledger while this server runs."""
 
-    def __init__(self, spine: Spine, route: Callable[[], Route]) -> None:
+    def __init__(
+        self, spine: Spine, route: Callable[[], Route], on_decision: Callable[[str, str, bool], None] | None = None
+    ) -> None:
         """Start the thread.
 
         Args:
             spine: with its own database connections, so that reading many traces does not delay requests.
             route: returns the route in effect here; checks run only while it is a canary.
+            on_decision: called with each decision's action and verdict, and whether this server wrote it.
         """
         self._spine = spine
         self._route = route
+        self._on_decision = on_decision
         self._stop = threading.Event()
         self._blind_since: float | None = None
         self._clock = EpochClock()
@@ -80,6 +84,8 @@ class Watch:
             self._blind_since = began if self._blind_since is None else self._blind_since
             if not self._warned:
                 self._warn(decision.reason)
+        if decision is not None and self._on_decision is not None:
+            self._on_decision(decision.action, decision.verdict, decision.seq is not None)
         if decision is not None and decision.seq is not None:
             fields = {"action": decision.action, "verdict": decision.verdict, "reason": decision.reason}
             _log.info("the canary changed state", extra={"fields": {**fields, "seq": decision.seq}})

@@ -61,7 +61,7 @@ def test_feedback_and_the_reading_routes(served: Server) -> None:
     assert said.json() == {"request_id": request_id, "outcome": "revised"}
     for path in ("/healthz", "/readyz", "/metrics", "/v1/route", "/openapi.json", "/docs"):
         assert served.get(path).status_code == 200, path
-    assert "model_info" in served.get("/metrics").text
+    assert "spine_model_info" in served.get("/metrics").text
 
 
 def request(*lines: str, body: bytes = b"", method: str = "POST", path: str = "/v1/shout") -> bytes:
@@ -255,8 +255,8 @@ def test_a_signal_drains_what_is_in_flight(tmp_path: Path, number: signal.Signal
             end = time.monotonic() + 10
             while True:
                 text = server.get("/metrics").text
-                waiting, answering = gauge(text, "queue_depth"), gauge(text, "kv_cache_slots_used")
-                if waiting + answering + gauge(text, 'request_total{arm="stable",code="200"}') == 12:
+                waiting, answering = gauge(text, "spine_queue_depth"), gauge(text, "spine_kv_cache_slots_used")
+                if waiting + answering + gauge(text, 'spine_request_total{arm="stable",code="200"}') == 12:
                     break
                 assert time.monotonic() < end, text
             assert waiting + answering > 0, "nothing was in flight"
@@ -276,7 +276,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     with Server(root, "--batch", "1") as server, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(server.ask)
         end = time.monotonic() + 10
-        while "kv_cache_slots_used 1.0" not in server.get("/metrics").text:
+        while "spine_kv_cache_slots_used 1.0" not in server.get("/metrics").text:
             assert time.monotonic() < end
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.2)

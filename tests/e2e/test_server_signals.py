@@ -12,7 +12,7 @@ from collector import Collector
 from shout_server import Server, add_entry, make_project, open_project
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-CLOSED = {"arm", "code", "kind", "sha", "alias", "le"}
+CLOSED = {"semver", "grade", "outcome", "action", "verdict", "arm", "code", "kind", "sha", "alias", "le"}
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def test_metrics_parse_and_no_label_names_a_request_or_a_learner(root: Path) -> 
     assert labels <= CLOSED
     assert "learner-seven" not in text
     assert not re.search(r"request-\d{4}", text)
-    assert found["request_total[('arm', 'stable'), ('code', '200')]"] == 3
-    assert found["request_duration_seconds_count[('arm', 'stable')]"] == 3
-    assert found["otlp_traces_dropped_total"] == 0
-    refused = [name for name in found if name.startswith("request_total") and "'none'" in name]
+    assert found["spine_request_total[('arm', 'stable'), ('code', '200')]"] == 3
+    assert found["spine_request_duration_seconds_count[('arm', 'stable')]"] == 3
+    assert found["spine_otlp_traces_dropped_total"] == 0
+    refused = [name for name in found if name.startswith("spine_request_total") and "'none'" in name]
     assert refused, "what was refused before a model saw it is counted too"

@@ -85,7 +85,7 @@ def _fired(server: Server, traces: str) -> int:
         dropped = next(
             float(line.split()[1])
             for line in server.get("/metrics").text.splitlines()
-            if line.startswith("shadow_dropped_total")
+            if line.startswith("spine_shadow_dropped_total")
         )
         if failed or dropped:
             return len(failed) + int(dropped)

@@ -30,6 +30,7 @@ class Received(NamedTuple):
     code: int
     attributes: dict[str, Any]
     service: str
+    trace_state: str
 
 
 class Collector:
@@ -78,6 +79,7 @@ class Collector:
                             span.name, span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex(),
                             span.start_time_unix_nano, span.end_time_unix_nano, span.kind, span.status.code,
                             {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}, service,
+                            span.trace_state,
                         )
                     )  # fmt: skip
 

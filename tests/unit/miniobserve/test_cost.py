@@ -111,7 +111,7 @@ def test_stages_trace_histogram_and_roll_up_agree(writer: TraceWriter, url: str,
     shown = next(
         float(line.split()[-1])
         for line in metrics.render(queue_depth=0, slots_used=0).decode().splitlines()
-        if line.startswith("cost_per_request_usd_sum")
+        if line.startswith("spine_cost_per_request_usd_sum")
     )
     assert total > 0
     assert traced == pytest.approx(total, rel=1e-3)
@@ -122,4 +122,4 @@ def test_stages_trace_histogram_and_roll_up_agree(writer: TraceWriter, url: str,
 def test_the_histogram_in_usd_takes_no_other_currency(trace: Callable[..., Trace]) -> None:
     metrics = Metrics()
     metrics.observe(trace("request-1", cost=1.0, currency="EUR"))
-    assert b"cost_per_request_usd_sum{" not in metrics.render(queue_depth=0, slots_used=0)
+    assert b"spine_cost_per_request_usd_sum{" not in metrics.render(queue_depth=0, slots_used=0)

@@ -33,7 +33,7 @@ def failure(module: str, source: str) -> Exception:
         ("modelspine.registry.mlflow_runs", "mlflow", "MLflow", "mlflow"),
         ("modelspine.drift.psi", "numpy", "NumPy", "serve"),
         ("minitutor.engine", "numpy", "NumPy", "tutor"),
-        ("miniobserve.spans", "opentelemetry", "OpenTelemetry", "otlp"),
+        ("miniobserve.otlp", "opentelemetry", "OpenTelemetry", "otlp"),
     ],
 )
 def test_our_own_import_names_the_extra(module: str, library: str, name: str, extra: str) -> None:
