@@ -24,6 +24,8 @@ class Span(NamedTuple):
     flags: str
     parent_id: str | None = None
     """The caller's span; None if this span begins the trace."""
+    state: str = ""
+    """The caller's ``tracestate``, which is passed on as it is; empty without one."""
 
     @property
     def traceparent(self) -> str:
@@ -76,12 +78,15 @@ def fresh_span() -> Span:
     return Span(secrets.token_hex(16), secrets.token_hex(8), "01")
 
 
-def child_span(traceparent: str | None) -> Span:
-    """Return a child span of the caller's; the first span of a new trace if the header is absent or malformed."""
-    match = _TRACEPARENT.fullmatch(traceparent or "")
+def child_span(traceparent: str | None, tracestate: str = "") -> Span:
+    """Return a child span of the caller's; the first span of a new trace if the header is absent or malformed.
+
+    White space around the header's value is no part of it. Without a valid ``traceparent`` the state is dropped.
+    """
+    match = _TRACEPARENT.fullmatch((traceparent or "").strip(" \t"))
     if match is None:
         return fresh_span()
     version, trace_id, parent, flags, more = match.groups()
     if version == "ff" or (version == "00" and more) or not int(trace_id, 16) or not int(parent, 16):
         return fresh_span()
-    return Span(trace_id, secrets.token_hex(8), flags, parent)
+    return Span(trace_id, secrets.token_hex(8), flags, parent, tracestate)

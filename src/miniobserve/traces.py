@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+GONE = 499
+"""The status of a request whose client closed the connection before the answer, which is kept all the same."""
+
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """The arm assigned to a request, with the inputs of that decision, so that it can be recomputed later."""
@@ -92,8 +95,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_evidence(self) -> bool:
-        """Whether it may enter figures about models and arms; a tester's requests may not."""
-        return self.assignment.tester is None
+        """Whether it may enter figures about models and arms.
+
+        A tester's requests may not, nor answers that nobody got.
+        """
+        return self.assignment.tester is None and self.status != GONE
 
     @property
     def model_sha(self) -> str:

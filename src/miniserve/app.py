@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from miniobserve.ids import is_request_id, learner_of
 from miniobserve.writer import OUTCOMES
-from miniserve.limits import Guard, RateLimit, parse_object
+from miniserve.limits import Guard, RateLimit, client_gone, parse_object
 from miniserve.openapi import describe, docs_page
 from miniserve.record import Ask
 from miniserve.replies import JSON, Problem, to_json
@@ -105,6 +105,7 @@ class Api:
             arrived=arrived,
             source=source,
             tester=tester,
+            gone=client_gone(request.scope),
         )
         done = await self._service.answer(ask)
         if done.id_was_used:

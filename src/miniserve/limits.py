@@ -21,6 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from miniobserve.ids import child_span, fresh_request_id, is_request_id
 from miniserve.replies import JSON, Problem, problem_body
 
+CLIENT_GONE = "client_gone"
+"""The key of a request's state under which a function says whether its client has closed the connection."""
+
 MAX_BODY = 10 * 1024
 """Most bytes of a request body, several times what the longest text allowed needs."""
 
@@ -87,7 +90,9 @@ def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[b
     given = headers.get(b"x-request-id", [])
     wanted = given[0].decode("latin-1") if len(given) == 1 else ""
     parents = headers.get(b"traceparent", [])
-    scope["span"] = child_span(parents[0].decode("latin-1") if len(parents) == 1 else None)
+    parent = parents[0].decode("latin-1") if len(parents) == 1 else None
+    state = ",".join(value.decode("latin-1") for value in headers.get(b"tracestate", []))
+    scope["span"] = child_span(parent, state)
     scope["request_id"] = wanted if is_request_id(wanted) else fresh_request_id()
     scope["id_note"] = "malformed" if given and scope["request_id"] != wanted else ""
 
@@ -130,7 +135,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
     """
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        # Some editors and clients begin UTF-8 with a byte order mark, which RFC 8259 lets a reader ignore.
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for lone surrogates, which json.loads accepts
     except (ValueError, RecursionError) as error:
         raise Problem(400, "malformed", "the body must be one JSON object in UTF-8") from error
@@ -152,6 +158,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not valid JSON")
+
+
+def client_gone(scope: Mapping[str, Any]) -> Callable[[], bool]:
+    """Return a function that says whether the request's client has closed the connection."""
+    found: Callable[[], bool] = scope.get("state", {}).get(CLIENT_GONE, lambda: False)
+    return found
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[bytes, list[bytes]]:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket, with a deadline on every wait for the client.
+"""HTTP/1.1 on a socket, with a deadline on every wait for the client and a limit on all that is kept of it.
 
 uvicorn keeps half-sent requests open without a time limit and accepts headers of any size. Here a request must be
 complete within ``RECEIVE_SECONDS``, an idle connection and a client that does not read its reply get as long, and
@@ -9,13 +9,15 @@ overload most requests are refused, so refusing must be cheap. This module knows
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from miniserve.limits import headers_of, name_request, naming
+from miniserve.crowd import Crowd
+from miniserve.limits import CLIENT_GONE, headers_of, name_request, naming
 from miniserve.replies import JSON, Problem, problem_body
 
 RECEIVE_SECONDS = 5.0
@@ -27,6 +29,9 @@ LAST_CALL_SECONDS = 0.5
 MAX_HEADERS = 16 * 1024
 """Most bytes of request line and headers together."""
 
+_OFFERS = frozenset((b"upgrade", b"http2-settings"))
+"""Headers, and tokens of ``Connection``, that offer to speak another protocol."""
+
 TurnAway = Callable[[bytes, bytes], Problem | None]
 """Given method and URL: the problem to reply with instead of reading the body, or None to accept the request."""
 
@@ -34,9 +39,17 @@ TurnAway = Callable[[bytes, bytes], Problem | None]
 class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits on time and header size."""
 
-    def __init__(self, *args: Any, turn_away: TurnAway = lambda _method, _url: None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        turn_away: TurnAway = lambda _method, _url: None,
+        crowd: Crowd | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._turn_away = turn_away
+        self._crowd = crowd
+        self._turned_away = False
         self._unread = False
         self._answering: RequestResponseCycle | None = None
         self._deadline: TimerHandle | None = None
@@ -44,16 +57,24 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._mid_message = False
         self._in_headers = True
         self._fed = 0
+        self._body_bytes = 0
+        self._offered = False
         self._draining = False
         self._refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Start the deadline, so that a silent connection is closed."""
+        """Start the deadline, so that a silent connection is closed; close at once one that is too many."""
+        if self._crowd is not None and not self._crowd.admits(len(self.connections)):
+            self._turned_away = True
+            transport.abort()
+            return
         super().connection_made(transport)
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel both deadlines."""
+        if self._turned_away:
+            return
         self._disarm()
         if self._write_deadline is not None:
             self._write_deadline.cancel()
@@ -65,9 +86,38 @@ class DeadlineProtocol(HttpToolsProtocol):
             return
         # Counted here because the parser buffers an unfinished header of any length before it reports one.
         self._fed += len(data)
-        super().data_received(data)
-        if self._in_headers and self._fed > MAX_HEADERS:
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        # Behind the headers, what is not body is chunk sizes, which cost up to 6 bytes a byte, and trailers.
+        most = MAX_HEADERS if self._in_headers else 2 * MAX_HEADERS + 8 * self._body_bytes
+        if self._fed > most:
             self._refuse_headers()
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the parser; an offer to speak another protocol is ignored, as HTTP allows."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # The parser stops behind the headers, as if the other protocol began there. So it reads them again
+            # without the offer, and what follows as the request's body.
+            if self._refused or self.parser.get_method() == b"CONNECT":
+                self.send_400_response("")
+            else:
+                self._feed(self._head_without_offer() + data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _head_without_offer(self) -> bytes:
+        """The request line and headers as they were sent, without those that offer another protocol."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                lines += [b"connection: %b" % token for token in tokens if token.lower() not in _OFFERS]
+            elif name not in _OFFERS:
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join((*lines, b"", b""))
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's signature
         """Refuse input that is not HTTP."""
@@ -77,12 +127,24 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Start the deadline of a new request."""
         super().on_message_begin()
         self._mid_message = self._in_headers = True
-        self._fed = 0
+        self._offered = False
+        self._fed = self._body_bytes = 0
         self._arm()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; trailers are read and dropped, since nothing here has a use for them."""
+        if self._in_headers:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Check the headers' size and refuse under overload; the body shares the headers' deadline."""
+        """Check the headers and refuse under overload; the body shares the headers' deadline."""
+        if self.parser.should_upgrade():
+            self._offered = True
+            return
         self._in_headers = False
+        if (wrong := _wrong_headers(self.headers, self.parser.get_http_version())) is not None:
+            self._refuse(Problem(400, "malformed", wrong))
+            return
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADERS:
             self._refuse_headers()
             return
@@ -92,8 +154,10 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._refuse_unread(problem)
             return
         super().on_headers_complete()
+        cycle = self.cycle
+        self.scope["state"][CLIENT_GONE] = lambda: cycle.disconnected
         if self._draining:
-            self.cycle.keep_alive = False
+            cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # self.cycle is the newest request of the connection, which may still be queued behind this one.
@@ -102,11 +166,14 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body; discard it if the request was refused unread."""
-        if not self._unread:
+        self._body_bytes += len(body)
+        if not (self._unread or self._refused):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Stop the deadline: the request is complete, and the client now waits for the server."""
+        if self._offered or self._refused:
+            return
         self._mid_message = False
         self._in_headers = True
         self._fed = 0
@@ -220,3 +287,17 @@ class DeadlineProtocol(HttpToolsProtocol):
             f"content-length: {len(body)}\r\n{more}{named}connection: {connection}\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
+
+
+def _wrong_headers(headers: Sequence[tuple[bytes, bytes]], version: str) -> str | None:
+    """Return what is wrong with headers that proxies and servers may read differently, or None.
+
+    Two readers that disagree about where a request ends or whom it is for let one caller speak for another.
+    """
+    hosts = sum(name == b"host" for name, _ in headers)
+    if hosts > 1 or (hosts == 0 and version != "1.0"):
+        return "send exactly one Host header"
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    if codings not in ([], [b"chunked"]):
+        return "the only transfer coding known here is chunked, given once"
+    return None

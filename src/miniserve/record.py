@@ -16,13 +16,17 @@ import msgspec
 
 from miniobserve.cost import CostMeter, TokenPrice, Usage
 from miniobserve.ids import Span, fresh_request_id
-from miniobserve.traces import Assignment, Trace
+from miniobserve.traces import GONE, Assignment, Trace
 from miniserve.batcher import Answered
 from miniserve.testers import Tester
 from modelspine.ledger.route import SHADOW, Arm, shadow_assignment
 from modelspine.workload import Answer
 
 TextPolicy = Literal["full", "hash", "none"]
+
+
+def _stays() -> bool:
+    return False
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: str | None = None
     """The first request with the caller's id, if this one repeats it."""
     tester: Tester | None = None
+    gone: Callable[[], bool] = _stays
+    """Whether the client has closed the connection."""
 
     @property
     def unit(self) -> str:
@@ -152,6 +158,7 @@ def make_trace(
     charge = meter.charge(
         Usage(served.sha, served.semver, stages, tokens, copy=shadow_of is not None or served.assignment.arm == SHADOW)
     )
+    gone = answer is not None and shadow_of is None and ask.gone()
     token_price = charge.token_price or TokenPrice(None, None)
     return Trace(
         request_id=ask.request_id,
@@ -182,8 +189,8 @@ def make_trace(
         input_price=token_price.input,
         output_price=token_price.output,
         unpriced=charge.unpriced,
-        status=200 if answer else failed,
-        error=error,
+        status=failed if answer is None else GONE if gone else 200,
+        error=error or ("the client closed the connection before the answer" if gone else ""),
         source=ask.source,
         shadow_of=shadow_of,
         retry_of=ask.retry_of,

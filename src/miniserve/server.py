@@ -21,12 +21,13 @@ import uvicorn
 
 from miniobserve.cost import CostMeter, TokenPrice
 from miniobserve.metrics import Metrics
-from miniobserve.spans import SpanExporter, is_configured
+from miniobserve.otlp import SpanExporter, is_configured
 from miniobserve.uptime import Uptime
 from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
 from miniserve.batcher import Batcher
+from miniserve.crowd import ACCEPTED_AT_ONCE, Crowd, most_connections
 from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
 from miniserve.record import Copy, Redaction, TracePolicy, shadow_trace
 from miniserve.replies import Problem
@@ -39,6 +40,8 @@ from modelspine.spine import Spine
 from modelspine.workload import Answer, Workload, grade
 
 DRAIN_SECONDS = 6
+BACKLOG = 1024
+"""Connections that may wait in the kernel to be accepted."""
 _SECOND_SIGNAL_EXIT = 130
 _log = logging.getLogger("miniserve")
 
@@ -84,7 +87,8 @@ def serve(spine: Spine, sock: socket.socket, options: Options, ready: Callable[[
     watch = None
     try:
         arms.start()
-        watch = Watch(Spine(spine.settings, readonly=False), lambda: arms.current.route)
+        supervising = Spine(spine.settings, readonly=False)
+        watch = Watch(supervising, lambda: arms.current.route, on_decision=metrics.judged)
         _run(service, contract, sock, ready)
     finally:
         if watch is not None:
@@ -121,7 +125,7 @@ def _run(service: Service, contract: Contract, sock: socket.socket, ready: Calla
 
     config = uvicorn.Config(
         make_app(service, contract),
-        http=partial(DeadlineProtocol, turn_away=turn_away),  # type: ignore[arg-type]  # uvicorn calls it, no more
+        http=partial(DeadlineProtocol, turn_away=turn_away, crowd=Crowd(most_connections())),  # type: ignore[arg-type]  # uvicorn calls it, no more
         proxy_headers=False,
         loop="asyncio",
         ws="none",
@@ -131,7 +135,7 @@ def _run(service: Service, contract: Contract, sock: socket.socket, ready: Calla
         server_header=False,
         timeout_keep_alive=int(RECEIVE_SECONDS),
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=1024,
+        backlog=ACCEPTED_AT_ONCE,  # asyncio accepts so many connections before it lets any of them be counted
     )
     DrainingServer(config, service, lambda: ready(service.arms.current)).run([sock])
 
@@ -152,7 +156,7 @@ def _spans(endpoint: str, metrics: Metrics) -> SpanExporter | None:
 
 def _announce(metrics: Metrics, shadow: Shadow) -> Callable[[Serving], None]:
     def announce(serving: Serving) -> None:
-        metrics.serving({arm.sha: arm.semver for arm in serving.route.learners})
+        metrics.serving([(arm.name, arm.sha, arm.semver) for arm in serving.route.learners], serving.route.epoch)
         shadow.follow(serving.route.shadow.sha if serving.route.shadow else None)
 
     return announce
@@ -169,6 +173,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start accepting requests, then call ``ready``."""
         await super().startup(sockets)
+        for sock in sockets or ():
+            sock.listen(BACKLOG)
         self._ready()
 
     @contextlib.contextmanager

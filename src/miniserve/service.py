@@ -16,7 +16,7 @@ import msgspec
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.metrics import Metrics
 from miniobserve.sql.protocol import StorageError
-from miniobserve.traces import Trace
+from miniobserve.traces import GONE, Trace
 from miniobserve.writer import Duplicate, Outcome, TraceWriter
 from miniserve.arms import Arms
 from miniserve.batcher import Answered, Batcher, ModelFailed, Pending, QueueFull
@@ -104,7 +104,10 @@ class Service:
 
     async def feedback(self, request_id: str, outcome: Outcome) -> bool:
         """Store a learner's feedback on an answer; returns False if no trace has that id."""
-        return await self._durable(self._writer.feedback(request_id, outcome), "the feedback on this request")
+        known = await self._durable(self._writer.feedback(request_id, outcome), "the feedback on this request")
+        if known:
+            self.metrics.said(outcome)
+        return known
 
     async def _attempt(self, ask: Ask, *, id_was_used: bool) -> Done:
         if (reason := self._unable()) is not None:
@@ -119,7 +122,8 @@ class Service:
         if answer is None:
             raise problem
         arm = served.copy_to
-        copy = None if arm is None else Copy(ask, served.assignment, arm)
+        # Pairs of answers are evidence, and an answer that nobody got is none.
+        copy = None if arm is None or trace.status == GONE else Copy(ask, served.assignment, arm)
         return Done(answer=answer, trace=trace, id_was_used=id_was_used, copy=copy)
 
     async def _served(self, ask: Ask) -> tuple[Served, Model | None]:

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from miniobserve.cost import BUSY, COPY, QUEUE, TOKENS, WAITING, busy_seconds
+from miniobserve.traces import GONE
 
 DAY = 86_400
 """Seconds per day."""
@@ -136,6 +137,8 @@ class Meter:
         """Count it by what is known of its answer."""
         if spent.status >= 500:  # paid for, and not right
             self.failed.add(cost)
+        elif spent.status == GONE:  # paid for, and nobody can say whether it would have helped
+            self.plain.add(cost)
         elif not spent.in_scope:
             self.outside.add(cost)
         elif spent.graded is not None:

@@ -166,8 +166,8 @@ async def test_a_failure_of_a_model_is_counted_once(clients: Clients, make_servi
     client = clients(make_service())
     assert (await ask(client, "!fail")).status_code == 500
     text = (await client.get("/metrics")).text
-    assert [line for line in text.splitlines() if line.startswith("request_total{")] == [
-        'request_total{arm="stable",code="500"} 1.0'
+    assert [line for line in text.splitlines() if line.startswith("spine_request_total{")] == [
+        'spine_request_total{arm="stable",code="500"} 1.0'
     ]
 
 
@@ -311,8 +311,8 @@ async def test_metrics_count_answers_and_refusals(clients: Clients, make_service
         await ask(client)
     await ask(client, "")
     text = (await client.get("/metrics")).text
-    assert 'request_total{arm="stable",code="200"} 3.0' in text
-    assert 'request_total{arm="none",code="422"} 1.0' in text
+    assert 'spine_request_total{arm="stable",code="200"} 3.0' in text
+    assert 'spine_request_total{arm="none",code="422"} 1.0' in text
 
 
 async def test_the_contract_is_served_for_programs_and_for_people_offline(clients: Clients, make_service: Make) -> None:
