@@ -25,6 +25,7 @@ SENTENCES = {
     "testers": "The committed list of keys whose tester tokens are accepted. Servers read it when they start.",
     "dvc_remote": "URL to fetch corpora from. Empty: the default remote of `.dvc/config`.",
     "env": "`dev` or `prod`. The ledger's first event decides; this setting can make it stricter, never looser.",
+    "service": "Name of the service that this project deploys. Entries record it; a route refuses those of another.",
     "actor": "The name that events are recorded under.",
     "workload": "The model service: a name in the entry-point group `spine.workloads`.",
     "text_policy": "How much of a request's text a trace keeps: `full`, `hash` or `none`.",

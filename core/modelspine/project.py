@@ -78,7 +78,8 @@ class Project:
             from modelspine.registry.mlflow_mirror import Mirror
 
             after = Mirror(self.settings.mirror, self.settings.mlflow, self.settings.cache)
-        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env, after=after)
+        own = {"env": self.settings.env, "service": self.settings.service}
+        return Registry(self.ledger, self.cache, self.artifacts, **own, after=after)
 
     @_once
     def routing(self) -> Routing:

@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dvc_remote: str = ""
     """URL to fetch corpora from; empty for the default remote of ``.dvc/config``."""
     env: Literal["dev", "prod"] = "dev"
+    service: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,39})?$")] = ""
+    """Name of the service that this project deploys; recorded with each entry. Empty if it has none."""
     actor: str = "unknown"
     workload: str = "minitutor"
     text_policy: Literal["full", "hash", "none"] = "full"

@@ -54,6 +54,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What its right answers cost at its newest gate run that measured it; None before one did."""
     verdict: VerdictKind | None = None
     """The kind of verdict of its newest promotion; None if it was never promoted."""
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    """Where in MLflow it came from; unset for the folder ``bundle`` of its run, and for a folder of a machine."""
+    service: str | msgspec.UnsetType = msgspec.UNSET
+    """The service that it was registered for; unset where its project has no name."""
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +89,13 @@ class Registration(Receipt, frozen=True, kw_only=True):
     """What the folder held and was neither hashed nor stored; a folder ends in "/"."""
 
 
-def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
+def registered_body(
+    bundle: Bundle, run_id: str | None, put: Callable[[bytes], str], *, source: str = "", service: str = ""
+) -> dict[str, Any]:
     """The body of the event that registers a bundle; evidence is stored with ``put`` and named by digest.
+
+    ``source`` is where in MLflow it came from, if that is not the folder ``bundle`` of its run; ``service`` is the
+    service that it was registered for.
 
     Raises:
         BadInput: a manifest or the report is not strict JSON, or the report is not a ``spine.eval/1``.
@@ -112,6 +121,8 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "size": sum(file.size for file in bundle.files),
         "evidence": evidence,
         "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
+        **({"source": source} if source else {}),
+        **({"service": service} if service else {}),
     }
     if report is not None:
         body["total"] = [report.total.k, report.total.n]
@@ -146,6 +157,8 @@ def describe(known: Known, state: State) -> Entry:
         seq=known.registered.seq,
         cost_per_quality=_cost(known),
         verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,
+        source=get("source", msgspec.UNSET),
+        service=get("service", msgspec.UNSET),
     )
 
 
