@@ -24,6 +24,7 @@ FOLDER = "bundle"
 """The artifact path of a bundle within its run."""
 _ENDED = ("FINISHED", "READY")
 """The states in which a run and a model version or logged model are complete."""
+_WAIT = dict.fromkeys(("RUNNING", "SCHEDULED", "PENDING", "PENDING_REGISTRATION"), "wait until it has ended")
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,7 @@ class Artifacts:
         self.url = url
         self.folder = folder
         self._scratch = scratch
+        self._client: Any = None
 
     def run(self, run_id: str) -> Run:
         """MLflow's record of a run.
@@ -155,11 +157,13 @@ class Artifacts:
         path = Path(self.url.removeprefix("sqlite:///"))
         if self.url.startswith("sqlite:///") and not path.is_file() and not create:
             raise Unavailable(f"there is no MLflow store at {path}", "train a model, or set `mlflow` in spine.toml")
-        check_alive(self.url)
-        set_limits()
-        from mlflow.tracking import MlflowClient
+        if self._client is None:
+            check_alive(self.url)
+            set_limits()
+            from mlflow.tracking import MlflowClient
 
-        return MlflowClient(tracking_uri=self.url, registry_uri=self.url)
+            self._client = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
+        return self._client
 
     def _ask(self, what: str, question: Any) -> Any:
         with mapped(what):
@@ -250,10 +254,10 @@ def _check_status(what: str, status: str, unfinished: bool) -> tuple[str, ...]:
         return ()
     if not unfinished:
         raise Refused(
-            f"the {what} is {visible(name, 40)} in MLflow, so its files may not be complete",
-            "wait until it has ended; `--unfinished` takes what is there now",
+            f"{what} is {visible(name, 40)} in MLflow, so its files may not be complete",
+            f"{_WAIT.get(name, 'train it again')}; `spine register SOURCE --unfinished` takes what is there now",
         )
-    return (f"the {what} was {visible(name, 40)} in MLflow when its files were read",)
+    return (f"{what} was {visible(name, 40)} in MLflow when its files were read",)
 
 
 def _no_folder(what: str, path: str, place: Place) -> UnknownRef:
