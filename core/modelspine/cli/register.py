@@ -10,7 +10,7 @@ from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.cli.promotion import show_receipt
 from modelspine.errors import BadInput, Exit, Unavailable
-from modelspine.registry.entries import Registration
+from modelspine.registry.entries import Registration, source_of
 from modelspine.registry.mlflow_source import FORMS, is_uri, read_source
 from modelspine.spine import Spine
 from modelspine.text import visible
@@ -50,7 +50,7 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
     code = show_receipt(out, receipt, by_products=receipt.by_products)
     if out.json:
         return code
-    if isinstance(origin := receipt.event.body.get("source"), str):
+    if (origin := source_of(receipt.event.body)) is not None and {"source", "path"} & {*receipt.event.body}:
         out.line(f"    from {visible(origin)}")
     if receipt.by_products:
         left_out = ", ".join(visible(path) for path in receipt.by_products)

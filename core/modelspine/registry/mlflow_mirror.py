@@ -20,8 +20,9 @@ from modelspine.errors import BadInput, Refused, SpineError, Unavailable
 from modelspine.extras import missing_extra
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
+from modelspine.registry.entries import source_of
 from modelspine.registry.mlflow_calls import is_server
-from modelspine.registry.mlflow_runs import FOLDER, Artifacts
+from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.text import visible
 
 ALIAS = "production"
@@ -92,7 +93,7 @@ class Mirror:
             Version(
                 sha=known.sha,
                 semver=known.semvers[-1],
-                source=_source(known.registered.body),
+                source=source_of(known.registered.body),
                 folder=str(self._cache / known.sha),
             )
             for known in promoted
@@ -108,12 +109,6 @@ class Mirror:
     def _warning(self, why: str) -> str:
         model = visible(self._model, 60)
         return f"MLflow's {model} was not updated: {visible(why, 160)}; the ledger is unaffected"
-
-
-def _source(body: dict[str, Any]) -> str | None:
-    """Where in MLflow the bundle of a registered event came from."""
-    source, run_id = body.get("source"), body.get("run_id")
-    return source or (f"runs:/{run_id}/{FOLDER}" if run_id else None)
 
 
 def show(job: Job, store: Artifacts) -> list[str]:

@@ -14,14 +14,13 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import BadInput, Refused, Unavailable, UnknownRef
+from modelspine.registry.entries import FOLDER
 from modelspine.registry.mlflow_calls import bounded, check_alive, mapped, set_limits
 from modelspine.registry.mlflow_files import Copy, Place, find_folders
 from modelspine.registry.mlflow_places import place_of
 from modelspine.registry.mlflow_source import Source, read_source
 from modelspine.text import visible
 
-FOLDER = "bundle"
-"""The artifact path of a bundle within its run."""
 _ENDED = ("FINISHED", "READY")
 """The states in which a run and a model version or logged model are complete."""
 _WAIT = dict.fromkeys(("RUNNING", "SCHEDULED", "PENDING", "PENDING_REGISTRATION"), "wait until it has ended")

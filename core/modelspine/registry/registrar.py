@@ -15,7 +15,7 @@ from modelspine.ledger.store import Draft, Ledger
 from modelspine.ledger.transactions import History, Receipt
 from modelspine.registry.entries import Registration, new_evidence, registered_body
 from modelspine.registry.manifest import NO_FACTS, Facts, evidence_with
-from modelspine.registry.mlflow_runs import FOLDER, Artifacts, Found, Run
+from modelspine.registry.mlflow_runs import Artifacts, Found, Run
 from modelspine.text import short
 
 
@@ -32,10 +32,8 @@ class Registrar:
     def found(self, found: Found, facts: Facts = NO_FACTS) -> Registration:
         """Register what a source in MLflow names; see ``Registry.register`` for the errors."""
         run_id = found.run.run_id if found.run is not None else None
-        named = str(found.source)
-        origin = "" if named == f"runs:/{run_id}/{FOLDER}" else named
         with self._artifacts.copied(found) as copy:
-            done = self.folder(copy.folder, facts, run=found.run, run_id=run_id, origin=origin)
+            done = self.folder(copy.folder, facts, run=found.run, run_id=run_id, origin=str(found.source))
         left_out = tuple(sorted({*done.by_products, *copy.left_out}))
         return msgspec.structs.replace(done, warnings=found.warnings + done.warnings, by_products=left_out)
 
@@ -56,7 +54,7 @@ class Registrar:
             facts: what is said about the bundle beside its files.
             run: MLflow's record of the run that made it, whose parameters stand in for a missing manifest.
             run_id: the id of that run.
-            origin: where in MLflow the bundle came from, if that is not the usual folder of its run.
+            origin: where in MLflow the bundle came from; empty for a folder of this machine.
             follow: count links to regular files as those files.
         """
         # Bytes and evidence are stored before the event that names them, never the other way round: after a crash

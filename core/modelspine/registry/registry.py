@@ -22,7 +22,7 @@ from modelspine.registry.manifest import NO_FACTS, Facts
 from modelspine.registry.mlflow_runs import Artifacts, Found
 from modelspine.registry.promotion_record import denial, verdict_record
 from modelspine.registry.registrar import Registrar
-from modelspine.registry.rules import Floor, may_answer, may_promote, may_release, may_tombstone
+from modelspine.registry.rules import Floor, may_answer, may_join, may_promote, may_release, may_tombstone
 
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
@@ -206,6 +206,8 @@ class Registry:
         def decide(state: State) -> list[Draft]:
             if state.semvers.get(semver) == sha:
                 return []
+            if state.route is None:  # the first promotion also routes
+                may_join(state, sha, self.service)
             stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
             # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)
