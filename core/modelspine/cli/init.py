@@ -21,7 +21,7 @@ from modelspine.spine import Spine, create_ledger
 def command(verbs: Verbs) -> None:
     """Add ``init``."""
     init = verbs.add(
-        "init", "create the ledger of this project, a git repository or folder, and its settings", run,
+        "init", "create the ledger of this project, a git repository or folder", run,
         details="On a terminal it asks for what is not given, where nothing is set yet. It writes a commented "
         "spine.toml, and never changes one that exists. A project with a CI should have a prod ledger.",
         example="spine init --env prod --service tickets",

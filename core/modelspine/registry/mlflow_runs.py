@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ class Artifacts:
         if self.url.startswith("sqlite:///") and not path.is_file() and not create:
             raise Unavailable(f"there is no MLflow store at {path}", "train a model, or set `mlflow` in spine.toml")
         if self._client is None:
-            check_alive(self.url)
+            if find_spec("mlflow") is not None:  # where it is not installed, that is what to say
+                check_alive(self.url)
             set_limits()
             from mlflow.tracking import MlflowClient
 

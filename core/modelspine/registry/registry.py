@@ -187,8 +187,7 @@ class Registry:
             ref: the entry.
             semver: the version it gets.
             reason: why, for the record.
-            verdict: verifies the signed verdict against the state that is decided on; without one, a dev ledger
-                records an unsigned verdict and a prod ledger refuses.
+            verdict: verifies the signed verdict against the state; a prod ledger refuses to promote without one.
             override: promote despite a failed gate; dev ledgers only, and recorded permanently.
             expected: the seq of the newest event that the caller decided on.
             key: an idempotency key.
