@@ -128,7 +128,7 @@ def show(job: Job, store: Artifacts) -> list[str]:
     absent = []
     for wanted in job.versions:
         found = there.get(wanted.sha)
-        if found is not None and wanted.sha == job.production and not _exists(str(found.source), store):
+        if found is not None and wanted.sha == job.production and _exists(str(found.source), store) is False:
             # What is in production must point at files; the older versions are records.
             client.delete_model_version(name, found.version)
             found = there.pop(wanted.sha) and None
@@ -163,8 +163,8 @@ def _version(name: str, wanted: Version, tags: dict[str, str], store: Artifacts)
     return client.create_model_version(name, Path(wanted.folder).as_uri(), tags=tags)
 
 
-def _exists(source: str, store: Artifacts) -> bool:
-    """Whether the files that a version points at are there."""
+def _exists(source: str, store: Artifacts) -> bool | None:
+    """Whether the files that a version points at are there; None where this machine cannot tell."""
     if source.startswith("file:"):
         return not is_server(store.url) and Path(unquote(urlsplit(source).path)).is_dir()
     try:
@@ -172,6 +172,8 @@ def _exists(source: str, store: Artifacts) -> bool:
         return bool(found.place.list(found.path))
     except (BadInput, Refused):  # there is none, or its run was deleted
         return False
+    except Unavailable:
+        return None
 
 
 def main() -> int:
