@@ -1,7 +1,7 @@
 """Calls to MLflow that end: errors in Spine's own tree, and a server that does not answer is given up within seconds.
 
 MLflow itself retries an unreachable server for minutes, and takes seconds to import. A server is therefore asked for
-any answer before MLflow is imported, and each question about a record has a deadline. It does not know what is asked.
+an answer before MLflow is imported, and each question about a record has a deadline. It does not know what is asked.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import http.client
 import os
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,6 +27,10 @@ Asked = TypeVar("Asked")
 
 SECONDS = 4.0
 """How long a server may take for one answer about a record; ``MLFLOW_HTTP_REQUEST_TIMEOUT`` makes it longer."""
+_PAUSE = 0.5
+"""Seconds before a failed question is repeated, once."""
+_QUESTION = "/api/2.0/mlflow/experiments/search?max_results=1"
+_MOST = 2**20
 _HINT = "check the `mlflow` URL in `spine info`, and that its server is up"
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -36,7 +41,7 @@ def is_server(url: str) -> bool:
 
 
 def check_alive(url: str) -> None:
-    """Check that a server gives any answer, whatever it says, before time is spent on importing MLflow.
+    """Check that a server answers like one of MLflow, before seconds are spent on importing MLflow.
 
     Raises:
         Unavailable: it gives none.
@@ -119,21 +124,28 @@ def _patience() -> float:
 
 
 def _knock(url: str) -> None:
-    """Ask a server for its health; any reply will do, as whether it is MLflow is found out afterwards."""
+    """Ask a server for one of its experiments, twice if it fails; a reply that MLflow can make sense of will do."""
     parts = urlsplit(url)
-    # The password of a URL is not sent: this goes to the server before its certificate is looked at.
-    plain = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/health"
+    # The password of a URL is not sent: a server that wants it says so, and that is an answer.
+    plain = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{_QUESTION}"
     opener = urllib.request.build_opener(_Unredirected)
-    try:
-        with opener.open(urllib.request.Request(plain), timeout=SECONDS):  # noqa: S310  (checked: http or https)
+    for last in (False, True):
+        try:
+            with opener.open(urllib.request.Request(plain), timeout=SECONDS) as reply:  # noqa: S310  (http or https)
+                reply.read(_MOST)
             return
-    except urllib.error.HTTPError as error:
-        error.close()  # an answer all the same
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        if isinstance(getattr(error, "reason", error), ssl.SSLError):
-            return  # MLflow may be set up to trust it; otherwise MLflow says so
-        why = visible(str(getattr(error, "reason", error)) or type(error).__name__, 100)
-        raise Unavailable(f"MLflow did not answer at {visible(masked(url), 120)}: {why}", _HINT) from error
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code < 500 and error.code != 404:
+                return  # it wants a password, or sends us elsewhere: MLflow's client knows what to do
+            why = f"it answers with the status {error.code}"
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if isinstance(getattr(error, "reason", error), ssl.SSLError):
+                return  # MLflow may be set up to trust it; otherwise MLflow says so
+            why = visible(str(getattr(error, "reason", error)) or type(error).__name__, 100)
+        if last:
+            raise Unavailable(f"MLflow did not answer at {visible(masked(url), 120)}: {why}", _HINT)
+        time.sleep(_PAUSE)
 
 
 class _Unredirected(urllib.request.HTTPRedirectHandler):

@@ -227,7 +227,7 @@ def find_folders(place: Place) -> list[str]:
         below: list[str] = []
         for path in level:
             if (searched := searched + 1) > _MAX_SEARCHED:
-                return found
+                raise BadInput(f"there are over {_MAX_SEARCHED} folders to search for a model", _NAME_A_FOLDER)
             items = place.list(path)
             files = [item.name for item in items if not item.is_folder]
             whole = "MLmodel" in files or any(name.endswith(_WEIGHTS) for name in files)

@@ -262,19 +262,39 @@ def listening(answer: bytes | None) -> Iterator[str]:
                 each.close()
 
 
-HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+CUT_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+LATER = b"HTTP/1.1 503 Later\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"
+OTHER = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 200 OK\r\nX-Header: ", b"\x00\xff\r\n\r\n", HEALTHY])
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 200 OK\r\nX-Header: ", b"\x00\xff\r\n\r\n", CUT_OFF, LATER, OTHER])
 def test_a_server_that_does_not_answer_is_given_up(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, answer: bytes | None
 ) -> None:
     monkeypatch.setattr(mlflow_calls, "SECONDS", 0.4)
+    monkeypatch.setattr("modelspine.registry.mlflow_runs.set_limits", lambda: pytest.fail("MLflow was imported"))
     with listening(answer) as url:
         monkeypatch.setenv("SPINE_MLFLOW", url)
         for source in ("0" * 32, "models:/tickets@candidate"):
             check_refused(run(capsys, "register", source), 3)
         check_refused(run(capsys, "info", "--reach"), 3)
+
+
+def test_a_question_that_is_never_answered_is_given_up(
+    server: Server, here: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    ended = threading.Event()
+
+    def never(path: str) -> Iterator[bytes]:
+        ended.wait(60)
+        yield b"{}"
+
+    monkeypatch.setattr(mlflow_calls, "SECONDS", 0.4)
+    for slow in ("/runs/get", "/mlflow-artifacts/artifacts"):
+        server.fault = lambda path, slow=slow: never(path) if path.endswith(slow) else None  # type: ignore[misc]
+        check_refused(run(capsys, "register", kept.run_id), 3)
+    ended.set()
+    assert server.injected == 2
 
 
 def test_a_closed_port_is_noticed_before_mlflow_is_imported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
