@@ -67,7 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service: Annotated[str, msgspec.Meta(pattern=SERVICE)] = ""
     """Name of the service that this project deploys; recorded with each entry. Empty if it has none."""
     actor: str = "unknown"
-    workload: str = "minitutor"
+    workload: str = ""
+    """Name of the model service in the entry-point group ``spine.workloads``; empty for the only one installed."""
     text_policy: Literal["full", "hash", "none"] = "full"
     rate_per_hour: _Amount | None = None
     """Rent of this machine per hour, in USD or the currency of ``cost``; None if unknown, and then answers have no

@@ -182,6 +182,33 @@ def test_a_deleted_run_is_refused_and_lineage_says_so(
     assert "deleted in MLflow" in done.out
 
 
+def test_a_local_store_that_was_moved_gives_runs_and_logged_models(
+    project: Path, mlflow_database: Path, tmp_path: Path
+) -> None:
+    """MLflow records absolute paths, and the project is elsewhere now."""
+    home = project / ".spine"
+    shutil.copy(mlflow_database, home / "mlflow.db")
+    bundle = write_bundle(tmp_path / "bundle", 3)
+    sha = read_bundle(bundle).sha
+    with open_spine(project) as spine:
+        client = spine.artifacts.client()
+        experiment = client.create_experiment("local", spine.artifacts.folder.as_uri())
+        run_id = client.create_run(experiment).info.run_id
+        client.log_artifacts(run_id, str(bundle), "deep/model")
+        client.set_terminated(run_id)
+        model = client.create_logged_model(experiment, name="m", source_run_id=run_id)
+        client.log_model_artifacts(model.model_id, str(bundle))
+        client.finalize_logged_model(model.model_id, "READY")
+    moved = project.rename(tmp_path / "moved")
+    with open_spine(moved) as spine:
+        for source, said in ((run_id, f"runs:/{run_id}/deep/model"), (f"models:/{model.model_id}",) * 2):
+            found = spine.artifacts.find(source)
+            assert str(found.source) == said
+            with spine.artifacts.copied(found) as copy:
+                assert read_bundle(copy.folder).sha == sha
+                assert moved in copy.folder.parents, "it is read where it is"
+
+
 # what a server must not be able to do
 
 
