@@ -85,8 +85,9 @@ def merged(manifest: dict[str, Any], facts: Facts) -> dict[str, Any]:
         same = str(had) == value if name == "seed" else _places(had) == _places(value)
         if had not in (None, "", []) and not same:
             raise BadInput(
-                f"{TRAINING} has the {name} {visible(str(had), 80)}, and {visible(str(value), 80)} was given",
-                "leave it out, or correct the manifest: what a bundle says of itself is never replaced",
+                f"{name} is {visible(str(had), 80)} by the bundle's {TRAINING} or its run, and "
+                f"{visible(str(value), 80)} was given",
+                "leave it out, or correct it there: what a bundle or its run says is never replaced",
             )
         if had in (None, "", []):
             after[name] = value

@@ -18,8 +18,10 @@ from modelspine.errors import BadInput, Damaged, SpineError
 from modelspine.identity.bundle import read_bundle
 from modelspine.ledger.state import check_reason, check_semver
 from modelspine.project import Project
+from modelspine.registry.manifest import evidence_with
 from modelspine.registry.mlflow_runs import Run
 from modelspine.registry.mlflow_source import read_source
+from modelspine.release.registering import Given, facts_of
 from modelspine.text import short, visible
 
 FILE = "candidate.toml"
@@ -97,8 +99,10 @@ def fetch(project: Project, candidate: Candidate, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     found = project.artifacts.find(candidate.run_id)
     with project.artifacts.copied(found) as copy:
+        # As `spine register` has it: a parent that the run's tags name is part of the identity.
+        evidence = evidence_with(copy.folder, facts_of(project, Given(), found.run), found.run)
         # The copy is written from the bytes that are hashed, so a file changed in between cannot slip in.
-        bundle = read_bundle(copy.folder, store=target)
+        bundle = read_bundle(copy.folder, store=target, evidence=evidence)
     try:
         _check_sha(candidate.run_id, bundle.sha, candidate.sha)
         if bundle.parent_sha is not None and not project.cache.path(bundle.parent_sha).is_dir():

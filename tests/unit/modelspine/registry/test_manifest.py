@@ -89,7 +89,7 @@ def test_a_folder_is_registered_with_what_the_options_say(
         (["--corpus", "data/none.jsonl"], "DVC does not track data/none.jsonl"),
         (["--eval", "none.json"], "none.json cannot be read"),
         (["--parent", "v9.9.9"], "v9.9.9"),
-        (["--seed", "2"], "has the seed 1, and 2 was given"),
+        (["--seed", "2"], "or its run, and 2 was given"),
         (["--eval", "other.json"], "has its own eval_report.json"),
     ],
 )

@@ -398,9 +398,11 @@ def mlflow_folder(spine: Spine, source: str) -> str:
         return read_bundle(folder).sha
 
 
-def test_a_request_takes_the_same_sources(server: Server, here: Path, kept: Kept, capsys: Capture) -> None:
-    def ask(line: str) -> None:
-        fields = f'{line}\nsha = "{kept.sha}"\nsemver = "v1.0.0"\nreason = "x"\n'
+def test_a_request_takes_the_same_sources(
+    server: Server, here: Path, kept: Kept, tmp_path: Path, capsys: Capture
+) -> None:
+    def ask(line: str, sha: str = kept.sha) -> None:
+        fields = f'{line}\nsha = "{sha}"\nsemver = "v1.0.0"\nreason = "x"\n'
         (here / "candidate.toml").write_text(fields)
 
     for number, source in enumerate((kept.run_id, "models:/tickets@candidate", f"models:/{kept.model_id}")):
@@ -408,6 +410,13 @@ def test_a_request_takes_the_same_sources(server: Server, here: Path, kept: Kept
         done = run(capsys, "gate", "--candidate", "candidate.toml", "--fetch", f"new/{number}")
         assert (done.code, done.out.splitlines()[0]) == (0, f"run_id={source}")
         assert read_bundle(here / "new" / str(number)).sha == kept.sha
+    # What the run's tags say is part of the identity, here as in a registration.
+    child = server.run(bare(tmp_path / "child", 9), **{"spine.parent": kept.sha})
+    sha = run(capsys, "register", child, "--json").json["sha"]
+    ask(f'source = "{child}"', sha)
+    assert run(capsys, "gate", "--candidate", "candidate.toml", "--fetch", "new/child").code == 0
+    assert read_bundle(here / "new" / "child").sha == sha
+    assert read_bundle(here / "new" / "child").parent_sha == kept.sha
     running = server.run(kept.bundle, "model", status="RUNNING")
     ask(f'source = "{running}"')
     check_refused(run(capsys, "gate", "--candidate", "candidate.toml", "--fetch", "new/running"), 1)
