@@ -73,12 +73,13 @@ class Project:
     @_once
     def registry(self) -> Registry:
         """The entries, and the operations on them."""
-        after = None
-        if self.settings.mirror is not None:
+        after, settings = None, self.settings
+        if settings.mirror is not None:
             from modelspine.registry.mlflow_mirror import Mirror
 
-            after = Mirror(self.settings.mirror, self.settings.mlflow, self.settings.cache)
-        return Registry(self.ledger, self.cache, self.artifacts, env=self.settings.env, after=after)
+            after = Mirror(settings.mirror, settings.mlflow, settings.cache, artifacts=settings.artifacts)
+        own = {"env": settings.env, "service": settings.service}
+        return Registry(self.ledger, self.cache, self.artifacts, **own, after=after)
 
     @_once
     def routing(self) -> Routing:

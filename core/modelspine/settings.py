@@ -20,6 +20,8 @@ from modelspine.text import visible
 
 _Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
 _BILLED = re.compile(r"\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64}")
+SERVICE = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,39})?$"
+"""The form of a service's name; empty where there is none."""
 _MARKERS = ("spine.toml", ".spine", ".git")
 
 
@@ -62,8 +64,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dvc_remote: str = ""
     """URL to fetch corpora from; empty for the default remote of ``.dvc/config``."""
     env: Literal["dev", "prod"] = "dev"
+    service: Annotated[str, msgspec.Meta(pattern=SERVICE)] = ""
+    """Name of the service that this project deploys; recorded with each entry. Empty if it has none."""
     actor: str = "unknown"
-    workload: str = "minitutor"
+    workload: str = ""
+    """Name of the model service in the entry-point group ``spine.workloads``; empty for the only one installed."""
     text_policy: Literal["full", "hash", "none"] = "full"
     rate_per_hour: _Amount | None = None
     """Rent of this machine per hour, in USD or the currency of ``cost``; None if unknown, and then answers have no
@@ -138,6 +143,14 @@ def load(
 def masked(value: str) -> str:
     """A setting's value with possible secrets in a URL replaced: passwords, lone user names and query tokens."""
     return _QUERY.sub(r"\1•••", _USER.sub(r"\1•••@", _PASSWORD.sub(r"\1•••@", value)))
+
+
+def settings_file(root: Path) -> str | None:
+    """The name of the file with a project's settings, which may be empty; None where there is none."""
+    if (root / "spine.toml").exists():
+        return "spine.toml"
+    name, table = _file(root)
+    return name if table else None
 
 
 def _file(root: Path) -> tuple[str, dict[str, Any]]:

@@ -119,19 +119,25 @@ def grade(workload: Workload, text: str, output: str) -> bool | None:
 
 
 def load_workload(name: str) -> Workload:
-    """The workload registered under ``name``.
+    """The workload registered under ``name``; for an empty name the only one that is installed.
 
     Raises:
-        BadInput: no installed distribution registers a workload of that name.
+        BadInput: no installed distribution registers a workload of that name, or there is not exactly one to choose.
     """
     from importlib.metadata import entry_points  # imported here, because few commands need it and it is slow
 
     found = entry_points(group="spine.workloads")
+    names = {point.name for point in found}
     for point in found:
-        if point.name == name:
+        if name in (point.name, "") and (name or len(names) == 1):
             workload: Workload = point.load()()
             return workload
-    known = ", ".join(sorted(point.name for point in found)) or "none"
+    known = ", ".join(sorted(names)) or "none"
+    if not name:
+        raise BadInput(
+            f"no workload is set, so it is not known which one answers (installed: {known})",
+            "name one: `workload` in spine.toml; or install the package that registers yours under spine.workloads",
+        )
     raise BadInput(
         f"no workload named {name!r} is installed (installed: {known})",
         "set `workload` in spine.toml, or install the package that registers it under spine.workloads",

@@ -46,13 +46,13 @@ def test_it_shows_what_is_promoted_and_routed(
         assert shown() == one
         mirror = Mirror(MODEL, spine.settings.mlflow, spine.settings.cache)
         spine.routing.single(two, reason="better")
-        show(mirror.job(spine.registry.state()), client)
+        show(mirror.job(spine.registry.state()), spine.artifacts)
         assert shown() == two
         client.delete_registered_model(MODEL)
         spine.routing.rollback(one, reason="back")
         spine.registry.promote(one, "v1.1.0")
         for _ in range(2):
-            show(mirror.job(spine.registry.state()), client)
+            show(mirror.job(spine.registry.state()), spine.artifacts)
         assert shown() == one
         versions = client.search_model_versions(f"name='{MODEL}'")
         assert sorted(v.tags["spine.semver"] for v in versions) == ["v1.1.0", "v2.0.0"]

@@ -89,7 +89,9 @@ class TrafficSource:
         measured = None
         problem, hint, untraced = "", "", False
         if shown is not None:
-            refused |= {arm.sha: denied(state, arm.sha, self._spine.settings.env) for arm in shown.route.arms}
+            own = self._spine.settings
+            arms = shown.route.arms
+            refused |= {arm.sha: denied(state, arm.sha, own.env, service=own.service) for arm in arms}
             ended = shown.until or self.at
             try:
                 with self.reading():

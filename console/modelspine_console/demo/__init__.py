@@ -32,7 +32,7 @@ def demo() -> Iterator[Settings]:
             archive.extractall(folder)
         with contextlib.suppress(OSError):  # corpora are looked up in a repository; without git they show as missing
             subprocess.run(["git", "init", "--quiet", folder], check=False, capture_output=True)
-        yield load(environ={"SPINE_ROOT": folder, "SPINE_ACTOR": "demo"})
+        yield load(environ={"SPINE_ROOT": folder, "SPINE_ACTOR": "demo", "SPINE_WORKLOAD": "minitutor"})
 
 
 class DemoClock:

@@ -52,8 +52,8 @@ class Changes:
         """
         state = self._spine.registry.state()
         whole = verb in WHOLE
-        floor = floor_in_force(self._spine)
-        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env, floor)
+        floor, own = floor_in_force(self._spine), self._spine.settings
+        refusals = route_denied(state) if whole else denied(state, sha, own.env, floor, service=own.service)
         if verb in refusals:
             raise Refused(refusals[verb], "nothing was changed")
         known = state.entries[under_way(state)[1].sha if whole else sha]

@@ -172,6 +172,8 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
         ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in total"),
         *([("other files", ", ".join(visible(f.name) for f in detail.assets))] if detail.assets else []),
         ("run", entry.run_id or "–"),
+        *([("from", visible(entry.source))] if entry.source else []),
+        *([("service", visible(entry.service))] if entry.service else []),
         ("seed", str(manifest.get("seed", "–"))),
         ("corpora", "; ".join(f"{c.get('path')} {c.get('dvc_hash')}" for c in corpora) or "–"),
         ("registered", f"{entry.registered_at}  #{entry.seq}"),

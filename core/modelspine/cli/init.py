@@ -1,34 +1,46 @@
-"""``spine init``: make a project's ledger, in a git repository or any other folder."""
+"""``spine init``: make a project's ledger and its first settings, in a git repository or any other folder."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from miniobserve.sql.protocol import StorageError
-from modelspine.cli.output import Out
+from modelspine.cli.first_settings import Choice, ask, checked_service, ci_of, folder_name, on_terminal, write_settings
+from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.errors import Damaged, Exit, Unavailable
 from modelspine.git import run_git
 from modelspine.ledger.store import Ledger
-from modelspine.settings import Settings, masked
+from modelspine.settings import Settings, masked, settings_file
 from modelspine.spine import Spine, create_ledger
 
 
 def command(verbs: Verbs) -> None:
     """Add ``init``."""
-    init = verbs.add("init", "create the ledger of this project, a git repository or folder", run, example="spine init")
+    init = verbs.add(
+        "init", "create the ledger of this project, a git repository or folder", run,
+        details="On a terminal it asks for what is not given, where nothing is set yet. It writes a commented "
+        "spine.toml, and never changes one that exists. A project with a CI should have a prod ledger.",
+        example="spine init --env prod --service tickets",
+    )  # fmt: skip
     init.add_argument("--env", choices=("dev", "prod"), help="the permanent environment of the ledger (default: dev)")
+    init.add_argument("--service", metavar="NAME", help="the name of the service (default: that of the folder)")
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Make what is missing, and change nothing that exists."""
     settings, out = spine.settings, Out.of(args)
     file = _file(settings)
-    before = _env_before(settings, file)
-    event, created = create_ledger(settings, args.env or before or settings.env)
+    before, ci = _env_before(settings, file), ci_of(settings.root)
+    choice = _choice(args, settings, before, ci)
+    event, created = create_ledger(settings, choice.env)
     ignored = _ignore(settings)
+    unset = settings_file(settings.root) is None and (created or args.service is not None)
+    written = write_settings(settings.root, choice) if unset else None
+    service = choice.service if written is not None else settings.service
     env = str(event.body.get("env"))
     answer: dict[str, Any] = {
         "root": str(settings.root),
@@ -38,17 +50,45 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         "seq": event.seq,
         "created": created,
         "gitignore": str(ignored) if ignored else None,
+        "settings": str(written) if written else None,
+        "service": service,
     }
     if out.json:
         out.object(answer)
         return Exit.OK
-    where = file or masked(settings.ledger)
-    out.line(f"#{event.seq} opened {where} as {env}" if created else f"{where} already exists, opened as {env}")
+    out.line(_opened(answer, file))
     if ignored:
         out.line(f"   added {settings.home.name}/ to {ignored}")
+    if written:
+        out.line(f"   wrote {written}, for the service {service or '(no name)'}: commit it")
+    if args.service is not None and args.service != service:
+        name = settings_file(settings.root) or "spine.toml, which cannot be written,"
+        out.line(status_cell("warn", f'{name} was not changed: add service = "{args.service}" to it'))
+    if created and ci is not None and env == "dev":
+        out.line(status_cell("warn", f"{ci} shows a CI, for which a prod ledger is recommended"))
+        out.line(f"   to have one: remove {settings.home.name}/, then `spine init --env prod`")
     if created:
         out.line("   next: `spine register BUNDLE_DIR`")
     return Exit.OK
+
+
+def _opened(answer: dict[str, Any], file: Path | None) -> str:
+    where, env = file or answer["ledger"], answer["env"]
+    if answer["created"]:
+        return f"#{answer['seq']} opened {where} as {env}"
+    return f"{where} already exists, opened as {env}"
+
+
+def _choice(args: argparse.Namespace, settings: Settings, before: str | None, ci: str | None) -> Choice:
+    """The environment and the service: as given, as set, or else as asked for on a terminal."""
+    given = checked_service(args.service) if args.service is not None else None
+    choice = Choice(args.env or before or settings.env, given or settings.service or folder_name(settings.root))
+    new = before is None and settings_file(settings.root) is None
+    if not new or getattr(args, "json", False) or not on_terminal():
+        return choice
+    env = args.env is None and "env" not in settings.origins
+    service = given is None and not settings.service
+    return ask(choice, ci, env=env, service=service, source=sys.stdin, prompt=sys.stderr)
 
 
 def _file(settings: Settings) -> Path | None:

@@ -1,4 +1,4 @@
-"""The verbs that change entries: ``register``, ``promote``, ``rollback``, ``release``, ``tombstone``, ``note``."""
+"""The verbs that change entries: ``promote``, ``rollback``, ``release``, ``tombstone``, ``note``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
 from modelspine.cli.rollback_cost import CostNotice, preview_rollback
-from modelspine.errors import BadInput, Exit, Unavailable
+from modelspine.errors import Exit
 from modelspine.ledger.transactions import Receipt
 from modelspine.spine import Spine
-from modelspine.text import visible
 
 
 def command(verbs: Verbs) -> None:
     """Add the verbs."""
-    register = verbs.add(
-        "register", "register the bundle of an MLflow run or of a folder", run_register,
-        example="spine register runs/base/bundle", writes=True,
-    )  # fmt: skip
-    register.add_argument("source", metavar="RUN_ID|BUNDLE_DIR", help="the id of an MLflow run, or a bundle's folder")
-    register.add_argument(
-        "--follow", action="store_true", help="read links to files, as in a hub's cache, as those files"
-    )
     promote = verbs.add(
         "promote", "promote an entry: bind a semver to it", run_promote,
         details="The first promotion of a ledger also routes all traffic to the entry.",
@@ -79,25 +70,6 @@ def _rollback(verbs: Verbs) -> None:
     )
     rollback.add_argument("--dry-run", action="store_true", help="show what it would do and cost; change nothing")
     change_flags(rollback, reason=False)
-
-
-def run_register(args: argparse.Namespace, spine: Spine) -> int:
-    """Register a bundle's folder, or what an MLflow run logged."""
-    source: str = args.source
-    folder = Path(source)
-    if folder.is_dir():
-        with working("hashing the bundle"):
-            receipt = spine.registry.register(folder, follow=args.follow)
-    else:
-        _check_run_id(source, spine)
-        with working("asking MLflow"):
-            receipt = spine.registry.register_pending(source)
-    out = Out.of(args)
-    code = show_receipt(out, receipt, by_products=receipt.by_products)
-    if receipt.by_products and not out.json:
-        left_out = ", ".join(visible(path) for path in receipt.by_products)
-        out.line(f"    not part of the model, so neither hashed nor stored: {left_out}")
-    return code
 
 
 def run_promote(args: argparse.Namespace, spine: Spine) -> int:
@@ -178,18 +150,3 @@ def show_receipt(out: Out, receipt: Receipt, **more: Any) -> int:
     for warning in receipt.warnings:
         out.line("   ", status_cell("warn", warning))
     return Exit.OK
-
-
-def _check_run_id(source: str, spine: Spine) -> None:
-    """Refuse what cannot be a run id, before MLflow is imported, which takes seconds."""
-    if not source.isascii() or not source.replace("-", "").replace("_", "").isalnum():
-        raise BadInput(
-            f"there is no folder {visible(source, 120)!r}, and it cannot be a run id",
-            "give a bundle's folder, or the id of an MLflow run",
-        )
-    url = spine.settings.mlflow
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        raise Unavailable(
-            f"there is no folder {visible(source, 80)!r}, and no MLflow store at {visible(url)} to ask for a run",
-            "give a bundle's folder, or set `mlflow` in spine.toml",
-        )

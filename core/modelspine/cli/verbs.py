@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "start": {"init": "init", "info": "info"},
-    "ship": {"register": "promotion", "evaluate": "evaluate", "gate": "gate", "promote": "promotion", "keys": "keys"},
+    "ship": {"register": "register", "evaluate": "evaluate", "gate": "gate", "promote": "promotion", "keys": "keys"},
     "route": {"route": "route", "rollback": "promotion", "release": "promotion", "tombstone": "promotion"},
     "look": {"list": "entries", "show": "entries", "diff": "bundles", "sha": "bundles", "history": "history",
              "traces": "traces", "drift": "drift", "cost": "cost"},

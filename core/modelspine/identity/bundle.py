@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,6 +42,7 @@ from modelspine.identity.tensors import Shard, Tensor, hash_tensors, read_shards
 from modelspine.identity.untrusted_files import Folder, Source, opened, opened_file
 from modelspine.text import visible
 
+Texts = Mapping[str, bytes]
 _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TOKENIZER_ITEMS = 4_000_000
 """Items a tokenizer may have: one of 300,000 pieces with its merges written as pairs has about two million."""
@@ -86,12 +87,18 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 def read_bundle(
-    directory: Path, *, store: Path | None = None, threads: int | None = None, follow: bool = False
+    directory: Path,
+    *,
+    store: Path | None = None,
+    threads: int | None = None,
+    follow: bool = False,
+    evidence: Texts | None = None,
 ) -> Bundle:
     """Read and hash a bundle; with ``store``, the path of a new folder, also copy the bytes that were hashed there.
 
     Whatever can be refused without reading tensor data is refused first, before anything is written. An incomplete
-    copy is removed. With ``follow``, a link to a regular file counts as that file, under the link's path.
+    copy is removed. With ``follow``, a link to a regular file counts as that file, under the link's path. ``evidence``
+    has the bytes of files of ``EVIDENCE`` that take the place of the folder's own.
 
     Raises:
         BundleRefused: the folder is not a bundle; the message names the file and the reason.
@@ -101,7 +108,7 @@ def read_bundle(
     if any(os.path.lexists(directory / name) for name in PROJECT):
         _refuse(f"{visible(str(directory))} is the folder of a Spine project, not of a model", _INSIDE)
     with opened(directory, is_by_product, follow=follow) as folder:
-        return _read(folder, store, threads)
+        return _read(folder, store, threads, evidence or {})
 
 
 def read_stored(directory: Path) -> Bundle:
@@ -116,27 +123,28 @@ def read_stored(directory: Path) -> Bundle:
         if folder.skipped:
             _refuse(f"{visible(folder.skipped[0])} is in the stored copy, where no digest covers it")
         try:
-            return _read(folder, None, None)
+            return _read(folder, None, None, {})
         except BundleRefused as refused:
             try:
-                return _read(folder, None, None, earlier=True)
+                return _read(folder, None, None, {}, earlier=True)
             except BundleRefused:
                 raise refused from refused.__cause__
 
 
-def _read(folder: Folder, store: Path | None, threads: int | None, *, earlier: bool = False) -> Bundle:
-    """Read the files of an open folder.
+def _read(folder: Folder, store: Path | None, threads: int | None, given: Texts, *, earlier: bool = False) -> Bundle:
+    """Read the files of an open folder, and the ``given`` ones in place of its own.
 
     With ``earlier``, the shards need not be whole and may be empty, as in entries of earlier versions; assets and
     indexes, which those versions did not store, are refused.
     """
     # Small files are read once: what is parsed, hashed and copied are the same bytes. The order of the checks is from
     # cheap to expensive.
-    layout = layout_of(folder.sizes)
+    layout = layout_of({*folder.sizes, *given})
     if earlier and (layout.assets or layout.indexes):
         _refuse(f"{visible([*layout.assets, *layout.indexes][0])} was not stored by earlier versions")
-    with folder.open([*layout.texts, *layout.indexes, *layout.shards]) as sources:
-        texts = {name: _text(sources[name]) for name in (*layout.texts, *layout.indexes)}
+    with folder.open(sorted({*layout.texts, *layout.indexes, *layout.shards} - {*given})) as sources:
+        small = (*layout.texts, *layout.indexes)
+        texts = {name: given[name] if name in given else _text(sources[name]) for name in small}
         config = _config(texts.get(CONFIG))
         parent = _parent(texts.get(TRAINING))
         tokenizer = _tokenizer(texts.get(TOKENIZER))
@@ -150,7 +158,8 @@ def _read(folder: Folder, store: Path | None, threads: int | None, *, earlier: b
             tensors = hash_tensors(shards, sink, threads)
             assets = _assets(folder, layout.assets, sink, threads)
             _check_unchanged(sources)
-    files = [File(name, source.size, _sha256(texts.get(name))) for name, source in sources.items()]
+    files = [File(name, len(text), hashlib.sha256(text).hexdigest()) for name, text in texts.items()]
+    files += [File(name, sources[name].size, None) for name in layout.shards]
     if CONFIG in texts and config is None:
         assets = sorted([*assets, next(file for file in files if file.name == CONFIG)], key=lambda file: file.name)
     # The SHA is built from digests of meaning, not of files: re-sharding, reordering or reformatting changes nothing.
@@ -280,10 +289,6 @@ def _check_unchanged(sources: dict[str, Source]) -> None:
     """Refuse the bundle if a file was written to while it was read."""
     for source in sources.values():
         source.check_unchanged()
-
-
-def _sha256(raw: bytes | None) -> str | None:
-    return None if raw is None else hashlib.sha256(raw).hexdigest()
 
 
 def _refuse(reason: str, hint: str = HINT) -> NoReturn:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from modelspine.errors import BundleRefused, Damaged, Unavailable
 from modelspine.files import sync_folder
-from modelspine.identity.bundle import Bundle, read_bundle, read_stored
+from modelspine.identity.bundle import Bundle, Texts, read_bundle, read_stored
 from modelspine.identity.shared_files import share
 from modelspine.text import short
 
@@ -29,8 +29,8 @@ class Cache:
         """The folder of an entry's bundle, whether it exists or not."""
         return self.folder / sha
 
-    def add(self, source: Path, *, follow: bool = False) -> Bundle:
-        """Hash a bundle directory and store exactly the bytes that were hashed.
+    def add(self, source: Path, *, follow: bool = False, evidence: Texts | None = None) -> Bundle:
+        """Hash a bundle directory and store exactly the bytes that were hashed; see ``read_bundle`` for ``evidence``.
 
         Raises:
             BundleRefused: the directory is not a bundle.
@@ -40,7 +40,7 @@ class Cache:
         staging = self.folder / f".new-{os.urandom(8).hex()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            bundle = read_bundle(source, store=staging, follow=follow)
+            bundle = read_bundle(source, store=staging, follow=follow, evidence=evidence)
             self._settle(staging, bundle)
         except OSError as error:
             raise Unavailable(

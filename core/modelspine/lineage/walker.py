@@ -200,6 +200,8 @@ class Walker:
             if not verify:
                 return {}
             run = self._artifacts.run(run_id)
+            if run.deleted:
+                raise UnknownRef("the run was deleted in MLflow, which may remove its files at any time", "")
             logged = run.params.get("seed")
             if logged is not None and str(evidence["seed"]) != logged:
                 raise Damaged(f"the seed is {logged} in MLflow but {evidence['seed']} in the manifest", "")

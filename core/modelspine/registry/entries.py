@@ -10,17 +10,19 @@ from typing import Any
 
 import msgspec
 
-from modelspine.canonical_json import parse_json
+from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BundleRefused
 from modelspine.gate.eval_report import CostPerQuality, Count, EvalReport, read_report
 from modelspine.identity.bundle import Bundle, File
 from modelspine.identity.tensors import Tensor
 from modelspine.ledger.state import Known, State
-from modelspine.ledger.store import Event
+from modelspine.ledger.store import MAX_BODY, Event
 from modelspine.ledger.transactions import Receipt
 from modelspine.registry.promotion_record import VerdictKind, verdict_kind
 from modelspine.text import short
 
+FOLDER = "bundle"
+"""The artifact path of a bundle within its MLflow run, unless another one was recorded."""
 EVIDENCE = ("train_manifest", "corpus_manifest", "eval_report")
 """A bundle's files that are evidence and not part of its identity, without ``.json``."""
 
@@ -54,6 +56,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What its right answers cost at its newest gate run that measured it; None before one did."""
     verdict: VerdictKind | None = None
     """The kind of verdict of its newest promotion; None if it was never promoted."""
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    """Where in MLflow it came from; unset for the folder ``bundle`` of its run, and for a folder of a machine."""
+    service: str | msgspec.UnsetType = msgspec.UNSET
+    """The service that it was registered for; unset where its project has no name."""
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +91,12 @@ class Registration(Receipt, frozen=True, kw_only=True):
     """What the folder held and was neither hashed nor stored; a folder ends in "/"."""
 
 
-def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], str]) -> dict[str, Any]:
+def registered_body(
+    bundle: Bundle, run_id: str | None, put: Callable[[bytes], str], *, source: str = "", service: str = ""
+) -> dict[str, Any]:
     """The body of the event that registers a bundle; evidence is stored with ``put`` and named by digest.
+
+    ``source`` is where in MLflow it came from, and ``service`` the service that it was registered for.
 
     Raises:
         BadInput: a manifest or the report is not strict JSON, or the report is not a ``spine.eval/1``.
@@ -112,12 +122,47 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "size": sum(file.size for file in bundle.files),
         "evidence": evidence,
         "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
+        **_where(source, run_id),
+        **({"service": service} if service else {}),
     }
     if report is not None:
         body["total"] = [report.total.k, report.total.n]
         if report.false_accept is not None:
             body["false_accept"] = [report.false_accept.k, report.false_accept.n]
+    return _fitted(body)
+
+
+def _fitted(body: dict[str, Any]) -> dict[str, Any]:
+    """The body, short enough for an event: a model with four corpora and all kinds of evidence leaves little room.
+
+    What is cut is convenient here and stands in the evidence too; of four corpora, lineage reads the evidence.
+    """
+    corpora = body["corpora"]
+    shorter = {"variant": "", "source": "", "path": "", "corpora": [*corpora[:1], *(each[:12] for each in corpora[1:])]}
+    for name, value in shorter.items():
+        cut = name in body and (name != "corpora" or len(corpora) >= NAMED_CORPORA)
+        if cut and len(canonical(body)) > MAX_BODY:
+            body = body | {name: value}
     return body
+
+
+def _where(source: str, run_id: str | None) -> dict[str, str]:
+    """Where in MLflow a bundle came from, without repeating the run; nothing for a run's folder ``bundle``."""
+    run = f"runs:/{run_id}"
+    if not source or source == f"{run}/{FOLDER}":
+        return {}
+    inside = source == run or source.startswith(f"{run}/")
+    return {"path": source[len(run) + 1 :] or "."} if inside else {"source": source}
+
+
+def source_of(registered: dict[str, Any]) -> str | None:
+    """The source in MLflow of the bundle that an event registered; None where none is recorded."""
+    run_id, path, source = (registered.get(name) for name in ("run_id", "path", "source"))
+    if source:
+        return str(source)
+    if not run_id or path == "":
+        return None
+    return f"runs:/{run_id}" if path == "." else f"runs:/{run_id}/{path or FOLDER}"
 
 
 def describe(known: Known, state: State) -> Entry:
@@ -146,6 +191,8 @@ def describe(known: Known, state: State) -> Entry:
         seq=known.registered.seq,
         cost_per_quality=_cost(known),
         verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,
+        source=(source_of(known.registered.body) if get("source") or get("path") else None) or msgspec.UNSET,
+        service=get("service", msgspec.UNSET),
     )
 
 

@@ -11,19 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
 from modelspine.identity.bundle_cache import Cache
 from modelspine.ledger.route import Route, single
-from modelspine.ledger.state import State, check_reason, check_semver, completes
+from modelspine.ledger.state import State, check_reason, check_semver
 from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
-from modelspine.registry.entries import Detail, Entry, Registration, describe, detail, new_evidence, registered_body
-from modelspine.registry.mlflow_runs import Artifacts
+from modelspine.registry.entries import Detail, Entry, Registration, describe, detail
+from modelspine.registry.manifest import NO_FACTS, Facts
+from modelspine.registry.mlflow_runs import Artifacts, Found
 from modelspine.registry.promotion_record import denial, verdict_record
-from modelspine.registry.rules import Floor, may_answer, may_promote, may_release, may_tombstone
-from modelspine.text import short
+from modelspine.registry.registrar import Registrar
+from modelspine.registry.rules import Floor, may_answer, may_join, may_promote, may_release, may_tombstone
 
 if TYPE_CHECKING:
     from modelspine.attestation.verdict import VerifiedVerdict
@@ -35,17 +34,27 @@ Verifier = Callable[[str, State], "VerifiedVerdict"]
 class Registry:
     """The entries of one ledger, and the operations on them.
 
-    ``env`` is the environment of this process; ``after`` is called with each change that was appended.
+    ``env`` is the environment of this process and ``service`` the name of its service, empty if it has none;
+    ``after`` is called with each change that was appended.
     """
 
     def __init__(
-        self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", after: After = None
+        self,
+        ledger: Ledger,
+        cache: Cache,
+        artifacts: Artifacts,
+        *,
+        env: str = "dev",
+        service: str = "",
+        after: After = None,
     ) -> None:
         self._ledger = ledger
         self.history = History(ledger, after)
         self._cache = cache
         self._artifacts = artifacts
         self._env = env
+        self.service = service
+        self._registrar = Registrar(ledger, self.history, cache, artifacts, service)
 
     # reading
 
@@ -121,43 +130,32 @@ class Registry:
 
     # changing
 
-    def register_pending(self, run_id: str) -> Registration:
-        """Register the bundle that an MLflow run logged; the entry is pending until it is promoted."""
-        with self._artifacts.fetched(run_id) as folder:
-            return self.register(folder, run_id=run_id)
+    def register_pending(self, source: str) -> Registration:
+        """Register the bundle that an MLflow run logged, or that another source names; see ``Artifacts.find``.
 
-    def register(self, source: Path, *, run_id: str | None = None, follow: bool = False) -> Registration:
+        The entry is pending until it is promoted.
+        """
+        return self.register_found(self._artifacts.find(source))
+
+    def register_found(self, found: Found, facts: Facts = NO_FACTS) -> Registration:
+        """Register what a source in MLflow names, with ``facts`` that are said about it beside its files."""
+        return self._registrar.found(found, facts)
+
+    def register(
+        self, source: Path, *, run_id: str | None = None, follow: bool = False, facts: Facts = NO_FACTS
+    ) -> Registration:
         """Register a bundle directory; the same content again gives the same entry.
 
         Evidence is never replaced, but an entry registered without a report is completed by registering it again
         with one. The receipt warns about evidence that differs from what was registered. With ``follow``, links to
-        regular files count as those files.
+        regular files count as those files. ``facts`` are what is said about the bundle beside its files.
 
         Raises:
             BundleRefused: the directory is not a bundle, or its evidence contradicts it.
-            BadInput: a manifest or the report cannot be read.
+            BadInput: a manifest or the report cannot be read, or a fact contradicts it.
             Unavailable: the cache cannot be written.
         """
-        # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
-        # there may be unused files, but no entry without its files.
-        bundle = self._cache.add(source, follow=follow)
-        body = registered_body(bundle, run_id, self._ledger.put)
-        warnings = []
-        if bundle.parent_sha and bundle.parent_sha not in self.state().entries:
-            warnings.append(f"the parent {short(bundle.parent_sha)} is not registered: lineage will show it as missing")
-
-        def decide(state: State) -> list[Draft]:
-            known = state.entries.get(bundle.sha)
-            new = known is None or completes(known.registered.body, body)
-            return [Draft(kind="registered", body=body)] if new else []
-
-        done = self.history.change(decide, sha=bundle.sha)
-        if not done:
-            known = self.state().entries[bundle.sha]
-            warnings += new_evidence(known.registered, body)
-            done = Receipt.existing(known.registered, bundle.sha)
-        fields = msgspec.structs.asdict(done) | {"warnings": tuple(warnings)}
-        return Registration(**fields, by_products=bundle.by_products)
+        return self._registrar.folder(source, facts, run_id=run_id, follow=follow)
 
     def gated(
         self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, **more: object
@@ -189,8 +187,7 @@ class Registry:
             ref: the entry.
             semver: the version it gets.
             reason: why, for the record.
-            verdict: verifies the signed verdict against the state that is decided on; without one, a dev ledger
-                records an unsigned verdict and a prod ledger refuses.
+            verdict: verifies the signed verdict against the state; a prod ledger refuses to promote without one.
             override: promote despite a failed gate; dev ledgers only, and recorded permanently.
             expected: the seq of the newest event that the caller decided on.
             key: an idempotency key.
@@ -208,6 +205,8 @@ class Registry:
         def decide(state: State) -> list[Draft]:
             if state.semvers.get(semver) == sha:
                 return []
+            if state.route is None:  # the first promotion also routes
+                may_join(state, sha, self.service)
             stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
             # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)

@@ -105,6 +105,27 @@ def may_lead(state: State, sha: str) -> str:
     )
 
 
+def may_join(state: State, sha: str, service: str) -> None:
+    """Check that an entry belongs to the service whose route it is to enter; ``service`` is this project's, if named.
+
+    An entry that was the stable arm before may always return, so that a service that was renamed can roll back. An
+    entry or a project without a name says nothing, and then the entry in production speaks for the project.
+
+    Raises:
+        Refused: it was registered for another service.
+    """
+    entry = state.entries[sha]
+    theirs = entry.registered.body.get("service")
+    in_production = state.entries.get(state.production or "")
+    own = service or (in_production.registered.body.get("service") if in_production is not None else None)
+    if theirs and own and theirs != own and not entry.stable_since:
+        raise Refused(
+            f"{short(sha)} was registered for the service {visible(str(theirs), 60)}, and this route is that of "
+            f"{visible(str(own), 60)}",
+            "route it in the project of its own service; `service` in spine.toml says which one this is",
+        )
+
+
 def may_shadow(state: State, sha: str) -> str:
     """The semver under which an entry may receive copies of requests; empty if it has none.
 

@@ -17,7 +17,7 @@ from modelspine.ledger.route import SHADOW
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
 from modelspine.lineage.status import Status
-from modelspine.registry.rules import Floor, may_lead, may_promote, may_release, may_roll_back, may_tombstone
+from modelspine.registry.rules import Floor, may_join, may_lead, may_promote, may_release, may_roll_back, may_tombstone
 from modelspine.release.promotion import current_floor, floor_in_force
 from modelspine.text import short, visible
 from modelspine.traffic import rollout
@@ -68,7 +68,7 @@ def position(project: Project, ref: str, at: str | None = None) -> Position:
         gated=known.gated,
         outdated=_outdated(project, state, known.gated) if known.gated is not None else (),
         signatures=tuple(_signature(project, event) for event in reversed(known.promoted)),
-        denied=denied(state, sha, project.settings.env, floor_in_force(project)),
+        denied=denied(state, sha, project.settings.env, floor_in_force(project), service=project.settings.service),
     )
 
 
@@ -77,21 +77,27 @@ def prod_or(state: State, env: str) -> str:
     return "prod" if "prod" in (state.env, env) else state.env
 
 
-def denied(state: State, sha: str, env: str, floor: Floor | None = None) -> dict[str, str]:
+def denied(state: State, sha: str, env: str, floor: Floor | None = None, *, service: str = "") -> dict[str, str]:
     """Why each operation on an entry would be refused in a state; allowed operations are left out.
 
+    ``env`` and ``service`` are the environment and the service of this process.
     ``floor`` says which entry is the floor; without it, none that was in production may be tombstoned in prod.
     """
     # A real promotion in prod brings a signed verdict. Without assuming one, promotion would always look refused.
     signed = prod_or(state, env) == "prod"
+
+    def joins() -> bool:
+        may_join(state, sha, service)
+        return True
+
     rules: dict[str, Callable[[], Any]] = {
         "promote": lambda: may_promote(state, sha, "", env, signed=signed),
         "rollback": lambda: _not_routed(state, sha) and may_roll_back(state, sha),
-        "route": lambda: _not_routed(state, sha) and may_lead(state, sha),
+        "route": lambda: _not_routed(state, sha) and joins() and may_lead(state, sha),
         "release": lambda: may_release(state, sha),
         "tombstone": lambda: may_tombstone(state, sha, env, floor),
-        "canary": lambda: rollout.start(state, "canary", sha, 0, "?"),
-        "shadow": lambda: rollout.start(state, SHADOW, sha, 0, "?"),
+        "canary": lambda: joins() and rollout.start(state, "canary", sha, 0, "?"),
+        "shadow": lambda: joins() and rollout.start(state, SHADOW, sha, 0, "?"),
     }
     return _refusals(rules)
 

@@ -69,7 +69,7 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, pr
     final["runtime"] = {**_runtime(reports[0]), **_price(project, reports)}
     raw = msgspec.json.encode(final)
     # The gate reads reports strictly. A report it would refuse is reported here, where the cause is.
-    read_submission(raw, what=f"the report of the workload {project.settings.workload}")
+    read_submission(raw, what=f"the report of the workload {project.workload.name}")
     differences, registered = _compared(read_report(raw), own)
     return Evaluated(sha=sha, report=final, runs=runs, registered=registered, differences=differences)
 

@@ -15,7 +15,7 @@ from modelspine.ledger.state import State, check_reason
 from modelspine.ledger.store import Draft
 from modelspine.ledger.transactions import Receipt
 from modelspine.registry.registry import Registry
-from modelspine.registry.rules import may_lead, may_roll_back
+from modelspine.registry.rules import may_join, may_lead, may_roll_back
 from modelspine.traffic import rollout
 from modelspine.traffic.ladder import at_weight, default_ladder
 
@@ -47,7 +47,8 @@ class Routing:
         """Route all traffic to one promoted entry.
 
         Raises:
-            Refused: it is not promoted, held or tombstoned, or its verdict compares with another stable entry.
+            Refused: it is not promoted, held or tombstoned, of another service, or its verdict compares with another
+                stable entry.
             Damaged: its bytes do not match its SHA.
         """
         check_reason(reason)
@@ -57,6 +58,7 @@ class Routing:
             route = state.route
             if route is not None and route.strategy == "single" and route.stable.sha == sha:
                 return []
+            may_join(state, sha, self.registry.service)
             semver = may_lead(state, sha)
             self.registry.hashed(sha)
             if announce is not None:
@@ -224,6 +226,7 @@ class Routing:
         sha = self.registry.resolve(ref)
 
         def decide(state: State) -> Sequence[Draft]:
+            may_join(state, sha, self.registry.service)
             drafts = rollout.start(state, strategy, sha, weight_bp, reason, ladder)
             self._verify_bundles(drafts)
             if drafts and announce is not None and ladder is not None:

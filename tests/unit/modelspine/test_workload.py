@@ -1,4 +1,4 @@
-"""Grading an answer: an optional method of a workload, on which no answer may depend."""
+"""Which workload answers, and grading: an optional method of a workload, on which no answer may depend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from modelspine.workload import grade
+from modelspine.errors import BadInput
+from modelspine.workload import grade, load_workload
 
 
 class Graded:
@@ -29,3 +30,13 @@ def test_grades(said: Any, expected: bool | None) -> None:
 
 def test_a_workload_without_an_oracle_grades_nothing() -> None:
     assert grade(object(), "a", "b") is None  # type: ignore[arg-type]
+
+
+def test_the_only_workload_that_is_installed_needs_no_name(monkeypatch: pytest.MonkeyPatch, echo: None) -> None:
+    with pytest.raises(BadInput, match=r"no workload is set.*installed: echo, minitutor"):
+        load_workload("")
+    assert load_workload("echo").name == "echo"
+    monkeypatch.undo()
+    assert load_workload("").name == "minitutor"
+    with pytest.raises(BadInput, match="no workload named 'x'"):
+        load_workload("x")

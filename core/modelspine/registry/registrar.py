@@ -1,0 +1,79 @@
+"""Registering a bundle: its bytes and its evidence are stored, and then the event that names them is appended.
+
+It decides nothing about entries that exist, except that evidence is added to them and never replaced.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from modelspine.identity.bundle_cache import Cache
+from modelspine.ledger.state import State, completes
+from modelspine.ledger.store import Draft, Ledger
+from modelspine.ledger.transactions import History, Receipt
+from modelspine.registry.entries import Registration, new_evidence, registered_body
+from modelspine.registry.manifest import NO_FACTS, Facts, evidence_with
+from modelspine.registry.mlflow_runs import Artifacts, Found, Run
+from modelspine.text import short
+
+
+class Registrar:
+    """Registers bundles in one ledger, for the service of that name (empty if it has none)."""
+
+    def __init__(self, ledger: Ledger, history: History, cache: Cache, artifacts: Artifacts, service: str) -> None:
+        self._ledger = ledger
+        self._history = history
+        self._cache = cache
+        self._artifacts = artifacts
+        self._service = service
+
+    def found(self, found: Found, facts: Facts = NO_FACTS) -> Registration:
+        """Register what a source in MLflow names; see ``Registry.register`` for the errors."""
+        run_id = found.run.run_id if found.run is not None else None
+        with self._artifacts.copied(found) as copy:
+            done = self.folder(copy.folder, facts, run=found.run, run_id=run_id, origin=str(found.source))
+        left_out = tuple(sorted({*done.by_products, *copy.left_out}))
+        return msgspec.structs.replace(done, warnings=found.warnings + done.warnings, by_products=left_out)
+
+    def folder(
+        self,
+        source: Path,
+        facts: Facts = NO_FACTS,
+        *,
+        run: Run | None = None,
+        run_id: str | None = None,
+        origin: str = "",
+        follow: bool = False,
+    ) -> Registration:
+        """Register a bundle directory; see ``Registry.register`` for the errors.
+
+        Args:
+            source: the directory.
+            facts: what is said about the bundle beside its files.
+            run: MLflow's record of the run that made it, whose parameters stand in for a missing manifest.
+            run_id: the id of that run.
+            origin: where in MLflow the bundle came from; empty for a folder of this machine.
+            follow: count links to regular files as those files.
+        """
+        # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
+        # there may be unused files, but no entry without its files.
+        bundle = self._cache.add(source, follow=follow, evidence=evidence_with(source, facts, run, follow=follow))
+        body = registered_body(bundle, run_id, self._ledger.put, source=origin, service=self._service)
+        warnings = []
+        if bundle.parent_sha and bundle.parent_sha not in self._history.state().entries:
+            warnings.append(f"the parent {short(bundle.parent_sha)} is not registered: lineage will show it as missing")
+
+        def decide(state: State) -> list[Draft]:
+            known = state.entries.get(bundle.sha)
+            new = known is None or completes(known.registered.body, body)
+            return [Draft(kind="registered", body=body)] if new else []
+
+        done = self._history.change(decide, sha=bundle.sha)
+        if not done:
+            known = self._history.state().entries[bundle.sha]
+            warnings += new_evidence(known.registered, body)
+            done = Receipt.existing(known.registered, bundle.sha)
+        fields = msgspec.structs.asdict(done) | {"warnings": tuple(warnings)}
+        return Registration(**fields, by_products=bundle.by_products)
