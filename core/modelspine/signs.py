@@ -32,6 +32,7 @@ SIGNS: dict[str, Sign] = {
     # what a check found
     "verified": Sign("✔", "good"),
     "recorded": Sign("·", "muted"),
+    "not_checked": Sign("–", "warn"),
     "missing": Sign("?", "warn"),
     "mismatch": Sign("✖", "bad"),
     # a gate run, a bucket of one, a criterion of a canary
