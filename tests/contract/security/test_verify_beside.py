@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -80,12 +81,15 @@ def test_what_changed_beside_the_ledger_is_found(what: str, world: World, capsys
     assert run(capsys, "verify", root=world.root).code == 5
 
 
-def test_what_is_not_on_this_machine_is_a_note(world: World, capsys: Capture) -> None:
+def test_what_is_not_on_this_machine_is_not_checked(world: World, capsys: Capture) -> None:
     (world.root / "data" / "v2.jsonl").unlink()
     (world.root / ".spine" / "traces.db").unlink()
     code, found = checks(capsys, world.root)
     assert code == 0
-    assert found["corpora"]["notes"]
+    assert "not on this machine" in found["corpora"]["not_checked"][0]
+    said = run(capsys, "verify", root=world.root).out.splitlines()[-1]
+    assert said.startswith("no problem was found, but 1 not checked")
+    assert re.search(r": \d+:[0-9a-f]{64}$", said)
     assert found["traces"]["notes"]
 
 
