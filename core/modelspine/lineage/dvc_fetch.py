@@ -1,0 +1,111 @@
+"""Fetching data through DVC, by its hash and not by the newest version of its file.
+
+DVC is given a folder that holds only the output in question, as the commit in question names it, with the settings
+and the cache of the real repository. So DVC opens no git repository, and an older version of a path is fetched like
+the newest one. It does not verify what came.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from modelspine.errors import Unavailable
+from modelspine.lineage.dvc_cache import cache_folder, settings
+from modelspine.lineage.dvc_file import LOCK
+from modelspine.lineage.dvc_repository import Tracked
+from modelspine.text import visible
+
+_OUT = ("md5", "hash", "etag", "checksum", "size", "nfiles", "isexec", "files", "cloud", "remote", "push", "fs_config")
+"""The fields of an output by which DVC finds its bytes."""
+
+
+def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: str = "") -> None:
+    """Fetch an output, or one ``member`` of a directory, into the cache of its repository.
+
+    Args:
+        tracked: the output, as the file of some commit names it.
+        top: the top of the repository, from which its path counts.
+        dvc_root: the folder that DVC knows.
+        remote: the URL to fetch from; empty for the one in DVC's settings.
+        member: a path below the directory; empty for all of it.
+
+    Raises:
+        Unavailable: DVC is not installed, or could not fetch it; its own words are passed on.
+    """
+    folder = dvc_root.relative_to(top).as_posix()
+    with _opened(dvc_root, remote) as repo:
+        file = Path(repo.root_dir) / PurePosixPath(tracked.file).relative_to(folder)
+        if tracked.file.endswith(LOCK):  # a stage needs its pipeline's variables; its output alone does not
+            file = Path(repo.root_dir) / f"{PurePosixPath(tracked.out.path).relative_to(folder)}.dvc"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_stage(tracked), encoding="utf-8")
+        whole = Path(repo.root_dir) / PurePosixPath(tracked.out.path).relative_to(folder)
+        try:
+            repo.fetch(targets=[str(whole / member if member else file)])
+        except Exception as error:
+            raise Unavailable(
+                f"DVC could not fetch {visible(tracked.out.path, 60)}: {_said(error)}", "check `dvc remote list`"
+            ) from error
+
+
+def reach(dvc_root: Path, remote: str) -> None:
+    """Check that the remote from which data is fetched answers.
+
+    Raises:
+        Unavailable: DVC is not installed, there is no remote, or it does not answer.
+    """
+    with _opened(dvc_root, remote) as repo:
+        try:
+            found = repo.cloud.get_remote()
+            found.fs.ls(found.path)
+        except Exception as error:
+            raise Unavailable(
+                f"DVC's remote does not answer: {type(error).__name__}: {_said(error)}",
+                "set SPINE_DVC_REMOTE to its URL, or see `dvc remote list`",
+            ) from error
+
+
+@contextmanager
+def _opened(dvc_root: Path, remote: str) -> Iterator[Any]:
+    """DVC's object for an empty folder with the settings and the cache of a repository."""
+    config = settings(dvc_root)
+    from dvc.repo import Repo
+
+    for name in ("dvc", "dvc_data", "dvc_objects"):  # every failure is raised, so a log line would repeat it
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    name = "spine"
+    config["cache"] = config.get("cache", {}) | {"dir": str(cache_folder(dvc_root))}
+    if remote:
+        config["core"] = config.get("core", {}) | {"remote": name}
+        config["remote"] = config.get("remote", {}) | {name: {"url": remote}}
+    with tempfile.TemporaryDirectory(prefix="spine-dvc-") as folder:
+        (Path(folder) / ".dvc").mkdir()
+        # What DVC remembers of a folder would outlive this one in the site's cache.
+        own = {"no_scm": True, "site_cache_dir": str(Path(folder) / ".dvc" / "site")}
+        config["core"] = config.get("core", {}) | own
+        try:
+            repo = Repo(folder, config=config)
+        except Exception as error:
+            raise Unavailable(f"DVC cannot open this repository: {_said(error)}", "run `dvc doctor`") from error
+        with repo:
+            yield repo
+
+
+def _stage(tracked: Tracked) -> str:
+    """The ``.dvc`` file of an output: as it is written, or made of what a ``dvc.lock`` says."""
+    if not tracked.file.endswith(LOCK):
+        return tracked.text
+    fields = {name: value for name, value in tracked.out.fields.items() if name in _OUT}
+    out = fields | {"path": PurePosixPath(tracked.out.path).name}
+    return json.dumps({"outs": [out]}, default=str)  # JSON is YAML
+
+
+def _said(error: Exception) -> str:
+    text = str(error).strip()
+    return visible(text.splitlines()[0] if text else type(error).__name__, 160)
