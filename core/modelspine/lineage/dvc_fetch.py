@@ -25,8 +25,10 @@ _OUT = ("md5", "hash", "etag", "checksum", "size", "nfiles", "isexec", "files", 
 """The fields of an output by which DVC finds its bytes."""
 
 
-def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: str = "") -> None:
-    """Fetch an output, or one ``member`` of a directory, into the cache of its repository.
+def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: str = "") -> str:
+    """Fetch an output, or one ``member`` of a directory, into the cache of its repository; returns DVC's remarks.
+
+    DVC does not fail where a remote lacks the data, but says so in a remark.
 
     Args:
         tracked: the output, as the file of some commit names it.
@@ -39,7 +41,7 @@ def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: s
         Unavailable: DVC is not installed, or could not fetch it; its own words are passed on.
     """
     folder = dvc_root.relative_to(top).as_posix()
-    with _opened(dvc_root, remote) as repo:
+    with _opened(dvc_root, remote) as (repo, remarks):
         file = Path(repo.root_dir) / PurePosixPath(tracked.file).relative_to(folder)
         if tracked.file.endswith(LOCK):  # a stage needs its pipeline's variables; its output alone does not
             file = Path(repo.root_dir) / f"{PurePosixPath(tracked.out.path).relative_to(folder)}.dvc"
@@ -49,9 +51,11 @@ def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: s
         try:
             repo.fetch(targets=[str(whole / member if member else file)])
         except Exception as error:
+            said = "; ".join([_said(error), *remarks[:1]])
             raise Unavailable(
-                f"DVC could not fetch {visible(tracked.out.path, 60)}: {_said(error)}", "check `dvc remote list`"
+                f"DVC could not fetch {visible(tracked.out.path, 60)}: {said}", "check `dvc remote list`"
             ) from error
+        return "; ".join(remarks[:1])
 
 
 def reach(dvc_root: Path, remote: str) -> None:
@@ -60,7 +64,7 @@ def reach(dvc_root: Path, remote: str) -> None:
     Raises:
         Unavailable: DVC is not installed, there is no remote, or it does not answer.
     """
-    with _opened(dvc_root, remote) as repo:
+    with _opened(dvc_root, remote) as (repo, _):
         try:
             found = repo.cloud.get_remote()
             found.fs.ls(found.path)
@@ -72,13 +76,11 @@ def reach(dvc_root: Path, remote: str) -> None:
 
 
 @contextmanager
-def _opened(dvc_root: Path, remote: str) -> Iterator[Any]:
-    """DVC's object for an empty folder with the settings and the cache of a repository."""
+def _opened(dvc_root: Path, remote: str) -> Iterator[tuple[Any, list[str]]]:
+    """DVC's object for an empty folder with the settings and the cache of a repository, and what DVC remarks."""
     config = settings(dvc_root)
     from dvc.repo import Repo
 
-    for name in ("dvc", "dvc_data", "dvc_objects"):  # every failure is raised, so a log line would repeat it
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     name = "spine"
     config["cache"] = config.get("cache", {}) | {"dir": str(cache_folder(dvc_root))}
     if remote:
@@ -93,8 +95,39 @@ def _opened(dvc_root: Path, remote: str) -> Iterator[Any]:
             repo = Repo(folder, config=config)
         except Exception as error:
             raise Unavailable(f"DVC cannot open this repository: {_said(error)}", "run `dvc doctor`") from error
-        with repo:
-            yield repo
+        with repo, _remarks() as remarks:
+            yield repo, remarks
+
+
+class _Collector(logging.Handler):
+    """Keeps what DVC logs as a warning or an error, for a message that is shown once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.remarks: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the first line of a record."""
+        self.remarks += [visible(line, 160) for line in record.getMessage().strip().splitlines()[:1]]
+
+
+@contextmanager
+def _remarks() -> Iterator[list[str]]:
+    """Collect what DVC logs instead of having it printed."""
+    collector = _Collector()
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+        logger.addHandler(collector)
+    try:
+        yield collector.remarks
+    finally:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(collector)
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def _stage(tracked: Tracked) -> str:

@@ -73,6 +73,11 @@ def outs(text: str, name: str, pipeline: str = "") -> list[Out]:
     return found
 
 
+def names(out: Out, dvc_hash: str) -> bool:
+    """Whether an output, or a file that it names itself, has a hash."""
+    return out.dvc_hash == dvc_hash or any(member.md5 == dvc_hash for member in out.members)
+
+
 def members_of(listing: bytes) -> tuple[Member, ...] | None:
     """The files that a directory's listing names; None where it is no listing or a path leads out of the directory."""
     try:

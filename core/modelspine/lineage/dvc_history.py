@@ -8,26 +8,32 @@ from collections.abc import Iterator
 
 from modelspine.errors import SpineError, Unavailable, UnknownRef
 from modelspine.git import git_output
-from modelspine.lineage.dvc_file import LOCK, PIPELINE, is_tracking, outs
-from modelspine.lineage.dvc_repository import TRACKING, Repository, Tracked
+from modelspine.lineage.dvc_file import DIRECTORY, LOCK, PIPELINE, is_tracking, names, outs
+from modelspine.lineage.dvc_repository import INLINE, TRACKING, Repository, Tracked
 from modelspine.text import argument, visible
 
 _DIRECTORY = re.compile(rb"[0-9a-f]{32}\.dir")
 
 
 def in_history(repository: Repository, dvc_hash: str) -> tuple[Tracked, str] | None:
-    """The output with a hash, and the newest commit of any branch that names it; None where none does.
+    """The output with a hash, or with a file that has it, and the newest commit of any branch that names it.
+
+    None where none does.
 
     Raises:
         Unavailable: git could not look.
     """
-    # -S finds the commits that added or removed the hash; the one that removed it does not name it any more. Of a
-    # merge, -m compares each side: a hash that only came about as two branches were merged is in no other commit.
-    words = ("log", "--all", "-m", "--no-textconv", "--no-ext-diff", "--format=%H", "-S", dvc_hash, "--", *TRACKING)
-    for revision in dict.fromkeys(_git(repository, *words).split()):
-        for tracked in _at(repository, revision, dvc_hash):
-            if tracked.out.dvc_hash == dvc_hash:
-                return tracked, revision
+    # -S finds the commits that added or removed the hash; the one that removed it does not name it any more. The hash
+    # of a directory whose files are named in the same file is not written down, so there every version is read.
+    searches = [(f"-S{dvc_hash}", dvc_hash)]
+    searches += [(f"-G{INLINE}", INLINE)] if dvc_hash.endswith(DIRECTORY) else []
+    for changed, naming in searches:
+        # Of a merge, -m compares each side: a hash that only came about as branches were merged is in no other commit.
+        words = ("log", "--all", "-m", "--no-textconv", "--no-ext-diff", "--format=%H", changed, "--", *TRACKING)
+        for revision in dict.fromkeys(_git(repository, *words).split()):
+            for tracked in _at(repository, revision, naming):
+                if names(tracked.out, dvc_hash):
+                    return tracked, revision
     return None
 
 
@@ -67,10 +73,10 @@ def not_found(repository: Repository, dvc_hash: str) -> SpineError:
     )
 
 
-def _at(repository: Repository, revision: str, dvc_hash: str) -> Iterator[Tracked]:
-    """The outputs in the files of a commit that contain a hash."""
+def _at(repository: Repository, revision: str, naming: str) -> Iterator[Tracked]:
+    """The outputs in the files of a commit that contain a text."""
     # -z: without it git quotes every name that is not ASCII, and a quoted name is the name of no file.
-    listed = _git(repository, "grep", "-z", "-l", "-F", "--full-name", "-e", dvc_hash, revision, "--", *TRACKING)
+    listed = _git(repository, "grep", "-z", "-l", "-F", "--full-name", "-e", naming, revision, "--", *TRACKING)
     for name in filter(None, listed.split("\0")):
         path = name.removeprefix(f"{revision}:")
         if not is_tracking(path):

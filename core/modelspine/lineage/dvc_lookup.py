@@ -17,7 +17,7 @@ from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.git import git_output
 from modelspine.lineage.dvc_cache import cache_folder, cached
 from modelspine.lineage.dvc_fetch import fetch
-from modelspine.lineage.dvc_file import DIRECTORY, Member, listing_hash, members_of
+from modelspine.lineage.dvc_file import DIRECTORY, Member, listing_hash, members_of, names
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_history import directories, in_history, not_found
 from modelspine.lineage.dvc_repository import Repository, Tracked
@@ -72,29 +72,25 @@ def find(repository: Repository, dvc_hash: str, *, path: str = "", remote: str |
         Unavailable: git, or a listing that may name it, could not be read.
     """
     for tracked in repository.tracked(dvc_hash):
-        if tracked.out.dvc_hash == dvc_hash:
-            return _at_head(repository, tracked, dvc_hash)
+        if names(tracked.out, dvc_hash):
+            return _within(_at_head(repository, tracked, dvc_hash), tracked.out.members, dvc_hash, path)
     if repository.with_git and (past := in_history(repository, dvc_hash)) is not None:
-        return Found(dvc_hash=dvc_hash, repository=repository, tracked=past[0], revision=past[1], at_head=False)
-    unread: Tracked | None = None
+        found = Found(dvc_hash=dvc_hash, repository=repository, tracked=past[0], revision=past[1], at_head=False)
+        return _within(found, past[0].out.members, dvc_hash, path)
+    unread: SpineError | None = None
     if not dvc_hash.endswith(DIRECTORY):
         for found in _directories(repository):
-            members = _known_members(found, path, remote)
-            if members is None:
-                unread = unread or found.tracked
+            try:
+                members = _fetched_members(found, path, remote)
+            except SpineError as error:
+                unread = unread or error
                 continue
-            # Several files of a directory may have the same content; the one that is spoken of is named.
-            named = sorted(each.path for each in members if each.md5 == dvc_hash)
-            if named:
-                spoken = [name for name in named if repository.shown(f"{found.tracked.out.path}/{name}") == path]
-                return msgspec.structs.replace(found, dvc_hash=dvc_hash, member=(spoken or named)[0])
-    if unread is not None:
-        raise Unavailable(
-            f"nothing that is here names {dvc_hash[:12]}; the directory {visible(unread.out.path, 80)} may hold it, "
-            "but its listing is not on this machine",
-            f"fetch it with `dvc fetch {argument(visible(repository.shown(unread.file), 80))}`",
-        )
-    raise not_found(repository, dvc_hash)
+            if any(member.md5 == dvc_hash for member in members):
+                return _within(found, members, dvc_hash, path)
+    absent = not_found(repository, dvc_hash)
+    if unread is None or isinstance(absent, Unavailable):
+        raise absent
+    raise Unavailable(f"it is unknown whether a directory holds {dvc_hash[:12]}: {unread.message}", unread.hint)
 
 
 def parts(found: Found, *, remote: str | None = None) -> tuple[Part, ...]:
@@ -110,12 +106,13 @@ def parts(found: Found, *, remote: str | None = None) -> tuple[Part, ...]:
         root = found.repository.dvc_root(found.tracked.file)
         if remote is None or root is None:
             raise
-        fetch(found.tracked, found.repository.top, root, remote, member=found.member)
+        said = fetch(found.tracked, found.repository.top, root, remote, member=found.member)
     try:
         return _here(found)
     except Unavailable as error:
+        says = f"; it says: {said}" if said else ""
         raise Unavailable(
-            f"no remote of DVC has the rows of {visible(found.path, 80)} ({found.dvc_hash[:12]})",
+            f"no remote of DVC has the rows of {visible(found.path, 80)} ({found.dvc_hash[:12]}){says}",
             "check `dvc remote list`, or set SPINE_DVC_REMOTE to the remote's URL",
         ) from error
 
@@ -127,6 +124,17 @@ def digest_of(file: Path, *, legacy: bool) -> Digest:
         while piece := stream.read(_PIECE):
             digest.update(piece)
     return digest
+
+
+def _within(found: Found, members: tuple[Member, ...], dvc_hash: str, path: str) -> Found:
+    """What was found, narrowed to the file with the hash unless the output itself has it."""
+    named = sorted(member.path for member in members if member.md5 == dvc_hash)
+    if found.tracked.out.dvc_hash == dvc_hash or not named:
+        return found
+    # Several files of a directory may have the same content; the one that is spoken of is named.
+    folder = found.tracked.out.path
+    spoken = [name for name in named if found.repository.shown(f"{folder}/{name}") == path]
+    return msgspec.structs.replace(found, dvc_hash=dvc_hash, member=(spoken or named)[0])
 
 
 def _at_head(repository: Repository, tracked: Tracked, dvc_hash: str) -> Found:
@@ -147,21 +155,16 @@ def _directories(repository: Repository) -> Iterator[Found]:
             yield Found(dvc_hash=directory, repository=repository, tracked=past[0], revision=past[1], at_head=False)
 
 
-def _known_members(found: Found, path: str, remote: str | None) -> tuple[Member, ...] | None:
-    """The files of a directory; None where its listing is neither here nor fetched."""
-    inside = path.startswith(f"{found.repository.shown(found.tracked.out.path)}/")
+def _fetched_members(found: Found, path: str, remote: str | None) -> tuple[Member, ...]:
+    """The files of a directory; its listing is fetched if the file that is spoken of lies in it."""
+    root, folder = found.repository.dvc_root(found.tracked.file), f"{found.repository.shown(found.tracked.out.path)}/"
     try:
         return _members(found)
-    except SpineError:
-        root = found.repository.dvc_root(found.tracked.file)
-        if remote is None or root is None or not inside:
-            return None
-    member = path.removeprefix(f"{found.repository.shown(found.tracked.out.path)}/")
-    try:
-        fetch(found.tracked, found.repository.top, root, remote, member=member)
-        return _members(found)
-    except SpineError:
-        return None
+    except Unavailable:
+        if remote is None or root is None or not path.startswith(folder):
+            raise
+    fetch(found.tracked, found.repository.top, root, remote, member=path.removeprefix(folder))
+    return _members(found)
 
 
 def _here(found: Found) -> tuple[Part, ...]:

@@ -21,6 +21,8 @@ from modelspine.text import visible
 DVC = ".dvc"
 TRACKING = ("*.dvc", LOCK, f"*/{LOCK}")
 """The files that name outputs, as git's pathspecs."""
+INLINE = "relpath"
+"""What a file contains that names the files of a directory itself."""
 _NOT_SEARCHED = frozenset({"node_modules", "__pycache__", "site-packages"})
 _WITHOUT_GIT = re.compile(r"^\s*no_scm\s*=\s*true\s*$", re.MULTILINE | re.IGNORECASE)
 
@@ -85,7 +87,9 @@ class Repository:
         """Every output that the files of the work tree name; ``naming`` skips files that do not contain this text."""
         for name in self.files():
             text = _text(self.top / name)
-            if naming in text:  # a cheap search, which avoids reading most files as YAML
+            # A cheap search avoids reading most files as YAML. The hash of a directory whose files are named in the
+            # same file is not written down.
+            if naming in text or INLINE in text:
                 pipeline = _text(self.top / Path(name).with_name(PIPELINE)) if name.endswith(LOCK) else ""
                 yield from (Tracked(out=out, file=name, text=text) for out in outs(text, name, pipeline))
 

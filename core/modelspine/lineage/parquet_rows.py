@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from miniobserve.archive import connected
 from modelspine.errors import BadInput
 from modelspine.ledger.store import storage_errors
+from modelspine.lineage.row_formats import as_json
 from modelspine.text import visible
 
 _BATCH = 2_000
@@ -30,8 +30,7 @@ def write_lines(file: Path, lines: Path) -> None:
         with lines.open("w", encoding="utf-8") as stream:
             while rows := found.fetchmany(_BATCH):
                 for row in rows:
-                    record = dict(zip(names, row, strict=True))
-                    stream.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+                    stream.write(as_json(dict(zip(names, row, strict=True))) + "\n")
     except duckdb.Error as error:
         why = visible(str(error).splitlines()[0], 160)
         raise BadInput(f"the Parquet file cannot be read: {why}", "check that it is one") from error
