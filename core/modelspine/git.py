@@ -59,14 +59,19 @@ def top_of(root: Path) -> Path | None:
     try:
         done = run_git(root, "rev-parse", "--show-toplevel")
     except Unavailable:
-        if any((folder / ".git").exists() for folder in (root, *root.parents)):
+        if _has_repository(root):
             raise
         return None
     if done.returncode == 0:
         return Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
-    if _NO_REPOSITORY in done.stderr:
+    # Of a damaged one git says the same as of a folder outside of any.
+    if _NO_REPOSITORY in done.stderr and not _has_repository(root):
         return None
     raise failed(root, done)
+
+
+def _has_repository(root: Path) -> bool:
+    return any((folder / ".git").exists() for folder in (root, *root.parents))
 
 
 def git_output(root: Path, *words: str) -> bytes:
@@ -85,7 +90,7 @@ def git_output(root: Path, *words: str) -> bytes:
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.decode("utf-8", "replace")
-    if not said.strip() or _ABSENT.search(said):
+    if not said.strip() or _ABSENT.search(said) or (_NO_REPOSITORY in done.stderr and top_of(root) is None):
         return b""
     raise failed(root, done)
 
@@ -103,9 +108,9 @@ def failed(root: Path, done: subprocess.CompletedProcess[bytes]) -> Unavailable:
 
 
 _NO_REPOSITORY = b"not a git repository (or any"
-"""What git says of a folder outside of any repository; of a damaged one it says ``not a git repository: PATH``."""
+"""What git says of a folder outside of any repository."""
 _ABSENT = re.compile(
-    r"not a git repository \(or any|does not exist in|exists on disk, but not in|invalid object name|No such remote"
+    r"does not exist in|exists on disk, but not in|invalid object name|No such remote"
     r"|does not have any commits yet|bad default revision|Needed a single revision|unknown revision"
     r"|bad revision|Not a valid object name"
 )
