@@ -76,6 +76,9 @@ TERMINAL_STYLES: dict[Role, str] = {
 """Role → colour or attribute by its ANSI name. The terminal's own palette gives these a shade that can be read on
 its background, dark or light, which a fixed colour could not; ``dim`` is an attribute for the same reason."""
 
+WORDS = {"not_checked": "not checked"}
+"""Statuses whose word for people is not the one that formats write."""
+
 UNKNOWN = Sign("·", "muted")
 
 
