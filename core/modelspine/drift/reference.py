@@ -128,8 +128,11 @@ class Values:
         self._of_request = getattr(workload, "drift_values", None)
         self._of_row = getattr(workload, "drift_row", None)
         self._buckets_of: dict[tuple[tuple[str, str], ...], Buckets] = {}
-        self.text_columns = (workload.text_field,)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
         """The columns in which a corpus row's text is looked for first."""
+        return (self._workload.text_field,)
 
     def of_requests(self, requests: Sequence[Request]) -> list[Mapping[str, Value]]:
         """The values of answered requests, none where the answer says that the text is out of scope.
