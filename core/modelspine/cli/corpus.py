@@ -134,7 +134,7 @@ def _corpora(ref: str, spine: Spine) -> list[tuple[str, str]]:
     except UnknownRef:
         if _DVC_HASH.fullmatch(ref):
             return [(spine.corpora.resolve(ref).path, ref)]
-        named = [(path, dvc_hash) for path, dvc_hash in spine.corpora.tracked() if path == ref]
+        named = spine.corpora.named(ref)
         if named:
             return named
         raise

@@ -20,7 +20,7 @@ from modelspine.errors import BadInput, Damaged, Unavailable
 from modelspine.lineage.corpus_files import check, refuse, row_format, source_of
 from modelspine.lineage.dvc_fetch import reach
 from modelspine.lineage.dvc_hash import Digest
-from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, digest_of, find, parts
+from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, digest_of, find, named, parts
 from modelspine.lineage.dvc_repository import Repository
 from modelspine.lineage.row_formats import NotRowsError, texts
 from modelspine.lineage.row_objects import objects
@@ -115,6 +115,14 @@ class Corpora:
         """Every (path relative to the project's folder, hash) that the work tree's files name."""
         repository = Repository(self.root)
         return [(repository.shown(each.out.path), each.out.dvc_hash) for each in repository.tracked()]
+
+    def named(self, path: str) -> list[tuple[str, str]]:
+        """The (path, hash) of the output, or the file in a tracked directory, that has this path in the work tree.
+
+        Raises:
+            Unavailable, Damaged: the listing of the directory could not be read.
+        """
+        return named(Repository(self.root), path)
 
     def eval_sets(self) -> set[str]:
         """The hashes to which the work tree's files give the type ``eval``; no model is trained on them."""
@@ -265,11 +273,7 @@ def _digests(part: Part) -> tuple[str, str]:
 
 
 def _compiled(pattern: str) -> None:
-    """Check a pattern.
-
-    Raises:
-        BadInput: it is no regular expression, or too long.
-    """
+    """Raise ``BadInput`` for a pattern that is no regular expression, or too long."""
     try:
         re.compile(pattern[: _LONGEST_PATTERN + 1])
     except (re.error, RecursionError, OverflowError) as error:

@@ -19,6 +19,7 @@ from modelspine.errors import Unavailable
 from modelspine.lineage.dvc_cache import cache_folder, settings
 from modelspine.lineage.dvc_file import LOCK
 from modelspine.lineage.dvc_repository import Tracked
+from modelspine.settings import masked
 from modelspine.text import visible
 
 _OUT = ("md5", "hash", "etag", "checksum", "size", "nfiles", "isexec", "files", "cloud", "remote", "push", "fs_config")
@@ -49,13 +50,30 @@ def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: s
         file.write_text(_stage(tracked), encoding="utf-8")
         whole = Path(repo.root_dir) / PurePosixPath(tracked.out.path).relative_to(folder)
         try:
-            repo.fetch(targets=[str(whole / member if member else file)])
+            if repo.fetch(targets=[str(whole / member if member else file)]) == 0:
+                remarks[:] = _problems_of_remote(repo, dvc_root) or remarks
         except Exception as error:
-            said = "; ".join([_said(error), *remarks[:1]])
+            # What failed to download is only logged; the exception has their number.
+            said = remarks[0] if remarks and type(error).__name__ == "DownloadError" else _said(error)
             raise Unavailable(
                 f"DVC could not fetch {visible(tracked.out.path, 60)}: {said}", "check `dvc remote list`"
             ) from error
-        return "; ".join(remarks[:1])
+        return "; ".join(dict.fromkeys(remarks))
+
+
+def _problems_of_remote(repo: Any, dvc_root: Path) -> list[str]:
+    """Why nothing came from the default remote, in its own words."""
+    # DVC takes a remote that does not answer for an empty one.
+    try:
+        remote = repo.cloud.get_remote()
+        remote.fs.info(remote.path)
+    except Exception as error:  # noqa: BLE001  (whatever a remote's library raises is the reason)
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        said = _said(cause).replace(repo.root_dir, str(dvc_root))
+        return [f"{type(cause).__name__}: {visible(said, 160)}"]
+    return []
 
 
 def reach(dvc_root: Path, remote: str) -> None:
@@ -139,6 +157,7 @@ def _stage(tracked: Tracked) -> str:
     return json.dumps({"outs": [out]}, default=str)  # JSON is YAML
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     text = str(error).strip()
-    return visible(text.splitlines()[0] if text else type(error).__name__, 160)
+    # A remote's URL may have a password in it.
+    return visible(masked(text.splitlines()[0]) if text else type(error).__name__, 160)

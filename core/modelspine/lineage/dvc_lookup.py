@@ -79,7 +79,7 @@ def find(repository: Repository, dvc_hash: str, *, path: str = "", remote: str |
         return _within(found, past[0].out.members, dvc_hash, path)
     unread: SpineError | None = None
     if not dvc_hash.endswith(DIRECTORY):
-        for found in _directories(repository):
+        for found in _directories(repository, dvc_hash):
             try:
                 members = _fetched_members(found, path, remote)
             except SpineError as error:
@@ -91,6 +91,25 @@ def find(repository: Repository, dvc_hash: str, *, path: str = "", remote: str |
     if unread is None or isinstance(absent, Unavailable):
         raise absent
     raise Unavailable(f"it is unknown whether a directory holds {dvc_hash[:12]}: {unread.message}", unread.hint)
+
+
+def named(repository: Repository, path: str) -> list[tuple[str, str]]:
+    """The (path, hash) of what the work tree's files track under a path from the project's folder.
+
+    That is an output, or a file in a tracked directory.
+
+    Raises:
+        Unavailable, Damaged: the listing of the directory could not be read.
+    """
+    found: list[tuple[str, str]] = []
+    for tracked in repository.tracked():
+        shown = repository.shown(tracked.out.path)
+        if shown == path:
+            found.append((path, tracked.out.dvc_hash))
+        elif path.startswith(f"{shown}/") and tracked.out.dvc_hash.endswith(DIRECTORY):
+            members = _members(_at_head(repository, tracked, tracked.out.dvc_hash))
+            found += [(path, member.md5) for member in members if f"{shown}/{member.path}" == path]
+    return found
 
 
 def parts(found: Found, *, remote: str | None = None) -> tuple[Part, ...]:
@@ -142,15 +161,20 @@ def _at_head(repository: Repository, tracked: Tracked, dvc_hash: str) -> Found:
     return Found(dvc_hash=dvc_hash, repository=repository, tracked=tracked, revision=revision, at_head=True)
 
 
-def _directories(repository: Repository) -> Iterator[Found]:
-    """Every directory that is or was tracked."""
+def _directories(repository: Repository, dvc_hash: str) -> Iterator[Found]:
+    """Every directory that is tracked, or was and may have a file with a hash."""
     seen = set()
     for tracked in repository.tracked():
         if tracked.out.dvc_hash.endswith(DIRECTORY):
             seen.add(tracked.out.dvc_hash)
             yield _at_head(repository, tracked, tracked.out.dvc_hash)
+    caches = [cache_folder(root) for root in repository.dvc_roots()]
     for directory in directories(repository):
-        past = in_history(repository, directory) if directory not in seen else None
+        # Reading a listing that is here is cheaper than finding its commit, which is needed only if it names the hash.
+        listings = cached(caches, directory)
+        if directory in seen or any(dvc_hash.encode() not in listing.read_bytes() for listing in listings):
+            continue
+        past = in_history(repository, directory)
         if past is not None:
             yield Found(dvc_hash=directory, repository=repository, tracked=past[0], revision=past[1], at_head=False)
 

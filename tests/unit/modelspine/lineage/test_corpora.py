@@ -124,11 +124,13 @@ def test_a_pull_from_a_remote_that_is_gone_says_so(root: Path, tmp_path: Path) -
     with pytest.raises(Unavailable) as gone:
         Corpora(root).file(HASH, pull=True)
     assert "rows.jsonl" in gone.value.message
+    assert "FileNotFoundError" in gone.value.message
     assert gone.value.hint
     (root / ".dvc" / "config").write_text("")
     with pytest.raises(Unavailable, match="no remote of DVC has the rows of data/rows") as none:
         Corpora(root).file(HASH, pull=True)
     assert none.value.hint
+    assert f"no remote specified in {root}" in none.value.message
     shutil.rmtree(root / ".dvc")
     with pytest.raises(Unavailable, match="not on this machine"):
         Corpora(root).file(HASH, pull=True)

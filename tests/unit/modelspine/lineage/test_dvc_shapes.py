@@ -135,6 +135,13 @@ def test_a_directory_is_its_listing_and_every_file_in_it(root: Path, directory: 
         Corpora(root).verify(directory, sha256="0" * 64)
 
 
+def test_a_path_names_a_directory_or_a_file_in_it(root: Path, directory: str) -> None:
+    found = Corpora(root)
+    assert found.named("data") == [("data", directory)]
+    assert found.named("data/sub/b.txt") == [("data/sub/b.txt", md5(b"they goed\n"))]
+    assert found.named("data/sub") == found.named("elsewhere") == []
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "picture.png"])
 def test_a_changed_file_of_a_directory_is_damage_also_where_it_is_not_searched(
     root: Path, directory: str, name: str
