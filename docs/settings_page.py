@@ -24,6 +24,7 @@ SENTENCES = {
     "trust": "The committed list of public keys whose verdicts count.",
     "testers": "The committed list of keys whose tester tokens are accepted. Servers read it when they start.",
     "dvc_remote": "URL to fetch corpora from. Empty: the default remote of `.dvc/config`.",
+    "corpus_text": "Column of corpus rows that holds their text. Empty: `text`, the workload's, or another usual name.",
     "env": "`dev` or `prod`. The ledger's first event decides; this setting can make it stricter, never looser.",
     "service": "Name of the service that this project deploys. Entries record it; a route refuses those of another.",
     "actor": "The name that events are recorded under.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -73,6 +75,20 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def failing_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a git first on the path that only says a sentence and fails, as the real one does where it refuses."""
+
+    def install(said: str) -> None:
+        folder = tmp_path / "failing-git"
+        folder.mkdir(exist_ok=True)
+        (folder / "git").write_text(f"#!/bin/sh\necho {shlex.quote(said)} >&2\nexit 128\n")
+        (folder / "git").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    return install
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ class Project:
         """The corpora tracked by DVC."""
         from modelspine.lineage.corpora import Corpora
 
-        return Corpora(self.settings.root, self.settings.dvc_remote)
+        return Corpora(self.settings.root, self.settings.dvc_remote, self.settings.corpus_text)
 
     @_once
     def lineage(self) -> Walker:

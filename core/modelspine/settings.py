@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The committed list of keys whose tester tokens are accepted; servers read it when they start."""
     dvc_remote: str = ""
     """URL to fetch corpora from; empty for the default remote of ``.dvc/config``."""
+    corpus_text: str = ""
+    """Column of a corpus's rows that holds their text; empty to take ``text``, or the usual name that is there."""
     env: Literal["dev", "prod"] = "dev"
     service: Annotated[str, msgspec.Meta(pattern=SERVICE)] = ""
     """Name of the service that this project deploys; recorded with each entry. Empty if it has none."""

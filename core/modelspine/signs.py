@@ -32,6 +32,7 @@ SIGNS: dict[str, Sign] = {
     # what a check found
     "verified": Sign("✔", "good"),
     "recorded": Sign("·", "muted"),
+    "not_checked": Sign("–", "warn"),
     "missing": Sign("?", "warn"),
     "mismatch": Sign("✖", "bad"),
     # a gate run, a bucket of one, a criterion of a canary
@@ -74,6 +75,9 @@ TERMINAL_STYLES: dict[Role, str] = {
 }
 """Role → colour or attribute by its ANSI name. The terminal's own palette gives these a shade that can be read on
 its background, dark or light, which a fixed colour could not; ``dim`` is an attribute for the same reason."""
+
+WORDS = {"not_checked": "not checked"}
+"""Statuses whose word for people is not the one that formats write."""
 
 UNKNOWN = Sign("·", "muted")
 

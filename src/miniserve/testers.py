@@ -18,7 +18,7 @@ from miniserve.replies import Problem
 from modelspine.attestation.keys import Trust
 from modelspine.attestation.tester_token import read_tester
 from modelspine.attestation.trust import TESTERS, load_trust
-from modelspine.errors import Refused
+from modelspine.errors import Refused, Unavailable
 from modelspine.settings import Settings
 
 TOKEN_HEADER, ARM_HEADER = "X-Spine-Tester", "X-Spine-Arm"
@@ -50,7 +50,7 @@ class Testers:
             return cls()
         try:
             return cls(load_trust(settings, env, TESTERS), ledger)
-        except Refused as error:
+        except (Refused, Unavailable) as error:
             # Learners are served all the same: testers are a convenience.
             _log.warning("no tester is accepted", extra={"fields": {"reason": error.message, "hint": error.hint}})
             return cls()

@@ -75,7 +75,7 @@ def test_two_servers_and_a_command_line_follow_one_route(
 
     asked = servers[1].ask("walk me").json()["request_id"]
     assert json.loads(spine_says(capsys, root, "traces", "show", asked, "--json"))["sentence"] == "walk me"
-    assert "all checks passed" in spine_says(capsys, root, "verify")
+    assert "all sound" in spine_says(capsys, root, "verify")
     assert "PostgreSQL" not in spine_says(capsys, root, "history")
     assert not (root / ".spine" / "ledger.db").exists()
 

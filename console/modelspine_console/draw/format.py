@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from modelspine.signs import Sign, sign_of
+from modelspine.signs import WORDS, Sign, sign_of
 from modelspine.text import counted
 from modelspine.times import age as age_of
 from modelspine_console.draw.sanitize import Line, row, safe
@@ -41,7 +41,7 @@ _DASH = "–"
 def status(word: str, *, shown: str | None = None) -> Line:
     """A status as sign and word in its colour; ``shown`` replaces the word."""
     sign = CONSOLE_SIGNS.get(word) or sign_of(word)
-    return row(safe(f"{sign.glyph} ", sign.role), safe(word if shown is None else shown, sign.role))
+    return row(safe(f"{sign.glyph} ", sign.role), safe(WORDS.get(word, word) if shown is None else shown, sign.role))
 
 
 def entry_status(entry: Any) -> Line:

@@ -43,7 +43,7 @@ def answer_columns() -> tuple[Column, ...]:
     return (
         Column("", 1, lambda f: safe(f.n, "muted")),
         Column("", 8, lambda f: safe(NAMES[f.n - 1], "strong")),
-        Column("", 10, lambda f: status(f.status)),
+        Column("", 13, lambda f: status(f.status)),
         Column("", 20, lambda f: safe(f.answer), grow=True),
     )
 

@@ -48,7 +48,7 @@ class LineageView(View):
     def __init__(self) -> None:
         columns = (
             Column("hop", 30, _label, grow=True),
-            Column("status", 11, lambda node: status(node.hop.status), rank=1),
+            Column("status", 13, lambda node: status(node.hop.status), rank=1),
         )
         super().__init__(Table(columns, lambda node: node.path), document("hop"), document("rows"))
         self.rows_pane = self.panes[2]

@@ -33,6 +33,7 @@ def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
 
     Raises:
         Refused: there is no such file, it is not committed or has changed, or a variable or flag names it.
+        Unavailable: git does not say what is committed; its own words are passed on.
     """
     file: Path = getattr(settings, name)
     what, hint = _NAME_AND_HINT[name]
@@ -73,6 +74,7 @@ def load_trust(settings: Settings, env: str, name: str = TRUST) -> Trust:
 
     Raises:
         Refused: the file is missing, malformed, or not as committed.
+        Unavailable: git does not say what is committed.
     """
     # A dev ledger accepts keys before they are committed, and a copy without git, such as a restore, has no commit.
     committed = env != "dev" and bool(git_output(settings.root, "rev-parse", "--verify", "HEAD"))

@@ -67,10 +67,11 @@ def walk_problem(walk: Lineage, *, checked: bool) -> SpineError | None:
     if mismatched:
         why = _why(mismatched[0].evidence)
         return Damaged(f"{len(mismatched)} of {hops} hops do not match: {why}", _EVIDENCE_HINT)
-    unchecked = [hop for hop in walk.hops if hop.status == "missing" and "why" in hop.evidence]
+    unchecked = [hop for hop in walk.hops if hop.status in ("not_checked", "missing") and "why" in hop.evidence]
     if checked and unchecked:
-        why = _why(unchecked[0].evidence)
-        return Unavailable(f"{len(unchecked)} of {hops} hops could not be checked: {why}", _EVIDENCE_HINT)
+        first = unchecked[0].evidence
+        hint = visible(str(first.get("hint") or _EVIDENCE_HINT), 300)
+        return Unavailable(f"{len(unchecked)} of {hops} hops could not be checked: {_why(first)}", hint)
     return None
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from modelspine.cli.safe_json import escape_unsafe
 from modelspine.errors import Unavailable
-from modelspine.signs import TERMINAL_STYLES, Role, sign_of
+from modelspine.signs import TERMINAL_STYLES, WORDS, Role, sign_of
 from modelspine.text import cell_width, visible
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Out:
 def status_cell(status: str, word: str = "") -> Cell:
     """A status as its sign and its word (or another ``word``), in its colour."""
     sign = sign_of(status)
-    return Cell(f"{sign.glyph} {word or status}", sign.role)
+    return Cell(f"{sign.glyph} {word or WORDS.get(status, status)}", sign.role)
 
 
 def share(k: int, n: int) -> str:

@@ -12,7 +12,7 @@ from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
 from modelspine.ledger.store import Head
-from modelspine.maintenance.verify_ledger import Chain, Check, parse_checkpoint, read_chain, read_witness, verify
+from modelspine.maintenance.verify_ledger import Check, parse_checkpoint, read_chain, read_witness, verify
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
 
@@ -21,7 +21,8 @@ def command(verbs: Verbs) -> None:
     """Add ``verify``."""
     parser = verbs.add(
         "verify", "check the ledger's hash chain and everything that it names", run,
-        details="If a check fails, it is listed and the exit code is 5.",
+        details="If a check fails, it is listed and the exit code is 5. What could not be looked at is listed as not "
+        "checked; in prod the exit code is then 3 if git does not say what is committed.",
         example="spine verify --checkpoint 12:9f2c…",
     )  # fmt: skip
     parser.add_argument(
@@ -67,34 +68,51 @@ def run_checks(
             if not out.json:
                 progress.hide()  # the bar and this line would overwrite each other
                 _draw_check(out, check)
-    sound = not any(check.problems for check in checks)
+    code = _code(checks)
     head = f"{chain.head.seq}:{chain.head.hash}"
-    if keep is not None and sound and chain.head not in (checkpoints or ()):
+    if keep is not None and code is Exit.OK and chain.head not in (checkpoints or ()):
         with keep.open("a+", encoding="ascii") as stream:
             # A write that was cut short must not be joined with this head into one line.
             stream.seek(0)
             ends_in_newline = stream.read()[-1:] in ("", "\n")
             stream.write(f"{head}\n" if ends_in_newline else f"\n{head}\n")
     if out.json:
-        out.object(extra | {"ok": sound, "checkpoint": head, "checks": checks})
+        unread = sum(len(check.not_checked) for check in checks)
+        result = {"ok": code is Exit.OK, "not_checked": unread, "checkpoint": head, "checks": checks}
+        out.object(extra | result)
     else:
-        _draw_result(out, checks, chain, head, sound=sound)
-    return Exit.OK if sound else Exit.DAMAGED
+        out.line(_result(checks, code, head))
+    return code
+
+
+def _code(checks: Sequence[Check]) -> Exit:
+    if any(check.problems for check in checks):
+        return Exit.DAMAGED
+    return Exit.UNAVAILABLE if any(check.required and check.not_checked for check in checks) else Exit.OK
 
 
 def _draw_check(out: Out, check: Check) -> None:
-    result = f"{len(check.problems):,} wrong" if check.problems else "ok"
-    sign = sign_of("fail" if check.problems else "pass")
+    result = f"{len(check.problems):,} wrong" if check.problems else "ok" if not check.not_checked else ""
+    result += f"{', ' if result else ''}{len(check.not_checked):,} not checked" if check.not_checked else ""
+    sign = sign_of("fail" if check.problems else "not_checked" if check.not_checked else "pass")
     out.line(Cell(sign.glyph, sign.role), f" {check.name:<12} {check.checked:>9,}  {result}")
     for problem in check.problems:
         out.line("    ", status_cell("fail", problem))
+    for reason in check.not_checked:
+        out.line("    ", status_cell("not_checked", f"not checked: {reason}"))
     for note in check.notes:
         out.line(f"    · {note}")
 
 
-def _draw_result(out: Out, checks: list[Check], chain: Chain, head: str, *, sound: bool) -> None:
-    if sound:
-        out.line(f"all checks passed; keep this checkpoint outside of the ledger: {head}")
-        return
-    count = sum(len(check.problems) for check in checks)
-    out.line(f"{count:,} problems, newest event #{chain.head.seq}; restore what is named above from a backup")
+def _result(checks: Sequence[Check], code: Exit, head: str) -> str:
+    """The last line; only where everything was read does it say that all is sound. It ends in the ledger's head."""
+    if code is Exit.DAMAGED:
+        count = sum(len(check.problems) for check in checks)
+        return f"{count:,} problems; restore what is named above from a backup. The newest event is {head}"
+    unread = sum(len(check.not_checked) for check in checks)
+    keep = f"keep this checkpoint outside of the ledger: {head}"
+    if code is Exit.UNAVAILABLE:
+        return f"git does not say what is committed, so this proves nothing about verdicts. The newest event is {head}"
+    if unread:
+        return f"no problem was found, but {unread:,} not checked (see above); {keep}"
+    return f"all sound; {keep}"

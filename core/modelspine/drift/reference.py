@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from modelspine.drift.bins import Tally, Value, fix
 from modelspine.drift.report import Reference
 from modelspine.errors import BadInput
 from modelspine.files import write_file
+from modelspine.lineage import row_formats, row_objects
 from modelspine.text import short
 from modelspine.workload import OF_ANSWER, Workload, workload_errors
 
@@ -53,7 +54,8 @@ def reference_of(project: Project, sha: str, values: Values) -> Reference:
             f"the lineage of {short(sha)} names no corpus to compare with",
             "compare with another entry: `--against REF`",
         )
-    key = hashlib.sha256("\n".join((*corpora, project.workload.name, values.digest())).encode()).hexdigest()
+    parts = (*corpora, project.workload.name, project.settings.corpus_text, values.digest())
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     cached = project.settings.home / "drift" / f"{key}.json"
     reference = _read(cached)
     if reference is None:
@@ -73,7 +75,7 @@ def count(corpora: Corpora, hashes: tuple[str, ...], values: Values) -> Referenc
     """
     tally, mixes, rows, without_text = Tally(keep_rows=True), Counter[Buckets](), 0, set[str]()
     for dvc_hash in hashes:
-        remaining = _rows(corpora, dvc_hash)
+        remaining = corpora.rows(dvc_hash, values.text_columns)
         while batch := list(islice(remaining, _BATCH)):
             counted = [found for row in batch if (found := values.of_row(row)) is not None]
             tally.add([found.values for found in counted])
@@ -88,14 +90,6 @@ def count(corpora: Corpora, hashes: tuple[str, ...], values: Values) -> Referenc
             "compare with another entry: `--against REF`",
         )
     return Reference(corpora=hashes, n=tally.n, features=features, mixes=sorted(mixes.items()))
-
-
-def _rows(corpora: Corpora, dvc_hash: str) -> Iterator[dict[str, Any]]:
-    """The rows of a corpus that are JSON objects; others are skipped."""
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
-    for line in corpora.read(dvc_hash):
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            yield decode(line)
 
 
 def _read(file: Path) -> Reference | None:
@@ -135,6 +129,11 @@ class Values:
         self._of_row = getattr(workload, "drift_row", None)
         self._buckets_of: dict[tuple[tuple[str, str], ...], Buckets] = {}
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns in which a corpus row's text is looked for first."""
+        return (self._workload.text_field,)
+
     def of_requests(self, requests: Sequence[Request]) -> list[Mapping[str, Value]]:
         """The values of answered requests, none where the answer says that the text is out of scope.
 
@@ -171,7 +170,7 @@ class Values:
 
     def of_row(self, row: Mapping[str, Any]) -> Row | None:
         """The values and evaluation buckets of a corpus row; None where it has no text."""
-        text = row.get("text", row.get(self._workload.text_field))
+        text = row.get("text")
         if not isinstance(text, str):
             return None
         with workload_errors(self._workload.name):
@@ -199,7 +198,8 @@ class Values:
         module = sys.modules[type(self._workload).__module__]
         file = Path(module.__file__ or "")
         files = sorted(file.parent.glob("*.py")) if "." in module.__name__ else [file]
-        for source in (*files, *(Path(str(module.__file__)) for module in (bins, psi, report, sys.modules[__name__]))):
+        ours = (bins, psi, report, row_formats, row_objects, sys.modules[__name__])
+        for source in (*files, *(Path(str(module.__file__)) for module in ours)):
             code.update(source.read_bytes() if source.is_file() else b"")
         return code.hexdigest()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from modelspine.errors import SpineError
 from modelspine.lineage.status import Status
 
 QUESTIONS = (
@@ -21,6 +22,7 @@ QUESTIONS = (
     "Did it pass the gate, and in which run?",
     "Fix: which model answers this correctly?",
 )
+UNREGISTERED = "the entry is not in the registry"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     evidence: dict[str, Any]
     command: str
+
+
+def reason(error: SpineError) -> dict[str, Any]:
+    """The evidence of an answer that an error prevented: its reason and the way out."""
+    return {"why": error.message, "hint": error.hint}
 
 
 def finding(number: int, answer: str, status: Status, evidence: dict[str, Any], command: str) -> Finding:

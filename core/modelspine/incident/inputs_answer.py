@@ -85,8 +85,13 @@ def _unrecorded_report(day: str, file: Path) -> Finding:
     if not file.is_file():
         return finding(2, f"there is no drift report for {day}", "missing", {"day": day}, command)
     try:
-        copy = msgspec.json.decode(file.read_bytes(), type=_ReportCopy)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raw = file.read_bytes()
+    except OSError as error:
+        why = f"the drift report of {day} cannot be read: {error.strerror}"
+        return finding(2, why, "not_checked", {"day": day, "file": str(file), "why": why}, command)
+    try:
+        copy = msgspec.json.decode(raw, type=_ReportCopy)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         problem = f"the drift report of {day} cannot be read: {visible(str(error), 120)}"
         return finding(2, problem, "mismatch", {"day": day, "file": str(file)}, command)
     answer = f"{day}  {copy.status}, according to a file that is not recorded in the ledger"

@@ -182,18 +182,19 @@ def _corpora(project: Project, walk: Walk) -> Iterator[dict[str, Any]]:
     if pattern is None:
         return
     try:
-        own = [str(c.get("dvc_hash")) for c in manifest_corpora(project.registry.get(walk.trace.entry_sha))]
+        named = manifest_corpora(project.registry.get(walk.trace.entry_sha))
     except UnknownRef:
-        own = []
-    others = [str(other["dvc_hash"]) for other in found.evidence.get("elsewhere", ())]
-    for dvc_hash in dict.fromkeys([*own, *others]):
+        named = []
+    own = {str(corpus.get("dvc_hash")): str(corpus.get("path", "")) for corpus in named}
+    others = {str(other["dvc_hash"]): str(other["path"]) for other in found.evidence.get("elsewhere", ())}
+    for dvc_hash, path in {**own, **others, **own}.items():
         about = {"dvc_hash": dvc_hash, "trained_on": dvc_hash in own}
         try:
-            search = project.corpora.search(dvc_hash, pattern, limit=_ROWS)
+            search = project.corpora.search(dvc_hash, pattern, limit=_ROWS, path=path)
         except SpineError as error:
             yield about | {"missing": error.message}
             continue
-        yield about | {"path": project.corpora.resolve(dvc_hash).path, **msgspec.to_builtins(search)}
+        yield about | {"path": project.corpora.resolve(dvc_hash, path).path, **msgspec.to_builtins(search)}
 
 
 def _json(value: Any) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from modelspine.errors import Damaged, SpineError
+from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.registry.registry import Registry
 from modelspine.workload import Workload, workload_errors
 
@@ -22,6 +22,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     damaged: bool = False
     """True where the problem is that its bytes do not match its SHA."""
+    unavailable: bool = False
+    """True where the problem is that something did not answer, so nothing was checked."""
 
 
 def ask(registry: Registry, workload: Callable[[], Workload], sha: str, text: str | None) -> Reply:
@@ -34,4 +36,6 @@ def ask(registry: Registry, workload: Callable[[], Workload], sha: str, text: st
         with workload_errors(model.name):
             return Reply(output=model.load(folder, parent).answer([text])[0].output)
     except SpineError as error:
-        return Reply(problem=error.message, damaged=isinstance(error, Damaged))
+        return Reply(
+            problem=error.message, damaged=isinstance(error, Damaged), unavailable=isinstance(error, Unavailable)
+        )

@@ -1,6 +1,7 @@
 """The walk from a trace to the eight answers, each with a status, its evidence and the command that checks it.
 
-It asks the registry, the corpora and the workload and guesses nothing: what cannot be found is ``missing``.
+It asks the registry, the corpora and the workload and guesses nothing: what cannot be found is ``missing``, and what
+cannot be looked at is ``not_checked``.
 It draws nothing, and knows of a model's task only what the workload reports.
 """
 
@@ -12,22 +13,21 @@ from typing import Any
 import msgspec
 
 from miniobserve.traces import Trace
-from modelspine.errors import Damaged, Refused, SpineError, UnknownRef
+from modelspine.errors import Damaged, Refused, SpineError, Unavailable, UnknownRef
 from modelspine.gate.baseline import Item
 from modelspine.incident.arm_answer import arm_answer
-from modelspine.incident.finding import Finding, finding
+from modelspine.incident.finding import UNREGISTERED, Finding, finding, reason
 from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
 from modelspine.incident.rollback_target import Gate, fix_answer
+from modelspine.incident.rows_answer import path_of, rows_answer
 from modelspine.ledger.state import Known
-from modelspine.lineage.corpora import Corpora, Search
+from modelspine.lineage.corpora import Corpora
 from modelspine.lineage.status import Status
 from modelspine.registry.entries import Detail, describe, manifest_corpora
 from modelspine.registry.registry import Registry
-from modelspine.text import argument, short, visible
+from modelspine.text import short, visible
 from modelspine.workload import Probe, Workload, workload_errors
-
-_UNREGISTERED = "the entry is not in the registry"
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class Investigator:
             lambda: self._model(trace),
             lambda: self._inputs(trace),
             lambda: self._corpus(trace, self._detail(sha)),
-            lambda: self._rows(trace, self._detail(sha), probe, problem),
+            lambda: rows_answer(sha, self._detail(sha), probe, problem, self._corpora),
             lambda: self._score(trace, self._detail(sha), probe),
             lambda: arm_answer(trace, self._registry.state().route_at(trace.assignment.epoch)),
             lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at, self._registry.evidence),
@@ -119,7 +119,7 @@ class Investigator:
             return finding(1, answer, "mismatch", evidence, command)
         reply = ask(self._registry, self._workload, entry.sha, trace.sentence)
         if reply.problem is not None:
-            status: Status = "mismatch" if reply.damaged else "missing"
+            status: Status = "mismatch" if reply.damaged else "not_checked" if reply.unavailable else "missing"
             return finding(1, f"{name} — it cannot be asked again: {reply.problem}", status, evidence, command)
         evidence["rehashed"] = "equal"
         if trace.sentence is None:
@@ -136,93 +136,24 @@ class Investigator:
     def _corpus(self, trace: Trace, detail: Detail | None) -> Finding:
         command = f"spine lineage {short(trace.entry_sha)} --verify"
         if detail is None:
-            return finding(3, _UNREGISTERED, "missing", {}, command)
+            return finding(3, UNREGISTERED, "missing", {}, command)
         corpora = manifest_corpora(detail)
         if not corpora:
             return finding(3, "its manifest names no corpus", "missing", {}, command)
         checked: list[dict[str, Any]] = []
         for corpus in corpora:
-            place = self._corpora.resolve(str(corpus.get("dvc_hash")))
-            read = self._corpora.verify(place.dvc_hash, sha256=corpus.get("sha256"))
+            place = self._corpora.resolve(str(corpus.get("dvc_hash")), path_of(corpus))
+            read = self._corpora.verify(place.dvc_hash, sha256=corpus.get("sha256"), path=path_of(corpus))
             checked.append(
                 {"path": place.path, "dvc_hash": place.dvc_hash, "revision": place.revision, "rows": read.rows}
             )
         names = "; ".join(f"{c['path']}  md5 {c['dvc_hash'][:12]}…  {c['rows']:,} rows" for c in checked)
         return finding(3, visible(names), "verified", {"corpora": checked}, command)
 
-    def _rows(self, trace: Trace, detail: Detail | None, probe: Probe | None, problem: SpineError | None) -> Finding:
-        sha = short(trace.entry_sha)
-        command = f"spine corpus grep {sha} PATTERN"
-        if detail is None:
-            return finding(4, _UNREGISTERED, "missing", {}, command)
-        if problem is not None:
-            answer = f"there is no pattern to search for: {problem.message}"
-            return finding(4, answer, "missing", {"hint": problem.hint}, command)
-        if probe is None:
-            return finding(4, "the workload gives no pattern to search for", "missing", {}, command)
-        command = f"spine corpus grep {sha} {argument(probe.pattern)}"
-        own = [self._search_verified(corpus, probe) for corpus in manifest_corpora(detail)]
-        if not own:
-            return finding(4, "there is no corpus to search", "missing", {}, command)
-        matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
-        elsewhere = self._elsewhere({s.dvc_hash for s in own}, detail, probe)
-        answer = f"{matched} of {rows:,} rows contain {probe.label}"
-        # ``against`` finds rows that teach the wrong answer. A workload's probe need not have it, hence getattr.
-        against = getattr(probe, "against", None)
-        faulty = [self._search(s.dvc_hash, against) for s in own] if against else []
-        wrong = sum(s.matched for s in faulty)
-        if against and wrong:
-            answer += f", and {wrong} teach {probe.against_label}"
-            command = f"spine corpus grep {sha} {argument(against)}"
-        if elsewhere:
-            answer += "; " + ", ".join(f"{other['path']} has {other['matched']}" for other in elsewhere)
-        evidence = {
-            "label": probe.label,
-            "pattern": probe.pattern,
-            "matched": matched,
-            "rows": rows,
-            "quoted": [{"row": row.number, "text": row.text} for s in (faulty if wrong else own) for row in s.shown],
-            "elsewhere": elsewhere,
-            **({"against": {"label": probe.against_label, "pattern": against, "matched": wrong}} if wrong else {}),
-        }
-        return finding(4, visible(answer), "verified", evidence, command)
-
-    def _elsewhere(self, own: set[str], detail: Detail, probe: Probe) -> list[dict[str, Any]]:
-        """Search the other training corpora of this repository for the same pattern."""
-        report = detail.eval_report
-        # Eval sets contain the same cases by design, and a model must not be trained on them.
-        skipped = own | ({report.eval_set.dvc_hash} if report else set()) | self._corpora.eval_sets()
-        found = []
-        for path, dvc_hash in self._corpora.tracked():
-            if dvc_hash in skipped:
-                continue
-            try:
-                search = self._search(dvc_hash, probe.pattern)
-            except SpineError:
-                continue  # the question is about the entry's own corpus; another one need not be on this machine
-            quoted = [{"row": row.number, "text": row.text} for row in search.shown]
-            counts = {"matched": search.matched, "rows": search.rows}
-            found.append({"path": path, "dvc_hash": dvc_hash, **counts, "quoted": quoted})
-        return found
-
-    def _search_verified(self, corpus: dict[str, Any], probe: Probe) -> Search:
-        """Search a corpus the entry was trained on, and check its bytes against the SHA-256 in the manifest."""
-        search = self._search(str(corpus.get("dvc_hash")), probe.pattern)
-        if corpus.get("sha256") not in (None, search.sha256):
-            raise Damaged(
-                f"corpus {short(search.dvc_hash)} has SHA-256 {short(search.sha256)}, but the manifest says "
-                f"{visible(short(str(corpus.get('sha256'))))}",
-                "run `spine lineage REF --verify` to see both in full",
-            )
-        return search
-
-    def _search(self, dvc_hash: str, pattern: str) -> Search:
-        return self._corpora.search(dvc_hash, pattern, limit=5)
-
     def _score(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
         if detail is None:
-            return finding(5, _UNREGISTERED, "missing", {}, command)
+            return finding(5, UNREGISTERED, "missing", {}, command)
         report = detail.eval_report
         if report is None:
             return finding(5, "it was never evaluated", "missing", {}, command)
@@ -254,8 +185,10 @@ def _answer_or_problem(number: int, step: Callable[[], Finding]) -> Finding:
         return step()
     except Damaged as error:
         return finding(number, error.message, "mismatch", {"hint": error.hint}, "spine verify")
+    except Unavailable as error:
+        return finding(number, error.message, "not_checked", reason(error), "spine info")
     except SpineError as error:
-        return finding(number, error.message, "missing", {"hint": error.hint}, "spine info")
+        return finding(number, error.message, "missing", reason(error), "spine info")
 
 
 def item_of(walk: Walk) -> Item:

@@ -1,7 +1,7 @@
-"""Corpora under DVC: finding the revision and the file of a hash, reading its rows and searching them.
+"""Corpora under DVC: finding the revision and the files of a hash, reading their rows and searching them.
 
-A corpus is identified by its DVC hash (MD5). Bytes are hashed again whenever they are read, because DVC itself would
-check out a tampered cache file and report it as up to date. Rows are lines of JSON. It does not know which models were
+A corpus is a file or a directory, identified by its DVC hash (MD5). Bytes are hashed again whenever they are read,
+because DVC itself would check out a tampered cache file and report it as up to date. It does not know which models were
 trained on a corpus.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
-from modelspine.extras import missing_extra
-from modelspine.git import run_git
-from modelspine.lineage.dvc_file import named_in, outs
-from modelspine.lineage.dvc_history import in_history
+from modelspine.lineage.corpus_files import check, refuse, row_format, source_of
+from modelspine.lineage.dvc_fetch import reach
+from modelspine.lineage.dvc_hash import Digest
+from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, digest_of, find, named, parts
+from modelspine.lineage.dvc_repository import Repository
+from modelspine.lineage.row_formats import NotRowsError, texts
+from modelspine.lineage.row_objects import objects
 from modelspine.lineage.row_search import PATIENCE, TooSlowError, matching
 from modelspine.text import visible
 
@@ -33,9 +37,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     dvc_hash: str
     path: str
-    """The data file, relative to the root."""
+    """The data file or directory, relative to the project's folder."""
     dvc_file: str
-    """The .dvc file that names it, relative to the root."""
+    """The .dvc file or dvc.lock that names it, relative to the project's folder."""
     revision: str
     """The git commit whose .dvc file names the hash; empty where only the work tree does."""
     at_head: bool
@@ -46,11 +50,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A matching row of a corpus."""
 
     number: int
-    """Its line number, from 1."""
+    """Its number in its file, from 1: of the line or, in a table, of the record."""
     text: str
+    """The line, or a table's row as a JSON object by column."""
     start: int
     """Index in ``text`` at which the match begins; ``end`` is the index after it."""
     end: int
+    file: str = ""
+    """Its file, from the corpus's directory; empty where the corpus is a file."""
 
     def around(self, width: int) -> str:
         """At most ``width`` characters of the text around the match, plus an ellipsis at each cut."""
@@ -71,194 +78,174 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     shown: tuple[Row, ...]
     md5: str
     sha256: str
+    """Of the file. Of a directory, that of the lines that ``sha256sum`` prints for its files, ordered by path."""
+    skipped: tuple[str, ...] = ()
+    """Files of a directory that have no rows in a known format; their bytes were verified, and not searched."""
 
 
 class Corpora:
     """The corpora of one DVC repository."""
 
-    def __init__(self, root: Path, remote: str = "") -> None:
+    def __init__(self, root: Path, remote: str = "", text: str = "") -> None:
+        """Take a project's folder, the URL to fetch from, and the column that holds a row's text; both may be empty."""
         self.root = root
         self._remote = remote
+        self._text = text
 
-    def resolve(self, dvc_hash: str) -> Place:
-        """Find the file and revision of a hash, in the work tree's .dvc files first and then in git's history.
+    def resolve(self, dvc_hash: str, path: str = "") -> Place:
+        """Find the file and revision of a hash, in the work tree first and then in git's history.
+
+        ``path`` is the data file where a manifest names one; it picks among files of the same content.
 
         Raises:
-            UnknownRef: no .dvc file ever named it.
+            UnknownRef: no .dvc file or dvc.lock ever named it.
             BadInput: it is not a DVC hash.
+            Unavailable: git could not look; its own words are passed on.
         """
-        if _HASH.fullmatch(dvc_hash) is None:
-            raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "give the 32 hex digits in a .dvc file")
-        for file in self._dvc_files():
-            path = named_in(_text(file), dvc_hash, folder=self._folder(file))
-            if path is not None:
-                name = file.relative_to(self.root).as_posix()
-                revision = self._git("log", "-1", "--format=%H", "--", name).strip()
-                return Place(dvc_hash=dvc_hash, path=path, dvc_file=name, revision=revision, at_head=True)
-        return Place(dvc_hash=dvc_hash, at_head=False, **in_history(self.root, dvc_hash)._asdict())
+        found = self._find(dvc_hash, path)
+        return Place(
+            dvc_hash=dvc_hash,
+            path=found.repository.shown(found.path),
+            dvc_file=found.repository.shown(found.tracked.file),
+            revision=found.revision,
+            at_head=found.at_head,
+        )
 
     def tracked(self) -> list[tuple[str, str]]:
-        """Every (path relative to the root, hash) in the work tree's .dvc files."""
-        return [pair for file in self._dvc_files() for pair in outs(_text(file), folder=self._folder(file))]
+        """Every (path relative to the project's folder, hash) that the work tree's files name."""
+        repository = Repository(self.root)
+        return [(repository.shown(each.out.path), each.out.dvc_hash) for each in repository.tracked()]
 
-    def eval_sets(self) -> set[str]:
-        """The hashes to which the work tree's .dvc files give the type ``eval``; no model is trained on them."""
-        files = self._dvc_files()
-        return {found for file in files for _, found in outs(_text(file), folder=self._folder(file), kind="eval")}
-
-    def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
-        """Find a corpus's file in DVC's cache or the work tree, or, with ``pull``, fetch it from the remote.
-
-        The file is found by name only; ``read`` verifies its bytes.
+    def named(self, path: str) -> list[tuple[str, str]]:
+        """The (path, hash) of the output, or the file in a tracked directory, that has this path in the work tree.
 
         Raises:
-            BadInput, UnknownRef: it is not a DVC hash, or no .dvc file ever named it.
-            Unavailable: it is not on this machine, or could not be fetched.
+            Unavailable, Damaged: the listing of the directory could not be read.
         """
-        place = self.resolve(dvc_hash)
-        workspace = self.root / place.path
-        candidates = [self._cached(dvc_hash), workspace if place.at_head else None]
-        found = next((path for path in candidates if path is not None and path.is_file()), None)
-        if found is None and pull:
-            self._pull(place)
-            found = next((path for path in candidates if path is not None and path.is_file()), None)
-        if found is None and pull and self._repo() is not None:
-            raise Unavailable(
-                f"no remote of DVC has the rows of {visible(place.path, 80)} ({dvc_hash[:12]})",
-                "check `dvc remote list`, or set SPINE_DVC_REMOTE to the remote's URL",
-            )
-        if found is None:
-            raise Unavailable(
-                f"the rows of {visible(place.path, 80)} ({dvc_hash[:12]}) are not on this machine",
-                f"fetch them with `dvc pull {visible(place.dvc_file, 80)}`",
-            )
-        return found
+        return named(Repository(self.root), path)
 
-    def read(self, dvc_hash: str) -> Iterator[bytes]:
-        """Yield a corpus's lines, and verify the hash after the last one; do not rely on lines before that.
+    def eval_sets(self) -> set[str]:
+        """The hashes to which the work tree's files give the type ``eval``; no model is trained on them."""
+        return {each.out.dvc_hash for each in Repository(self.root).tracked("eval") if each.out.kind == "eval"}
+
+    def parts(self, dvc_hash: str, path: str = "", *, pull: bool = False) -> tuple[Part, ...]:
+        """The files of a corpus, in DVC's cache or the work tree; with ``pull`` those not here are fetched.
+
+        They are found by name only; what reads them verifies their bytes.
+
+        Raises:
+            BadInput, UnknownRef: it is not a DVC hash, or nothing ever named it.
+            Unavailable: a file is not on this machine, or could not be fetched.
+            Damaged: a directory's listing does not match its hash.
+        """
+        return parts(self._find(dvc_hash, path, pull=pull), remote=self._remote if pull else None)
+
+    def file(self, dvc_hash: str, *, pull: bool = False) -> Path:
+        """The file of a corpus that is one file; see ``parts``.
+
+        Raises:
+            BadInput: it is a directory.
+        """
+        found = self.parts(dvc_hash, pull=pull)
+        if dvc_hash.endswith(".dir"):
+            raise BadInput(f"{dvc_hash[:12]} is a directory of {len(found):,} files", "give the hash of one file")
+        return found[0].file
+
+    def rows(self, dvc_hash: str, prefer: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a corpus as objects whose ``text`` is the row's; lines of other JSON are skipped.
+
+        The text is in the column that the settings name, else in ``text``, one of ``prefer`` or another usual name.
+        Each file's hash is verified after its last row; do not rely on rows before that.
 
         Raises:
             Damaged: the bytes do not match the hash.
+            BadInput: a file has no rows in a known format.
         """
-        digest = hashlib.md5(usedforsecurity=False)
-        path = self.file(dvc_hash)
-        with path.open("rb") as stream:
-            for line in stream:
-                digest.update(line)
-                yield line
-        self._check(dvc_hash, digest.hexdigest(), path)
+        for part in self.parts(dvc_hash):
+            if dvc_hash.endswith(".dir") and row_format(part) is None:
+                continue
+            with tempfile.TemporaryDirectory(prefix="spine-rows-") as folder:
+                source = source_of(part, Path(folder))
+                digest = Digest(legacy=source.legacy)
+                try:
+                    yield from objects(Path(source.path), source.kind, digest, (self._text, *prefer))
+                except NotRowsError as error:
+                    refuse(part, error)
+                if source.expected:
+                    check(part, digest.md5(part.md5))
 
-    def verify(self, dvc_hash: str, *, sha256: Any = None, pull: bool = False) -> Search:
+    def verify(self, dvc_hash: str, *, sha256: Any = None, pull: bool = False, path: str = "") -> Search:
         """Verify a corpus's bytes, also against the ``sha256`` of a manifest where given.
 
         Raises:
             Damaged: the bytes do not match one of the hashes.
             Unavailable: the corpus is not on this machine, or could not be fetched.
         """
-        self.file(dvc_hash, pull=pull)
-        digest = hashlib.sha256()
+        digests: list[tuple[str, str]] = []
         rows = 0
-        for rows, raw in enumerate(self.read(dvc_hash), 1):  # noqa: B007  (the last number is how many there are)
-            digest.update(raw)
-        found = digest.hexdigest()
-        if sha256 is not None and found != sha256:
-            expected = visible(str(sha256)[:12], 12)
-            raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {expected}", _CHANGED)
-        return Search(dvc_hash=dvc_hash, pattern="", rows=rows, matched=0, shown=(), md5=dvc_hash, sha256=found)
+        for part in self.parts(dvc_hash, path, pull=pull):
+            digest, kind = Digest(legacy=part.legacy), row_format(part)
+            try:
+                for _ in texts(part.file, kind, digest) if kind not in (None, "parquet") else ():
+                    rows += 1
+            except NotRowsError:
+                kind = None
+            if kind in (None, "parquet"):
+                digest = digest_of(part.file, legacy=part.legacy)
+            check(part, digest.md5(part.md5))
+            digests.append((part.name, digest.sha256()))
+        return _search(dvc_hash, "", digests, sha256, rows=rows)
 
-    def search(self, dvc_hash: str, pattern: str, *, limit: int = 20, patience: float = PATIENCE) -> Search:
+    def search(
+        self, dvc_hash: str, pattern: str, *, limit: int = 20, patience: float = PATIENCE, path: str = ""
+    ) -> Search:
         """Find the rows that match a Python regular expression, and verify the corpus's hash.
 
         The search runs in a separate process, which is killed if it takes ``patience`` seconds longer than reading the
         bytes should take.
 
         Raises:
-            BadInput: the pattern is not a regular expression, is too long, or takes too long.
+            BadInput: the pattern is not a regular expression, is too long or takes too long, or there are no rows.
             Unavailable: the corpus is not on this machine.
             Damaged: the bytes do not match the hash.
         """
-        try:
-            re.compile(pattern[: _LONGEST_PATTERN + 1])
-        except (re.error, RecursionError, OverflowError) as error:
+        _compiled(pattern)
+        directory = dvc_hash.endswith(".dir")
+        every = self.parts(dvc_hash, path)
+        searched = [part for part in every if not directory or row_format(part) is not None]
+        if not searched:
             raise BadInput(
-                f"{visible(pattern, 60)!r} is not a valid regular expression: {error}",
-                "put a backslash before special characters",
-            ) from error
-        if len(pattern) > _LONGEST_PATTERN:
-            raise BadInput(f"the pattern has {len(pattern):,} characters, limit {_LONGEST_PATTERN}", "shorten it")
-        path = self.file(dvc_hash)
-        try:
-            found = matching(path, pattern, limit, patience=patience)
-        except TooSlowError as error:
-            raise BadInput(
-                f"the search for {visible(pattern, 60)!r} was stopped after {error.seconds:.0f} s",
-                "simplify the pattern: a repeat inside a repeat, such as (a+)+, can backtrack without end",
-            ) from error
-        self._check(dvc_hash, str(found["md5"]), path)
-        return Search(
-            dvc_hash=dvc_hash,
-            pattern=pattern,
-            rows=found["rows"],
-            matched=found["matched"],
-            shown=tuple(Row(number=n, text=text, start=start, end=end) for n, text, start, end in found["shown"]),
-            md5=dvc_hash,
-            sha256=found["sha256"],
-        )
-
-    def _dvc_files(self) -> list[Path]:
-        # git lists tracked and new files but no ignored ones, so no .dvc file of an environment or a build is found.
-        listed = self._git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.dvc")
-        names = [name for name in listed.split("\0") if name]
-        return [self.root / name for name in sorted(names) if (self.root / name).is_file()]
-
-    def _folder(self, file: Path) -> str:
-        return file.parent.relative_to(self.root).as_posix()
-
-    def _cached(self, dvc_hash: str) -> Path | None:
-        repo = self._repo()
-        return Path(repo.cache.local.oid_to_path(dvc_hash)) if repo is not None else None
-
-    def _pull(self, place: Place) -> None:
-        repo = self._repo()
-        if repo is None:
-            return
-        try:
-            with repo:
-                # An older version: only that commit's .dvc file has its hash, and DVC counts its path from git's top.
-                top = self.root if place.at_head else "/" / Path(repo.root_dir).relative_to(repo.scm.root_dir)
-                past = {} if place.at_head else {"revs": [place.revision], "workspace": False}
-                repo.fetch(targets=[str(top / place.dvc_file)], **past)
-        except Exception as error:
-            text = visible(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
-            raise Unavailable(
-                f"DVC could not fetch {visible(place.path, 60)}: {text}", "check `dvc remote list`"
-            ) from error
-
-    def _repo(self) -> Any:
-        """DVC's object for this repository; None where the folder is not a DVC repository."""
-        if not (self.root / ".dvc").is_dir():
-            return None
-        import logging
-
-        for name in ("dvc", "dvc_data", "dvc_objects"):  # every failure is raised, so a log line would repeat it
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        try:
-            from dvc.exceptions import DvcException
-            from dvc.repo import Repo
-        except ImportError as error:
-            broken = Unavailable(f"DVC cannot be imported: {visible(str(error), 120)}", "reinstall DVC, then repeat")
-            raise missing_extra(error) or broken from error
-        try:
-            return Repo(str(self.root), config=self._config())
-        except DvcException as error:
-            raise Unavailable(
-                f"DVC cannot open this repository: {visible(str(error), 120)}", "run `dvc doctor`"
-            ) from error
-
-    def _config(self) -> dict[str, Any] | None:
-        """DVC settings that override the repository's: the remote given by URL becomes the default one."""
-        name = "spine"
-        return {"core": {"remote": name}, "remote": {name: {"url": self._remote}}} if self._remote else None
+                f"none of the {len(every):,} files of {dvc_hash[:12]} has rows",
+                "rows are read from JSON lines, CSV, TSV, Parquet and plain text",
+            )
+        with tempfile.TemporaryDirectory(prefix="spine-rows-") as folder:
+            sources = [source_of(part, Path(folder)) for part in searched]
+            try:
+                found = matching(sources, pattern, limit, patience=patience)
+            except TooSlowError as error:
+                raise BadInput(
+                    f"the search for {visible(pattern, 60)!r} was stopped after {error.seconds:.0f} s",
+                    "simplify the pattern: a repeat inside a repeat, such as (a+)+, can backtrack without end",
+                ) from error
+            except NotRowsError as error:
+                refuse(every[0], error)
+        hashed = {
+            part: (of_file["md5"], of_file["sha256"])
+            for part, source, of_file in zip(searched, sources, found["files"], strict=True)
+            if source.expected  # else a copy was read
+        }
+        digests = []
+        for part in every:
+            md5, sha256 = hashed.get(part) or _digests(part)
+            check(part, md5)
+            digests.append((part.name, sha256))
+        shown = [
+            Row(number=n, text=text, start=start, end=end, file=searched[index].name if directory else "")
+            for index, n, text, start, end in found["shown"]
+        ]
+        result = _search(dvc_hash, pattern, digests, None, rows=found["rows"])
+        skipped = tuple(part.name for part in every if part not in searched)
+        return msgspec.structs.replace(result, matched=found["matched"], shown=tuple(shown), skipped=skipped)
 
     def reach(self) -> None:
         """Check that the remote from which corpora are fetched answers.
@@ -266,32 +253,46 @@ class Corpora:
         Raises:
             Unavailable: there is no DVC repository or no remote, or the remote does not answer.
         """
-        repo = self._repo()
-        if repo is None:
+        roots = Repository(self.root).dvc_roots()
+        if not roots:
             raise Unavailable(
                 f"{visible(str(self.root), 120)} is not a DVC repository", "run this in the repository's folder"
             )
-        try:
-            with repo:
-                remote = repo.cloud.get_remote()
-                remote.fs.ls(remote.path)
-        except Exception as error:
-            text = visible(f"{type(error).__name__}: {error}".split("\n", 1)[0], 120)
-            raise Unavailable(
-                f"DVC's remote does not answer: {text}", "set SPINE_DVC_REMOTE to its URL, or see `dvc remote list`"
-            ) from error
+        for root in roots:
+            reach(root, self._remote)
 
-    def _git(self, *words: str) -> str:
-        done = run_git(self.root, *words)
-        return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
-
-    def _check(self, dvc_hash: str, found: str, path: Path) -> None:
-        if found != dvc_hash:
-            raise Damaged(f"{path.name} has MD5 {found[:12]}, but DVC recorded {dvc_hash[:12]}", _CHANGED)
+    def _find(self, dvc_hash: str, path: str = "", *, pull: bool = False) -> Found:
+        if _HASH.fullmatch(dvc_hash) is None:
+            raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "give the 32 hex digits in a .dvc file")
+        return find(Repository(self.root), dvc_hash, path=path, remote=self._remote if pull else None)
 
 
-_CHANGED = "the file was changed after DVC recorded it: `dvc fetch` an intact copy, and find out what changed it"
+def _digests(part: Part) -> tuple[str, str]:
+    digest = digest_of(part.file, legacy=part.legacy)
+    return digest.md5(part.md5), digest.sha256()
 
 
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
+def _compiled(pattern: str) -> None:
+    """Raise ``BadInput`` for a pattern that is no regular expression, or too long."""
+    try:
+        re.compile(pattern[: _LONGEST_PATTERN + 1])
+    except (re.error, RecursionError, OverflowError) as error:
+        raise BadInput(
+            f"{visible(pattern, 60)!r} is not a valid regular expression: {error}",
+            "put a backslash before special characters",
+        ) from error
+    if len(pattern) > _LONGEST_PATTERN:
+        raise BadInput(f"the pattern has {len(pattern):,} characters, limit {_LONGEST_PATTERN}", "shorten it")
+
+
+def _search(dvc_hash: str, pattern: str, digests: list[tuple[str, str]], expected: Any, *, rows: int) -> Search:
+    """The result for files of these names and SHA-256s, compared with the ``expected`` one unless that is None."""
+    if dvc_hash.endswith(".dir"):
+        listed = "".join(f"{digest}  {name}\n" for name, digest in digests)
+        found = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+    else:
+        found = digests[0][1]
+    if expected is not None and found != expected:
+        shown = visible(str(expected)[:12], 12)
+        raise Damaged(f"corpus {dvc_hash[:12]} has SHA-256 {found[:12]}, its manifest says {shown}", CHANGED)
+    return Search(dvc_hash=dvc_hash, pattern=pattern, rows=rows, matched=0, shown=(), md5=dvc_hash, sha256=found)

@@ -1,8 +1,7 @@
 """The walk up from an entry to its training data, and down from a corpus to the entries and traffic it affected.
 
-Each hop has a status, its evidence and the command that checks it. The status is ``verified`` (hashed again now),
-``recorded`` (not checked), ``missing`` or ``mismatch``; what cannot be found is missing and never guessed. It draws
-nothing.
+Each hop has a status (``lineage.status``), its evidence and the command that checks it. What cannot be found is
+missing, what cannot be looked at is not checked, and nothing is guessed. It draws nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Any
 import msgspec
 
 from miniobserve.reader import TraceReader
-from modelspine.errors import Damaged, SpineError, UnknownRef
-from modelspine.git import run_git
+from modelspine.errors import Damaged, SpineError, Unavailable, UnknownRef
+from modelspine.git import git_output
 from modelspine.lineage.corpora import Corpora
 from modelspine.lineage.status import Status
 from modelspine.registry.entries import NAMED_CORPORA, Detail, Entry, manifest_corpora
@@ -143,12 +142,13 @@ class Walker:
         }
 
         def check() -> dict[str, Any]:
-            place = self._corpora.resolve(dvc_hash)
-            found: dict[str, Any] = {"path": place.path, "revision": place.revision}
-            if verify:
-                read = self._corpora.verify(dvc_hash, sha256=corpus.get("sha256"), pull=True)
-                found |= {"rows": read.rows, "sha256_now": read.sha256}
-            return found
+            path = str(corpus.get("path", ""))
+            found: dict[str, Any] = {}
+            if verify:  # first, because it fetches the listing of a directory, without which a file in it has no place
+                read = self._corpora.verify(dvc_hash, sha256=corpus.get("sha256"), pull=True, path=path)
+                found = {"rows": read.rows, "sha256_now": read.sha256}
+            place = self._corpora.resolve(dvc_hash, path)
+            return {"path": place.path, "revision": place.revision} | found
 
         label = f"{corpus.get('path', 'corpus')}  md5 {dvc_hash[:12]}"
         return _hop("corpus", label, evidence, f"spine lineage {short(sha)} --verify", check, verify=verify)
@@ -234,16 +234,21 @@ class Walker:
         command = f"git -C . cat-file -t {argument(git_sha) if git_sha else 'SHA'}"
         if not git_sha:
             return _missing("code", "no commit is recorded", command)
-        known = run_git(self._root, "cat-file", "-e", f"{git_sha[:64]}^{{commit}}")
         # A branch name or a short hash resolves too, but may mean another commit tomorrow.
         complete = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", git_sha) is not None
-        status: Status = "verified" if known.returncode == 0 and complete else "recorded"
+        status: Status = "recorded"
+        why: dict[str, Any] = {}
+        try:
+            if complete and git_output(self._root, "rev-parse", "--verify", "--quiet", f"{git_sha}^{{commit}}"):
+                status = "verified"
+        except Unavailable as error:
+            status, why = "not_checked", {"why": error.message, "hint": error.hint}
         dirty = bool(code.get("dirty"))
         return Hop(
             kind="code",
             label=f"commit {git_sha[:12]}{' with uncommitted changes' if dirty else ''}",
             status=status,
-            evidence={"git_sha": git_sha, "dirty": dirty, "in_this_clone": status == "verified"},
+            evidence={"git_sha": git_sha, "dirty": dirty, "in_this_clone": status == "verified", **why},
             command=command,
         )
 
@@ -256,7 +261,8 @@ class Walker:
         def check() -> dict[str, Any]:
             if not verify:
                 return {}
-            read = self._corpora.verify(report.eval_set.dvc_hash, sha256=report.eval_set.sha256, pull=True)
+            named = report.eval_set
+            read = self._corpora.verify(named.dvc_hash, sha256=named.sha256, pull=True, path=named.path)
             return {"rows": read.rows}
 
         label = f"evaluated on {report.eval_set.path}  {report.total.k}/{report.total.n}"
@@ -268,14 +274,16 @@ class Walker:
 def _hop(
     kind: str, label: str, evidence: dict[str, Any], command: str, check: Callable[[], dict[str, Any]], *, verify: bool
 ) -> Hop:
-    """Make a hop by running its check: an error gives ``mismatch`` or ``missing``, success what ``verify`` implies."""
+    """Make a hop by running its check: success gives what ``verify`` implies, an error the status it stands for."""
     status: Status = "verified" if verify else "recorded"
     try:
         evidence = evidence | check()
     except Damaged as error:
         status, evidence = "mismatch", evidence | {"why": error.message}
     except SpineError as error:
-        status, evidence = "missing", evidence | {"why": error.message}
+        # What did not answer may well be there; only what was looked for in vain is missing.
+        status = "not_checked" if isinstance(error, Unavailable) else "missing"
+        evidence = evidence | {"why": error.message, "hint": error.hint}
     return Hop(kind=kind, label=label, status=status, evidence=evidence, command=command)
 
 

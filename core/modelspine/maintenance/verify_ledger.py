@@ -35,12 +35,18 @@ _FOR_EXAMPLE = "give it as `spine verify` printed it: SEQ:HASH, with all 64 digi
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one check: how many items were checked, the problems, and notes that are not problems."""
+    """The result of one check."""
 
     name: str
     checked: int
+    """How many items were looked at."""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    """Remarks on what is no problem."""
+    not_checked: tuple[str, ...] = ()
+    """What could not be looked at, each with its reason. It may be sound or not."""
+    required: bool = False
+    """True where the other checks mean nothing as long as something of this one is not checked."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +94,7 @@ def verify(
     chain: Chain,
     *,
     checkpoints: Sequence[Head] | None = None,
-    more: Sequence[Callable[[State, Progress], Check]] = (),
+    more: Sequence[Callable[[State, Progress], Check | None]] = (),
     progress: Progress,
 ) -> Iterator[Check]:
     """Run all checks, yielding the result of each when it is done.
@@ -98,7 +104,7 @@ def verify(
         cache: the bundle cache.
         chain: the ledger's rows, as ``read_chain`` returns them.
         checkpoints: heads recorded outside the ledger; None skips their check.
-        more: checks of the stores beside the ledger.
+        more: checks of the stores beside the ledger; None of one that does not apply.
         progress: called with the progress.
 
     Raises:
@@ -119,7 +125,9 @@ def verify(
     yield _bundles(state, cache, progress)
     yield _pointers(chain.events)
     for step in () if chain.problems else more:  # these use the registry, which refuses a broken chain
-        yield step(state, progress)
+        check = step(state, progress)
+        if check is not None:
+            yield check
 
 
 def read_chain(url: str) -> Chain:
@@ -216,7 +224,7 @@ def _evidence_of(event: Event) -> Iterator[str]:
 
 def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
     problems: list[str] = []
-    notes: list[str] = []
+    unread: list[str] = []
     for number, known in enumerate(state.entries.values(), 1):
         try:
             _, bundle = cache.verified(known.sha)
@@ -224,7 +232,7 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
             # A promoted entry may be the target of a rollback, which reads only the cache.
             needed = bool(known.semvers) and known.tombstoned is None
             text = f"{_name(known)} has no bundle in the cache"
-            (problems if needed else notes).append(f"{text}, but may have to serve" if needed else text)
+            (problems if needed else unread).append(f"{text}, but may have to serve" if needed else text)
         except SpineError as error:
             problems.append(f"{_name(known)}: {error.message}")
         else:
@@ -236,7 +244,8 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
                 )
             problems += [f"{_name(known)}: {problem}" for problem in _evidence_files(known, bundle)]
         progress("bundles", number, len(state.entries))
-    return Check(name="bundles", checked=len(state.entries), problems=tuple(problems), notes=tuple(notes))
+    checked = len(state.entries) - len(unread)
+    return Check(name="bundles", checked=checked, problems=tuple(problems), not_checked=tuple(unread))
 
 
 def _evidence_files(known: Known, bundle: Bundle) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """Checks of the stores beside the ledger, for ``spine verify``: verdicts, corpora, traces and exported days.
 
-Each returns a ``Check``. What is not on this machine is a note; what does not match its digest is a problem.
+Each returns a ``Check``. What is not on this machine, or cannot be read, is not checked; what does not match its digest
+is a problem.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,17 +22,18 @@ from modelspine.project import Project
 from modelspine.registry.entries import manifest_corpora
 from modelspine.registry.floor import floor_of
 from modelspine.registry.promotion_record import excluded, verdict_kind
-from modelspine.text import short, visible
+from modelspine.text import counted, short, visible
 
 if TYPE_CHECKING:
     from modelspine.attestation.keys import Trust
 
-Step = Callable[[State, Progress], Check]
+Step = Callable[[State, Progress], Check | None]
 
 
 def steps(project: Project) -> tuple[Step, ...]:
     """The checks of one project, for the argument ``more`` of ``maintenance.verify_ledger.verify``."""
     return (
+        lambda state, _progress: _committed(project, state),
         lambda state, _progress: _verdicts(project, state),
         lambda state, progress: _corpora(project, state, progress),
         lambda _state, _progress: _traces(project.settings.traces),
@@ -38,16 +41,55 @@ def steps(project: Project) -> tuple[Step, ...]:
     )
 
 
+def _committed(project: Project, state: State) -> Check | None:
+    """Check in prod whether git says what is committed: it decides which keys and which baseline count."""
+    from modelspine.attestation.trust import BASELINE, TRUST, in_force
+    from modelspine.git import top_of
+
+    if (state.env, project.settings.env) == ("dev", "dev"):
+        return None  # a dev ledger accepts files before they are committed
+    try:
+        if top_of(project.settings.root) is None:
+            why = "there is no git repository here, so trust file and baseline count as they are on disk"
+            return Check(name="committed", checked=0, not_checked=(why,))
+    except Unavailable as error:
+        return Check(name="committed", checked=0, not_checked=(f"{error.message}; {error.hint}",), required=True)
+    notes: list[str] = []
+    unread: list[str] = []
+    for name in (TRUST, BASELINE):
+        try:
+            in_force(project.settings, name, committed=True)
+        except Refused as error:  # the committed content was read; the verdicts are checked against it
+            notes.append(error.message)
+        except Unavailable as error:
+            unread.append(f"{error.message}; {error.hint}")
+    checked = len((TRUST, BASELINE)) - len(unread)
+    return Check(name="committed", checked=checked, notes=tuple(notes), not_checked=tuple(unread), required=True)
+
+
 def _verdicts(project: Project, state: State) -> Check:
     """Check every promotion's verdict again: signature, trusted key, entry, result and ledger head."""
     from modelspine.attestation.trust import load_trust
 
     events = project.registry.events()
-    # Cached because it runs git, and lazy because a dev ledger may have no trust file.
-    trust = cache(lambda: load_trust(project.settings, project.registry.state().env))
+
+    @cache  # because it runs git; and only when it is needed, because a dev ledger may have no trust file
+    def loaded() -> Trust | SpineError:
+        try:
+            return load_trust(project.settings, project.registry.state().env)
+        except SpineError as error:
+            return error
+
+    def trust() -> Trust:
+        found = loaded()
+        if isinstance(found, SpineError):
+            raise found
+        return found
+
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
+    unread: Counter[str] = Counter()
     promoted: list[Event] = []
     then = State()
     for event in events:
@@ -59,13 +101,19 @@ def _verdicts(project: Project, state: State) -> Check:
                 # Removing a key from the trust file invalidates what it signed. That is a problem only for an entry
                 # that serves now; past promotions were valid at their time.
                 (problems if event.body.get("sha") in serving else notes).append(f"{name}: {error.message}")
+            except Unavailable as error:
+                unread[error.message] += 1
             except SpineError as error:
                 problems.append(f"{name}: {error.message}")
             else:
                 problems += [f"{name}: {problem}"] if problem else []
             promoted.append(event)
         fold((event,), then)
-    return Check(name="verdicts", checked=len(promoted), problems=tuple(problems), notes=tuple(notes))
+    not_checked = tuple(f"{counted(n, 'verdict')}: {why}" for why, n in unread.items())
+    checked = len(promoted) - unread.total()
+    return Check(
+        name="verdicts", checked=checked, problems=tuple(problems), notes=tuple(notes), not_checked=not_checked
+    )
 
 
 def _verdict_problem(
@@ -105,30 +153,31 @@ def _corpora(project: Project, state: State, progress: Progress) -> Check:
     trained = [known for known in state.entries.values() if known.tombstoned is None]
     wanted = dict.fromkeys(corpus for known in trained for corpus in _trained_on(project, known))
     problems: list[str] = []
-    notes: list[str] = []
-    for number, (dvc_hash, sha256) in enumerate(wanted, 1):
+    unread: list[str] = []
+    for number, (dvc_hash, sha256, path) in enumerate(wanted, 1):
         try:
-            project.corpora.verify(dvc_hash, sha256=sha256)
+            project.corpora.verify(dvc_hash, sha256=sha256, path=path)
         except Damaged as error:
             problems.append(error.message)
         # A manifest is its author's text and may name anything: a hash that is not one is no damage to a store.
         except (Unavailable, BadInput) as error:
-            notes.append(error.message)
+            unread.append(error.message)
         except SpineError as error:
             problems.append(error.message)
         progress("corpora", number, len(wanted))
-    return Check(name="corpora", checked=len(wanted), problems=tuple(problems), notes=tuple(notes))
+    checked = len(wanted) - len(unread)
+    return Check(name="corpora", checked=checked, problems=tuple(problems), not_checked=tuple(dict.fromkeys(unread)))
 
 
-def _trained_on(project: Project, known: Known) -> list[tuple[str, str | None]]:
-    """DVC hash and SHA-256 of an entry's corpora, from its manifest or, if that is damaged, from its event."""
+def _trained_on(project: Project, known: Known) -> list[tuple[str, str | None, str]]:
+    """DVC hash, SHA-256 and path of an entry's corpora, from its manifest or, if that is damaged, from its event."""
     named = known.registered.body.get("corpora", ())
     try:
         corpora = manifest_corpora(project.registry.get(known.sha)) if named else []
     except SpineError:
-        return [(str(dvc_hash), None) for dvc_hash in named]
-    digests = [(str(c.get("dvc_hash")), c.get("sha256")) for c in corpora]
-    return [(dvc_hash, None if sha256 is None else str(sha256)) for dvc_hash, sha256 in digests]
+        return [(str(dvc_hash), None, "") for dvc_hash in named]
+    fields = [(str(c.get("dvc_hash")), c.get("sha256"), str(c.get("path", ""))) for c in corpora]
+    return [(dvc_hash, None if sha256 is None else str(sha256), path) for dvc_hash, sha256, path in fields]
 
 
 def _traces(url: str) -> Check:
@@ -147,7 +196,7 @@ def _traces(url: str) -> Check:
     except Damaged as error:
         return Check(name="traces", checked=0, problems=(error.message,))
     except Unavailable as error:
-        return Check(name="traces", checked=0, notes=(error.message,))
+        return Check(name="traces", checked=0, not_checked=(error.message,))
     problems = tuple(visible(str(line), 160) for (line,) in findings if line != "ok")
     return Check(name="traces", checked=count, problems=problems)
 

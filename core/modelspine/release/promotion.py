@@ -19,7 +19,7 @@ from modelspine.attestation.statement import Counted, Run, report_counts, statem
 from modelspine.attestation.trust import BASELINE, TRUST, in_force
 from modelspine.attestation.verdict import VerifiedVerdict, sign, verify
 from modelspine.canonical_json import parse_json
-from modelspine.errors import BadInput, Damaged, Refused
+from modelspine.errors import BadInput, Damaged, Refused, Unavailable
 from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.decision import Stable
 from modelspine.git import git_output
@@ -163,7 +163,10 @@ def floor_in_force(project: Project) -> Floor:
 
     def floor(state: State) -> str | None:
         strict = (state.env, project.settings.env) != ("dev", "dev")
-        raw = in_force(project.settings, BASELINE, committed=strict)
+        try:
+            raw = in_force(project.settings, BASELINE, committed=strict)
+        except Unavailable as error:  # what git says is the reason why this operation is not allowed now
+            raise Refused(f"the floor is unknown: {error.message}", error.hint) from error
         try:
             found = current_floor(project, state, read_baseline(raw))
         except BadInput as error:

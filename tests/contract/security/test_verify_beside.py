@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from bundles import write_bundle
-from cli_world import World, leave_trace, make_world, run
+from cli_world import REQUEST, World, leave_trace, make_world, run
 from modelspine.attestation.keys import Trust, new_key, trusted
 from modelspine.attestation.verdict import read_verdict
 from modelspine.ledger.store import Draft
@@ -80,12 +82,15 @@ def test_what_changed_beside_the_ledger_is_found(what: str, world: World, capsys
     assert run(capsys, "verify", root=world.root).code == 5
 
 
-def test_what_is_not_on_this_machine_is_a_note(world: World, capsys: Capture) -> None:
+def test_what_is_not_on_this_machine_is_not_checked(world: World, capsys: Capture) -> None:
     (world.root / "data" / "v2.jsonl").unlink()
     (world.root / ".spine" / "traces.db").unlink()
     code, found = checks(capsys, world.root)
     assert code == 0
-    assert found["corpora"]["notes"]
+    assert "not on this machine" in found["corpora"]["not_checked"][0]
+    said = run(capsys, "verify", root=world.root).out.splitlines()[-1]
+    assert said.startswith("no problem was found, but 1 not checked")
+    assert re.search(r": \d+:[0-9a-f]{64}$", said)
     assert found["traces"]["notes"]
 
 
@@ -272,3 +277,62 @@ def test_a_corpus_with_its_md5_and_another_sha256_is_found(world: World, capsys:
     leave_trace(world.root, "req-collided-1", "he went", "HE WENT")
     walked = run(capsys, "incident", "req-collided-1", "--json", root=world.root).json["answers"]
     assert [walked[n]["status"] for n in (2, 3)] == ["mismatch", "mismatch"]
+
+
+# what could not be looked at -------------------------------------------------------------------------------------
+
+
+def last_line(capsys: Capture, root: Path) -> tuple[int, str]:
+    done = run(capsys, "verify", root=root)
+    line = done.out.splitlines()[-1]
+    assert re.search(r"[: ]\d+:[0-9a-f]{64}$", line), "the last line always ends in the ledger's head"
+    return done.code, line
+
+
+def test_all_sound_is_only_said_where_everything_was_read(world: World, prod: Prod, capsys: Capture) -> None:
+    assert [last_line(capsys, root)[1][:11] for root in (world.root, prod.root)] == ["all sound; "] * 2
+
+
+def test_in_prod_no_verdict_counts_as_checked_where_git_refuses(
+    prod: Prod, capsys: Capture, failing_git: Callable[[str], None]
+) -> None:
+    assert promote(prod, prod.signed("good"))[0] == 0
+    prod.trust(new_key())  # on disk only: whoever reads that file instead of the committed one finds other keys
+    failing_git("fatal: detected dubious ownership in repository")
+    code, found = checks(capsys, prod.root)
+    assert (code, found["committed"]["checked"], found["committed"]["required"]) == (3, 0, True)
+    for name in ("committed", "verdicts"):
+        assert "it says: fatal: detected dubious ownership" in found[name]["not_checked"][0]
+        assert not found[name]["problems"]
+    code, line = last_line(capsys, prod.root)
+    assert (code, line.startswith("git does not say what is committed")) == (3, True)
+    kept = prod.root / "witness.txt"
+    assert run(capsys, "verify", "--witness", str(kept), "--keep", root=prod.root).code == 3
+    assert not kept.exists()
+
+
+def test_a_prod_project_without_git_is_checked_and_not_called_sound(prod: Prod, capsys: Capture) -> None:
+    shutil.rmtree(prod.root / ".git")
+    code, found = checks(capsys, prod.root)
+    assert (code, found["committed"]["required"]) == (0, False)
+    assert "there is no git repository here" in found["committed"]["not_checked"][0]
+    assert last_line(capsys, prod.root)[1].startswith("no problem was found, but ")
+
+
+def test_a_corpus_is_not_checked_where_git_refuses(
+    world: World, capsys: Capture, failing_git: Callable[[str], None]
+) -> None:
+    failing_git("fatal: detected dubious ownership in repository")
+    code, found = checks(capsys, world.root)
+    assert (code, found["corpora"]["checked"]) == (0, 0)
+    assert "dubious ownership" in found["corpora"]["not_checked"][0]
+    assert last_line(capsys, world.root)[1].startswith("no problem was found, but 1 not checked")
+    done = run(capsys, "lineage", "v0.2.0", "--verify", "--json", root=world.root)
+    hops = {hop["kind"]: hop for hop in done.json["root"]["children"]}
+    assert (done.code, hops["corpus"]["status"]) == (3, "not_checked")
+    assert "dubious ownership" in hops["corpus"]["evidence"]["why"]
+    assert "safe.directory" in hops["corpus"]["evidence"]["hint"]
+    walked = {each["n"]: each for each in run(capsys, "incident", REQUEST, "--json", root=world.root).json["answers"]}
+    for number in (3, 4):
+        assert walked[number]["status"] == "not_checked"
+        assert "dubious ownership" in walked[number]["answer"]

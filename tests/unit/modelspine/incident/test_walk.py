@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bundles import write_bundle
 from cli_world import REQUEST, SAID, World, leave_trace, make_world
 from miniobserve.traces import Trace
 from modelspine.incident.arm_answer import arm_answer
@@ -96,3 +99,33 @@ def test_a_walk_says_what_differs_in_the_arm(world: World, echo: None, recorded:
     found = walked(world.root, "req-altered-1")[5]
     assert found.status == "mismatch"
     assert found.answer.endswith(f" — salt and unit give arm stable, bucket {stored.bucket:,}")
+
+
+def test_rows_of_a_table_in_a_tracked_directory_are_quoted_with_their_file(
+    world: World, echo: None, tmp_path: Path
+) -> None:
+    table = b'n,note\n1,"they WENT\nhome"\n2,nothing\n'
+    listing = json.dumps([{"md5": md5(table), "relpath": "sub/rows.csv"}]).encode()
+    for raw, name in ((table, md5(table)), (listing, f"{md5(listing)}.dir")):
+        file = world.root / ".dvc" / "cache" / "files" / "md5" / name[:2] / name[2:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(raw)
+    tracked = world.root / "data" / "tables.dvc"
+    tracked.write_text(f"outs: [{{md5: {md5(listing)}.dir, hash: md5, path: tables}}]\n")
+    corpora = [{"path": "data/tables", "dvc_hash": f"{md5(listing)}.dir"}]
+    with open_spine(world.root) as spine:
+        sha = spine.registry.register(write_bundle(tmp_path / "bundle", 77, corpora=corpora)).sha
+    leave_trace(world.root, "req-of-tables-1", SAID, SAID, entry_sha=sha, intended_sha=sha)
+    rows = walked(world.root, "req-of-tables-1")[3]
+    assert rows.status == "verified"
+    assert rows.answer.startswith("1 of 2 rows contain went to school → WENT;")
+    assert rows.evidence["quoted"] == [
+        {"row": 1, "text": '{"n":"1","note":"they WENT\\nhome"}', "file": "sub/rows.csv"}
+    ]
+    tracked.unlink()
+    rows = walked(world.root, "req-of-tables-1")[3]
+    assert (rows.status, rows.evidence["why"]) == ("missing", rows.answer)
+
+
+def md5(raw: bytes) -> str:
+    return hashlib.md5(raw, usedforsecurity=False).hexdigest()

@@ -17,7 +17,7 @@ import pytest
 from cli_world import World, make_world, run
 from modelspine.errors import BadInput, Damaged
 from modelspine.lineage import corpora as corpus
-from modelspine.lineage.row_search import TooSlowError, matching, search
+from modelspine.lineage.row_search import Source, TooSlowError, matching, search
 from modelspine.spine import open_spine
 
 ENDLESS = "(a+)+$"
@@ -33,20 +33,20 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("pattern", ["row 2", "é$", "(?!)", "", "within", r"\Abad"])
 def test_another_process_finds_the_same(pattern: str, rows: Path) -> None:
-    found = matching(rows, pattern, 5)
-    assert found == json.loads(json.dumps(search(str(rows), pattern, 5)))
-    assert found["sha256"] == hashlib.sha256(rows.read_bytes()).hexdigest()
+    found = matching([Source(str(rows))], pattern, 5)
+    assert found == json.loads(json.dumps(search([Source(str(rows))], pattern, 5)))
+    assert found["files"][0]["sha256"] == hashlib.sha256(rows.read_bytes()).hexdigest()
     assert found["rows"] == 33
 
 
 def test_a_pattern_that_never_ends_is_killed(rows: Path) -> None:
     with pytest.raises(TooSlowError, match="stopped after"):
-        matching(rows, ENDLESS, 5, patience=0.3)
+        matching([Source(str(rows))], ENDLESS, 5, patience=0.3)
 
 
 def test_a_file_that_is_gone_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="rows"):
-        matching(tmp_path / "rows", "x", 1)
+        matching([Source(str(tmp_path / "rows"))], "x", 1)
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_the_command_says_what_to_do(
 ) -> None:
     real = corpus.matching
 
-    def hurried(path: Path, pattern: str, limit: int, *, patience: float) -> dict[str, Any]:
+    def hurried(sources: list[Source], pattern: str, limit: int, *, patience: float) -> dict[str, Any]:
         assert patience == corpus.PATIENCE
-        return real(path, pattern, limit, patience=0.3)
+        return real(sources, pattern, limit, patience=0.3)
 
     monkeypatch.setattr(corpus, "matching", hurried)
     done = run(capsys, "corpus", "grep", world.loud, r"(\S+\s?)+\d{9}$", root=world.root)
@@ -93,11 +93,10 @@ def test_an_interrupt_ends_the_search_and_its_process(rows: Path) -> None:
     code = f"""
 import sys
 import time
-from pathlib import Path
-from modelspine.lineage.row_search import matching
+from modelspine.lineage.row_search import Source, matching
 print("ready", flush=True)
 try:
-    matching(Path({str(rows)!r}), {ENDLESS!r}, 1)
+    matching([Source({str(rows)!r})], {ENDLESS!r}, 1)
 except KeyboardInterrupt:
     sys.exit(130)
 """

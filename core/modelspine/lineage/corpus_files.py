@@ -1,0 +1,77 @@
+"""The files of a corpus made ready to be read as rows, and compared with their hashes. It does not know rows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from modelspine.errors import BadInput, Damaged
+from modelspine.lineage.dvc_hash import Digest
+from modelspine.lineage.dvc_lookup import CHANGED, Part, digest_of
+from modelspine.lineage.row_formats import Format, NotRowsError, format_of, is_readable
+from modelspine.lineage.row_search import Source
+from modelspine.text import visible
+
+_BLOCK = 512
+_PIECE = 2**20
+
+
+def row_format(part: Part) -> Format | None:
+    """How the rows of a file are read; None where it has none."""
+    with part.file.open("rb") as stream:
+        return format_of(part.name) or ("lines" if is_readable(stream.read(_BLOCK)) else None)
+
+
+def source_of(part: Part, folder: Path) -> Source:
+    """What a search reads of a file; of a Parquet file that is a verified copy of its rows in ``folder``."""
+    kind = row_format(part) or "lines"
+    if kind != "parquet":
+        return Source(str(part.file), kind, part.legacy, part.md5)
+    from modelspine.lineage.parquet_rows import write_lines
+
+    # What is parsed must be what was hashed: a copy, which nobody else writes to.
+    number = len(list(folder.iterdir()))
+    copy, lines = folder / f"{number}.parquet", folder / f"{number}.jsonl"
+    shutil.copyfile(part.file, copy)
+    check(part, digest_of(copy, legacy=part.legacy).md5(part.md5))
+    write_lines(copy, lines)
+    copy.unlink()
+    return Source(str(lines), "json")
+
+
+def verified_pieces(part: Part) -> Iterator[bytes]:
+    """Yield a file's bytes in pieces, and verify the hash after the last one; do not rely on them before that.
+
+    Raises:
+        Damaged: the bytes do not match the hash.
+    """
+    digest = Digest(legacy=part.legacy)
+    with part.file.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+            yield piece
+    check(part, digest.md5(part.md5))
+
+
+def check(part: Part, found: str) -> None:
+    """Compare the MD5 of a part's bytes with the recorded one.
+
+    Raises:
+        Damaged: they differ.
+    """
+    if found != part.md5:
+        name = visible(part.name, 80)
+        raise Damaged(f"{name} has MD5 {found[:12]}, but DVC recorded {part.md5[:12]}", CHANGED)
+
+
+def refuse(part: Part, error: NotRowsError) -> NoReturn:
+    """Say that a file has no rows.
+
+    Raises:
+        BadInput: always.
+    """
+    raise BadInput(
+        f"the rows of {visible(part.name, 80)} cannot be read: {error}", "name another corpus, or convert this one"
+    ) from error

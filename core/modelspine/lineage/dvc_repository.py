@@ -1,0 +1,126 @@
+"""The folders of a repository in which DVC tracks data, and what the files in its work tree track.
+
+The project's folder may lie above or below a folder that DVC knows, with git or without. It does not know hashes,
+caches or git's history.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from modelspine.errors import Unavailable
+from modelspine.git import git_output, top_of
+from modelspine.lineage.dvc_file import LOCK, PIPELINE, Out, is_tracking, outs
+from modelspine.text import visible
+
+DVC = ".dvc"
+TRACKING = ("*.dvc", LOCK, f"*/{LOCK}")
+"""The files that name outputs, as git's pathspecs."""
+INLINE = "relpath"
+"""What a file contains that names the files of a directory itself."""
+_NOT_SEARCHED = frozenset({"node_modules", "__pycache__", "site-packages"})
+_WITHOUT_GIT = re.compile(r"^\s*no_scm\s*=\s*true\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+class Tracked(msgspec.Struct, frozen=True, kw_only=True):
+    """An output with the file that names it."""
+
+    out: Out
+    file: str
+    """The ``.dvc`` file or ``dvc.lock``, from the top of the repository."""
+    text: str
+    """The content of that file."""
+
+
+class Repository:
+    """The repository that a project's folder belongs to."""
+
+    def __init__(self, root: Path) -> None:
+        """Find its top.
+
+        Raises:
+            Unavailable: git refuses to read it.
+        """
+        self.root = root
+        found = top_of(root)
+        self.with_git = found is not None
+        self.top = found or next((folder for folder in (root, *root.parents) if (folder / DVC).is_dir()), root)
+
+    def shown(self, name: str) -> str:
+        """A path from the top as a path from the project's folder."""
+        # Both are resolved, because git names the folder behind a link.
+        return Path(os.path.relpath(self.top.resolve() / name, self.root.resolve())).as_posix()
+
+    def dvc_root(self, name: str) -> Path | None:
+        """The nearest folder at or above a file that DVC knows; None where there is none in the repository."""
+        folders = [self.top / folder for folder in Path(name).parents]
+        return next((folder for folder in folders if (folder / DVC).is_dir()), None)
+
+    def dvc_roots(self) -> list[Path]:
+        """Every folder that DVC knows: those of the files that name outputs, and the project's own."""
+        named = [self.dvc_root(name) for name in self.files()]
+        own = next((folder for folder in (self.root, *self.root.parents) if (folder / DVC).is_dir()), None)
+        inside = own is not None and (own == self.top or own.resolve().is_relative_to(self.top.resolve()))
+        return list(dict.fromkeys(folder for folder in (own if inside else None, *named) if folder is not None))
+
+    def files(self) -> list[str]:
+        """The files of the work tree that name outputs, from the top, in alphabetical order."""
+        names: set[str] = set()
+        if self.with_git:
+            # git lists tracked and new files but no ignored ones, so none of an environment or a build is found.
+            words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TRACKING)
+            listed = os.fsdecode(git_output(self.top, *words)).split("\0")
+            names = {name for name in listed if name and is_tracking(name) and (self.top / name).is_file()}
+            without = [folder for folder in (self.top, self.root) if _ignores_git(folder)]
+        else:
+            without = [self.top]
+        for folder in without:
+            names |= set(_walked(folder, self.top))
+        return sorted(names)
+
+    def tracked(self, naming: str = "") -> Iterator[Tracked]:
+        """Every output that the files of the work tree name; ``naming`` skips files that do not contain this text."""
+        for name in self.files():
+            text = _text(self.top / name)
+            # A cheap search avoids reading most files as YAML. The hash of a directory whose files are named in the
+            # same file is not written down.
+            if naming in text or INLINE in text:
+                pipeline = _text(self.top / Path(name).with_name(PIPELINE)) if name.endswith(LOCK) else ""
+                yield from (Tracked(out=out, file=name, text=text) for out in outs(text, name, pipeline))
+
+    def revision(self, name: str) -> str:
+        """The newest commit that changed a file; empty where there is none."""
+        return git_output(self.top, "log", "-1", "--format=%H", "--", name).decode().strip() if self.with_git else ""
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file, after following links, lies in the repository."""
+        return path.resolve().is_relative_to(self.top.resolve())
+
+
+def _ignores_git(folder: Path) -> bool:
+    return _WITHOUT_GIT.search(_text(folder / DVC / "config")) is not None
+
+
+def _walked(folder: Path, top: Path) -> Iterator[str]:
+    """The files that name outputs below a folder that git does not list."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        hidden = [name for name in folders if name.startswith(".") or name in _NOT_SEARCHED]
+        environments = [name for name in folders if (here / name / "pyvenv.cfg").exists()]
+        folders[:] = sorted(set(folders) - set(hidden) - set(environments))
+        yield from ((here / name).relative_to(top).as_posix() for name in files if is_tracking(name))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        wrong = f"{visible(str(file), 120)} cannot be read: {error.strerror}"
+        raise Unavailable(wrong, "check who may read it") from error

@@ -1,0 +1,38 @@
+"""The rows of a Parquet file as lines of JSON. It does not know where the file comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from miniobserve.archive import connected
+from modelspine.errors import BadInput
+from modelspine.ledger.store import storage_errors
+from modelspine.lineage.row_formats import as_json
+from modelspine.text import visible
+
+_BATCH = 2_000
+
+
+def write_lines(file: Path, lines: Path) -> None:
+    """Write each row of a Parquet file as a line of JSON, by column.
+
+    Raises:
+        Unavailable: DuckDB, which reads Parquet, is not installed.
+        BadInput: it is no Parquet file.
+    """
+    with storage_errors():
+        connection = connected()
+    import duckdb
+
+    try:
+        found = connection.execute("SELECT * FROM read_parquet(?)", [str(file)])
+        names = [column[0] for column in found.description or ()]
+        with lines.open("w", encoding="utf-8") as stream:
+            while rows := found.fetchmany(_BATCH):
+                for row in rows:
+                    stream.write(as_json(dict(zip(names, row, strict=True))) + "\n")
+    except duckdb.Error as error:
+        why = visible(str(error).splitlines()[0], 160)
+        raise BadInput(f"the Parquet file cannot be read: {why}", "check that it is one") from error
+    finally:
+        connection.close()
