@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from modelspine.cli import eval_import
 from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
@@ -27,6 +28,7 @@ def command(verbs: Verbs) -> None:
     """Add the verb."""
     parser = verbs.add(
         "evaluate", "evaluate an entry or a bundle on the baseline's eval set", run,
+        details="`spine eval` is the same. `spine eval import FILE` makes a report of another tool's result instead.",
         example="spine evaluate 4be1 --twice --out report.json",
     )  # fmt: skip
     parser.add_argument(
@@ -38,6 +40,7 @@ def command(verbs: Verbs) -> None:
     parser.add_argument("--twice", action="store_true", help="run twice; exit 5 unless every answer is the same")
     parser.add_argument("--fetch", action="store_true", help="fetch the eval set through DVC if it is missing")
     parser.add_argument("--out", type=Path, metavar="F", help="file for the report, for `spine gate F`")
+    eval_import.command(parser.add_verbs_beside())
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             progress=lambda number, at, total: progress.step(f"run {number} of {runs}, item", at, total),
         )  # fmt: skip
     if args.out is not None:
-        _write(args.out, msgspec.json.format(msgspec.json.encode(done.report), indent=1) + b"\n")
+        write_report(args.out, msgspec.json.format(msgspec.json.encode(done.report), indent=1) + b"\n")
     if out.json:
         out.object(done)
     else:
@@ -102,7 +105,12 @@ def _draw(out: Out, done: Evaluated, file: Path | None) -> None:
         out.line("   ", status_cell("warn", f"… and {len(done.differences) - _SHOWN:,} more"))
 
 
-def _write(file: Path, raw: bytes) -> None:
+def write_report(file: Path, raw: bytes) -> None:
+    """Write a report to the file that ``--out`` names.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(raw)

@@ -5,7 +5,7 @@ It does not know how a report was made or what a bucket means.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -27,6 +27,20 @@ class Count(msgspec.Struct, frozen=True):
     def ratio(self) -> float | None:
         """k/n, or None if n is 0."""
         return self.k / self.n if self.n else None
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """A measure that is no count of right items, such as a word-error rate or a perplexity: ``num`` / ``den``, exactly.
+
+    The fraction may be above 1 or below 0. ``den`` is above 0, and may differ between two reports on the same items.
+    """
+
+    num: int
+    den: int
+    better: Literal["higher", "lower"]
+    scale: Literal["rate", "value"] = "rate"
+    """A rate is compared in percentage points, as a bucket is; a value has no unit and is compared in per cent of the
+    other side's value."""
 
 
 class EvalSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +85,8 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     total: Count
     buckets: dict[str, Count]
     false_accept: Count | None = None
+    scores: dict[str, Score] = {}
+    """Measures that are no counts of right items. Both sides of a comparison must have the same ones."""
     entry_sha: str | None = None
     failed: tuple[Failed, ...] = ()
     answers_sha256: str | None = None
@@ -122,7 +138,14 @@ def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
     Raises:
         BadInput: see ``read_report``.
     """
-    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=_HINT)
+    foreign = is_foreign(data)
+    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=IMPORT_HINT if foreign else _HINT)
+
+
+def is_foreign(data: Any) -> bool:
+    """Whether parsed JSON does not even claim to be a file of Spine, such as the result of another tool."""
+    named = data.get("schema") if isinstance(data, dict) else None
+    return not (isinstance(named, str) and named.startswith("spine."))
 
 
 def convert_schema(data: Any, kind: type[S], schema: str, *, what: str, hint: str) -> S:
@@ -141,3 +164,4 @@ def convert_schema(data: Any, kind: type[S], schema: str, *, what: str, hint: st
 
 
 _HINT = "evaluate the entry again to make a new report"
+IMPORT_HINT = "make a report of another tool's result: `spine eval import FILE`"
