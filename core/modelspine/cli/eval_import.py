@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
-from modelspine.errors import BadInput, Exit
+from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.gate.foreign import FORMATS
 from modelspine.gate.reasons import score_text
 from modelspine.spine import Spine
@@ -26,8 +26,7 @@ def command(nested: Verbs) -> None:
         "lm-eval (results, or the samples of --log_samples) and hf (evaluate.save, Trainer.save_metrics). Only a file "
         "with a line for each item lets the gate name the items that changed. A report of a bundle is registered with "
         "it, as its eval_report.json.",
-        example="spine eval import answers.csv --id id --right prediction=label --bucket topic "
-        "--set data/eval.csv --out report.json",
+        example="spine evaluate import answers.csv --right prediction=label --set data/eval.csv",
     )  # fmt: skip
     parser.add_argument("file", type=Path, metavar="FILE", help="the result")
     parser.add_argument("--format", choices=FORMATS, help="its format (default: what its content looks like)")
@@ -54,7 +53,6 @@ def command(nested: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Make a report of a result."""
-    from modelspine.cli.evaluate import write_report
     from modelspine.release.result_import import Asked, import_result, report_bytes
 
     asked = Asked(
@@ -116,3 +114,17 @@ def _draw(out: Out, made: Imported, file: Path) -> None:
         out.line("   ", status_cell("warn", "the result does not list its items, so the gate cannot name what changed"))
     for note in made.notes:
         out.line("   ", status_cell("warn", note))
+
+
+def write_report(file: Path, raw: bytes) -> None:
+    """Write a report to the file that ``--out`` names.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(raw)
+    except OSError as error:
+        why = error.strerror or "it cannot be written"
+        raise Unavailable(f"{visible(str(file), 120)}: {why}", "give --out a file that can be written") from error

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modelspine.cli import eval_import
+from modelspine.cli.eval_import import write_report
 from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.errors import BadInput, Exit, Unavailable
+from modelspine.errors import BadInput, Exit
 from modelspine.gate.eval_report import EvalSet
 from modelspine.spine import Spine
-from modelspine.text import short, visible
+from modelspine.text import short
 
 if TYPE_CHECKING:
     from modelspine.release.evaluate import Evaluated
@@ -103,17 +104,3 @@ def _draw(out: Out, done: Evaluated, file: Path | None) -> None:
         out.line("   ", status_cell("warn", difference))
     if len(done.differences) > _SHOWN:
         out.line("   ", status_cell("warn", f"… and {len(done.differences) - _SHOWN:,} more"))
-
-
-def write_report(file: Path, raw: bytes) -> None:
-    """Write a report to the file that ``--out`` names.
-
-    Raises:
-        Unavailable: it cannot be written.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(raw)
-    except OSError as error:
-        why = error.strerror or "it cannot be written"
-        raise Unavailable(f"{visible(str(file), 120)}: {why}", "give --out a file that can be written") from error

@@ -83,7 +83,9 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
                 )
             gated = gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
         else:
-            given = {"tolerance_pp": args.tolerance_pp, "report": args.report}
+            # Whoever signs vouches for a model that can be loaded, where there is a workload to load it.
+            load = key is not None and spine.settings.names_workload
+            given = {"tolerance_pp": args.tolerance_pp, "report": args.report, "load": load}
             gated = gate_entry(spine, args.subject, baseline=baseline, **given)
     target: Path = args.out or Path("verdict.json")
     if key is not None and gated.decision.result != "error":

@@ -59,6 +59,17 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     buckets: tuple[str, ...]
 
 
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """How the bundle was loaded that a report is about; ``release.evaluate`` records what its process found."""
+
+    sha: str
+    """The canonical SHA of the bundle."""
+    stored: bool
+    """Whether the copy that was stored when it was hashed was loaded, and no other."""
+    key: bool
+    """Whether the process that loaded it held a secret, such as the signing key."""
+
+
 class CostPerQuality(msgspec.Struct, frozen=True, kw_only=True):
     """What right answers of an entry cost, measured where quality is: on the eval set, at the gate.
 
@@ -93,6 +104,7 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, Any] = {}
     views: dict[str, Any] = {}
     runtime: dict[str, Any] = {}
+    loaded: Loaded | None = None
 
     _reserved: ClassVar[str] = "_"
 
@@ -116,6 +128,10 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
         each_run = [1e6 * run * rate / 3600 / self.total.k for run in seconds]
         usd = sum(each_run) / len(each_run)
         return CostPerQuality(usd=usd, low=min(each_run), high=max(each_run), runs=len(seconds), rate_per_hour=rate)
+
+    def was_loaded(self, sha: str) -> bool:
+        """Whether the report records that the stored copy of this entry was loaded by a process without a key."""
+        return self.loaded == Loaded(sha=sha, stored=True, key=False)
 
     @property
     def accuracy(self) -> float | None:

@@ -83,8 +83,10 @@ def limited(sentences: Sequence[str], most: int = _MAX_SENTENCES) -> tuple[str, 
 
 
 def score_text(score: Score) -> str:
-    """A score as people read it: ``30/350`` for a rate, and a value as a decimal number."""
-    return f"{score.num:,}/{score.den:,}" if score.scale == "rate" else f"{score.num / score.den:.6g}"
+    """A score as people read it: ``30/350`` for a rate of two sums, otherwise a decimal number."""
+    # A rate that a tool gave as a decimal number has a power of ten below the line.
+    is_decimal = score.scale == "value" or str(score.den).rstrip("0") == "1"
+    return f"{score.num / score.den:.6g}" if is_decimal else f"{score.num:,}/{score.den:,}"
 
 
 def change_text(row: ScoreRow) -> str:

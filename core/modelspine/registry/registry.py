@@ -21,7 +21,7 @@ from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.ledger.transactions import After, History, Receipt
 from modelspine.registry.entries import Detail, Entry, Registration, describe, detail, new_evidence, registered_body
 from modelspine.registry.mlflow_runs import Artifacts
-from modelspine.registry.promotion_record import denial, verdict_record
+from modelspine.registry.promotion_record import denial, load_notes, verdict_record
 from modelspine.registry.rules import Floor, may_answer, may_promote, may_release, may_tombstone
 from modelspine.text import short
 
@@ -45,7 +45,7 @@ class Registry:
         self.history = History(ledger, after)
         self._cache = cache
         self._artifacts = artifacts
-        self._env = env
+        self.env = env
 
     # reading
 
@@ -208,7 +208,7 @@ class Registry:
         def decide(state: State) -> list[Draft]:
             if state.semvers.get(semver) == sha:
                 return []
-            stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
+            stands_on = may_promote(state, sha, semver, self.env, signed=verdict is not None, override=override)
             # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)
             if verdict is not None:
@@ -226,7 +226,7 @@ class Registry:
             self._ledger.append([refusal], expected=None)
             raise
         if done:
-            return done
+            return msgspec.structs.replace(done, warnings=(*done.warnings, *load_notes(done.event, self._ledger.get)))
         event = next(e for e in self.state().entries[sha].promoted if e.body["semver"] == semver)
         return Receipt.existing(event, sha)
 
@@ -250,7 +250,7 @@ class Registry:
         """
 
         def check(state: State, sha: str) -> None:
-            may_tombstone(state, sha, self._env, floor)
+            may_tombstone(state, sha, self.env, floor)
 
         return self._mark("tombstoned", check, ref, reason, expected, key)
 

@@ -40,12 +40,9 @@ def may_promote(
             "a failed gate can be overridden only in a dev ledger and without a signed verdict",
             "train a better model; a prod ledger needs a verdict from CI: `spine promote REF --verdict F`",
         )
-    failed = entry.gated is not None and entry.gated.body.get("result") != "pass"
-    if entry.gated is not None and failed and not override:
-        raise Refused(
-            f"{short(sha)} failed the gate at #{entry.gated.seq}: a model that regresses is not promoted",
-            f"`spine gate {short(sha)}` shows why; train a better model",
-        )
+    fault = _gate_fault(entry)
+    if fault is not None and not override:
+        raise Refused(f"{fault}: a model that regresses is not promoted", _gate_again(sha))
     if not signed and not dev:
         raise Refused(
             "a prod ledger accepts only verdicts signed by CI, and none was given",
@@ -55,7 +52,52 @@ def may_promote(
     run = entry.gated
     report = run.body.get("report") if run is not None else entry.report
     verdict = {"signed": False, "report": report, "gated": run.seq if run is not None else None}
-    return {"verdict": verdict, **({"override": True} if failed else {})}
+    return {"verdict": verdict, **({"override": True} if fault is not None else {})}
+
+
+def gate_overridden(state: State, sha: str, env: str, *, override: bool, since: int = 0) -> dict[str, Any]:
+    """What the event of a route to an entry records about its newest gate run: an override, or nothing.
+
+    Promotion asks the gate, and the gate may have been asked again since. The entry in production needs no new answer
+    to stay there, and a rollback asks for none, so that an operator in trouble is never held up.
+
+    Args:
+        state: the state that is decided on.
+        sha: the entry that gets traffic.
+        env: the environment of this process.
+        override: whether a failed gate is to be overridden; only in a dev ledger.
+        since: a gate run before this seq was asked about already, when the rollout began.
+
+    Raises:
+        Refused: the entry failed its newest gate run, or that run could compare nothing.
+    """
+    dev = (state.env, env) == ("dev", "dev")
+    if override and not dev:
+        raise Refused(
+            "a failed gate can be overridden only in a dev ledger",
+            "train a better model, or `spine rollback REF` to an earlier one",
+        )
+    entry = state.entries[sha]
+    fault = _gate_fault(entry)
+    if fault is None or entry.gated is None or entry.gated.seq < since or sha == state.production:
+        return {}
+    if not override:
+        way_out = "; --override-gate routes to it all the same, on record" if dev else ""
+        raise Refused(f"{fault}: a model that regresses answers no learner", f"{_gate_again(sha)}{way_out}")
+    return {"override": True}
+
+
+def _gate_fault(entry: Known) -> str | None:
+    """What the newest gate run found against an entry, as the beginning of a sentence; None for a pass or no run."""
+    if entry.gated is None or entry.gated.body.get("result") == "pass":
+        return None
+    if entry.gated.body.get("result") == "error":
+        return f"the gate could compare nothing of {short(entry.sha)} at #{entry.gated.seq}"
+    return f"{short(entry.sha)} failed the gate at #{entry.gated.seq}"
+
+
+def _gate_again(sha: str) -> str:
+    return f"`spine gate {short(sha)}` shows why; train a better model"
 
 
 def may_route(state: State, sha: str) -> str:

@@ -14,6 +14,8 @@ from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.files import write_file
 from modelspine.gate.baseline import Anchor, Baseline, baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.eval_report import Count, EvalReport, read_report
+from modelspine.gate.reasons import score_text
+from modelspine.gate.result import is_worse
 from modelspine.ledger.state import check_reason
 from modelspine.project import Project
 from modelspine.text import short, visible
@@ -78,7 +80,7 @@ def new_baseline(
         total=found.total,
         replaces=before.entry_sha if before is not None else None,
         weaker=tuple(_weaker(found, before)) if before is not None else (),
-        notes=tuple(each for each in (note, held) if each is not None),
+        notes=tuple(each for each in (*_weaker_scores(found, before), note, held) if each is not None),
     )
 
 
@@ -148,3 +150,12 @@ def _weaker(report: EvalReport, before: Baseline) -> list[tuple[str, Count, Coun
         if name in report.buckets and report.buckets[name].n == count.n and report.buckets[name].k < count.k
     ]
     return sorted(found, key=lambda each: (each[2].k - each[1].k, each[0]))
+
+
+def _weaker_scores(report: EvalReport, before: Baseline | None) -> list[str]:
+    """A sentence for each score that is worse than in the present baseline."""
+    return [
+        f"{visible(name, 60)}: {score_text(score)} before, {score_text(report.scores[name])} now"
+        for name, score in (before.scores if before is not None else {}).items()
+        if name in report.scores and is_worse(score, report.scores[name], 0)
+    ]

@@ -212,7 +212,8 @@ def _eval_set(
             )
         raw = canonical(tasks)
         md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-        made = EvalSet(path=form, dvc_hash=md5, sha256=hashlib.sha256(raw).hexdigest(), n=n)
+        named = ",".join(sorted(tasks.get("n-samples", tasks.get("versions", ()))))
+        made = EvalSet(path=f"{form}:{named}", dvc_hash=md5, sha256=hashlib.sha256(raw).hexdigest(), n=n)
         return made, ("the items are known by the versions and sizes of their tasks alone, not by a file",)
     made = EvalSet(path=chosen.path, dvc_hash=chosen.dvc_hash, sha256=chosen.sha256, n=n)
     if chosen.rows is None:
