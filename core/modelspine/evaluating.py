@@ -92,8 +92,8 @@ def _serve() -> None:
         tell(msgspec.json.encode(said))
 
     try:
-        workload = load_workload(task.workload)
-        with workload_errors(workload.name):
+        with workload_errors(task.workload):
+            workload = load_workload(task.workload)
             for run in range(1, task.runs + 1):
                 say(_Said(report=_evaluated(workload, task, run, say)))
             outputs = _answered(workload, task) if task.texts or not task.runs else ()

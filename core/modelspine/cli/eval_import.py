@@ -46,7 +46,9 @@ def command(nested: Verbs) -> None:
             help=f"a measure of which {better} is better: NAME=COLUMN/COLUMN (a quotient of sums), NAME=COLUMN (a "
             "mean), or the name of a measure in a result without items",
         )  # fmt: skip
-    parser.add_argument("--skip", action="append", default=[], metavar="NAME", help="leave a measure out of the report")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="NAME", help="leave a measure out of the report"
+    )
     parser.add_argument("--entry", metavar="REF|BUNDLE_DIR", help="the entry or bundle that gave these answers")
     parser.add_argument("--out", type=Path, metavar="F", help="file for the report (default: it is printed)")
 
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         buckets=tuple(dict.fromkeys(args.bucket)),
         higher=tuple(args.higher),
         lower=tuple(args.lower),
-        skip=tuple(args.skip),
+        without=tuple(args.without),
         eval_set=args.set,
         entry_sha=_sha(args.entry, spine) if args.entry is not None else None,
     )

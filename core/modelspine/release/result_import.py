@@ -40,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     buckets: tuple[str, ...] = ()
     higher: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     eval_set: Path | None = None
     entry_sha: str | None = None
 
@@ -117,7 +117,10 @@ def _counted(raw: bytes, form: Format, asked: Asked, what: str, chosen: _Set | N
     if not isinstance(data, dict):
         raise BadInput(f"{what} is no JSON object", "give the file that the tool wrote")
     choice = Choice(
-        right=asked.right, higher=frozenset(asked.higher), lower=frozenset(asked.lower), skip=frozenset(asked.skip)
+        right=asked.right,
+        higher=frozenset(asked.higher),
+        lower=frozenset(asked.lower),
+        without=frozenset(asked.without),
     )
     if form == "sklearn":
         return read_sklearn(data, choice, what), {}
@@ -137,8 +140,8 @@ def _is_one_object(raw: bytes) -> bool:
 
 
 def _count_rows(raw: bytes, form: Format, asked: Asked, what: str) -> Counted:
-    if asked.skip:
-        raise BadInput(f"--skip says nothing about {what}, which has items and no measures", "leave it out")
+    if asked.without:
+        raise BadInput(f"--without says nothing about {what}, which has items and no measures", "leave it out")
     rows = read_rows(raw, what=what, table=form == "csv")
     right = asked.right
     if form == "lm-eval":

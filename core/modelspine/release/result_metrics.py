@@ -53,7 +53,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The share that says how many items were right; None takes the first known one."""
     higher: frozenset[str] = frozenset()
     lower: frozenset[str] = frozenset()
-    skip: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
 
 
 def read_sklearn(data: Mapping[str, Any], choice: Choice, what: str) -> Counted:
@@ -89,7 +89,7 @@ def read_sklearn(data: Mapping[str, Any], choice: Choice, what: str) -> Counted:
             f"{what} has no accuracy that fits its classes, so it does not say how many items were right",
             "give a report of one label an item (output_dict=True, as JSON), or a file with a line for each item",
         )
-    kept = {name: score for name, score in scores.items() if name not in choice.skip}
+    kept = {name: score for name, score in scores.items() if name not in choice.without}
     return Counted(total=total, buckets=buckets, scores=kept, decoding={"right": "class"})
 
 
@@ -120,7 +120,7 @@ def read_huggingface(data: Mapping[str, Any], choice: Choice, what: str, n: int 
             f"{what} does not say of how many items its measures are",
             "give --set the eval set as JSON lines or CSV, whose items are counted",
         )
-    measures = {name: value for name, value in found.items() if name not in choice.skip}
+    measures = {name: value for name, value in found.items() if name not in choice.without}
     right = _right(list(measures), choice)
     if right is None:
         some = ", ".join(visible(name, 40) for name in list(measures)[:12]) or "none"
@@ -159,7 +159,7 @@ def read_harness(data: Mapping[str, Any], choice: Choice, what: str) -> Counted:
     buckets, scores, rights = {}, {}, {}
     for task, row in results.items():
         measures = {key.removesuffix(",none"): value for key, value in row.items() if _is_measure(key, value)}
-        measures = {name: value for name, value in measures.items() if not {name, f"{name}/{task}"} & choice.skip}
+        measures = {name: value for name, value in measures.items() if not {name, f"{name}/{task}"} & choice.without}
         n = _effective(sizes, task)
         own = _directed(choice, stated.get(task) if isinstance(stated, dict) else None)
         right = _right(list(measures), choice) if n else None
@@ -233,7 +233,7 @@ def _score(name: str, value: Any, choice: Choice, what: str) -> Score:
     if better is None:
         raise BadInput(
             f"nothing says whether more or less of “{visible(name, 60)}” is better",
-            f"give --higher {visible(name, 60)} or --lower {visible(name, 60)}; --skip leaves it out of the report",
+            f"give --higher {visible(name, 60)} or --lower {visible(name, 60)}; --without leaves it out of the report",
         )
     is_rate = base.rpartition("_")[2] in _RATES or _is_pass(base)
     is_rate = is_rate and abs(number) <= (_LARGEST_RATE if better == "lower" else 1)
