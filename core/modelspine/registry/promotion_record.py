@@ -55,10 +55,7 @@ def load_notes(promoted: Event, read: Read) -> tuple[str, ...]:
     return () if checked else (_NOT_LOADED,)
 
 
-_NOT_LOADED = (
-    "load not checked: its report does not record that the stored copy was loaded; `spine evaluate REF --out F`, then "
-    "`spine gate REF --report F` before promoting"
-)
+_NOT_LOADED = "load not checked: its report does not record that the stored copy was loaded; `spine evaluate` does"
 
 
 def verdict_record(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:
