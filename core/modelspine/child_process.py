@@ -23,7 +23,7 @@ from modelspine.settings import masked
 Lines = Callable[[float], list[bytes]]
 """Waits so many seconds at most for the next lines of the process."""
 # Broad on purpose: a variable that is missing gives a clear error, one that is left shows a secret to foreign code.
-_SECRET_NAME = re.compile(r"^SPINE_|KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE|NETRC", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"^SPINE_|KEY|TOKEN(?!IZER)|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE|NETRC", re.IGNORECASE)
 _PRIVATE_KEY = "PRIVATE KEY-----"
 
 

@@ -10,7 +10,6 @@ from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.gate.foreign import FORMATS
-from modelspine.gate.reasons import score_text
 from modelspine.spine import Spine
 from modelspine.text import short, visible
 
@@ -107,7 +106,7 @@ def _draw(out: Out, made: Imported, file: Path) -> None:
     pairs = [
         ("total", share(report.total.k, report.total.n)),
         ("buckets", f"{len(report.buckets):,}"),
-        *((name, f"{score_text(score)}, {score.better} is better") for name, score in report.scores.items()),
+        *((name, f"{score.text}, {score.better} is better") for name, score in report.scores.items()),
         ("entry", short(report.entry_sha) if report.entry_sha is not None else "none named; --entry names one"),
         ("report", str(file)),
     ]

@@ -14,7 +14,7 @@ from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
-from modelspine.gate.eval_report import EvalSet
+from modelspine.gate.eval_report import EvalSet, convert_report
 from modelspine.spine import Spine
 from modelspine.text import short
 
@@ -89,6 +89,8 @@ def _draw(out: Out, done: Evaluated, file: Path | None) -> None:
     pairs = [("total", share(**report["total"]))]
     if report.get("false_accept"):
         pairs.append(("false accepts", share(**report["false_accept"])))
+    for name, score in convert_report(report).scores.items():
+        pairs.append((name, f"{score.text}, {score.better} is better"))
     if "never_regress" in report:
         items: dict[str, bool] = report["never_regress"]
         wrong = [name for name, right in items.items() if not right]

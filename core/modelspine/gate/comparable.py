@@ -23,7 +23,8 @@ def comparison_faults(candidate: EvalReport, against: Side) -> list[str]:
         *_broken("the candidate", candidate),
         *_broken("the other side", against),
         *_uneven_names("bucket", candidate.buckets, against.buckets),
-        *_uneven_names("score", candidate.scores, against.scores),
+        # The baseline says which scores there are. An entry that was promoted before has none that came later.
+        *_uneven_names("score", candidate.scores, against.scores, may_add=not isinstance(against, Baseline)),
         *_uneven_counts(candidate, against),
         *_uneven_scores(candidate, against),
     ]
@@ -75,12 +76,15 @@ def _broken(who: str, side: Side) -> Iterator[str]:
     )
 
 
-def _uneven_names(kind: str, mine: Mapping[str, object], other: Mapping[str, object]) -> Iterator[str]:
+def _uneven_names(
+    kind: str, mine: Mapping[str, object], other: Mapping[str, object], *, may_add: bool = False
+) -> Iterator[str]:
     """Buckets or scores that only one side has."""
     # A missing bucket is an error and not a loss of 0: otherwise leaving a bucket out would be a way to pass.
     missing, extra = sorted(other.keys() - mine.keys()), sorted(mine.keys() - other.keys())
     yield from _one(f"the candidate has no {_named(kind, name)}" for name in missing)
-    yield from _one(f"the candidate has a {_named(kind, name)} that the other side lacks" for name in extra)
+    if not may_add:
+        yield from _one(f"the candidate has a {_named(kind, name)} that the other side lacks" for name in extra)
 
 
 def _uneven_counts(candidate: EvalReport, against: Side) -> Iterator[str]:

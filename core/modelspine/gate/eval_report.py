@@ -42,6 +42,13 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """A rate is compared in percentage points, as a bucket is; a value has no unit and is compared in per cent of the
     other side's value."""
 
+    @property
+    def text(self) -> str:
+        """The score as people read it: ``30/350`` for a rate of two sums, otherwise a decimal number."""
+        # A rate that a tool gave as a decimal number has a power of ten below the line.
+        is_decimal = self.scale == "value" or str(self.den).rstrip("0") == "1"
+        return f"{self.num / self.den:.6g}" if is_decimal else f"{self.num:,}/{self.den:,}"
+
 
 class EvalSet(msgspec.Struct, frozen=True, kw_only=True):
     """The frozen set of items that was evaluated."""
@@ -97,7 +104,7 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     buckets: dict[str, Count]
     false_accept: Count | None = None
     scores: dict[str, Score] = {}
-    """Measures that are no counts of right items. Both sides of a comparison must have the same ones."""
+    """Measures that are no counts of right items. A candidate must have exactly those of the baseline."""
     entry_sha: str | None = None
     failed: tuple[Failed, ...] = ()
     answers_sha256: str | None = None

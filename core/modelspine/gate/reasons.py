@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modelspine.gate.eval_report import Score
 from modelspine.gate.result import Against, GateResult, Row, ScoreRow, exceeds
 from modelspine.stats import SIGNIFICANT
 from modelspine.text import visible
@@ -82,13 +81,6 @@ def limited(sentences: Sequence[str], most: int = _MAX_SENTENCES) -> tuple[str, 
     return (*sentences[:most], f"… and {more:,} more") if more > 0 else tuple(sentences)
 
 
-def score_text(score: Score) -> str:
-    """A score as people read it: ``30/350`` for a rate of two sums, otherwise a decimal number."""
-    # A rate that a tool gave as a decimal number has a power of ten below the line.
-    is_decimal = score.scale == "value" or str(score.den).rstrip("0") == "1"
-    return f"{score.num / score.den:.6g}" if is_decimal else f"{score.num:,}/{score.den:,}"
-
-
 def change_text(row: ScoreRow) -> str:
     """The change of a score with its unit: ``+48.57 pp``, ``+3.20 %``."""
     unit = "pp" if row.base.scale == "rate" else "%"
@@ -98,7 +90,7 @@ def change_text(row: ScoreRow) -> str:
 def _score_reason(name: str, row: ScoreRow) -> str:
     unit = "pp" if row.base.scale == "rate" else "%"
     return (
-        f"{visible(name, 80)}: {score_text(row.base)} → {score_text(row.cand)} ({change_text(row)}), "
+        f"{visible(name, 80)}: {row.base.text} → {row.cand.text} ({change_text(row)}), "
         f"{row.base.better} is better, at most {row.tolerance} {unit} worse is allowed"
     )
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from modelspine.gate.reasons import change_text, score_text, signed
+from modelspine.gate.reasons import change_text, signed
 from modelspine.gate.result import AnchorRow, Decision, GateResult, Row, ScoreRow
 from modelspine.signs import sign_of
 from modelspine.text import visible
@@ -125,8 +125,8 @@ def _score(name: str, row: ScoreRow) -> Line:
     cells = (
         sign_of(state).glyph,
         f"{_named(name)} ({row.base.better} is better)",
-        score_text(row.base),
-        score_text(row.cand),
+        row.base.text,
+        row.cand.text,
         change_text(row).removesuffix(" pp"),
         f"{row.tolerance} {unit}",
         *["–"] * 4,

@@ -177,9 +177,18 @@ def _compared(made: EvalReport, own: EvalReport | None) -> tuple[tuple[str, ...]
         )
         if before != now
     ]
+    differences += [
+        f"{visible(name, 60)} {_score_of(own, name)} registered, {_score_of(made, name)} now"
+        for name in sorted(own.scores.keys() | made.scores.keys())
+        if own.scores.get(name) != made.scores.get(name)
+    ]
     if own.answers_sha256 != made.answers_sha256 and not differences:
         differences.append("the counts are equal, but the answers differ")
     return tuple(differences), "differs" if differences else "same"
+
+
+def _score_of(report: EvalReport, name: str) -> str:
+    return report.scores[name].text if name in report.scores else "none"
 
 
 def _count_text(count: Any) -> str:

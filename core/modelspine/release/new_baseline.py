@@ -14,7 +14,6 @@ from modelspine.errors import BadInput, Refused, Unavailable
 from modelspine.files import write_file
 from modelspine.gate.baseline import Anchor, Baseline, baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.eval_report import Count, EvalReport, read_report
-from modelspine.gate.reasons import score_text
 from modelspine.gate.result import is_worse
 from modelspine.ledger.state import check_reason
 from modelspine.project import Project
@@ -155,7 +154,7 @@ def _weaker(report: EvalReport, before: Baseline) -> list[tuple[str, Count, Coun
 def _weaker_scores(report: EvalReport, before: Baseline | None) -> list[str]:
     """A sentence for each score that is worse than in the present baseline."""
     return [
-        f"{visible(name, 60)}: {score_text(score)} before, {score_text(report.scores[name])} now"
+        f"{visible(name, 60)}: {score.text} before, {report.scores[name].text} now"
         for name, score in (before.scores if before is not None else {}).items()
         if name in report.scores and is_worse(score, report.scores[name], 0)
     ]

@@ -82,7 +82,7 @@ def import_result(raw: bytes, asked: Asked, *, name: str, root: Path) -> Importe
         )
     chosen = _read_set(asked.eval_set, root) if asked.eval_set is not None else None
     counted, tasks = _counted(raw, form, asked, shown, chosen)
-    eval_set, notes = _eval_set(counted, chosen, tasks, form, asked.id_column)
+    eval_set, notes = _eval_set(counted, chosen, tasks, form)
     report: dict[str, Any] = {
         "schema": SCHEMA,
         **({"entry_sha": asked.entry_sha} if asked.entry_sha is not None else {}),
@@ -203,7 +203,7 @@ def _read_set(file: Path, root: Path) -> _Set:
 
 
 def _eval_set(
-    counted: Counted, chosen: _Set | None, tasks: dict[str, Any], form: Format, id_column: str | None
+    counted: Counted, chosen: _Set | None, tasks: dict[str, Any], form: Format
 ) -> tuple[EvalSet, tuple[str, ...]]:
     """The eval set of a report: the file's, or what a harness says about its tasks; and what was not checked."""
     n = counted.total.n
@@ -223,7 +223,7 @@ def _eval_set(
         return made, (
             f"the items of {visible(chosen.path, 80)} were not counted: its ending is none of a known format",
         )
-    column = id_column if id_column is not None else next((c for c in _ID_COLUMNS if c in chosen.rows[0]), None)
+    column = counted.id_column
     if counted.ids is not None and column is not None and all(column in row for row in chosen.rows):
         _check_ids(counted.ids, {str(row[column]) for row in chosen.rows}, chosen.path)
     if len(chosen.rows) != n:

@@ -60,6 +60,8 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether an item is right; reports that differ in it are not comparable."""
     ids: frozenset[str] | None = None
     """The ids of the items; None where the result does not list them."""
+    id_column: str | None = None
+    """The column that they stand in."""
 
 
 def read_rows(raw: bytes, *, what: str, table: bool) -> list[Row]:
@@ -118,6 +120,7 @@ def count_items(
         failed=tuple(sorted(failed, key=lambda item: item.id)),
         decoding={"right": right},
         ids=frozenset(ids),
+        id_column=id_column,
     )
 
 

@@ -100,6 +100,15 @@ def test_what_cannot_be_compared_is_an_error(name: str) -> None:
     assert made.reasons[0].startswith(f"against the baseline: {reason}")
 
 
+def test_a_score_that_came_later_does_not_stop_every_gate() -> None:
+    """The baseline says which scores there are; the entry in production was promoted before there were any."""
+    now = raw(report_dict(scores={"wer": score(30)}))
+    made = judge(now, baseline=baseline(report={"scores": {"wer": score(30)}}), stable=raw(report_dict()))
+    assert (made.result, list(made.scores)) == ("pass", ["wer"])
+    other = raw(report_dict(scores={"wer": score(30), "cer": score(1)}))
+    assert judge(now, baseline=baseline(report={"scores": {"wer": score(30)}}), stable=other).result == "error"
+
+
 @pytest.mark.parametrize("bad", [{"num": 1.5, "den": 2, "better": "lower"}, {"num": 1, "den": 2}, {"k": 1, "n": 2},
                                  {"num": 1, "den": 2, "better": "sideways"}])  # fmt: skip
 def test_a_malformed_score_is_an_error(bad: dict[str, Any]) -> None:

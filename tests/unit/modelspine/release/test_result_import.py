@@ -318,6 +318,7 @@ def test_samples_of_the_harness_are_items(root: Path) -> None:
     with pytest.raises(BadInput, match="once for each of 2 filters") as refused:
         made(root, samples(["strict", "loose"]), "data/eval.bin")
     assert "--right exact_match,strict" in refused.value.hint
+    assert made(root, samples(["strict"])).notes == (), "the set's own ids are others, and only its items are counted"
     loose = made(root, samples(["strict", "loose"]), "data/eval.bin", right="exact_match,loose")
     assert loose.report["total"] == {"k": 60, "n": 60}
 
