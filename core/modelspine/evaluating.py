@@ -48,7 +48,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     """An output for each text."""
     key: bool
-    """Whether the process found a secret in its environment."""
+    """Whether the process found a secret in its environment when it began."""
 
 
 class _Said(msgspec.Struct, omit_defaults=True):
@@ -87,6 +87,8 @@ def _serve() -> None:
     """Do a task; the program of the process."""
     request, tell = own_request()
     task = msgspec.json.decode(request, type=Task)
+    # Before any foreign code runs, which may set variables of its own.
+    holds_key = bool(secrets_in(os.environ))
 
     def say(said: _Said) -> None:
         tell(msgspec.json.encode(said))
@@ -97,8 +99,7 @@ def _serve() -> None:
             for run in range(1, task.runs + 1):
                 say(_Said(report=_evaluated(workload, task, run, say)))
             outputs = _answered(workload, task) if task.texts or not task.runs else ()
-        # The path of modules is this process's own; every other variable came from the parent.
-        say(_Said(done=Done(reports=(), outputs=outputs, key=bool(secrets_in(os.environ)))))
+        say(_Said(done=Done(reports=(), outputs=outputs, key=holds_key)))
     except SpineError as error:
         say(_Said(error=Failure.of(error)))
 
