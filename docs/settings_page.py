@@ -26,7 +26,8 @@ SENTENCES = {
     "dvc_remote": "URL to fetch corpora from. Empty: the default remote of `.dvc/config`.",
     "env": "`dev` or `prod`. The ledger's first event decides; this setting can make it stricter, never looser.",
     "actor": "The name that events are recorded under.",
-    "workload": "The model service: a name in the entry-point group `spine.workloads`.",
+    "workload": "The model service: a name in the entry-point group `spine.workloads`. Where it is set, prod promotes "
+    "only what it loaded.",
     "text_policy": "How much of a request's text a trace keeps: `full`, `hash` or `none`.",
     "rate_per_hour": "Rent of this machine per hour, in USD or the currency of `cost`. Unset: answers have no price.",
     "price_version": "Version of the prices; change it with them. Each trace records it.",
