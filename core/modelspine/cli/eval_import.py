@@ -42,8 +42,8 @@ def command(nested: Verbs) -> None:
     for better in ("higher", "lower"):
         parser.add_argument(
             f"--{better}", action="append", default=[], metavar="SCORE",
-            help=f"a measure of which {better} is better: NAME=COLUMN/COLUMN (a quotient of sums), NAME=COLUMN (a "
-            "mean), or the name of a measure in a result without items",
+            help=f"a measure of which {better} is better: NAME=COLUMN/COLUMN (a quotient of sums), NAME=COLUMN/1 (a "
+            "share of items), NAME=COLUMN (a mean), or the name of a measure in a result without items",
         )  # fmt: skip
     parser.add_argument(
         "--without", action="append", default=[], metavar="NAME", help="leave a measure out of the report"

@@ -11,7 +11,7 @@ import csv
 import io
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -36,12 +36,16 @@ _CONDITION = re.compile(r"(.+?)(==|>=|<=|=|>|<)(.*)", re.DOTALL)
 _RIGHT_HINT = (
     "compare columns (--right prediction=label), a text (--right verdict==pass) or a number (--right edits<=0)"
 )
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _NAMED = 12
 """Columns that a message names."""
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """A score to add up over the items: the sum of ``num`` over the sum of ``den``, or the mean of ``num``."""
+    """A score to add up over the items: the sum of ``num`` over the sum of ``den``, or the mean of ``num``.
+
+    ``den`` may be a number, which counts for each item: ``toxic/1`` is the share of items that are toxic.
+    """
 
     name: str
     num: str
@@ -252,17 +256,28 @@ def _label(cell: Any, where: str) -> str:
     return _text(cell).strip() or "(empty)"
 
 
-def _summed(measure: Measure, rows: Iterable[Row], what: str) -> Score:
+def _summed(measure: Measure, rows: Sequence[Row], what: str) -> Score:
     """A score over all items: a quotient of two sums, or a mean."""
+    per_item = Fraction(1)
+    column = measure.den
+    if column is not None and _NUMBER.fullmatch(column) and not _has(rows[0], column):
+        per_item, column = exact(column, f"the divisor of {measure.name}"), None
     num, den = Fraction(0), Fraction(0)
     for number, row in enumerate(rows, 1):
         where = f"item {number:,} of {what}"
-        num += exact(_cell(row, measure.num, where), f"{measure.num} of {where}")
-        den += exact(_cell(row, measure.den, where), f"{measure.den} of {where}") if measure.den is not None else 1
+        num += _amount(row, measure.num, where)
+        den += _amount(row, column, where) if column is not None else per_item
     if den <= 0:
         raise BadInput(f"the sum of {visible(str(measure.den), 40)} in {what} is {float(den):g}", "divide by another")
     scale: Literal["rate", "value"] = "rate" if measure.den is not None else "value"
     return fraction_score(num, den, better=measure.better, scale=scale)
+
+
+def _amount(row: Row, column: str, where: str) -> Fraction:
+    """A number of an item; yes counts as 1 and no as 0."""
+    cell = _cell(row, column, where)
+    text = _text(cell).strip().lower()
+    return Fraction(text == "true") if text in ("true", "false") else exact(cell, f"{column} of {where}")
 
 
 _ID_HINT = "give --id the column that names each item once"

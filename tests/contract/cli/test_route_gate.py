@@ -61,6 +61,7 @@ def test_no_route_to_what_the_gate_refused(here: Path, capsys: Capture, words: t
     done = run(capsys, "route", *words, *WHY, "--override-gate")
     assert done.code == 0
     assert last(here).body["override"] is True
+    assert "gate overridden (dev)" in run(capsys, "history", "--limit", "1").out
     assert run(capsys, "verify").code == 0
 
 

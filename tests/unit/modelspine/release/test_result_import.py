@@ -129,14 +129,17 @@ def test_what_is_neither_right_nor_wrong_is_refused(root: Path, value: Any) -> N
 
 def test_a_score_is_a_quotient_of_sums_or_a_mean(root: Path) -> None:
     rows = [{**row, "loss": "0.25" if n % 2 else "0.5"} for n, row in enumerate(answered([], 6))]
-    found = made(
-        root, table(rows), right="said=label", lower=("wer=edits/words", "loss=loss"), higher=("w=words/edits",)
-    )
+    rows = [{**row, "toxic": n < 3} for n, row in enumerate(rows)]
+    lower = ("wer=edits/words", "loss=loss", "toxic=toxic/1")
+    measures: dict[str, Any] = {"lower": lower, "higher": ("w=words/edits",)}
+    found = made(root, table(rows), right="said=label", **measures)
     assert found.report["scores"] == {
         "wer": {"num": 6, "den": 210, "better": "lower", "scale": "rate"},
         "loss": {"num": 3, "den": 8, "better": "lower", "scale": "value"},
+        "toxic": {"num": 3, "den": 60, "better": "lower", "scale": "rate"},
         "w": {"num": 210, "den": 6, "better": "higher", "scale": "rate"},
     }
+    assert made(root, lines(rows), right="said=label", **measures).report["scores"] == found.report["scores"]
 
 
 BROKEN = {
@@ -156,6 +159,8 @@ BROKEN = {
     "a cell that is no number": (lambda rows: rows, {"right": "said<=1"}, "not a number that can be compared"),
     "a measure without a column": (lambda rows: rows, {"lower": ("wer",)}, "is no score"),
     "a measure of nothing": (lambda rows: rows, {"lower": ("wer=words/edits",)}, "the sum of edits in result is 0"),
+    "a measure over nothing": (lambda rows: rows, {"lower": ("wer=edits/0",)}, "the sum of 0 in result is 0"),
+    "a measure of a text": (lambda rows: rows, {"lower": ("wer=said/1",)}, "not a number that can be compared"),
     "a measure left out": (lambda rows: rows, {"without": ("wer",)}, "--without says nothing"),
     "no items": (lambda _: [], {}, "result has no items"),
 }  # fmt: skip
