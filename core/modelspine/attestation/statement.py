@@ -46,7 +46,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
     entry_sha: str
     sha256: str
-    total: Count
+    total: Count | None
     buckets: dict[str, Count]
     false_accept: Count | None
     scores: dict[str, Score] | msgspec.UnsetType = msgspec.UNSET

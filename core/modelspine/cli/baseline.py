@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelspine.cli.event_text import entry_name
+from modelspine.cli.event_text import entry_name, score
 from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.errors import Exit
@@ -55,7 +55,8 @@ def run_new(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def _draw(out: Out, made: NewBaseline, file: Path) -> None:
-    out.line(f"{file}: the counts of {entry_name(made.sha)}, {share(made.total.k, made.total.n)}")
+    counts = f"the counts of {entry_name(made.sha)}, {score(made.total)}" if made.total is not None else "scores alone"
+    out.line(f"{file}: {counts}")
     for name, before, now in made.weaker[:_SHOWN]:
         out.line("   ", status_cell("warn", f"{name}: {share(before.k, before.n)} before, {share(now.k, now.n)} now"))
     if len(made.weaker) > _SHOWN:

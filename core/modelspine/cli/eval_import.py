@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelspine.cli.output import Out, share, status_cell
+from modelspine.cli.event_text import score
+from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.gate.foreign import FORMATS
@@ -104,14 +105,14 @@ def _draw(out: Out, made: Imported, file: Path) -> None:
     report = convert_report(made.report)
     out.line(f"{report.eval_set.n:,} items of {report.eval_set.path}, from a result of the format {made.format}")
     pairs = [
-        ("total", share(report.total.k, report.total.n)),
+        ("total", score(report.total)),
         ("buckets", f"{len(report.buckets):,}"),
-        *((name, f"{score.text}, {score.better} is better") for name, score in report.scores.items()),
+        *((name, f"{each.text}, {each.better} is better") for name, each in report.scores.items()),
         ("entry", short(report.entry_sha) if report.entry_sha is not None else "none named; --entry names one"),
         ("report", str(file)),
     ]
     out.pairs(pairs, indent=2)
-    if not report.failed and report.total.k < report.total.n:
+    if not report.failed and (report.total is None or report.total.k < report.total.n):
         out.line("   ", status_cell("warn", "the result does not list its items, so the gate cannot name what changed"))
     for note in made.notes:
         out.line("   ", status_cell("warn", note))

@@ -68,8 +68,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     entry_sha: str
     eval_set: EvalSet
     decoding: Any
-    total: Count
-    buckets: dict[str, Count]
+    total: Count | None = None
+    buckets: dict[str, Count] = {}
     false_accept: Count | None = None
     scores: dict[str, Score] = {}
     failed: tuple[Failed, ...] = ()

@@ -60,7 +60,10 @@ def _sets(candidate: EvalReport, against: Side) -> Iterator[str]:
 
 def _broken(who: str, side: Side) -> Iterator[str]:
     """Counts and scores of one side that are impossible or empty."""
-    if not side.buckets:
+    # A report may have scores alone. Half of the counts would be a way to leave the other half out.
+    if side.total is None and (side.buckets or not side.scores):
+        yield f"{who} has no total"
+    if side.total is not None and not side.buckets:
         yield f"{who} has no buckets"
     counts = list(_counts(side))
     yield from _one(f"{who} counted nothing in {where}: n = {count.n}" for where, count in counts if count.n <= 0)
@@ -89,7 +92,11 @@ def _uneven_names(
 
 def _uneven_counts(candidate: EvalReport, against: Side) -> Iterator[str]:
     """Counts over different numbers of items."""
-    pairs = [("the total", candidate.total, against.total)]
+    pairs = []
+    if candidate.total is not None and against.total is not None:
+        pairs.append(("the total", candidate.total, against.total))
+    elif candidate.total is not against.total:
+        yield "only one of the two counted right items"
     if candidate.false_accept is not None and against.false_accept is not None:
         pairs.append(("the false accepts", candidate.false_accept, against.false_accept))
     elif candidate.false_accept is not against.false_accept:
@@ -116,7 +123,8 @@ def _uneven_scores(candidate: EvalReport, against: Side) -> Iterator[str]:
 
 
 def _counts(side: Side) -> Iterator[tuple[str, Count]]:
-    yield "the total", side.total
+    if side.total is not None:
+        yield "the total", side.total
     if side.false_accept is not None:
         yield "the false accepts", side.false_accept
     for name, count in side.buckets.items():

@@ -100,8 +100,9 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
     eval_set: EvalSet
     decoding: Any
-    total: Count
-    buckets: dict[str, Count]
+    total: Count | None = None
+    """Right items of all; None where there are scores alone, and then there are no buckets either."""
+    buckets: dict[str, Count] = {}
     false_accept: Count | None = None
     scores: dict[str, Score] = {}
     """Measures that are no counts of right items. A candidate must have exactly those of the baseline."""
@@ -128,11 +129,12 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.runtime.get("currency", "USD") != "USD":
             return None
         seconds, rate = self.runtime.get("busy_seconds"), self.runtime.get("rate_per_hour")
-        if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or self.total.k <= 0:
+        right = self.total.k if self.total is not None else 0
+        if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or right <= 0:
             return None
         if not all(isinstance(each, int | float) and 0 <= each < float("inf") for each in (*seconds, rate)):
             return None
-        each_run = [1e6 * run * rate / 3600 / self.total.k for run in seconds]
+        each_run = [1e6 * run * rate / 3600 / right for run in seconds]
         usd = sum(each_run) / len(each_run)
         return CostPerQuality(usd=usd, low=min(each_run), high=max(each_run), runs=len(seconds), rate_per_hour=rate)
 
@@ -143,7 +145,7 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def accuracy(self) -> float | None:
         """Share of all items that were answered correctly; None if there are none."""
-        return self.total.ratio
+        return self.total.ratio if self.total is not None else None
 
 
 def read_report(raw: bytes, *, what: str = "the report") -> EvalReport:

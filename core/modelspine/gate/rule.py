@@ -61,7 +61,7 @@ def gate(
     if not 0 <= tolerance_pp <= 100:
         faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
     if baseline:
-        faults += unanswered_items(baseline, never_regress) + _unfit_anchor(baseline.anchor)
+        faults += unanswered_items(baseline, never_regress) + _unfit_anchor(baseline.anchor, candidate.total)
     if faults:
         return GateResult(
             against=label,
@@ -89,7 +89,7 @@ def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateR
     rows = {} if result == "error" else dict(baseline.buckets)
     scores = {} if result == "error" else dict(baseline.scores)
     # Without errors all comparisons have the same buckets; the table shows the most severe row of each.
-    for other in compared[1:] if rows else ():
+    for other in compared[1:] if result != "error" else ():
         for name, row in other.buckets.items():
             if (row.blocked, row.warn) > (rows[name].blocked, rows[name].warn):
                 rows[name] = row
@@ -137,7 +137,7 @@ def _compared(
         tolerance_pp=tolerance,
         buckets=_buckets(candidate, against, flips, row),
         scores={name: _score_row(label, tolerance, score, candidate.scores[name]) for name, score in scores},
-        total=_total(row(against.total, candidate.total, pooled)),
+        total=_total(against.total, candidate.total, row, pooled),
         false_accept=_accepts(candidate.false_accept, against.false_accept, row, tolerance),
         anchor=anchor,
         never_regress=kept,
@@ -164,8 +164,11 @@ def _buckets(candidate: EvalReport, against: Side, flips: FlipTable, row: MakeRo
     return {name: row(*pair, moved[name], adjusted.get(name)) for name, pair in pairs.items()}
 
 
-def _total(row: Row) -> Row:
+def _total(base: Count | None, cand: Count | None, make: MakeRow, pooled: Flips | None) -> Row | None:
     """The total's row. It can warn but never blocks: the rule is about buckets, and the anchor limits the total."""
+    if base is None or cand is None:
+        return None
+    row = make(base, cand, pooled)
     unlikely = row.mcnemar_p is not None and row.mcnemar_p < SIGNIFICANT
     return msgspec.structs.replace(row, blocked=False, warn=row.blocked or (row.cand.k < row.base.k and unlikely))
 
@@ -212,14 +215,16 @@ def _score_row(label: Against, tolerance: int, base: Score, cand: Score) -> Scor
     )
 
 
-def _unfit_anchor(anchor: Anchor | None) -> list[str]:
+def _unfit_anchor(anchor: Anchor | None, total: Count | None) -> list[str]:
+    if anchor is not None and total is None:
+        return ["the anchor limits the total, and the candidate has none"]
     if anchor is None or 0 <= anchor.total.k <= anchor.total.n != 0:
         return []
     return [f"the anchor has k = {anchor.total.k} of n = {anchor.total.n}"]
 
 
-def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> AnchorRow | None:
-    if anchor is None:
+def _against_anchor(total: Count | None, anchor: Anchor | None, budget_pp: int) -> AnchorRow | None:
+    if anchor is None or total is None:
         return None
     return AnchorRow(
         entry_sha=anchor.entry_sha,

@@ -114,7 +114,8 @@ def registered_body(bundle: Bundle, run_id: str | None, put: Callable[[bytes], s
         "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
     }
     if report is not None:
-        body["total"] = [report.total.k, report.total.n]
+        if report.total is not None:
+            body["total"] = [report.total.k, report.total.n]
         if report.false_accept is not None:
             body["false_accept"] = [report.false_accept.k, report.false_accept.n]
     return body

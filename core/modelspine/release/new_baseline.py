@@ -27,7 +27,7 @@ class NewBaseline(msgspec.Struct, frozen=True, kw_only=True):
 
     raw: bytes
     sha: str
-    total: Count
+    total: Count | None
     replaces: str | None
     """The entry of the baseline that it replaces."""
     weaker: tuple[tuple[str, Count, Count], ...]
@@ -134,11 +134,13 @@ def _anchor(report: EvalReport, before: Baseline | None) -> tuple[Anchor | None,
     if before is None:
         return None, None
     # A total over other items says nothing about these.
-    same = (before.eval_set.sha256, before.total.n) == (report.eval_set.sha256, report.total.n)
+    same = before.eval_set.sha256 == report.eval_set.sha256 and before.eval_set.n == report.eval_set.n
+    if same and (before.total is None or report.total is None):
+        return None, None if before.anchor is None else "the anchor limits a total, and there is none any more"
     if not same:
         lost = "" if before.anchor is None else " and its anchor"
         return None, f"the present baseline is of another eval set, so its counts{lost} are not kept as an anchor"
-    return before.anchor or Anchor(entry_sha=before.entry_sha, total=before.total), None
+    return before.anchor or Anchor(entry_sha=before.entry_sha, total=before.total or Count(0, 0)), None
 
 
 def _weaker(report: EvalReport, before: Baseline) -> list[tuple[str, Count, Count]]:

@@ -88,7 +88,7 @@ def import_result(raw: bytes, asked: Asked, *, name: str, root: Path) -> Importe
         **({"entry_sha": asked.entry_sha} if asked.entry_sha is not None else {}),
         "eval_set": msgspec.to_builtins(eval_set),
         "decoding": counted.decoding,
-        "total": msgspec.to_builtins(counted.total),
+        **({"total": msgspec.to_builtins(counted.total)} if counted.total is not None else {}),
         "buckets": msgspec.to_builtins(counted.buckets),
         **({"scores": msgspec.to_builtins(counted.scores)} if counted.scores else {}),
         "failed": msgspec.to_builtins(counted.failed),
@@ -147,7 +147,8 @@ def _count_rows(raw: bytes, form: Format, asked: Asked, what: str) -> Counted:
     if form == "lm-eval":
         rows, right = _one_filter(rows, right, what)
     id_column = asked.id_column or next((name for name in _ID_COLUMNS if name in rows[0]), None)
-    if id_column is None or right is None:
+    scores_alone = right is None and bool(asked.higher or asked.lower) and not asked.buckets
+    if id_column is None or (right is None and not scores_alone):
         columns = ", ".join(visible(name, 40) for name in list(rows[0])[:12])
         missing = "which column names an item" if id_column is None else "when an item is right"
         hint = "give --id COLUMN" if id_column is None else "give --right COLUMN, or --right PREDICTION=LABEL"
@@ -206,7 +207,7 @@ def _eval_set(
     counted: Counted, chosen: _Set | None, tasks: dict[str, Any], form: Format
 ) -> tuple[EvalSet, tuple[str, ...]]:
     """The eval set of a report: the file's, or what a harness says about its tasks; and what was not checked."""
-    n = counted.total.n
+    n = counted.n
     if chosen is None:
         if not tasks:
             raise BadInput(

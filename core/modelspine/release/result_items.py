@@ -56,7 +56,9 @@ class Measure(msgspec.Struct, frozen=True):
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
     """A result in the terms of a report."""
 
-    total: Count
+    n: int
+    """The number of items."""
+    total: Count | None
     buckets: dict[str, Count]
     scores: dict[str, Score] = {}
     failed: tuple[Failed, ...] = ()
@@ -85,7 +87,13 @@ def read_rows(raw: bytes, *, what: str, table: bool) -> list[Row]:
 
 
 def count_items(
-    rows: Sequence[Row], *, what: str, id_column: str, right: str, buckets: Sequence[str], measures: Sequence[Measure]
+    rows: Sequence[Row],
+    *,
+    what: str,
+    id_column: str,
+    right: str | None,
+    buckets: Sequence[str],
+    measures: Sequence[Measure],
 ) -> Counted:
     """Count the items of a result.
 
@@ -93,14 +101,15 @@ def count_items(
         rows: the items.
         what: names the result in messages.
         id_column: the column that names each item.
-        right: when an item is right: a column of yes and no, or a condition such as ``prediction=label``.
+        right: when an item is right: a column of yes and no, or a condition such as ``prediction=label``; None where
+            the measures alone say how good the answers are.
         buckets: the columns whose values divide the items into buckets.
         measures: the scores to add up.
 
     Raises:
         BadInput: a column is missing, an id occurs twice, or a cell does not say what it should.
     """
-    is_right = _rule(right, rows[0], what)
+    is_right = _rule(right, rows[0], what) if right is not None else None
     failed, ids = [], set()
     counts: dict[str, list[int]] = {}
     for number, row in enumerate(rows, 1):
@@ -109,6 +118,8 @@ def count_items(
         if name in ids:
             raise BadInput(f"{where} has the id “{visible(name, 60)}”, as an item before it", _ID_HINT)
         ids.add(name)
+        if is_right is None:
+            continue
         own = [f"{column}/{_label(_cell(row, column, where), where)}" for column in buckets] or [ALL]
         kept = is_right(row, where)
         for bucket in own:
@@ -118,11 +129,12 @@ def count_items(
         if not kept:
             failed.append(Failed(id=name, buckets=tuple(own)))
     return Counted(
-        total=Count(len(rows) - len(failed), len(rows)),
+        n=len(rows),
+        total=Count(len(rows) - len(failed), len(rows)) if is_right is not None else None,
         buckets={name: Count(k, n) for name, (k, n) in sorted(counts.items())},
         scores={each.name: _summed(each, rows, what) for each in measures},
         failed=tuple(sorted(failed, key=lambda item: item.id)),
-        decoding={"right": right},
+        decoding={"right": right} if right is not None else {},
         ids=frozenset(ids),
         id_column=id_column,
     )

@@ -90,7 +90,7 @@ def read_sklearn(data: Mapping[str, Any], choice: Choice, what: str) -> Counted:
             "give a report of one label an item (output_dict=True, as JSON), or a file with a line for each item",
         )
     kept = {name: score for name, score in scores.items() if name not in choice.without}
-    return Counted(total=total, buckets=buckets, scores=kept, decoding={"right": "class"})
+    return Counted(n=total.n, total=total, buckets=buckets, scores=kept, decoding={"right": "class"})
 
 
 def _accuracy(data: Mapping[str, Any], n: int, what: str) -> int:
@@ -111,7 +111,7 @@ def read_huggingface(data: Mapping[str, Any], choice: Choice, what: str, n: int 
     ``n`` is the number of items of the eval set, for a file that does not say it.
 
     Raises:
-        BadInput: it has no share of right items, or does not say of how many.
+        BadInput: it has no measures, or does not say of how many items they are.
     """
     found = dict(_flat(data))
     items = next((data[f"{prefix}samples"] for prefix in _PREFIXES if f"{prefix}samples" in data), n)
@@ -122,16 +122,18 @@ def read_huggingface(data: Mapping[str, Any], choice: Choice, what: str, n: int 
         )
     measures = {name: value for name, value in found.items() if name not in choice.without}
     right = _right(list(measures), choice)
-    if right is None:
+    if right is None and (choice.right is not None or not measures):
         some = ", ".join(visible(name, 40) for name in list(measures)[:12]) or "none"
-        wanted = f" named {visible(choice.right, 40)}" if choice.right is not None else ""
         raise BadInput(
-            f"{what} has no share of right items{wanted}; its measures: {some}",
-            "name one with --right, or give a file with a line for each item",
+            f"{what} has no such share of right items; its measures: {some}", "name one of them with --right"
         )
-    total = Count(items_right(exact(measures.pop(right), right), items, f"“{visible(right, 40)}”"), items)
+    total = None
+    if right is not None:
+        total = Count(items_right(exact(measures.pop(right), right), items, f"“{visible(right, 40)}”"), items)
     scores = {name: _score(name, value, choice, what) for name, value in measures.items()}
-    return Counted(total=total, buckets={ALL: total}, scores=scores, decoding={"right": right})
+    buckets = {ALL: total} if total is not None else {}
+    decoding = {"right": right} if right is not None else {}
+    return Counted(n=items, total=total, buckets=buckets, scores=scores, decoding=decoding)
 
 
 def _flat(data: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -150,7 +152,7 @@ def read_harness(data: Mapping[str, Any], choice: Choice, what: str) -> Counted:
     """The results of lm-evaluation-harness: the chosen share of each task is a bucket, everything else is a score.
 
     Raises:
-        BadInput: no task says how many of how many items were right.
+        BadInput: no task says how many items it has.
     """
     results, sizes = data.get("results"), data.get("n-samples")
     if not isinstance(results, dict) or not all(isinstance(row, dict) for row in results.values()):
@@ -173,13 +175,14 @@ def read_harness(data: Mapping[str, Any], choice: Choice, what: str) -> Counted:
         if right is not None:
             rights[task] = right
     counted = [buckets[f"task/{task}"] for task in rights]
-    if not counted:
+    n = sum(count.n for count in counted) or sum(_effective(sizes, task) or 0 for task in results)
+    if not n or (not counted and (buckets or not scores or choice.right is not None)):
         raise BadInput(
-            f"{what} does not say of any task how many of its items were right",
+            f"{what} does not say of any task how many of its items were right, or how many items it has",
             "give the samples file (--log_samples), which has a line for each item",
         )
-    total = Count(sum(count.k for count in counted), sum(count.n for count in counted))
-    return Counted(total=total, buckets=buckets, scores=scores, decoding=_harness_settings(data, rights))
+    total = Count(sum(count.k for count in counted), n) if counted else None
+    return Counted(n=n, total=total, buckets=buckets, scores=scores, decoding=_harness_settings(data, rights))
 
 
 def harness_tasks(data: Mapping[str, Any]) -> dict[str, Any]:

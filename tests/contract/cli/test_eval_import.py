@@ -100,6 +100,22 @@ def test_hostile_names_stay_on_their_line(here: Path, capsys: Capture) -> None:
             assert all(char.isprintable() or char == "\n" for char in stream)
 
 
+def test_a_service_with_scores_alone(here: Path, capsys: Capture) -> None:
+    words = ("--set", "data/eval.csv", "--lower", "wer=edits/words")
+    shas = []
+    for number, name in enumerate(("good", "bad")):
+        assert run(capsys, "eval", "import", f"{name}.csv", *words, "--out", f"{name}.json").code == 0
+        shas.append(registered(here, name, number, (here / f"{name}.json").read_bytes()))
+    done = run(capsys, "baseline", "new", shas[0], "--reason", "first")
+    assert (done.code, "scores alone" in done.out) == (0, True)
+    assert [run(capsys, "gate", sha).code for sha in shas] == [0, 1]
+    assert run(capsys, "promote", shas[0], "--semver", "v0.1.0", "--reason", "x").code == 0
+    for command in (("list",), ("show", "production"), ("lineage", "production"), ("diff", *shas), ("gate", shas[0])):
+        assert run(capsys, *command).code == 0
+    assert "3/400  lower is better" in run(capsys, "show", "production").out
+    assert run(capsys, "baseline", "new", shas[0], "--reason", "again").code == 0
+
+
 # the baseline ---------------------------------------------------------------------------------------
 
 

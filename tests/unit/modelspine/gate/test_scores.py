@@ -17,9 +17,9 @@ from modelspine.attestation.statement import report_counts
 from modelspine.attestation.verdict import PAYLOAD_TYPE
 from modelspine.canonical_json import canonical
 from modelspine.errors import Refused
-from modelspine.gate.baseline import read_baseline
+from modelspine.gate.baseline import baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.decision import as_json, judge
-from modelspine.gate.eval_report import Score
+from modelspine.gate.eval_report import Score, read_report
 from modelspine.gate.result import Decision, is_worse, score_change
 from modelspine.gate.table import markdown, table
 
@@ -129,6 +129,47 @@ def test_the_stable_entry_blocks_too_and_the_table_shows_the_worse_row() -> None
     assert rows[0].cells[6:10] == ("–", "–", "–", "–"), "no interval and no flips of what is no share of items"
     assert "wer" in markdown(made)
     assert json.loads(json.dumps(as_json(made)))["scores"]["wer"]["cand"] == score(60)
+
+
+def alone(**scores: dict[str, Any]) -> dict[str, Any]:
+    """A report of scores alone."""
+    whole = report_dict(scores=scores, accepts=0)
+    return {name: whole[name] for name in ("schema", "eval_set", "decoding", "scores")}
+
+
+def base_alone(**scores: dict[str, Any]) -> bytes:
+    made = baseline_of(read_report(raw(alone(**scores))), reason="first", approved_in="", entry_sha="c" * 64)
+    return baseline_bytes(made)
+
+
+def test_a_report_of_scores_alone_is_gated() -> None:
+    before, now = base_alone(wer=score(30)), raw(alone(wer=score(200)))
+    made = judge(now, baseline=before, stable=None)
+    assert (made.result, made.buckets, list(made.scores)) == ("fail", {}, ["wer"])
+    assert "wer: 30/350 → 200/350" in made.reasons[0]
+    assert [line.cells[1] for line in table(made)] == ["wer (lower is better)"]
+    same = judge(raw(alone(wer=score(200))), baseline=base_alone(wer=score(200)), stable=raw(alone(wer=score(30))))
+    assert (same.result, same.scores["wer"].against) == ("fail", "stable")
+    assert judge(raw(alone(wer=score(20))), baseline=before, stable=raw(alone(wer=score(30)))).result == "pass"
+    counts = report_counts(SHA, raw(alone(wer=score(30))))
+    assert (counts.total, counts.buckets, counts.scores) == (None, {}, {"wer": msgspec.convert(score(30), Score)})
+
+
+def test_leaving_out_the_counts_is_no_way_to_pass() -> None:
+    whole = report_dict({"verb/go": 150}, scores={"wer": score(30)})
+    base, stable = baseline(report={"scores": {"wer": score(30)}}), raw(report_dict(scores={"wer": score(30)}))
+    dropped = [("total",), ("total", "buckets"), ("total", "buckets", "false_accept", "failed")]
+    for names in dropped:
+        less = {name: value for name, value in whole.items() if name not in names}
+        assert judge(raw(less), baseline=base, stable=None).result == "error"
+        assert judge(raw(less), baseline=base_alone(wer=score(30)), stable=stable).result == "error"
+    with_anchor = {
+        **json.loads(base_alone(wer=score(30))),
+        "anchor": {"entry_sha": "c" * 64, "total": {"k": 9, "n": 9}},
+    }
+    made = judge(raw(alone(wer=score(30))), baseline=raw(with_anchor), stable=None)
+    assert (made.result, "the anchor limits the total" in made.reasons[0]) == ("error", True)
+    assert judge(raw(alone()), baseline=base_alone(), stable=None).result == "error", "nothing was measured"
 
 
 def test_a_baseline_carries_the_scores_and_one_without_them_keeps_its_bytes() -> None:

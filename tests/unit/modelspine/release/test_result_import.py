@@ -294,7 +294,7 @@ def test_directions_come_from_the_harness_the_reader_or_the_name(root: Path) -> 
 
 
 def test_a_harness_result_without_a_share_is_refused(root: Path) -> None:
-    for change in ({"n-samples": {}}, {"n-samples": None}, {"results": {"toy": {"word_perplexity,none": 9.5}}}):
+    for change in ({"n-samples": {}}, {"n-samples": None}, {"results": {"toy": {}}}):
         with pytest.raises(BadInput, match="does not say of any task how many of its items were right"):
             made(root, json.dumps(harness(**change)).encode(), None)
     with pytest.raises(BadInput, match="no whole number of items"):
@@ -344,12 +344,33 @@ def test_a_file_of_hugging_face_measures(root: Path) -> None:
     }
     for data, eval_set, reason in (
         ({"accuracy": 0.9}, "data/eval.bin", "does not say of how many items"),
-        ({"wer": 0.1}, "data/eval.csv", "no share of right items; its measures: wer"),
+        ({"epoch": 3.0, "note": "x"}, "data/eval.csv", "no such share of right items; its measures: none"),
         ({"accuracy": 90.0}, "data/eval.csv", "no share between 0 and 1"),
         ({"accuracy": 0.9, "eval_samples": 100}, "data/eval.csv", "counts 100 items, but data/eval.csv has 60"),
     ):
         with pytest.raises(BadInput, match=reason):
             made(root, json.dumps(data).encode(), eval_set, format="hf")
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "name"),
+    [
+        ({"wer": 0.125}, {}, "wer"),
+        (harness(results={"toy": {"word_perplexity,none": 9.5}}), {"eval_set": None}, "word_perplexity/toy"),
+        (answered([], 30), {"lower": ("wer=edits/words",), "eval_set": "data/eval.jsonl"}, "wer"),
+    ],
+    ids=["hf", "lm-eval", "jsonl"],
+)
+def test_a_result_may_have_scores_alone(root: Path, data: Any, asked: dict[str, Any], name: str) -> None:
+    """A speech recogniser has a word-error rate, and no sentence of it has to be right as a whole."""
+    found = made(root, json.dumps(data).encode(), **asked).report
+    report = convert_report(found)
+    assert (report.total, report.buckets, report.failed, list(report.scores)) == (None, {}, (), [name])
+    assert report.eval_set.n == (100 if "results" in data else 60)
+    base = baseline_of(report, reason="first", approved_in="", entry_sha="a" * 64)
+    assert judge(report_bytes(found), baseline=baseline_bytes(base), stable=report_bytes(found)).result == "pass"
+    with pytest.raises(BadInput):
+        made(root, json.dumps(data).encode(), **{**asked, "right": "acc"})
 
 
 def test_items_are_asked_only_of_a_file_that_has_them(root: Path) -> None:
