@@ -24,8 +24,8 @@ def command(nested: Verbs) -> None:
         "import", "make a report of another tool's result, for `spine gate`", run,
         details="Formats: jsonl and csv (a line for each item), sklearn (classification_report with output_dict=True), "
         "lm-eval (results, or the samples of --log_samples) and hf (evaluate.save, Trainer.save_metrics). Only a file "
-        "with a line for each item lets the gate name the items that changed. A report of a bundle is registered with "
-        "it, as its eval_report.json.",
+        "with a line for each item lets the gate name the items that changed. Without --right, a report has scores "
+        "alone. The report of a bundle is registered with it, as its eval_report.json.",
         example="spine evaluate import answers.csv --right prediction=label --set data/eval.csv",
     )  # fmt: skip
     parser.add_argument("file", type=Path, metavar="FILE", help="the result")
