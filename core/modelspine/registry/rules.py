@@ -40,9 +40,9 @@ def may_promote(
             "a failed gate can be overridden only in a dev ledger and without a signed verdict",
             "train a better model; a prod ledger needs a verdict from CI: `spine promote REF --verdict F`",
         )
-    fault = _gate_fault(entry)
+    fault = _gate_fault(entry, "is not promoted")
     if fault is not None and not override:
-        raise Refused(f"{fault}: a model that regresses is not promoted", _gate_again(sha))
+        raise Refused(*fault)
     if not signed and not dev:
         raise Refused(
             "a prod ledger accepts only verdicts signed by CI, and none was given",
@@ -78,26 +78,28 @@ def gate_overridden(state: State, sha: str, env: str, *, override: bool, since: 
             "train a better model, or `spine rollback REF` to an earlier one",
         )
     entry = state.entries[sha]
-    fault = _gate_fault(entry)
+    fault = _gate_fault(entry, "answers no learner")
     if fault is None or entry.gated is None or entry.gated.seq < since or sha == state.production:
         return {}
     if not override:
-        way_out = "; --override-gate routes to it all the same, on record" if dev else ""
-        raise Refused(f"{fault}: a model that regresses answers no learner", f"{_gate_again(sha)}{way_out}")
+        message, hint = fault
+        raise Refused(message, f"{hint}; --override-gate routes to it all the same, on record" if dev else hint)
     return {"override": True}
 
 
-def _gate_fault(entry: Known) -> str | None:
-    """What the newest gate run found against an entry, as the beginning of a sentence; None for a pass or no run."""
-    if entry.gated is None or entry.gated.body.get("result") == "pass":
+def _gate_fault(entry: Known, consequence: str) -> tuple[str, str] | None:
+    """What the newest gate run found against an entry, and what to do; None for a pass or no run."""
+    run, name = entry.gated, short(entry.sha)
+    if run is None or run.body.get("result") == "pass":
         return None
-    if entry.gated.body.get("result") == "error":
-        return f"the gate could compare nothing of {short(entry.sha)} at #{entry.gated.seq}"
-    return f"{short(entry.sha)} failed the gate at #{entry.gated.seq}"
-
-
-def _gate_again(sha: str) -> str:
-    return f"`spine gate {short(sha)}` shows why; train a better model"
+    shows = f"`spine gate {name}` shows why"
+    if run.body.get("result") == "error":
+        unknown = f"the gate could not compare {name} at #{run.seq}, so its quality is unknown"
+        return unknown, f"{shows}; evaluate it on the baseline's eval set and gate it again"
+    return (
+        f"{name} failed the gate at #{run.seq}: a model that regresses {consequence}",
+        f"{shows}; train a better model",
+    )
 
 
 def may_route(state: State, sha: str) -> str:

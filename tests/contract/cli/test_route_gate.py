@@ -56,7 +56,7 @@ def test_no_route_to_what_the_gate_refused(here: Path, capsys: Capture, words: t
     assert (last(here).kind, last(here).body["result"]) == ("gated", result)
     refused = run(capsys, "route", *words, *WHY)
     check_refused(refused, 1)
-    assert {"fail": "failed the gate at #", "error": "could compare nothing of"}[result] in refused.err
+    assert {"fail": "failed the gate at #", "error": "the gate could not compare"}[result] in refused.err
     assert "--override-gate" in refused.err
     done = run(capsys, "route", *words, *WHY, "--override-gate")
     assert done.code == 0
@@ -147,6 +147,6 @@ def test_an_entry_that_could_not_be_compared_is_not_promoted(
     gate(capsys, sha, 2, *not_comparable(here, sha))
     refused = run(capsys, "promote", sha, "--semver", "v0.7.0", *WHY)
     check_refused(refused, 1)
-    assert "the gate could compare nothing of" in refused.err
+    assert "so its quality is unknown" in refused.err
     gate(capsys, sha, 0)
     assert run(capsys, "promote", sha, "--semver", "v0.7.0", *WHY).code == 0
