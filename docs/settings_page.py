@@ -28,7 +28,8 @@ SENTENCES = {
     "env": "`dev` or `prod`. The ledger's first event decides; this setting can make it stricter, never looser.",
     "service": "Name of the service that this project deploys. Entries record it; a route refuses those of another.",
     "actor": "The name that events are recorded under.",
-    "workload": "The model service: a name in the entry points `spine.workloads`. Empty: the only one installed.",
+    "workload": "The model service: a name in the entry points `spine.workloads`. Where it is set, prod promotes only "
+    "what it loaded. Empty: the only one installed.",
     "text_policy": "How much of a request's text a trace keeps: `full`, `hash` or `none`.",
     "rate_per_hour": "Rent of this machine per hour, in USD or the currency of `cost`. Unset: answers have no price.",
     "price_version": "Version of the prices; change it with them. Each trace records it.",

@@ -7,23 +7,19 @@ is also that process's program. It does not know where the texts come from or wh
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
-from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import msgspec
 
-from modelspine.errors import BadInput, Damaged, Refused, SpineError, Unavailable
+from modelspine.child_process import Failure, child_process, ended, own_request
+from modelspine.errors import SpineError, Unavailable
 from modelspine.workload import Model, Workload, grade, load_workload, workload_errors
 
 Progress = Callable[[int, int], None]
@@ -49,6 +45,7 @@ class Reply(NamedTuple):
     """None where the workload cannot tell."""
 
 
+_PROCESS = "a process that asks the entries"
 Replies = tuple[Reply, ...]
 """The answers of all entries to one text, in the order of the entries."""
 
@@ -77,7 +74,7 @@ def answered(
                 replies += some
                 progress(len(replies), len(texts))
         except BrokenProcessPool as error:
-            raise _ended() from error
+            raise ended(_PROCESS) from error
     return replies
 
 
@@ -91,7 +88,8 @@ def answered_within(
     """
     deadline = time.monotonic() + seconds
     replies: list[Replies] = []
-    with _process(_Request(workload, list(folders), _batches(texts))) as lines:
+    request = msgspec.json.encode(_Request(workload, list(folders), _batches(texts)))
+    with child_process(__name__, request, os.environ, _PROCESS) as lines:
         while len(replies) < len(texts) and (left := deadline - time.monotonic()) > 0:
             for line in lines(min(left, _GLANCE)):
                 said = msgspec.json.decode(line, type=_Said)
@@ -112,88 +110,27 @@ class _Request(msgspec.Struct, array_like=True):
     batches: list[Sequence[str]]
 
 
-class _Failure(msgspec.Struct):
-    """An error of the process, for its parent to raise."""
-
-    kind: str
-    message: str
-    hint: str
-
-    def exception(self) -> SpineError:
-        known = {kind.__name__: kind for kind in (BadInput, Damaged, Refused, Unavailable)}
-        return known.get(self.kind, Unavailable)(self.message, self.hint)
-
-
 class _Said(msgspec.Struct):
     """One line of the process: the replies to a batch, or why there are none."""
 
     replies: list[Replies] = []
-    error: _Failure | None = None
-
-
-@contextmanager
-def _process(request: _Request) -> Iterator[Callable[[float], list[bytes]]]:
-    """A process that answers a request, killed at the end; gives the function that waits for its next lines."""
-    # Not by multiprocessing, which needs a true stderr, and a console has none. -P keeps the working directory out of
-    # the search for modules. What a library prints there would be drawn over this process's table or screen.
-    command = [sys.executable, "-P", "-m", "modelspine.answering"]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the same code as this process's
-    with TemporaryFile() as asked, DefaultSelector() as selector:
-        asked.write(msgspec.json.encode(request))
-        asked.seek(0)
-        try:
-            process = subprocess.Popen(
-                command, stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ
-            )
-        except OSError as error:
-            raise Unavailable(f"no process could be started: {error.strerror}", "is there enough memory?") from error
-        assert process.stdout is not None
-        told = process.stdout.fileno()
-        selector.register(told, EVENT_READ)
-        left = b""
-
-        def lines(seconds: float) -> list[bytes]:
-            nonlocal left
-            if not selector.select(seconds):
-                return []
-            some = os.read(told, 1 << 20)
-            if not some:
-                raise _ended()
-            *whole, left = (left + some).split(b"\n")
-            return whole
-
-        try:
-            yield lines
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+    error: Failure | None = None
 
 
 def _serve() -> None:
     """Answer a request; the program of the process that can be killed."""
-    told = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=_Request)
-
-    def tell(said: _Said) -> None:
-        with os.fdopen(os.dup(told), "wb") as stream:
-            stream.write(msgspec.json.encode(said) + b"\n")
-
+    asked, tell = own_request()
+    request = msgspec.json.decode(asked, type=_Request)
     try:
         for texts in request.batches:
-            tell(_Said(replies=_answer(request.workload, tuple(request.folders), texts)))
+            replies = _answer(request.workload, tuple(request.folders), texts)
+            tell(msgspec.json.encode(_Said(replies=replies)))
     except SpineError as error:
-        tell(_Said(error=_Failure(type(error).__name__, error.message, error.hint)))
+        tell(msgspec.json.encode(_Said(error=Failure.of(error))))
 
 
 def _batches(texts: Sequence[str]) -> list[Sequence[str]]:
     return [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
-
-
-def _ended() -> Unavailable:
-    return Unavailable("a process that asks the entries ended by itself", "is there enough memory? then repeat it")
 
 
 @lru_cache(maxsize=1)

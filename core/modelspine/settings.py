@@ -87,6 +87,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origins: dict[str, str] = {}
     """Setting name → where its value came from; defaults are not listed."""
 
+    @property
+    def names_workload(self) -> bool:
+        """Whether this project says which workload loads its models; the default is a guess about that."""
+        return "workload" in self.origins
+
 
 _NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
 # Each pattern matches one place where a connection URL can carry a secret: the password of user:password@, a lone

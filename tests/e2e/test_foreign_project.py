@@ -120,7 +120,8 @@ def test_from_init_to_a_walk(root: Path, environ: dict[str, str], tmp_path: Path
     mirrored = {**environ, "SPINE_MIRROR": "other-service"}  # a process of its own, with MLflow in it
     for number, sha in enumerate(shas):
         words = ("promote", sha, "--semver", f"v1.{number}.0", "--reason", "x", "--override-gate", "--json")
-        assert json.loads(run(root, mirrored if number else environ, *words))["warnings"] == []
+        (warning,) = json.loads(run(root, mirrored if number else environ, *words))["warnings"]
+        assert warning.startswith("load not checked"), "and nothing of the mirror"
     run(root, environ, "route", "single", shas[1], "--reason", "x")
     run(root, environ, "rollback", shas[0], "--reason", "x")
     for words in (["show", shas[0]], ["lineage", "production"], ["history"], ["verify"], ["info"], ["route", "show"]):

@@ -90,7 +90,7 @@ def _trained_on(detail: Detail) -> list[Line]:
 
 
 def buckets(report: EvalReport | None, width: int) -> list[Line]:
-    """Every bucket and view of the report: two-way tables as heat maps, all others as bars."""
+    """Every bucket, view and score of the report: two-way tables as heat maps, the other buckets as bars."""
     if report is None:
         return [safe(" never evaluated", "warn")]
     lines: list[Line] = []
@@ -100,6 +100,9 @@ def buckets(report: EvalReport | None, width: int) -> list[Line]:
     for group, counts in _grouped(report.buckets).items():
         if group not in used:
             lines += [*heading(group), *bars(counts, width)]
+    if report.scores:
+        scores = ((name[:40], safe(f"{each.text}, {each.better} is better")) for name, each in report.scores.items())
+        lines += [*heading("scores"), *pairs(scores)]
     return lines[1:]
 
 

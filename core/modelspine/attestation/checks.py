@@ -166,7 +166,8 @@ def stated_sides(said: Predicate) -> Sides:
     if said.policy.get("rule") != RULE:
         raise BadInput(f"its policy is not {RULE}", AGAIN)
     sides = {name: getattr(said, name) for name in ("eval_set", "decoding")}
-    counts = {name: getattr(said.baseline, name) for name in ("entry_sha", "total", "buckets", "false_accept")}
+    names = ("entry_sha", "total", "buckets", "false_accept", "scores")
+    counts = {name: value for name in names if (value := getattr(said.baseline, name)) is not msgspec.UNSET}
     raw = canonical(msgspec.to_builtins({**said.policy, **sides, **counts, "schema": BASELINE}))
     own = said.candidate.entry_sha
     stable = said.stable if said.stable is not None and said.stable.entry_sha != own else None
@@ -188,6 +189,7 @@ def _side(said: Predicate, counts: Counted) -> EvalReport:
         total=counts.total,
         buckets=counts.buckets,
         false_accept=counts.false_accept,
+        scores=counts.scores if isinstance(counts.scores, dict) else {},
     )
 
 

@@ -18,7 +18,7 @@ from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput
 from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.decision import Stable, judge, read_submission, report_of_floor, report_of_rival
-from modelspine.gate.eval_report import Count, EvalReport, EvalSet
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Score
 from modelspine.ledger.store import Head
 from modelspine.text import short, visible
 from modelspine.times import FORMAT
@@ -46,9 +46,11 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
     entry_sha: str
     sha256: str
-    total: Count
+    total: Count | None
     buckets: dict[str, Count]
     false_accept: Count | None
+    scores: dict[str, Score] | msgspec.UnsetType = msgspec.UNSET
+    """Not set where there are none, so that verdicts of versions that knew no scores keep their bytes."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,4 +209,5 @@ def _counts(sha: str, raw: bytes, side: Baseline | EvalReport) -> Counted:
         total=side.total,
         buckets=side.buckets,
         false_accept=side.false_accept,
+        scores=side.scores or msgspec.UNSET,
     )

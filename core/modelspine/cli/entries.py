@@ -203,3 +203,7 @@ def _buckets(out: Out, report: EvalReport) -> None:
         (name, f"{c.k:,}", f"{c.n:,}", f"{100 * c.k / c.n:.1f}" if c.n else "–") for name, c in report.buckets.items()
     ]
     out.table(("bucket", "k", "n", "%"), rows, right=("k", "n", "%"))
+    if report.scores:
+        out.line()
+        scores = [(name, score.text, f"{score.better} is better") for name, score in report.scores.items()]
+        out.table(("score", "value", "direction"), scores, right=("value",))

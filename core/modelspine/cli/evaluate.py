@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from modelspine.cli import eval_import
+from modelspine.cli.eval_import import write_report
 from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.errors import BadInput, Exit, Unavailable
-from modelspine.gate.eval_report import EvalSet
+from modelspine.errors import BadInput, Exit
+from modelspine.gate.eval_report import EvalSet, convert_report
 from modelspine.spine import Spine
-from modelspine.text import short, visible
+from modelspine.text import short
 
 if TYPE_CHECKING:
     from modelspine.release.evaluate import Evaluated
@@ -27,6 +29,7 @@ def command(verbs: Verbs) -> None:
     """Add the verb."""
     parser = verbs.add(
         "evaluate", "evaluate an entry or a bundle on the baseline's eval set", run,
+        details="`spine eval` is the same. `spine eval import FILE` makes a report of another tool's result instead.",
         example="spine evaluate 4be1 --twice --out report.json",
     )  # fmt: skip
     parser.add_argument(
@@ -38,6 +41,7 @@ def command(verbs: Verbs) -> None:
     parser.add_argument("--twice", action="store_true", help="run twice; exit 5 unless every answer is the same")
     parser.add_argument("--fetch", action="store_true", help="fetch the eval set through DVC if it is missing")
     parser.add_argument("--out", type=Path, metavar="F", help="file for the report, for `spine gate F`")
+    eval_import.command(parser.add_verbs_beside())
 
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             progress=lambda number, at, total: progress.step(f"run {number} of {runs}, item", at, total),
         )  # fmt: skip
     if args.out is not None:
-        _write(args.out, msgspec.json.format(msgspec.json.encode(done.report), indent=1) + b"\n")
+        write_report(args.out, msgspec.json.format(msgspec.json.encode(done.report), indent=1) + b"\n")
     if out.json:
         out.object(done)
     else:
@@ -85,6 +89,8 @@ def _draw(out: Out, done: Evaluated, file: Path | None) -> None:
     pairs = [("total", share(**report["total"]))]
     if report.get("false_accept"):
         pairs.append(("false accepts", share(**report["false_accept"])))
+    for name, score in convert_report(report).scores.items():
+        pairs.append((name, f"{score.text}, {score.better} is better"))
     if "never_regress" in report:
         items: dict[str, bool] = report["never_regress"]
         wrong = [name for name, right in items.items() if not right]
@@ -100,12 +106,3 @@ def _draw(out: Out, done: Evaluated, file: Path | None) -> None:
         out.line("   ", status_cell("warn", difference))
     if len(done.differences) > _SHOWN:
         out.line("   ", status_cell("warn", f"… and {len(done.differences) - _SHOWN:,} more"))
-
-
-def _write(file: Path, raw: bytes) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(raw)
-    except OSError as error:
-        why = error.strerror or "it cannot be written"
-        raise Unavailable(f"{visible(str(file), 120)}: {why}", "give --out a file that can be written") from error

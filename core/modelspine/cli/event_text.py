@@ -53,6 +53,8 @@ def event_summary(event: Event) -> str:
     text = _SUMMARIES.get(event.kind, _other)(body)
     if event.kind == "promoted":
         text += f", {WORDS[verdict_kind(event)]}"
+    elif event.kind == "routed" and body.get("override"):
+        text += f", {WORDS['overridden']}"
     reason = body.get("reason")
     return f"{text} — {reason}" if reason else text
 

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     from modelspine.gate.baseline import own_baseline
     from modelspine.gate.decision import as_json
     from modelspine.gate.table import markdown
-    from modelspine.release.gate_run import gate_entry, gate_report, signed_verdict
+    from modelspine.release.gate_run import signed_verdict
 
     out = Out.of(args)
     if args.sign and (args.baseline is not None or args.tolerance_pp is not None):
@@ -74,17 +74,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         )
     key = load_signing_key(args.key) if args.sign else None
     baseline: Path = args.baseline or spine.settings.eval_baseline
-    report = Path(args.subject)
-    with working("comparing"):
-        if report.is_file():
-            if args.report is not None:
-                raise BadInput(
-                    "--report was given, and the subject is a report itself", "give --report only with a REF"
-                )
-            gated = gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
-        else:
-            given = {"tolerance_pp": args.tolerance_pp, "report": args.report}
-            gated = gate_entry(spine, args.subject, baseline=baseline, **given)
+    gated = _compare(args, spine, baseline, signs=key is not None)
     target: Path = args.out or Path("verdict.json")
     if key is not None and gated.decision.result != "error":
         target.write_bytes(signed_verdict(spine, gated, key))
@@ -113,6 +103,24 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
             out.line()
             out.line("dry run with another baseline or tolerance; nothing is recorded")
     return _CODES[gated.decision.result]
+
+
+def _compare(args: argparse.Namespace, spine: Spine, baseline: Path, *, signs: bool) -> Gated:
+    """Gate what the command names: the file of a report, or an entry."""
+    from modelspine.release.gate_run import gate_entry, gate_report
+
+    report = Path(args.subject)
+    with working("comparing"):
+        if report.is_file():
+            if args.report is not None:
+                raise BadInput(
+                    "--report was given, and the subject is a report itself", "give --report only with a REF"
+                )
+            return gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
+        # Whoever signs vouches for a model that can be loaded, where there is a workload to load it.
+        load = signs and spine.settings.names_workload
+        given = {"tolerance_pp": args.tolerance_pp, "report": args.report, "load": load}
+        return gate_entry(spine, args.subject, baseline=baseline, **given)
 
 
 def _comparisons(spine: Spine, gated: Gated, raw: bytes) -> str:

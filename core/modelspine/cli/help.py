@@ -44,9 +44,9 @@ the command still completes, with the same exit code.
 def leaves(parser: Parser) -> Iterator[tuple[str, Parser]]:
     """Every command that can be run, each with its sentence."""
     for sentence, verb in parser.verbs.known.values() if parser.verbs else ():
-        if verb.verbs is None:
+        if verb.verbs is None or verb.get_default("run") is not None:
             yield sentence, verb
-        else:
+        if verb.verbs is not None:
             yield from leaves(verb)
 
 

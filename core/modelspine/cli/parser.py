@@ -72,6 +72,15 @@ class Parser(argparse.ArgumentParser):
         self.verbs.metavar = metavar
         return self.verbs
 
+    def add_verbs_beside(self) -> Verbs:
+        """Give this parser verbs beside its own arguments: ``cli.verbs.parse`` chooses one by the word that follows.
+
+        argparse itself would read that word as an argument, so it never sees these verbs.
+        """
+        apart = Parser(prog=self.prog)
+        self.verbs = Verbs(apart.add_subparsers(parser_class=Parser))
+        return self.verbs
+
     def print_help(self, file: Any = None) -> None:
         """Print the help; argparse itself would hide that it could not be written, as to a full disk."""
         (file or sys.stdout).write(self.format_help())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from modelspine.cli.event_text import event_summary
 from modelspine.cli.output import Out
@@ -67,6 +68,10 @@ def command(nested: Verbs) -> None:
         "abort", "end the rollout: restore the previous route and put the entry on hold", run_abort,
         example='spine route abort --reason "slow on long sentences"', writes=True,
     )  # fmt: skip
+    for parser in (single, ab, canary, advance):
+        parser.add_argument(
+            "--override-gate", action="store_true", help="dev ledgers only: despite a failed gate, on record"
+        )
     for parser in (single, ab, shadow, canary, advance, abort):
         change_flags(parser)
 
@@ -76,16 +81,14 @@ def run_single(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     cost = CostNotice(out, spine, args.ref, always=False)
     with working("hashing the bundle"):
-        receipt = spine.routing.single(args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost)
+        receipt = spine.routing.single(args.ref, **_asked(args), announce=cost)
     return show_change_and_cost(out, receipt, cost)
 
 
 def run_ab(args: argparse.Namespace, spine: Spine) -> int:
     """Begin an A/B comparison."""
     with working("hashing the bundles"):
-        receipt = spine.routing.ab(
-            args.ref, weight_bp=args.weight, reason=args.reason, expected=args.expect, key=args.key
-        )
+        receipt = spine.routing.ab(args.ref, weight_bp=args.weight, **_asked(args))
     return show_receipt(Out.of(args), receipt)
 
 
@@ -116,20 +119,14 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
     with working("hashing the bundles"):
         receipt = spine.routing.canary(
-            args.ref,
-            weight_bp=args.weight,
-            ladder=ladder,
-            reason=args.reason,
-            expected=args.expect,
-            key=args.key,
-            announce=announce,
+            args.ref, weight_bp=args.weight, ladder=ladder, announce=announce, **_asked(args)
         )
     return show_receipt(out, receipt, worst_exposure=exposed or None)
 
 
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
     """Move the rollout to its next step, or to the weight that was given."""
-    change = {"reason": args.reason, "expected": args.expect, "key": args.key}
+    change = _asked(args)
     with working("hashing the bundles"):
         receipt = spine.routing.advance(**change) if args.weight is None else spine.routing.weigh(args.weight, **change)
     return show_receipt(Out.of(args), receipt)
@@ -144,3 +141,8 @@ def run_abort(args: argparse.Namespace, spine: Spine) -> int:
     if receipt.created and not out.json and held and held[0].kind == "held":
         out.line(f"#{held[0].seq} held {event_summary(held[0])}")
     return code
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """What every change that can give an entry more traffic takes."""
+    return {"reason": args.reason, "override": args.override_gate, "expected": args.expect, "key": args.key}

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "start": {"init": "init", "info": "info"},
-    "ship": {"register": "register", "evaluate": "evaluate", "gate": "gate", "promote": "promotion", "keys": "keys"},
+    "ship": {"register": "register", "evaluate": "evaluate", "baseline": "baseline", "gate": "gate",
+             "promote": "promotion", "keys": "keys"},
     "route": {"route": "route", "rollback": "promotion", "release": "promotion", "tombstone": "promotion"},
     "look": {"list": "entries", "show": "entries", "diff": "bundles", "sha": "bundles", "history": "history",
              "traces": "traces", "drift": "drift", "cost": "cost"},
@@ -40,6 +41,8 @@ REPLACED = {
     ("route", "weight"): "spine route advance --weight BP",
 }
 """Commands of earlier versions, each with the one that does the same today."""
+SHORT = {"eval": "evaluate"}
+"""Another spelling of a verb → the verb."""
 
 GROUP = "spine.commands"
 SUMMARY = "Identity, history and evidence of a small-model service."
@@ -77,6 +80,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         BadInput: it is not a command line of ``spine``.
         Unavailable: the verb belongs to a package that does not load.
     """
+    words = _spelled_out(words)
     typed = list(_without_flags(words))
     # `spine -h list` asks for the first screen: it needs every verb.
     first = next(iter(words), "") if typed else ""
@@ -86,11 +90,35 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         words = given
     elif new is not None:
         raise BadInput(f"there is no command {visible(' '.join(typed[:2]), 40)!r}", f"use `{new}`")
-    found, unknown = parser.parse_known_args(list(words) or ["--help"])
+    beside = _beside(parser, words)
+    found, unknown = beside if beside is not None else parser.parse_known_args(list(words) or ["--help"])
     if unknown:
         hint = f"`spine {typed[0]} --help` shows the usage" if typed else "`spine --help` lists the commands"
         raise BadInput(f"unknown arguments: {visible(' '.join(unknown), 200)}", hint)
     return found
+
+
+def _spelled_out(words: Sequence[str]) -> list[str]:
+    """The words with the verb in its full spelling."""
+    at = next((at for at, _ in _numbered(words)), None)
+    return [SHORT.get(word, word) if number == at else word for number, word in enumerate(words)]
+
+
+def _beside(parser: TopParser, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]] | None:
+    """The command line read by a verb that another verb has beside its own arguments, such as ``evaluate import``."""
+    (first, verb), (second, word) = [*_numbered(words), (-1, ""), (-1, "")][:2]
+    known = parser.verbs.known if parser.verbs else {}
+    own = known[verb][1] if verb in known else None
+    # Only directly after its verb: behind an option, the word may be that option's value.
+    if own is None or own.verbs is None or word not in own.verbs.known or second != first + 1 or not _has_run(own):
+        return None
+    rest = [*words[:first], *words[second + 1 :]]
+    return own.verbs.known[word][1].parse_known_args(rest)
+
+
+def _has_run(parser: Parser) -> bool:
+    """Whether a verb can be run itself, so that its own verbs stand beside its arguments."""
+    return parser.get_default("run") is not None
 
 
 def _as_advance(words: Sequence[str]) -> list[str] | None:
@@ -158,17 +186,22 @@ class _Version(argparse.Action):
 
 def verb_of(words: Sequence[str]) -> str | None:
     """The verb of a command line: its first word that is neither a flag nor the value of ``--root``."""
-    return next(_without_flags(words), None)
+    return next(_without_flags(_spelled_out(words)), None)
 
 
 def _without_flags(words: Sequence[str]) -> Iterator[str]:
     """The words that are no flags; of the flags' values, only that of ``--root`` is known and left out."""
-    rest = iter(words)
-    for word in rest:
+    return (word for _, word in _numbered(words))
+
+
+def _numbered(words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """The words of ``_without_flags``, each with its place on the command line."""
+    rest = enumerate(words)
+    for at, word in rest:
         if word == "--root":
             next(rest, None)
         elif not word.startswith("-"):
-            yield word
+            yield at, word
 
 
 def _points() -> list[EntryPoint]:

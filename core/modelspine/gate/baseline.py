@@ -17,7 +17,7 @@ import msgspec
 
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Refused, Unavailable
-from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed, convert_schema
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Failed, Score, convert_schema
 from modelspine.json_edit import with_element
 from modelspine.text import visible
 
@@ -68,9 +68,10 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     entry_sha: str
     eval_set: EvalSet
     decoding: Any
-    total: Count
-    buckets: dict[str, Count]
+    total: Count | None = None
+    buckets: dict[str, Count] = {}
     false_accept: Count | None = None
+    scores: dict[str, Score] = {}
     failed: tuple[Failed, ...] = ()
     tolerance_pp: int = TOLERANCE_PP
     never_regress: tuple[Item, ...] = ()
@@ -129,6 +130,7 @@ def baseline_of(
         total=report.total,
         buckets=report.buckets,
         false_accept=report.false_accept,
+        scores=report.scores,
         failed=tuple(sorted(report.failed, key=lambda item: item.id)),
         tolerance_pp=tolerance_pp,
         never_regress=tuple(sorted(never_regress, key=lambda item: item.id)),
@@ -138,8 +140,9 @@ def baseline_of(
         approved_in=approved_in,
     )
     made: dict[str, Any] = msgspec.to_builtins(baseline)
-    if anchor is None:
-        del made["anchor"]
+    for name, absent in (("anchor", anchor is None), ("scores", not report.scores)):
+        if absent:
+            del made[name]
     # Read back, so that a baseline that this function makes is always one that the gate accepts.
     read_baseline(baseline_bytes(made))
     return made

@@ -16,6 +16,7 @@ from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput
 from modelspine.gate.baseline import read_baseline
 from modelspine.gate.eval_report import SCHEMA, EvalReport, convert_report
+from modelspine.gate.foreign import converter
 from modelspine.gate.result import Decision
 from modelspine.gate.rule import combine, failed_closed, gate
 from modelspine.text import visible
@@ -71,6 +72,10 @@ def judge(
     """
     try:
         submitted = read_submission(candidate)
+    except BadInput as error:
+        way_out = converter(candidate)
+        return failed_closed(f"{error.message}; {way_out}" if way_out else error.message)
+    try:
         base = read_baseline(baseline) if baseline is not None else None
         before = read_submission(stable, what="the stable entry's report").report if stable is not None else None
         best = read_submission(floor, what="the floor's report").report if floor is not None else None

@@ -5,7 +5,7 @@ It does not know how a report was made or what a bucket means.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -29,6 +29,27 @@ class Count(msgspec.Struct, frozen=True):
         return self.k / self.n if self.n else None
 
 
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """A measure that is no count of right items, such as a word-error rate or a perplexity: ``num`` / ``den``, exactly.
+
+    The fraction may be above 1 or below 0. ``den`` is above 0, and may differ between two reports on the same items.
+    """
+
+    num: int
+    den: int
+    better: Literal["higher", "lower"]
+    scale: Literal["rate", "value"] = "rate"
+    """A rate is compared in percentage points, as a bucket is; a value has no unit and is compared in per cent of the
+    other side's value."""
+
+    @property
+    def text(self) -> str:
+        """The score as people read it: ``30/350`` for a rate of two sums, otherwise a decimal number."""
+        # A rate that a tool gave as a decimal number has a power of ten below the line.
+        is_decimal = self.scale == "value" or str(self.den).rstrip("0") == "1"
+        return f"{self.num / self.den:.6g}" if is_decimal else f"{self.num:,}/{self.den:,}"
+
+
 class EvalSet(msgspec.Struct, frozen=True, kw_only=True):
     """The frozen set of items that was evaluated."""
 
@@ -43,6 +64,17 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     buckets: tuple[str, ...]
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """How the bundle was loaded that a report is about; ``release.evaluate`` records what its process found."""
+
+    sha: str
+    """The canonical SHA of the bundle."""
+    stored: bool
+    """Whether the copy that was stored when it was hashed was loaded, and no other."""
+    key: bool
+    """Whether the process that loaded it held a secret, such as the signing key."""
 
 
 class CostPerQuality(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,15 +100,19 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
     eval_set: EvalSet
     decoding: Any
-    total: Count
-    buckets: dict[str, Count]
+    total: Count | None = None
+    """Right items of all; None where there are scores alone, and then there are no buckets either."""
+    buckets: dict[str, Count] = {}
     false_accept: Count | None = None
+    scores: dict[str, Score] = {}
+    """Measures that are no counts of right items. A candidate must have exactly those of the baseline."""
     entry_sha: str | None = None
     failed: tuple[Failed, ...] = ()
     answers_sha256: str | None = None
     code: dict[str, Any] = {}
     views: dict[str, Any] = {}
     runtime: dict[str, Any] = {}
+    loaded: Loaded | None = None
 
     _reserved: ClassVar[str] = "_"
 
@@ -93,18 +129,23 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.runtime.get("currency", "USD") != "USD":
             return None
         seconds, rate = self.runtime.get("busy_seconds"), self.runtime.get("rate_per_hour")
-        if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or self.total.k <= 0:
+        right = self.total.k if self.total is not None else 0
+        if not isinstance(seconds, list) or not seconds or not isinstance(rate, int | float) or right <= 0:
             return None
         if not all(isinstance(each, int | float) and 0 <= each < float("inf") for each in (*seconds, rate)):
             return None
-        each_run = [1e6 * run * rate / 3600 / self.total.k for run in seconds]
+        each_run = [1e6 * run * rate / 3600 / right for run in seconds]
         usd = sum(each_run) / len(each_run)
         return CostPerQuality(usd=usd, low=min(each_run), high=max(each_run), runs=len(seconds), rate_per_hour=rate)
+
+    def was_loaded(self, sha: str) -> bool:
+        """Whether the report records that the stored copy of this entry was loaded by a process without a key."""
+        return self.loaded == Loaded(sha=sha, stored=True, key=False)
 
     @property
     def accuracy(self) -> float | None:
         """Share of all items that were answered correctly; None if there are none."""
-        return self.total.ratio
+        return self.total.ratio if self.total is not None else None
 
 
 def read_report(raw: bytes, *, what: str = "the report") -> EvalReport:
@@ -122,7 +163,14 @@ def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
     Raises:
         BadInput: see ``read_report``.
     """
-    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=_HINT)
+    foreign = is_foreign(data)
+    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=IMPORT_HINT if foreign else _HINT)
+
+
+def is_foreign(data: Any) -> bool:
+    """Whether parsed JSON does not even claim to be a file of Spine, such as the result of another tool."""
+    named = data.get("schema") if isinstance(data, dict) else None
+    return not (isinstance(named, str) and named.startswith("spine."))
 
 
 def convert_schema(data: Any, kind: type[S], schema: str, *, what: str, hint: str) -> S:
@@ -141,3 +189,4 @@ def convert_schema(data: Any, kind: type[S], schema: str, *, what: str, hint: st
 
 
 _HINT = "evaluate the entry again to make a new report"
+IMPORT_HINT = "make a report of another tool's result: `spine eval import FILE`"

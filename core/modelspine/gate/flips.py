@@ -18,8 +18,8 @@ class ReportCounts(Protocol):
     """The part of a report or baseline that is used here."""
 
     @property
-    def total(self) -> Count:
-        """All items."""
+    def total(self) -> Count | None:
+        """All items; None where none were counted."""
 
     @property
     def failed(self) -> tuple[Failed, ...]:
@@ -62,7 +62,7 @@ class _Failures:
     def __init__(self, side: ReportCounts) -> None:
         self._total = side.total
         # An empty list is complete if nothing failed; otherwise the report omits its failed items.
-        self._left_out = not side.failed and side.total.k < side.total.n
+        self._left_out = side.total is None or (not side.failed and side.total.k < side.total.n)
         self._ids = {item.id for item in side.failed}
         self._by_bucket: dict[str, set[str]] = {}
         for item in side.failed:
@@ -73,7 +73,7 @@ class _Failures:
         return self._if_complete(self._by_bucket.get(name, set()), count)
 
     def all(self) -> set[str] | None:
-        return self._if_complete(self._ids, self._total)
+        return self._if_complete(self._ids, self._total) if self._total is not None else None
 
     def _if_complete(self, ids: set[str], count: Count) -> set[str] | None:
         return ids if not self._left_out and len(ids) == count.n - count.k else None

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modelspine.gate.result import Against, GateResult, Row, exceeds
+from modelspine.gate.result import Against, GateResult, Row, ScoreRow, exceeds
 from modelspine.stats import SIGNIFICANT
 from modelspine.text import visible
 
 _MAX_SENTENCES = 40
+MOST_FAULTS = 3
+"""So many reasons are given why reports cannot be compared: each one alone prevents it, and they share few causes."""
 _SIDES: dict[Against, str] = {"baseline": "the baseline", "stable": "the stable entry", "floor": "the floor"}
 
 
@@ -22,6 +24,7 @@ def reasons(made: GateResult) -> list[str]:
         for name, row in made.buckets.items()
         if row.blocked
     ]
+    found += [_score_reason(name, row) for name, row in made.scores.items() if row.blocked]
     accepts, anchor = made.false_accept, made.anchor
     if accepts is not None and accepts.blocked:
         more = accepts.cand.k - accepts.base.k
@@ -72,10 +75,24 @@ def signed(points: float) -> str:
     return f"{points:+.2f}".replace("-", "−")
 
 
-def limited(sentences: Sequence[str]) -> tuple[str, ...]:
+def limited(sentences: Sequence[str], most: int = _MAX_SENTENCES) -> tuple[str, ...]:
     """The first sentences and, if there are more than anybody would read, the number of those left out."""
-    more = len(sentences) - _MAX_SENTENCES
-    return (*sentences[:_MAX_SENTENCES], f"… and {more:,} more") if more > 0 else tuple(sentences)
+    more = len(sentences) - most
+    return (*sentences[:most], f"… and {more:,} more") if more > 0 else tuple(sentences)
+
+
+def change_text(row: ScoreRow) -> str:
+    """The change of a score with its unit: ``+48.57 pp``, ``+3.20 %``."""
+    unit = "pp" if row.base.scale == "rate" else "%"
+    return f"{signed(row.change)} {unit}" if row.change is not None else f"from 0, which has no {unit}"
+
+
+def _score_reason(name: str, row: ScoreRow) -> str:
+    unit = "pp" if row.base.scale == "rate" else "%"
+    return (
+        f"{visible(name, 80)}: {row.base.text} → {row.cand.text} ({change_text(row)}), "
+        f"{row.base.better} is better, at most {row.tolerance} {unit} worse is allowed"
+    )
 
 
 def _moved(row: Row) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from modelspine.gate.eval_report import Count
+from modelspine.gate.eval_report import Count, Score
 
 Result = Literal["pass", "fail", "error"]
 Against = Literal["baseline", "stable", "floor"]
@@ -38,6 +38,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     warn: bool = False
 
 
+class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One score on both sides, and the rule's decision. It has no interval: the share of what, it does not say."""
+
+    base: Score
+    cand: Score
+    change: float | None
+    """``cand`` − ``base``, in percentage points for a rate and in per cent of ``base`` for a value; None of a value
+    that was 0."""
+    blocked: bool
+    against: Against
+    tolerance: int
+    """How much worse it may get, in the unit of ``change``."""
+
+
 class AnchorRow(msgspec.Struct, frozen=True, kw_only=True):
     """The candidate's total compared with the anchor's."""
 
@@ -59,6 +73,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     tolerance_pp: int
     warnings: tuple[str, ...] = ()
     buckets: dict[str, Row] = {}
+    scores: dict[str, ScoreRow] = {}
     total: Row | None = None
     false_accept: Row | None = None
     anchor: AnchorRow | None = None
@@ -73,6 +88,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     buckets: dict[str, Row] = {}
+    scores: dict[str, ScoreRow] = {}
     compared: tuple[GateResult, ...] = ()
 
 
@@ -85,3 +101,22 @@ def exceeds(base: Count, cand: Count, limit_pp: int) -> bool:
 def difference_pp(base: Count, cand: Count) -> float:
     """``cand`` − ``base`` in percentage points, computed from integers so that only the final division rounds."""
     return 100 * (cand.k * base.n - base.k * cand.n) / (base.n * cand.n)
+
+
+def is_worse(base: Score, cand: Score, limit: int) -> bool:
+    """True if ``cand`` is worse than ``base`` by more than ``limit``; exactly that much is allowed.
+
+    ``limit`` is in percentage points for a rate, and in per cent of ``base`` for a value.
+    """
+    # cand.num/cand.den − base.num/base.den, multiplied by both denominators, which are above 0: integers only.
+    rise = cand.num * base.den - base.num * cand.den
+    loss = rise if base.better == "lower" else -rise
+    unit = base.den if base.scale == "rate" else abs(base.num)
+    return 100 * loss > limit * unit * cand.den
+
+
+def score_change(base: Score, cand: Score) -> float | None:
+    """The change of a score, for display; see ``ScoreRow.change``."""
+    rise = cand.num * base.den - base.num * cand.den
+    unit = base.den if base.scale == "rate" else abs(base.num)
+    return 100 * rise / (unit * cand.den) if unit else None

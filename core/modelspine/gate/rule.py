@@ -1,29 +1,39 @@
 """The gate's rule: a candidate's counts against those of the baseline and the stable entry, in integer arithmetic.
 
-A bucket is blocked if it loses more than the tolerance. Anything that prevents a comparison (see
-``comparison_faults``) is an error and never a pass. The statistics of each row are informative and decide nothing. It
-does not know how a report was made or what a bucket means.
+A bucket is blocked if it loses more than the tolerance, and a score if it gets worse by more. Anything that prevents a
+comparison (see ``gate.comparable``) is an error and never a pass. The statistics of each row are informative and decide
+nothing. It does not know how a report was made or what a bucket means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
-from modelspine.canonical_json import canonical
 from modelspine.gate.baseline import TOLERANCE_PP, Anchor, Baseline
-from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.gate.comparable import Side, comparison_faults, unanswered_items
+from modelspine.gate.eval_report import Count, EvalReport, Score
 from modelspine.gate.flips import Flips, FlipTable
-from modelspine.gate.reasons import limited, merged_sentences, reasons, warnings
-from modelspine.gate.result import Against, AnchorRow, Decision, GateResult, Result, Row, difference_pp, exceeds
+from modelspine.gate.reasons import MOST_FAULTS, limited, merged_sentences, reasons, warnings
+from modelspine.gate.result import (
+    Against,
+    AnchorRow,
+    Decision,
+    GateResult,
+    Result,
+    Row,
+    ScoreRow,
+    difference_pp,
+    exceeds,
+    is_worse,
+    score_change,
+)
 from modelspine.stats import SIGNIFICANT, holm, wilson
-from modelspine.text import visible
 
 MakeRow = Callable[..., Row]
 """``_row`` with its first two arguments bound."""
-Side = Baseline | EvalReport
 
 
 def gate(
@@ -51,13 +61,13 @@ def gate(
     if not 0 <= tolerance_pp <= 100:
         faults.append(f"the tolerance is {tolerance_pp} pp, outside 0 … 100")
     if baseline:
-        faults += unanswered_items(baseline, never_regress) + _unfit_anchor(baseline.anchor)
+        faults += unanswered_items(baseline, never_regress) + _unfit_anchor(baseline.anchor, candidate.total)
     if faults:
         return GateResult(
             against=label,
             entry_sha=against.entry_sha,
             result="error",
-            reasons=limited(faults),
+            reasons=tuple(faults),
             tolerance_pp=tolerance_pp,
         )
     return _compared(candidate, against, label, tolerance_pp, never_regress or {})
@@ -77,18 +87,29 @@ def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateR
     results = {each.result for each in compared}
     result: Result = "error" if "error" in results else "fail" if "fail" in results else "pass"
     rows = {} if result == "error" else dict(baseline.buckets)
+    scores = {} if result == "error" else dict(baseline.scores)
     # Without errors all comparisons have the same buckets; the table shows the most severe row of each.
-    for other in compared[1:] if rows else ():
+    for other in compared[1:] if result != "error" else ():
         for name, row in other.buckets.items():
             if (row.blocked, row.warn) > (rows[name].blocked, rows[name].warn):
                 rows[name] = row
+        scores.update({name: row for name, row in other.scores.items() if row.blocked > scores[name].blocked})
     return Decision(
         result=result,
-        reasons=merged_sentences({each.against: each.reasons for each in compared}),
+        reasons=_merged_reasons(compared, result),
         warnings=merged_sentences({each.against: each.warnings for each in compared}),
         buckets=rows,
+        scores=scores,
         compared=compared,
     )
+
+
+def _merged_reasons(compared: Sequence[GateResult], result: Result) -> tuple[str, ...]:
+    """The reasons of all comparisons; of an error the most useful ones of those that could not be made."""
+    if result != "error":
+        return merged_sentences({each.against: each.reasons for each in compared})
+    failed = {each.against: each.reasons for each in compared if each.result == "error"}
+    return limited(merged_sentences(failed), MOST_FAULTS)
 
 
 def failed_closed(reason: str) -> Decision:
@@ -102,6 +123,7 @@ def _compared(
     row = partial(_row, label, tolerance)
     flips = FlipTable(against, candidate)
     pooled = flips.pooled()
+    scores = sorted(against.scores.items())
     anchor, kept = None, {}
     if isinstance(against, Baseline):
         anchor = _against_anchor(candidate.total, against.anchor, against.anchor_budget_pp)
@@ -114,7 +136,8 @@ def _compared(
         reasons=(),
         tolerance_pp=tolerance,
         buckets=_buckets(candidate, against, flips, row),
-        total=_total(row(against.total, candidate.total, pooled)),
+        scores={name: _score_row(label, tolerance, score, candidate.scores[name]) for name, score in scores},
+        total=_total(against.total, candidate.total, row, pooled),
         false_accept=_accepts(candidate.false_accept, against.false_accept, row, tolerance),
         anchor=anchor,
         never_regress=kept,
@@ -129,7 +152,7 @@ def _compared(
 
 
 def _is_blocked(made: GateResult) -> bool:
-    rows = [made.false_accept, made.anchor, *made.buckets.values()]
+    rows = [made.false_accept, made.anchor, *made.buckets.values(), *made.scores.values()]
     return any(row is not None and row.blocked for row in rows) or not all(made.never_regress.values())
 
 
@@ -141,8 +164,11 @@ def _buckets(candidate: EvalReport, against: Side, flips: FlipTable, row: MakeRo
     return {name: row(*pair, moved[name], adjusted.get(name)) for name, pair in pairs.items()}
 
 
-def _total(row: Row) -> Row:
+def _total(base: Count | None, cand: Count | None, make: MakeRow, pooled: Flips | None) -> Row | None:
     """The total's row. It can warn but never blocks: the rule is about buckets, and the anchor limits the total."""
+    if base is None or cand is None:
+        return None
+    row = make(base, cand, pooled)
     unlikely = row.mcnemar_p is not None and row.mcnemar_p < SIGNIFICANT
     return msgspec.structs.replace(row, blocked=False, warn=row.blocked or (row.cand.k < row.base.k and unlikely))
 
@@ -178,14 +204,27 @@ def _row(
     )
 
 
-def _unfit_anchor(anchor: Anchor | None) -> list[str]:
+def _score_row(label: Against, tolerance: int, base: Score, cand: Score) -> ScoreRow:
+    return ScoreRow(
+        base=base,
+        cand=cand,
+        change=score_change(base, cand),
+        blocked=is_worse(base, cand, tolerance),
+        against=label,
+        tolerance=tolerance,
+    )
+
+
+def _unfit_anchor(anchor: Anchor | None, total: Count | None) -> list[str]:
+    if anchor is not None and total is None:
+        return ["the anchor limits the total, and the candidate has none"]
     if anchor is None or 0 <= anchor.total.k <= anchor.total.n != 0:
         return []
     return [f"the anchor has k = {anchor.total.k} of n = {anchor.total.n}"]
 
 
-def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> AnchorRow | None:
-    if anchor is None:
+def _against_anchor(total: Count | None, anchor: Anchor | None, budget_pp: int) -> AnchorRow | None:
+    if anchor is None or total is None:
         return None
     return AnchorRow(
         entry_sha=anchor.entry_sha,
@@ -195,79 +234,3 @@ def _against_anchor(total: Count, anchor: Anchor | None, budget_pp: int) -> Anch
         budget_pp=budget_pp,
         blocked=exceeds(anchor.total, total, budget_pp),
     )
-
-
-def comparison_faults(candidate: EvalReport, against: Side) -> list[str]:
-    """Every reason why the candidate cannot be compared with the other side; empty if it can."""
-    return [
-        *_sets(candidate, against),
-        *_broken("the candidate", candidate),
-        *_broken("the other side", against),
-        *_uneven(candidate, against),
-    ]
-
-
-def unanswered_items(baseline: Baseline, results: Mapping[str, bool] | None) -> list[str]:
-    """A sentence for each never-regress item without a result."""
-    missing = [item.id for item in baseline.never_regress if item.id not in (results or {})]
-    return [f"never_regress item “{visible(name, 60)}” was not evaluated" for name in missing]
-
-
-def _sets(candidate: EvalReport, against: Side) -> Iterator[str]:
-    """Differences in what was evaluated, and how: the eval set and the decoding settings."""
-    # The path is not compared: the same set may lie elsewhere.
-    for name in ("sha256", "dvc_hash", "n"):
-        mine, other = (visible(str(getattr(side.eval_set, name)), 70) for side in (candidate, against))
-        if getattr(candidate.eval_set, name) != getattr(against.eval_set, name):
-            yield f"the eval sets differ: {name} is {mine} for the candidate and {other} for the other side"
-    if not candidate.eval_set.sha256:
-        yield "the eval set has no sha256"
-    try:
-        same = canonical(candidate.decoding) == canonical(against.decoding)
-    except (ValueError, RecursionError):
-        yield "the decoding settings are not valid JSON and cannot be compared"
-    else:
-        if not same:
-            yield "the decoding settings differ, so the answers are not comparable"
-
-
-def _broken(who: str, side: Side) -> Iterator[str]:
-    """Counts of one side that are impossible or empty."""
-    if not side.buckets:
-        yield f"{who} has no buckets"
-    for where, count in _counts(side):
-        if count.n <= 0:
-            yield f"{who} counted nothing in {where}: n = {count.n}"
-        elif not 0 <= count.k <= count.n:
-            yield f"{who} has k = {count.k} of n = {count.n} in {where}"
-
-
-def _uneven(candidate: EvalReport, against: Side) -> Iterator[str]:
-    """Buckets that only one side has, and counts over different numbers of items."""
-    # A missing bucket is an error and not a loss of 0: otherwise leaving a bucket out would be a way to pass.
-    for name in sorted(against.buckets.keys() - candidate.buckets.keys()):
-        yield f"the candidate has no {_bucket(name)}"
-    for name in sorted(candidate.buckets.keys() - against.buckets.keys()):
-        yield f"the candidate has a {_bucket(name)} that the other side lacks"
-    pairs = [("the total", candidate.total, against.total)]
-    if candidate.false_accept is not None and against.false_accept is not None:
-        pairs.append(("the false accepts", candidate.false_accept, against.false_accept))
-    elif candidate.false_accept is not against.false_accept:
-        yield "only one of the two counted false accepts"
-    shared = sorted(candidate.buckets.keys() & against.buckets.keys())
-    pairs += [(_bucket(name), candidate.buckets[name], against.buckets[name]) for name in shared]
-    for where, mine, other in pairs:
-        if mine.n != other.n:
-            yield f"n differs in {where}: {mine.n} for the candidate, {other.n} for the other side"
-
-
-def _counts(side: Side) -> Iterator[tuple[str, Count]]:
-    yield "the total", side.total
-    if side.false_accept is not None:
-        yield "the false accepts", side.false_accept
-    for name, count in side.buckets.items():
-        yield _bucket(name), count
-
-
-def _bucket(name: str) -> str:
-    return f"bucket “{visible(name, 80)}”"

@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from modelspine.gate.reasons import signed
-from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
+from modelspine.gate.reasons import change_text, signed
+from modelspine.gate.result import AnchorRow, Decision, GateResult, Row, ScoreRow
 from modelspine.signs import sign_of
 from modelspine.text import visible
 
@@ -37,6 +37,7 @@ def table(decision: Decision) -> list[Line]:
     """Every line, also those of totals and false accepts: blocked ones first, then warnings, largest losses on top."""
     rows = [(name, row) for name, row in decision.buckets.items()]
     listed = [_bucket(name, row) for name, row in sorted(rows, key=lambda pair: (pair[1].delta_pp, pair[0]))]
+    listed += [_score(name, row) for name, row in decision.scores.items()]
     for each in decision.compared:
         listed += _extra(each)
     return sorted(listed, key=lambda line: _ORDER.index(line.state))
@@ -112,6 +113,23 @@ def _line(name: str, row: Row) -> Line:
         "–" if row.flips_gained is None else f"{len(row.flips_gained):,}",
         f"{100 * low:.1f} … {100 * high:.1f}",
         "–" if p is None else f"{p:.2g}",
+        row.against,
+    )
+    return Line(state, cells)
+
+
+def _score(name: str, row: ScoreRow) -> Line:
+    """A score's line. It has no interval and no flips: it is no share of items that were right."""
+    state: Literal["blocked", "ok"] = "blocked" if row.blocked else "ok"
+    unit = "pp" if row.base.scale == "rate" else "%"
+    cells = (
+        sign_of(state).glyph,
+        f"{_named(name)} ({row.base.better} is better)",
+        row.base.text,
+        row.cand.text,
+        change_text(row).removesuffix(" pp"),
+        f"{row.tolerance} {unit}",
+        *["–"] * 4,
         row.against,
     )
     return Line(state, cells)

@@ -158,8 +158,12 @@ class Investigator:
         if report is None:
             return finding(5, "it was never evaluated", "missing", {}, command)
         wanted = [name for name in (probe.buckets if probe else ()) if name in report.buckets]
-        counts = {name: report.buckets[name] for name in wanted} or {"total": report.total}
+        counts = {name: report.buckets[name] for name in wanted}
+        if not counts and report.total is not None:
+            counts = {"total": report.total}
         answer = "  ".join(f"{name} {c.k}/{c.n} = {100 * c.k / c.n:.1f} %" for name, c in counts.items() if c.n)
+        if not counts:  # a report of scores alone
+            answer = "  ".join(f"{name} {score.text}" for name, score in report.scores.items())
         first_deployed = min((e.seq for e in detail.history if e.kind in ("promoted", "routed")), default=None)
         evidence = {
             "buckets": {name: {"k": c.k, "n": c.n} for name, c in counts.items()},

@@ -265,7 +265,8 @@ class Walker:
             read = self._corpora.verify(named.dvc_hash, sha256=named.sha256, pull=True, path=named.path)
             return {"rows": read.rows}
 
-        label = f"evaluated on {report.eval_set.path}  {report.total.k}/{report.total.n}"
+        counted = f"  {report.total.k}/{report.total.n}" if report.total is not None else ""
+        label = f"evaluated on {report.eval_set.path}{counted}"
         return _hop(
             "eval_set", label, evidence, f"spine lineage {short(detail.entry.sha)} --verify", check, verify=verify
         )

@@ -126,7 +126,8 @@ def registered_body(
         **({"service": service} if service else {}),
     }
     if report is not None:
-        body["total"] = [report.total.k, report.total.n]
+        if report.total is not None:
+            body["total"] = [report.total.k, report.total.n]
         if report.false_accept is not None:
             body["false_accept"] = [report.false_accept.k, report.false_accept.n]
     return _fitted(body)

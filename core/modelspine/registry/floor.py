@@ -66,4 +66,6 @@ def _comparable_total(raw: bytes, eval_set: EvalSet, decoding: Any) -> int | Non
         return None
     one, other = report.eval_set, eval_set
     same = (one.sha256, one.dvc_hash, one.n) == (other.sha256, other.dvc_hash, other.n)
-    return report.total.k if same and canonical(report.decoding) == canonical(decoding) else None
+    if report.total is None or not same or canonical(report.decoding) != canonical(decoding):
+        return None
+    return report.total.k

@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelspine.errors import Refused, SpineError
+from modelspine.errors import BadInput, Damaged, Refused, SpineError
+from modelspine.gate.eval_report import read_report
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft, Event
 from modelspine.registry.floor import Read, floor_of
@@ -41,6 +42,20 @@ def verdict_kind(event: Event) -> VerdictKind:
         return "overridden"
     verdict = event.body.get("verdict")
     return "signed" if isinstance(verdict, dict) and verdict.get("signed") is True else "unsigned"
+
+
+def load_notes(promoted: Event, read: Read) -> tuple[str, ...]:
+    """A warning that nothing shows that a promoted entry can be loaded; none if the report it stands on records it."""
+    verdict = promoted.body.get("verdict")
+    digest = verdict.get("report") if isinstance(verdict, dict) else None
+    try:
+        checked = digest is not None and read_report(read(str(digest))).was_loaded(str(promoted.body["sha"]))
+    except (BadInput, Damaged):
+        checked = False
+    return () if checked else (_NOT_LOADED,)
+
+
+_NOT_LOADED = "load not checked: its report does not record that the stored copy was loaded; `spine evaluate` does"
 
 
 def verdict_record(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:

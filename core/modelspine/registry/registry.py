@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
 from modelspine.identity.bundle_cache import Cache
 from modelspine.ledger.route import Route, single
@@ -20,7 +22,7 @@ from modelspine.ledger.transactions import After, History, Receipt
 from modelspine.registry.entries import Detail, Entry, Registration, describe, detail
 from modelspine.registry.manifest import NO_FACTS, Facts
 from modelspine.registry.mlflow_runs import Artifacts, Found
-from modelspine.registry.promotion_record import denial, verdict_record
+from modelspine.registry.promotion_record import denial, load_notes, verdict_record
 from modelspine.registry.registrar import Registrar
 from modelspine.registry.rules import Floor, may_answer, may_join, may_promote, may_release, may_tombstone
 
@@ -52,7 +54,7 @@ class Registry:
         self.history = History(ledger, after)
         self._cache = cache
         self._artifacts = artifacts
-        self._env = env
+        self.env = env
         self.service = service
         self._registrar = Registrar(ledger, self.history, cache, artifacts, service)
 
@@ -207,7 +209,7 @@ class Registry:
                 return []
             if state.route is None:  # the first promotion also routes
                 may_join(state, sha, self.service)
-            stands_on = may_promote(state, sha, semver, self._env, signed=verdict is not None, override=override)
+            stands_on = may_promote(state, sha, semver, self.env, signed=verdict is not None, override=override)
             # The bytes are hashed here and not before: they are what this decision permits to answer learners.
             self.hashed(sha)
             if verdict is not None:
@@ -225,7 +227,7 @@ class Registry:
             self._ledger.append([refusal], expected=None)
             raise
         if done:
-            return done
+            return msgspec.structs.replace(done, warnings=(*done.warnings, *load_notes(done.event, self._ledger.get)))
         event = next(e for e in self.state().entries[sha].promoted if e.body["semver"] == semver)
         return Receipt.existing(event, sha)
 
@@ -249,7 +251,7 @@ class Registry:
         """
 
         def check(state: State, sha: str) -> None:
-            may_tombstone(state, sha, self._env, floor)
+            may_tombstone(state, sha, self.env, floor)
 
         return self._mark("tombstoned", check, ref, reason, expected, key)
 

@@ -40,12 +40,9 @@ def may_promote(
             "a failed gate can be overridden only in a dev ledger and without a signed verdict",
             "train a better model; a prod ledger needs a verdict from CI: `spine promote REF --verdict F`",
         )
-    failed = entry.gated is not None and entry.gated.body.get("result") != "pass"
-    if entry.gated is not None and failed and not override:
-        raise Refused(
-            f"{short(sha)} failed the gate at #{entry.gated.seq}: a model that regresses is not promoted",
-            f"`spine gate {short(sha)}` shows why; train a better model",
-        )
+    fault = _gate_fault(entry, "is not promoted")
+    if fault is not None and not override:
+        raise Refused(*fault)
     if not signed and not dev:
         raise Refused(
             "a prod ledger accepts only verdicts signed by CI, and none was given",
@@ -55,7 +52,54 @@ def may_promote(
     run = entry.gated
     report = run.body.get("report") if run is not None else entry.report
     verdict = {"signed": False, "report": report, "gated": run.seq if run is not None else None}
-    return {"verdict": verdict, **({"override": True} if failed else {})}
+    return {"verdict": verdict, **({"override": True} if fault is not None else {})}
+
+
+def gate_overridden(state: State, sha: str, env: str, *, override: bool, since: int = 0) -> dict[str, Any]:
+    """What the event of a route to an entry records about its newest gate run: an override, or nothing.
+
+    Promotion asks the gate, and the gate may have been asked again since. The entry in production needs no new answer
+    to stay there, and a rollback asks for none, so that an operator in trouble is never held up.
+
+    Args:
+        state: the state that is decided on.
+        sha: the entry that gets traffic.
+        env: the environment of this process.
+        override: whether a failed gate is to be overridden; only in a dev ledger.
+        since: a gate run before this seq was asked about already, when the rollout began.
+
+    Raises:
+        Refused: the entry failed its newest gate run, or that run could compare nothing.
+    """
+    dev = (state.env, env) == ("dev", "dev")
+    if override and not dev:
+        raise Refused(
+            "a failed gate can be overridden only in a dev ledger",
+            "train a better model, or `spine rollback REF` to an earlier one",
+        )
+    entry = state.entries[sha]
+    fault = _gate_fault(entry, "answers no learner")
+    if fault is None or entry.gated is None or entry.gated.seq < since or sha == state.production:
+        return {}
+    if not override:
+        message, hint = fault
+        raise Refused(message, f"{hint}; --override-gate routes to it all the same, on record" if dev else hint)
+    return {"override": True}
+
+
+def _gate_fault(entry: Known, consequence: str) -> tuple[str, str] | None:
+    """What the newest gate run found against an entry, and what to do; None for a pass or no run."""
+    run, name = entry.gated, short(entry.sha)
+    if run is None or run.body.get("result") == "pass":
+        return None
+    shows = f"`spine gate {name}` shows why"
+    if run.body.get("result") == "error":
+        unknown = f"the gate could not compare {name} at #{run.seq}, so its quality is unknown"
+        return unknown, f"{shows}; evaluate it on the baseline's eval set and gate it again"
+    return (
+        f"{name} failed the gate at #{run.seq}: a model that regresses {consequence}",
+        f"{shows}; train a better model",
+    )
 
 
 def may_route(state: State, sha: str) -> str:

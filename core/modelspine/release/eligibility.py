@@ -17,7 +17,16 @@ from modelspine.ledger.route import SHADOW
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event
 from modelspine.lineage.status import Status
-from modelspine.registry.rules import Floor, may_join, may_lead, may_promote, may_release, may_roll_back, may_tombstone
+from modelspine.registry.rules import (
+    Floor,
+    gate_overridden,
+    may_join,
+    may_lead,
+    may_promote,
+    may_release,
+    may_roll_back,
+    may_tombstone,
+)
 from modelspine.release.promotion import current_floor, floor_in_force
 from modelspine.text import short, visible
 from modelspine.traffic import rollout
@@ -90,13 +99,16 @@ def denied(state: State, sha: str, env: str, floor: Floor | None = None, *, serv
         may_join(state, sha, service)
         return True
 
+    def passed() -> dict[str, Any]:
+        return gate_overridden(state, sha, env, override=False)
+
     rules: dict[str, Callable[[], Any]] = {
         "promote": lambda: may_promote(state, sha, "", env, signed=signed),
         "rollback": lambda: _not_routed(state, sha) and may_roll_back(state, sha),
-        "route": lambda: _not_routed(state, sha) and joins() and may_lead(state, sha),
+        "route": lambda: _not_routed(state, sha) and joins() and may_lead(state, sha) and passed(),
         "release": lambda: may_release(state, sha),
         "tombstone": lambda: may_tombstone(state, sha, env, floor),
-        "canary": lambda: joins() and rollout.start(state, "canary", sha, 0, "?"),
+        "canary": lambda: joins() and rollout.start(state, "canary", sha, 0, "?") and passed(),
         "shadow": lambda: joins() and rollout.start(state, SHADOW, sha, 0, "?"),
     }
     return _refusals(rules)
@@ -107,7 +119,7 @@ def route_denied(state: State) -> dict[str, str]:
     return _refusals(
         {
             "abort": lambda: rollout.abort(state, "?"),
-            "advance": lambda: rollout.advance(state, "?"),
+            "advance": lambda: rollout.more_traffic(state, rollout.advance(state, "?"), state.env),
             "weight": lambda: rollout.weigh(state, 0, "?"),
         }
     )

@@ -1,14 +1,14 @@
 """Evaluation: a workload runs a bundle over the eval set that the baseline names.
 
-The bundle is verified first, and its SHA is in the report. The model also answers the baseline's never-regress items.
+The bundle is verified first, and its SHA is in the report, with the record that its stored copy was loaded by a process
+without a key. The model also answers the baseline's never-regress items.
 This module does not compare the result with a baseline and writes nothing.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +16,15 @@ from typing import Any, Literal
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
+from modelspine.evaluating import Progress, Task, run_apart
 from modelspine.gate.baseline import Baseline, Item
 from modelspine.gate.decision import read_submission
-from modelspine.gate.eval_report import EvalReport, read_report
+from modelspine.gate.eval_report import EvalReport, Loaded, read_report
 from modelspine.identity.bundle import read_bundle
 from modelspine.project import Project
 from modelspine.release.eval_set import checked
 from modelspine.text import short, visible
-from modelspine.workload import workload_errors
 
-Progress = Callable[[int, int, int], None]
-"""Called with (run, items done, items in total) during a run."""
 Registered = Literal["same", "differs", "other eval set", "none"]
 
 
@@ -60,13 +58,16 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, pr
     """
     eval_set = checked(baseline.eval_set, project.settings.root)
     with _source(project, source) as (sha, folder, parent, own):
-        reports = [_run_once(project, folder, parent, eval_set, run, progress) for run in range(1, runs + 1)]
-        kept = still_right(project, folder, parent, baseline.never_regress)
+        texts = tuple(item.text for item in baseline.never_regress)
+        done = run_apart(_task(project, folder, parent, eval_set=str(eval_set), runs=runs, texts=texts), progress)
+    reports = done.reports
+    kept = _kept(baseline.never_regress, done.outputs)
     for number, report in enumerate(reports, 1):
         _check_eval_set(report, baseline)
         _check_repeats(reports[0], report, number)
     final = {**reports[0], "entry_sha": sha, **({"never_regress": kept} if kept else {})}
     final["runtime"] = {**_runtime(reports[0]), **_price(project, reports)}
+    final["loaded"] = msgspec.to_builtins(Loaded(sha=sha, stored=True, key=done.key))
     raw = msgspec.json.encode(final)
     # The gate reads reports strictly. A report it would refuse is reported here, where the cause is.
     read_submission(raw, what=f"the report of the workload {project.workload.name}")
@@ -91,17 +92,13 @@ def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | N
         yield bundle.sha, folder, parent, read_report(raw) if raw is not None else None
 
 
-def _run_once(
-    project: Project, folder: Path, parent: Path | None, eval_set: Path, run: int, progress: Progress
-) -> dict[str, Any]:
-    workload = project.workload
-    began = time.perf_counter()
-    with workload_errors(workload.name):
-        # The workload loads the model anew for each run, so state left by one run cannot make the next one equal.
-        report = dict(workload.evaluate(folder, parent, eval_set, lambda done, total: progress(run, done, total)))
-    # A workload that measures itself leaves out loading the model, which is not part of what an answer costs.
-    report["runtime"] = {"seconds": time.perf_counter() - began, **_runtime(report)}
-    return report
+def _task(project: Project, folder: Path, parent: Path | None, **more: Any) -> Task:
+    return Task(
+        workload=project.settings.workload,
+        folder=str(folder),
+        parent=str(parent) if parent is not None else None,
+        **more,
+    )
 
 
 def _runtime(report: dict[str, Any]) -> dict[str, Any]:
@@ -119,14 +116,21 @@ def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any
     return {**measured, "rate_per_hour": settings.rate_per_hour, "price_version": settings.price_version, **other}
 
 
-def still_right(project: Project, folder: Path, parent: Path | None, items: Sequence[Item]) -> dict[str, bool]:
-    """Never-regress item id → whether a verified bundle still answers it correctly."""
-    if not items:
-        return {}
-    workload = project.workload
-    with workload_errors(workload.name):
-        answers = workload.load(folder, parent).answer([item.text for item in items])
-        return {item.id: item.kept(answer.output) for item, answer in zip(items, answers, strict=True)}
+def load_stored(project: Project, sha: str, items: Sequence[Item] = ()) -> tuple[Loaded, dict[str, bool]]:
+    """Load an entry's stored copy in a process without a key: the record of it, and never-regress id → still correct.
+
+    Raises:
+        Unavailable: the bundle or its parent is not in the cache, or the workload failed to load or to answer.
+        Damaged: the stored bytes do not match the SHA.
+    """
+    folder, parent = project.registry.verified(sha), project.registry.parent_folder(sha)
+    task = _task(project, folder, parent, texts=tuple(item.text for item in items))
+    done = run_apart(task, lambda *_: None)
+    return Loaded(sha=sha, stored=True, key=done.key), _kept(items, done.outputs)
+
+
+def _kept(items: Sequence[Item], outputs: Sequence[str]) -> dict[str, bool]:
+    return {item.id: item.kept(output) for item, output in zip(items, outputs, strict=True)}
 
 
 def _check_eval_set(report: dict[str, Any], baseline: Baseline) -> None:
@@ -173,9 +177,18 @@ def _compared(made: EvalReport, own: EvalReport | None) -> tuple[tuple[str, ...]
         )
         if before != now
     ]
+    differences += [
+        f"{visible(name, 60)} {_score_of(own, name)} registered, {_score_of(made, name)} now"
+        for name in sorted(own.scores.keys() | made.scores.keys())
+        if own.scores.get(name) != made.scores.get(name)
+    ]
     if own.answers_sha256 != made.answers_sha256 and not differences:
         differences.append("the counts are equal, but the answers differ")
     return tuple(differences), "differs" if differences else "same"
+
+
+def _score_of(report: EvalReport, name: str) -> str:
+    return report.scores[name].text if name in report.scores else "none"
 
 
 def _count_text(count: Any) -> str:

@@ -1,7 +1,7 @@
 """A gate run: collecting what the gate compares, deciding, and recording the decision about an entry.
 
-A report that belongs to no entry is compared without recording anything, and a run that could not compare anything is
-not recorded either. ``gate.decision`` interprets reports and baselines; this module only knows where they are stored.
+A report that belongs to no entry is compared without recording anything. ``gate.decision`` interprets reports and
+baselines; this module only knows where they are stored.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import msgspec
 
 from modelspine.attestation.keys import SigningKey
 from modelspine.attestation.trust import in_force
+from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import read_baseline
 from modelspine.gate.decision import Stable, judge, read_submission, report_of_floor, report_of_rival
 from modelspine.gate.result import Decision
 from modelspine.ledger.state import State
 from modelspine.project import Project
-from modelspine.release.evaluate import still_right
+from modelspine.release.evaluate import load_stored
 from modelspine.release.promotion import current_floor, signed, stable_of
 from modelspine.text import short, visible
 
@@ -54,23 +55,33 @@ def compare_entry(
 
 
 def gate_entry(
-    project: Project, ref: str, *, baseline: Path, tolerance_pp: int | None = None, report: Path | None = None
+    project: Project,
+    ref: str,
+    *,
+    baseline: Path,
+    tolerance_pp: int | None = None,
+    report: Path | None = None,
+    load: bool = False,
 ) -> Gated:
     """Gate a registered entry as ``compare_entry`` does, and record the decision as a ``gated`` event.
 
-    With a baseline or tolerance other than the project's it is a dry run; nothing is recorded.
+    With a baseline or tolerance other than the project's it is a dry run; nothing is recorded. A report that is not
+    comparable is recorded as an error, because the entry's quality is unknown under the policy in force; without a
+    baseline there is no policy, and so no decision to record. With ``load``, the entry's stored copy is loaded in a
+    process without a key, and a report that does not record this yet is completed by it, as new evidence.
 
     Raises:
         UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
         Refused: the entry has no evaluation report.
         BadInput: the fresh report is of another entry, or cannot be read.
+        Unavailable: the stored copy cannot be loaded.
     """
     raw = _read(baseline)
-    gated = _compared(project, ref, raw, tolerance_pp, report)
+    gated = _compared(project, ref, raw, tolerance_pp, report, load=load)
     if tolerance_pp is not None or baseline.absolute() != project.settings.eval_baseline.absolute():
         return gated  # a dry run: a decision under another policy must not count as one under this policy
-    if gated.decision.result == "error" or raw is None or gated.sha is None or gated.report is None:
-        return msgspec.structs.replace(gated, report=None)  # nothing was compared, so there is no decision to record
+    if raw is None or not _is_baseline(raw) or gated.sha is None or gated.report is None:
+        return msgspec.structs.replace(gated, report=None)
     kept = project.ledger.put(raw)
     receipt = project.registry.gated(
         gated.sha,
@@ -141,14 +152,18 @@ def _fresh(project: Project, sha: str, file: Path) -> str:
     return project.ledger.put(raw)
 
 
-def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None) -> Gated:
-    """Compare an entry with the baseline and the production entry; stores nothing but a fresh report."""
+def _compared(
+    project: Project, ref: str, raw: bytes | None, tolerance_pp: int | None, fresh: Path | None, *, load: bool = False
+) -> Gated:
+    """Compare an entry with the baseline and the production entry; stores nothing but a fresh or completed report."""
     registry = project.registry
     state = registry.state()
     sha = state.resolve(ref)
     report = _fresh(project, sha, fresh) if fresh is not None else state.entries[sha].report
     if report is None:
         raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+    if load:
+        report = _with_load(project, sha, report)
     stable, floor = stable_of(project, state), _floor(project, state, raw)
     decision = judge(
         project.ledger.get(report),
@@ -159,6 +174,27 @@ def _compared(project: Project, ref: str, raw: bytes | None, tolerance_pp: int |
         never_regress=_kept(project, sha, raw),
     )
     return Gated(sha=sha, seq=None, decision=decision, stable=state.production, floor=_sha(floor), report=report)
+
+
+def _is_baseline(raw: bytes) -> bool:
+    try:
+        read_baseline(raw)
+    except BadInput:
+        return False
+    return True
+
+
+def _with_load(project: Project, sha: str, report: str) -> str:
+    """Load the stored copy, and return the digest of a report that records it.
+
+    It is loaded even where the report says that it was, because anybody can write that into a report.
+    """
+    loaded, _ = load_stored(project, sha)
+    raw = project.ledger.get(report)
+    if read_submission(raw).report.loaded == loaded:
+        return report
+    data = parse_json(raw, what="the report")
+    return project.ledger.put(canonical({**data, "loaded": msgspec.to_builtins(loaded)}))
 
 
 def _floor(project: Project, state: State, baseline: bytes | None) -> Stable | None:
@@ -190,7 +226,7 @@ def _kept(project: Project, sha: str, baseline: bytes | None) -> dict[str, bool]
         return None  # the gate reports what is wrong with the baseline
     if not items:
         return None
-    return still_right(project, project.registry.verified(sha), project.registry.parent_folder(sha), items)
+    return load_stored(project, sha, items)[1]
 
 
 def _read(file: Path) -> bytes | None:

@@ -22,6 +22,7 @@ from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
 from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.decision import Stable
+from modelspine.gate.eval_report import EvalReport, read_report
 from modelspine.git import git_output
 from modelspine.ledger.state import State
 from modelspine.ledger.transactions import Receipt
@@ -29,7 +30,7 @@ from modelspine.project import Project
 from modelspine.registry.floor import floor_of
 from modelspine.registry.promotion_record import signer
 from modelspine.registry.rules import Floor
-from modelspine.text import visible
+from modelspine.text import short, visible
 
 
 def signed(
@@ -127,19 +128,27 @@ class Attempt:
             now=datetime.now(UTC),
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
         )
-        _check_counts(project, verified.predicate.candidate)
+        stored = _check_counts(project, verified.predicate.candidate)
+        if strict and project.settings.names_workload and not stored.was_loaded(sha):
+            raise Refused(
+                f"load not checked: the report does not record that the stored copy of {short(sha)} was loaded by a "
+                "process without a key",
+                "evaluate it (`spine evaluate REF --out F`), then `spine gate REF --report F --sign`",
+            )
         project.ledger.put(self._envelope)
         return verified
 
 
-def _check_counts(project: Project, claimed: Counted) -> None:
-    """Check that the counts in a verdict are those of the stored report that it names."""
+def _check_counts(project: Project, claimed: Counted) -> EvalReport:
+    """Check that the counts in a verdict are those of the stored report that it names; returns that report."""
     try:
-        stored = report_counts(claimed.entry_sha, project.ledger.get(claimed.sha256))
+        raw = project.ledger.get(claimed.sha256)
+        stored = report_counts(claimed.entry_sha, raw)
     except (BadInput, Damaged) as error:
         raise Refused(f"the report the verdict names cannot be read here: {error.message}", AGAIN) from error
     if stored != claimed:
         raise Refused("the verdict's counts differ from those of the report it names", AGAIN)
+    return read_report(raw)
 
 
 def stable_of(project: Project, state: State) -> Stable | None:

@@ -15,7 +15,7 @@ from modelspine.ledger.state import State, check_reason
 from modelspine.ledger.store import Draft
 from modelspine.ledger.transactions import Receipt
 from modelspine.registry.registry import Registry
-from modelspine.registry.rules import may_join, may_lead, may_roll_back
+from modelspine.registry.rules import gate_overridden, may_join, may_lead, may_roll_back
 from modelspine.traffic import rollout
 from modelspine.traffic.ladder import at_weight, default_ladder
 
@@ -30,6 +30,7 @@ class Routing:
 
     Each takes the ``reason`` to record, ``expected`` (the newest seq the caller has seen; a later event is a
     ``Conflict``) and an idempotency ``key``. An operation that would change nothing returns the active route's event.
+    With ``override``, a dev ledger routes to an entry that failed its newest gate run, and the event says so.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -40,6 +41,7 @@ class Routing:
         ref: str,
         *,
         reason: str,
+        override: bool = False,
         expected: int | None = None,
         key: str | None = None,
         announce: BeforeChange | None = None,
@@ -47,8 +49,8 @@ class Routing:
         """Route all traffic to one promoted entry.
 
         Raises:
-            Refused: it is not promoted, held or tombstoned, of another service, or its verdict compares with another
-                stable entry.
+            Refused: it is not promoted, held or tombstoned, of another service, failed its newest gate run, or its
+                verdict compares with another stable entry.
             Damaged: its bytes do not match its SHA.
         """
         check_reason(reason)
@@ -60,26 +62,28 @@ class Routing:
                 return []
             may_join(state, sha, self.registry.service)
             semver = may_lead(state, sha)
+            mark = gate_overridden(state, sha, self.registry.env, override=override)
             self.registry.hashed(sha)
             if announce is not None:
                 announce()
-            return [single(sha, semver, reason)]
+            return rollout.marked([single(sha, semver, reason)], mark)
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
         done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
         return done or self._unchanged(sha)
 
     def ab(
-        self, ref: str, *, reason: str, weight_bp: int = FULL // 2, expected: int | None = None, key: str | None = None
-    ) -> Receipt:
+        self, ref: str, *, reason: str, weight_bp: int = FULL // 2, override: bool = False,
+        expected: int | None = None, key: str | None = None,
+    ) -> Receipt:  # fmt: skip
         """Start an A/B test: a promoted entry answers a share of the learners, to compare it with the stable one.
 
         Raises:
-            Refused: the entry may not answer learners, or a rollout is in progress.
+            Refused: the entry may not answer learners, failed its newest gate run, or a rollout is in progress.
             Damaged: bundle bytes do not match their SHA.
         """
         _check_weight(weight_bp, most=FULL - 1)
-        return self._start("ab", ref, weight_bp, None, reason, expected, key)
+        return self._start("ab", ref, weight_bp, None, reason, expected, key, override=override)
 
     def shadow(
         self, ref: str, *, reason: str, share_bp: int = FULL, expected: int | None = None, key: str | None = None
@@ -100,6 +104,7 @@ class Routing:
         reason: str,
         weight_bp: int | None = None,
         ladder: Ladder | None = None,
+        override: bool = False,
         expected: int | None = None,
         key: str | None = None,
         announce: Announce | None = None,
@@ -111,12 +116,13 @@ class Routing:
             reason: the reason to record.
             weight_bp: the first weight; without a ladder the canary stays there until it is advanced by hand.
             ladder: steps and guard; by default the built-in ones.
+            override: start it despite a failed gate; dev ledgers only, and recorded permanently.
             expected: the newest seq the caller has seen.
             key: an idempotency key.
             announce: called after all checks, before the event is written.
 
         Raises:
-            Refused: the entry may not answer learners, or a rollout is in progress.
+            Refused: the entry may not answer learners, failed its newest gate run, or a rollout is in progress.
             Damaged: bundle bytes do not match their SHA.
         """
         if weight_bp is not None:
@@ -125,29 +131,37 @@ class Routing:
         weight = weight_bp or steps.steps[0].weight_bp
         _check_weight(weight, most=FULL - 1)
         steps = at_weight(steps, weight, auto=steps.auto)
-        return self._start("canary", ref, weight, steps, reason, expected, key, announce)
+        return self._start("canary", ref, weight, steps, reason, expected, key, announce, override=override)
 
-    def weigh(self, weight_bp: int, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def weigh(
+        self, weight_bp: int, *, reason: str, override: bool = False,
+        expected: int | None = None, key: str | None = None,
+    ) -> Receipt:  # fmt: skip
         """Change the candidate's weight; a canary then stays there until it is advanced by hand.
 
         Raises:
-            Refused: no rollout is in progress, its entry may no longer take traffic, or the weight is 100 %.
+            Refused: no rollout is in progress, its entry may no longer take traffic or failed a gate run since the
+                rollout began, or the weight is 100 %.
             Damaged: bundle bytes do not match their SHA.
         """
         _check_weight(weight_bp, least=0, most=FULL)
         asked = {"verb": "weight", "weight_bp": weight_bp, "reason": reason}
-        return self._move(lambda state: rollout.weigh(state, weight_bp, reason), asked, expected, key)
+        return self._move(
+            lambda state: rollout.weigh(state, weight_bp, reason), asked, expected, key, override=override
+        )
 
-    def advance(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def advance(
+        self, *, reason: str, override: bool = False, expected: int | None = None, key: str | None = None
+    ) -> Receipt:
         """Advance the canary to its next step; after the last one it becomes the stable arm.
 
         Raises:
-            Refused: no canary is in progress, or its entry may no longer take traffic.
+            Refused: no canary is in progress, its entry may no longer take traffic, or it failed a gate run since the
+                rollout began.
             Damaged: its bytes do not match its SHA.
         """
-        return self._move(
-            lambda state: rollout.advance(state, reason), {"verb": "advance", "reason": reason}, expected, key
-        )
+        asked = {"verb": "advance", "reason": reason}
+        return self._move(lambda state: rollout.advance(state, reason), asked, expected, key, override=override)
 
     def abort(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Abort the rollout: restore the route before it and hold the candidate.
@@ -221,6 +235,8 @@ class Routing:
         expected: int | None,
         key: str | None,
         announce: Announce | None = None,
+        *,
+        override: bool = False,
     ) -> Receipt:
         check_reason(reason)
         sha = self.registry.resolve(ref)
@@ -228,6 +244,8 @@ class Routing:
         def decide(state: State) -> Sequence[Draft]:
             may_join(state, sha, self.registry.service)
             drafts = rollout.start(state, strategy, sha, weight_bp, reason, ladder)
+            if strategy != SHADOW and drafts:  # no learner sees the answers of a shadow
+                drafts = rollout.marked(drafts, gate_overridden(state, sha, self.registry.env, override=override))
             self._verify_bundles(drafts)
             if drafts and announce is not None and ladder is not None:
                 announce(weight_bp, ladder.guard)
@@ -244,6 +262,7 @@ class Routing:
         expected: int | None,
         key: str | None,
         *,
+        override: bool = False,
         verify: bool = True,
     ) -> Receipt:
         check_reason(asked["reason"])
@@ -251,6 +270,8 @@ class Routing:
         def decide(state: State) -> Sequence[Draft]:
             drafts = plan(state)
             if verify:
+                mark = rollout.more_traffic(state, drafts, self.registry.env, override=override)
+                drafts = rollout.marked(drafts, mark)
                 self._verify_bundles(drafts)
             return drafts
 

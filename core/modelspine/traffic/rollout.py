@@ -7,6 +7,7 @@ assignment, so units keep their buckets. ``traffic.commands`` appends events and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from modelspine.errors import Refused
 from modelspine.ledger.route import FULL, SHADOW, Arm, Ladder, Route, ladder_body, single
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft
-from modelspine.registry.rules import may_route, may_shadow
+from modelspine.registry.rules import gate_overridden, may_route, may_shadow
 from modelspine.text import short
 from modelspine.traffic.ladder import after, at_weight
 
@@ -113,6 +114,30 @@ def under_way(state: State) -> tuple[Route, Arm]:
     if route is None or route.candidate is None:
         raise Refused("no rollout is in progress", "start one: `spine route shadow|canary|ab REF`")
     return route, route.candidate
+
+
+def more_traffic(state: State, drafts: Sequence[Draft], env: str, *, override: bool = False) -> dict[str, Any]:
+    """What the events of a rollout's next weight record of a gate that failed since the rollout began.
+
+    Raises:
+        Refused: it failed, the events give the entry more traffic of learners, and that is not overridden.
+    """
+    route = state.route
+    arm = route.candidate if route is not None else None
+    if route is None or arm is None or route.strategy == SHADOW or not drafts:
+        return {}
+    now = next((each["weight_bp"] for each in drafts[0].body["arms"] if each["sha"] == arm.sha), 0)
+    if now <= arm.weight_bp:
+        return {}
+    return gate_overridden(state, arm.sha, env, override=override, since=int(route.salt))
+
+
+def marked(drafts: Sequence[Draft], mark: dict[str, Any]) -> list[Draft]:
+    """The events of a route with what the first one records about the gate."""
+    if not mark:
+        return list(drafts)
+    first, *rest = drafts
+    return [msgspec.structs.replace(first, body={**first.body, **mark}), *rest]
 
 
 def _may_resume(state: State, route: Route) -> bool:

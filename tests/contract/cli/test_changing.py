@@ -106,7 +106,9 @@ def test_an_unknown_parent_is_a_warning(world: World, capsys: Capture) -> None:
 
 def test_promote_prints_the_event(world: World, capsys: Capture) -> None:
     done = run(capsys, "promote", world.loud[:8], "--semver", "v0.3.0", "--reason", "again")
-    assert done.out == f"#8 promoted v0.3.0 {world.loud[:12]}, unsigned (dev) — again\n"
+    first, warning = done.out.splitlines()
+    assert first == f"#8 promoted v0.3.0 {world.loud[:12]}, unsigned (dev) — again"
+    assert warning.startswith("   ! load not checked")
     again = run(capsys, "promote", "v0.2.0", "--semver", "v0.3.0", "--reason", "again", "--json").json
     assert (again["seq"], again["created"], again["sha"]) == (8, False, world.loud)
     assert run(capsys, "show", "v0.3.0", "--json").json["semvers"] == ["v0.2.0", "v0.3.0"]
@@ -117,7 +119,8 @@ def test_the_first_promotion_says_that_it_routes(tmp_path: Path, capsys: Capture
     folder = write_bundle(tmp_path / "made", 1)
     sha = run(capsys, "register", str(folder), "--json", root=tmp_path).json["sha"]
     done = run(capsys, "promote", sha, "--semver", "v1.0.0", "--reason", "first", root=tmp_path)
-    assert [line.split()[:2] for line in done.out.splitlines()] == [["#3", "promoted"], ["#4", "routed"]]
+    lines = [line.split()[:2] for line in done.out.splitlines()]
+    assert lines == [["#3", "promoted"], ["!", "load"], ["#4", "routed"]]
 
 
 @pytest.mark.parametrize(

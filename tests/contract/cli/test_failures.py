@@ -23,7 +23,7 @@ WHY = ("--reason", "because")
 ON_A_REF = [
     ["show", "REF"], ["show", "REF", "--at", "2026-11-22"], ["diff", "REF", "production"],
     ["diff", "production", "REF"],
-    ["gate", "REF"],
+    ["gate", "REF"], ["baseline", "new", "REF", *WHY],
     ["promote", "REF", "--semver", "v9.9.9", *WHY], ["route", "single", "REF", *WHY], ["tombstone", "REF", *WHY],
     ["route", "ab", "REF", *WHY], ["route", "shadow", "REF", *WHY], ["route", "canary", "REF", *WHY],
     ["rollback", "REF", *WHY], ["release", "REF", *WHY],
@@ -37,6 +37,7 @@ ON_A_LEDGER = [
     ["route", "ab", "v0.2.0", *WHY], ["route", "shadow", "v0.2.0", *WHY], ["route", "canary", "v0.2.0", *WHY],
     ["route", "advance", "--weight", "100", *WHY], ["route", "advance", *WHY], ["route", "abort", *WHY],
     ["route", "report"], ["gate", "v0.2.0"], ["rollback", "v0.2.0", *WHY], ["release", "v0.2.0", *WHY],
+    ["baseline", "new", "v0.2.0", *WHY],
     ["tombstone", "v0.2.0", *WHY], ["note", "x"], ["lineage", "production"], ["impact", "abcdef"],
     ["corpus", "grep", "production", "x"], ["history"], ["incident", REQUEST], ["verify"],
     ["backup", "kept.tar"], ["drift", "report"], ["drift", "show"], ["cost"],
@@ -125,7 +126,9 @@ BAD_INPUT = [
     ["gate", "--candidate", "candidate.toml"], ["gate", "v0.1.0", "--candidate", "candidate.toml"],
     ["gate", "--candidate", "candidate.toml", "--sign"], ["whois", "v0.1.0"], ["help"], ["candidate"],
     ["route", "weight", *WHY], ["verify", "--keep"], ["verify", "--witness", "nosuch"],
-    ["gate", "v0.1.0", "--report", "x"],
+    ["gate", "v0.1.0", "--report", "x"], ["baseline"], ["baseline", "new", "v0.1.0"], ["eval", "import"],
+    ["baseline", "new", "v0.1.0", "--reason", " "], ["baseline", "new", "v0.1.0", "--report", "nosuch", *WHY],
+    ["eval", "import", "nosuch"], ["evaluate", "import", "spine.toml"], ["eval", "import", ".", "--format", "csv"],
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from minitutor.workload import Minitutor
-from modelspine.cli.verbs import VERBS
+from modelspine.cli.verbs import SHORT, VERBS
 from modelspine.gate.baseline import Excluded
 from modelspine.incident.finding import QUESTIONS
 from modelspine_console.keymap import key_table
@@ -44,7 +44,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_verb_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"`spine ([a-z]+)", text)) | set(re.findall(r"^\$ spine ([a-z]+)", text, re.MULTILINE))
-    assert named <= {*VERBS, "serve", "console", "demo"}
+    assert named <= {*VERBS, *SHORT, "serve", "console", "demo"}
 
 
 def test_readme_asks_the_eight_questions_of_a_walk() -> None:

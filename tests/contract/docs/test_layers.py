@@ -32,6 +32,8 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
             {
                 "workload",
                 "answering",
+                "evaluating",
+                "child_process",
                 "errors",
                 "extras",
                 "settings",

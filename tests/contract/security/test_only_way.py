@@ -250,7 +250,9 @@ WRITING = [way for way, parser in EVERY.items() if parser.get_default("writes") 
 def test_no_flag_is_a_way_around() -> None:
     flags = {(way, name) for way, parser in EVERY.items() for each in parser.arguments for name in each.option_strings}
     assert len(flags) > 30
-    assert {(way, name) for way, name in flags if HATCH.search(name)} == {(("promote",), "--override-gate")}
+    routes = [("route", verb) for verb in ("single", "ab", "canary", "advance")]
+    overriding = {(way, "--override-gate") for way in [("promote",), *routes]}
+    assert {(way, name) for way, name in flags if HATCH.search(name)} == overriding
 
 
 def words_for(parser: Parser, prod: Prod, *, everything: bool) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,48 +25,38 @@ EVAL_SET = {
     "sha256": hashlib.sha256(SET).hexdigest(),
     "n": 100,
 }
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 WENT = Item(id="incident-1", text="he goed", correct_form="WENT")
 
 
-class Said:
-    def __init__(self, output: str) -> None:
-        self.output = output
-
-
-class Model:
-    def answer(self, texts: Sequence[str]) -> list[Said]:
-        return [Said("he WENT") for _ in texts]
-
-
 class Workload:
-    """Counts what it is told to; remembers what it was given."""
+    """What the workload ``counting`` is to report, and what it was given. It runs in processes of its own."""
 
-    name = "counting"
+    def __init__(self, plan: Path) -> None:
+        self._plan = plan
+        self.write()
 
-    def __init__(self) -> None:
-        self.k = 95
-        self.more: dict[str, Any] = {}
-        self.answers = ["a" * 64]
-        self.calls: list[tuple[Path, Path | None, Path]] = []
+    def write(self, k: int = 95, answers: Sequence[str] = ("a" * 64,), *, more: Any = None, **plan: Any) -> None:
+        """Say what it is to report in each run, and forget what it was given."""
+        given = {"eval_set": EVAL_SET, **(more or {})}
+        reports = [eval_report(k, 100, **{**given, "answers_sha256": digest}) for digest in answers]
+        outputs = {WENT.text: "he WENT"}
+        self._plan.write_text(json.dumps({"reports": reports, "outputs": outputs, **plan}))
+        self._plan.with_suffix(".calls").unlink(missing_ok=True)
 
-    def load(self, bundle: Path, parent: Path | None) -> Model:
-        return Model()
-
-    def evaluate(
-        self, bundle: Path, parent: Path | None, eval_set: Path, progress: Callable[[int, int], None]
-    ) -> dict[str, Any]:
-        assert (bundle / "model.safetensors").is_file()
-        self.calls.append((bundle, parent, eval_set))
-        progress(100, 100)
-        digest = self.answers[min(len(self.calls), len(self.answers)) - 1]
-        return eval_report(self.k, 100, **{"eval_set": EVAL_SET, "answers_sha256": digest, **self.more})
+    def calls(self, verb: str = "evaluate") -> list[dict[str, Any]]:
+        """The calls of one of its methods, in order."""
+        file = self._plan.with_suffix(".calls")
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [call for call in map(json.loads, lines) if call["verb"] == verb]
 
 
 @pytest.fixture
-def workload(monkeypatch: pytest.MonkeyPatch) -> Workload:
-    made = Workload()
-    monkeypatch.setattr("modelspine.project.load_workload", lambda _name: made)
-    return made
+def workload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workload:
+    monkeypatch.syspath_prepend(str(FIXTURES / "counting"))
+    monkeypatch.setenv("SPINE_WORKLOAD", "counting")
+    monkeypatch.setenv("COUNTING_PLAN", str(tmp_path / "plan.json"))
+    return Workload(tmp_path / "plan.json")
 
 
 @pytest.fixture
@@ -108,15 +99,16 @@ def test_an_entrys_report_says_which_bytes_and_carries_what_must_not_be_lost(
     written = json.loads((here / "out" / "report.json").read_text())
     assert written == found["report"]
     assert (written["entry_sha"], written["never_regress"]) == (sha, {WENT.id: True})
-    assert workload.calls == [(here / ".spine" / "cache" / sha, None, here / "data" / "eval.jsonl")]
+    assert written["loaded"] == {"sha": sha, "stored": True, "key": False}
+    (call,) = workload.calls()
+    assert (call["bundle"], call["parent"]) == (str(here / ".spine" / "cache" / sha), None)
+    assert call["eval_set"] == str(here / "data" / "eval.jsonl")
     gate = run(capsys, "gate", "out/report.json", "--json")
     assert (gate.code, gate.json["never_regress"]) == (0, {WENT.id: True})
 
 
-def test_a_lost_sentence_blocks_the_gate(
-    here: Path, workload: Workload, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Model, "answer", lambda _self, texts: [Said(text) for text in texts])
+def test_a_lost_sentence_blocks_the_gate(here: Path, workload: Workload, capsys: Capture) -> None:
+    workload.write(outputs={})
     done = run(capsys, "evaluate", str(bundle(here, 1)), "--out", "report.json")
     assert "0 of 1 right; wrong: incident-1" in done.out
     gate = run(capsys, "gate", "report.json", "--json")
@@ -130,25 +122,24 @@ def test_a_folder_is_evaluated_without_a_ledger_from_the_bytes_that_were_hashed(
     folder = bundle(here, 1)
     found = evaluated(capsys, str(folder))
     assert found["sha"] == run(capsys, "sha", str(folder)).out.strip()
-    used = workload.calls[0][0]
+    used = Path(workload.calls()[0]["bundle"])
     assert used != folder, "who writes into the folder meanwhile changes nothing"
+    assert found["report"]["loaded"] == {"sha": found["sha"], "stored": True, "key": False}
     assert not used.exists()
 
 
 def test_twice_is_two_runs_and_refuses_other_answers(here: Path, workload: Workload, capsys: Capture) -> None:
     folder = str(bundle(here, 1))
     done = run(capsys, "evaluate", folder, "--twice")
-    assert (done.code, len(workload.calls)) == (0, 2)
+    assert (done.code, len(workload.calls())) == (0, 2)
     assert "the same in both runs" in done.out
-    workload.calls.clear()
-    workload.answers = ["a" * 64, "b" * 64]
+    workload.write(answers=["a" * 64, "b" * 64])
     done = run(capsys, "evaluate", folder, "--twice", "--out", "report.json")
     check_refused(done, 5)
     assert "a" * 64 in done.err
     assert "b" * 64 in done.err
     assert not (here / "report.json").exists()
-    workload.calls.clear()
-    workload.answers = [""]
+    workload.write(answers=[""])
     check_refused(run(capsys, "evaluate", folder, "--twice"), 5)
 
 
@@ -166,15 +157,15 @@ def test_other_items_than_the_baselines_are_refused_with_both_hashes(
     file.unlink()
     check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 3)
     check_refused(run(capsys, "evaluate", "--fetch"), 2)
-    assert workload.calls == []
+    assert workload.calls() == []
 
 
 def test_a_workload_that_reads_other_items_is_refused(here: Path, workload: Workload, capsys: Capture) -> None:
-    workload.more = {"eval_set": {**EVAL_SET, "sha256": "f" * 64}}
+    workload.write(more={"eval_set": {**EVAL_SET, "sha256": "f" * 64}})
     check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 5)
-    workload.more = {"eval_set": {**EVAL_SET, "n": 99}}
+    workload.write(more={"eval_set": {**EVAL_SET, "n": 99}})
     check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 5)
-    workload.more = {"schema": "mine/1"}
+    workload.write(more={"schema": "mine/1"})
     check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 3)
 
 
@@ -196,7 +187,7 @@ def test_no_baseline_no_bundle_no_subject(here: Path, workload: Workload, capsys
     assert run(capsys, "evaluate").code == 0
     (here / "eval_baseline.json").unlink()
     check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 2)
-    assert workload.calls == []
+    assert workload.calls() == []
 
 
 def test_an_entry_of_a_ledger_that_is_gone_or_damaged(here: Path, workload: Workload, capsys: Capture) -> None:
@@ -209,14 +200,40 @@ def test_an_entry_of_a_ledger_that_is_gone_or_damaged(here: Path, workload: Work
     assert not ledger.exists()
 
 
-def test_a_workload_that_fails_is_two_lines(
+@pytest.mark.parametrize("plan", ["fails", "ends", "fails_to_load"])
+def test_a_workload_that_fails_is_two_lines(here: Path, workload: Workload, capsys: Capture, plan: str) -> None:
+    workload.write(**{plan: True})
+    check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 3)
+
+
+def test_what_is_no_text_is_no_answer(here: Path, workload: Workload, capsys: Capture) -> None:
+    workload.write(outputs={WENT.text: 7})
+    check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 3)
+
+
+SECRETS = {
+    "SPINE_SIGNING_KEY": "-----BEGIN PRIVATE KEY-----", "SPINE_LEDGER": "", "GITHUB_TOKEN": "t0ken",
+    "MY_API_KEY": "k3y", "AWS_SECRET_ACCESS_KEY": "s3cret", "PGPASSWORD": "p4ss", "SSH_AUTH_SOCK": "/run/agent",
+    "STORE": "postgresql://ops:p4ssw0rd@db.example/x", "CI_PEM": "-----BEGIN EC PRIVATE KEY-----\nMIGH",
+}  # fmt: skip
+
+
+def test_the_process_that_loads_a_model_holds_no_key(
     here: Path, workload: Workload, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def boom(*_: object) -> None:
-        raise ZeroDivisionError("no")
-
-    monkeypatch.setattr(workload, "evaluate", boom)
-    check_refused(run(capsys, "evaluate", str(bundle(here, 1))), 3)
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    with (here / "ci.pem").open("wb") as key:  # a file that this process has open
+        os.set_inheritable(key.fileno(), True)  # as a library might do; only what is passed on is inherited
+        evaluated(capsys, str(bundle(here, 1)))
+        calls = [*workload.calls(), *workload.calls("load")]
+    assert len(calls) == 2
+    for call in calls:
+        assert call["pid"] != os.getpid()
+        assert not SECRETS.keys() & set(call["variables"])
+        assert not [value for value in call["values"] if any(secret and secret in value for secret in SECRETS.values())]
+        assert not [file for file in call["files"] if "ci.pem" in file or ".spine" in file]
+    assert "PATH" in calls[0]["variables"]
 
 
 def test_an_adapter_is_given_its_verified_parent(here: Path, workload: Workload, capsys: Capture) -> None:
@@ -225,7 +242,7 @@ def test_an_adapter_is_given_its_verified_parent(here: Path, workload: Workload,
     evaluated(capsys, str(child))
     evaluated(capsys, register(here, child))
     kept = here / ".spine" / "cache" / parent
-    assert [call[1] for call in workload.calls] == [kept, kept]
+    assert [call["parent"] for call in workload.calls()] == [str(kept), str(kept)]
     weights = kept / "model.safetensors"
     weights.chmod(0o644)
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x07")
@@ -236,7 +253,7 @@ def test_a_report_that_praises_itself_is_told_and_gates_nothing(
     here: Path, workload: Workload, capsys: Capture
 ) -> None:
     """The bundle says 95; its bytes get 80. Its own word passes the gate, what was found does not."""
-    workload.k = 80
+    workload.write(80)
     sha = register(here, bundle(here, 1))
     found = evaluated(capsys, sha, "--twice", "--out", "report.json")
     assert found["registered"] == "differs"
