@@ -147,7 +147,7 @@ class Routed(Body, frozen=True, kw_only=True):
 
     strategy: Literal["single", "ab", "canary", "shadow"]
     arms: Annotated[tuple[RouteArm, ...], Meta(min_length=1, max_length=2)]
-    sha: Sha | None = None
+    sha: Sha
     reason: Text = ""
     verb: Text | None = None
     weight_bp: Weight | None = None

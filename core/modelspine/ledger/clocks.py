@@ -59,18 +59,20 @@ def events_until(events: Sequence[Event], at: str) -> list[Event]:
 
 def jumps(events: Sequence[Event], now: str) -> Iterator[Jump]:
     """The events whose time jumped, oldest first, each once; ``now`` is this machine's clock."""
-    named: set[int] = set()
-    for event in events:
-        clock = event.body.get("clock")
-        if not isinstance(clock, str):
+    looked_at = 0
+    for number, event in enumerate(events):
+        if "clock" not in event.body:
             continue
-        first = events[min(bisect_right(events, _latest(clock), key=_order), event.seq - 1)]
-        if first.seq not in named and first.seq < event.seq:
-            named.add(first.seq)
-            yield Jump(seq=first.seq, host=first.host, at=first.at, by=event.seq, clock=clock)
-    ahead = next((event for event in events[-1:] if event.time > _latest(now)), None)
-    if ahead is not None and ahead.seq not in named:
-        yield Jump(seq=ahead.seq, host=ahead.host, at=ahead.at, by=None, clock=now)
+        # All events from here on are ahead of this writer. The first of them jumped, and each that follows one with a
+        # clock of its own: that one was pushed ahead, and this one was not.
+        first = bisect_right(events, _latest(event.time), key=_order)
+        for other in range(max(first, looked_at), number):
+            jumped = events[other]
+            if "clock" not in jumped.body and (other == first or "clock" in events[other - 1].body):
+                yield Jump(seq=jumped.seq, host=jumped.host, at=jumped.at, by=event.seq, clock=event.time)
+        looked_at = number + 1
+    if events and looked_at < len(events) and events[-1].time > _latest(now):
+        yield Jump(seq=events[-1].seq, host=events[-1].host, at=events[-1].at, by=None, clock=now)
 
 
 def jump_text(jump: Jump) -> str:

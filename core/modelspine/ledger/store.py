@@ -93,14 +93,15 @@ class Ledger:
         with storage_errors():
             self._db = connect(url, create=create, readonly=readonly)
             # As bytes, because SQLite's driver cannot read a row in which somebody wrote text that is not UTF-8.
-            self._event = "CAST(event AS BLOB)" if self._db.bytes_column == "TEXT" else "event"
+            sqlite = self._db.bytes_column == "TEXT"
+            self._event, self._hash = ("CAST(event AS BLOB)", "CAST(hash AS BLOB)") if sqlite else ("event", "hash")
             if create:
                 create_tables(self._db)
 
     def head(self) -> Head:
         """Seq and hash of the newest event, in one indexed read."""
         with storage_errors():
-            rows = self._db.read("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")
+            rows = self._db.read(f"SELECT seq, {self._hash} FROM events ORDER BY seq DESC LIMIT 1")  # noqa: S608
         return Head(rows[0][0], text_of(rows[0][1])) if rows else Head(0, GENESIS)
 
     def events(self, after: Head | None = None) -> list[Event]:
@@ -113,7 +114,7 @@ class Ledger:
         start = after or Head(0, GENESIS)
         with storage_errors():
             rows = self._db.read(
-                f"SELECT seq, {self._event}, hash FROM events WHERE seq > ? ORDER BY seq",  # noqa: S608
+                f"SELECT seq, {self._event}, {self._hash} FROM events WHERE seq > ? ORDER BY seq",  # noqa: S608
                 (start.seq,),
             )
         return list(verified_events(rows, start))
@@ -247,7 +248,7 @@ class Ledger:
         sealed: list[Event],
     ) -> Event | None:
         """One attempt: appends and adds to ``sealed``, or returns the event already recorded under the key."""
-        rows = tx.execute(f"SELECT seq, hash, {self._event} FROM events ORDER BY seq DESC LIMIT {_LOOK_BACK}")  # noqa: S608
+        rows = tx.execute(f"SELECT seq, {self._hash}, {self._event} FROM events ORDER BY seq DESC LIMIT {_LOOK_BACK}")  # noqa: S608
         if key is not None:
             earlier = tx.execute(f"SELECT {self._event}, hash FROM events WHERE key = ?", (key,))  # noqa: S608
             if earlier:  # before the check of `expected`: a retry sends the seq of its first attempt
