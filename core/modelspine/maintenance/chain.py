@@ -88,12 +88,9 @@ def _row(place: Head, raw: bytes, key: Any, prev: str | None, at: str) -> tuple[
 def contradiction(chain: Chain, point: Head) -> str | None:
     """How a head that was recorded elsewhere contradicts the chain; None where they agree."""
     if point.seq == 0 or point.seq > chain.head.seq:
-        return (
-            f"checkpoint #{point.seq} is not in the ledger, whose newest event is #{chain.head.seq}: "
-            "the ledger was truncated"
-        )
+        return f"event #{point.seq} is not in the ledger, whose newest is #{chain.head.seq}: the ledger was truncated"
     event = next((e for e in chain.events if e.seq == point.seq), None)
     if event is None or event.hash != point.hash:
         now = event.hash[:12] if event else "unreadable"
-        return f"event #{point.seq} is {now}, but the checkpoint says {point.hash[:12]}: the chain was rewritten"
+        return f"event #{point.seq} is {now}, but was {point.hash[:12]}: the chain was rewritten"
     return None

@@ -40,11 +40,20 @@ def steps(project: Project) -> tuple[Step, ...]:
 
 def _verdicts(project: Project, state: State) -> Check:
     """Check every promotion's verdict again: signature, trusted key, entry, result and ledger head."""
-    from modelspine.attestation.trust import load_trust
+    from modelspine.attestation.trust import baseline_at, load_trust
 
     events = project.registry.events()
     # Cached because it runs git, and lazy because a dev ledger may have no trust file.
     trust = cache(lambda: load_trust(project.settings, project.registry.state().env))
+    unseen: dict[str, None] = {}
+
+    @cache
+    def baseline(commit: str) -> bytes | None:
+        raw = baseline_at(project.settings, commit)
+        if raw is None:
+            unseen[commit] = None
+        return raw
+
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
@@ -54,7 +63,7 @@ def _verdicts(project: Project, state: State) -> Check:
         if event.kind == "promoted":
             name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
             try:
-                problem = _verdict_problem(project.ledger, trust, event, events, then, promoted)
+                problem = _verdict_problem(project.ledger, trust, baseline, event, events, then, promoted)
             except Refused as error:
                 # Removing a key from the trust file invalidates what it signed. That is a problem only for an entry
                 # that serves now; past promotions were valid at their time.
@@ -65,16 +74,26 @@ def _verdicts(project: Project, state: State) -> Check:
                 problems += [f"{name}: {problem}"] if problem else []
             promoted.append(event)
         fold((event,), then)
+    if unseen:
+        named = ", ".join(visible(commit[:12], 12) for commit in [*unseen][:3])
+        notes.append(f"not checked: the baselines of {len(unseen)} commits that are not here ({named})")
     return Check(name="verdicts", checked=len(promoted), problems=tuple(problems), notes=tuple(notes))
 
 
 def _verdict_problem(
-    ledger: Ledger, trust: Callable[[], Trust], event: Event, events: list[Event], then: State, earlier: list[Event]
+    ledger: Ledger,
+    trust: Callable[[], Trust],
+    baseline_at: Callable[[str], bytes | None],
+    event: Event,
+    events: list[Event],
+    then: State,
+    earlier: list[Event],
 ) -> str | None:
     """The problem of a verdict promoted on in the state ``then``, after the ``earlier`` promotions; None if valid."""
     if verdict_kind(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
-    from modelspine.attestation.checks import disagreement
+    from modelspine.attestation.checks import disagreement, staleness
+    from modelspine.attestation.kept import contradicts_kept
     from modelspine.attestation.statement import Counted
     from modelspine.attestation.verdict import read_verdict
 
@@ -89,10 +108,11 @@ def _verdict_problem(
         floor = floor_of(then, ledger.get, predicate.eval_set, predicate.decoding, excluded(predicate.policy))
         if (predicate.floor.entry_sha if predicate.floor else None) != (floor.entry_sha if floor else None):
             return "its verdict compares with a different floor from the best entry that had been in production"
-    # An event's time is never before that of the event before it. One that repeats it comes from a clock that was
-    # behind, so the true time of the promotion is unknown and cannot prove expiry.
-    if predicate.expires <= event.at != then.at:
-        return f"its verdict had expired at {visible(predicate.expires, 40)}"
+    if (stale := staleness(predicate, event, events)) is not None:
+        return stale
+    kept = contradicts_kept(predicate, ledger.get, baseline_at)
+    if kept is not None:
+        return kept
 
     def hash_at(seq: int) -> str | None:
         return events[seq - 1].hash if 0 < seq <= len(events) else None

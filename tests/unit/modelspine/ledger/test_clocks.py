@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli_world import run
 from modelspine.ledger.clocks import Cut, cut_at, events_until, jump_text, jumps
 from modelspine.ledger.event import Event
 from modelspine.ledger.sealing import AHEAD
@@ -93,3 +94,23 @@ def test_the_writer_is_warned_with_both_times(spine: Spine) -> None:
     assert len(warned) == 1
     assert stamp(now)[:19] in warned[0]
     assert stamp(now + timedelta(days=2))[:19] in warned[0]
+
+
+def test_the_commands_name_the_jump_and_say_when_a_past_state_is_unsure(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(spine.settings.root)
+    now = datetime.now(UTC)
+    assert "unsure" not in run(capsys, "history", "--at", stamp(now)).err
+    spine.ledger._clock = lambda: now + timedelta(days=2)
+    spine.registry.note("from another host")
+    assert "the time of #2 jumped" in run(capsys, "info").out
+    assert "the time of event #2 jumped" in run(capsys, "verify").out
+    assert "one of the two clocks is wrong" in (done := run(capsys, "note", "from here")).err + done.out
+    after = stamp(datetime.now(UTC))
+    done = run(capsys, "history", "--at", after)
+    assert "#3 by the clocks" in done.err
+    assert "#1 by the order" in done.err
+    assert "from here" in done.out
+    assert "unsure" not in run(capsys, "history", "--at", stamp(now)).err
+    assert run(capsys, "verify").code == 0
