@@ -248,6 +248,14 @@ def after_an_event_past_its_end(prod: Prod) -> None:
         spine.ledger.append([Draft(kind="promoted", body=body)], expected=None)
 
 
+def two_promoted(prod: Prod) -> None:
+    """Two entries promoted against the first one, of which ``good`` then leads."""
+    for name, semver in (("good", "v2.0.0"), ("other", "v3.0.0")):
+        assert promote(prod, prod.signed(name), "--semver", semver, name=name)[0] == 0
+    with open_spine(prod.root) as spine:
+        spine.routing.single("v2.0.0", reason="x")
+
+
 FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
     "a pass over failing counts": (passed_anyway, "verdicts", "its own counts give fail"),
     "a pass under no policy": (under_no_policy, "verdicts", "cannot be computed again"),
@@ -280,17 +288,25 @@ FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
         lambda p: (forge(p, "good", p.signed("good")), route(p, "good", "v6.6.6", "rolled_back"))[0],
         "pointers", "was never the stable arm",
     ),
+    "the end of a canary that never was": (
+        lambda p: (two_promoted(p), route(p, "other", "v3.0.0", verb="advance"))[0],
+        "pointers", "is in production now",
+    ),
+    "the abort of a rollout that never was": (
+        lambda p: (two_promoted(p), route(p, "other", "v3.0.0", verb="abort"))[0],
+        "pointers", "is in production now",
+    ),
     "a route to nobody": (lambda p: route(p, "nobody", "v6.6.6"), "pointers", "was never registered"),
     "half of the traffic": (lambda p: route(p, "first", "v1.0.0", weight_bp=5000), "pointers", "do not add up"),
 }  # fmt: skip
 
 
-def route(prod: Prod, name: str, semver: str, kind: str = "routed", weight_bp: int = 10_000) -> None:
+def route(prod: Prod, name: str, semver: str, kind: str = "routed", weight_bp: int = 10_000, **more: Any) -> None:
     """A route written past the registry."""
     sha = prod.entries.get(name, "7" * 64)
     arms = [{"name": "stable", "sha": sha, "semver": semver, "weight_bp": weight_bp}]
     with open_spine(prod.root) as spine:
-        body = {"sha": sha, "strategy": "single", "arms": arms, "reason": "past the registry"}
+        body = {"sha": sha, "strategy": "single", "arms": arms, "reason": "past the registry", **more}
         spine.ledger.append([Draft(kind=kind, body=body)], expected=None)
 
 
