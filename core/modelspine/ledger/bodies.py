@@ -250,7 +250,7 @@ def frame_fault(event: Any, raw: bytes, before: str, *, fractions: bool) -> str 
         try:
             if rfc8785.dumps({name: getattr(event, name) for name in FIELDS}) != raw:
                 return "its bytes are not canonical JSON (RFC 8785)"
-        except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
             return f"it cannot be written as canonical JSON: {visible(str(error), 120)}"
     # The body's bytes are part of the event's, so a short event needs no second look.
     if len(raw) > MAX_BODY:

@@ -6,6 +6,7 @@ It does not know where events are stored.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from modelspine.text import visible
 
 GENESIS = "0" * 64
 """The ``prev`` hash of the first event."""
+_RESTORE = "restore the ledger from a backup; `spine verify` lists every problem"
 _NO_TIME = "1970-01-01T00:00:00.000000Z"
 
 
@@ -84,6 +86,8 @@ class _Fractions(threading.local):
 _fractions = _Fractions()
 _decoder = msgspec.json.Decoder(Event, float_hook=_fractions.decode)
 _link = msgspec.json.Decoder(_Linked)
+_LINK_AT_END = re.compile(rb'"prev":"([0-9a-f]{64})","seq":([0-9]{1,16})\}\Z')
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> Event:
@@ -112,8 +116,8 @@ def decode_event(text: str | bytes, digest: str) -> Event:
     """
     try:
         event = _decoder.decode(text)
-    except msgspec.MsgspecError as error:
-        raise _broken(f"an event cannot be decoded: {error}") from error
+    except _UNDECODABLE as error:
+        raise Damaged(f"it cannot be decoded: {visible(str(error), 120)}", _RESTORE) from error
     # The hash is stored next to the bytes, so it is not decoded. Copying the frozen struct to set it would take
     # longer than the decoding; nobody else holds a reference yet.
     msgspec.structs.force_setattr(event, "hash", digest)
@@ -161,12 +165,12 @@ def read_event(raw: bytes, digest: str, place: Head, before: str) -> tuple[Event
     try:
         event = decode_event(raw, "")
     except Damaged as error:
-        try:
-            found = _link.decode(raw)
-        except msgspec.MsgspecError:
-            return stand_in(place, digest, before, error.message), error.message
-        event = stand_in(Head(place.seq, str(found.prev)), digest, before, error.message)
-        where, prev = found.seq, found.prev
+        where, prev = _link_of(raw)
+        if prev is None:
+            # Its own hash is right and the next row names it, so the chain goes on through it. Whoever can write such a
+            # row can as well rewrite the chain; it is named like any other bad row, and a rollback stays possible.
+            return stand_in(place, digest, before, f"{error.message}, and names no event before it"), None
+        event = stand_in(Head(place.seq, str(prev)), digest, before, error.message)
     else:
         where, prev = event.seq, event.prev
         fault, at = frame_fault(event, raw, before, fractions=_fractions.seen != known), before
@@ -185,10 +189,18 @@ def read_event(raw: bytes, digest: str, place: Head, before: str) -> tuple[Event
 
 def linked_to(raw: bytes) -> str:
     """The hash that a row names as that of the row before it; empty if it names none."""
+    return str(_link_of(raw)[1] or "")
+
+
+def _link_of(raw: bytes) -> tuple[Any, Any]:
+    """The seq and the hash of the row before that a row names; None for each if it names none."""
     try:
-        return str(_link.decode(raw).prev)
-    except msgspec.MsgspecError:
-        return ""
+        found = _link.decode(raw)
+    except _UNDECODABLE:
+        # Canonical JSON orders its keys, so these two end the row, whatever the rest of it is.
+        end = _LINK_AT_END.search(raw)
+        return (int(end[2]), end[1].decode()) if end is not None else (None, None)
+    return found.seq, found.prev
 
 
 def stand_in(place: Head, digest: str, at: str, why: str, kind: str = "") -> Event:
@@ -219,7 +231,4 @@ def overtaken(attempts: int) -> Conflict:
 
 
 def _broken(what: str) -> SpineError:
-    return Damaged(
-        f"the ledger's hash chain is broken: {what}",
-        "restore the ledger from a backup; `spine verify` lists every problem",
-    )
+    return Damaged(f"the ledger's hash chain is broken: {what}", _RESTORE)

@@ -120,6 +120,12 @@ def test_the_fast_check_of_canonical_bytes_agrees_with_the_slow_one(body: dict[s
 # one bad row in a ledger -------------------------------------------------------------------------------------------
 
 Write = Callable[[Path], int]
+
+
+def nest(depth: int) -> bytes:
+    return b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+
+
 BAD: dict[str, tuple[Write, str]] = {
     "a body of another shape": (lambda f: append_row(f, "routed", {"arms": []}), "not that of 'routed'"),
     "a body that is a list": (lambda f: append_row(f, "noted", [1]), "cannot be decoded"),
@@ -138,6 +144,19 @@ BAD: dict[str, tuple[Write, str]] = {
     "an unknown field": (lambda f: append_row(f, "noted", {"text": "x"}, more=1), "not canonical"),
     "a body over the limit": (lambda f: append_row(f, "later", {"text": "x" * 1200}), "bytes, the limit is 1024"),
     "a text over the limit": (lambda f: append_row(f, "noted", {"text": "x" * 2000}), "the limit is 1024"),
+    "bytes that are no text": (
+        lambda f: append_row(f, "noted", {"text": "x"}, spell=lambda raw: raw.replace(b'"x"', b'"\xff"')),
+        "cannot be decoded",
+    ),
+    "nothing": (lambda f: append_row(f, "noted", {"text": "x"}, spell=lambda _raw: b""), "names no event before it"),
+    "a number": (lambda f: append_row(f, "noted", {"text": "x"}, spell=lambda _raw: b"5"), "names no event before it"),
+    "bytes": (lambda f: append_row(f, "noted", {"text": "x"}, spell=lambda _raw: b"\xff\xfe"), "names no event"),
+    "a deep nest": (
+        lambda f: append_row(f, "later", {}, spell=lambda raw: raw.replace(b"{}", nest(5000))), "cannot be decoded",
+    ),
+    "a nest of a thousand": (
+        lambda f: append_row(f, "later", {}, spell=lambda raw: raw.replace(b"{}", nest(950))), "",
+    ),
     "a second opening": (lambda f: append_row(f, "opened", {"env": "dev"}), "only the first event"),
     "the kind of a stand-in": (lambda f: append_row(f, "unreadable", {"why": "x"}), "never stored"),
 }  # fmt: skip
@@ -205,6 +224,13 @@ def test_the_environment_of_an_unreadable_first_event_is_the_strict_one(tmp_path
     assert replay(events).state.env == "dev"
     fault = msgspec.structs.replace(events[0], kind="unreadable")
     assert replay([fault]).state.env == "prod"
+
+
+def test_a_row_that_names_another_one_before_it_breaks_the_chain(two: Spine) -> None:
+    append_row(file_of(two), "noted", {"text": "x"}, prev="0" * 64)
+    assert [problem for problem in read_chain(two.settings.ledger).problems if "#8" in problem]
+    with pytest.raises(Damaged, match="event #8 does not follow"):
+        two.registry.state()
 
 
 def test_a_row_of_bytes_that_are_no_text_stops_neither_verify_nor_an_append(two: Spine) -> None:

@@ -16,6 +16,7 @@ import pytest
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError
 from modelspine.errors import BadInput, Conflict, Damaged, Unavailable
+from modelspine.ledger.schema import schema_faults
 from modelspine.ledger.store import GENESIS, Draft, Head, Ledger
 from postgres import admin
 
@@ -248,3 +249,37 @@ def test_readonly_never_writes(ledger: Ledger, url: str) -> None:
     with pytest.raises(Unavailable):
         Ledger(url, actor="a", readonly=True).append(note("x"), expected=0)
     assert ledger.head().seq == 0
+
+
+def test_a_rule_or_trigger_that_drops_rows_is_named_and_the_append_fails(ledger: Ledger, url: str) -> None:
+    ledger.append(note("x"), expected=0)
+    database = connect(url, readonly=True)
+    assert schema_faults(database) == ()
+    if url.startswith("postgresql"):
+        admin(url, "CREATE RULE quiet AS ON INSERT TO events DO INSTEAD NOTHING")
+        said = ["the rule quiet on events does not belong to a ledger"]
+    else:
+        quiet = "CREATE TRIGGER quiet BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END"
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as writer:
+            writer.execute(quiet)
+        writer.close()
+        said = ["the trigger quiet on events does not belong to a ledger"]
+    assert list(schema_faults(database)) == said
+    database.close()
+    with pytest.raises(Damaged, match="did not keep event #2"):
+        ledger.append(note("y"), expected=1)
+    assert ledger.head().seq == 1
+
+
+def test_a_missing_guard_is_named(ledger: Ledger, url: str) -> None:
+    ledger.append(note("x"), expected=0)
+    postgres = url.startswith("postgresql")
+    statement = "DROP TRIGGER events_append_only ON events" if postgres else "DROP TRIGGER events_no_UPDATE"
+    database = connect(url)
+    with database.transaction() as tx:
+        tx.execute(statement)
+    assert [fault.split(":")[0] for fault in schema_faults(database)] == [
+        "the trigger events_append_only on events is missing or disabled" if postgres
+        else "the trigger events_no_UPDATE is missing"
+    ]  # fmt: skip
+    database.close()
