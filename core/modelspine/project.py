@@ -15,6 +15,7 @@ from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
 from modelspine.errors import UnknownRef
 from modelspine.identity.bundle_cache import Cache
+from modelspine.ledger.mark import NAME as MARK
 from modelspine.ledger.store import Ledger, storage_errors
 from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.registry import Registry
@@ -58,7 +59,8 @@ class Project:
     @_once
     def ledger(self) -> Ledger:
         """The ledger; it must exist (``spine init`` creates it)."""
-        return Ledger(self.settings.ledger, actor=self.settings.actor, readonly=self.readonly)
+        settings = self.settings
+        return Ledger(settings.ledger, actor=settings.actor, readonly=self.readonly, mark=settings.home / MARK)
 
     @_once
     def cache(self) -> Cache:

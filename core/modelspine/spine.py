@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from miniobserve.traces import Trace
 from modelspine.errors import BadInput
+from modelspine.ledger.mark import NAME as MARK
 from modelspine.ledger.store import Draft, Event, Ledger
 from modelspine.project import Project
 from modelspine.settings import Settings, load
@@ -71,7 +72,8 @@ def create_ledger(settings: Settings, env: str) -> tuple[Event, bool]:
         BadInput: a ledger exists and belongs to another environment.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    with closing(Ledger(settings.ledger, actor=settings.actor, create=True)) as ledger:
+    mark = settings.home / MARK
+    with closing(Ledger(settings.ledger, actor=settings.actor, create=True, mark=mark)) as ledger:
         events = ledger.events()
         if not events:
             appended, created = ledger.append([Draft(kind="opened", body={"env": env})], expected=0)

@@ -22,7 +22,7 @@ from modelspine.identity.bundle import read_bundle
 from modelspine.incident.gate_answer import gate_answer
 from modelspine.ledger.route import assign
 from modelspine.ledger.store import Head
-from modelspine.maintenance.verify_ledger import read_witness
+from modelspine.maintenance.witness import read_witness
 from modelspine.spine import Spine
 from rehearsal import Machine, Ran, git
 from scratch_project import WORST, Project, disturbed, four_verbs, make_project

@@ -18,8 +18,8 @@ import pytest
 
 from modelspine.errors import SpineError
 from modelspine.maintenance.backup import backup
+from modelspine.maintenance.chain import read_chain
 from modelspine.maintenance.restore import restore
-from modelspine.maintenance.verify_ledger import read_chain
 from modelspine.settings import load
 from modelspine.spine import open_spine
 

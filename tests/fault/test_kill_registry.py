@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from modelspine.maintenance.verify_ledger import read_chain, verify
+from modelspine.maintenance.chain import read_chain
+from modelspine.maintenance.verify_ledger import verify
 from modelspine.spine import Spine, open_spine
 
 pytestmark = pytest.mark.usefixtures("either_ledger")

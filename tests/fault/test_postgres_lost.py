@@ -17,7 +17,7 @@ from miniobserve.sql.protocol import StorageError
 from miniobserve.writer import TraceWriter
 from modelspine.errors import Unavailable
 from modelspine.ledger.store import Draft, Event, Ledger
-from modelspine.maintenance.verify_ledger import read_chain
+from modelspine.maintenance.chain import read_chain
 from modelspine.settings import load
 from modelspine.spine import create_ledger, open_spine
 from observed import make_trace

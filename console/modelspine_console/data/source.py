@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from modelspine.errors import Unavailable
+from modelspine.errors import Damaged, Unavailable
+from modelspine.ledger.replay import replay
 from modelspine.ledger.store import Event, Head, Ledger
 from modelspine.text import visible
 from modelspine.times import after_ns, moment
@@ -126,10 +127,14 @@ class Source(TrafficSource):
         """Read the whole ledger from disk again, and hash every event and every piece of evidence.
 
         Raises:
-            Damaged: a hash does not match.
+            Damaged: a hash does not match, or an event cannot be read.
         """
         ledger = self._spine.ledger
-        events = ledger.events()
+        found = replay(ledger.events())
+        if found.unreadable:
+            first = found.unreadable[0]
+            raise Damaged(f"event #{first.seq} cannot be read: {first.why}", "`spine verify` names every such event")
+        events = found.events
         digests = ledger.evidence_digests()
         for digest in digests:
             ledger.get(digest)

@@ -7,7 +7,7 @@ ledger is stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -58,19 +58,62 @@ def check_subject(subject: Subject, said: Predicate, sha: str) -> None:
         raise Refused(f"the verdict is about {named}, not about {visible(short(sha))}", AGAIN)
 
 
-def check_validity(said: Predicate, now: datetime) -> None:
-    """Check that the verdict is within its validity period.
+def check_validity(said: Predicate, now: datetime, events: Sequence[Event] = ()) -> None:
+    """Check that the verdict is within its validity period, by this machine's clock and by the ledger.
+
+    A clock that is set back would bring an expired verdict to life. The ledger shows that its time is over: an event
+    after the one that the verdict was decided on was written later.
+
+    Args:
+        said: the verdict's content.
+        now: this machine's clock.
+        events: all events of the ledger, in order.
 
     Raises:
         Refused: it is expired, not valid yet, or its period is too long.
     """
-    issued, expires = _moment(said.issued), _moment(said.expires)
-    if not timedelta(0) < expires - issued <= MAX_LIFETIME:
-        raise Refused(f"the verdict's validity period is not between 0 and {MAX_LIFETIME.days} days", AGAIN)
+    issued, expires = _period(said)
     if now.astimezone(UTC) + SKEW < issued:
         raise Refused(f"the verdict is not valid before {said.issued}", "check this machine's clock")
     if now.astimezone(UTC) >= expires:
         raise Refused(f"the verdict expired at {said.expires}", AGAIN)
+    if (late := _written_after(said, events)) is not None:
+        raise Refused(
+            f"the verdict expired at {said.expires}: event #{late.seq} of the ledger was written at {late.time}", AGAIN
+        )
+
+
+def staleness(said: Predicate, promoted: Event, events: Sequence[Event]) -> str | None:
+    """Why a verdict was not fresh when a promotion in the ledger used it; None if it was.
+
+    ``events`` are all events of the ledger, in order.
+    """
+    try:
+        issued, expires = _period(said)
+    except Refused as error:
+        return error.message
+    before = events[: promoted.seq - 1]
+    if (late := _written_after(said, before)) is not None:
+        return f"its verdict had expired at {said.expires}: event #{late.seq} before it was written at {late.time}"
+    written = datetime.fromisoformat(promoted.time)
+    # The time of an event that follows another by a microsecond or less is that of the other, and not its writer's.
+    if before and written <= datetime.fromisoformat(before[-1].at) + timedelta(microseconds=1):
+        return None
+    if written >= expires:
+        return f"its verdict had expired at {said.expires}"
+    return f"its verdict was not valid before {said.issued}" if written + SKEW < issued else None
+
+
+def _period(said: Predicate) -> tuple[datetime, datetime]:
+    issued, expires = _moment(said.issued), _moment(said.expires)
+    if not timedelta(0) < expires - issued <= MAX_LIFETIME:
+        raise Refused(f"the verdict's validity period is not between 0 and {MAX_LIFETIME.days} days", AGAIN)
+    return issued, expires
+
+
+def _written_after(said: Predicate, events: Sequence[Event]) -> Event | None:
+    """The first event after the one that a verdict was decided on which was written when it had expired."""
+    return next((event for event in events[max(said.ledger.seq, 0) :] if event.time >= said.expires), None)
 
 
 def _moment(text: str) -> datetime:

@@ -50,6 +50,12 @@ def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
     return _as_committed(settings.root, file, hint)
 
 
+def baseline_at(settings: Settings, commit: str) -> bytes | None:
+    """The baseline as it was in a commit; None if commit or file are not in this repository."""
+    name = os.path.relpath(settings.eval_baseline, settings.root)
+    return git_output(settings.root, "show", f"{commit}:./{name}") or None
+
+
 def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     """A file's bytes, provided they equal those in the checked-out commit."""
     name = os.path.relpath(file, root)  # "HEAD:./name" is relative to the folder git runs in, which may be a subfolder

@@ -7,7 +7,7 @@ again from them. It does not know how the ledger is stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime
 from typing import Final, NoReturn, final
 
@@ -28,6 +28,7 @@ from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.decision import Stable
 from modelspine.gate.result import Decision
+from modelspine.ledger.store import Event
 from modelspine.text import short, visible
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -135,6 +136,7 @@ def verify(
     floor: Stable | None = None,
     hash_at: Callable[[int], str | None],
     now: datetime,
+    events: Sequence[Event] = (),
     used: Container[str] = (),
 ) -> VerifiedVerdict:
     """Check everything that a promotion relies on.
@@ -148,6 +150,7 @@ def verify(
         floor: the best entry that was ever in production, with its report; None if there is none.
         hash_at: maps a seq to the hash of this ledger's event, or to None if there is no such event.
         now: the current time.
+        events: all events of the ledger, in order; none of them may show that the verdict had expired.
         used: digests of verdicts that a promotion has already used.
 
     Raises:
@@ -156,7 +159,7 @@ def verify(
     signed = read_verdict(envelope, trust)
     said = signed.statement.predicate
     check_subject(signed.statement.subject[0], said, sha)
-    check_validity(said, now)
+    check_validity(said, now, events)
     # One verdict permits one promotion: otherwise an entry could be promoted again after a rollback without a new gate.
     if signed.digest in used:
         raise Refused("this verdict was already used for a promotion", AGAIN)

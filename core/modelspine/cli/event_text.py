@@ -103,7 +103,12 @@ def _drift_reported(body: dict[str, Any]) -> str:
     return f"{body.get('day')} {body.get('status')}, n {body.get('n')}, against {against}"
 
 
+def _unreadable(body: dict[str, Any]) -> str:
+    return f"{body.get('kind', '')}: {body.get('why')}".removeprefix(": ")
+
+
 _SUMMARIES = {
+    "unreadable": _unreadable,
     "opened": _opened,
     "registered": _registered,
     "promoted": _promoted,

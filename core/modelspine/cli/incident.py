@@ -80,7 +80,8 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if packed is not None:
         out.line()
         out.line(f"{packed.files} files in {packed.path}; SHA-256 of its SHA256SUMS: {packed.sums_sha256}")
-        out.line(f"verify it on any machine: unzip it and run `python3 -I -S verify.py {packed.ledger}` there")
+        command = f"python3 -I -S verify.py {packed.ledger} --list {packed.sums_sha256}"
+        out.line(f"verify it on any machine: unzip it and run `{command}` there")
     if guarded is not None:
         out.line()
         for line in _guard_lines(guarded):

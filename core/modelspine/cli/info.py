@@ -9,7 +9,9 @@ import argparse
 import contextlib
 import platform
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,11 @@ from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit
+from modelspine.ledger.clocks import jumps
 from modelspine.settings import Prices, Settings, masked
 from modelspine.spine import Spine
 from modelspine.text import counted, size
+from modelspine.times import FORMAT
 
 _PACKAGES = (
     "modelspine",
@@ -39,6 +43,8 @@ _PACKAGES = (
     "psycopg",
     "duckdb",
 )
+_NAMED = 3
+"""Most events of one kind that the row of the ledger names."""
 Facts = dict[str, dict[str, Any]]
 """Name of a setting or store → what is known about it, as the JSON has it."""
 
@@ -122,13 +128,23 @@ def _versions() -> dict[str, str]:
 def _stores(spine: Spine) -> Facts:
     settings = spine.settings
     return {
-        "ledger": _store(settings.ledger, lambda: counted(spine.ledger.head().seq, "event")),
+        "ledger": _store(settings.ledger, lambda: _events(spine)),
         "traces": _store(settings.traces, lambda: _traces(spine)),
         "mlflow": _store(settings.mlflow, lambda: ""),
         "cache": _folder(settings.cache, "bundle"),
         "artifacts": _folder(settings.artifacts, "folder"),
         "parquet": _folder(settings.parquet, "day"),
     }
+
+
+def _events(spine: Spine) -> str:
+    """How many events the ledger holds, and which of them cannot be read or have a time that jumped."""
+    events = spine.registry.events()
+    now = datetime.now(UTC).strftime(FORMAT)
+    found = [counted(len(events), "event")]
+    found += [f"#{each.seq} cannot be read" for each in spine.registry.history.unreadable[:_NAMED]]
+    found += [f"the time of #{each.seq} jumped" for each in islice(jumps(events, now), _NAMED)]
+    return ", ".join(found)
 
 
 def _traces(spine: Spine) -> str:

@@ -82,7 +82,7 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
         else:
             out.line("nothing is routed yet; the first promotion gives the promoted entry all traffic")
         return Exit.OK
-    since = spine.registry.events()[route.epoch - 1].at
+    since = spine.registry.events()[route.epoch - 1].time
     decision, problem, pace = (None, None, None) if args.at else _measured(spine, route, since)
     if out.json:
         more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem}

@@ -6,6 +6,7 @@ It does not know what any verb does.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelspine.cli.errors import as_spine_error, fail, print_error
+from modelspine.cli.ledger_notice import ledger_notice
 from modelspine.cli.output import detach_stdout
 from modelspine.cli.verbs import VERBS, parse, verb_of
 from modelspine.errors import BadInput, Exit, SpineError
@@ -57,7 +59,11 @@ def _exit_code(words: Sequence[str]) -> int:
 def _command(words: Sequence[str]) -> int:
     args = parse(words)
     with _open_spine(args) as spine, _without_gc(built_in=verb_of(words) in VERBS):
-        return int(args.run(args, spine))
+        try:
+            return int(args.run(args, spine))
+        finally:
+            with contextlib.suppress(SpineError, OSError, ValueError):  # a remark must not replace the answer
+                ledger_notice(spine, getattr(args, "at", None))
 
 
 @contextmanager

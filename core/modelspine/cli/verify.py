@@ -11,8 +11,11 @@ from modelspine.cli.output import Cell, Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
+from modelspine.ledger.mark import NAME as MARK
 from modelspine.ledger.store import Head
-from modelspine.maintenance.verify_ledger import Check, parse_checkpoint, read_chain, read_witness, verify
+from modelspine.maintenance.chain import read_chain
+from modelspine.maintenance.verify_ledger import Check, verify
+from modelspine.maintenance.witness import parse_checkpoint, read_witness, witness_faults
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
 
@@ -42,17 +45,25 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         raise BadInput("--keep was given without --witness", "name the file: `spine verify --witness F --keep`")
     known = read_witness(witness, absent=args.keep) if witness is not None else []
     keep = witness if args.keep else None
+    faults, unseen = witness_faults(witness, known) if witness is not None else ((), ())
     asked = [*args.checkpoint, *known] if args.checkpoint or witness is not None else None
-    return run_checks(Out.of(args), spine, asked, {}, keep=keep)
+    return run_checks(Out.of(args), spine, asked, {}, keep=keep, faults=faults, unseen=unseen)
 
 
 def run_checks(
-    out: Out, spine: Spine, checkpoints: Sequence[Head] | None, extra: dict[str, Any], *, keep: Path | None = None
+    out: Out,
+    spine: Spine,
+    checkpoints: Sequence[Head] | None,
+    extra: dict[str, Any],
+    *,
+    keep: Path | None = None,
+    faults: Sequence[str] = (),
+    unseen: Sequence[str] = (),
 ) -> int:
     """Run every check and report it.
 
     ``extra`` precedes the result in the JSON object; ``keep`` is the witness file to which the newest head is added
-    if all checks pass.
+    if all checks pass. ``faults`` are problems of the file with the checkpoints, ``unseen`` what was not checked of it.
     """
     from modelspine.maintenance.verify_stores import steps
 
@@ -61,7 +72,8 @@ def run_checks(
     with working("verifying") as progress:
         results = verify(
             spine.ledger, spine.cache, chain,
-            checkpoints=checkpoints, more=steps(spine), progress=progress.step,
+            checkpoints=checkpoints, faults=faults, unseen=unseen, mark=spine.settings.home / MARK,
+            more=steps(spine), progress=progress.step,
         )  # fmt: skip
         for check in results:
             checks.append(check)

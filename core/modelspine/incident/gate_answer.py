@@ -44,7 +44,12 @@ def gate_answer(trace: Trace, known: Known | None, verdicts: Verdicts, hash_at: 
     promoted = next((e for e in events if e.kind == "promoted" and e.body.get("semver") == trace.semver), None)
     if promoted is None:
         return finding(7, "no promotion is recorded", "missing", {}, command)
-    promotion = {"seq": promoted.seq, "at": promoted.at, "actor": promoted.actor, "reason": promoted.body.get("reason")}
+    promotion = {
+        "seq": promoted.seq,
+        "at": promoted.time,
+        "actor": promoted.actor,
+        "reason": promoted.body.get("reason"),
+    }
     verdict = promoted.body.get("verdict") or {}
     evidence = {"promoted": promotion, "verdict": verdict, "standing": verdict_kind(promoted)}
     if verdict_kind(promoted) == "signed":
@@ -106,7 +111,7 @@ def _unsigned_answer(
     if run is None:
         answer = f"no gate run is recorded; promoted at #{promoted.seq} on an unsigned verdict (dev ledger)"
         return finding(7, answer, "missing", evidence, command)
-    evidence["gate"] = {"seq": run.seq, "at": run.at, **run.body}
+    evidence["gate"] = {"seq": run.seq, "at": run.time, **run.body}
     baseline = short(str(run.body.get("baseline") or "")) or "none"
     answer = f"{run.body.get('result')} at #{run.seq} against baseline {baseline}; unsigned verdict (dev ledger)"
     answer += _accepted(read, str(run.body.get("baseline")), str(promoted.body.get("sha")))

@@ -64,7 +64,7 @@ def inputs_answer(trace: Trace, events: Sequence[Event], evidence: Evidence, fol
     parts = [f"{day}  {summary(report)}", f"#{event.seq}"]
     if not own:
         parts.append(f"against {short(report.entry_sha)}, which answered most that day")
-    if event.at < ledger_time(trace.started_ns):
+    if event.time < ledger_time(trace.started_ns):
         parts.append("made before this request arrived")
     if equal is False:
         parts.append(f"the copy {event.body.get('file')} was changed afterwards")

@@ -7,17 +7,22 @@ kinds are ignored, so that an older version can read a newer ledger.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from modelspine.errors import AmbiguousRef, BadInput, Damaged, UnknownRef
+from modelspine.ledger.event import Event
 from modelspine.ledger.route import Arm, Route, ladder_of
-from modelspine.ledger.store import Event
 from modelspine.text import short, visible
 
-SEMVER = re.compile(r"v(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9A-Za-z.-]{1,32})?")
+_NUMBER, _NAME = "(?:0|[1-9][0-9]*)", "[0-9]*[A-Za-z-][0-9A-Za-z-]*"
+SEMVER = re.compile(
+    r"v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})"
+    rf"(?=(?:-[0-9A-Za-z.-]{{1,32}})?\Z)(-(?:{_NUMBER}|{_NAME})(?:\.(?:{_NUMBER}|{_NAME}))*)?"
+)
+"""A version by SemVer 2 in ASCII digits, without build metadata; numbers have no leading zeros, and have a limit."""
 _PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -69,6 +74,8 @@ class State(msgspec.Struct, kw_only=True):
     entries: dict[str, Known] = {}
     semvers: dict[str, str] = {}
     routes: list[Route] = []
+    unreadable: tuple[int, ...] = ()
+    """Seqs of events that could not be interpreted and so changed nothing here."""
 
     @property
     def route(self) -> Route | None:
@@ -128,36 +135,41 @@ def fold(events: Iterable[Event], state: State | None = None) -> State:
     now = state if state is not None else State()
     for event in events:
         try:
-            if (apply := _APPLY.get(event.kind)) is not None:
-                apply(now, event)
-            names = entries_named(event)
+            apply_event(now, event)
         except (KeyError, TypeError, ValueError) as error:  # msgspec's errors are ValueErrors
-            what = visible(f"{type(error).__name__}: {error}", 120)
             raise Damaged(
-                f"event #{event.seq} does not fit the events before it: {what}",
+                f"event #{event.seq} does not fit the events before it: {misfit(error)}",
                 "`spine verify` checks the whole ledger",
             ) from error
-        for sha in names:  # after applying, because a registration only now made its entry
-            if sha in now.entries:
-                now.entries[sha].history.append(event)
-        now.seq, now.at = event.seq, event.at
     return now
 
 
-def events_until(events: Sequence[Event], at: str) -> list[Event]:
-    """The events up to the last one whose time is not after ``at`` (RFC 3339, UTC, six digits)."""
-    # Not bisected: in a ledger that was tampered with, times need not be sorted.
-    keep = next((number for number in range(len(events), 0, -1) if events[number - 1].at <= at), 0)
-    return list(events[:keep])
+def apply_event(now: State, event: Event) -> None:
+    """Change a state by one event.
+
+    Raises:
+        KeyError, TypeError, ValueError: the event does not fit the state, and nothing was changed; see ``misfit``.
+    """
+    if (apply := _APPLY.get(event.kind)) is not None:
+        apply(now, event)
+    for sha in entries_named(event):  # after applying, because a registration only now made its entry
+        if sha in now.entries:
+            now.entries[sha].history.append(event)
+    now.seq, now.at = event.seq, event.at
+
+
+def misfit(error: Exception) -> str:
+    """Why an event does not fit the events before it, from the error that ``apply_event`` raised."""
+    return visible(f"{type(error).__name__}: {error}", 120)
 
 
 def entries_named(event: Event) -> set[str]:
     """The SHAs of the entries that an event names."""
     body = event.body
-    shas = {arm["sha"] for arm in body["arms"]} if "arms" in body else set()
-    if "sha" in body:
-        shas.add(body["sha"])
-    return shas
+    arms = body.get("arms")
+    shas = {arm.get("sha") for arm in arms if isinstance(arm, dict)} if isinstance(arms, list) else set()
+    shas.add(body.get("sha"))
+    return {sha for sha in shas if isinstance(sha, str)}  # the body of an unknown kind may hold anything there
 
 
 def route_of(event: Event) -> Route:
@@ -185,7 +197,10 @@ def check_semver(semver: str) -> str:
         BadInput: it does not have the form ``vX.Y.Z``.
     """
     if SEMVER.fullmatch(semver) is None:
-        raise BadInput(f"{visible(semver, 60)!r} is not a semver", "write it as v1.2.3")
+        raise BadInput(
+            f"{visible(semver, 60)!r} is not a semver",
+            "write it as v1.2.3 or v1.2.3-rc.1",
+        )
     return semver
 
 

@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-
-import rfc8785
 
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
+from modelspine.canonical_json import MAX_INTEGER
 from modelspine.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
 from modelspine.extras import missing_extra
+from modelspine.ledger.bodies import MAX_BODY
 from modelspine.ledger.event import (
     GENESIS,
     Draft,
@@ -33,18 +34,18 @@ from modelspine.ledger.event import (
     moved,
     overtaken,
     same_request,
+    text_of,
     verified_events,
 )
+from modelspine.ledger.mark import advance_mark, read_mark
+from modelspine.ledger.schema import create_tables
+from modelspine.ledger.sealing import newest_time, seal
 
-MAX_BODY = 1024
-"""Maximum size of an event's canonical body in bytes; larger content is stored as evidence and named by digest."""
-
-_EVENTS = """CREATE TABLE IF NOT EXISTS events
-    (seq INTEGER PRIMARY KEY, event {bytes} NOT NULL, hash TEXT NOT NULL UNIQUE, key TEXT UNIQUE)"""
-# The primary key is the real guard of the order: of two writers that insert the same seq, one fails and retries.
-_EVIDENCE = "CREATE TABLE IF NOT EXISTS evidence (digest TEXT PRIMARY KEY, body {bytes} NOT NULL)"
+_HAS = "SELECT 1 FROM events WHERE seq = ? AND hash = ?"
 _TRIES = 200
 """Attempts of an append when other writers come first or the connection breaks."""
+_LOOK_BACK = 32
+"""Rows that are searched for the newest event with a time, where the newest of all cannot be read."""
 _LOST_RETRIES = 3
 """Retries of an idempotent write after the connection broke."""
 
@@ -76,24 +77,32 @@ class Ledger:
     """One open ledger; thread-safe."""
 
     def __init__(
-        self, url: str, *, actor: str, create: bool = False, readonly: bool = False, clock: Clock | None = None
+        self,
+        url: str,
+        *,
+        actor: str,
+        create: bool = False,
+        readonly: bool = False,
+        clock: Clock | None = None,
+        mark: Path | None = None,
     ) -> None:
         self.url = url
         self.actor = actor
         self._clock: Clock = clock or (lambda: datetime.now(UTC))
+        self._mark = mark
         with storage_errors():
             self._db = connect(url, create=create, readonly=readonly)
+            # As bytes, because SQLite's driver cannot read a row in which somebody wrote text that is not UTF-8.
+            sqlite = self._db.bytes_column == "TEXT"
+            self._event, self._hash = ("CAST(event AS BLOB)", "CAST(hash AS BLOB)") if sqlite else ("event", "hash")
             if create:
-                self._db.script([table.format(bytes=self._db.bytes_column) for table in (_EVENTS, _EVIDENCE)])
-                # Triggers that refuse UPDATE and DELETE, against mistakes; the hash chain reveals anything else.
-                self._db.append_only("events")
-                self._db.append_only("evidence")
+                create_tables(self._db)
 
     def head(self) -> Head:
         """Seq and hash of the newest event, in one indexed read."""
         with storage_errors():
-            rows = self._db.read("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")
-        return Head(*rows[0]) if rows else Head(0, GENESIS)
+            rows = self._db.read(f"SELECT seq, {self._hash} FROM events ORDER BY seq DESC LIMIT 1")  # noqa: S608
+        return Head(rows[0][0], text_of(rows[0][1])) if rows else Head(0, GENESIS)
 
     def events(self, after: Head | None = None) -> list[Event]:
         """Every event after ``after`` (default: from the first), in order, with the hash chain verified.
@@ -104,13 +113,16 @@ class Ledger:
         """
         start = after or Head(0, GENESIS)
         with storage_errors():
-            rows = self._db.read("SELECT seq, event, hash FROM events WHERE seq > ? ORDER BY seq", (start.seq,))
+            rows = self._db.read(
+                f"SELECT seq, {self._event}, {self._hash} FROM events WHERE seq > ? ORDER BY seq",  # noqa: S608
+                (start.seq,),
+            )
         return list(verified_events(rows, start))
 
     def lines(self, first: int = 1) -> list[bytes]:
         """The stored bytes of each event from a seq on, in order and unverified: the input of its hash."""
         with storage_errors():
-            rows = self._db.read("SELECT event FROM events WHERE seq >= ? ORDER BY seq", (first,))
+            rows = self._db.read(f"SELECT {self._event} FROM events WHERE seq >= ? ORDER BY seq", (first,))  # noqa: S608
         return [_raw(row[0]) for row in rows]
 
     def append(
@@ -131,9 +143,11 @@ class Ledger:
         Raises:
             Conflict: the ledger changed since ``expected``, or the key was used for a different request.
             BadInput: a body is too long, or cannot be encoded as canonical JSON.
+            Damaged: the database did not keep the events as they were written.
             Unavailable: the database cannot be written.
         """
         doubtful: list[list[Event]] = []
+        mark = self._read_mark()
         for attempt in range(_TRIES):
             sealed: list[Event] = []
             try:
@@ -144,7 +158,12 @@ class Ledger:
                         if tx.execute("SELECT 1 FROM events WHERE hash = ?", (events[0].hash,)):
                             return events, True
                     earlier = self._append(tx, drafts, expected, key, asked, sealed)
-                return ([earlier], False) if earlier else (sealed, True)
+                    continues = mark is None or tx.execute(_HAS, (mark.seq, mark.hash))
+                if earlier:
+                    return [earlier], False
+                if self._mark is not None and continues:
+                    advance_mark(self._mark, Head(sealed[-1].seq, sealed[-1].hash), mark)
+                return sealed, True
             except StorageError as error:
                 doubtful += [sealed] if sealed and error.kind == "lost" else []
                 if error.kind != "conflict" and (error.kind != "lost" or attempt == _TRIES - 1):
@@ -157,7 +176,7 @@ class Ledger:
     def by_key(self, key: str) -> Event | None:
         """The event recorded under an idempotency key, or None."""
         with storage_errors():
-            rows = self._db.read("SELECT event, hash FROM events WHERE key = ?", (key,))
+            rows = self._db.read(f"SELECT {self._event}, hash FROM events WHERE key = ?", (key,))  # noqa: S608
         return decode_event(*rows[0]) if rows else None
 
     def put(self, body: bytes) -> str:
@@ -179,6 +198,8 @@ class Ledger:
                 try:
                     with self._db.transaction() as tx:
                         tx.execute(statement, row)
+                        if not tx.execute("SELECT 1 FROM evidence WHERE digest = ?", (digest,)):
+                            raise _not_kept(f"evidence {digest[:12]}")
                     break
                 except StorageError as error:
                     if error.kind != "lost" or attempt == _LOST_RETRIES:
@@ -210,6 +231,13 @@ class Ledger:
         """Close the database."""
         self._db.close()
 
+    def _read_mark(self) -> Head | None:
+        """The high-water mark; one that cannot be read is beyond every event, so that nothing replaces it."""
+        try:
+            return read_mark(self._mark) if self._mark is not None else None
+        except BadInput:
+            return Head(MAX_INTEGER, "")
+
     def _append(
         self,
         tx: Transaction,
@@ -220,46 +248,44 @@ class Ledger:
         sealed: list[Event],
     ) -> Event | None:
         """One attempt: appends and adds to ``sealed``, or returns the event already recorded under the key."""
-        rows = tx.execute("SELECT seq, hash, event FROM events ORDER BY seq DESC LIMIT 1")
+        rows = tx.execute(f"SELECT seq, {self._hash}, {self._event} FROM events ORDER BY seq DESC LIMIT {_LOOK_BACK}")  # noqa: S608
         if key is not None:
-            earlier = tx.execute("SELECT event, hash FROM events WHERE key = ?", (key,))
+            earlier = tx.execute(f"SELECT {self._event}, hash FROM events WHERE key = ?", (key,))  # noqa: S608
             if earlier:  # before the check of `expected`: a retry sends the seq of its first attempt
                 return same_request(decode_event(*earlier[0]), drafts[0], key, asked)
-        seq, prev = (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
-        at = decode_event(rows[0][2], rows[0][1]).at if rows else ""
-        if expected is not None and seq != expected:
-            raise moved(expected, seq)
+        head = Head(rows[0][0], text_of(rows[0][1])) if rows else Head(0, GENESIS)
+        at = newest_time(raw for _, _, raw in rows[:1]) or newest_time(raw for _, _, raw in rows)
+        if expected is not None and head.seq != expected:
+            raise moved(expected, head.seq)
+        now, host, before = self._clock(), socket.gethostname(), head.seq
+        written: list[tuple[Any, ...]] = []
         for number, draft in enumerate(drafts):
-            event = self._seal(draft, seq, at, prev, key if number == 0 else None, tx)
+            mine = key if number == 0 else None
+            event, raw = seal(draft, head, at, key=mine, now=now, actor=self.actor, host=host)
+            row = (event.seq, self._db.as_kept(raw), event.hash, mine)
+            tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", row)
             sealed.append(event)
-            seq, at, prev = event.seq, event.at, event.hash
+            written.append((event.seq, raw, event.hash, mine))
+            head, at = Head(event.seq, event.hash), event.at
+        self._check_kept(tx, before, written)
         return None
 
-    def _seal(self, draft: Draft, seq: int, at: str, prev: str, key: str | None, tx: Transaction) -> Event:
-        """Complete a draft after the event (seq, at, prev), hash it and insert it."""
-        # The key is part of the body too, so that the hash chain covers it.
-        body = {**draft.body, **({"key": key} if key is not None else {})}
-        now = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        fields: dict[str, Any] = {
-            "seq": seq + 1,
-            "at": max(now, at),  # never before the previous event, even if this host's clock is behind
-            "actor": self.actor,
-            "host": socket.gethostname(),
-            "kind": draft.kind,
-            "body": body,
-            "prev": prev,
-        }
-        try:
-            raw = rfc8785.dumps(fields)
-            size = len(rfc8785.dumps(body))
-        except (rfc8785.CanonicalizationError, UnicodeError) as error:
-            raise BadInput(f"the event cannot be encoded as JSON: {error}", "use plain text") from error
-        if size > MAX_BODY:
-            raise BadInput(f"the event's body has {size} bytes, the limit is {MAX_BODY}", "shorten the reason or note")
-        digest = hashlib.sha256(raw).hexdigest()
-        row = (fields["seq"], self._db.as_kept(raw), digest, key)
-        tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", row)
-        return decode_event(raw, digest)
+    def _check_kept(self, tx: Transaction, before: int, written: list[tuple[Any, ...]]) -> None:
+        """Read the appended rows back, because a trigger in the database can drop or change them without an error.
+
+        Raises:
+            Damaged: they are not what was written; the transaction must not be committed.
+        """
+        query = f"SELECT seq, {self._event}, hash, key FROM events WHERE seq > ? ORDER BY seq"  # noqa: S608
+        if [(seq, bytes(raw), *rest) for seq, raw, *rest in tx.execute(query, (before,))] != written:
+            raise _not_kept(f"event #{written[0][0]}")
+
+
+def _not_kept(what: str) -> Damaged:
+    return Damaged(
+        f"the database did not keep {what} as it was written; nothing was changed",
+        "`spine verify` names the triggers and rules that do not belong in it; drop them, or restore a backup",
+    )
 
 
 def _append_error(error: StorageError, doubtful: Sequence[Sequence[Event]]) -> SpineError:

@@ -13,9 +13,11 @@ from typing import Any, Self
 
 import msgspec
 
-from modelspine.errors import Conflict, Replaced
-from modelspine.ledger.event import moved, overtaken, same_request
-from modelspine.ledger.state import State, check_key, events_until, fold
+from modelspine.errors import Conflict, Refused, Replaced
+from modelspine.ledger.clocks import Cut, cut_at, events_until
+from modelspine.ledger.event import Unreadable, moved, overtaken, same_request
+from modelspine.ledger.replay import replay
+from modelspine.ledger.state import State, check_key
 from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
 
 _TRIES = 200
@@ -48,17 +50,31 @@ class History:
         self._after = after
         self._events: list[Event] = []
         self._state: State | None = None
+        self._unreadable: tuple[Unreadable, ...] = ()
         self._head = Head(0, GENESIS)
 
     def events(self, at: str | None = None) -> list[Event]:
-        """Every event, in order, with the hash chain verified; with ``at``, only the events up to that time."""
+        """Every event, in order, with the hash chain verified; with ``at``, only the events up to that time.
+
+        A stand-in replaces an event that could not be interpreted (``ledger.event.stand_in``).
+        """
         self._refresh()
         return events_until(self._events, at) if at else list(self._events)
 
     def state(self, at: str | None = None) -> State:
         """The current state, or the state at a time (RFC 3339, UTC, six digits)."""
         current = self._refresh()
-        return fold(events_until(self._events, at)) if at else current
+        return replay(events_until(self._events, at)).state if at else current
+
+    def cut(self, at: str) -> Cut:
+        """Where the ledger stood at a time, and whether that is sure; see ``ledger.clocks.cut_at``."""
+        self._refresh()
+        return cut_at(self._events, at)
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """The events that could not be interpreted when the ledger was last read."""
+        return self._unreadable
 
     def change(
         self,
@@ -68,6 +84,7 @@ class History:
         expected: int | None = None,
         key: str | None = None,
         asked: tuple[str, dict[str, Any]] | None = None,
+        forward: bool = False,
     ) -> Receipt | None:
         """Decide a change on the current state and append it, again if another writer came first.
 
@@ -77,6 +94,8 @@ class History:
             expected: the seq that the caller decided on.
             key: an idempotency key.
             asked: kind and body fields of the request, to recognise an earlier event of the key.
+            forward: whether the change lets an entry do more than before. It is refused while an event cannot be
+                interpreted, because that may be the one that forbids it; rolling back and stopping stay possible.
 
         Returns:
             The receipt, or None if there was nothing to do.
@@ -84,6 +103,7 @@ class History:
         Raises:
             Conflict: the ledger is not at ``expected``, the key was used for a different request, or there was no
                 success within all attempts.
+            Refused: ``forward`` is set, and an event cannot be interpreted.
         """
         if key is not None:
             check_key(key)
@@ -96,6 +116,8 @@ class History:
             state = self.state()
             if expected is not None and state.seq != expected:
                 raise moved(expected, state.seq)
+            if forward and state.unreadable:
+                raise _unsure(state.unreadable)
             drafts = decide(state)  # may raise: a refusal is decided on a state too
             if not drafts:
                 return None
@@ -109,7 +131,8 @@ class History:
                 # A random pause of up to 20 ms, so that writers that collided once do not collide again.
                 time.sleep(os.urandom(1)[0] / 12_800)
                 continue
-            warnings = self._after(events, self.state()) if created and self._after is not None else ()
+            warnings = _clock_warnings(events) if created else ()
+            warnings += self._after(events, self.state()) if created and self._after is not None else ()
             return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0], warnings=warnings)
         raise overtaken(_TRIES)
 
@@ -131,10 +154,30 @@ class History:
         # Folding everything takes milliseconds, and a new State means that no other thread sees one half-updated.
         state = self._state
         if state is None or self._ledger.head() != self._head:
-            events = self._ledger.events()
+            found = replay(self._ledger.events())
+            events, state = found.events, found.state
             self._require_continued(events)
-            state = fold(events)
             # The head comes last, and only after a fold that succeeded: it is what says that the others are current.
-            self._events, self._state = events, state
+            self._events, self._state, self._unreadable = events, state, found.unreadable
             self._head = Head(events[-1].seq, events[-1].hash) if events else Head(0, GENESIS)
         return state
+
+
+def _unsure(seqs: Sequence[int]) -> Refused:
+    named = ", ".join(f"#{seq}" for seq in seqs[:4]) + (" and more" if len(seqs) > 4 else "")
+    return Refused(
+        f"{named} of the ledger cannot be read, and may be what forbids this",
+        "`spine verify` says why; use the version that wrote it, or a backup; rollback and abort work meanwhile",
+    )
+
+
+def _clock_warnings(events: Sequence[Event]) -> tuple[str, ...]:
+    """A warning where the ledger's newest event lay far ahead of the clock of this machine."""
+    first = events[0]
+    if "clock" not in first.body:
+        return ()
+    said = (
+        f"event #{first.seq - 1} is dated {first.at[:19]}Z, but this machine's clock says {first.time[:19]}Z: "
+        "one of the two clocks is wrong; both times are recorded"
+    )
+    return (said,)

@@ -25,8 +25,8 @@ from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Damaged, Unavailable
 from modelspine.files import path_fault
 from modelspine.ledger.store import Event, Head
+from modelspine.maintenance.chain import read_chain
 from modelspine.maintenance.tar_archive import Member, Writer, created
-from modelspine.maintenance.verify_ledger import read_chain
 from modelspine.settings import Settings, masked
 from modelspine.text import short, visible
 

@@ -19,6 +19,8 @@ import msgspec
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Damaged
 from modelspine.files import sync_folder
+from modelspine.ledger.mark import NAME as MARK
+from modelspine.ledger.mark import write_mark
 from modelspine.ledger.store import Head
 from modelspine.maintenance.backup import (
     MANIFEST,
@@ -33,7 +35,7 @@ from modelspine.maintenance.backup import (
     place_of,
 )
 from modelspine.maintenance.tar_archive import Member, Reader, opened
-from modelspine.maintenance.verify_ledger import parse_checkpoint
+from modelspine.maintenance.witness import parse_checkpoint
 from modelspine.settings import Settings
 from modelspine.text import visible
 
@@ -88,6 +90,8 @@ def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[R
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(source, target)
         sync_folder(settings.home)
+        # The mark of the ledger that was here before says nothing about this one.
+        write_mark(settings.home / MARK, parse_checkpoint(manifest.ledger))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         if not existed and next(root.iterdir(), None) is None:

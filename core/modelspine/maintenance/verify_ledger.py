@@ -1,37 +1,40 @@
 """Verification of the ledger, its evidence and the cached bundles against their recorded digests.
 
-The hash chain is read directly from the table, so that verification continues after a broken row and finds every one.
+``maintenance.chain`` reads the rows, so that verification continues after a broken one and finds every one.
 It prints nothing, repairs nothing and writes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from miniobserve.sql.open import connect
 from modelspine.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from modelspine.identity.bundle import Bundle
 from modelspine.identity.bundle_cache import Cache
+from modelspine.ledger.bodies import BODIES, UNREADABLE
+from modelspine.ledger.clocks import jump_text, jumps
+from modelspine.ledger.mark import read_mark
+from modelspine.ledger.replay import replay
 from modelspine.ledger.state import Known, State, fold
-from modelspine.ledger.store import GENESIS, Event, Head, Ledger, storage_errors
+from modelspine.ledger.store import Event, Head, Ledger
+from modelspine.maintenance.chain import Chain, contradiction
 from modelspine.maintenance.verify_rules import MOVES, breaches
 from modelspine.registry.entries import EVIDENCE
 from modelspine.registry.rules import may_answer
-from modelspine.text import short, visible
+from modelspine.text import counted, short, visible
+from modelspine.times import FORMAT
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being checked, how many are done, and how many there are."""
 
-_CHECKPOINT = re.compile(r"(\d{1,12}):([0-9a-f]{64})", re.ASCII)
-_MOST = 20
-"""Most problems that SQLite's integrity check reports."""
-_FOR_EXAMPLE = "give it as `spine verify` printed it: SEQ:HASH, with all 64 digits of the hash"
+_JUMPS = 20
+"""Most events with a jumped time that are named."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,51 +52,15 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """True where the other checks mean nothing as long as something of this one is not checked."""
 
 
-class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """The readable events of a ledger, its head, and the problems of its rows."""
-
-    events: tuple[Event, ...]
-    head: Head
-    problems: tuple[str, ...]
-
-
-def parse_checkpoint(text: str) -> Head:
-    """Parse a ledger head that was recorded outside the ledger.
-
-    Raises:
-        BadInput: it is not ``SEQ:HASH``.
-    """
-    match = _CHECKPOINT.fullmatch(text)
-    if match is None:
-        raise BadInput(f"{visible(text, 90)!r} is not a checkpoint", _FOR_EXAMPLE)
-    return Head(int(match[1]), match[2])
-
-
-def read_witness(file: Path, *, absent: bool = False) -> list[Head]:
-    """Read the heads in a witness file, one per line; with ``absent`` a missing file is an empty one.
-
-    Raises:
-        BadInput: it cannot be read, or a line is not ``SEQ:HASH``.
-    """
-    try:
-        text = file.read_text(encoding="ascii")
-    except FileNotFoundError as error:
-        if absent:
-            return []
-        raise BadInput(
-            f"there is no witness at {visible(str(file), 120)}", "create one: `spine verify --witness F --keep`"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"the witness {visible(str(file), 120)} cannot be read", "restore the committed file") from error
-    return [parse_checkpoint(line) for line in text.split()]
-
-
 def verify(
     ledger: Ledger,
     cache: Cache,
     chain: Chain,
     *,
     checkpoints: Sequence[Head] | None = None,
+    faults: Sequence[str] = (),
+    unseen: Sequence[str] = (),
+    mark: Path | None = None,
     more: Sequence[Callable[[State, Progress], Check | None]] = (),
     progress: Progress,
 ) -> Iterator[Check]:
@@ -104,6 +71,9 @@ def verify(
         cache: the bundle cache.
         chain: the ledger's rows, as ``read_chain`` returns them.
         checkpoints: heads recorded outside the ledger; None skips their check.
+        faults: what is wrong with the file that the checkpoints were read from.
+        unseen: what was not checked of that file.
+        mark: the file of this machine's high-water mark; None skips its check.
         more: checks of the stores beside the ledger; None of one that does not apply.
         progress: called with the progress.
 
@@ -111,17 +81,22 @@ def verify(
         Unavailable, Damaged: the ledger cannot be read at all.
     """
     yield Check(name="chain", checked=len(chain.events), problems=chain.problems)
+    yield Check(name="schema", checked=1, problems=chain.schema)
+    yield _events(chain)
+    if mark is not None:
+        yield _mark(chain, mark)
     if checkpoints is not None:
-        problems = tuple(problem for point in checkpoints if (problem := _against(chain, point)))
+        problems = tuple(problem for point in checkpoints if (problem := contradiction(chain, point)))
         notes = () if checkpoints else ("no checkpoint is recorded yet; the chain was not compared with one",)
-        yield Check(name="checkpoints", checked=len(checkpoints), problems=problems, notes=notes)
+        yield Check(
+            name="checkpoints",
+            checked=len(checkpoints),
+            problems=(*faults, *problems),
+            notes=tuple(notes),
+            not_checked=tuple(unseen),
+        )
     yield _evidence(ledger, chain.events, progress)
-    try:
-        state = fold(chain.events)
-    except Exception as error:  # noqa: BLE001  (hand-made events can break the fold in any way; that is the finding)
-        reason = visible(f"{type(error).__name__}: {error}", 120)
-        yield Check(name="state", checked=0, problems=(f"the events do not give a valid state: {reason}",))
-        return
+    state = replay(chain.events).state
     yield _bundles(state, cache, progress)
     yield _pointers(chain.events)
     for step in () if chain.problems else more:  # these use the registry, which refuses a broken chain
@@ -130,66 +105,36 @@ def verify(
             yield check
 
 
-def read_chain(url: str) -> Chain:
-    """Read every row of the ledger, checking each by itself and against the row before.
-
-    Raises:
-        Unavailable, Damaged: the database cannot be read at all.
-    """
-    events: list[Event] = []
-    problems: list[str] = []
-    seq, prev = 0, GENESIS
-    with storage_errors():
-        database = connect(url, readonly=True)
-        try:
-            rows = database.read("SELECT seq, event, hash, key FROM events ORDER BY seq")
-            # With intact rows but a damaged index, looking up a key or a digest would silently find nothing.
-            findings = database.read(f"PRAGMA integrity_check({_MOST})") if url.startswith("sqlite:") else []
-        finally:
-            database.close()
-    problems += [f"the database: {visible(str(line), 160)}" for (line,) in findings if line != "ok"]
-    for stored, text, digest, key in rows:
-        missing = range(seq + 1, stored)
-        problems += [f"event #{missing.start} is missing"] if len(missing) == 1 else []
-        problems += [f"events #{missing.start}–#{missing.stop - 1} are missing"] if len(missing) > 1 else []
-        event, problem = _row(stored, text, digest, key, prev if not missing else None)
-        problems += [problem] if problem else []
-        events += [event] if event else []
-        seq, prev = stored, str(digest)
-    return Chain(events=tuple(events), head=Head(seq, prev), problems=tuple(problems))
+def _events(chain: Chain) -> Check:
+    """Name each row that is not an event as this package writes it, and each event whose time jumped."""
+    unknown = [event for event in chain.events if event.kind not in BODIES and event.kind != UNREADABLE]
+    now = datetime.now(UTC).strftime(FORMAT)
+    notes = [jump_text(jump) for jump in islice(jumps(chain.events, now), _JUMPS)]
+    unknown_kinds: tuple[str, ...] = ()
+    if unknown:
+        kinds = ", ".join(sorted({visible(event.kind, 40) for event in unknown})[:5])
+        unknown_kinds = (f"{counted(len(unknown), 'event')} of kinds that this version does not know ({kinds})",)
+    problems = tuple(f"event #{each.seq} cannot be read: {each.why}" for each in chain.unreadable)
+    return Check(
+        name="events",
+        checked=len(chain.events) - len(unknown),
+        problems=problems,
+        notes=tuple(notes),
+        not_checked=unknown_kinds,
+    )
 
 
-def _row(seq: Any, text: Any, digest: Any, key: Any, prev: str | None) -> tuple[Event | None, str | None]:
-    """Read one row as its event and its problem, if any; ``prev`` is None where the row before is missing."""
-    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text or b"")
-    found = hashlib.sha256(raw).hexdigest()
-    if found != digest:
-        return None, f"event #{seq} hashes to {found[:12]}, but its recorded hash is {visible(str(digest)[:12])}"
+def _mark(chain: Chain, file: Path) -> Check:
+    """Compare the ledger with the newest event that this machine saw in it."""
     try:
-        event = msgspec.structs.replace(msgspec.json.decode(raw, type=Event), hash=str(digest))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return None, f"event #{seq} cannot be read: {visible(str(error), 120)}"
-    if event.seq != seq:
-        return event, f"event #{seq} has the seq {event.seq} in its body"
-    if prev is not None and event.prev != prev:
-        return event, f"event #{seq} names {event.prev[:12]} as the event before it, but that is {prev[:12]}"
-    if event.body.get("key") != key:
-        return event, f"event #{seq} is stored under a different idempotency key from the one in its body"
-    return event, None
-
-
-def _against(chain: Chain, point: Head) -> str | None:
-    """The contradiction between a checkpoint and the chain; None where they agree."""
-    if point.seq == 0 or point.seq > chain.head.seq:
-        return (
-            f"checkpoint #{point.seq} is not in the ledger, whose newest event is #{chain.head.seq}: "
-            "the ledger was truncated"
-        )
-    event = next((e for e in chain.events if e.seq == point.seq), None)
-    if event is None or event.hash != point.hash:
-        now = event.hash[:12] if event else "unreadable"
-        return f"event #{point.seq} is {now}, but the checkpoint says {point.hash[:12]}: the chain was rewritten"
-    return None
+        mark = read_mark(file)
+    except BadInput as error:
+        return Check(name="mark", checked=0, problems=(f"{error.message}: {error.hint}",))
+    if mark is None:
+        return Check(name="mark", checked=0, not_checked=("this machine has not appended to the ledger",))
+    problem = contradiction(chain, mark)
+    way = f"if you restored the database yourself, remove {visible(str(file), 120)}"
+    return Check(name="mark", checked=1, problems=(f"{problem}; this machine saw it ({way})",) if problem else ())
 
 
 def _evidence(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Check:

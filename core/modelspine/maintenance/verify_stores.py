@@ -69,7 +69,7 @@ def _committed(project: Project, state: State) -> Check | None:
 
 def _verdicts(project: Project, state: State) -> Check:
     """Check every promotion's verdict again: signature, trusted key, entry, result and ledger head."""
-    from modelspine.attestation.trust import load_trust
+    from modelspine.attestation.trust import baseline_at, load_trust
 
     events = project.registry.events()
 
@@ -86,6 +86,15 @@ def _verdicts(project: Project, state: State) -> Check:
             raise found
         return found
 
+    unseen: dict[str, None] = {}
+
+    @cache
+    def baseline(commit: str) -> bytes | None:
+        raw = baseline_at(project.settings, commit)
+        if raw is None:
+            unseen[commit] = None
+        return raw
+
     serving = {arm.sha for arm in (state.route.arms if state.route else ())}
     problems: list[str] = []
     notes: list[str] = []
@@ -96,7 +105,7 @@ def _verdicts(project: Project, state: State) -> Check:
         if event.kind == "promoted":
             name = f"#{event.seq} {visible(str(event.body.get('semver')), 40)} {short(str(event.body.get('sha')))}"
             try:
-                problem = _verdict_problem(project.ledger, trust, event, events, then, promoted)
+                problem = _verdict_problem(project.ledger, trust, baseline, event, events, then, promoted)
             except Refused as error:
                 # Removing a key from the trust file invalidates what it signed. That is a problem only for an entry
                 # that serves now; past promotions were valid at their time.
@@ -109,20 +118,34 @@ def _verdicts(project: Project, state: State) -> Check:
                 problems += [f"{name}: {problem}"] if problem else []
             promoted.append(event)
         fold((event,), then)
-    not_checked = tuple(f"{counted(n, 'verdict')}: {why}" for why, n in unread.items())
+    not_checked = [f"{counted(n, 'verdict')}: {why}" for why, n in unread.items()]
+    if unseen:
+        named = ", ".join(visible(commit[:12], 12) for commit in [*unseen][:3])
+        not_checked.append(f"the baselines of {counted(len(unseen), 'commit')} that are not here ({named})")
     checked = len(promoted) - unread.total()
     return Check(
-        name="verdicts", checked=checked, problems=tuple(problems), notes=tuple(notes), not_checked=not_checked
+        name="verdicts",
+        checked=checked,
+        problems=tuple(problems),
+        notes=tuple(notes),
+        not_checked=tuple(not_checked),
     )
 
 
 def _verdict_problem(
-    ledger: Ledger, trust: Callable[[], Trust], event: Event, events: list[Event], then: State, earlier: list[Event]
+    ledger: Ledger,
+    trust: Callable[[], Trust],
+    baseline_at: Callable[[str], bytes | None],
+    event: Event,
+    events: list[Event],
+    then: State,
+    earlier: list[Event],
 ) -> str | None:
     """The problem of a verdict promoted on in the state ``then``, after the ``earlier`` promotions; None if valid."""
     if verdict_kind(event) != "signed":
         return None if then.env == "dev" else f"promoted without a signed verdict in a {visible(then.env, 20)} ledger"
-    from modelspine.attestation.checks import disagreement
+    from modelspine.attestation.checks import disagreement, staleness
+    from modelspine.attestation.kept import contradicts_kept
     from modelspine.attestation.statement import Counted
     from modelspine.attestation.verdict import read_verdict
 
@@ -137,10 +160,11 @@ def _verdict_problem(
         floor = floor_of(then, ledger.get, predicate.eval_set, predicate.decoding, excluded(predicate.policy))
         if (predicate.floor.entry_sha if predicate.floor else None) != (floor.entry_sha if floor else None):
             return "its verdict compares with a different floor from the best entry that had been in production"
-    # An event's time is never before that of the event before it. One that repeats it comes from a clock that was
-    # behind, so the true time of the promotion is unknown and cannot prove expiry.
-    if predicate.expires <= event.at != then.at:
-        return f"its verdict had expired at {visible(predicate.expires, 40)}"
+    if (stale := staleness(predicate, event, events)) is not None:
+        return stale
+    kept = contradicts_kept(predicate, ledger.get, baseline_at)
+    if kept is not None:
+        return kept
 
     def hash_at(seq: int) -> str | None:
         return events[seq - 1].hash if 0 < seq <= len(events) else None

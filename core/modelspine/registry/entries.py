@@ -188,7 +188,7 @@ def describe(known: Known, state: State) -> Entry:
         corpora=tuple(get("corpora", ())),
         run_id=get("run_id"),
         size_bytes=get("size", 0),
-        registered_at=known.registered.at,
+        registered_at=known.registered.time,
         seq=known.registered.seq,
         cost_per_quality=_cost(known),
         verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,

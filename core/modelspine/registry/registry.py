@@ -220,7 +220,8 @@ class Registry:
             return drafts
 
         try:
-            done = self.history.change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked))
+            change = self.history.change
+            done = change(decide, sha=sha, expected=expected, key=key, asked=("promoted", asked), forward=True)
         except (Refused, Damaged) as error:
             refusal = denial("promote", sha, error, verdict, semver=semver, idempotency_key=key)
             # Appended wherever the ledger is now and without the key, which stays free for a later attempt.
@@ -273,7 +274,8 @@ class Registry:
             check(state, sha)
             return [Draft(kind=kind, body=asked)]
 
-        return _made(self.history.change(decide, sha=sha, expected=expected, key=key, asked=(kind, asked)))
+        change, forward = self.history.change, kind == "released"
+        return _made(change(decide, sha=sha, expected=expected, key=key, asked=(kind, asked), forward=forward))
 
     def note(self, text: str, *, ref: str | None = None, key: str | None = None) -> Receipt:
         """Record a note, optionally about an entry.

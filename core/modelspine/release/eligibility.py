@@ -177,4 +177,4 @@ def _signature(project: Project, promoted: Event) -> Signature:
         except SpineError as error:
             status, text = "mismatch", f"not valid: {error.message}"
     semver = str(promoted.body.get("semver", ""))
-    return Signature(semver=semver, seq=promoted.seq, at=promoted.at, status=status, summary=visible(text, 300))
+    return Signature(semver=semver, seq=promoted.seq, at=promoted.time, status=status, summary=visible(text, 300))

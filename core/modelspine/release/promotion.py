@@ -126,6 +126,7 @@ class Attempt:
             floor=_floor_under(project, state, baseline),
             hash_at=lambda seq: events[seq - 1].hash if 0 < seq <= len(events) else None,
             now=datetime.now(UTC),
+            events=events,
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
         )
         stored = _check_counts(project, verified.predicate.candidate)

@@ -220,7 +220,7 @@ def tick(
     route = state.route
     if route is None or route.strategy != "canary" or route.ladder is None:
         return None
-    since_ns = nanoseconds(registry.events()[route.epoch - 1].at)
+    since_ns = nanoseconds(registry.events()[route.epoch - 1].time)
     try:
         with storage_errors():
             longest = watched(route.epoch, since_ns) if watched is not None else None

@@ -69,7 +69,8 @@ class Routing:
             return rollout.marked([single(sha, semver, reason)], mark)
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
+        change = self.registry.history.change
+        done = change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked), forward=True)
         return done or self._unchanged(sha)
 
     def ab(
@@ -252,7 +253,8 @@ class Routing:
             return drafts
 
         asked = {"sha": sha, "strategy": strategy, "weight_bp": weight_bp, "reason": reason}
-        done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked))
+        change = self.registry.history.change
+        done = change(decide, sha=sha, expected=expected, key=key, asked=("routed", asked), forward=True)
         return done or self._unchanged(sha)
 
     def _move(
@@ -275,7 +277,10 @@ class Routing:
                 self._verify_bundles(drafts)
             return drafts
 
-        done = self.registry.history.change(decide, sha="", expected=expected, key=key, asked=("routed", asked))
+        # Aborting, and a weight of nothing, take traffic away from an entry.
+        forward = asked["verb"] != "abort" and asked.get("weight_bp") != 0
+        change = self.registry.history.change
+        done = change(decide, sha="", expected=expected, key=key, asked=("routed", asked), forward=forward)
         if done is None:
             return self._unchanged("")
         return Receipt(seq=done.seq, sha=done.event.body["sha"], created=done.created, event=done.event)

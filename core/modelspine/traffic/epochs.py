@@ -57,14 +57,14 @@ def epochs(state: State, events: Sequence[Event]) -> list[Epoch]:
         found.append(
             Epoch(
                 route=route,
-                since=event.at,
+                since=event.time,
                 until=until,
                 verb=str(event.body.get("verb") or event.kind),
                 actor=event.actor,
                 reason=str(event.body.get("reason", "")),
             )
         )
-        until = event.at
+        until = event.time
     return found
 
 
@@ -85,15 +85,15 @@ def moves(rollout: Sequence[Epoch], events: Sequence[Event]) -> tuple[Move, ...]
         for old, new in pairwise(rollout)
     ]
     names = {arm.sha: arm.name for epoch in rollout for arm in epoch.route.arms}
-    last = rollout[-1].until
-    for event in events[rollout[0].number :]:
-        if last is not None and event.at >= last:  # what ended the rollout, or came after it, changed nothing in it
-            break
+    later = events[rollout[-1].number :]
+    # By seq and not by time, because a clock may be wrong. What ended the rollout, or came after it, changed nothing.
+    end = next((event.seq for event in later if event.kind in ("routed", "rolled_back")), len(events) + 1)
+    for event in events[rollout[0].number : end - 1]:
         name = names.get(str(event.body.get("sha")))
         if event.kind in ("promoted", "held", "released", "tombstoned") and name is not None:
             as_what = f" as {visible(str(event.body['semver']), 40)}" if event.kind == "promoted" else ""
             what = f"{visible(name, 20)} {short(str(event.body['sha']))} was {event.kind}{as_what}"
-            found.append(Move(seq=event.seq, at=event.at, what=what, reason=str(event.body.get("reason", ""))))
+            found.append(Move(seq=event.seq, at=event.time, what=what, reason=str(event.body.get("reason", ""))))
     return tuple(sorted(found, key=lambda move: move.seq))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -35,14 +36,9 @@ class SQLite:
 
     def _open(self, mode: str) -> None:
         """Connect to the file that is at the path now."""
-        with self._mapped():
-            self._connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=protocol.BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+        self._mode = mode
+        self._frozen = self._readonly and self._cannot_change()
+        self._connection = self._connect()
         try:
             with self._mapped():
                 if self._readonly:
@@ -55,6 +51,22 @@ class SQLite:
             self._connection.close()
             raise
         self._file = self._file_now()
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file; one that cannot change is read without the files beside it, which nobody could create."""
+        frozen = "&immutable=1" if self._frozen else ""
+        with self._mapped():
+            return sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode={self._mode}{frozen}",
+                uri=True,
+                timeout=protocol.BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+
+    def _cannot_change(self) -> bool:
+        """Whether the file is on media that this process cannot write, and no other process is writing it now."""
+        return not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{self.path.name}-wal").exists()
 
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one query."""
@@ -132,7 +144,8 @@ class SQLite:
                 f"the database at {self.path} was deleted while it was open",
                 "restore a backup there, then start again",
             )
-        if now != self._file:
+        unfrozen = self._frozen and not self._cannot_change()  # another user has begun to write
+        if now != self._file or unfrozen:
             # Closing leaves the new file and its log alone: SQLite sees that its own file has moved.
             self._connection.close()
             self._open("ro" if self._readonly else "rw")
@@ -151,6 +164,10 @@ class SQLite:
         try:
             yield
         except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+                # Trying again would not help: a trigger or another constraint refuses this row.
+                hint = "`spine verify` names what does not belong in a ledger's database"
+                raise StorageError("damaged", f"{self.path.name} refused a row: {error}", hint) from error
             raise StorageError("conflict", str(error), "read the state again and retry") from error
         except sqlite3.OperationalError as error:
             text = str(error)

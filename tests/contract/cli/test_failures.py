@@ -219,7 +219,7 @@ def test_info_shows_a_damaged_ledger(world: World, capsys: Capture, damage: Call
     damage(ledger(world))
     done = run(capsys, "info", "--json")
     assert done.code == 0
-    assert done.json["stores"]["ledger"]["state"] == ("ok" if damage is flipped else "unusable")
+    assert done.json["stores"]["ledger"]["state"] == "unusable"
 
 
 def test_a_damaged_bundle_cannot_be_routed_to(world: World, capsys: Capture) -> None:
@@ -290,14 +290,13 @@ def test_a_locked_ledger(world: World, capsys: Capture, monkeypatch: pytest.Monk
 
 
 def rewrite(file: Path, *statements: str) -> None:
-    """What somebody with the file in hands could do."""
+    """What somebody with the file in hands could do, who puts the guards back afterwards."""
     with sqlite3.connect(file) as database:
-        for name, table in database.execute(
-            "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall():
-            assert table in ("events", "evidence")
+        guards = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        assert len(guards) == 4
+        for name, _sql in guards:
             database.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
+        for statement in (*statements, *(sql for _name, sql in guards)):
             database.execute(statement)
     database.close()
 
@@ -328,9 +327,11 @@ def test_verify_names_what_was_changed(world: World, capsys: Capture, statements
     assert (report.code, report.json["ok"]) == (5, False)
 
 
-def test_a_cut_tail_is_seen_by_a_checkpoint_alone(world: World, capsys: Capture) -> None:
+def test_a_cut_tail_is_seen_by_the_mark_and_by_a_checkpoint(world: World, capsys: Capture) -> None:
     head = run(capsys, "verify", "--json").json["checkpoint"]
     rewrite(ledger(world), "DELETE FROM events WHERE seq = 7")
+    assert "event #7 is not in the ledger" in run(capsys, "verify").out
+    ledger(world).with_name("ledger.mark").unlink()
     assert run(capsys, "verify").code == 0
     done = run(capsys, "verify", "--checkpoint", head)
     assert done.code == 5
@@ -350,6 +351,7 @@ def test_a_rewritten_chain_is_seen_by_a_checkpoint_alone(world: World, capsys: C
         ledger(world),
         f"UPDATE events SET event = '{forged}', hash = '{hashlib.sha256(forged.encode()).hexdigest()}' WHERE seq = 7",
     )
+    ledger(world).with_name("ledger.mark").unlink()
     assert run(capsys, "verify").code == 0
     done = run(capsys, "verify", "--checkpoint", f"{seq}:{head}")
     assert done.code == 5
@@ -361,7 +363,7 @@ def test_a_forged_pointer_is_named(world: World, capsys: Capture) -> None:
     from modelspine.ledger.store import Draft
 
     arm = {"name": "stable", "sha": world.child, "semver": "v0.1.0", "weight_bp": 9_000}
-    body = {"strategy": "single", "arms": [arm], "reason": "x"}
+    body = {"strategy": "single", "sha": world.child, "arms": [arm], "reason": "x"}
     with open_spine(world.root) as spine:
         spine.ledger.append([Draft(kind="routed", body=body)], expected=None)
         route = spine.registry.route()
@@ -384,7 +386,7 @@ def test_events_that_add_up_to_nothing_are_named(world: World, capsys: Capture) 
         spine.ledger.append([Draft(kind="promoted", body={"sha": "f" * 64, "semver": "v1.0.0"})], expected=None)
     done = run(capsys, "verify")
     assert done.code == 5
-    assert "do not give a valid state" in done.out
+    assert "event #8 cannot be read: it does not fit the events before it" in done.out
 
 
 @pytest.mark.parametrize(("entry", "code"), [("loud", 5), ("child", 0)])

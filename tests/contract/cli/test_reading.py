@@ -404,6 +404,9 @@ def test_verify(world: World, capsys: Capture) -> None:
     assert report["ok"] is True
     assert {c["name"]: c["checked"] for c in report["checks"]} == {
         "chain": 7,
+        "schema": 1,
+        "events": 7,
+        "mark": 1,
         "evidence": 8,
         "bundles": 3,
         "pointers": 3,

@@ -25,7 +25,7 @@ from modelspine.attestation.keys import TrustedKey, new_key, trust_bytes
 from modelspine.canonical_json import canonical
 from modelspine.errors import Refused
 from modelspine.gate.result import Decision
-from modelspine.maintenance.verify_ledger import read_chain
+from modelspine.maintenance.chain import read_chain
 from modelspine.maintenance.verify_ledger import verify as verify_all
 from prod import Prod, attempt, digest, make_prod, pointers, promote
 

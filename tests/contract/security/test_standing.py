@@ -15,6 +15,7 @@ from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
 from modelspine.ledger.store import Draft
 from modelspine.spine import Spine, open_spine
+from past_spine import append_row
 from prod import Prod, make_prod, promote
 
 Make = Callable[..., Path]
@@ -129,8 +130,7 @@ def test_a_bad_verdict_is_refused_in_dev_too(dev: Path, make_bundle: Make, capsy
 
 def test_a_later_event_makes_a_prod_ledger_no_dev_ledger(tmp_path: Path) -> None:
     made = make_prod(tmp_path / "prod")
-    with made.open("dev") as spine:
-        spine.ledger.append([Draft(kind="opened", body={"env": "dev"})], expected=None)
+    append_row(made.root / ".spine" / "ledger.db", "opened", {"env": "dev"})
     code, events = promote(made, None)
     assert (code, events[-1].kind) == (1, "denied")
 

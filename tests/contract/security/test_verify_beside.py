@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sqlite3
@@ -16,6 +17,8 @@ from bundles import write_bundle
 from cli_world import REQUEST, World, leave_trace, make_world, run
 from modelspine.attestation.keys import Trust, new_key, trusted
 from modelspine.attestation.verdict import read_verdict
+from modelspine.canonical_json import canonical
+from modelspine.git import git_output
 from modelspine.ledger.store import Draft
 from modelspine.registry.entries import manifest_corpora, registered_body
 from modelspine.spine import open_spine
@@ -172,7 +175,8 @@ def test_a_removed_key_spoils_what_serves_and_is_a_note_on_what_served(prod: Pro
     prod.trust(prod.key)
     prod.commit()
     code, found = checks(capsys, prod.root)
-    assert (code, len(found["verdicts"]["notes"])) == (0, 1)
+    notes = [note for note in found["verdicts"]["notes"] if not note.startswith("not checked")]
+    assert (code, len(notes)) == (0, 1)
 
 
 def forge(prod: Prod, name: str, envelope: bytes, semver: str = "v6.6.6", **more: Any) -> None:
@@ -204,6 +208,59 @@ def twice(prod: Prod) -> None:
     forge(prod, "good", envelope, "v6.6.7")
 
 
+def head_commit(prod: Prod) -> str:
+    return git_output(prod.root, "rev-parse", "HEAD").decode().strip()
+
+
+def under_a_policy_of_its_own(prod: Prod) -> None:
+    """CI's own key under a tolerance that nobody committed; everything else is consistent."""
+    data = prod.data("bad")
+    policy = data["predicate"]["policy"] | {"tolerance_pp": 50}
+    data["predicate"] |= {
+        "result": "pass",
+        "policy": policy,
+        "policy_sha256": hashlib.sha256(canonical(policy)).hexdigest(),
+        "code": head_commit(prod),
+    }
+    forge(prod, "bad", prod.reseal(data))
+
+
+def against_a_baseline_of_its_own(prod: Prod) -> None:
+    data = prod.data("bad")
+    data["predicate"]["baseline"] |= {"total": {"k": 10, "n": 100}, "buckets": {}, "sha256": "b" * 64}
+    data["predicate"] |= {"result": "pass", "code": head_commit(prod), "stable": None, "floor": None}
+    forge(prod, "bad", prod.reseal(data))
+
+
+def over_counts_of_its_own(prod: Prod) -> None:
+    """CI's own key over counts that the kept report, whose digest it names, does not have."""
+    good, data = prod.data("good"), prod.data("bad")
+    mine = {"sha256": data["predicate"]["candidate"]["sha256"], "entry_sha": prod.entries["bad"]}
+    data["predicate"] |= {"result": "pass", "candidate": good["predicate"]["candidate"] | mine}
+    forge(prod, "bad", prod.reseal(data))
+
+
+def after_an_event_past_its_end(prod: Prod) -> None:
+    """An expired verdict, brought to life by a clock that was set back."""
+    envelope = prod.signed("good", issued=datetime.now(UTC) - timedelta(hours=25))
+    with open_spine(prod.root) as spine:
+        spine.registry.note("now")
+        spine.ledger._clock = lambda: datetime.now(UTC) - timedelta(hours=2)
+        said = read_verdict(envelope, Trust(keys=(trusted(prod.key, name="ci", added="2026-11-01"),)))
+        verdict = {"signed": True, "digest": spine.ledger.put(envelope), "key": prod.key.id}
+        verdict["report"] = said.statement.predicate.candidate.sha256
+        body = {"sha": prod.entries["good"], "semver": "v6.6.6", "reason": "x", "verdict": verdict}
+        spine.ledger.append([Draft(kind="promoted", body=body)], expected=None)
+
+
+def two_promoted(prod: Prod) -> None:
+    """Two entries promoted against the first one, of which ``good`` then leads."""
+    for name, semver in (("good", "v2.0.0"), ("other", "v3.0.0")):
+        assert promote(prod, prod.signed(name), "--semver", semver, name=name)[0] == 0
+    with open_spine(prod.root) as spine:
+        spine.routing.single("v2.0.0", reason="x")
+
+
 FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
     "a pass over failing counts": (passed_anyway, "verdicts", "its own counts give fail"),
     "a pass under no policy": (under_no_policy, "verdicts", "cannot be computed again"),
@@ -211,6 +268,14 @@ FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
     "an expired verdict": (
         lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) - timedelta(days=2))),
         "verdicts", "had expired at",
+    ),
+    "a policy that nobody committed": (under_a_policy_of_its_own, "verdicts", "another policy than that of commit"),
+    "a baseline that nobody committed": (against_a_baseline_of_its_own, "verdicts", ""),
+    "counts that no report has": (over_counts_of_its_own, "verdicts", "differ from those of the report"),
+    "a clock that was set back": (after_an_event_past_its_end, "verdicts", "before it was written at"),
+    "a verdict from the future": (
+        lambda p: forge(p, "good", p.signed("good", issued=datetime.now(UTC) + timedelta(hours=2))),
+        "verdicts", "was not valid before",
     ),
     "a verdict that compares with nothing": (
         lambda p: forge(p, "good", p.signed("good", stable=None)), "verdicts", "from the one that was in production",
@@ -228,17 +293,25 @@ FORGERIES: dict[str, tuple[Callable[[Prod], None], str, str]] = {
         lambda p: (forge(p, "good", p.signed("good")), route(p, "good", "v6.6.6", "rolled_back"))[0],
         "pointers", "was never the stable arm",
     ),
+    "the end of a canary that never was": (
+        lambda p: (two_promoted(p), route(p, "other", "v3.0.0", verb="advance"))[0],
+        "pointers", "is in production now",
+    ),
+    "the abort of a rollout that never was": (
+        lambda p: (two_promoted(p), route(p, "other", "v3.0.0", verb="abort"))[0],
+        "pointers", "is in production now",
+    ),
     "a route to nobody": (lambda p: route(p, "nobody", "v6.6.6"), "pointers", "was never registered"),
     "half of the traffic": (lambda p: route(p, "first", "v1.0.0", weight_bp=5000), "pointers", "do not add up"),
 }  # fmt: skip
 
 
-def route(prod: Prod, name: str, semver: str, kind: str = "routed", weight_bp: int = 10_000) -> None:
+def route(prod: Prod, name: str, semver: str, kind: str = "routed", weight_bp: int = 10_000, **more: Any) -> None:
     """A route written past the registry."""
     sha = prod.entries.get(name, "7" * 64)
     arms = [{"name": "stable", "sha": sha, "semver": semver, "weight_bp": weight_bp}]
     with open_spine(prod.root) as spine:
-        body = {"sha": sha, "strategy": "single", "arms": arms, "reason": "past the registry"}
+        body = {"sha": sha, "strategy": "single", "arms": arms, "reason": "past the registry", **more}
         spine.ledger.append([Draft(kind=kind, body=body)], expected=None)
 
 

@@ -126,9 +126,11 @@ def test_the_witness_keeps_each_head_and_finds_a_ledger_that_forgot_one(here: Pa
     check_refused(run(capsys, "verify", "--keep"), 2)
     check_refused(run(capsys, "verify", "--witness", "ledger.txt"), 2)
     witness.touch()
-    empty = run(capsys, "verify", "--witness", "ledger.txt")
-    assert empty.code == 0
-    assert "was not compared with one" in empty.out, "a witness of nothing is not passed in silence"
+    for more in ((), ("--keep",)):
+        empty = run(capsys, "verify", "--witness", "ledger.txt", *more)
+        assert empty.code == 5, "a witness of nothing is never sound"
+        assert "the witness file is empty" in empty.out
+    witness.unlink()
     assert "checkpoints" not in run(capsys, "verify").out
     for _ in range(2):
         assert run(capsys, "verify", "--witness", "ledger.txt", "--keep").code == 0

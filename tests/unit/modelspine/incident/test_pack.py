@@ -87,7 +87,11 @@ def test_a_pack_verifies_with_python_alone(world: Path, unzipped: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert hashlib.sha256((unzipped / "SHA256SUMS").read_bytes()).hexdigest() in done.stdout
     assert (unzipped / "ledger.jsonl").read_bytes().splitlines() == lines
-    assert len((unzipped / "verify.py").read_text().splitlines()) <= 60
+    assert len((unzipped / "verify.py").read_text().splitlines()) <= 160
+    assert "--list" in done.stdout, "without the list's digest, texts and rows are not checked"
+    listed = verified(unzipped, "--list", hashlib.sha256((unzipped / "SHA256SUMS").read_bytes()).hexdigest())
+    assert (listed.returncode, "--list" in listed.stdout, "SEQ:HASH" in listed.stdout) == (0, False, True)
+    assert verified(unzipped, "--list", "0" * 64).returncode == verified(unzipped, "--list").returncode == 1
     assert json.loads((unzipped / "walk.json").read_text())["answers"][0]["status"] == "verified"
     assert (unzipped / "walk.md").read_text().startswith("# Incident")
     corpora = json.loads((unzipped / "corpus.json").read_text())
@@ -212,6 +216,57 @@ def other_key(folder: Path) -> None:
     file.write_text(f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
 
 
+def answer(number: int, *, text: tuple[str, str] | None = None, **evidence: object) -> Callable[[Path], None]:
+    """Another wording or other evidence of one answer, in the walk alone."""
+
+    def change(folder: Path) -> None:
+        walk = json.loads((folder / "walk.json").read_text())
+        found = walk["answers"][number - 1]
+        before = json.dumps(found)
+        found["answer"] = found["answer"].replace(*text) if text else found["answer"]
+        found["evidence"] |= evidence
+        assert json.dumps(found) != before
+        (folder / "walk.json").write_text(json.dumps(walk))
+
+    return change
+
+
+def both(field: str, value: object) -> Callable[[Path], None]:
+    """Another value in the trace, in both files that hold it."""
+
+    def change(folder: Path) -> None:
+        trace, walk = (json.loads((folder / f"{name}.json").read_text()) for name in ("trace", "walk"))
+        trace[field] = walk["trace"][field] = value
+        (folder / "trace.json").write_text(json.dumps(trace))
+        (folder / "walk.json").write_text(json.dumps(walk))
+
+    return change
+
+
+def other_model(folder: Path) -> None:
+    """An entry that the ledger does not have, in every place that names the one that answered."""
+    pack = json.loads((folder / "pack.json").read_text())
+    pack["entries"][0] = "f" * 64
+    (folder / "pack.json").write_text(json.dumps(pack))
+    both("entry_sha", "f" * 64)(folder)
+
+
+def other_parent(folder: Path) -> None:
+    pack = json.loads((folder / "pack.json").read_text())
+    pack["entries"].append("f" * 64)
+    (folder / "pack.json").write_text(json.dumps(pack))
+
+
+def other_row(folder: Path) -> None:
+    corpora = json.loads((folder / "corpus.json").read_text())
+    corpora[1]["matched"] += 1
+    (folder / "corpus.json").write_text(json.dumps(corpora))
+
+
+def other_corpora(folder: Path) -> None:
+    (folder / "corpus.json").write_text('[{"dvc_hash": "x", "rows": "anything"}]')
+
+
 FORGED: list[tuple[str, Callable[[Path], None]]] = [
     ("does not follow", edit("ledger.jsonl", '"reason":"x"', '"reason":"y"')),
     ("does not follow", cut_event),
@@ -228,6 +283,24 @@ FORGED: list[tuple[str, Callable[[Path], None]]] = [
     ("pack disagree", edit("pack.json", REQUEST, "req-00000002")),
     ("does not hold", edit("pack.json", '"ledger": "8:', '"ledger": "6:')),
     ("cannot be read", edit("trust.json", '"keys"', '"kees"')),
+    ("answer 1 does not follow", answer(1, text=("gives", "gave"), sha="f" * 64)),
+    ("answer 1 does not follow", answer(1, answers_now="an answer nobody gave")),
+    ("answer 3 does not follow", answer(3, text=("md5 ", "md5 0"))),
+    ("answer 4 does not follow", answer(4, text=("0 of", "9 of"))),
+    ("answer 4 does not follow", answer(4, matched=9)),
+    ("answer 4 does not follow", other_row),
+    ("cannot be read", other_corpora),
+    ("answer 5 does not follow", answer(5, text=("47/", "50/"))),
+    ("answer 6 does not follow", answer(6, text=("100 %", "1 %"))),
+    ("answer 6 does not follow", answer(6, bucket=1)),
+    ("answer 7 does not follow", answer(7, text=("passed in run", "passed in another run"))),
+    ("answer 7 does not follow", answer(7, verdict={"signed": True})),
+    ("answer 8 does not follow", answer(8, go_to="f" * 64)),
+    ("another trace", edit("trace.json", f'"sentence": "{SAID}', '"sentence": "a sentence nobody sent')),
+    ("answer 1 does not follow", both("correction", "an answer nobody gave")),
+    ("does not follow from the evidence", both("semver", "v9.9.9")),
+    ("the ledger has no entry", other_model),
+    ("other entries than those", other_parent),
     ("cannot be read", edit("ledger.jsonl", "{", "[")),
 ]
 

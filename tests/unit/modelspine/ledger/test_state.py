@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelspine.errors import AmbiguousRef, BadInput, Damaged, UnknownRef
-from modelspine.ledger.state import State, check_semver, events_until, fold
+from modelspine.ledger.clocks import events_until
+from modelspine.ledger.state import State, check_semver, fold
 from modelspine.ledger.store import Event
 
 A, B, C = "aaaa" * 16, "aabb" * 16, "cccc" * 16

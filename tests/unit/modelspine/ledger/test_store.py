@@ -16,6 +16,7 @@ import pytest
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError
 from modelspine.errors import BadInput, Conflict, Damaged, Unavailable
+from modelspine.ledger.schema import schema_faults
 from modelspine.ledger.store import GENESIS, Draft, Head, Ledger
 from postgres import admin
 
@@ -93,12 +94,24 @@ def test_same_key_other_body_is_a_conflict(ledger: Ledger) -> None:
         ledger.append(note("y"), expected=1, key="key-1")
 
 
-def test_time_never_runs_backwards(url: str) -> None:
-    times = [datetime(2026, 5, 2, 12, 0, tzinfo=UTC) - timedelta(days=day) for day in (0, 1, 2)]
+def test_time_never_runs_backwards_and_a_clock_far_behind_is_recorded_too(url: str) -> None:
+    noon = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
+    times = [noon, noon - timedelta(minutes=5), noon - timedelta(days=2), noon + timedelta(seconds=1)]
     ledger = Ledger(url, actor="ada", create=True, clock=lambda: times.pop(0))
-    for number in range(3):
+    for number in range(4):
         ledger.append(note("x"), expected=number)
-    assert [event.at for event in ledger.events()] == ["2026-05-02T12:00:00.000000Z"] * 3
+    events = ledger.events()
+    assert [event.at[17:] for event in events] == ["00.000000Z", "00.000001Z", "00.000002Z", "01.000000Z"]
+    assert [event.body.get("clock") for event in events] == [None, None, "2026-04-30T12:00:00.000000Z", None]
+    assert [event.time == event.at for event in events] == [True, True, False, True]
+
+
+def test_a_clock_at_the_end_of_time_blocks_nobody(url: str) -> None:
+    times = [datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)]
+    ledger = Ledger(url, actor="ada", create=True, clock=lambda: times.pop(0))
+    ledger.append(note("x"), expected=0)
+    ledger.append([Draft(kind="noted", body={"text": "y" * 1013})], expected=1)  # as long as a body may be
+    assert ledger.events()[-1].time == "2026-05-02T00:00:00.000000Z"
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET hash = 'x'", "DELETE FROM events", "DELETE FROM evidence"])
@@ -236,3 +249,37 @@ def test_readonly_never_writes(ledger: Ledger, url: str) -> None:
     with pytest.raises(Unavailable):
         Ledger(url, actor="a", readonly=True).append(note("x"), expected=0)
     assert ledger.head().seq == 0
+
+
+def test_a_rule_or_trigger_that_drops_rows_is_named_and_the_append_fails(ledger: Ledger, url: str) -> None:
+    ledger.append(note("x"), expected=0)
+    database = connect(url, readonly=True)
+    assert schema_faults(database) == ()
+    if url.startswith("postgresql"):
+        admin(url, "CREATE RULE quiet AS ON INSERT TO events DO INSTEAD NOTHING")
+        said = ["the rule quiet on events does not belong to a ledger"]
+    else:
+        quiet = "CREATE TRIGGER quiet BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END"
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as writer:
+            writer.execute(quiet)
+        writer.close()
+        said = ["the trigger quiet on events does not belong to a ledger"]
+    assert list(schema_faults(database)) == said
+    database.close()
+    with pytest.raises(Damaged, match="did not keep event #2"):
+        ledger.append(note("y"), expected=1)
+    assert ledger.head().seq == 1
+
+
+def test_a_missing_guard_is_named(ledger: Ledger, url: str) -> None:
+    ledger.append(note("x"), expected=0)
+    postgres = url.startswith("postgresql")
+    statement = "DROP TRIGGER events_append_only ON events" if postgres else "DROP TRIGGER events_no_UPDATE"
+    database = connect(url)
+    with database.transaction() as tx:
+        tx.execute(statement)
+    assert [fault.split(":")[0] for fault in schema_faults(database)] == [
+        "the trigger events_append_only on events is missing or disabled" if postgres
+        else "the trigger events_no_UPDATE is missing"
+    ]  # fmt: skip
+    database.close()
