@@ -11,6 +11,7 @@ import pytest
 
 from cli_world import run
 from modelspine.cli.drift import status_cell
+from modelspine.drift.changes import two_way
 from modelspine.drift.days import Day, recorded
 from modelspine.drift.days import days as known
 from modelspine.drift.format import chance, figure, part, percent
@@ -382,7 +383,7 @@ def test_every_peak_survives_thinning() -> None:
     ],
 )
 def test_two_way_features_are_found_whatever_they_are_called(names: tuple[str, ...], rows: int) -> None:
-    assert len(tabs.two_way(feature(0.1, *names).bins)) == rows
+    assert len(two_way(feature(0.1, *names).bins)) == rows
 
 
 def test_signs_are_those_of_the_command() -> None:

@@ -6,11 +6,11 @@ Pure drawing of core's values. Features and bins belong to the workload: they ar
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelspine.drift.changes import is_special, two_way
 from modelspine.drift.format import (
     chance,
     contradiction,
@@ -53,11 +53,7 @@ _CELL, _NARROW_CELL = 13, 7
 """Cells of a map for a share and its difference, and for the difference alone."""
 _LARGEST = 1e6
 """PSI is unbounded; above this, values are drawn at the upper edge of the plot."""
-_PAIR = re.compile(r"\s*×\s*|\s*/\s*|\s*\|\s*|\s+")
-"""What separates the two parts in the name of a bin."""
 _TONES: tuple[tuple[float, Role], ...] = ((ACT, "heat0"), (WATCH, "heat1"), (WATCH / 2, "heat2"), (WATCH / 10, "heat3"))
-_Cells = dict[tuple[str, str], Any]
-"""Bins by the two parts of their names."""
 
 
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
@@ -219,23 +215,7 @@ def maps(report: DriftReport, width: int) -> list[Line]:
     return lines[1:] or [safe(" no feature of this day has values with two parts", "muted")]
 
 
-def two_way(found: Sequence[Bin]) -> _Cells:
-    """Bins by the two parts of their names; empty if the names do not form a table."""
-    parts = {tuple(_PAIR.split(each.bin.strip())): each for each in found if not _special(each)}
-    if not parts or any(len(pair) != 2 for pair in parts):
-        return {}
-    rows, columns = ({pair[n] for pair in parts} for n in (0, 1))
-    # A table that is mostly empty says less than the list of bins: a third of its cells must be filled.
-    dense = len(rows) > 1 and len(columns) > 1 and len(rows) * len(columns) <= 3 * len(parts)
-    return {(pair[0], pair[1]): each for pair, each in parts.items()} if dense else {}
-
-
-def _special(each: Bin) -> bool:
-    """Whether a bin is no single value: unseen values, the rest, or several rare values together."""
-    return each.bin.startswith("(") or " + " in each.bin
-
-
-def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
+def _map(found: dict[tuple[str, str], Bin], feature: Feature, width: int) -> list[Line]:
     rows, columns = (sorted({pair[n] for pair in found}) for n in (0, 1))
     label = min(20, 2 + max(cells(name) for name in rows))
     least = _CELL if label + 1 + _CELL * len(columns) <= width else _NARROW_CELL
@@ -253,7 +233,7 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
 
     note = f"{shown}, n = {feature.n:,}; PSI {figure(feature.psi)}"
     lines = matrix(rows, columns, width, draw, note=note, least=least)
-    others = [each for each in feature.bins if _special(each)]
+    others = [each for each in feature.bins if is_special(each)]
     return lines + [
         row(safe(" · ", "muted"), _short(each.bin), safe(f"  {percent(each.p)} → {percent(each.q)}", "muted"))
         for each in others
