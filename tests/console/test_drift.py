@@ -389,3 +389,20 @@ def test_two_way_features_are_found_whatever_they_are_called(names: tuple[str, .
 def test_signs_are_those_of_the_command() -> None:
     for status in ("insufficient", "stable", "watch", "act"):
         assert tabs.status(status).plain == status_cell(status).text
+
+
+async def test_every_tab_begins_with_the_sentence_of_the_twin(days: Any, twin: Any) -> None:
+    whole = twin("drift", "show", "--weeks", "5200", "--json").json
+    day = twin("drift", "show", "--day", REPORTED, "--json").json
+    said = {"trend": whole["sentences"]["trend"], "weekdays": whole["sentences"]["weekdays"]}
+    async with days(screen="drift", argument=REPORTED, size=(200, 40)) as desk:
+        await desk.press("enter", "z")
+        for tab in desk.app.view.TABS:
+            assert desk.app.view.tab == tab
+            assert tab == "expected" or said.get(tab, day["sentence"]) in " ".join(desk.text().split())
+            await desk.press("]")
+        await desk.press("[")
+        assert desk.app.view.tab == "weekdays"
+        calendar = next(line for line in desk.lines() if line.strip().startswith("2026-11-16"))
+        assert "[" in calendar, "the selected day is marked"
+        assert any(line.split()[:1] == ["Tuesday"] for line in desk.lines())

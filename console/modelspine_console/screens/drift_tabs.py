@@ -15,6 +15,7 @@ from modelspine.drift.format import (
     chance,
     contradiction,
     coverage,
+    expected_sentence,
     facts,
     figure,
     graded,
@@ -23,12 +24,14 @@ from modelspine.drift.format import (
     percent,
     reference,
     remark,
+    sentence,
     sparkline,
 )
 from modelspine.drift.status import ACT, WATCH
+from modelspine.drift.weekdays import trend_sentence
 from modelspine.text import visible
 from modelspine_console.draw.charts import matrix
-from modelspine_console.draw.format import ago, bullet, dash, heading, pairs, status, when
+from modelspine_console.draw.format import ago, bullet, dash, heading, headline, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import Axis, Series, level, plot, runs, thinned, upright
 from modelspine_console.draw.sanitize import Line, cells, cut, row, safe
@@ -53,13 +56,15 @@ _CELL, _NARROW_CELL = 13, 7
 """Cells of a map for a share and its difference, and for the difference alone."""
 _LARGEST = 1e6
 """PSI is unbounded; above this, values are drawn at the upper edge of the plot."""
+_SAID: dict[str, Role] = {"watch": "warn", "act": "bad", "insufficient": "muted"}
 _TONES: tuple[tuple[float, Role], ...] = ((ACT, "heat0"), (WATCH, "heat1"), (WATCH / 2, "heat2"), (WATCH / 10, "heat3"))
 
 
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     """The day's status, every feature, the worst first, and below them what the figures rest on."""
     report, event = made.report, made.event
-    lines = pairs(
+    lines = said(report)
+    lines += pairs(
         [
             ("status", row(status(report.status), safe(f"   coverage {percent(report.coverage)}", "muted"))),
             ("against", safe(reference(report))),
@@ -81,6 +86,11 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     return [*lines, safe(""), *pairs([(name, safe(text, limit=2000)) for name, text in facts(report)])]
 
 
+def said(report: DriftReport) -> list[Line]:
+    """What the report found, as the sentence that the command line prints, in the colour of its status."""
+    return headline(sentence(report), _SAID.get(report.status, "strong"))
+
+
 def _figures(feature: Feature) -> list[Line]:
     return [
         status(feature.status),
@@ -96,7 +106,12 @@ def course(days: Sequence[Day], chosen: Day, width: int, early: str = "") -> lis
 
     ``early`` names the requests that are dated ahead of the clock, if there are any.
     """
-    return [*([bullet("!", early, "warn")] if early else []), *_courses(days, chosen, width)]
+    reports = [day.made.report for day in days if day.made is not None]
+    return [
+        *headline(trend_sentence(reports)),
+        *([bullet("!", early, "warn")] if early else []),
+        *_courses(days, chosen, width),
+    ]
 
 
 def _courses(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
@@ -189,7 +204,7 @@ def bins(report: DriftReport, width: int) -> list[Line]:
             if rows
             else [safe(" nothing to compare", "muted")]
         )
-    return lines[1:]
+    return [*said(report), *lines[1:]]
 
 
 def _bin(each: Bin, feature: Feature, most: float) -> list[Line]:
@@ -212,7 +227,7 @@ def maps(report: DriftReport, width: int) -> list[Line]:
         found = two_way(feature.bins)
         if found:
             lines += [*heading(name), *_map(found, feature, width)]
-    return lines[1:] or [safe(" no feature of this day has values with two parts", "muted")]
+    return [*said(report), *(lines[1:] or [safe(" no feature of this day has values with two parts", "muted")])]
 
 
 def _map(found: dict[tuple[str, str], Bin], feature: Feature, width: int) -> list[Line]:
@@ -242,7 +257,8 @@ def _map(found: dict[tuple[str, str], Bin], feature: Feature, width: int) -> lis
 
 def expected(report: DriftReport, width: int) -> list[Line]:
     """The accuracy expected from the day's mix of inputs along each dimension, and the accuracy that was graded."""
-    lines = pairs([("graded", safe(graded(report), limit=400)), ("coverage", safe(coverage(report), limit=400))])
+    lines = headline(expected_sentence(report))
+    lines += pairs([("graded", safe(graded(report), limit=400)), ("coverage", safe(coverage(report), limit=400))])
     if text := contradiction(report):
         lines.append(bullet("!", text, "warn"))
     if not report.expected:

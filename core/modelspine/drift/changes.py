@@ -33,8 +33,10 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The change as *name before → after %*; a value that was never there before has only its share now."""
-        after = f"{_points(self.after)} %"
-        return f"{self.name} {after if self.before < 0.0005 else f'{_points(self.before)} → {after}'}"
+        if self.before < 0.0005:
+            return f"{self.name} {100 * self.after:.1f} %"
+        places = 0 if min(self.before, self.after) >= 0.0995 else 1
+        return f"{self.name} {100 * self.before:.{places}f} → {100 * self.after:.{places}f} %"
 
 
 def largest_change(name: str, feature: Feature) -> Change | None:
@@ -43,7 +45,11 @@ def largest_change(name: str, feature: Feature) -> Change | None:
         return None
     table = two_way(feature.bins)
     single = [each for each in feature.bins if not table or is_special(each)]
-    found = [Change(_called(name, each.bin, feature.unit), each.p, each.q) for each in single[:1]]
+    # The share that the reference has of unseen values is only what the smoothing of its counts puts there.
+    found = [
+        Change(_called(name, each.bin, feature.unit), 0.0 if each.bin == UNSEEN else each.p, each.q)
+        for each in single[:1]
+    ]
     # What comes more often says more than the values that share the fall, so of sums only rises are named.
     summed = [each for part in (0, 1) for each in _summed(table, part) if each.after > each.before]
     return max([*found, *summed], key=_term)
@@ -93,9 +99,4 @@ def _called(feature: str, value: str, unit: str) -> str:
     if value == MISSING:
         return f"without {what}"
     plain = unit != "token" and value[:1].isalpha() and " + " not in value
-    return readable(value) if plain else f"{what} {readable(value)}"
-
-
-def _points(share: float) -> str:
-    """A share in percent without its sign: whole from ten on, else with one decimal."""
-    return f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
+    return readable(value) if plain else f"{what} “{readable(value)}”"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelspine.drift.accuracy import Graded
 from modelspine.drift.changes import largest_change, readable
 from modelspine.drift.report import DriftReport, Feature, Window
+from modelspine.gate.eval_report import Count
 from modelspine.text import counted, short, visible
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def graded(report: DriftReport) -> str:
     return f"{share(found)} ({interval} over {counted(found.units, 'learner')}){out}{test}"
 
 
-def share(found: Graded | None) -> str:
+def share(found: Graded | Count | None) -> str:
     """``k/n`` graded correct and its percentage; a dash where nothing was graded."""
     return f"{found.k:,}/{found.n:,} {percent(found.k / found.n)}" if found is not None and found.n else "–"
 
@@ -182,6 +183,18 @@ def _not_judged(report: DriftReport) -> str:
     return f"Not judged: {counted(report.window.n, 'request')}; {readable(name)}: {remark(nearest) or 'no figure'}"
 
 
+def expected_sentence(report: DriftReport) -> str:
+    """The accuracy to expect of the day's requests beside the one that was graded, in one plain sentence."""
+    found = report.graded
+    known = found is not None and found.n > 0
+    is_graded = f"{share(found)} of the graded answers are" if known else "no answer was graded"
+    if report.expected_accuracy is None:
+        return f"No accuracy to expect: {_why_none_expected(report)}; {is_graded}{' correct' if known else ''}"
+    lowest = min(report.expected.values(), key=lambda each: each.live, default=None)
+    before = f" ({percent(lowest.reference)} with the reference's)" if lowest and lowest.reference is not None else ""
+    return f"With this day's inputs {percent(report.expected_accuracy)} should be correct{before}; {is_graded}"
+
+
 def ahead(found: Ahead, *, counted_day: str = "") -> str:
     """The requests that are dated ahead of the clock: how many, and the first of them; empty where there are none.
 
@@ -249,10 +262,13 @@ def _requests(window: Window) -> str:
 _LEFT_OUT = {"shadow": "shadow copies", "failed": "failed", "ahead": "dated ahead of the clock"}
 
 
+def _why_none_expected(report: DriftReport) -> str:
+    return "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
+
+
 def _expected(report: DriftReport) -> str:
     if report.expected_accuracy is None:
-        why = "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
-        return f"unknown: {why}"
+        return f"unknown: {_why_none_expected(report)}"
     parts = []
     for name, expected in report.expected.items():
         before = f" (reference: {percent(expected.reference)})" if expected.reference is not None else ""
