@@ -13,6 +13,7 @@ from modelspine.cli.output import Cell, Out, share
 from modelspine.cli.parser import Verbs, day
 from modelspine.cli.progress import working
 from modelspine.cost.format import general, money, price, sentences, standing
+from modelspine.cost.summary import as_object, choice_sentence, version_sentence
 from modelspine.errors import Exit, Unavailable
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
                 f"{visible(args.md, 120)} cannot be written: {error.strerror or error}", "name another file"
             ) from error
     if out.json:
-        out.object(costs)
+        out.object(as_object(costs))
         return Exit.OK
     _draw(out, costs)
     return Exit.OK
@@ -126,6 +127,8 @@ def _draw(out: Out, costs: Costs) -> None:
     if not costs.entries:
         out.line("no entry is registered yet")
         return
+    out.paragraph(choice_sentence(costs.entries))
+    out.paragraph(version_sentence(costs.entries))
     out.table(_COLUMNS, _rows(costs), right=_NUMERIC, optional=_OPTIONAL)
     for sentence in _remarks(costs):
         out.paragraph(sentence, indent=2)
