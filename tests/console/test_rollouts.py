@@ -127,6 +127,8 @@ async def test_a_rollout_by_hand_from_weight_to_stable(writable: Any, project: P
         assert "now         stable v0.1.0 80 %, canary v0.3.0 20 %" in text
         assert "then        → stable v0.1.0 50 %, canary v0.3.0 50 %" in text
         assert "30 % of traffic" in text
+        assert "skips       " in text
+        assert "a passing verdict: it is no_data" in text
         await fill(desk, reason="looked at by hand")
         assert confirming(desk), "its name is asked for"
         await fill(desk, name="v0.3.0")

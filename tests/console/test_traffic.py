@@ -113,10 +113,16 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         assert "2 pp correct answers, 1 pp errors, 50 % mean latency" in text
         await desk.press(NEXT)
         text = desk.text()
-        assert "30 % ◐ ──── 60 % ○ ──── 100 % ○" in text
+        said = told("route", "show")
+        assert said["sentence"][:70] in text
+        assert f"├─ ◐ 30 %   now      target 30.00   actual {said['steps'][0]['actual_bp'] / 100:.1f}" in text
+        assert "├─ ○ 60 %   next     target 60.00   needs 60 s and 5,000 answers" in text
+        answers = next(line for line in desk.lines() if "│     answers" in line)
+        assert f"{said['steps'][0]['evidence'][1]['have']} of 5,000 graded answers" in answers
+        assert "━" in answers
+        assert "─" in answers
         for waits in decision.waits_for:
             assert waits in text
-        assert "at least 60 s and 5,000 graded answers" in text
 
 
 async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, spine: Spine, project: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,8 +88,20 @@ class Changes:
             gated=known.gated,
             touches=rollouts.touches(verb, state),
             asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason, hint=REASON_HINT)),
-            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second),
+            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second, self._skips(verb, state)),
         )
+
+    def _skips(self, verb: str, state: State) -> tuple[str, ...]:
+        """The conditions of a canary's next step that advancing it now would skip."""
+        from modelspine.traffic.canary import consider_or_error
+        from modelspine.traffic.ladder_progress import skipped_by_advancing
+
+        route = state.route
+        if verb != "advance" or route is None:
+            return ()
+        since, now = self._spine.registry.events()[route.epoch - 1].at, datetime.now(UTC)
+        decision, problem = consider_or_error(lambda: self._spine.traces, route, since, now)
+        return skipped_by_advancing(decision, problem or "")
 
     def plan_never_regress(self, walk: Walk) -> Plan:
         """The plan of a branch that adds an incident's sentence to the baseline.

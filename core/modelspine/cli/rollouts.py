@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 from modelspine.cli.event_text import event_summary
-from modelspine.cli.output import Out
+from modelspine.cli.output import Cell, Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
 from modelspine.cli.promotion import show_change_and_cost, show_receipt
@@ -130,9 +131,30 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
     """Move the rollout to its next step, or to the weight that was given."""
     change = {"reason": args.reason, "expected": args.expect, "key": args.key}
+    skipped = _skipped(spine) if args.weight is None else ()
     with working("hashing the bundles"):
         receipt = spine.routing.advance(**change) if args.weight is None else spine.routing.weigh(args.weight, **change)
-    return show_receipt(Out.of(args), receipt)
+    out = Out.of(args)
+    if args.weight is not None or not receipt.created:
+        return show_receipt(out, receipt)
+    code = show_receipt(out, receipt, skipped=skipped)
+    if not out.json:
+        for text in skipped:
+            out.line(Cell(f"   ! skipped {text}", "warn"))
+    return code
+
+
+def _skipped(spine: Spine) -> tuple[str, ...]:
+    """The conditions of the next step that are not met now, so that advancing a canary by hand skips them."""
+    from modelspine.traffic.canary import consider_or_error
+    from modelspine.traffic.ladder_progress import skipped_by_advancing
+
+    route = spine.registry.route()
+    if route is None:
+        return ()
+    since = spine.registry.events()[route.epoch - 1].at
+    decision, problem = consider_or_error(lambda: spine.traces, route, since, datetime.now(UTC))
+    return skipped_by_advancing(decision, problem or "")
 
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:

@@ -32,6 +32,8 @@ MOST_NAMED = 3
 """At most this many heavy units are named."""
 ERRORS = MOST_WINDOWS
 """The same for ``error``: more of them, as a trace store that cannot be read may be back soon."""
+BY_HAND, VERDICT_PASS = "a manual advance", "verdict pass"
+"""How two of the conditions of a next step begin; a person who advances a canary fulfils the first one."""
 _NS = 1_000_000_000
 Watched = Callable[[int, int], float]
 """Epoch and when it was opened, UTC ns → the longest that it can have lasted, in seconds."""
@@ -51,6 +53,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """None where the traces could not be read."""
     notes: tuple[str, ...] = ()
     """What an operator should know beside the verdict: requests set aside, heavy units, a stable arm that fails."""
+    seconds: float | None = None
+    """How long the epoch has lasted, by which the minimum time of a step is judged; None where that is unknown."""
     seq: int | None = None
     """The event appended for it; None where there was nothing to append or another process changed the ledger."""
 
@@ -103,6 +107,7 @@ def decide(
         window=window,
         judgement=judgement,
         notes=(*strays, *notes(route, judgement)),
+        seconds=seconds,
     )
 
 
@@ -135,13 +140,13 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     step = ladder.steps[ladder.at]
     missing = []
     if not ladder.auto:
-        missing.append("a manual advance, as its weight was set by hand (`spine route advance`)")
+        missing.append(f"{BY_HAND}, as its weight was set by hand (`spine route advance`)")
     if seconds < step.min_seconds:
         missing.append(f"{max(1, round(step.min_seconds - seconds)):,} more seconds")
     if judgement.samples < step.min_samples:
         missing.append(f"{step.min_samples - judgement.samples:,} more {WORDS[judgement.measure]}")
     if judgement.verdict != "pass":
-        missing.append("verdict pass")
+        missing.append(VERDICT_PASS)
     return tuple(missing)
 
 
