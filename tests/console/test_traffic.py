@@ -96,7 +96,7 @@ async def test_the_pace_is_the_headless_one(console: Any, canary: None, told: An
 
 
 async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: None, told: Any, spine: Spine) -> None:
-    report = told("route", "report")
+    report, said = told("route", "report"), told("route", "show")
     route = spine.registry.route()
     assert route is not None
     since = nanoseconds(report["since"])
@@ -113,7 +113,6 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         assert "2 pp correct answers, 1 pp errors, 50 % mean latency" in text
         await desk.press(NEXT)
         text = desk.text()
-        said = told("route", "show")
         assert said["sentence"][:70] in text
         assert f"├─ ◐ 30 %   now      target 30.00   actual {said['steps'][0]['actual_bp'] / 100:.1f}" in text
         assert "├─ ○ 60 %   next     target 60.00   needs 60 s and 5,000 answers" in text

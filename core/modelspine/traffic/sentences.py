@@ -85,9 +85,11 @@ def arm_sentence(arm: ArmReport) -> str:
     if not arm.requests:
         return f"{_called(arm)} has no traffic in this epoch yet"
     by = f"{counted(arm.requests, 'request')} by {counted(arm.units, 'learner')}"
-    correct = f"{100 * arm.graded.k / arm.graded.n:.1f} % of {arm.graded.n:,} graded answers correct"
+    correct = "no answer graded"
+    if arm.graded.n:
+        correct = f"{100 * arm.graded.k / arm.graded.n:.1f} % of {arm.graded.n:,} graded answers correct"
     errors = counted(arm.errors, "error") if arm.errors else "no errors"
-    return f"{_called(arm)} answered {by}: {correct if arm.graded.n else 'no answer graded'}, {errors}"
+    return f"{_called(arm)} answered {by}: {correct}, {errors}"
 
 
 def ladder_sentence(route: Route, steps: Sequence[StepProgress], decision: Decision | None, problem: str = "") -> str:

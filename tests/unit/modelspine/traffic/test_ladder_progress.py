@@ -170,6 +170,8 @@ def test_the_sentence_of_feedback_a_single_arm_and_a_shadow() -> None:
     assert report_sentence(report(5, arm("stable", 9, 10))) == (
         "stable v0.2.0 answered 10 requests by 10 learners: 90.0 % of 10 graded answers correct, no errors"
     )
+    failing = msgspec.structs.replace(arm("canary", 0, 0), requests=2, units=1, errors=2)
+    assert arm_sentence(failing) == "canary v0.2.0 answered 2 requests by 1 learner: no answer graded, 2 errors"
     assert arm_sentence(arm("canary", 0, 0)) == "canary v0.2.0 has no traffic in this epoch yet"
     square = Square(bucket="all", both=5, only_live=1, only_shadow=9, neither=0, p=0.01)
     shadow = ShadowReport(pairs=square, buckets=())
