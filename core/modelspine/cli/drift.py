@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelspine.cli.output import Cell, Out, Piece, status_cell
-from modelspine.cli.parser import Parser, Verbs, count, day
+from modelspine.cli.parser import Parser, Verbs, at_flag, count, day
 from modelspine.cli.progress import working
 from modelspine.drift.format import (
     BARS,
@@ -29,7 +29,7 @@ from modelspine.drift.format import (
 from modelspine.drift.weekdays import by_weekday, trend_sentence, weekday_sentence, with_weekday
 from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.spine import Spine
-from modelspine.times import ledger_time, moment
+from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
     from modelspine.drift.days import Trend
@@ -58,7 +58,7 @@ def command(verbs: Verbs) -> None:
     show.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="one day in full")
     _reference_flags(show)
     show.add_argument("--weeks", type=count, default=4, metavar="N", help="how far back from today (default: 4)")
-    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(show)
 
 
 def _reference_flags(verb: Parser) -> None:

@@ -15,14 +15,14 @@ import msgspec
 
 from modelspine.cli import rollouts
 from modelspine.cli.output import Cell, Out, Piece
-from modelspine.cli.parser import Verbs, count
+from modelspine.cli.parser import Verbs, at_flag, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, SpineError
 from modelspine.ledger.route import FULL, Route
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
 from modelspine.text import short
-from modelspine.times import age, moment
+from modelspine.times import age
 
 if TYPE_CHECKING:  # `route show` of a single route must not wait for the statistics modules to load
     from modelspine.traffic.canary import Decision
@@ -35,12 +35,12 @@ def command(verbs: Verbs) -> None:
     """Add ``route`` with its verbs."""
     nested = verbs.add("route", "show, measure or change how traffic is divided").add_verbs()
     show = nested.add("show", "show how traffic is divided", run_show, example="spine route show --at 2026-11-22")
-    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(show)
     past = nested.add(
         "epochs", "list the routes so far: since when, how long, by whom and why", run_epochs,
         example="spine route epochs --json",
     )  # fmt: skip
-    past.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(past)
     report = nested.add(
         "report", "compare the latency, errors, feedback and accuracy of the arms", run_report,
         details="A change of weights begins a new epoch of the same rollout. The report shows the newest epoch, and "
@@ -55,7 +55,7 @@ def command(verbs: Verbs) -> None:
     which.add_argument(
         "--rollout", type=count, metavar="N", help="the rollout that began with this route event, also after it ended"
     )
-    report.add_argument("--at", type=moment, metavar="TIME", help="the report as of this time")
+    at_flag(report, "the report as of this time")
     report.add_argument("--md", type=Path, metavar="F", help="also write the report to this file as Markdown")
     tester = nested.add(
         "tester", "make a token with which a tester chooses the arm that answers", run_tester,
