@@ -55,7 +55,7 @@ class Series(msgspec.Struct, frozen=True):
     mark: str = LINE
 
 
-class Label(msgspec.Struct, frozen=True):
+class PointName(msgspec.Struct, frozen=True):
     """A name beside a point."""
 
     at: Point
@@ -64,7 +64,7 @@ class Label(msgspec.Struct, frozen=True):
 
 
 def plot(
-    series: Sequence[Series], x: Axis, y: Axis, width: int, height: int, labels: Sequence[Label] = ()
+    series: Sequence[Series], x: Axis, y: Axis, width: int, height: int, labels: Sequence[PointName] = ()
 ) -> list[Line]:
     """The series drawn over each other, the last one on top, and then the labels, each where it covers no other one.
 
@@ -90,7 +90,7 @@ def plot(
     return _labelled(lines, [(x.place(each.at[0]), y.place(each.at[1]), each) for each in labels])
 
 
-def _labelled(lines: list[Line], labels: Sequence[tuple[float, float, Label]]) -> list[Line]:
+def _labelled(lines: list[Line], labels: Sequence[tuple[float, float, PointName]]) -> list[Line]:
     """The lines of a plot with labels written over them; a label's place is relative, from 0 to 1 on both axes."""
     frame = next((n for n, line in enumerate(lines) if "┌" in line.plain), None)
     floor = next((n for n, line in enumerate(lines) if "└" in line.plain), None)

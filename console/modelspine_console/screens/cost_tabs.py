@@ -15,7 +15,7 @@ from modelspine.drift.format import percent
 from modelspine.text import counted, short
 from modelspine_console.draw.format import bullet, count, dash, heading, headline, pairs, right_answers
 from modelspine_console.draw.grid import Head, grid
-from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, Label, Series, plot
+from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, PointName, Series, plot
 from modelspine_console.draw.sanitize import Line, cut, row, safe
 from modelspine_console.draw.theme import Role
 
@@ -61,7 +61,7 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     # The selected entry is drawn over the others, and its label finds a place before theirs.
     last = sorted(shown, key=lambda each: each.sha == chosen.sha)
     series = [part for cost in last for part in _cross(cost, _role(cost, chosen))]
-    labels = [Label(_point(cost), name_of(cost), _role(cost, chosen)) for cost in reversed(last)]
+    labels = [PointName(_point(cost), name_of(cost), _role(cost, chosen)) for cost in reversed(last)]
     room = min(width, _PLOT_WIDTH)
     lines = [*said, safe(" correct answers, % ↑", "muted"), *plot(series, x, y, room, _PLOT_HEIGHT, labels)]
     lines.append(cut(safe(f"cost of 1,000 tokens, {unit} → ", "muted"), room, right=True))

@@ -78,9 +78,9 @@ class DriftView(Listing):
             Column("status", 14, _status, _rank),
             Column("worst", 7, lambda d: dash(_worst(d)[0]), lambda d: _worst(d)[0], rank=2, grow=True),
             Column("PSI", 6, _psi, lambda d: -(_worst(d)[1] or 0.0), right=True, rank=1),
-            Column("n", 9, _requests, lambda d: -(_number(d) or 0), right=True, rank=3),
+            Column("n", 8, _requests, lambda d: -(_number(d) or 0), right=True, rank=3),
             Column("expect %", 8, _expected, _expected_accuracy, right=True, rank=4),
-            Column("graded %", 9, _graded, _graded_share, right=True, rank=5),
+            Column("graded %", 8, _graded, _graded_share, right=True, rank=5),
             Column("cover %", 7, _coverage, _coverage_share, right=True, rank=6),
             Column("source", 6, lambda d: dash(_source(d)), _source, rank=7),
         )

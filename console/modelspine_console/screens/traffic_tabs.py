@@ -23,6 +23,7 @@ from modelspine.traffic.rollout_text import (
     moved_texts,
     pooled_pairs,
     whole_text,
+    window_text,
 )
 from modelspine.traffic.sentences import arm_sentence, report_sentence, shadow_sentence
 from modelspine_console.draw.charts import spark
@@ -61,7 +62,8 @@ def comparison(report: RouteReport, traffic: Traffic, width: int) -> list[Line]:
         lines.append(row(title, safe(", each user counted once", "muted")))
         lines += pairs((name, safe(text)) for name, text in difference_pairs(report.difference, report.arms))
         lines.append(safe(" always-valid intervals: safe to check at any time", "muted"))
-    facts = [("split", _split(report.split))] if report.split is not None else []
+    facts = [("requests", safe(window_text(report)))]
+    facts += [("split", _split(report.split))] if report.split is not None else []
     if chosen is not None:
         facts += [("ladder", _steps(chosen)), *_verdict(traffic)]
         waits = "; ".join(traffic.decision.waits_for) if traffic.decision is not None else ""

@@ -20,6 +20,10 @@ from modelspine.text import counted, visible
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+_MOST_NAMED = 3
+"""Weekdays that the sentence names one by one."""
+
+
 class Weekday(msgspec.Struct, frozen=True, kw_only=True):
     """The reports of one weekday."""
 
@@ -81,6 +85,8 @@ def weekday_sentence(reports: Sequence[DriftReport]) -> str:
     drifted = [f"{each.drifted} of {counted(each.judged, each.name)}" for each in judged if each.drifted]
     if not drifted:
         return f"No weekday drifted in {counted(sum(each.judged for each in judged), 'judged day')}"
+    if len(drifted) > _MOST_NAMED:
+        return f"Drifted on {len(drifted)} of {len(judged)} weekdays, so it does not depend on the weekday alone"
     rest = "" if len(drifted) == len(judged) else "; no other weekday drifted"
     # With one day of a weekday, a weekly pattern and a single event look the same.
     once = all(each.judged == 1 for each in judged)

@@ -46,7 +46,7 @@ def parts(report: RouteReport) -> list[Part]:
         report_sentence(report),
         f"{report.strategy}, epoch #{report.epoch} since {visible(report.since, 40)}, rollout #{report.rollout}",
         Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)),
-        window_text(report.window),
+        window_text(report),
     ]
     if report.split is not None:
         found.append(split_text(report.split))

@@ -58,7 +58,7 @@ def _sure(found: Difference | None) -> str:
     """Whether a difference is one, by its always-valid interval."""
     if found is None:
         return f"too few learners to tell (at least {FEW_UNITS} in each arm)"
-    points = f"{100 * found.value:+.1f} pp"
+    points = f"counted by learner {100 * found.value:+.1f} pp"
     if found.low > 0:
         return f"{points}, better beyond chance"
     if found.high < 0:

@@ -57,6 +57,10 @@ def test_a_report_whose_day_is_no_date_or_that_has_no_figure_is_no_weekday_of_it
             "Drifted on 1 of 1 Sunday; no other weekday drifted; one week is too little to tell whether it repeats",
         ),
         ([("2026-11-22", "act"), ("2026-11-29", "watch")], "Drifted on 2 of 2 Sundays"),
+        (
+            [(f"2026-11-2{n}", "act") for n in range(5)],
+            "Drifted on 5 of 5 weekdays, so it does not depend on the weekday alone",
+        ),
     ],
 )
 def test_the_sentence_about_weekdays(days: list[tuple[str, str]], said: str) -> None:

@@ -16,6 +16,7 @@ from modelspine.traffic.epochs import Epoch
 from modelspine.traffic.ladder_progress import amount, duration, ladder_steps, progress_of, skipped_by_advancing
 from modelspine.traffic.noninferiority import Judgement
 from modelspine.traffic.report import ArmReport, Comparison, EpochReport, ShadowReport, Split, Square, Window
+from modelspine.traffic.rollout_text import window_text
 from modelspine.traffic.route_text import route_sentence
 from modelspine.traffic.sentences import arm_sentence, epochs_sentence, ladder_sentence, report_sentence
 
@@ -149,7 +150,7 @@ def test_the_sentence_of_a_comparison() -> None:
     chance = report_sentence(report(5, *arms, difference=compared(-0.1, 0.15, 0.4)))
     assert chance == (
         "Correct answers: canary v0.2.0 95.0 % of 20, stable v0.2.0 80.0 % of 100; "
-        "+15.0 pp, which may be chance (-10.0 to +40.0)"
+        "counted by learner +15.0 pp, which may be chance (-10.0 to +40.0)"
     )
     assert report_sentence(report(5, *arms, difference=compared(0.1, 0.15, 0.2))).endswith("better beyond chance")
     assert report_sentence(report(5, *arms, difference=compared(-0.2, -0.1, -0.05))).endswith("worse beyond chance")
@@ -198,3 +199,18 @@ def test_the_sentences_of_a_route_and_of_epochs() -> None:
     assert epochs_sentence([], NOON) == "Nothing is routed yet"
     broken = msgspec.structs.replace(known[0], since="\x1b")
     assert "active since an unknown time" in epochs_sentence([broken], NOON)
+
+
+def test_replayed_requests_show_their_simulated_time_beside_the_ledgers() -> None:
+    window = Window(first="2026-11-16T08:00:00.000000Z", last="2026-11-16T09:00:00.000000Z")
+    arms = arm("stable", 9, 10), arm("canary", 9, 10)
+    found = report(5, *arms, window=window, since="2026-11-22T12:00:00.000000Z")
+    assert window_text(found) == (
+        "replay: requests from 2026-11-16T08:00:00Z to 2026-11-16T09:00:00Z, simulated; "
+        "by the ledger's clock from 2026-11-22T12:00:00Z on"
+    )
+    ended = msgspec.structs.replace(found, until="2026-11-22T12:05:00.000000Z")
+    assert window_text(ended).endswith("from 2026-11-22T12:00:00Z to 2026-11-22T12:05:00Z")
+    live = msgspec.structs.replace(found, since="2026-11-16T07:00:00.000000Z")
+    assert window_text(live) == "requests from 2026-11-16T08:00:00Z to 2026-11-16T09:00:00Z"
+    assert window_text(report(5, *arms)) == "no requests in this epoch"
