@@ -118,7 +118,7 @@ def _courses(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
     placed = [(_place(day), day.made.report) for day in days if day.made is not None]
     reports = sorted(((at, report) for at, report in placed if at is not None), key=lambda pair: pair[0])
     if not reports:
-        return [safe(" no day has a report yet", "muted")]
+        return []
     first = [name for name, _ in chosen.made.report.ranked] if chosen.made is not None else []
     names = [*dict.fromkeys([*first, *(name for _, report in reports for name in report.features)])]
     lines: list[Line] = []
