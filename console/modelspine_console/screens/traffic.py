@@ -278,7 +278,7 @@ class TrafficView(View):
         if self.traffic is None:
             return "the route is still being read" if action in _ROUTE | _ARM else None
         if action in _ROUTE:
-            return self.traffic.denied[""].get(action)
+            return self.traffic.refused(action)
         if action in _ARM | {"lineage", "incident"} and not self.target():
             return "no arm selected"
         return self.traffic.denied.get(self.target(), {}).get(action) if action in _ARM else None

@@ -23,7 +23,7 @@ from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
 from modelspine_console.writes import rollout_plan as rollouts
 from modelspine_console.writes.plan import WHOLE, Ask, Done, Plan, Touched, next_semver
-from modelspine_console.writes.verbs import VERBS
+from modelspine_console.writes.verbs import VERBS, judged
 
 if TYPE_CHECKING:
     from modelspine.incident.walk import Walk
@@ -54,7 +54,9 @@ class Changes:
         state = self._spine.registry.state()
         whole = verb in WHOLE
         floor = floor_in_force(self._spine)
-        refusals = route_denied(state) if whole else denied(state, sha, self._spine.settings.env, floor)
+        refusals = (
+            route_denied(state, judged(self._spine)) if whole else denied(state, sha, self._spine.settings.env, floor)
+        )
         if verb in refusals:
             raise Refused(refusals[verb], "nothing was changed")
         known = state.entries[under_way(state)[1].sha if whole else sha]
@@ -84,23 +86,21 @@ class Changes:
             key=_new_key(),
             names=(*known.semvers, short(known.sha)) if verb in rollouts.NAMED else (),
             before=_route(state),
-            after=rollouts.after(verb, state, name),
+            after=rollouts.after(verb, state, name, judged(self._spine)),
             gated=known.gated,
             touches=rollouts.touches(verb, state),
             asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason, hint=REASON_HINT)),
-            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second, self._skips(verb, state)),
+            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second, self._skips(verb)),
         )
 
-    def _skips(self, verb: str, state: State) -> tuple[str, ...]:
+    def _skips(self, verb: str) -> tuple[str, ...]:
         """The conditions of a canary's next step that advancing it now would skip."""
-        from modelspine.traffic.canary import consider_or_error
+        from modelspine.traffic.canary import decision_now
         from modelspine.traffic.ladder_progress import skipped_by_advancing
 
-        route = state.route
-        if verb != "advance" or route is None:
+        if verb != "advance":
             return ()
-        since, now = self._spine.registry.events()[route.epoch - 1].at, datetime.now(UTC)
-        decision, problem = consider_or_error(lambda: self._spine.traces, route, since, now)
+        decision, problem = decision_now(self._spine.registry, lambda: self._spine.traces, datetime.now(UTC))
         return skipped_by_advancing(decision, problem or "")
 
     def plan_never_regress(self, walk: Walk) -> Plan:

@@ -37,12 +37,15 @@ def shares(arms: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def after(verb: str, state: State, name: str) -> str:
-    """The route after the change, and the entries put on hold; ``WEIGHT`` stands for what is typed."""
+def after(verb: str, state: State, name: str, judged: int | None = None) -> str:
+    """The route after the change, and the entries put on hold; ``WEIGHT`` stands for what is typed.
+
+    ``judged`` is the epoch whose verdict is ``pass`` now, if there is one.
+    """
     if verb == "abort":
         return _outcome(state, rollout.abort(state, "?"))
     if verb == "advance":
-        return _outcome(state, rollout.advance(state, "?"))
+        return _outcome(state, rollout.advance(state, "?", judged=judged))
     if verb == SHADOW:
         return f"WEIGHT of requests mirrored to {name}; responses discarded"
     arm = "canary" if verb == "canary" else _candidate(state).name

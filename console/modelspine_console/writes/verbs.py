@@ -7,6 +7,7 @@ decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,27 @@ def _tombstone(spine: Spine, plan: Plan, values: Values) -> Any:
     return tombstone(spine, plan.sha, **_common(plan, values))
 
 
+def judged(spine: Spine) -> int | None:
+    """The epoch of the current canary, where its verdict is ``pass`` now."""
+    from modelspine.traffic.canary import decision_now
+
+    decision, _ = decision_now(spine.registry, lambda: spine.traces, datetime.now(UTC))
+    return decision.judged if decision is not None else None
+
+
+def _weigh(spine: Spine, plan: Plan, values: Values) -> Any:
+    return spine.routing.weigh(weight_of(values["weight"]), judged=judged(spine), **_common(plan, values))
+
+
+def _advance(spine: Spine, plan: Plan, values: Values) -> Any:
+    return spine.routing.advance(judged=judged(spine), **_common(plan, values))
+
+
 VERBS: dict[str, Callable[[Spine, Plan, Values], Any]] = {
     "canary": _canary,
     "shadow": _shadow,
-    "weight": lambda spine, plan, values: spine.routing.weigh(weight_of(values["weight"]), **_common(plan, values)),
-    "advance": lambda spine, plan, values: spine.routing.advance(**_common(plan, values)),
+    "weight": _weigh,
+    "advance": _advance,
     "abort": lambda spine, plan, values: spine.routing.abort(**_common(plan, values)),
     "promote": _promote,
     "rollback": lambda spine, plan, values: spine.routing.rollback(plan.sha, **_common(plan, values)),

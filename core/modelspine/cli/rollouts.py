@@ -129,32 +129,24 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
-    """Move the rollout to its next step, or to the weight that was given."""
+    """Move the rollout to its next step, or to the weight that was given; say what a step by hand skips."""
+    from modelspine.traffic.canary import decision_now
+    from modelspine.traffic.ladder_progress import skipped_by_advancing
+
     change = {"reason": args.reason, "expected": args.expect, "key": args.key}
-    skipped = _skipped(spine) if args.weight is None else ()
+    decision, problem = decision_now(spine.registry, lambda: spine.traces, datetime.now(UTC))
+    change["judged"] = decision.judged if decision is not None else None
     with working("hashing the bundles"):
         receipt = spine.routing.advance(**change) if args.weight is None else spine.routing.weigh(args.weight, **change)
     out = Out.of(args)
     if args.weight is not None or not receipt.created:
         return show_receipt(out, receipt)
+    skipped = skipped_by_advancing(decision, problem or "")
     code = show_receipt(out, receipt, skipped=skipped)
     if not out.json:
         for text in skipped:
             out.line(Cell(f"   ! skipped {text}", "warn"))
     return code
-
-
-def _skipped(spine: Spine) -> tuple[str, ...]:
-    """The conditions of the next step that are not met now, so that advancing a canary by hand skips them."""
-    from modelspine.traffic.canary import consider_or_error
-    from modelspine.traffic.ladder_progress import skipped_by_advancing
-
-    route = spine.registry.route()
-    if route is None:
-        return ()
-    since = spine.registry.events()[route.epoch - 1].at
-    decision, problem = consider_or_error(lambda: spine.traces, route, since, datetime.now(UTC))
-    return skipped_by_advancing(decision, problem or "")
 
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:

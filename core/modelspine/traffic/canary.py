@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,9 @@ from modelspine.times import nanoseconds
 from modelspine.traffic.commands import Routing
 from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, stray_texts, timing
 from modelspine.traffic.noninferiority import WORDS, Heavy, Judgement, Result, judge_units, measure_of
+
+if TYPE_CHECKING:
+    from modelspine.registry.registry import Registry
 
 FAILS = 2
 """Consecutive windows with the verdict ``fail`` after which the canary is aborted."""
@@ -62,6 +65,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The idempotency key of its event."""
         return f"canary-{self.epoch}-{self.window}"
+
+    @property
+    def judged(self) -> int | None:
+        """The epoch, where its verdict is ``pass``: then its entry may get more traffic."""
+        return self.epoch if self.verdict == "pass" else None
 
 
 def decide(
@@ -234,9 +242,13 @@ def tick(
         decision = _unreadable(route, since_ns, now, blind, error.message)
     if decision.action == "hold":
         return decision
-    change = routing.advance if decision.action == "advance" else routing.abort
+    asked: dict[str, Any] = {"expected": state.seq, "key": decision.key}
+    reason = f"canary {decision.verdict}: {decision.reason}"
     try:
-        done = change(reason=f"canary {decision.verdict}: {decision.reason}", expected=state.seq, key=decision.key)
+        if decision.action == "advance":
+            done = routing.advance(reason=reason, judged=decision.judged, **asked)
+        else:
+            done = routing.abort(reason=reason, **asked)
     except (Conflict, Refused):  # another replica or a person changed the route first; their event stands
         return decision
     return msgspec.structs.replace(decision, seq=done.seq) if done.created else decision
@@ -260,6 +272,16 @@ def consider_or_error(
             return consider(opened().evidence, route, nanoseconds(since), now), None
     except SpineError as error:
         return None, error.message
+
+
+def decision_now(
+    registry: Registry, opened: Callable[[], TraceReader], now: datetime
+) -> tuple[Decision | None, str | None]:
+    """The decision on the canary in progress, or the error that prevented it; both None where there is no canary."""
+    route = registry.route()
+    if route is None:
+        return None, None
+    return consider_or_error(opened, route, registry.events()[route.epoch - 1].at, now)
 
 
 def _unreadable(route: Route, since_ns: int, now: datetime, blind: float, why: str) -> Decision:

@@ -125,8 +125,13 @@ class Routing:
         steps = at_weight(steps, weight, auto=steps.auto)
         return self._start("canary", ref, weight, steps, reason, expected, key, announce)
 
-    def weigh(self, weight_bp: int, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def weigh(
+        self, weight_bp: int, *, reason: str, expected: int | None = None, key: str | None = None,
+        judged: int | None = None,
+    ) -> Receipt:  # fmt: skip
         """Change the candidate's weight; a canary then stays there until it is advanced by hand.
+
+        ``judged`` is as for ``advance``.
 
         Raises:
             Refused: no rollout is in progress, its entry may no longer take traffic, or the weight is 100 %.
@@ -134,18 +139,22 @@ class Routing:
         """
         _check_weight(weight_bp, least=0, most=FULL)
         asked = {"verb": "weight", "weight_bp": weight_bp, "reason": reason}
-        return self._move(lambda state: rollout.weigh(state, weight_bp, reason), asked, expected, key)
+        return self._move(lambda state: rollout.weigh(state, weight_bp, reason, judged=judged), asked, expected, key)
 
-    def advance(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
+    def advance(
+        self, *, reason: str, expected: int | None = None, key: str | None = None, judged: int | None = None
+    ) -> Receipt:
         """Advance the canary to its next step; after the last one it becomes the stable arm.
+
+        ``judged`` is the epoch whose verdict is ``pass`` now, from ``traffic.canary``. In a prod ledger, an entry that
+        was promoted against another one than production needs it to get more traffic.
 
         Raises:
             Refused: no canary is in progress, or its entry may no longer take traffic.
             Damaged: its bytes do not match its SHA.
         """
-        return self._move(
-            lambda state: rollout.advance(state, reason), {"verb": "advance", "reason": reason}, expected, key
-        )
+        asked = {"verb": "advance", "reason": reason}
+        return self._move(lambda state: rollout.advance(state, reason, judged=judged), asked, expected, key)
 
     def abort(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Abort the rollout: restore the route before it and hold the candidate.
