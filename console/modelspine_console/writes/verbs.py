@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from modelspine.ledger.route import FULL, weight_of
 from modelspine_console.writes.plan import Plan
 
@@ -55,20 +57,31 @@ def _tombstone(spine: Spine, plan: Plan, values: Values) -> Any:
     return tombstone(spine, plan.sha, **_common(plan, values))
 
 
-def judged(spine: Spine) -> int | None:
-    """The epoch of the current canary, where its verdict is ``pass`` now."""
-    from modelspine.traffic.canary import decision_now
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the traces say about the canary in progress now."""
 
-    decision, _ = decision_now(spine.registry, lambda: spine.traces, datetime.now(UTC))
-    return decision.judged if decision is not None else None
+    judged: int | None = None
+    """Its epoch, where the verdict is ``pass``."""
+    skips: tuple[str, ...] = ()
+    """The conditions of its next step that a step by hand would skip."""
+
+
+def decide_now(spine: Spine) -> Verdict:
+    """The verdict on the canary in progress; reads the traces of its epoch."""
+    from modelspine.traffic.canary import decision_now
+    from modelspine.traffic.ladder_progress import skipped_by_advancing
+
+    decision, problem = decision_now(spine.registry, lambda: spine.traces, datetime.now(UTC))
+    judged = decision.judged if decision is not None else None
+    return Verdict(judged=judged, skips=skipped_by_advancing(decision, problem or ""))
 
 
 def _weigh(spine: Spine, plan: Plan, values: Values) -> Any:
-    return spine.routing.weigh(weight_of(values["weight"]), judged=judged(spine), **_common(plan, values))
+    return spine.routing.weigh(weight_of(values["weight"]), judged=decide_now(spine).judged, **_common(plan, values))
 
 
 def _advance(spine: Spine, plan: Plan, values: Values) -> Any:
-    return spine.routing.advance(judged=judged(spine), **_common(plan, values))
+    return spine.routing.advance(judged=decide_now(spine).judged, **_common(plan, values))
 
 
 VERBS: dict[str, Callable[[Spine, Plan, Values], Any]] = {

@@ -24,6 +24,7 @@ from modelspine.text import visible
 from modelspine.times import nanoseconds
 from modelspine.traffic.commands import Routing
 from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, stray_texts, timing
+from modelspine.traffic.epochs import CONTROLLER_KEY
 from modelspine.traffic.noninferiority import WORDS, Heavy, Judgement, Result, judge_units, measure_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The idempotency key of its event."""
-        return f"canary-{self.epoch}-{self.window}"
+        return f"{CONTROLLER_KEY}{self.epoch}-{self.window}"
 
     @property
     def judged(self) -> int | None:

@@ -19,8 +19,6 @@ from modelspine.traffic.epochs import Epoch
 from modelspine.traffic.noninferiority import WORDS
 from modelspine.traffic.report import EpochReport
 
-BY_CONTROLLER = "canary pass: "
-"""What the reason of an event begins with by which the controller advanced a canary, all conditions being met."""
 State = Literal["done", "skipped", "here", "ahead"]
 
 
@@ -126,7 +124,7 @@ def _lasted(epoch: Epoch) -> float | None:
 def _left_early(step: Step, seconds: float, report: EpochReport | None, following: Epoch | None) -> str:
     """Why a step counts as skipped although the canary stood on it; empty where its minimums were met."""
     # The controller counts replayed time too, which the ledger's clock does not show.
-    if following is None or following.reason.startswith(BY_CONTROLLER):
+    if following is None or following.by_controller:
         return ""
     short = []
     if seconds < step.min_seconds:

@@ -36,8 +36,11 @@ def route(epoch: int, at: int, weight_bp: int | None = None) -> Route:
 def epoch(number: int, at: int, minutes: float, lasted: float | None, reason: str = "by hand", **more: Any) -> Epoch:
     since = NOON + timedelta(minutes=minutes)
     until = (since + timedelta(minutes=lasted)).isoformat() if lasted is not None else None
-    return Epoch(route=route(number, at, **more), since=since.isoformat(), until=until, verb="advance", actor="ada\x1b",
-                 reason=reason)  # fmt: skip
+    by_controller = more.pop("by_controller", False)
+    return Epoch(
+        route=route(number, at, **more), since=since.isoformat(), until=until, verb="advance", actor="ada\x1b",
+        reason=reason, by_controller=by_controller,
+    )  # fmt: skip
 
 
 def arm(name: str, k: int, n: int, **more: Any) -> ArmReport:
@@ -65,7 +68,7 @@ def decision(
 
 
 def test_steps_are_done_skipped_here_or_ahead() -> None:
-    climbed = [epoch(5, 0, 0, 10), epoch(6, 1, 10, 20, "canary pass: graded")]
+    climbed = [epoch(5, 0, 0, 10), epoch(6, 1, 10, 20, by_controller=True)]
     first, second, third = ladder_steps(climbed, {6: report(6, arm("stable", 9, 9), arm("canary", 9, 9))}, decision())
     assert (first.state, first.epoch, first.seconds, first.why) == ("done", 5, 600, "")
     assert (second.state, second.target_bp, second.actual_bp) == ("here", 1_000, 150.0)
@@ -84,7 +87,7 @@ def test_a_step_that_was_jumped_over_or_left_by_hand_too_early_is_skipped() -> N
     first = ladder_steps(early, few, None)[0]
     assert (first.state, first.why) == ("skipped", "left by ada␛ after 3 min of 10 min with 10 of 50 answers")
     # The controller's own step counts, however short it was by the ledger's clock: replayed time counts too.
-    replayed = [epoch(5, 0, 0, 0.1), epoch(6, 1, 3, None, "canary pass: graded +1 pp")]
+    replayed = [epoch(5, 0, 0, 0.1), epoch(6, 1, 3, None, by_controller=True)]
     assert ladder_steps(replayed, few, None)[0].state == "done"
 
 
