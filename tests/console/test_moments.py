@@ -35,6 +35,13 @@ async def test_a_moment_may_be_an_event_or_lie_before_the_start(console: Any, sp
         desk.app.navigation.jump("at 2001-01-01")
         await desk.settle()
         assert "is before the ledger's start: its first event, #1" in toasts(desk)
+        assert "is before the ledger's start" in desk.app.view.list.message
+        for key in ("3", "7"):
+            await desk.press(key)
+            assert "is before the ledger's start" in desk.app.view.list.message
+        desk.app.navigation.jump("at now")
+        await desk.settle()
+        assert desk.app.view.list.state == "ready"
 
 
 async def test_two_moments_are_compared(console: Any, spine: Any) -> None:

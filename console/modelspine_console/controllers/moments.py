@@ -57,6 +57,7 @@ class Moments:
             toast(host, found.note, severity="warning" if found.early else "information")
         if host.source.at != found.at:
             host.source.at = found.at
+            host.source.before_start = found.note if found.early else ""
             for view in host.views.values():
                 view.reload()
         host.tick()

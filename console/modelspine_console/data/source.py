@@ -92,6 +92,8 @@ class Source(TrafficSource):
         self._spine = spine
         self.at: str | None = None
         """The moment that is shown; None for the present."""
+        self.before_start = ""
+        """Says that this moment is before the ledger's first event; empty if it is not."""
         self._inode: int | None = None
         self._last: Head | None = None
         self._env = ""
