@@ -25,6 +25,7 @@ CHANGE = "change (write mode)"
 GROUPS = ("go to", "move", "view", "copy & export", CHANGE, "console")
 _KEY_NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "minus": "-", "equals_sign": "=", "exclamation_mark": "!",
+    "less_than_sign": "<", "greater_than_sign": ">",
     "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
     "down": "↓", "up": "↑", "left": "←", "right": "→",
 }  # fmt: skip

@@ -193,6 +193,7 @@ class Console(App[int], inherit_bindings=False):
         handlers: dict[str, Callable[[Outcome[Any]], None]] = {
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
             "cost": self.write_mode.priced, "traffic": self.write_mode.told,
+            "moment": self.navigation.moments.came, "between": self.navigation.moments.compared,
         }  # fmt: skip
         handlers[answer.slot](answer.outcome)
 

@@ -55,6 +55,7 @@ SIGNS: dict[str, Sign] = {
     "done": Sign("✔", "good"),
     "here": Sign("◐", "accent"),
     "ahead": Sign("○", "muted"),
+    "skipped": Sign("»", "warn"),
     # a store of the project
     "unusable": Sign("✖", "bad"),
     # what a learner said

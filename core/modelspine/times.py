@@ -5,32 +5,112 @@ The ledger's format is RFC 3339 in UTC with six fractional digits, so that compa
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 from modelspine.errors import BadInput
 from modelspine.text import visible
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_TO_END = timedelta(days=1, microseconds=-1)
+"""From the beginning of a day to its end."""
+_LEAST = 3
+"""Letters that name a weekday."""
 
 
-def moment(text: str) -> str:
-    """A time that a person typed, in the ledger's format. Without a zone it is UTC; a date means the end of that day.
+HINT = (
+    "write it as 2026-11-22, 2026-11-22T14:03, thursday, yesterday 14:00, 08:15, 20m or 3d (that long ago), or #16 "
+    "(an event of the ledger); all in UTC"
+)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"-?(\d{1,6}) ?(s|m|min|h|d|w)(?: ago)?", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))? ?(?:utc|z)?", re.ASCII)
+_EVENT = re.compile(r"#(\d{1,9})", re.ASCII)
+
+
+def moment(text: str, now: datetime | None = None) -> str:
+    """A time that a person typed, in the ledger's format.
+
+    Without a zone it is UTC. A date, or a word for a day, means the end of that day. A weekday or a clock time alone
+    means the newest one that has begun. ``now`` is the present, from which words count; by default the clock's.
 
     Raises:
-        BadInput: the text is not an ISO 8601 date or time.
+        BadInput: the text is not a time.
     """
+    now = (datetime.now(UTC) if now is None else now).astimezone(UTC)
     try:
-        when = datetime.fromisoformat(text)
-        if len(text) <= len("2026-11-22"):
-            when += timedelta(days=1, microseconds=-1)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return when.astimezone(UTC).strftime(FORMAT)
+        when = _spoken(" ".join(text.lower().split()), now)
+        return (_written(text) if when is None else when).astimezone(UTC).strftime(FORMAT)
     except (ValueError, OverflowError) as error:
-        raise BadInput(
-            f"{visible(text, 60)!r} is not a time", "write it as 2026-11-22, 2026-11-22T14:03 or 2026-11-22T14:03:11Z"
-        ) from error
+        raise BadInput(f"{visible(text, 60)!r} is not a time", HINT) from error
+
+
+def event_number(text: str) -> int | None:
+    """The seq of the event that a person named as a time, such as ``#16``; None for any other text."""
+    found = _EVENT.fullmatch(text.strip())
+    return int(found[1]) if found is not None else None
+
+
+def day(text: str, now: datetime | None = None) -> str:
+    """A day that a person typed, as YYYY-MM-DD: a date, a weekday, ``today``, ``yesterday`` or ``3d``.
+
+    Raises:
+        BadInput: the text is not a day.
+    """
+    now = (datetime.now(UTC) if now is None else now).astimezone(UTC)
+    try:
+        words = " ".join(text.lower().split())
+        if ":" in words or words == "now":
+            raise ValueError("a time of a day is no day")
+        when = _spoken(words, now)
+        return (date.fromisoformat(text) if when is None else when.date()).isoformat()
+    except (ValueError, OverflowError) as error:
+        hint = "write it as 2026-11-22, yesterday, thursday or 3d (three days ago)"
+        raise BadInput(f"{visible(text, 40)!r} is not a day", hint) from error
+
+
+def _written(text: str) -> datetime:
+    """An ISO 8601 date or time."""
+    when = datetime.fromisoformat(text)
+    if len(text) <= len("2026-11-22"):
+        when += _TO_END
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when
+
+
+def _spoken(words: str, now: datetime) -> datetime | None:
+    """A time in words, in lower case and with single spaces; None if the text has no such form."""
+    if words == "now":
+        return now
+    if (ago := _AGO.fullmatch(words)) is not None:
+        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+    if _CLOCK.fullmatch(words) is not None:
+        return _newest(_at(now, words), now, days=1)
+    name, _, clock = words.partition(" ")
+    if name in ("today", "yesterday"):
+        return _at(now - timedelta(days=int(name == "yesterday")), clock)
+    number = next((n for n, known in enumerate(_DAYS) if len(name) >= _LEAST and known.startswith(name)), None)
+    if number is None:
+        return None
+    weekday = now - timedelta(days=(now.weekday() - number) % 7)
+    return _newest(_at(weekday, clock), now, days=7) if clock else _at(weekday, "")
+
+
+def _at(day: datetime, clock: str) -> datetime:
+    """A clock time of a day; without one, the end of the day."""
+    midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    if not clock:
+        return midnight + _TO_END
+    found = _CLOCK.fullmatch(clock)
+    if found is None:
+        raise ValueError("no clock time")
+    return midnight.replace(hour=int(found[1]), minute=int(found[2]), second=int(found[3] or 0))
+
+
+def _newest(when: datetime, now: datetime, *, days: int) -> datetime:
+    """A repeated time, or the one before it where it is still ahead."""
+    return when if when <= now else when - timedelta(days=days)
 
 
 def ledger_time(ns: int) -> str:

@@ -13,6 +13,7 @@ import pytest
 from modelspine.cost.figures import BreakEven, EntryCost, Range
 from modelspine.cost.format import money, unit_of
 from modelspine.cost.query import Costs, measured
+from modelspine.cost.summary import as_object, choice_sentence, entry_sentence, version_sentence
 from modelspine.errors import Unavailable
 from modelspine.gate.eval_report import Count
 from modelspine.spine import Spine
@@ -79,8 +80,13 @@ async def test_the_figures_of_an_entry(days: Any, twin: Costs) -> None:
                      "idle time, 2026-01", "h of recorded uptime"):  # fmt: skip
             assert said is not None
             assert said in text, said
+        assert entry_sentence(cost)[:60] in text
         await desk.press("right_square_bracket")
-        assert "b  v0.3.0  ● frontier" in desk.text()
+        assert version_sentence(twin.entries)[:60] in desk.text()
+        await desk.press("right_square_bracket")
+        assert " v0.3.0  ● frontier" in desk.text()
+        assert choice_sentence(twin.entries)[:60] in desk.text()
+        assert sum("v0.3.0" in line for line in desk.lines()[4:22]) == 1, "the point is labelled"
         assert "not in the plot: no price" in desk.text()
 
 
@@ -90,7 +96,7 @@ async def test_export_is_what_the_twin_prints(days: Any, twin: Costs) -> None:
         folder = desk.app.source.settings.home / "exports"
         assert ("command", "spine cost --json") in desk.app.view.copies()
     written = json.loads(next(folder.glob("cost-*.json")).read_text())
-    assert written == json.loads(msgspec.json.encode(twin))
+    assert written == json.loads(msgspec.json.encode(as_object(twin)))
 
 
 @pytest.mark.parametrize(
@@ -274,11 +280,37 @@ def test_a_plot_of_any_entries(entries: tuple[EntryCost, ...], width: int) -> No
         assert "\x1b" not in "".join(line.plain for line in lines)
         assert tabs.figures(made, chosen, None, NOW, width)
         if chosen.cost_per_1k is None and len(entries) == 1:
-            assert "neither" in lines[0].plain or "no entry has both" in lines[0].plain
+            assert "no entry has both" in lines[0].plain
         elif width >= 46:
             placed = sum("not in the plot" not in line.plain and " · " not in line.plain for line in lines)
             assert placed
             assert any("┌" in line.plain for line in lines)
+        assert tabs.versions(made, chosen, width)
+
+
+def test_the_plot_names_each_entry_beside_its_point() -> None:
+    others = (cost("b" * 12, Range(2e-6, None, None), Range(0.7, None, None), semver="v0.2.0"),
+              cost("c" * 12, Range(2e-6, None, None), Range(0.7, None, None), semver="v0.3.0"))  # fmt: skip
+    entries = (cost("a" * 64, _ONE, _GOOD), *others)
+    made = Costs(of="x", at=NOW, requests=1, entries=entries)
+    lines = [line.plain for line in tabs.plane(made, entries[0], 100)]
+    plotted = lines[: next(n for n, line in enumerate(lines) if "└" in line)]
+    assert any("●─aaaaaaaaaaaa" in line for line in plotted)
+    same = [line for line in plotted if "v0.2.0" in line or "v0.3.0" in line]
+    assert sum(line.count("v0.") for line in same) == 2, "two entries at one point are both named"
+    assert not any("v0.2.0v" in line for line in same)
+
+
+def test_the_versions_are_bars_and_a_price_of_another_rent_has_none() -> None:
+    entries = (cost("a", _ONE, _GOOD, semver="v0.1.0"), cost("b", Range(5e-7, None, None), _GOOD, semver="v0.2.0"),
+               cost("c", _ONE, _GOOD, "EUR", semver="v0.3.0"), cost("d", None, _GOOD, None, cost=None))  # fmt: skip
+    made = Costs(of="x", at=NOW, requests=1, entries=entries)
+    lines = [line.plain for line in tabs.versions(made, entries[0], 100)]
+    assert lines[0].strip() == version_sentence(entries)
+    bars = {line.split()[0]: line.count("━") for line in lines[3:7]}
+    assert bars == {"v0.1.0": 24, "v0.2.0": 12, "v0.3.0": 0, "d": 0}
+    assert "has no bar" in lines[-1]
+    assert "unknown" in lines[6]
 
 
 def test_what_is_not_ready_or_unknown_is_called_so() -> None:

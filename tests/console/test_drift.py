@@ -11,6 +11,7 @@ import pytest
 
 from cli_world import run
 from modelspine.cli.drift import status_cell
+from modelspine.drift.changes import two_way
 from modelspine.drift.days import Day, recorded
 from modelspine.drift.days import days as known
 from modelspine.drift.format import chance, figure, part, percent
@@ -354,10 +355,10 @@ def test_a_plot_of_any_days(fortnight: Spine, values: tuple[float | None, ...], 
     assert "\x1b" not in text
     drawable = [v for v in values if v is not None]
     if drawable and width >= 30:
-        assert "●" in "".join(line.plain for line in lines[1:])
-        assert all(line.cell_length <= width for line in lines[1:])
+        assert "●" in "".join(line.plain for line in lines[3:])
+        assert all(line.cell_length <= width for line in lines[3:]), "the sentence and the legend are folded later"
     elif not values:
-        assert "no day has a report yet" in text
+        assert text.strip() == "No day has a report yet"
 
 
 def test_every_peak_survives_thinning() -> None:
@@ -382,9 +383,26 @@ def test_every_peak_survives_thinning() -> None:
     ],
 )
 def test_two_way_features_are_found_whatever_they_are_called(names: tuple[str, ...], rows: int) -> None:
-    assert len(tabs.two_way(feature(0.1, *names).bins)) == rows
+    assert len(two_way(feature(0.1, *names).bins)) == rows
 
 
 def test_signs_are_those_of_the_command() -> None:
     for status in ("insufficient", "stable", "watch", "act"):
         assert tabs.status(status).plain == status_cell(status).text
+
+
+async def test_every_tab_begins_with_the_sentence_of_the_twin(days: Any, twin: Any) -> None:
+    whole = twin("drift", "show", "--weeks", "5200", "--json").json
+    day = twin("drift", "show", "--day", REPORTED, "--json").json
+    said = {"trend": whole["sentences"]["trend"], "weekdays": whole["sentences"]["weekdays"]}
+    async with days(screen="drift", argument=REPORTED, size=(200, 40)) as desk:
+        await desk.press("enter", "z")
+        for tab in desk.app.view.TABS:
+            assert desk.app.view.tab == tab
+            assert tab == "expected" or said.get(tab, day["sentence"]) in " ".join(desk.text().split())
+            await desk.press("]")
+        await desk.press("[")
+        assert desk.app.view.tab == "weekdays"
+        calendar = next(line for line in desk.lines() if line.strip().startswith("2026-11-16"))
+        assert "[" in calendar, "the selected day is marked"
+        assert any(line.split()[:1] == ["Tuesday"] for line in desk.lines())

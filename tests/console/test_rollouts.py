@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import console_seed
@@ -16,9 +17,11 @@ from modelspine.errors import BadInput, Conflict, Refused
 from modelspine.ledger.route import Route
 from modelspine.ledger.store import Event
 from modelspine.spine import Spine
+from modelspine.traffic.canary import Decision
 from modelspine.traffic.ladder import default_ladder
 from modelspine.traffic.request_rate import blast_radius, known_rate
 from modelspine_console.data.source import Source
+from modelspine_console.data.traffic_source import JUDGED, Traffic
 from modelspine_console.keymap import CHANGES
 from modelspine_console.writes.changes import Changes
 from modelspine_console.writes.plan import affected, command_of, problem
@@ -127,6 +130,8 @@ async def test_a_rollout_by_hand_from_weight_to_stable(writable: Any, project: P
         assert "now         stable v0.1.0 80 %, canary v0.3.0 20 %" in text
         assert "then        → stable v0.1.0 50 %, canary v0.3.0 50 %" in text
         assert "30 % of traffic" in text
+        assert "skips       " in text
+        assert "a passing verdict: it is no_data" in text
         await fill(desk, reason="looked at by hand")
         assert confirming(desk), "its name is asked for"
         await fill(desk, name="v0.3.0")
@@ -336,3 +341,13 @@ async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes
 def write_note(project: Path, text: str) -> None:
     with console_seed.open_project(project) as opened:
         opened.registry.note(text)
+
+
+def test_a_next_step_that_the_rules_refuse_is_refused_until_the_verdict_passes() -> None:
+    passed = Decision(action="hold", verdict="pass", reason="", waits_for=("a manual advance",), epoch=5, window=1)
+    traffic = Traffic(epochs=(), shown=None, pace=None, problem="", hint="", untraced=False,
+                      denied={"": {"advance": "no passing verdict"}, JUDGED: {}})  # fmt: skip
+    assert traffic.refused("advance") == "no passing verdict"
+    held = msgspec.structs.replace(passed, verdict="inconclusive")
+    assert msgspec.structs.replace(traffic, decision=held).refused("advance") == "no passing verdict"
+    assert msgspec.structs.replace(traffic, decision=passed).refused("advance") is None

@@ -274,6 +274,7 @@ async def test_another_moment_is_shown_and_marked(console: Any, spine: Any) -> N
         desk.app.navigation.jump("at breakfast")
         await desk.settle()
         assert "is not a time" in desk.app.freshness.last_error.error
+        assert "4 of 4" in desk.text(), "a text that is no time changes nothing"
 
 
 async def test_help_is_made_of_live_bindings(console: Any) -> None:

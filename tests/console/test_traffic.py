@@ -96,7 +96,7 @@ async def test_the_pace_is_the_headless_one(console: Any, canary: None, told: An
 
 
 async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: None, told: Any, spine: Spine) -> None:
-    report = told("route", "report")
+    report, said = told("route", "report"), told("route", "show")
     route = spine.registry.route()
     assert route is not None
     since = nanoseconds(report["since"])
@@ -113,10 +113,15 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         assert "2 pp correct answers, 1 pp errors, 50 % mean latency" in text
         await desk.press(NEXT)
         text = desk.text()
-        assert "30 % ◐ ──── 60 % ○ ──── 100 % ○" in text
+        assert said["sentence"][:70] in text
+        assert f"├─ ◐ 30 %   now      target 30.00   actual {said['steps'][0]['actual_bp'] / 100:.1f}" in text
+        assert "├─ ○ 60 %   next     target 60.00   needs 60 s and 5,000 answers" in text
+        answers = next(line for line in desk.lines() if "│     answers" in line)
+        assert f"{said['steps'][0]['evidence'][1]['have']} of 5,000 graded answers" in answers
+        assert "━" in answers
+        assert "─" in answers
         for waits in decision.waits_for:
             assert waits in text
-        assert "at least 60 s and 5,000 graded answers" in text
 
 
 async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, spine: Spine, project: Path) -> None:

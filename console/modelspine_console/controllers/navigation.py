@@ -1,4 +1,4 @@
-"""Going places: screens, the filter and command prompts, another moment in time, and quitting.
+"""Going places: screens, the filter and command prompts, and quitting.
 
 It changes what is shown and nothing else.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers import jump as jumps
+from modelspine_console.controllers.moments import Moments
 from modelspine_console.controllers.write_mode import WriteMode
-from modelspine_console.data.jobs import attempt
 from modelspine_console.draw.sanitize import toast
 from modelspine_console.screens.base import View
 
-PLACES = "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME · rw · ro · q"
+PLACES = "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME [.. TIME] · rw · ro · q"
 
 
 class Navigation:
@@ -21,6 +21,7 @@ class Navigation:
     def __init__(self, host: Host, write_mode: WriteMode) -> None:
         self._host = host
         self._write_mode = write_mode
+        self.moments = Moments(host)
 
     @property
     def _view(self) -> View | None:
@@ -136,23 +137,11 @@ class Navigation:
         elif found.place == "info":
             self._show_settings()
         elif found.place == "at":
-            self._show_moment(found.argument)
+            self.moments.show(found.argument)
         elif found.place in ("rw", "ro"):
             self._write_mode.switch(on=found.place == "rw")
         else:
             host.open_view(found.place, found.argument)
-
-    def _show_moment(self, text: str) -> None:
-        """Show everything as it was at a time; ``now`` returns to the present."""
-        host = self._host
-        outcome = attempt(lambda: host.source.moment(text))
-        if not outcome.ok:
-            host.failed(outcome)
-            return
-        host.source.at = outcome.value
-        for view in host.views.values():
-            view.reload()
-        host.tick()
 
     def _show_settings(self) -> None:
         from modelspine_console.dialogs.dialogs import Reader

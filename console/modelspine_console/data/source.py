@@ -6,7 +6,7 @@ screen and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.errors import Damaged, Unavailable
+from modelspine.ledger.clocks import events_until
+from modelspine.ledger.moments import before_start, moment_of, neighbour
 from modelspine.ledger.replay import replay
 from modelspine.ledger.store import Event, Head, Ledger
 from modelspine.text import visible
-from modelspine.times import after_ns, moment
+from modelspine.times import after_ns
 from modelspine_console.data.traffic_source import TrafficSource
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from modelspine.release.eligibility import Position
     from modelspine.release.gate_run import Gated
     from modelspine.spine import Spine
+    from modelspine.traffic.two_moments import Between
 
 Clock = Callable[[], datetime]
 """Returns the time in UTC."""
@@ -63,6 +66,26 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     head: str
 
 
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment to show."""
+
+    at: str | None
+    """None for the present."""
+    note: str = ""
+    """The newest event at that moment, or that the moment is before the first one."""
+    early: bool = False
+    """True if it is before the first event."""
+
+
+def _shown(events: Sequence[Event], at: str | None) -> Shown:
+    if at is None:
+        return Shown(at=None, note="the present")
+    if early := before_start(events, at):
+        return Shown(at=at, note=early, early=True)
+    newest = events_until(events, at)[-1]
+    return Shown(at=at, note=f"after #{newest.seq} {newest.kind}, {newest.at[:19]}Z")
+
+
 class Source(TrafficSource):
     """Reads one project's stores, as of one moment."""
 
@@ -70,6 +93,8 @@ class Source(TrafficSource):
         self._spine = spine
         self.at: str | None = None
         """The moment that is shown; None for the present."""
+        self.before_start = ""
+        """Says that this moment is before the ledger's first event; empty if it is not."""
         self._inode: int | None = None
         self._last: Head | None = None
         self._env = ""
@@ -196,9 +221,32 @@ class Source(TrafficSource):
             # One worker, in this thread: it stops when ``step`` raises and when the console quits. A pool would not.
             return counterfactual(self._spine, a, b, since=None, progress=step, workers=1)
 
-    def moment(self, text: str) -> str | None:
-        """The moment that a person typed; None for ``now``."""
-        return None if text.strip() in ("", "now") else moment(text.strip())
+    def moment(self, text: str, now: datetime) -> Shown:
+        """The moment that a person typed; empty or ``now`` is the present.
+
+        Raises:
+            BadInput: the text is not a time, or names an event that the ledger does not have.
+        """
+        if text.strip().lower() in ("", "now"):
+            return Shown(at=None)
+        events = self._spine.registry.events()
+        return _shown(events, moment_of(events, text, now))
+
+    def neighbour(self, by: int) -> Shown:
+        """The moment of the event before the moment that is shown, or of the one after it."""
+        events = self._spine.registry.events()
+        return _shown(events, neighbour(events, self.at, by))
+
+    def between(self, one: str, other: str, now: datetime) -> Between:
+        """What changed between two moments that a person typed.
+
+        Raises:
+            BadInput: a text is not a time, or names an event that the ledger does not have.
+        """
+        from modelspine.traffic.two_moments import between
+
+        events = self._spine.registry.events()
+        return between(events, moment_of(events, one, now), moment_of(events, other, now))
 
     def reopen(self) -> None:
         """Close the stores, so that the next read opens them again."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _REST = 10
 """A report is read again after this many times the time it took, so reading takes at most a tenth of the time."""
 _HOW = "`spine serve` writes them from its first answer on; if there were some, restore a backup"
+JUDGED = "judged"
 _TAIL = 60
 """Requests in the live list."""
 
@@ -54,7 +55,13 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     untraced: bool
     """True if the problem is only that there are no traces."""
     denied: dict[str, dict[str, str]]
-    """SHA of each arm → verb → why it would be refused; verbs of the rollout are under the empty string."""
+    """SHA of each arm → verb → why it would be refused; verbs of the rollout are under the empty string, and under
+    ``JUDGED`` where the canary's verdict is ``pass``."""
+
+    def refused(self, action: str) -> str | None:
+        """Why a change of the rollout would be refused; None if it is allowed."""
+        passed = self.decision is not None and self.decision.judged is not None
+        return self.denied[JUDGED if passed else ""].get(action)
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +92,8 @@ class TrafficSource:
         state = registry.state(self.at)
         found = tuple(epochs(state, registry.events()))
         shown = next((each for each in found if each.number == epoch), found[0] if found else None)
-        refused = {"": route_denied(state)}
+        now_active = found[0].number if found else None
+        refused = {"": route_denied(state), JUDGED: route_denied(state, now_active)}
         measured = None
         problem, hint, untraced = "", "", False
         if shown is not None:

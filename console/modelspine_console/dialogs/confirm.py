@@ -271,7 +271,8 @@ def _mark(here: bool) -> Line:
 
 def _step_facts(step: Step, weight: int | None, *, typed: bool) -> list[tuple[str, Line]]:
     """How a rollout continues, and the harm it can do before its guard aborts it."""
-    facts = [("next", safe(step.then[typed]))] if step.then[typed] else []
+    facts = [("" if number else "skips", safe(text, "warn")) for number, text in enumerate(step.skips)]
+    facts += [("next", safe(step.then[typed]))] if step.then[typed] else []
     if step.guard is not None and weight:
         answers = blast_radius(weight, step.guard, step.per_second).answers
         number = f"about {answers:,.0f} answers" if answers >= 1 else "less than one answer"

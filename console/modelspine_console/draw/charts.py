@@ -120,6 +120,15 @@ def tone(ratio: float) -> Role:
     return next((role for edge, role in _STEPS if ratio < edge), "heat4")
 
 
+def progress_bar(share: float, width: int) -> Line:
+    """How much of something is there, as a bar of exactly ``width`` cells; a full one has the colour of success."""
+    full = share >= 1
+    # Rounded down, so that only what is complete looks complete.
+    halves = 2 * width if full else int(max(0.0, share) * width * 2)
+    done = "━" * (halves // 2) + ("╸" if halves % 2 else "")
+    return row(safe(done, "good" if full else "accent"), safe("─" * (width - len(done)), "faint"))
+
+
 def _bar(ratio: float | None, long: int) -> Line:
     if ratio is None:
         return cut(safe(""), long)

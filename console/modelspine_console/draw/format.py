@@ -118,6 +118,11 @@ def heading(text: str) -> list[Line]:
     return [safe(""), safe(f" {text}", "accent")]
 
 
+def headline(text: str, role: Role = "strong") -> list[Line]:
+    """The sentence above a document that says what the document shows, with an empty line below it."""
+    return [safe(f" {text}", role, limit=600), safe("")]
+
+
 def tree(value: Any, *, indent: int = 1) -> list[Line]:
     """A JSON value as indented lines, one for each scalar."""
     if isinstance(value, dict | list | tuple):

@@ -22,6 +22,10 @@ _ROLES: tuple[Role, ...] = ("faint", "bad", "good", "warn", "accent", "muted", "
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 LINE, RULE, UPRIGHT, ACROSS = "braille", "┄", "│", "─"
 """Markers of series whose points are joined: a curve, a dashed threshold, a vertical and a horizontal line."""
+_LABEL = 20
+"""Most characters of a label."""
+_SHIFTS = (0, -1, 1, -2, 2)
+"""Lines away from its point at which a label is tried, in this order."""
 LEAST = (16, 5)
 """Fewest columns and lines of a plot."""
 
@@ -51,8 +55,21 @@ class Series(msgspec.Struct, frozen=True):
     mark: str = LINE
 
 
-def plot(series: Sequence[Series], x: Axis, y: Axis, width: int, height: int) -> list[Line]:
-    """The series drawn over each other, the last one on top."""
+class PointName(msgspec.Struct, frozen=True):
+    """A name beside a point."""
+
+    at: Point
+    text: str
+    role: Role
+
+
+def plot(
+    series: Sequence[Series], x: Axis, y: Axis, width: int, height: int, labels: Sequence[PointName] = ()
+) -> list[Line]:
+    """The series drawn over each other, the last one on top, and then the labels, each where it covers no other one.
+
+    The first labels find a place first. One for which there is no place beside its point is left out.
+    """
     if width < LEAST[0] or height < LEAST[1]:
         return [safe(" no room for the plot: zoom (z) or widen the window", "faint")]
     figure = load()
@@ -69,7 +86,40 @@ def plot(series: Sequence[Series], x: Axis, y: Axis, width: int, height: int) ->
             draw(*map(list, zip(*drawn, strict=True)), marker=each.mark, color=_ROLES.index(each.role))
     figure.xticks([x.place(value) for value, _ in x.ticks], [label for _, label in x.ticks])
     figure.yticks([y.place(value) for value, _ in y.ticks], [label for _, label in y.ticks])
-    return [row(safe(" "), *_pieces(line)) for line in figure.build().splitlines()[:height]]
+    lines = [row(safe(" "), *_pieces(line)) for line in figure.build().splitlines()[:height]]
+    return _labelled(lines, [(x.place(each.at[0]), y.place(each.at[1]), each) for each in labels])
+
+
+def _labelled(lines: list[Line], labels: Sequence[tuple[float, float, PointName]]) -> list[Line]:
+    """The lines of a plot with labels written over them; a label's place is relative, from 0 to 1 on both axes."""
+    frame = next((n for n, line in enumerate(lines) if "┌" in line.plain), None)
+    floor = next((n for n, line in enumerate(lines) if "└" in line.plain), None)
+    if frame is None or floor is None:
+        return lines
+    left, right = lines[frame].plain.index("┌") + 1, lines[frame].plain.rindex("┐")
+    spots = [
+        (left + round(across * (right - left - 1)), floor - 1 - round(up * (floor - frame - 2)), each)
+        for across, up, each in labels
+    ]
+    taken = {(column, line) for column, line, _ in spots}
+    found = list(lines)
+    for column, line, each in spots:
+        text = safe(each.text, each.role, limit=_LABEL)
+        wide = text.cell_length
+        for at, over in _places(column, line, wide):
+            inside = left <= at and at + wide <= right and frame < over < floor
+            if inside and taken.isdisjoint((at + n, over) for n in range(-1, wide + 1)):
+                taken |= {(at + n, over) for n in range(wide)}
+                found[over] = row(found[over][:at], text, found[over][at + wide :])
+                break
+    return found
+
+
+def _places(column: int, line: int, wide: int) -> Iterator[tuple[int, int]]:
+    """Where a label of this width may begin: right and left of its point, then a line or two above and below it."""
+    for shift in _SHIFTS:
+        yield column + 2, line + shift
+        yield column - 1 - wide, line + shift
 
 
 def level(value: float, x: Axis, role: Role) -> Series:

@@ -184,7 +184,8 @@ class View(Asking):
         """Show how many rows pass the filter, or why there are none."""
         shown, total = len(self.table.order), len(self.table.rows)
         if not total:
-            self.list.turn("empty", *self._empty.split("\n", 1))
+            # Before the ledger's start there is nothing to register or to route: how to begin would mislead.
+            self.list.turn("empty", *(self.desk.source.before_start or self._empty).split("\n", 1))
         elif not shown:
             self.list.turn("nomatch", f"no matches in {total:,} rows", f"/{self.filter_text}   esc clears the filter")
         else:

@@ -15,10 +15,11 @@ import msgspec
 from textual.message import Message
 
 from modelspine.cost.format import money, unit_of
+from modelspine.cost.summary import as_object, name_of
 from modelspine.text import short
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw import plots
-from modelspine_console.draw.format import builtins, count, dash
+from modelspine_console.draw.format import count, dash
 from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import cost_tabs as tabs
 from modelspine_console.screens.base import NO_ENTRIES, Fields, document
@@ -55,7 +56,7 @@ class CostView(Listing):
     """Entries, in the order they were registered."""
 
     NAME = "cost"
-    TABS = ("plot", "figures")
+    TABS = ("plot", "figures", "versions")
     EMPTY = NO_ENTRIES
     FIELDS: ClassVar[Fields] = {
         "standing": lambda c: c.standing or "",
@@ -164,8 +165,8 @@ class CostView(Listing):
     def draw_tab(self) -> None:
         """Draw the open tab of the entry; where there is room, the other one beside it."""
         cost: EntryCost | None = self.table.current
-        other = self.TABS[1 - self.about.tab]
-        self.about.title(tabs.name_of(cost) if cost is not None else "entry")
+        other = "figures" if self.tab == "plot" else "plot"
+        self.about.title(name_of(cost) if cost is not None else "entry")
         self.beside.title(other)
         for pane, name in ((self.about, self.tab), (self.beside, other)):
             if cost is None or self.data is None:
@@ -174,6 +175,8 @@ class CostView(Listing):
                 pane.show(self._drawing(self.data, cost, name))
 
     def _drawing(self, made: Costs, cost: EntryCost, name: str) -> Callable[[int], Sequence[Line]]:
+        if name == "versions":
+            return lambda width: tabs.versions(made, cost, width)
         if name == "plot":
             return lambda width: tabs.plane(made, cost, width)
         return lambda width: tabs.figures(made, cost, self.gate.get(cost.sha), self.now(), width)
@@ -187,7 +190,7 @@ class CostView(Listing):
 
     def name_of(self, item: Any) -> str:
         """The semver of an entry, else the start of its SHA."""
-        return tabs.name_of(item)
+        return name_of(item)
 
     def target(self) -> str:
         """SHA of the entry under the cursor."""
@@ -211,13 +214,13 @@ class CostView(Listing):
         """The entries that are shown, as ``spine cost --json`` writes them."""
         if self.data is None:
             return None
-        return "cost", builtins(msgspec.structs.replace(self.data, entries=tuple(self.table.shown)))
+        return "cost", as_object(msgspec.structs.replace(self.data, entries=tuple(self.table.shown)))
 
 
 def _columns(entries: Sequence[EntryCost]) -> tuple[Column, ...]:
     """The columns; each column of money has the unit that its amounts share."""
     return (
-        Column("entry", 12, lambda c: safe(tabs.name_of(c)), lambda c: c.semver or "~"),
+        Column("entry", 12, lambda c: safe(name_of(c)), lambda c: c.semver or "~"),
         Column("sha", 12, lambda c: safe(short(c.sha), "muted"), lambda c: c.sha, rank=6),
         Column("variant", 8, lambda c: dash(c.variant), lambda c: c.variant, rank=8),
         Column("n", 8, lambda c: safe(f"{c.priced:,}"), lambda c: -c.priced, right=True, rank=5),

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from modelspine.cost.basis import comparable
 from modelspine.cost.format import between, general, money, notes, pays, price, standing, unit_of
+from modelspine.cost.summary import choice_sentence, entry_sentence, name_of, version_sentence
 from modelspine.drift.format import percent
 from modelspine.text import counted, short
-from modelspine_console.draw.format import bullet, count, heading, pairs, right_answers
+from modelspine_console.draw.format import bullet, count, dash, heading, headline, pairs, right_answers
 from modelspine_console.draw.grid import Head, grid
-from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, Series, plot
+from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, PointName, Series, plot
 from modelspine_console.draw.sanitize import Line, cut, row, safe
 from modelspine_console.draw.theme import Role
 
@@ -30,8 +31,8 @@ ROLES: dict[str | None, Role] = {"frontier": "good", "tied": "warn", "dominated"
 _RANKS: dict[str | None, int] = {"frontier": 0, "tied": 1, "dominated": 2}
 _MAX_UNPLOTTED = 20
 """Entries outside the plot that are named below it."""
-_SIGNS = "abcdefghijklmnopqrstuvwxyz"
-"""The sign of each entry in the plot."""
+_MAX_PLOTTED = 24
+"""Entries in the plot; more of them could not be told apart."""
 _BAR = 24
 _LABEL = 16
 _PLOT_HEIGHT = 14
@@ -39,11 +40,6 @@ _PLOT_WIDTH = 110
 """Columns of the widest plot: a wider one is slower to draw and no easier to read."""
 _MARGIN = 0.08
 """Share of the range that is left free at either end of an axis."""
-
-
-def name_of(cost: EntryCost) -> str:
-    """The name of an entry: its semver, else the start of its SHA."""
-    return cost.semver or short(cost.sha)
 
 
 def standing_of(cost: EntryCost) -> Line:
@@ -57,35 +53,38 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     against = chosen if _placed(chosen) else placed[0] if placed else chosen
     currency = against.currency
     shown = _foremost([cost for cost in placed if cost is against or comparable(cost, against)], chosen)
+    said = headline(choice_sentence(made.entries))
     if not shown:
-        return [safe(" no entry has both a price and an evaluation yet", "muted"), *_unplotted(made, [])]
-    signs = {cost.sha: _SIGNS[number] for number, cost in enumerate(shown)}
+        return [*said, safe(" no entry has both a price and an evaluation yet", "muted"), *_unplotted(made, [])]
     x, unit = _across([cost.cost_per_1k for cost in shown], currency)
     y = _up([cost.accuracy for cost in shown])
-    series: list[Series] = []
-    for cost in sorted(shown, key=lambda each: each.sha == chosen.sha):
-        series += _cross(cost, signs[cost.sha], "accent" if cost.sha == chosen.sha else ROLES[cost.standing])
+    # The selected entry is drawn over the others, and its label finds a place before theirs.
+    last = sorted(shown, key=lambda each: each.sha == chosen.sha)
+    series = [part for cost in last for part in _cross(cost, _role(cost, chosen))]
+    labels = [PointName(_point(cost), name_of(cost), _role(cost, chosen)) for cost in reversed(last)]
     room = min(width, _PLOT_WIDTH)
-    lines = [safe(" correct answers, % ↑", "muted"), *plot(series, x, y, room, _PLOT_HEIGHT)]
+    lines = [*said, safe(" correct answers, % ↑", "muted"), *plot(series, x, y, room, _PLOT_HEIGHT, labels)]
     lines.append(cut(safe(f"cost of 1,000 tokens, {unit} → ", "muted"), room, right=True))
-    heads = (Head(""), Head("entry"), Head("standing", rank=1), Head("cost/1k", right=True, rank=2),
+    heads = (Head("entry"), Head("standing", rank=1), Head("cost/1k", right=True, rank=2),
              Head("correct", right=True))  # fmt: skip
-    lines += [safe(""), *grid(heads, [_legend(cost, signs[cost.sha], chosen) for cost in shown], width)]
+    lines += [safe(""), *grid(heads, [_legend(cost, chosen) for cost in shown], width)]
     return [*lines, *_unplotted(made, shown)]
 
 
+def _role(cost: EntryCost, chosen: EntryCost) -> Role:
+    return "accent" if cost.sha == chosen.sha else ROLES[cost.standing]
+
+
 def _foremost(costs: Sequence[EntryCost], chosen: EntryCost) -> list[EntryCost]:
-    """As many entries as there are signs, preferring the chosen one, then the frontier; in their original order."""
+    """As many entries as the plot has room for, preferring the chosen one, then the frontier; in their order."""
     rank = {cost.sha: (cost.sha != chosen.sha, _RANKS.get(cost.standing, 9)) for cost in costs}
-    kept = {cost.sha for cost in sorted(costs, key=lambda cost: rank[cost.sha])[: len(_SIGNS)]}
+    kept = {cost.sha for cost in sorted(costs, key=lambda cost: rank[cost.sha])[:_MAX_PLOTTED]}
     return [cost for cost in costs if cost.sha in kept]
 
 
-def _legend(cost: EntryCost, sign: str, chosen: EntryCost) -> list[Line]:
-    here: Role = "accent" if cost.sha == chosen.sha else ""
+def _legend(cost: EntryCost, chosen: EntryCost) -> list[Line]:
     price = safe(money(_value(cost.cost_per_1k), cost.currency))
-    return [safe(sign, here or ROLES[cost.standing]), safe(name_of(cost), here), standing_of(cost), price,
-            count(cost.total)]  # fmt: skip
+    return [safe(name_of(cost), _role(cost, chosen)), standing_of(cost), price, count(cost.total)]
 
 
 def _placed(cost: EntryCost) -> bool:
@@ -106,7 +105,7 @@ def _unplotted(made: Costs, shown: Sequence[EntryCost]) -> list[Line]:
 
 def _missing(cost: EntryCost) -> str:
     if _placed(cost):
-        return f"{price(cost)}: another rent, currency or way of pricing, or no sign left"
+        return f"{price(cost)}: another rent, currency or way of pricing, or no room left"
     missing = [what for what, known in (("price", cost.cost_per_1k), ("evaluation", cost.accuracy)) if known is None]
     return f"not in the plot: no {' and no '.join(missing)}"
 
@@ -140,17 +139,20 @@ def _up(figures: Sequence[Range | None]) -> Axis:
     return Axis(start, end, tuple((v, f"{100 * v:.1f}") for v in (start, (start + end) / 2, end)))
 
 
-def _cross(cost: EntryCost, sign: str, role: Role) -> list[Series]:
-    """An entry's two intervals, and its sign where they cross."""
+def _point(cost: EntryCost) -> tuple[float, float]:
+    return _value(cost.cost_per_1k) or 0.0, _value(cost.accuracy) or 0.0
+
+
+def _cross(cost: EntryCost, role: Role) -> list[Series]:
+    """An entry's two intervals, and a dot where they cross."""
     x, y = cost.cost_per_1k, cost.accuracy
-    assert x is not None
-    assert y is not None
+    at, up = _point(cost)
     found = []
-    if x.low is not None and x.high is not None:
-        found.append(Series(((x.low, y.value), (x.high, y.value)), role, ACROSS))
-    if y.low is not None and y.high is not None:
-        found.append(Series(((x.value, y.low), (x.value, y.high)), role, UPRIGHT))
-    return [*found, Series(((x.value, y.value),), role, sign)]
+    if x is not None and x.low is not None and x.high is not None:
+        found.append(Series(((x.low, up), (x.high, up)), role, ACROSS))
+    if y is not None and y.low is not None and y.high is not None:
+        found.append(Series(((at, y.low), (at, y.high)), role, UPRIGHT))
+    return [*found, Series(((at, up),), role, "●")]
 
 
 def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: datetime, width: int) -> list[Line]:
@@ -160,7 +162,8 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
     unready = cost.readiness == "not-deployment-ready"
     cpqu = "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
     correct = "not ready" if unready and not cost.cost_per_correct else between(cost.cost_per_correct, cost.currency)
-    lines = pairs(
+    lines = headline(entry_sentence(cost))
+    lines += pairs(
         [
             ("entry", row(safe(name_of(cost), "strong"), safe(f"  {short(cost.sha)}", "muted"))),
             ("standing", standing_of(cost)),
@@ -187,6 +190,35 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
     lines += [bullet("!", text, "warn", text_role="") for text in notes(cost, made.entries)]
     lines += [bullet("·", text, "muted", text_role="") for text in general(made.idle, made.future, made.at)]
     return [*lines, safe(f" {aged(made, now)}", "faint")]
+
+
+def versions(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
+    """What a correct answer of each version costs, as bars, beside what was spent on it."""
+    lines = headline(version_sentence(made.entries))
+    known = [cost for cost in made.entries if cost.cost_per_correct is not None]
+    against = chosen if chosen in known else known[0] if known else chosen
+    # A bar beside another one is a comparison, so a price of another rent has no bar.
+    alike = [cost for cost in known if cost is against or comparable(cost, against)]
+    most = max((_value(cost.cost_per_correct) or 0.0 for cost in alike), default=0.0)
+    heads = (Head("version"), Head("variant", rank=4), Head("", rank=1), Head("a correct answer", right=True),
+             Head("with idle", right=True, rank=3), Head("spent", right=True, rank=2),
+             Head("n", right=True, rank=2))  # fmt: skip
+    rows = []
+    for cost in made.entries:
+        price, idle = _value(cost.cost_per_correct), cost.amortised_per_correct
+        length = round(_BAR * (price / most)) if cost in alike and price is not None and most else 0
+        role: Role = "accent" if cost.sha == chosen.sha else ""
+        rows.append(
+            [safe(name_of(cost), role), dash(cost.variant), cut(safe("━" * length, role or "muted"), _BAR),
+             safe(money(price, cost.currency), "" if price is not None else "faint"),
+             safe(money(idle, cost.currency), "" if idle is not None else "faint"),
+             safe(money(cost.cost, cost.currency), "" if cost.cost is not None else "faint"),
+             safe(f"{cost.priced:,}")]
+        )  # fmt: skip
+    lines += grid(heads, rows, width)
+    if len(alike) < len(known):
+        lines.append(safe(" a price of another rent, currency or way of pricing has no bar", "muted"))
+    return lines
 
 
 def _counted(cost: EntryCost) -> list[tuple[str, Line]]:

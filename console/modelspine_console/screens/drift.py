@@ -13,11 +13,13 @@ import msgspec
 from modelspine.drift.days import ALL_WEEKS, as_object, trend_as_object
 from modelspine.drift.format import ahead, contradiction, figure, percent, reference, source
 from modelspine.drift.status import LEVELS
+from modelspine.drift.weekdays import name_of, with_weekday
 from modelspine_console.draw import plots
 from modelspine_console.draw.format import dash, status
 from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import drift_tabs as tabs
 from modelspine_console.screens.base import Fields, document
+from modelspine_console.screens.drift_weekdays import weekdays
 from modelspine_console.screens.listing import Listing
 from modelspine_console.widgets.table import Column, Table
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from modelspine.drift.days import Day
     from modelspine.drift.report import DriftReport
 
+_OF_ALL_DAYS = ("trend", "weekdays")
+"""Tabs about every day, which need no report of the selected one."""
 _ALL_DAYS = f"spine drift show --weeks {ALL_WEEKS} --json"
 
 
@@ -54,11 +58,12 @@ class DriftView(Listing):
 
     NAME = "drift"
     ITEM = "day"
-    TABS = ("features", "trend", "bins", "map", "expected")
+    TABS = ("features", "trend", "bins", "map", "expected", "weekdays")
     EMPTY = "no requests by this moment\nserve some (`spine serve`), then run `spine drift report`"
     GO_HINT = "`:drift 2026-11-22` goes to a day; esc clears the filter"
     FIELDS: ClassVar[Fields] = {
         "day": lambda d: d.day,
+        "weekday": lambda d: name_of(d.day),
         "status": _state,
         "feature": lambda d: " ".join(d.made.report.features) if d.made is not None else "",
         "source": _source,
@@ -69,13 +74,13 @@ class DriftView(Listing):
 
     def __init__(self) -> None:
         columns = (
-            Column("day", 10, lambda d: safe(d.day), lambda d: d.day),
+            Column("day", 14, lambda d: safe(with_weekday(d.day)), lambda d: d.day),
             Column("status", 14, _status, _rank),
             Column("worst", 7, lambda d: dash(_worst(d)[0]), lambda d: _worst(d)[0], rank=2, grow=True),
             Column("PSI", 6, _psi, lambda d: -(_worst(d)[1] or 0.0), right=True, rank=1),
-            Column("n", 9, _requests, lambda d: -(_number(d) or 0), right=True, rank=3),
+            Column("n", 8, _requests, lambda d: -(_number(d) or 0), right=True, rank=3),
             Column("expect %", 8, _expected, _expected_accuracy, right=True, rank=4),
-            Column("graded %", 9, _graded, _graded_share, right=True, rank=5),
+            Column("graded %", 8, _graded, _graded_share, right=True, rank=5),
             Column("cover %", 7, _coverage, _coverage_share, right=True, rank=6),
             Column("source", 6, lambda d: dash(_source(d)), _source, rank=7),
         )
@@ -108,7 +113,7 @@ class DriftView(Listing):
     def draw_tab(self) -> None:
         """Draw the open tab of the day; where there is room, another one beside it."""
         day = self._day
-        self.about.title(day.day if day is not None else "day")
+        self.about.title(with_weekday(day.day) if day is not None else "day")
         beside = "features" if self.about.tab else "trend"
         self.beside.title(beside)
         for pane, name in ((self.about, self.tab), (self.beside, beside)):
@@ -116,13 +121,15 @@ class DriftView(Listing):
                 pane.turn("empty", "no day selected")
             elif day.damaged is not None:
                 pane.turn("error", day.damaged.message, day.damaged.hint)
-            elif day.made is None and name != "trend":
+            elif day.made is None and name not in _OF_ALL_DAYS:
                 pane.turn("empty", *_unreported(day))
             else:
                 pane.show(self._drawing(day, name))
 
     def _drawing(self, day: Day, name: str) -> Callable[[int], Sequence[Line]]:
         days, now, made = self.data.days, self.now(), day.made
+        if name == "weekdays":
+            return lambda width: weekdays(days, day, width)
         if name == "trend" or made is None:
             early = ahead(self.data.ahead)
             return lambda width: tabs.course(days, day, width, early)

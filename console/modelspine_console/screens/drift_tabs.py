@@ -6,15 +6,16 @@ Pure drawing of core's values. Features and bins belong to the workload: they ar
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelspine.drift.changes import is_special, two_way
 from modelspine.drift.format import (
     chance,
     contradiction,
     coverage,
+    expected_sentence,
     facts,
     figure,
     graded,
@@ -23,12 +24,14 @@ from modelspine.drift.format import (
     percent,
     reference,
     remark,
+    sentence,
     sparkline,
 )
 from modelspine.drift.status import ACT, WATCH
+from modelspine.drift.weekdays import trend_sentence
 from modelspine.text import visible
 from modelspine_console.draw.charts import matrix
-from modelspine_console.draw.format import ago, bullet, dash, heading, pairs, status, when
+from modelspine_console.draw.format import ago, bullet, dash, heading, headline, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import Axis, Series, level, plot, runs, thinned, upright
 from modelspine_console.draw.sanitize import Line, cells, cut, row, safe
@@ -53,17 +56,15 @@ _CELL, _NARROW_CELL = 13, 7
 """Cells of a map for a share and its difference, and for the difference alone."""
 _LARGEST = 1e6
 """PSI is unbounded; above this, values are drawn at the upper edge of the plot."""
-_PAIR = re.compile(r"\s*×\s*|\s*/\s*|\s*\|\s*|\s+")
-"""What separates the two parts in the name of a bin."""
+_SAID: dict[str, Role] = {"watch": "warn", "act": "bad", "insufficient": "muted"}
 _TONES: tuple[tuple[float, Role], ...] = ((ACT, "heat0"), (WATCH, "heat1"), (WATCH / 2, "heat2"), (WATCH / 10, "heat3"))
-_Cells = dict[tuple[str, str], Any]
-"""Bins by the two parts of their names."""
 
 
 def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     """The day's status, every feature, the worst first, and below them what the figures rest on."""
     report, event = made.report, made.event
-    lines = pairs(
+    lines = said(report)
+    lines += pairs(
         [
             ("status", row(status(report.status), safe(f"   coverage {percent(report.coverage)}", "muted"))),
             ("against", safe(reference(report))),
@@ -85,6 +86,11 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     return [*lines, safe(""), *pairs([(name, safe(text, limit=2000)) for name, text in facts(report)])]
 
 
+def said(report: DriftReport) -> list[Line]:
+    """What the report found, as the sentence that the command line prints, in the colour of its status."""
+    return headline(sentence(report), _SAID.get(report.status, "strong"))
+
+
 def _figures(feature: Feature) -> list[Line]:
     return [
         status(feature.status),
@@ -100,14 +106,19 @@ def course(days: Sequence[Day], chosen: Day, width: int, early: str = "") -> lis
 
     ``early`` names the requests that are dated ahead of the clock, if there are any.
     """
-    return [*([bullet("!", early, "warn")] if early else []), *_courses(days, chosen, width)]
+    reports = [day.made.report for day in days if day.made is not None]
+    return [
+        *headline(trend_sentence(reports)),
+        *([bullet("!", early, "warn")] if early else []),
+        *_courses(days, chosen, width),
+    ]
 
 
 def _courses(days: Sequence[Day], chosen: Day, width: int) -> list[Line]:
     placed = [(_place(day), day.made.report) for day in days if day.made is not None]
     reports = sorted(((at, report) for at, report in placed if at is not None), key=lambda pair: pair[0])
     if not reports:
-        return [safe(" no day has a report yet", "muted")]
+        return []
     first = [name for name, _ in chosen.made.report.ranked] if chosen.made is not None else []
     names = [*dict.fromkeys([*first, *(name for _, report in reports for name in report.features)])]
     lines: list[Line] = []
@@ -193,7 +204,7 @@ def bins(report: DriftReport, width: int) -> list[Line]:
             if rows
             else [safe(" nothing to compare", "muted")]
         )
-    return lines[1:]
+    return [*said(report), *lines[1:]]
 
 
 def _bin(each: Bin, feature: Feature, most: float) -> list[Line]:
@@ -216,26 +227,10 @@ def maps(report: DriftReport, width: int) -> list[Line]:
         found = two_way(feature.bins)
         if found:
             lines += [*heading(name), *_map(found, feature, width)]
-    return lines[1:] or [safe(" no feature of this day has values with two parts", "muted")]
+    return [*said(report), *(lines[1:] or [safe(" no feature of this day has values with two parts", "muted")])]
 
 
-def two_way(found: Sequence[Bin]) -> _Cells:
-    """Bins by the two parts of their names; empty if the names do not form a table."""
-    parts = {tuple(_PAIR.split(each.bin.strip())): each for each in found if not _special(each)}
-    if not parts or any(len(pair) != 2 for pair in parts):
-        return {}
-    rows, columns = ({pair[n] for pair in parts} for n in (0, 1))
-    # A table that is mostly empty says less than the list of bins: a third of its cells must be filled.
-    dense = len(rows) > 1 and len(columns) > 1 and len(rows) * len(columns) <= 3 * len(parts)
-    return {(pair[0], pair[1]): each for pair, each in parts.items()} if dense else {}
-
-
-def _special(each: Bin) -> bool:
-    """Whether a bin is no single value: unseen values, the rest, or several rare values together."""
-    return each.bin.startswith("(") or " + " in each.bin
-
-
-def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
+def _map(found: dict[tuple[str, str], Bin], feature: Feature, width: int) -> list[Line]:
     rows, columns = (sorted({pair[n] for pair in found}) for n in (0, 1))
     label = min(20, 2 + max(cells(name) for name in rows))
     least = _CELL if label + 1 + _CELL * len(columns) <= width else _NARROW_CELL
@@ -253,7 +248,7 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
 
     note = f"{shown}, n = {feature.n:,}; PSI {figure(feature.psi)}"
     lines = matrix(rows, columns, width, draw, note=note, least=least)
-    others = [each for each in feature.bins if _special(each)]
+    others = [each for each in feature.bins if is_special(each)]
     return lines + [
         row(safe(" · ", "muted"), _short(each.bin), safe(f"  {percent(each.p)} → {percent(each.q)}", "muted"))
         for each in others
@@ -262,7 +257,8 @@ def _map(found: _Cells, feature: Feature, width: int) -> list[Line]:
 
 def expected(report: DriftReport, width: int) -> list[Line]:
     """The accuracy expected from the day's mix of inputs along each dimension, and the accuracy that was graded."""
-    lines = pairs([("graded", safe(graded(report), limit=400)), ("coverage", safe(coverage(report), limit=400))])
+    lines = headline(expected_sentence(report))
+    lines += pairs([("graded", safe(graded(report), limit=400)), ("coverage", safe(coverage(report), limit=400))])
     if text := contradiction(report):
         lines.append(bullet("!", text, "warn"))
     if not report.expected:

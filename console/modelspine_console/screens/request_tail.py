@@ -9,7 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from modelspine.traffic.sentences import requests_sentence
 from modelspine_console.data.jobs import Outcome
+from modelspine_console.draw.format import headline
 from modelspine_console.screens.incident_text import NO_REQUESTS, request_columns
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
@@ -45,6 +47,9 @@ class Tail:
         elif not self.found.value.traces:
             pane.turn("empty", *NO_REQUESTS.split("\n", 1))
         else:
+            said = requests_sentence(self.found.value.traces)
+            if pane.above is not None:
+                pane.above.show(lambda _width: headline(said))
             pane.turn("ready")
 
     def under(self, body: object) -> Any:

@@ -12,13 +12,15 @@ import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from modelspine.traffic.sentences import epochs_sentence
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.draw.format import builtins
+from modelspine_console.draw.format import builtins, headline
 from modelspine_console.screens import traffic_rows as texts
 from modelspine_console.screens import traffic_tabs as tabs
 from modelspine_console.screens.base import THREE, View
+from modelspine_console.screens.ladder_tab import ladder
 from modelspine_console.screens.request_tail import Tail
-from modelspine_console.widgets.document import Doc, Draw
+from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
@@ -53,7 +55,9 @@ class TrafficView(View):
     def __init__(self) -> None:
         self.epochs = Table(tabs.epoch_columns(self.now), lambda epoch: epoch.number)
         self.tail = Tail(self.now)
-        about, beside = Pane("", Doc(), self.epochs, self.tail.inside), Pane("requests", self.tail.beside)
+        self.said = Lines()  # what the table of a tab says, in one sentence; a document begins with its own
+        about = Pane("", Doc(), self.epochs, self.tail.inside, above=self.said)
+        beside = Pane("requests", self.tail.beside, above=Lines())
         super().__init__(Table(texts.arm_columns(), lambda item: item.arm.name), about, beside)
         self.beside, self._below = beside, Horizontal()
         self.traffic: Traffic | None = None
@@ -196,12 +200,14 @@ class TrafficView(View):
             self.about.turn("empty", *_EMPTY.split("\n", 1))
             return
         self.about.put({"epochs": self.epochs, "requests": self.tail.inside}.get(tab, self.about.bodies[0]))
+        self.said.display = tab in ("epochs", "requests")
         draw = self._drawing(tab, self.traffic)
         if tab == "requests":
             self.tail.turn(self.about, self._explain)
             if top:
                 self._ask_requests()
         elif tab == "epochs":
+            self.said.show(lambda _width: headline(epochs_sentence(self.epochs.rows, self.now())))
             self.about.turn("ready")
         elif draw is not None:
             self.about.show(draw, top=top)
@@ -214,7 +220,7 @@ class TrafficView(View):
         """What draws a tab with a document; None while the report it needs is missing."""
         report, item, now = self.report, self.table.current, self.now()
         if tab == "ladder":
-            return lambda _width: tabs.ladder(traffic)
+            return lambda width: ladder(traffic, report, width)
         if tab == "arm":
             return lambda _width: tabs.arm(item, traffic, now) if item is not None else []
         if report is None:
@@ -272,7 +278,7 @@ class TrafficView(View):
         if self.traffic is None:
             return "the route is still being read" if action in _ROUTE | _ARM else None
         if action in _ROUTE:
-            return self.traffic.denied[""].get(action)
+            return self.traffic.refused(action)
         if action in _ARM | {"lineage", "incident"} and not self.target():
             return "no arm selected"
         return self.traffic.denied.get(self.target(), {}).get(action) if action in _ARM else None
@@ -290,5 +296,5 @@ class TrafficView(View):
 
     def export(self) -> tuple[str, Any] | None:
         """The report, as ``spine route report --json`` has it."""
-        report = self.report
-        return (f"traffic-epoch-{report.epoch}", builtins(report)) if report is not None else None
+        found = self.report
+        return (f"traffic-epoch-{found.epoch}", builtins(found)) if found is not None else None

@@ -23,12 +23,14 @@ from modelspine.traffic.rollout_text import (
     moved_texts,
     pooled_pairs,
     whole_text,
+    window_text,
 )
+from modelspine.traffic.sentences import arm_sentence, report_sentence, shadow_sentence
 from modelspine_console.draw.charts import spark
-from modelspine_console.draw.format import age, ago, count, milliseconds, pairs, status, when
+from modelspine_console.draw.format import age, ago, count, headline, milliseconds, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, row, safe
-from modelspine_console.screens.traffic_rows import ArmRow, actual_share, advice, model, target_share
+from modelspine_console.screens.traffic_rows import ArmRow, actual_share, model, target_share
 from modelspine_console.widgets.table import Column
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 Facts = list[tuple[str, Line]]
 _RANKS = (0, 4, 0, 1, 3, 2, 2, 0)
 """How readily each column of a rollout's epochs is left out on a narrow screen."""
-_MAX_EPOCHS = 6
-"""Epochs of the current rollout that the ladder tab lists."""
 
 
 def tabs(route: Route) -> tuple[str, ...]:
@@ -56,18 +56,19 @@ def tabs(route: Route) -> tuple[str, ...]:
 def comparison(report: RouteReport, traffic: Traffic, width: int) -> list[Line]:
     """The candidate compared with the stable arm, the check of the split, the verdict on a canary, and the rollout."""
     chosen = traffic.shown.route.ladder if traffic.shown is not None else None
-    lines: list[Line] = []
+    lines = headline(report_sentence(report))
     if report.difference is not None and len(report.arms) > 1:
         title = safe(f" {report.arms[1].name} − stable", "accent", limit=40)
         lines.append(row(title, safe(", each user counted once", "muted")))
         lines += pairs((name, safe(text)) for name, text in difference_pairs(report.difference, report.arms))
         lines.append(safe(" always-valid intervals: safe to check at any time", "muted"))
-    facts = [("split", _split(report.split))] if report.split is not None else []
+    facts = [("requests", safe(window_text(report)))]
+    facts += [("split", _split(report.split))] if report.split is not None else []
     if chosen is not None:
         facts += [("ladder", _steps(chosen)), *_verdict(traffic)]
         waits = "; ".join(traffic.decision.waits_for) if traffic.decision is not None else ""
         facts += [("waiting for", safe(waits))] if waits else []
-        facts.append(("guard", safe(_guard(chosen.guard))))
+        facts.append(("guard", safe(guard_text(chosen.guard))))
     return [*lines, safe(""), *pairs(facts), *_whole(report, width)]
 
 
@@ -98,7 +99,8 @@ def _split(found: Split) -> Line:
     return row(safe("✖ ", "bad"), safe(text, "bad")) if found.alarm else row(safe("✔ ", "good"), safe(text))
 
 
-def _guard(guard: Guard) -> str:
+def guard_text(guard: Guard) -> str:
+    """The limits of a guard, and how often they are checked."""
     limits = f"{guard.margin_bp / 100:g} pp correct answers, {guard.error_bp / 100:g} pp errors"
     return f"{limits}, {guard.latency_pct} % mean latency; checked every {guard.window_seconds} s"
 
@@ -109,34 +111,6 @@ def _verdict(traffic: Traffic) -> Facts:
         verdict = ("verdict", row(status(decision.verdict), safe(f"  {decision.reason}")))
         return [verdict, *(("note", safe(note, "warn")) for note in decision.notes)]
     return [("verdict", safe(f"unknown: {traffic.problem}", "warn"))] if traffic.problem else []
-
-
-def ladder(traffic: Traffic) -> list[Line]:
-    """The steps of a canary, the verdict on the current one, and what the next one waits for."""
-    shown = traffic.shown
-    if shown is None or shown.route.ladder is None:
-        return []
-    chosen, decision = shown.route.ladder, traffic.decision
-    facts = _verdict(traffic)
-    if decision is not None:
-        at = "" if decision.action == "hold" else " at the server's next check"
-        facts.append(("next", safe(f"{advice(decision, brief=True)}{at}", "strong")))
-        waits = decision.waits_for or ("nothing",)
-        facts += [("" if number else "waiting for", safe(text)) for number, text in enumerate(waits)]
-    step = chosen.steps[chosen.at]
-    least = f"at least {step.min_seconds:,} s and {step.min_samples:,} graded answers"
-    facts.append(("step", safe(f"{step.weight_bp / 100:g} %: {least}")))
-    facts.append(("guard", safe(_guard(chosen.guard))))
-    # The epochs of one rollout share its salt: users keep their arm from step to step.
-    rollout = [each for each in traffic.epochs if each.route.salt == shown.route.salt]
-    facts += [("" if number else "so far", _so_far(each)) for number, each in enumerate(rollout[:_MAX_EPOCHS])]
-    return [row(safe(" "), _steps(chosen)), safe(""), *pairs(facts)]
-
-
-def _so_far(epoch: Epoch) -> Line:
-    candidate = epoch.route.candidate
-    weight = f"{candidate.weight_bp / 100:g} %" if candidate is not None else "–"
-    return row(safe(f"#{epoch.number}  {weight:>7}  {epoch.verb}  "), _lasted(epoch))
 
 
 def _steps(chosen: Ladder) -> Line:
@@ -156,6 +130,7 @@ def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
         facts.append(("reason", safe(f"{shown.verb}: {shown.reason}")))
         facts += [("ended", when(shown.until))] if shown.until is not None else []
     unit = "of requests, mirrored" if item.role == "shadow" else "of users"
+    said = headline(arm_sentence(item.report)) if item.report is not None else []
     if item.report is None:
         actual = safe("unknown", "muted")
     elif not item.report.actual_bp:
@@ -163,7 +138,8 @@ def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
     else:
         actual = row(actual_share(item), safe(f" % {unit}", "muted"))
     facts += [("target", row(target_share(item), safe(" %"))), ("actual", actual)]
-    return pairs([*facts, *_pace(item, traffic), *(_reported(item.report) if item.report is not None else [])])
+    found = _reported(item.report) if item.report is not None else []
+    return [*said, *pairs([*facts, *_pace(item, traffic), *found])]
 
 
 def _pace(item: ArmRow, traffic: Traffic) -> Facts:
@@ -194,9 +170,10 @@ def shadow(report: ShadowReport, width: int) -> list[Line]:
     """Pairs of a live answer and its shadow's, overall and by feature."""
     whole = report.pairs
     if not whole.both + whole.only_live + whole.only_shadow + whole.neither:
-        return [safe(" no request has been graded on both sides yet", "muted")]
+        return headline(shadow_sentence(report), "muted")
     note = " p: exact McNemar test, each user counted once, by which side did better; valid for a single look"
-    lines = [*grid(_heads("both graded"), [_square(whole)], width), safe(note, "muted")]
+    table = grid(_heads("both graded"), [_square(whole)], width)
+    lines = [*headline(shadow_sentence(report)), *table, safe(note, "muted")]
     if report.buckets:
         lines += [safe(""), *grid(_heads("feature"), [_square(each) for each in report.buckets], width)]
         lines.append(safe(" p by feature is adjusted over all features (Holm)", "faint"))
@@ -223,7 +200,7 @@ def epoch_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
         Column("strategy", 8, lambda e: safe(e.route.strategy)),
         Column("arms %", 20, lambda e: safe(_weights(e.route))),
         Column("age", 6, lambda e: age(e.since, now()), right=True),
-        Column("lasted", 7, _lasted, right=True, rank=2),
+        Column("lasted", 7, lasted, right=True, rank=2),
         Column("opened by", 11, lambda e: safe(e.verb), rank=1),
         Column("actor", 8, lambda e: safe(e.actor, "muted"), rank=4),
         Column("reason", 10, lambda e: safe(e.reason, limit=200), grow=True, rank=3),
@@ -234,7 +211,8 @@ def _weights(route: Route) -> str:
     return " · ".join(f"{arm.semver or short(arm.sha)} {arm.weight_bp / 100:g}" for arm in route.arms)
 
 
-def _lasted(epoch: Any) -> Line:
+def lasted(epoch: Any) -> Line:
+    """How long an epoch was active, or that it is so now."""
     if epoch.until is None:
         return safe("now", "good")
     try:

@@ -22,7 +22,7 @@ from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
 from modelspine_console.writes import rollout_plan as rollouts
 from modelspine_console.writes.plan import WHOLE, Ask, Done, Plan, Touched, next_semver
-from modelspine_console.writes.verbs import VERBS
+from modelspine_console.writes.verbs import VERBS, Verdict, decide_now
 
 if TYPE_CHECKING:
     from modelspine.incident.walk import Walk
@@ -51,14 +51,14 @@ class Changes:
             Refused: the rules do not allow it.
         """
         state = self._spine.registry.state()
-        whole = verb in WHOLE
-        floor, own = floor_in_force(self._spine), self._spine.settings
-        refusals = route_denied(state) if whole else denied(state, sha, own.env, floor, service=own.service)
+        # Only a step by hand needs the verdict: reading the traces must not keep an operator in trouble waiting.
+        found = decide_now(self._spine) if verb == "advance" else Verdict()
+        refusals = self._refusals(verb, state, sha, found)
         if verb in refusals:
             raise Refused(refusals[verb], "nothing was changed")
-        known = state.entries[under_way(state)[1].sha if whole else sha]
+        known = state.entries[under_way(state)[1].sha if verb in WHOLE else sha]
         if verb in rollouts.VERBS:
-            return self._plan_rollout(verb, state, known, reason)
+            return self._plan_rollout(verb, state, known, reason, found)
         env, name = prod_or(state, self._spine.settings.env), _name(known)
         before, after = _BEFORE_AFTER[verb](state, sha, name)
         return Plan(
@@ -75,7 +75,13 @@ class Changes:
             taken=dict(state.semvers),
         )
 
-    def _plan_rollout(self, verb: str, state: State, known: Known, reason: str) -> Plan:
+    def _refusals(self, verb: str, state: State, sha: str, found: Verdict) -> dict[str, str]:
+        if verb in WHOLE:
+            return route_denied(state, found.judged)
+        own = self._spine.settings
+        return denied(state, sha, own.env, floor_in_force(self._spine), service=own.service)
+
+    def _plan_rollout(self, verb: str, state: State, known: Known, reason: str, found: Verdict) -> Plan:
         """The plan of a verb that starts or changes a rollout."""
         name, per_second = _name(known), known_rate(lambda: self._spine.traces)
         return Plan(
@@ -83,11 +89,11 @@ class Changes:
             key=_new_key(),
             names=(*known.semvers, short(known.sha)) if verb in rollouts.NAMED else (),
             before=_route(state),
-            after=rollouts.after(verb, state, name),
+            after=rollouts.after(verb, state, name, found.judged),
             gated=known.gated,
             touches=rollouts.touches(verb, state),
             asks=(*rollouts.asks(verb, state), Ask(id="reason", label="reason", text=reason, hint=REASON_HINT)),
-            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second),
+            step=rollouts.step(verb, state, self._an_hour(lambda _served: True), per_second, found.skips),
         )
 
     def plan_never_regress(self, walk: Walk) -> Plan:

@@ -52,6 +52,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of the last hour to all arms; None if unknown."""
     per_second: float | None = None
     """Request rate; None if unknown."""
+    skips: tuple[str, ...] = ()
+    """Conditions of the canary's next step that are not met, so that the change skips them."""
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):

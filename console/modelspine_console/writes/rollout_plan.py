@@ -37,12 +37,15 @@ def shares(arms: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def after(verb: str, state: State, name: str) -> str:
-    """The route after the change, and the entries put on hold; ``WEIGHT`` stands for what is typed."""
+def after(verb: str, state: State, name: str, judged: int | None = None) -> str:
+    """The route after the change, and the entries put on hold; ``WEIGHT`` stands for what is typed.
+
+    ``judged`` is the epoch whose verdict is ``pass`` now, if there is one.
+    """
     if verb == "abort":
         return _outcome(state, rollout.abort(state, "?"))
     if verb == "advance":
-        return _outcome(state, rollout.advance(state, "?"))
+        return _outcome(state, rollout.advance(state, "?", judged=judged))
     if verb == SHADOW:
         return f"WEIGHT of requests mirrored to {name}; responses discarded"
     arm = "canary" if verb == "canary" else _candidate(state).name
@@ -77,8 +80,10 @@ def touches(verb: str, state: State) -> Touched:
     return Touched() if unseen else Touched(arms=tuple(f"{arm.name} {arm.semver}" for arm in arms))
 
 
-def step(verb: str, state: State, an_hour: int | None, per_second: float | None) -> Step | None:
-    """The change of weight, with the guard that limits its harm."""
+def step(
+    verb: str, state: State, an_hour: int | None, per_second: float | None, skips: tuple[str, ...] = ()
+) -> Step | None:
+    """The change of weight, with the guard that limits its harm; ``skips`` are the conditions that it does not meet."""
     route = state.route
     if route is None:
         return None
@@ -88,10 +93,12 @@ def step(verb: str, state: State, an_hour: int | None, per_second: float | None)
                     an_hour=an_hour, per_second=per_second)  # fmt: skip
     if verb == SHADOW:
         return Step(before_bp=0, after_bp=FULL, seen=False)
-    return _moved(verb, route, an_hour, per_second)
+    return _moved(verb, route, an_hour, per_second, skips)
 
 
-def _moved(verb: str, route: Route, an_hour: int | None, per_second: float | None) -> Step | None:
+def _moved(
+    verb: str, route: Route, an_hour: int | None, per_second: float | None, skips: tuple[str, ...]
+) -> Step | None:
     candidate, ladder = route.candidate, route.ladder
     if candidate is None:
         return None
@@ -103,7 +110,7 @@ def _moved(verb: str, route: Route, an_hour: int | None, per_second: float | Non
         guard = guard if further is not None else None
     then = ("", _STAYS if verb == "weight" and ladder is not None else "")
     return Step(before_bp=candidate.weight_bp, after_bp=to, seen=route.shadow is None, guard=guard, then=then,
-                an_hour=an_hour, per_second=per_second)  # fmt: skip
+                an_hour=an_hour, per_second=per_second, skips=skips)  # fmt: skip
 
 
 def _candidate(state: State) -> Arm:

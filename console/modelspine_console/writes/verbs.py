@@ -7,8 +7,11 @@ decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from modelspine.ledger.route import FULL, weight_of
 from modelspine_console.writes.plan import Plan
@@ -54,11 +57,38 @@ def _tombstone(spine: Spine, plan: Plan, values: Values) -> Any:
     return tombstone(spine, plan.sha, **_common(plan, values))
 
 
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the traces say about the canary in progress now."""
+
+    judged: int | None = None
+    """Its epoch, where the verdict is ``pass``."""
+    skips: tuple[str, ...] = ()
+    """The conditions of its next step that a step by hand would skip."""
+
+
+def decide_now(spine: Spine) -> Verdict:
+    """The verdict on the canary in progress; reads the traces of its epoch."""
+    from modelspine.traffic.canary import decision_now
+    from modelspine.traffic.ladder_progress import skipped_by_advancing
+
+    decision, problem = decision_now(spine.registry, lambda: spine.traces, datetime.now(UTC))
+    judged = decision.judged if decision is not None else None
+    return Verdict(judged=judged, skips=skipped_by_advancing(decision, problem or ""))
+
+
+def _weigh(spine: Spine, plan: Plan, values: Values) -> Any:
+    return spine.routing.weigh(weight_of(values["weight"]), judged=decide_now(spine).judged, **_common(plan, values))
+
+
+def _advance(spine: Spine, plan: Plan, values: Values) -> Any:
+    return spine.routing.advance(judged=decide_now(spine).judged, **_common(plan, values))
+
+
 VERBS: dict[str, Callable[[Spine, Plan, Values], Any]] = {
     "canary": _canary,
     "shadow": _shadow,
-    "weight": lambda spine, plan, values: spine.routing.weigh(weight_of(values["weight"]), **_common(plan, values)),
-    "advance": lambda spine, plan, values: spine.routing.advance(**_common(plan, values)),
+    "weight": _weigh,
+    "advance": _advance,
     "abort": lambda spine, plan, values: spine.routing.abort(**_common(plan, values)),
     "promote": _promote,
     "rollback": lambda spine, plan, values: spine.routing.rollback(plan.sha, **_common(plan, values)),

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, share
-from modelspine.cli.parser import Verbs, day
+from modelspine.cli.parser import Verbs, at_flag, day
 from modelspine.cli.progress import working
 from modelspine.cost.format import general, money, price, sentences, standing
+from modelspine.cost.summary import as_object, choice_sentence, version_sentence
 from modelspine.errors import Exit, Unavailable
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
 from modelspine.text import counted, visible
-from modelspine.times import moment
 
 if TYPE_CHECKING:
     from modelspine.cost.basis import Basis
@@ -37,7 +37,7 @@ def command(verbs: Verbs) -> None:
     parser = verbs.add("cost", "show the cost of each entry's answers and their accuracy", run,
                        example="spine cost --day 2026-11-22")  # fmt: skip
     parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC (default: every day)")
-    parser.add_argument("--at", type=moment, metavar="TIME", help="the cost as of this time")
+    at_flag(parser, "the cost as of this time")
     parser.add_argument("--traces", metavar="F", help="a file of sample traces in place of the store")
     parser.add_argument("--md", metavar="F", help="also write it to this file as Markdown")
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
                 f"{visible(args.md, 120)} cannot be written: {error.strerror or error}", "name another file"
             ) from error
     if out.json:
-        out.object(costs)
+        out.object(as_object(costs))
         return Exit.OK
     _draw(out, costs)
     return Exit.OK
@@ -126,6 +126,8 @@ def _draw(out: Out, costs: Costs) -> None:
     if not costs.entries:
         out.line("no entry is registered yet")
         return
+    out.paragraph(choice_sentence(costs.entries))
+    out.paragraph(version_sentence(costs.entries))
     out.table(_COLUMNS, _rows(costs), right=_NUMERIC, optional=_OPTIONAL)
     for sentence in _remarks(costs):
         out.paragraph(sentence, indent=2)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelspine.cli.output import Cell, Out, Piece, status_cell
-from modelspine.cli.parser import Parser, Verbs, count, day
+from modelspine.cli.parser import Parser, Verbs, at_flag, count, day
 from modelspine.cli.progress import working
 from modelspine.drift.format import (
     BARS,
@@ -21,13 +21,15 @@ from modelspine.drift.format import (
     percent,
     reference,
     remark,
+    sentence,
     share,
     source,
     sparkline,
 )
+from modelspine.drift.weekdays import by_weekday, trend_sentence, weekday_sentence, with_weekday
 from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.spine import Spine
-from modelspine.times import ledger_time, moment
+from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
     from modelspine.drift.days import Trend
@@ -56,7 +58,7 @@ def command(verbs: Verbs) -> None:
     show.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="one day in full")
     _reference_flags(show)
     show.add_argument("--weeks", type=count, default=4, metavar="N", help="how far back from today (default: 4)")
-    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(show)
 
 
 def _reference_flags(verb: Parser) -> None:
@@ -175,6 +177,7 @@ def _other(event: Event) -> str:
 def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
     from modelspine.drift.status import ACT
 
+    out.paragraph(trend_sentence(reports))
     rows = []
     for report in reports:
         name, psi = (report.worst[0], figure(report.worst[1].psi)) if report.worst else ("–", "–")
@@ -183,7 +186,7 @@ def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
             graded = Cell(f"! {graded}", "warn")
         numbers = (percent(report.coverage), percent(report.expected_accuracy), graded)
         n = f"{report.window.n:,}"
-        rows.append((report.day, status_cell(report.status), n, name, psi, *numbers, source(report)))
+        rows.append((with_weekday(report.day), status_cell(report.status), n, name, psi, *numbers, source(report)))
     right = ("n", "PSI", "coverage", "expected", "graded")
     out.table(("day", "status", "n", "worst", "PSI", "coverage", "expected", "graded", "source"), rows, right=right)
     for report in reports:
@@ -199,11 +202,24 @@ def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
         f"PSI of each day against its reference, {BARS[0]} = 0, {BARS[-1]} = {ACT} and above; coverage from 0 to 100 %"
     )
     out.line(Cell(legend, "muted"))
+    _draw_weekdays(out, reports)
+
+
+def _draw_weekdays(out: Out, reports: list[DriftReport]) -> None:
+    out.line()
+    out.paragraph(weekday_sentence(reports))
+    rows = [
+        (each.name, f"{each.days:,}", f"{each.drifted:,}", f"{each.requests:,}", figure(each.psi), share(each.graded))
+        for each in by_weekday(reports)
+    ]
+    head = ("weekday", "days", "drifted", "n", "median PSI", "graded")
+    out.table(head, rows, right=head[1:])
 
 
 def _draw_day(out: Out, report: DriftReport, others: tuple[Event, ...]) -> None:
     head = f"  coverage {percent(report.coverage)}  against {reference(report)}"
-    out.line(Cell(report.day, "strong"), "  ", status_cell(report.status), Cell(head, "muted"))
+    out.paragraph(sentence(report))
+    out.line(Cell(with_weekday(report.day), "strong"), "  ", status_cell(report.status), Cell(head, "muted"))
     if text := contradiction(report):
         out.line(Cell(f"! {text}", "warn"))
     out.pairs(facts(report))

@@ -10,7 +10,7 @@ import msgspec
 
 from modelspine.cli.event_text import draw_events, entry_status, entry_verdict, score
 from modelspine.cli.output import Cell, Out, Piece
-from modelspine.cli.parser import Verbs
+from modelspine.cli.parser import Verbs, at_flag
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.gate.eval_report import EvalReport
@@ -18,7 +18,7 @@ from modelspine.registry.entries import Detail, Entry
 from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
 from modelspine.text import counted, short, size, visible
-from modelspine.times import age, moment
+from modelspine.times import age
 
 _COST = "USD/M right"
 """The column of ``list`` with the cost per million right answers; ``show`` explains it."""
@@ -36,7 +36,7 @@ def command(verbs: Verbs) -> None:
         details="USD/M right is the cost per million right answers, measured at the gate; `spine show` explains it.",
         example="spine list --at 2026-11-22",
     )
-    listing.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(listing)
     show = verbs.add(
         "show", "show an entry, or the entry that a folder, file or digest is in", run_show,
         details="A name that is a REF is read as one; write ./NAME for a path of the same name. Where several entries "
@@ -48,7 +48,7 @@ def command(verbs: Verbs) -> None:
         "ref", metavar="REF|PATH|DIGEST",
         help="an entry, a bundle's folder, a safetensors file, or 4 digits or more of any digest in the ledger",
     )  # fmt: skip
-    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(show)
 
 
 def run_list(args: argparse.Namespace, spine: Spine) -> int:

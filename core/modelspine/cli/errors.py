@@ -64,3 +64,9 @@ def print_error(message: str, hint: str) -> None:
     """Two lines on stderr: what is wrong, and what to do."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"spine: {visible(message, _LONGEST_LINE)}\n  {visible(hint, _LONGEST_LINE)}\n")
+
+
+def print_note(text: str) -> None:
+    """One line on stderr beside an answer, which scripts do not read."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"note: {visible(text, _LONGEST_LINE)}\n")

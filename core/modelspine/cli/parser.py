@@ -7,15 +7,18 @@ The module does not know which verbs exist.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import textwrap
 from collections.abc import Callable
-from datetime import date
 from typing import Any, NoReturn
 
+from modelspine import times
 from modelspine.errors import BadInput
 from modelspine.text import visible
 
+AT, AFTER = "at", "after"
+"""The arguments that hold a time as it was typed until ``cli.run`` resolves it, which may need the ledger."""
 Run = Callable[..., int]
 """The function of a verb: it takes the parsed arguments and the open spine, and returns the exit code."""
 
@@ -29,6 +32,8 @@ class Parser(argparse.ArgumentParser):
         self.verbs: Verbs | None = None
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, conflict_handler="resolve", **settings)
+        # So that ``--at -3d`` is a value: argparse takes what begins with "-" for a flag unless this matches it.
+        self._negative_number_matcher = re.compile(r"-\d+(\.\d+)?(s|m|min|h|d|w)?$")
         self.arguments.clear()  # argparse adds --help to every parser; the record leaves it out
         every = self.add_argument_group("for every command")
         every.add_argument("--help-all", action=_HelpAll, nargs=0, help=argparse.SUPPRESS)
@@ -168,15 +173,26 @@ def count(text: str) -> int:
 
 
 def day(text: str) -> str:
-    """A day, for ``type=``.
+    """A day, for ``type=``; see ``times.day``.
 
     Raises:
         BadInput: it is not one.
     """
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise BadInput(f"{visible(text, 40)!r} is not a day", "write it as 2026-11-22") from error
+    return times.day(text)
+
+
+def at_flag(parser: argparse._ActionsContainer, sentence: str = "the state at this time") -> None:
+    """Add ``--at TIME``. ``cli.run`` replaces the number of an event by its time, which needs the ledger."""
+    parser.add_argument("--at", type=time_or_event, metavar="TIME", help=sentence)
+
+
+def time_or_event(text: str) -> str:
+    """A time in the ledger's format, or an event such as ``#16`` as it was typed, for ``type=``.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    return text.strip() if times.event_number(text) is not None else times.moment(text)
 
 
 def change_flags(parser: Parser, *, reason: bool = True, expect: bool = True) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from modelspine.cli.event_text import event_summary
-from modelspine.cli.output import Out
+from modelspine.cli.output import Cell, Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
 from modelspine.cli.promotion import show_change_and_cost, show_receipt
@@ -125,11 +126,24 @@ def run_canary(args: argparse.Namespace, spine: Spine) -> int:
 
 
 def run_advance(args: argparse.Namespace, spine: Spine) -> int:
-    """Move the rollout to its next step, or to the weight that was given."""
+    """Move the rollout to its next step, or to the weight that was given; say what a step by hand skips."""
+    from modelspine.traffic.canary import decision_now
+    from modelspine.traffic.ladder_progress import skipped_by_advancing
+
     change = _asked(args)
+    decision, problem = decision_now(spine.registry, lambda: spine.traces, datetime.now(UTC))
+    change["judged"] = decision.judged if decision is not None else None
     with working("hashing the bundles"):
         receipt = spine.routing.advance(**change) if args.weight is None else spine.routing.weigh(args.weight, **change)
-    return show_receipt(Out.of(args), receipt)
+    out = Out.of(args)
+    if args.weight is not None or not receipt.created:
+        return show_receipt(out, receipt)
+    skipped = skipped_by_advancing(decision, problem or "")
+    code = show_receipt(out, receipt, skipped=skipped)
+    if not out.json:
+        for text in skipped:
+            out.line(Cell(f"   ! skipped {text}", "warn"))
+    return code
 
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:

@@ -6,6 +6,7 @@ The verbs that change the route are in ``cli.rollouts``.
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,19 @@ import msgspec
 
 from modelspine.cli import rollouts
 from modelspine.cli.output import Cell, Out, Piece
-from modelspine.cli.parser import Verbs, count
+from modelspine.cli.parser import Verbs, at_flag, count
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, SpineError
-from modelspine.ledger.route import FULL, Ladder, Route
+from modelspine.ledger.route import FULL, Route
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
 from modelspine.text import short
-from modelspine.times import age, moment
-from modelspine.traffic.ladder import rungs
+from modelspine.times import age
 
 if TYPE_CHECKING:  # `route show` of a single route must not wait for the statistics modules to load
     from modelspine.traffic.canary import Decision
+    from modelspine.traffic.ladder_progress import StepProgress
+    from modelspine.traffic.report import EpochReport
     from modelspine.traffic.request_rate import Pace
 
 
@@ -33,12 +35,12 @@ def command(verbs: Verbs) -> None:
     """Add ``route`` with its verbs."""
     nested = verbs.add("route", "show, measure or change how traffic is divided").add_verbs()
     show = nested.add("show", "show how traffic is divided", run_show, example="spine route show --at 2026-11-22")
-    show.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(show)
     past = nested.add(
         "epochs", "list the routes so far: since when, how long, by whom and why", run_epochs,
         example="spine route epochs --json",
     )  # fmt: skip
-    past.add_argument("--at", type=moment, metavar="TIME", help="the state at this time")
+    at_flag(past)
     report = nested.add(
         "report", "compare the latency, errors, feedback and accuracy of the arms", run_report,
         details="A change of weights begins a new epoch of the same rollout. The report shows the newest epoch, and "
@@ -53,7 +55,7 @@ def command(verbs: Verbs) -> None:
     which.add_argument(
         "--rollout", type=count, metavar="N", help="the rollout that began with this route event, also after it ended"
     )
-    report.add_argument("--at", type=moment, metavar="TIME", help="the report as of this time")
+    at_flag(report, "the report as of this time")
     report.add_argument("--md", type=Path, metavar="F", help="also write the report to this file as Markdown")
     tester = nested.add(
         "tester", "make a token with which a tester chooses the arm that answers", run_tester,
@@ -84,14 +86,19 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
         return Exit.OK
     since = spine.registry.events()[route.epoch - 1].time
     decision, problem, pace = (None, None, None) if args.at else _measured(spine, route, since)
+    steps = _steps(spine, decision, args.at) if route.ladder is not None else ()
+    said = _sentence(route, steps, decision, problem)
     if out.json:
-        more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem}
+        more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem,
+                "sentence": said, "steps": msgspec.to_builtins(steps)}  # fmt: skip
         out.object({"ladder": None} | msgspec.to_builtins(route) | more | {"pace": msgspec.to_builtins(pace)})
         return Exit.OK
+    out.paragraph(said)
     out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {route.salt}")
     _draw_arms(out, route, pace)
-    if route.ladder is not None:
-        _draw_canary(out, route.ladder, decision, problem)
+    if steps:
+        _draw_steps(out, steps)
+        _draw_canary(out, decision, problem)
     return Exit.OK
 
 
@@ -122,9 +129,48 @@ def _draw_arms(out: Out, route: Route, pace: Pace | None) -> None:
         out.line(f"idle: the last request came before {pace.until}")
 
 
-def _draw_canary(out: Out, ladder: Ladder, decision: Decision | None, problem: str | None) -> None:
-    steps = (f"{step.weight_bp / 100:g} % {sign_of(rung).glyph}" for step, rung in rungs(ladder))
-    pairs: list[tuple[str, Piece]] = [("ladder", " ── ".join(steps))]
+def _steps(spine: Spine, decision: Decision | None, at: str | None) -> tuple[StepProgress, ...]:
+    """The steps of a canary; without the figures of its epochs where the traces cannot be read, or for the past."""
+    from modelspine.ledger.store import storage_errors
+    from modelspine.traffic.epochs import epochs
+    from modelspine.traffic.ladder_progress import progress_of
+    from modelspine.traffic.rollout_report import route_report
+
+    state, events = spine.registry.state(at), spine.registry.events()
+    known = epochs(state, events)
+    reports: list[EpochReport] = []
+    if at is None and decision is not None:
+        with suppress(SpineError), storage_errors():
+            report = route_report(spine.traces, known, events, known[0], now=datetime.now(UTC))
+            reports = [*(report.whole.epochs if report.whole is not None else ()), report]
+    return progress_of(known, known[0], reports, decision)
+
+
+def _sentence(route: Route, steps: tuple[StepProgress, ...], decision: Decision | None, problem: str | None) -> str:
+    if not steps:
+        from modelspine.traffic.route_text import route_sentence
+
+        return route_sentence(route)
+    from modelspine.traffic.sentences import ladder_sentence
+
+    return ladder_sentence(route, steps, decision, problem or "")
+
+
+def _draw_steps(out: Out, steps: tuple[StepProgress, ...]) -> None:
+    from modelspine.traffic.ladder_progress import amount
+
+    rows = []
+    for each in steps:
+        sign = sign_of(each.state)
+        actual = "–" if each.actual_bp is None else f"{each.actual_bp / 100:.1f}"
+        epoch = f"#{each.epoch}" if each.epoch is not None else "–"
+        about = each.why or ", ".join(amount(found) for found in each.evidence)
+        rows.append((Cell(f"{sign.glyph} {each.state}", sign.role), f"{each.target_bp / 100:g}", actual, epoch, about))
+    out.table(("step", "target %", "actual %", "epoch", "evidence"), rows, right=("target %", "actual %"))
+
+
+def _draw_canary(out: Out, decision: Decision | None, problem: str | None) -> None:
+    pairs: list[tuple[str, Piece]] = []
     if decision is not None:
         waiting = "; ".join(decision.waits_for) or "nothing; it advances at the next check"
         pairs += [("verdict", f"{decision.verdict}: {decision.reason}"), ("waiting for", waiting)]
@@ -137,12 +183,14 @@ def _draw_canary(out: Out, ladder: Ladder, decision: Decision | None, problem: s
 def run_epochs(args: argparse.Namespace, spine: Spine) -> int:
     """List the routes there were."""
     from modelspine.traffic.epochs import epochs
+    from modelspine.traffic.sentences import epochs_sentence
 
     out = Out.of(args)
     known = epochs(spine.registry.state(args.at), spine.registry.events())
     if out.json:
         out.object({"epochs": known, "at": args.at})
         return Exit.OK
+    out.paragraph(epochs_sentence(known, datetime.now(UTC)))
     rows = []
     for epoch in known:
         lasted = age(epoch.since, datetime.fromisoformat(epoch.until)) if epoch.until else "in force"

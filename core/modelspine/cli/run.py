@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelspine.cli.errors import as_spine_error, fail, print_error
+from modelspine.cli.errors import as_spine_error, fail, print_error, print_note
 from modelspine.cli.ledger_notice import ledger_notice
 from modelspine.cli.output import detach_stdout
+from modelspine.cli.parser import AFTER, AT
 from modelspine.cli.verbs import VERBS, parse, verb_of
 from modelspine.errors import BadInput, Exit, SpineError
+from modelspine.ledger.moments import before_start, moment_of
 from modelspine.settings import load
 from modelspine.spine import Spine
 from modelspine.text import visible
@@ -59,11 +61,29 @@ def _exit_code(words: Sequence[str]) -> int:
 def _command(words: Sequence[str]) -> int:
     args = parse(words)
     with _open_spine(args) as spine, _without_gc(built_in=verb_of(words) in VERBS):
+        notes = _resolve_times(args, spine)
         try:
-            return int(args.run(args, spine))
+            code = int(args.run(args, spine))
+        except SpineError as error:
+            error.hint = "; ".join([*notes, error.hint])
+            raise
         finally:
             with contextlib.suppress(SpineError, OSError, ValueError):  # a remark must not replace the answer
                 ledger_notice(spine, getattr(args, "at", None))
+    for note in notes:
+        print_note(note)
+    return code
+
+
+def _resolve_times(args: argparse.Namespace, spine: Spine) -> list[str]:
+    """Replace the number of an event, given as a time, by its time; returns a sentence for each time before #1."""
+    typed = {name: text for name in (AT, AFTER) if (text := getattr(args, name, None)) is not None}
+    if not typed:
+        return []
+    events = spine.registry.events()
+    for name, text in typed.items():
+        setattr(args, name, moment_of(events, text))
+    return [note for name in typed if (note := before_start(events, getattr(args, name)))]
 
 
 @contextmanager

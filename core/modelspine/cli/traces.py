@@ -81,6 +81,9 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
         out.object({"traces": [trace_object(trace) for trace in page.traces], "matched": page.matched})
         return Exit.OK
     if page.traces:
+        from modelspine.traffic.sentences import requests_sentence
+
+        out.paragraph(requests_sentence(page.traces))
         head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
         out.table(head, [_row(trace) for trace in page.traces], optional=("semver", "arm", "at"))
     matched = "over 10,000" if page.matched is None else f"{page.matched:,}"

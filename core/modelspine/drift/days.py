@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from modelspine.drift.format import sentence
 from modelspine.drift.measurement import Ahead, clock_limit, requests_ahead
 from modelspine.drift.report import DriftReport
+from modelspine.drift.weekdays import by_weekday, trend_sentence, weekday_sentence
 from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.files import write_file
 from modelspine.ledger.state import State
@@ -223,12 +225,22 @@ def as_object(made: Reported, others: tuple[Event, ...] = ()) -> dict[str, Any]:
         {"seq": event.seq, **{name: event.body.get(name) for name in ("status", "entry", "against_day", "file")}}
         for event in others
     ]
-    return {**fields, "seq": made.event.seq, "digest": made.digest, "file": made.event.body.get("file"), "others": more}
+    found = {
+        **fields,
+        "sentence": sentence(made.report),
+        "seq": made.event.seq,
+        "digest": made.digest,
+        "file": made.event.body.get("file"),
+    }
+    return {**found, "others": more}
 
 
 def trend_as_object(found: Trend) -> dict[str, Any]:
     """Days as JSON fields: the window, the reports, the days without one, and what is dated ahead of the clock."""
+    reports = [day.made.report for day in found.days if day.made is not None]
     return {
+        "sentences": {"trend": trend_sentence(reports), "weekdays": weekday_sentence(reports)},
+        "weekdays": msgspec.to_builtins(by_weekday(reports)),
         "window": {"from": found.first, "to": found.last, "older": found.older, "counted": found.counted},
         "days": [as_object(day.made, day.others) for day in found.days if day.made is not None],
         "unreported": [{"day": day.day, "answered": day.answered} for day in found.days if day.event is None],

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelspine.drift.accuracy import Graded
+from modelspine.drift.changes import largest_change, readable
 from modelspine.drift.report import DriftReport, Feature, Window
+from modelspine.gate.eval_report import Count
 from modelspine.text import counted, short, visible
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def graded(report: DriftReport) -> str:
     return f"{share(found)} ({interval} over {counted(found.units, 'learner')}){out}{test}"
 
 
-def share(found: Graded | None) -> str:
+def share(found: Graded | Count | None) -> str:
     """``k/n`` graded correct and its percentage; a dash where nothing was graded."""
     return f"{found.k:,}/{found.n:,} {percent(found.k / found.n)}" if found is not None and found.n else "–"
 
@@ -138,6 +140,59 @@ def reasons(report: DriftReport) -> list[str]:
             f"coverage {percent(report.coverage)}, {percent(covered.reference_k / covered.reference_n)} of {against}"
         )
     return found
+
+
+_MOST_CHANGES = 3
+"""Changes that the sentence about a day names."""
+
+
+def sentence(report: DriftReport) -> str:
+    """What the day's report says, in one plain sentence: what changed, or what was not judged and why."""
+    text = {"stable": _no_drift, "insufficient": _not_judged}.get(report.status, _drifted)(report)
+    found = report.graded
+    if found is not None and found.contradicts and found.observed is not None and found.expected is not None:
+        text += f"; {percent(found.observed)} of the answers are correct, {percent(found.expected)} were expected"
+    return text
+
+
+def _drifted(report: DriftReport) -> str:
+    worse = [(name, each) for name, each in report.ranked if each.status in ("watch", "act")]
+    changes = [change.text for name, each in worse if (change := largest_change(name, each)) is not None]
+    covered = report.covered
+    if covered is not None and covered.status in ("watch", "act"):
+        before = percent(covered.reference_k / covered.reference_n).removesuffix(" %")
+        changes.insert(0, f"inputs the evaluation covers {before} → {percent(report.coverage)}")
+    more = f" and {len(changes) - _MOST_CHANGES} more" if len(changes) > _MOST_CHANGES else ""
+    head = "Drifted" if report.status == "act" else "Drifted a little"
+    return f"{head}: {', '.join(changes[:_MOST_CHANGES])}{more}" if changes else head
+
+
+def _no_drift(report: DriftReport) -> str:
+    against = f"those of {visible(report.reference.day, 10)}" if report.reference.day else "the training data"
+    judged = [readable(name) for name, each in report.ranked if each.status != "insufficient"]
+    others = [readable(name) for name, each in report.ranked if each.status == "insufficient"]
+    unknown = f"; not judged: {', '.join(others)}" if others else ""
+    return f"No drift: {counted(report.window.n, 'request')} like {against} by {', '.join(judged)}{unknown}"
+
+
+def _not_judged(report: DriftReport) -> str:
+    found = report.ranked
+    if not found:
+        return "Not judged: the report has no features"
+    name, nearest = min(found, key=lambda item: (item[1].reason.startswith("unknown"), item[1].missing))
+    return f"Not judged: {counted(report.window.n, 'request')}; {readable(name)}: {remark(nearest) or 'no figure'}"
+
+
+def expected_sentence(report: DriftReport) -> str:
+    """The accuracy to expect of the day's requests beside the one that was graded, in one plain sentence."""
+    found = report.graded
+    known = found is not None and found.n > 0
+    is_graded = f"{share(found)} of the graded answers are" if known else "no answer was graded"
+    if report.expected_accuracy is None:
+        return f"No accuracy to expect: {_why_none_expected(report)}; {is_graded}{' correct' if known else ''}"
+    lowest = min(report.expected.values(), key=lambda each: each.live, default=None)
+    before = f" ({percent(lowest.reference)} with the reference's)" if lowest and lowest.reference is not None else ""
+    return f"With this day's inputs {percent(report.expected_accuracy)} should be correct{before}; {is_graded}"
 
 
 def ahead(found: Ahead, *, counted_day: str = "") -> str:
@@ -207,10 +262,13 @@ def _requests(window: Window) -> str:
 _LEFT_OUT = {"shadow": "shadow copies", "failed": "failed", "ahead": "dated ahead of the clock"}
 
 
+def _why_none_expected(report: DriftReport) -> str:
+    return "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
+
+
 def _expected(report: DriftReport) -> str:
     if report.expected_accuracy is None:
-        why = "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
-        return f"unknown: {why}"
+        return f"unknown: {_why_none_expected(report)}"
     parts = []
     for name, expected in report.expected.items():
         before = f" (reference: {percent(expected.reference)})" if expected.reference is not None else ""

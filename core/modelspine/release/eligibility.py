@@ -114,12 +114,15 @@ def denied(state: State, sha: str, env: str, floor: Floor | None = None, *, serv
     return _refusals(rules)
 
 
-def route_denied(state: State) -> dict[str, str]:
-    """Why each operation on the current rollout would be refused in a state; allowed operations are left out."""
+def route_denied(state: State, judged: int | None = None) -> dict[str, str]:
+    """Why each operation on the current rollout would be refused in a state; allowed operations are left out.
+
+    ``judged`` is the epoch whose verdict is ``pass`` now, if there is one.
+    """
     return _refusals(
         {
             "abort": lambda: rollout.abort(state, "?"),
-            "advance": lambda: rollout.more_traffic(state, rollout.advance(state, "?"), state.env),
+            "advance": lambda: rollout.more_traffic(state, rollout.advance(state, "?", judged=judged), state.env),
             "weight": lambda: rollout.weigh(state, 0, "?"),
         }
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,7 +24,11 @@ from modelspine.text import visible
 from modelspine.times import nanoseconds
 from modelspine.traffic.commands import Routing
 from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, stray_texts, timing
+from modelspine.traffic.epochs import CONTROLLER_KEY
 from modelspine.traffic.noninferiority import WORDS, Heavy, Judgement, Result, judge_units, measure_of
+
+if TYPE_CHECKING:
+    from modelspine.registry.registry import Registry
 
 FAILS = 2
 """Consecutive windows with the verdict ``fail`` after which the canary is aborted."""
@@ -32,6 +36,8 @@ MOST_NAMED = 3
 """At most this many heavy units are named."""
 ERRORS = MOST_WINDOWS
 """The same for ``error``: more of them, as a trace store that cannot be read may be back soon."""
+BY_HAND, VERDICT_PASS = "a manual advance", "verdict pass"
+"""How two of the conditions of a next step begin; a person who advances a canary fulfils the first one."""
 _NS = 1_000_000_000
 Watched = Callable[[int, int], float]
 """Epoch and when it was opened, UTC ns → the longest that it can have lasted, in seconds."""
@@ -51,13 +57,20 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """None where the traces could not be read."""
     notes: tuple[str, ...] = ()
     """What an operator should know beside the verdict: requests set aside, heavy units, a stable arm that fails."""
+    seconds: float | None = None
+    """How long the epoch has lasted, by which the minimum time of a step is judged; None where that is unknown."""
     seq: int | None = None
     """The event appended for it; None where there was nothing to append or another process changed the ledger."""
 
     @property
     def key(self) -> str:
         """The idempotency key of its event."""
-        return f"canary-{self.epoch}-{self.window}"
+        return f"{CONTROLLER_KEY}{self.epoch}-{self.window}"
+
+    @property
+    def judged(self) -> int | None:
+        """The epoch, where its verdict is ``pass``: then its entry may get more traffic."""
+        return self.epoch if self.verdict == "pass" else None
 
 
 def decide(
@@ -103,6 +116,7 @@ def decide(
         window=window,
         judgement=judgement,
         notes=(*strays, *notes(route, judgement)),
+        seconds=seconds,
     )
 
 
@@ -135,13 +149,13 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     step = ladder.steps[ladder.at]
     missing = []
     if not ladder.auto:
-        missing.append("a manual advance, as its weight was set by hand (`spine route advance`)")
+        missing.append(f"{BY_HAND}, as its weight was set by hand (`spine route advance`)")
     if seconds < step.min_seconds:
         missing.append(f"{max(1, round(step.min_seconds - seconds)):,} more seconds")
     if judgement.samples < step.min_samples:
         missing.append(f"{step.min_samples - judgement.samples:,} more {WORDS[judgement.measure]}")
     if judgement.verdict != "pass":
-        missing.append("verdict pass")
+        missing.append(VERDICT_PASS)
     return tuple(missing)
 
 
@@ -229,9 +243,13 @@ def tick(
         decision = _unreadable(route, since_ns, now, blind, error.message)
     if decision.action == "hold":
         return decision
-    change = routing.advance if decision.action == "advance" else routing.abort
+    asked: dict[str, Any] = {"expected": state.seq, "key": decision.key}
+    reason = f"canary {decision.verdict}: {decision.reason}"
     try:
-        done = change(reason=f"canary {decision.verdict}: {decision.reason}", expected=state.seq, key=decision.key)
+        if decision.action == "advance":
+            done = routing.advance(reason=reason, judged=decision.judged, **asked)
+        else:
+            done = routing.abort(reason=reason, **asked)
     except (Conflict, Refused):  # another replica or a person changed the route first; their event stands
         return decision
     return msgspec.structs.replace(decision, seq=done.seq) if done.created else decision
@@ -255,6 +273,16 @@ def consider_or_error(
             return consider(opened().evidence, route, nanoseconds(since), now), None
     except SpineError as error:
         return None, error.message
+
+
+def decision_now(
+    registry: Registry, opened: Callable[[], TraceReader], now: datetime
+) -> tuple[Decision | None, str | None]:
+    """The decision on the canary in progress, or the error that prevented it; both None where there is no canary."""
+    route = registry.route()
+    if route is None:
+        return None, None
+    return consider_or_error(opened, route, registry.events()[route.epoch - 1].at, now)
 
 
 def _unreadable(route: Route, since_ns: int, now: datetime, blind: float, why: str) -> Decision:

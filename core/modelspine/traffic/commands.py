@@ -135,10 +135,12 @@ class Routing:
         return self._start("canary", ref, weight, steps, reason, expected, key, announce, override=override)
 
     def weigh(
-        self, weight_bp: int, *, reason: str, override: bool = False,
+        self, weight_bp: int, *, reason: str, override: bool = False, judged: int | None = None,
         expected: int | None = None, key: str | None = None,
     ) -> Receipt:  # fmt: skip
         """Change the candidate's weight; a canary then stays there until it is advanced by hand.
+
+        ``judged`` is as for ``advance``.
 
         Raises:
             Refused: no rollout is in progress, its entry may no longer take traffic or failed a gate run since the
@@ -148,13 +150,26 @@ class Routing:
         _check_weight(weight_bp, least=0, most=FULL)
         asked = {"verb": "weight", "weight_bp": weight_bp, "reason": reason}
         return self._move(
-            lambda state: rollout.weigh(state, weight_bp, reason), asked, expected, key, override=override
+            lambda state: rollout.weigh(state, weight_bp, reason, judged=judged),
+            asked,
+            expected,
+            key,
+            override=override,
         )
 
     def advance(
-        self, *, reason: str, override: bool = False, expected: int | None = None, key: str | None = None
+        self,
+        *,
+        reason: str,
+        override: bool = False,
+        judged: int | None = None,
+        expected: int | None = None,
+        key: str | None = None,
     ) -> Receipt:
         """Advance the canary to its next step; after the last one it becomes the stable arm.
+
+        ``judged`` is the epoch whose verdict is ``pass`` now, from ``traffic.canary``. In a prod ledger, an entry that
+        was promoted against another one than production needs it to get more traffic.
 
         Raises:
             Refused: no canary is in progress, its entry may no longer take traffic, or it failed a gate run since the
@@ -162,7 +177,9 @@ class Routing:
             Damaged: its bytes do not match its SHA.
         """
         asked = {"verb": "advance", "reason": reason}
-        return self._move(lambda state: rollout.advance(state, reason), asked, expected, key, override=override)
+        return self._move(
+            lambda state: rollout.advance(state, reason, judged=judged), asked, expected, key, override=override
+        )
 
     def abort(self, *, reason: str, expected: int | None = None, key: str | None = None) -> Receipt:
         """Abort the rollout: restore the route before it and hold the candidate.

@@ -15,6 +15,9 @@ from modelspine.ledger.route import Arm, Route
 from modelspine.ledger.state import State
 from modelspine.text import short, visible
 
+CONTROLLER_KEY = "canary-"
+"""What the idempotency key of an event begins with that the canary controller appends."""
+
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     """One route and the time it was active."""
@@ -27,6 +30,8 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     """The operation that opened it: start, weight, advance, abort, rolled_back or routed."""
     actor: str
     reason: str
+    by_controller: bool = False
+    """Whether the canary controller opened it, all conditions of the step before being met; else a person did."""
 
     @property
     def number(self) -> int:
@@ -62,6 +67,7 @@ def epochs(state: State, events: Sequence[Event]) -> list[Epoch]:
                 verb=str(event.body.get("verb") or event.kind),
                 actor=event.actor,
                 reason=str(event.body.get("reason", "")),
+                by_controller=str(event.body.get("key", "")).startswith(CONTROLLER_KEY),
             )
         )
         until = event.time

@@ -26,6 +26,7 @@ from modelspine.traffic.rollout_text import (
     whole_text,
     window_text,
 )
+from modelspine.traffic.sentences import report_sentence
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -42,9 +43,10 @@ ARMS = ("arm", "model", "set %", "actual %", "requests", "units", "p50 ms", "p95
 def parts(report: RouteReport) -> list[Part]:
     """The tables and sentences of a report, in reading order."""
     found: list[Part] = [
+        report_sentence(report),
         f"{report.strategy}, epoch #{report.epoch} since {visible(report.since, 40)}, rollout #{report.rollout}",
         Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)),
-        window_text(report.window),
+        window_text(report),
     ]
     if report.split is not None:
         found.append(split_text(report.split))

@@ -16,7 +16,7 @@ from modelspine.errors import Refused
 from modelspine.ledger.route import FULL, SHADOW, Arm, Ladder, Route, ladder_body, single
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft
-from modelspine.registry.rules import gate_overridden, may_route, may_shadow
+from modelspine.registry.rules import gate_overridden, may_lead, may_route, may_shadow
 from modelspine.text import short
 from modelspine.traffic.ladder import after, at_weight
 
@@ -52,13 +52,17 @@ def start(
     return [_route_draft(strategy, (stable, arm), ladder, reason, verb="start", rollout=None)]
 
 
-def weigh(state: State, weight_bp: int, reason: str) -> list[Draft]:
+def weigh(state: State, weight_bp: int, reason: str, *, judged: int | None = None) -> list[Draft]:
     """Change the candidate's weight; a canary then stays there until it is advanced by hand.
 
+    ``judged`` is the epoch whose verdict is ``pass`` now, if there is one.
+
     Raises:
-        Refused: no rollout is in progress, the weight is 100 %, or the entry may no longer take traffic.
+        Refused: no rollout is in progress, the weight is 100 %, or the entry may no longer take traffic, or not more.
     """
     route, arm = under_way(state)
+    if route.strategy == "canary" and weight_bp > arm.weight_bp:
+        _may_climb(state, route, arm, judged)
     auto = route.ladder is not None and route.ladder.auto
     # Giving an automatic canary its own weight is a change all the same: it stops the automatic steps.
     if arm.weight_bp == weight_bp and not auto:
@@ -67,11 +71,13 @@ def weigh(state: State, weight_bp: int, reason: str) -> list[Draft]:
     return [_reweighted(state, route, arm, weight_bp, ladder, reason, "weight")]
 
 
-def advance(state: State, reason: str) -> list[Draft]:
+def advance(state: State, reason: str, *, judged: int | None = None) -> list[Draft]:
     """Advance a canary to its next step; after the last one it takes all traffic and becomes the stable arm.
 
+    ``judged`` is the epoch whose verdict is ``pass`` now, if there is one.
+
     Raises:
-        Refused: no canary is in progress, or its entry may no longer take traffic.
+        Refused: no canary is in progress, or its entry may no longer take traffic, or not more.
     """
     route, arm = under_way(state)
     if route.strategy != "canary" or route.ladder is None:
@@ -79,6 +85,7 @@ def advance(state: State, reason: str) -> list[Draft]:
             f"{route.strategy} has no steps",
             "give it a weight (`spine route advance --weight BP`), or end it (`spine route single REF`)",
         )
+    _may_climb(state, route, arm, judged)
     ladder = after(route.ladder, arm.weight_bp)
     if ladder is None:
         return [single(arm.sha, may_route(state, arm.sha), reason, verb="advance")]
@@ -138,6 +145,24 @@ def marked(drafts: Sequence[Draft], mark: dict[str, Any]) -> list[Draft]:
         return list(drafts)
     first, *rest = drafts
     return [msgspec.structs.replace(first, body={**first.body, **mark}), *rest]
+
+
+def _may_climb(state: State, route: Route, arm: Arm, judged: int | None) -> None:
+    """Whether a canary may get more traffic: it was compared with production, by its verdict or by its promotion.
+
+    Raises:
+        Refused: in a prod ledger, neither did.
+    """
+    may_route(state, arm.sha)
+    if judged == route.epoch:
+        return
+    try:
+        may_lead(state, arm.sha)
+    except Refused as error:
+        raise Refused(
+            f"{error.message}, and its canary has no passing verdict",
+            "wait for the verdict (`spine route show`), or gate it again and promote it under a new semver",
+        ) from error
 
 
 def _may_resume(state: State, route: Route) -> bool:

@@ -11,7 +11,7 @@ from modelspine.stats import FEW_UNITS
 from modelspine.text import counted, visible
 from modelspine.traffic.epochs import Move
 from modelspine.traffic.noninferiority import milliseconds, points
-from modelspine.traffic.report import ArmReport, EpochReport, Window
+from modelspine.traffic.report import ArmReport, EpochReport
 from modelspine.traffic.rollout_report import ArmTotal, LeftOut, PooledComparison, RolloutReport
 from modelspine.traffic.stratified import Pooled
 
@@ -19,11 +19,19 @@ EPOCHS = ("epoch", "since", "weight %", "requests", "units", "graded, stable", "
 HOW_POOLED = "each epoch compared by itself, then weighted by inverse variance; variance by learner, always-valid"
 
 
-def window_text(window: Window) -> str:
-    """When the requests of an epoch came, as one line of text."""
+def window_text(report: EpochReport) -> str:
+    """When the requests of an epoch came, as one line of text.
+
+    Requests from before the epoch was opened were replayed: then the simulated time stands beside the ledger's.
+    """
+    window = report.window
     if window.first is None or window.last is None:
         return "no requests in this epoch"
-    return f"requests from {window.first[:19]}Z to {window.last[:19]}Z"
+    text = f"requests from {window.first[:19]}Z to {window.last[:19]}Z"
+    if window.last >= report.since:
+        return text
+    until = f"to {visible(report.until[:19], 40)}Z" if report.until is not None else "on"
+    return f"replay: {text}, simulated; by the ledger's clock from {visible(report.since[:19], 40)}Z {until}"
 
 
 def whole_text(whole: RolloutReport) -> str:

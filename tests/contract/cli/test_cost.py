@@ -60,6 +60,8 @@ def test_each_entry_has_its_figures(world: World, capsys: Capture) -> None:
     known = ("1 mUSD", "1.25 mUSD", "unknown", "1 of 3 requests have no price", "● frontier", "80/100 80.0 %")
     for part in (*known, *price):
         assert part in human
+    said = run(capsys, "cost", "--json").json["sentences"]
+    assert human.split("\nentry ", 1)[0].split() == f"{said['choice']} {said['versions']}".split()
 
 
 def test_a_day(world: World, capsys: Capture) -> None:

@@ -146,7 +146,15 @@ def test_the_trend(world: World, capsys: Capture) -> None:
     assert [made["day"] for made in then["days"]] == [OLD]
     assert then["unreported"] == [{"day": today, "answered": 1}]
     human = run(capsys, "drift", "show", "--weeks", "5000").out
-    assert f"{OLD}  ✖ act" in human
+    assert f"{OLD} Mon  ✖ act" in human
+    assert "Drifted on 1 of 1 day, 1 not judged; newest" in human
+    assert "Drifted on 1 of 1 Monday; one week is too little to tell whether it repeats" in human
+    whole = run(capsys, "drift", "show", "--weeks", "5000", "--json").json
+    assert all(whole["sentences"][name] in human for name in ("trend", "weekdays"))
+    assert [(each["name"], each["drifted"]) for each in whole["weekdays"] if each["drifted"]] == [("Monday", 1)]
+    day = run(capsys, "drift", "show", "--day", OLD)
+    assert day.out.startswith("Drifted: unseen length 33.6 %")
+    assert day.out.startswith(run(capsys, "drift", "show", "--day", OLD, "--json").json["sentence"])
     assert "· insufficient" in human
     assert "█" in human
 

@@ -118,7 +118,7 @@ BAD_INPUT = [
     ["route", "canary", "v0.2.0", "--steps", "spine.toml", *WHY], ["route", "advance", "--weight", "10001", *WHY],
     ["route", "advance", "--weight", "100"], ["route", "advance"], ["route", "abort"],
     ["route", "abort", "--reason", " "], ["route", "report", "--epoch", "1"], ["route", "report", "--epoch", "99"],
-    ["cost", "--day", "yesterday"], ["cost", "--traces", "nosuch"], ["cost", "--traces", "spine.toml"],
+    ["cost", "--day", "tomorrow"], ["cost", "--traces", "nosuch"], ["cost", "--traces", "spine.toml"],
     ["drift"], ["drift", "report", "--day", "2026-13-01"], ["drift", "report", "--day", "2001-01-01"],
     ["drift", "show", "--day", "2001-01-01"], ["drift", "show", "--weeks", "-1"],
     ["completion", "tcsh"], ["nosuch", "--help"], ["route", "nosuch", "--help"], ["list", "--js"], ["--no-color"],

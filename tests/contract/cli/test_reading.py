@@ -95,7 +95,7 @@ def test_list_at_a_time(world: World, capsys: Capture) -> None:
     assert [(e["sha"], e["status"]) for e in entries] == [(world.silent, "pending")]
     assert run(capsys, "list", "--at", "2001-01-01", "--json").json["entries"] == []
     assert "no entry was registered at that time" in run(capsys, "list", "--at", "2001-01-01").out
-    check_refused(run(capsys, "list", "--at", "yesterday"), 2)
+    check_refused(run(capsys, "list", "--at", "tomorrow"), 2)
 
 
 @pytest.mark.parametrize("ref", ["v0.1.0", "production", "SHORT"])
@@ -548,3 +548,31 @@ def test_a_walk_that_found_something_wrong_says_so_in_json_too(world: World, cap
             assert done.json["root"]
     finally:
         rows.write_bytes(whole)
+
+
+def test_a_time_may_be_an_event_or_words_and_the_start_is_told(world: World, capsys: Capture) -> None:
+    events = run(capsys, "history", "--json").json["events"]
+    for words in (("--at", "#3"), ("--at", events[2]["at"])):
+        assert [each["seq"] for each in run(capsys, "history", *words, "--json").json["events"]] == [1, 2, 3]
+    assert run(capsys, "list", "--at", "#3", "--json").json["at"] == events[2]["at"]
+    for words in ("-3d", "yesterday 14:00", "2001-01-01"):
+        done = run(capsys, "list", "--at", words)
+        assert (done.code, "is before the ledger's start: its first event, #1, is of" in done.err) == (0, True), words
+    assert run(capsys, "list", "--at", "today").err == ""
+    early = run(capsys, "show", "v0.1.0", "--at", "2001-01-01")
+    check_refused(early, 2)
+    assert "is before the ledger's start" in early.err
+    missing = run(capsys, "history", "--at", "#99999")
+    check_refused(missing, 2)
+    assert "there is no event #99999" in missing.err
+
+
+def test_two_moments_are_compared(world: World, capsys: Capture) -> None:
+    events = run(capsys, "history", "--json").json["events"]
+    made = run(capsys, "history", "--since", "#3", "--json").json
+    assert [each["seq"] for each in made["events"]] == [each["seq"] for each in events[3:]]
+    assert made["changed"]["events"] == len(events) - 3
+    out = run(capsys, "history", "--since", "#3").out
+    assert out.startswith(made["changed"]["sentence"].split(" to ")[0])
+    assert "production    none → v0.1.0" in out
+    assert "#3 " not in out.split("seq", 1)[1]

@@ -64,7 +64,9 @@ def test_a_rollout_from_shadow_to_stable(world: World, capsys: Capture) -> None:
     assert event.startswith("#9 routed stable v0.1.0")
     assert run(capsys, "route", "advance", "--weight", "2500", *WHY).out.startswith("#10 routed")
     assert run(capsys, "route", "advance", *WHY, "--json").json["seq"] == 11
-    assert run(capsys, "route", "advance", *WHY).out == f"#12 routed stable v0.2.0 {loud} 100 % — because\n"
+    done = run(capsys, "route", "advance", *WHY).out.splitlines()
+    assert done[0] == f"#12 routed stable v0.2.0 {loud} 100 % — because"
+    assert done[1] == "   ! skipped 3,600 more seconds"
     check_refused(run(capsys, "route", "advance", *WHY), 1)
     check_refused(run(capsys, "route", "abort", *WHY), 1)
     assert run(capsys, "verify").code == 0
@@ -132,7 +134,22 @@ def test_a_ladder_from_a_file(world: World, capsys: Capture) -> None:
     run(capsys, "route", "canary", "v0.2.0", "--steps", "l.json", "--weight", "950", *WHY)
     shown = run(capsys, "route", "show", "--json").json
     assert (shown["arms"][1]["weight_bp"], shown["ladder"]["at"], shown["ladder"]["auto"]) == (950, 1, True)
-    assert "2.5 % ✔ ── 9 % ◐" in run(capsys, "route", "show").out
+    assert [(step["state"], step["target_bp"]) for step in shown["steps"]] == [("skipped", 250), ("here", 950)]
+    out = run(capsys, "route", "show").out
+    assert "» skipped       2.5         –  –      the canary never stood on it" in out
+    assert out.startswith("v0.2.0 is on step 2 of 2, target 9.5 %, 1 step skipped; it waits for verdict pass")
+
+
+def test_advancing_by_hand_says_what_it_skips(world: World, capsys: Capture) -> None:
+    run(capsys, "route", "canary", "v0.2.0", *WHY)
+    out = run(capsys, "route", "advance", *WHY).out
+    assert "! skipped 50 more" in out
+    assert "! skipped a passing verdict: it is no_data, no traffic on this route yet" in out
+    done = run(capsys, "route", "advance", *WHY, "--json").json
+    assert done["skipped"][-1].startswith("a passing verdict: ")
+    (first, second, *_) = run(capsys, "route", "show", "--json").json["steps"]
+    assert (first["state"], second["state"]) == ("skipped", "skipped")
+    assert " after 0 s of 10 min" in first["why"]
 
 
 # showing --------------------------------------------------------------------------------------------
@@ -141,7 +158,10 @@ def test_a_ladder_from_a_file(world: World, capsys: Capture) -> None:
 def test_show_says_what_a_canary_waits_for(world: World, capsys: Capture) -> None:
     run(capsys, "route", "canary", "v0.2.0", *WHY)
     out = run(capsys, "route", "show").out
-    assert "1 % ◐ ── 10 % ○ ── 50 % ○ ── 100 % ○" in out
+    rows = [line.split()[:3] for line in out.splitlines() if line[:2] in ("◐ ", "○ ")]
+    assert rows == [["◐", "here", "1"], *(["○", "ahead", weight] for weight in ("10", "50", "100"))]
+    assert "0 of 50 answers" in out
+    assert out.startswith("v0.2.0 is on step 1 of 4, target 1 %; it waits for ")
     assert "no_data: no traffic on this route yet" in out
     assert "more seconds; 50 more" in out
     found = run(capsys, "route", "show", "--json").json["canary"]

@@ -70,6 +70,6 @@ def test_without_an_oracle_there_is_no_finding_about_mistakes(
 
 def test_what_is_refused(world: World, capsys: Capture) -> None:
     check_refused(run(capsys, "diff", "v0.1.0", "v0.2.0", "--since", "2026-11-16"), 2)
-    for day in ("yesterday", "2026-13-01", "2026-11-16T00:00:00Z"):
+    for day in ("tomorrow", "2026-13-01", "2026-11-16T00:00:00Z"):
         check_refused(run(capsys, "diff", "v0.1.0", "v0.2.0", "--traffic", "--since", day), 2)
     check_refused(run(capsys, "diff", "v0.1.0", "v0.2.0", "--traffic", "--since", "2999-01-01"), 2)

@@ -16,9 +16,11 @@ from bundles import eval_report
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from modelspine.cli import main
+from modelspine.errors import Refused
 from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
 from modelspine.ledger.route import assign
+from modelspine.release.eligibility import route_denied
 from modelspine.settings import load
 from modelspine.spine import create_ledger, open_spine
 
@@ -282,6 +284,23 @@ def test_all_traffic_goes_forward_only_to_what_was_held_against_production(
     assert main(["rollback", "v3.0.0", "--reason", "x"]) == 1
     assert "`spine route canary v3.0.0" in capsys.readouterr().err, "the way out is one that is open"
     assert main(["route", "canary", "v3.0.0", "--reason", "x"]) == 0, "what is measured beside it may be tried"
+    for words in (["advance"], ["advance", "--weight", "9000"]):
+        capsys.readouterr()
+        assert main(["route", *words, "--reason", "x"]) == 1, "but nothing was measured yet"
+        assert "its canary has no passing verdict" in capsys.readouterr().err
+    assert main(["route", "advance", "--weight", "50", "--reason", "x"]) == 0, "it may always get less"
+    with open_spine(prod) as spine:
+        epoch = spine.registry.state().seq
+        assert set(route_denied(spine.registry.state())) == {"advance"}
+        assert route_denied(spine.registry.state(), judged=epoch) == {}
+        with pytest.raises(Refused):
+            spine.routing.advance(reason="x", judged=epoch - 1)
+        for _step in range(4):
+            epoch = spine.routing.advance(reason="it passed", judged=epoch).seq
+        assert spine.registry.state().production == equal
+    assert main(["rollback", "v2.0.0", "--reason", "x"]) == 0
+    assert main(["release", "v3.0.0", "--reason", "x"]) == 0
+    assert main(["route", "canary", "v3.0.0", "--reason", "x"]) == 0
     assert main(["route", "abort", "--reason", "x"]) == 0
     assert main(["rollback", "v1.0.0", "--reason", "x"]) == 0
     assert main(["release", "v3.0.0", "--reason", "x"]) == 0

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from bundles import eval_report
-from modelspine.drift.accuracy import expected_accuracy
+from modelspine.drift.accuracy import Graded, expected_accuracy
 from modelspine.drift.bins import Tally, fix
-from modelspine.drift.format import chance, facts, reasons, remark, summary
+from modelspine.drift.format import chance, facts, reasons, remark, sentence, summary
 from modelspine.drift.report import DriftReport, Live, Reference, Window, judge_day, judge_features
 from modelspine.drift.status import status_of
 from modelspine.gate.eval_report import EvalReport, read_report
@@ -243,3 +243,32 @@ def _only(value: Any, like: Any) -> Any:
     if isinstance(like, dict):
         return {name: _only(value[name], part) for name, part in like.items()}
     return [_only(*pair) for pair in zip(value, like, strict=True)] if isinstance(like, list) else value
+
+
+def test_the_sentence_of_a_day_names_what_changed() -> None:
+    assert sentence(report(900, 100)) == "Drifted: future 50 → 10 %"
+    assert sentence(report(500, 500)) == "No drift: 1,000 requests like the training data by tense"
+    few = sentence(report(5, 5))
+    assert few.startswith("Not judged: 10 requests; tense: not enough requests: 10 of ")
+
+
+def test_the_sentence_sums_values_of_two_parts_and_names_unseen_ones() -> None:
+    made = Tally()
+    cells = [(f"{tense}/{person}", 10) for tense in ("past", "simple_future") for person in ("1sg", "2sg", "3sg")]
+    made.add([{"cell": name} for name, count in cells for _ in range(count * 20)])
+    live = Tally()
+    live.add([{"cell": name} for name, _ in cells for _ in range(10 if name.startswith("past") else 90)])
+    features = judge_features(fix(made), live)
+    day = msgspec.structs.replace(report(900, 100), features=features)
+    assert sentence(day) == "Drifted: simple future 50 → 90 %"
+    live.add([{"cell": "never/seen"} for _ in range(30)])
+    other = judge_features(fix(made), live)["cell"]
+    assert sentence(msgspec.structs.replace(day, features={"a\x1b_b": other})) == "Drifted: unseen a␛ b 9.1 %"
+
+
+def test_the_sentence_says_that_answers_are_worse_than_expected() -> None:
+    found = msgspec.structs.replace(
+        report(500, 500),
+        graded=Graded(k=90, n=100, contradicts=True, observed=0.9, expected=0.982, dimension="verb", compared=100),
+    )
+    assert sentence(found).endswith("by tense; 90.0 % of the answers are correct, 98.2 % were expected")

@@ -23,7 +23,9 @@ from modelspine.spine import Spine, open_spine
 from modelspine.times import nanoseconds
 from modelspine.traffic.canary import ERRORS, Decision, consider, decide, tick
 from modelspine.traffic.epoch_clock import EpochClock, covered
+from modelspine.traffic.epochs import epochs
 from modelspine.traffic.ladder import at_weight, default_ladder
+from modelspine.traffic.ladder_progress import progress_of
 from modelspine.traffic.noninferiority import Judgement, Result
 from modelspine.traffic.request_rate import blast_radius, rate
 
@@ -145,6 +147,9 @@ def test_a_good_canary_climbs_to_the_end(canary: Spine) -> None:
     event = canary.registry.events()[-1]
     assert event.body["key"] == f"canary-{first.epoch}-{done.window}"
     assert event.body["reason"].startswith("canary pass: graded +")
+    known = epochs(canary.registry.state(), canary.registry.events())
+    assert [each.by_controller for each in known[:2]] == [True, False]
+    assert [each.state for each in progress_of(known, known[0], [], None)][:2] == ["done", "here"]
     assert [arm.weight_bp for arm in route_of(canary).arms] == [5_000, 5_000]
     assert ticked(canary, 61).verdict == "no_data"  # a new epoch begins with nothing
     fill(canary, GOOD, seed=2)
