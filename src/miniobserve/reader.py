@@ -24,12 +24,10 @@ from miniobserve.schema import (
     MINUTE_NS,
     latency_quantile,
 )
+from miniobserve.search import COUNTED, Question, Search, SearchResult, Step
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import Database, StorageError
 from miniobserve.traces import Found, Trace
-
-COUNTED = 10_000
-"""Matches are counted up to this number; beyond it, a page reports the number of matches as unknown."""
 
 _BODY = "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)"
 _JOINED = "FROM traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
@@ -148,6 +146,21 @@ class TraceReader:
         return Found(
             traces=tuple(self._trace(body, said) for body, said, *_ in rows),
             matched=matched if matched <= COUNTED else None,
+        )
+
+    def search(self, question: Question, step: Step = lambda _searched: None) -> SearchResult:
+        """Search the store, newest traces first, and say how much of it was looked at.
+
+        ``step`` is called after each window of traces; it stops the search by raising.
+        """
+        search = Search(self._database, self._archive, question)
+        search.run(step)
+        said = self.outcomes([hit.request_id for hit in search.hits if hit.day])
+        return SearchResult(
+            traces=tuple(self._trace(body, said.get(name, outcome)) for name, body, outcome in search.bodies()),
+            matched=search.matched if search.matched <= COUNTED else None,
+            searched=search.searched,
+            since_ns=search.since_ns,
         )
 
     def outcomes(self, ids: Sequence[str]) -> dict[str, str]:
