@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelspine_console.action import CHANGE, SCREENS, Action, show_key
+from modelspine_console.action import ANSWERS, CHANGE, SCREENS, Action, show_key
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers.freshness import Freshness
 from modelspine_console.controllers.navigation import Navigation
@@ -60,6 +60,11 @@ def _screen(key: str, name: str, title: str) -> Action:
     return _action(f"screen_{name}", key, title, text, "go to", lambda on: on.navigation.open(name))
 
 
+def _answer(number: int, key: str, name: str) -> Action:
+    text = f"go to answer {number} of the investigation, {name}"
+    return _action(f"answer_{number}", key, name, text, "move", lambda on: on.view.answer(number), where="incident")
+
+
 ACTIONS: tuple[Action, ...] = (
     *(_screen(*screen) for screen in SCREENS),
     _action("jump", "colon", "command",
@@ -84,6 +89,11 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.view.turn_tab(1)),
     _action("down", "j down", "down", "one row down", "move", lambda on: on.view.pane.body.move(1)),
     _action("up", "k up", "up", "one row up", "move", lambda on: on.view.pane.body.move(-1)),
+    _action("walk_before", "left_parenthesis", "before", "investigate the request before this one in the list", "move",
+            lambda on: on.view.neighbour(-1), where="incident"),
+    _action("walk_after", "right_parenthesis", "after", "investigate the request after this one in the list", "move",
+            lambda on: on.view.neighbour(1), where="incident"),
+    *(_answer(number, *each) for number, each in enumerate(ANSWERS, 1)),
     _action("top", "g home", "top", "to the first row", "move", lambda on: on.view.pane.body.jump(end=False)),
     _action("bottom", "G end", "bottom", "to the last row", "move", lambda on: on.view.pane.body.jump(end=True)),
     _action("page_down", "ctrl+d pagedown", "page down", "half a page down", "move", lambda on: on.view.page(1)),

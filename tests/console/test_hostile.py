@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from miniobserve.search import SearchResult
 from miniobserve.traces import Assignment, Found, Trace
 from modelspine.cost.figures import BreakEven, EntryCost, Range
 from modelspine.cost.query import Costs
@@ -253,8 +254,10 @@ class Hostile(Source):
         shown = tuple(CorpusRow(number=n, text=s, start=0, end=len(s)) for n, s in enumerate(self.strings))
         return Search(dvc_hash=self.s, pattern=self.s, rows=9, matched=9, shown=shown, md5=self.s, sha256=self.s)
 
-    def traces(self, asked: Any) -> Found:
-        return Found(traces=tuple(trace(s, n) for n, s in enumerate(self.strings)), matched=9)
+    def search(self, question: Any, step: Any) -> SearchResult:
+        step(1)
+        found = tuple(trace(s, n) for n, s in enumerate(self.strings))
+        return SearchResult(traces=found, matched=9, searched=9, since_ns=1)
 
     def walk(self, request_id: str) -> Walk:
         return walk(self.s)
@@ -263,7 +266,7 @@ class Hostile(Source):
         return traffic(self.s, 1)
 
     def newest(self, until: str | None) -> Found:
-        return self.traces({})
+        return Found(traces=tuple(trace(s, n) for n, s in enumerate(self.strings)), matched=9)
 
     def report(self, epoch: Epoch, clock: Any) -> Reading:
         return reading(self.s, 1)

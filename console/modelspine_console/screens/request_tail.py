@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.screens.incident_text import NO_REQUESTS, request_columns
+from modelspine_console.screens.incident_list import NO_REQUESTS, request_columns
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins
 from modelspine_console.screens import traffic_rows as texts
 from modelspine_console.screens import traffic_tabs as tabs
-from modelspine_console.screens.base import THREE, View
+from modelspine_console.screens.base import View
+from modelspine_console.screens.panes import THREE
 from modelspine_console.screens.request_tail import Tail
 from modelspine_console.widgets.document import Doc, Draw
 from modelspine_console.widgets.pane import Pane
@@ -55,7 +55,7 @@ class TrafficView(View):
         self.tail = Tail(self.now)
         about, beside = Pane("", Doc(), self.epochs, self.tail.inside), Pane("requests", self.tail.beside)
         super().__init__(Table(texts.arm_columns(), lambda item: item.arm.name), about, beside)
-        self.beside, self._below = beside, Horizontal()
+        self.beside = beside
         self.traffic: Traffic | None = None
         self.reading: Reading | None = None
         """The report that was read last, of whichever epoch."""
@@ -71,7 +71,7 @@ class TrafficView(View):
         """The arms across the screen, the details below them."""
         self.beside.add_class("-beside")
         yield self.list
-        with self._below:
+        with self._details:
             yield self.about
             yield self.beside
 
@@ -81,7 +81,7 @@ class TrafficView(View):
         self.list.display = not self.zoomed or self.active == 0
         self.about.display = wide or self.active == 1 or (not self.zoomed and self.active == 0)
         self.beside.display = wide or self.active == 2
-        self._below.display = self.about.display or self.beside.display
+        self._details.display = self.about.display or self.beside.display
         self.list.styles.height = "1fr" if self.zoomed else 3 + max(1, min(len(self.table.rows), _MAX_ARMS))
 
     # reading ------------------------------------------------------------------------------------------
