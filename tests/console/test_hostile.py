@@ -48,7 +48,7 @@ from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import strip
-from modelspine_console.screens import registry_tabs
+from modelspine_console.screens.registry_compare import comparison
 from modelspine_console.widgets.document import Doc
 from modelspine_console.writes.changes import Changes
 from modelspine_console.writes.plan import Ask, Done, Plan, Step, Touched
@@ -329,7 +329,7 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
             both = detail(s, 1), detail(hostile.strings[n - 1], 1)
-            view._compared(attempt(lambda both=both, s=s: partial(registry_tabs.compare, compare(*both), [s, s])))
+            view._compared(attempt(lambda both=both, s=s: partial(comparison, compare(*both), [s, s], everything=True)))
             view.set_filter(s)
             drawn(desk)
             view.set_filter("")

@@ -99,6 +99,9 @@ class View(Panes):
     def compare(self, *, on_requests: bool = False) -> None:
         """Compare the marked rows, or what they answer to the stored requests."""
 
+    def toggle_unchanged(self) -> None:
+        """List what is unchanged in a comparison too, or hide it again."""
+
     def verify(self) -> None:
         """Verify what is shown."""
 

@@ -198,6 +198,9 @@ def test_diff(world: World, capsys: Capture) -> None:
     human = run(capsys, "diff", "v0.1.0", "v0.2.0").out
     assert "+15.00" in human
     assert "$.number" in human
+    everything = run(capsys, "diff", "v0.1.0", "v0.2.0", "--all").out
+    assert not any(line.endswith("  unchanged") for line in human.splitlines())
+    assert any(line.endswith("  unchanged") for line in everything.splitlines())
     same = run(capsys, "diff", "v0.1.0", "v0.1.0", "--json").json
     assert (same["config"], same["tensors"]["same"]) == ([], 1)
 
