@@ -72,7 +72,7 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.navigation.open_command_prompt()),
     _action("palette", "ctrl+p", "palette", "command palette", "go to", lambda on: on.navigation.open_palette()),
     _action("last", "minus", "last screen", "go to the previous screen", "go to", lambda on: on.navigation.last()),
-    _action("go_back", "escape", "back", "undo one level, the innermost: dialog, prompt, detail, filter, screen",
+    _action("go_back", "escape", "back", "undo one level, the innermost first",
             "go to", lambda on: on.navigation.back()),
     _action("lineage", "o", "lineage", "show the entry's lineage", "go to", lambda on: on.navigation.lineage(),
             where="registry traffic drift cost incident ledger"),

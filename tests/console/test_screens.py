@@ -77,6 +77,22 @@ async def test_compare_needs_two_marks_and_shows_what_differs(console: Any) -> N
         assert desk.app.view.list.display
 
 
+async def test_escape_undoes_a_zoom_before_it_leaves_a_pane(console: Any) -> None:
+    async with console(size=(120, 40)) as desk:
+        view = desk.app.view
+        view.set_filter("v0")
+        await desk.press("2", "1", "d", "z")
+        assert (view.active, view.zoomed) == (1, True)
+        await desk.press("escape")
+        assert (view.active, view.zoomed, view.filter_text) == (1, False, "v0")
+        await desk.press("escape")
+        assert (view.active, view.filter_text) == (0, "v0")
+        await desk.press("escape")
+        assert (desk.app.view.NAME, view.filter_text) == ("registry", "")
+        await desk.press("escape")
+        assert desk.app.view.NAME == "lineage"
+
+
 async def test_sort_goes_through_columns_and_back(console: Any) -> None:
     async with console() as desk:
         table = desk.app.view.table

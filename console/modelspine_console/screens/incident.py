@@ -53,6 +53,12 @@ class IncidentView(RequestsView):
         )
         super().on_mount()
 
+    def reload(self) -> None:
+        """Read the page again, unless a walk has the focus: its place in the list, and the list, stay as they are."""
+        standing = self.found is not None and self.active and self.request and self._moment == self.desk.source.at
+        if not standing or self.desk.reread:
+            super().reload()
+
     def arrived(self, *, same: bool) -> None:
         """Show the request under the cursor, unless a walk has the focus."""
         if not same and self.request and self.active:
@@ -93,10 +99,9 @@ class IncidentView(RequestsView):
 
     def open_request(self, request_id: str) -> None:
         """Walk a request and show the walk on the whole screen, with the cursor on its first answer."""
-        self.zoomed = True
         self._answers_of = ""
         self._show(request_id)
-        self.activate(1)
+        self.open_alone(1)
         if request_id not in self.walks:
             self.about.turn("loading", "verifying hashes, searching training data, re-running the models …")
             self.ask("walk", lambda: self.desk.source.walk(request_id), self._walked)
@@ -207,10 +212,11 @@ class IncidentView(RequestsView):
         """Leave the walk for the list, with the cursor on the request that was walked."""
         walked = self.request if self.active else ""
         went = super().back()
-        if went:
+        if walked and not self.active:
             self.table.seek(walked)
             self.select()
             self._describe()
+            self.reload()  # the list stood still during the walk
         return went
 
     # names --------------------------------------------------------------------------------------------

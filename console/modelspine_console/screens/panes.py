@@ -56,6 +56,8 @@ class Panes(Asking):
         """The detail pane."""
         self.about.tabs = self.TABS
         self.zoomed, self.active = False, 0
+        self._magnified = False
+        """Whether the zoom was asked for by its key, and so is a step of its own on the way back."""
         self.room = TWO
         self.stacked = False
         """Whether the list stands above its details."""
@@ -144,8 +146,13 @@ class Panes(Asking):
 
     def zoom(self) -> None:
         """Show only the pane with the focus, or all panes."""
-        self.zoomed = not self.zoomed
+        self.zoomed = self._magnified = not self.zoomed
         self.activate(self.active)
+
+    def open_alone(self, number: int) -> None:
+        """Give a pane the focus and the whole screen, in one step."""
+        self.zoomed, self._magnified = True, False
+        self.activate(number)
 
     def page(self, direction: int) -> None:
         """Move by half a page."""
@@ -169,6 +176,7 @@ class Panes(Asking):
         """Undo the last step inside this screen; False if there is none."""
         if not (self.zoomed or self.active):
             return False
-        self.zoomed = False
-        self.activate(0)
+        alone = self.zoomed and self._magnified
+        self.zoomed = self._magnified = False
+        self.activate(self.active if alone else 0)
         return True

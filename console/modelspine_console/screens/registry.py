@@ -182,8 +182,10 @@ class RegistryView(Listing):
         self.compared = "stored requests" if on_requests else "compare"
         self.beside.title(self.compared)
         self.beside.turn("loading", f"reading {names[0]} and {names[1]} …")
-        self.zoomed = self.zoomed or not on_requests  # a comparison needs the width for its columns
-        self.activate(2)
+        if on_requests:
+            self.activate(2)
+        else:
+            self.open_alone(2)  # a comparison needs the width for its columns
 
         def differences() -> Draw:
             found = compare(source.detail(first.sha), source.detail(second.sha))
@@ -222,14 +224,16 @@ class RegistryView(Listing):
             self.beside.show(self._drawn)
 
     def back(self) -> bool:
-        """Leave the comparison, if one is shown."""
-        if self.compared:
+        """Undo a zoom; else leave the comparison, if one is shown."""
+        went = super().back()
+        if self.compared and not self.active:
+            went = True
             self.compared, self._drawn = "", None
             self._comparison += 1
             self.forget("compare")
             self.table.marks.clear()
             self.draw_tab()
-        return super().back()
+        return went
 
     # names --------------------------------------------------------------------------------------------
 
