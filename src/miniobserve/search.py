@@ -15,7 +15,7 @@ from miniobserve.archive import Archive
 from miniobserve.daily import day_range, live_ids
 from miniobserve.search_terms import Fragment, Order, Term, condition, sort_key
 from miniobserve.sql.protocol import Database
-from miniobserve.traces import Found
+from miniobserve.traces import Found, Trace
 
 WINDOW = 20_000
 """Traces of the live store that one query looks at."""
@@ -26,9 +26,8 @@ COUNTED = 10_000
 _FIRST_NS, _END_NS = -(2**63), 2**63 - 1
 _JOINED = "FROM traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
 _TIMED = " LEFT JOIN answers ON answers.request_id = traces.request_id"
-_SOME = 500
-Step = Callable[[int], None]
-"""Called with the number of traces that were looked at so far; it stops the search by raising."""
+_SOME, _MANY = 500, 5_000
+"""Requests that one query reads the bodies, or the feedback, of."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +55,10 @@ class SearchResult(Found, frozen=True, kw_only=True):
     """Start time of the oldest trace that was looked at; None if every trace was."""
 
 
+Step = Callable[[int, Callable[[], SearchResult]], None]
+"""Called with the number of traces that were looked at, and a function that returns what was found so far."""
+
+
 class Hit(NamedTuple):
     """One match, with what it is sorted by."""
 
@@ -79,38 +82,58 @@ class Window(NamedTuple):
 class Search:
     """One search."""
 
-    def __init__(self, database: Database, archive: Archive | None, question: Question) -> None:
+    def __init__(
+        self,
+        database: Database,
+        archive: Archive | None,
+        question: Question,
+        decode: Callable[[str, str | None], Trace],
+    ) -> None:
+        """``decode`` makes a trace of its JSON and its feedback."""
         self._database = database
         self._archive = archive
         self._question = question
+        self._decode = decode
         found = (condition(term, database.find) for term in question.terms)
         self._conditions = [fragment for fragment in found if fragment is not None]
         self.hits: list[Hit] = []
         self.matched = self.searched = 0
         self.since_ns: int | None = None
 
-    def run(self, step: Step) -> None:
+    def run(self, step: Step) -> SearchResult:
         """Look at one window after the other, until nothing more could change the answer."""
         for window in self._windows():
             self._look(window)
-            step(self.searched)
+            self.since_ns = window.first
+            step(self.searched, self.result)
             if (self._page_is_full and self.matched > COUNTED) or self.searched >= self._question.most:
-                self.since_ns = window.first if window.first > _FIRST_NS else None
-                return
+                break
+        return self.result()
 
-    def bodies(self) -> list[tuple[str, str, str | None]]:
-        """The request id, JSON and feedback of each hit, in order, without traces that were deleted meanwhile."""
-        found: dict[str, tuple[str, str | None]] = {}
+    def result(self) -> SearchResult:
+        """What was found so far, without traces that were deleted meanwhile."""
+        found: dict[str, Trace] = {}
         for day in sorted({hit.day for hit in self.hits}):
             ids = [hit.request_id for hit in self.hits if hit.day == day]
             for start in range(0, len(ids), _SOME):
-                found |= self._bodies(day, ids[start : start + _SOME])
-        return [(hit.request_id, *found[hit.request_id]) for hit in self.hits if hit.request_id in found]
+                found |= {
+                    name: self._decode(*body) for name, body in self._bodies(day, ids[start : start + _SOME]).items()
+                }
+        return SearchResult(
+            traces=tuple(found[hit.request_id] for hit in self.hits if hit.request_id in found),
+            matched=self.matched if self.matched <= COUNTED else None,
+            searched=self.searched,
+            since_ns=None if self.since_ns == _FIRST_NS else self.since_ns,
+        )
 
     def _bodies(self, day: str, ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
         if day and self._archive is not None:
             query = "SELECT request_id, body, feedback FROM {files} WHERE request_id IN (SELECT unnest(?::VARCHAR[]))"
-            return {name: (body, said) for name, body, said in self._archive.read(query, [day], [list(ids)])}
+            later = outcomes(self._database, ids)
+            return {
+                name: (body, later.get(name, said))
+                for name, body, said in self._archive.read(query, [day], [list(ids)])
+            }
         marks = ", ".join("?" for _ in ids)
         rows = self._database.read(
             "SELECT bodies.request_id, bodies.body, feedback.outcome FROM bodies"  # noqa: S608 -- only marks
@@ -198,6 +221,17 @@ class Search:
         merged.sort(key=lambda hit: hit.key, reverse=self._question.backwards)
         merged.sort(key=lambda hit: hit.missing)
         self.hits = merged[: self._question.limit]
+
+
+def outcomes(database: Database, ids: Sequence[str]) -> dict[str, str]:
+    """The feedback on these requests by request id, as far as the live store has any."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _MANY):
+        some = ids[start : start + _MANY]
+        marks = ", ".join("?" for _ in some)
+        query = f"SELECT request_id, outcome FROM feedback WHERE request_id IN ({marks})"  # noqa: S608 -- marks
+        found |= dict(database.read(query, some))
+    return found
 
 
 def _hit(row: tuple[Any, ...], day: str) -> Hit:

@@ -255,9 +255,10 @@ class Hostile(Source):
         return Search(dvc_hash=self.s, pattern=self.s, rows=9, matched=9, shown=shown, md5=self.s, sha256=self.s)
 
     def search(self, question: Any, step: Any) -> SearchResult:
-        step(1)
-        found = tuple(trace(s, n) for n, s in enumerate(self.strings))
-        return SearchResult(traces=found, matched=9, searched=9, since_ns=1)
+        traces = tuple(trace(s, n) for n, s in enumerate(self.strings))
+        found = SearchResult(traces=traces, matched=9, searched=9, since_ns=1)
+        step(1, lambda: found)
+        return found
 
     def walk(self, request_id: str) -> Walk:
         return walk(self.s)

@@ -120,16 +120,19 @@ async def test_a_field_that_is_unknown_is_named_with_those_that_are_known(consol
         assert "no request selected" in text
 
 
-async def test_a_newer_filter_stops_the_search_of_an_older_one(console: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_shows_what_it_found_so_far_and_a_newer_filter_stops_it(
+    console: Any, spine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = spine.traces.list(limit=3).traces
     asked: list[str] = []
     stopped: list[str] = []
 
     def slow(question: Question, step: Any) -> SearchResult:
         word = question.terms[0].text if question.terms else ""
         asked.append(word)
-        for number in range(400 if word == "first" else 1):
+        for number in range(400 if word == "she" else 1):
             try:
-                step(20_000 * number)
+                step(20_000 * number, lambda: SearchResult(traces=some, matched=3, searched=7, since_ns=1))
             except SpineError:
                 stopped.append(word)
                 raise
@@ -137,18 +140,20 @@ async def test_a_newer_filter_stops_the_search_of_an_older_one(console: Any, mon
         return SearchResult(traces=(), matched=0, searched=80_000_000, since_ns=None)
 
     monkeypatch.setattr(module, "_TYPING", 0.0)
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
     async with console(screen="incident", interval=3600) as desk:
         monkeypatch.setattr(desk.app.source, "search", slow)
-        desk.app.view.narrow("first")
+        desk.app.view.narrow("she")
         await desk.pilot.pause(0.2)
         assert "searching …" in desk.text()
+        assert "3 so far  /she" in desk.text()
         desk.app.view.narrow("second")
         await desk.settle()
-        assert (asked, stopped) == (["first", "second"], ["first"])
+        assert (asked, stopped) == (["she", "second"], ["she"])
         assert "no matches in all 80,000,000 requests" in desk.text()
         desk.app.view.reload()
         await desk.settle()
-        assert asked == ["first", "second"], "a costly search is not repeated at every poll"
+        assert asked == ["she", "second"], "a costly search is not repeated at every poll"
 
 
 async def test_the_store_is_sorted_and_not_the_page(console: Any, spine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from modelspine_console.data.traffic_source import TrafficSource
 
 if TYPE_CHECKING:
     from miniobserve.search import Question, SearchResult
+    from miniobserve.search import Step as SearchStep
     from modelspine.cost.query import Costs, Step
     from modelspine.drift.days import Trend
     from modelspine.incident.counterfactual import Counterfactual
@@ -144,8 +145,8 @@ class Source(TrafficSource):
         """Corpus rows that match a pattern."""
         return self._spine.corpora.search(dvc_hash, pattern, limit=_MAX_ROWS)
 
-    def search(self, question: Question, step: Callable[[int], None]) -> SearchResult:
-        """The traces up to the moment that is shown that match; ``step`` is called with how many were looked at.
+    def search(self, question: Question, step: SearchStep) -> SearchResult:
+        """The traces up to the moment that is shown that match; ``step`` is called while the store is searched.
 
         Raises:
             Absent: there are no traces yet.

@@ -6,6 +6,8 @@ stops the search of an older one. The list says how much of the store was search
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 _TYPING = 0.12
 """Seconds without a key press after which the store is searched."""
+_PATIENCE = 0.4
+"""Seconds after which a search shows what it has found so far."""
 _COSTLY = 50_000
 """Traces from which on a search is not repeated at every poll."""
 _MAX_FEATURES = 6
@@ -38,11 +42,13 @@ class RequestsView(View):
     """Requests, newest first, and what asks the store for others."""
 
     class Searching(Message):
-        """The store is being searched."""
+        """The store is being searched; ``found`` is what was found so far, where that is to be shown."""
 
-        def __init__(self, searched: int) -> None:
+        def __init__(self, number: int, searched: int, found: SearchResult | None) -> None:
             super().__init__()
+            self.number = number
             self.searched = searched
+            self.found = found
 
     FIELDS = texts.FIELDS
     ALWAYS = True
@@ -126,25 +132,30 @@ class RequestsView(View):
             self._number += 1
             self._searched = 0
             self.recount()
-        number = self._number
+        number, shown = self._number, time.monotonic()
+
+        def step(searched: int, so_far: Callable[[], SearchResult]) -> None:
+            nonlocal shown
+            if number != self._number:
+                raise Unavailable("another search was asked for", "the newest one goes on")
+            late = time.monotonic() - shown > _PATIENCE
+            shown = time.monotonic() if late else shown
+            self.post_message(self.Searching(number, searched, so_far() if late else None))
 
         def fetch() -> tuple[Question, SearchResult]:
-            return question, source.search(question, lambda searched: self._step(number, searched))
+            return question, source.search(question, step)
 
         self.ask("list", fetch, self._loaded, about=(number, source.at), rest=rest)
 
-    def _step(self, number: int, searched: int) -> None:
-        """Report the progress, or stop if another search was asked for; called in the background."""
-        if number != self._number:
-            raise Unavailable("another search was asked for", "the newest one goes on")
-        self.post_message(self.Searching(searched))
-
     def on_requests_view_searching(self, event: Searching) -> None:
-        """Show the progress."""
+        """Show the progress, and what was found so far."""
         event.stop()
-        if self._searched is not None:
-            self._searched = max(self._searched, event.searched)
-            self.recount()
+        if self._searched is None or event.number != self._number:
+            return
+        self._searched = event.searched
+        if event.found is not None and event.found.traces:
+            self._take(self._asked, event.found)
+        self.recount()
 
     def _loaded(self, outcome: Outcome[tuple[Question, SearchResult]]) -> None:
         self._searched = None
@@ -152,7 +163,13 @@ class RequestsView(View):
             self.recount()
             self.lost(outcome)
             return
-        question, found = outcome.value
+        self._take(*outcome.value)
+        if self._to_top:
+            self._to_top = False
+            self.table.jump(end=False)
+
+    def _take(self, question: Question, found: SearchResult) -> None:
+        """Show a page that was found."""
         same = found == self.found and question == self._answered[0]
         self._answered = question, f"{self.now():%H:%M:%S}"
         if same:
@@ -163,9 +180,6 @@ class RequestsView(View):
             self._learn(found)
             self.table.presorted = question.order != "time"
             self.refilter()
-        if self._to_top:
-            self._to_top = False
-            self.table.jump(end=False)
         self.arrived(same=same)
 
     def arrived(self, *, same: bool) -> None:
@@ -200,7 +214,8 @@ class RequestsView(View):
         elif not shown and (asked.terms or self.filter.terms):
             self.list.turn("nomatch", f"no matches in {self._extent()}", self.advice())
         total = "over 10,000" if self.found.matched is None else f"{max(self.found.matched, shown):,}"
-        parts = [f"{shown:,} of {total}", f"/{self.filter_text}" if self.filter_text else "", *self.unknown_fields()]
+        counts = f"{shown:,} so far" if searching else f"{shown:,} of {total}"
+        parts = [counts, f"/{self.filter_text}" if self.filter_text else "", *self.unknown_fields()]
         parts += [f"sort: {self.table.sort_name}" if self.table.sort_name else ""]
         if searching:
             parts.append(f"searching … {self._searched or 0:,}")

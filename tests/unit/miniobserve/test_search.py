@@ -14,7 +14,7 @@ from miniobserve import search as module
 from miniobserve.archive import Archive
 from miniobserve.export import export_day
 from miniobserve.reader import TraceReader
-from miniobserve.search import Question
+from miniobserve.search import Question, SearchResult
 from miniobserve.search_terms import Term, day_span
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
@@ -182,8 +182,10 @@ def test_a_search_stops_where_it_is_told_to_and_says_how_far_it_came(
 
     steps: list[int] = []
 
-    def stop(searched: int) -> None:
+    def stop(searched: int, so_far: Callable[[], SearchResult]) -> None:
         steps.append(searched)
+        found = so_far()
+        assert len(found.traces) == found.searched == searched, "everything matches"
         if len(steps) == 2:
             raise InterruptedError
 
@@ -193,12 +195,21 @@ def test_a_search_stops_where_it_is_told_to_and_says_how_far_it_came(
     assert steps[1] < 40
 
 
+def test_feedback_that_came_after_its_day_was_pruned_is_joined(
+    stored: tuple[TraceReader, list[Trace]], url: str
+) -> None:
+    reader, traces = stored
+    late = TraceWriter(url)
+    wait([late.feedback(one.request_id, "revised") for one in traces], 10)
+    late.close()
+    assert {one.feedback for one in reader.search(Question()).traces} == {"revised"}
+
+
 def test_matches_beyond_a_bound_are_not_counted_and_end_the_search(
     stored: tuple[TraceReader, list[Trace]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, _ = stored
     monkeypatch.setattr(module, "COUNTED", 12)
-    monkeypatch.setattr("miniobserve.reader.COUNTED", 12)
     found = reader.search(Question(limit=5))
     assert (len(found.traces), found.matched) == (5, None)
     assert found.searched < 40
