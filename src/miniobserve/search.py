@@ -46,6 +46,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     most: int = MOST_SEARCHED
 
 
+def sorted_by(name: str, question: Question) -> Question:
+    """The question in the order of that name; a name that is no order is that of a feature."""
+    orders: dict[str, Order] = {"time": "time", "latency": "latency", "outcome": "outcome"}
+    order = orders.get(name)
+    return msgspec.structs.replace(question, order=order or "feature", feature="" if order else name)
+
+
 class SearchResult(Found, frozen=True, kw_only=True):
     """The traces that were found, and how much of the store was looked at."""
 

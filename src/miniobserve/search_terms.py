@@ -28,11 +28,11 @@ _COLUMNS = {
     "text": "traces.text",
 }
 """Field → the lower-case text that its terms are looked for in."""
-FIELDS = (*_COLUMNS, "day", "source")
-"""The fields that every trace has; any other name is that of a categorical feature."""
 _ANYWHERE = ("text", "id", "arm", "outcome")
 """Fields in which a term without a field is looked for."""
 _WORST_FIRST = "CASE feedback.outcome WHEN 'dismissed' THEN 0 WHEN 'revised' THEN 1 WHEN 'accepted' THEN 2 ELSE 3 END"
+_HASH = "COALESCE(traces.text_sha256, '')"
+_NONE: list[Any] = []
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 _MONTHS = 12
 
@@ -40,12 +40,15 @@ _MONTHS = 12
 class Term(msgspec.Struct, frozen=True):
     """Text to find in one field, or anywhere if ``field`` is empty; with ``inverted``, text that must not be there.
 
-    Case does not matter. A term with a field and no text asks for traces whose field is empty.
+    Case does not matter. A whole sentence in the field ``text`` is also found where only its hash was kept. A term
+    with a field and no text asks for traces whose field is empty.
     """
 
     text: str
     field: str = ""
     inverted: bool = False
+    exact: bool = False
+    """The field must be the text, and not only contain it."""
 
 
 def condition(term: Term, find: str) -> Fragment | None:
@@ -53,7 +56,7 @@ def condition(term: Term, find: str) -> Fragment | None:
 
     None for a day that is neither ``YYYY``, ``YYYY-MM`` nor ``YYYY-MM-DD``, as while it is typed: it excludes nothing.
     """
-    found = _condition(term.field, searchable(term.text), find)
+    found = _condition(term, searchable(term.text), find)
     if found is None:
         return None
     sql, params = found
@@ -75,7 +78,8 @@ def sort_key(order: Order, feature: str, find: str, bytewise: str) -> tuple[Frag
     return (f"CASE WHEN ({sql}) = '' THEN 1 ELSE 0 END", bound), (f"({sql}){bytewise}", bound)
 
 
-def _condition(field: str, text: str, find: str) -> Fragment | None:
+def _condition(term: Term, text: str, find: str) -> Fragment | None:
+    field = term.field
     if not field:
         parts = [f"{_COLUMNS[name]} LIKE ? ESCAPE '!'" for name in _ANYWHERE]
         return " OR ".join(parts), [like_pattern(text)] * len(parts)
@@ -84,10 +88,20 @@ def _condition(field: str, text: str, find: str) -> Fragment | None:
         return None if span is None else ("traces.started_ns >= ? AND traces.started_ns < ?", [*span])
     if field == "source":
         return f"{BODY} LIKE ? ESCAPE '!'", [like_pattern(f'"source":"{text}')]
-    sql, params = (_COLUMNS[field], []) if field in _COLUMNS else _feature(field, find)
-    if not text:
-        return f"{sql} = ''", params
+    if field == "text" and text:
+        return f"{_COLUMNS[field]} LIKE ? ESCAPE '!' OR {_HASH} = ?", [like_pattern(text), _sha256(term.text)]
+    sql, params = (_COLUMNS[field], _NONE) if field in _COLUMNS else _feature(field, find)
+    if field not in _COLUMNS:
+        text = text.replace("|", "/")  # as a feature's value is stored
+    if term.exact or not text:
+        return f"{sql} = ?", [*params, text]
     return f"{sql} LIKE ? ESCAPE '!'", [*params, like_pattern(text)]
+
+
+def _sha256(text: str) -> str:
+    import hashlib  # here, because it loads OpenSSL and few searches need it
+
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _feature(name: str, find: str) -> Fragment:

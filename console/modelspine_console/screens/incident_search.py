@@ -164,9 +164,7 @@ class RequestsView(View):
             self.lost(outcome)
             return
         self._take(*outcome.value)
-        if self._to_top:
-            self._to_top = False
-            self.table.jump(end=False)
+        self._to_top = False
 
     def _take(self, question: Question, found: SearchResult) -> None:
         """Show a page that was found."""
@@ -180,6 +178,8 @@ class RequestsView(View):
             self._learn(found)
             self.table.presorted = question.order != "time"
             self.refilter()
+        if self._to_top:
+            self.table.jump(end=False)
         self.arrived(same=same)
 
     def arrived(self, *, same: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from itertools import product
@@ -82,11 +83,12 @@ def text_of(trace: Trace, field: str) -> str:
 
 def matches(trace: Trace, term: Term) -> bool:
     """Whether a trace matches, decided without SQL."""
+    wanted = term.text.lower().replace("|", "/")
     if not term.field:
-        found = any(term.text in text_of(trace, field) for field in ("text", "id", "arm", "outcome"))
+        found = any(wanted in text_of(trace, field) for field in ("text", "id", "arm", "outcome"))
     else:
         held = text_of(trace, term.field)
-        found = term.text in held if term.text else not held
+        found = held == wanted if term.exact or not wanted else wanted in held
     return found != term.inverted
 
 
@@ -100,7 +102,11 @@ ASKED: tuple[tuple[Term, ...], ...] = (
     (Term("go", "verb"),),
     (Term("oes", "verb"),),
     (Term("éa", "verb"),),
-    (Term("50%_/", "verb"),),
+    (Term("50%_|", "verb"),),
+    (Term("go", "verb", exact=True),),
+    (Term("REQ-07", "id", exact=True),),
+    (Term("req-0", "id", exact=True),),
+    (Term("stable", "arm", inverted=True, exact=True),),
     (Term("", "verb"),),
     (Term("", "verb", inverted=True),),
     (Term("go", "verb", inverted=True),),
@@ -151,6 +157,21 @@ def check_order(reader: TraceReader, traces: list[Trace], order: Any, feature: s
         found = reader.search(Question(order=order, feature=feature, backwards=backwards, limit=limit))
         assert list(found.traces) == wanted[:limit]
         assert (found.matched, found.searched) == (40, 40)
+
+
+def test_a_sentence_of_which_only_the_hash_was_kept_is_found_whole(writer: TraceWriter, url: str, trace: Make) -> None:
+    digest = hashlib.sha256(b"He goed.").hexdigest()
+    traces = [trace("hashed", sentence=None, correction=None, sentence_sha256=digest), trace("other")]
+    wait([writer.submit(one) for one in traces], 10)
+    reader = TraceReader.open(url)
+
+    def found(term: Term) -> list[str]:
+        return [one.request_id for one in reader.search(Question(terms=(term,))).traces]
+
+    assert found(Term("He goed.", "text")) == ["hashed"]
+    assert found(Term("goed home", "text")) == ["other"]
+    assert found(Term("He goed.", "text", inverted=True)) == ["other"]
+    reader.close()
 
 
 def test_days_months_and_sources(stored: tuple[TraceReader, list[Trace]]) -> None:
