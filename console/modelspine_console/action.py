@@ -20,13 +20,26 @@ SCREENS: tuple[tuple[str, str, str], ...] = (
     ("7", "ledger", "Ledger"),
 )
 """Key, name and title of every screen."""
+ANSWERS: tuple[tuple[str, str], ...] = (
+    ("m", "model"),
+    ("n", "inputs"),
+    ("c", "corpus"),
+    ("x", "rows"),
+    ("b", "score"),
+    ("a", "arm"),
+    ("t", "gate"),
+    ("f", "fix"),
+)
+"""Key and short name of the eight answers of an incident walk. The key is a letter of the name, apart from ``x`` for
+the examples in the corpus and ``b`` for the score before deployment."""
 CHANGE = "change (write mode)"
 """The group of the actions that change a store."""
 GROUPS = ("go to", "move", "view", "copy & export", CHANGE, "console")
 _KEY_NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "minus": "-", "equals_sign": "=", "exclamation_mark": "!",
     "less_than_sign": "<", "greater_than_sign": ">",
-    "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
+    "left_square_bracket": "[", "right_square_bracket": "]", "left_parenthesis": "(", "right_parenthesis": ")",
+    "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
     "down": "↓", "up": "↑", "left": "←", "right": "→",
 }  # fmt: skip
 

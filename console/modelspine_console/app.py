@@ -29,7 +29,7 @@ from modelspine_console.data.jobs import Jobs, Outcome
 from modelspine_console.data.source import Clock, Pulse, Source, utc_now
 from modelspine_console.draw.theme import NAMES, Palette, theme
 from modelspine_console.keymap import ACTIONS, BY_ID, CHANGES, FOOTER, Controllers
-from modelspine_console.screens.base import View, room_of
+from modelspine_console.screens.base import View
 from modelspine_console.screens.index import make_view
 from modelspine_console.widgets.document import Lines
 from modelspine_console.widgets.prompt import Prompt
@@ -146,9 +146,7 @@ class Console(App[int], inherit_bindings=False):
         width, height = event.size
         self.screen_stack[0].set_class(width < _MIN_SIZE[0] or height < _MIN_SIZE[1], "-tiny")
         for view in self.views.values():
-            if view.room != room_of(width):
-                view.room = room_of(width)
-                view.lay_out()
+            view.make_room(width)
 
     def context(self) -> frame.Context:
         """What the header shows."""
@@ -242,7 +240,7 @@ class Console(App[int], inherit_bindings=False):
         view = self.views.get(name)
         if view is None:
             view = self.views[name] = make_view(name)
-            view.room = room_of(self.size.width)
+            view.make_room(self.size.width)
             self.body.mount(view)
         elif view is not before:
             view.reload()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelspine_console.action import CHANGE, SCREENS, Action, show_key
+from modelspine_console.action import ANSWERS, CHANGE, SCREENS, Action, show_key
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers.freshness import Freshness
 from modelspine_console.controllers.navigation import Navigation
@@ -60,6 +60,11 @@ def _screen(key: str, name: str, title: str) -> Action:
     return _action(f"screen_{name}", key, title, text, "go to", lambda on: on.navigation.open(name))
 
 
+def _answer(number: int, key: str, name: str) -> Action:
+    text = f"go to answer {number} of the investigation, {name}"
+    return _action(f"answer_{number}", key, name, text, "move", lambda on: on.view.answer(number), where="incident")
+
+
 ACTIONS: tuple[Action, ...] = (
     *(_screen(*screen) for screen in SCREENS),
     _action("jump", "colon", "command",
@@ -67,7 +72,7 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.navigation.open_command_prompt()),
     _action("palette", "ctrl+p", "palette", "command palette", "go to", lambda on: on.navigation.open_palette()),
     _action("last", "minus", "last screen", "go to the previous screen", "go to", lambda on: on.navigation.last()),
-    _action("go_back", "escape", "back", "close the dialog, clear the filter or go back, whichever comes first",
+    _action("go_back", "escape", "back", "undo one level, the innermost first",
             "go to", lambda on: on.navigation.back()),
     _action("lineage", "o", "lineage", "show the entry's lineage", "go to", lambda on: on.navigation.lineage(),
             where="registry traffic drift cost incident ledger"),
@@ -88,6 +93,11 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.view.turn_tab(1)),
     _action("down", "j down", "down", "one row down", "move", lambda on: on.view.pane.body.move(1)),
     _action("up", "k up", "up", "one row up", "move", lambda on: on.view.pane.body.move(-1)),
+    _action("walk_before", "left_parenthesis", "before", "investigate the request before this one in the list", "move",
+            lambda on: on.view.neighbour(-1), where="incident"),
+    _action("walk_after", "right_parenthesis", "after", "investigate the request after this one in the list", "move",
+            lambda on: on.view.neighbour(1), where="incident"),
+    *(_answer(number, *each) for number, each in enumerate(ANSWERS, 1)),
     _action("top", "g home", "top", "to the first row", "move", lambda on: on.view.pane.body.jump(end=False)),
     _action("bottom", "G end", "bottom", "to the last row", "move", lambda on: on.view.pane.body.jump(end=True)),
     _action("page_down", "ctrl+d pagedown", "page down", "half a page down", "move", lambda on: on.view.page(1)),
@@ -105,6 +115,8 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.selection.compare(), where="registry"),
     _action("counterfactual", "w", "what if", "put all stored requests to the two marked entries", "view",
             lambda on: on.selection.counterfactual(), where="registry"),
+    _action("toggle_unchanged", "u", "unchanged", "list or hide what is unchanged between the compared entries", "view",
+            lambda on: on.view.toggle_unchanged(), where="registry"),
     _action("verify", "v", "verify", "verify now: hash the bytes again, or run the gate's comparison", "view",
             lambda on: on.selection.verify(), where="registry lineage ledger"),
     _action("zoom", "z", "zoom", "show only this pane, or all panes", "view", lambda on: on.view.zoom()),

@@ -33,6 +33,8 @@ _SPELLED = {
     "feedback.outcome": "traces.feedback",
     "traces.features": "traces.terms",
     "traces.accepted": "CAST(traces.is_correct AS INTEGER)",
+    "answers.seconds": "traces.seconds",
+    "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)": "traces.body",
 }
 """Column of the live store → column of the files, whose names are chosen for people who query them directly."""
 
@@ -88,6 +90,21 @@ class Archive:
             rows += self.read(ties, days, (*values, rows[-1][2], rows[-1][3]))
         return rows
 
+    def ranked(
+        self,
+        day: str,
+        select: tuple[str, Sequence[Any]],
+        order: str,
+        where: tuple[str, Sequence[Any]],
+        without: Sequence[str],
+        limit: int,
+    ) -> list[tuple[Any, ...]]:
+        """Return one day's first ``limit`` matching rows: ``select`` and ``where`` are SQL with its parameters."""
+        columns, values = select
+        conditions, more = _spelled([where[0]], where[1], without)
+        query = f"SELECT {_renamed(columns)} FROM {{files}} AS traces WHERE {conditions} {order} LIMIT ?"  # noqa: S608
+        return self.read(query, [day], (*more, limit), before=values)
+
     def count(
         self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], most: int, without: Sequence[str]
     ) -> int:
@@ -142,12 +159,17 @@ class Archive:
             raise StorageError("damaged", wrong, "restore the file from a backup")
         return count
 
-    def read(self, sql: str, days: Sequence[str], params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run one query over the files of some days; ``{files}`` in the query stands for them."""
+    def read(
+        self, sql: str, days: Sequence[str], params: Sequence[Any], *, before: Sequence[Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Run one query over the files of some days; ``{files}`` in the query stands for them.
+
+        ``before`` are the parameters in front of the files, ``params`` those behind them.
+        """
         files = [_literal(self.file(day)) for day in days]
         with self._query() as cursor:
             rows: list[tuple[Any, ...]] = cursor.execute(
-                sql.format(files="read_parquet(?)"), [files, *params]
+                sql.format(files="read_parquet(?)"), [*before, files, *params]
             ).fetchall()
         return rows
 
@@ -212,9 +234,14 @@ def digest(rows: Iterator[Kept], note: Callable[[Kept], None] = lambda _row: Non
 def _spelled(where: Sequence[str], params: Sequence[Any], without: Sequence[str]) -> tuple[str, list[Any]]:
     """Translate conditions of the live store into conditions on the files, excluding some request ids."""
     text = " AND ".join([*where, "traces.request_id NOT IN (SELECT unnest(?::VARCHAR[]))"])
+    return _renamed(text), [*params, list(without)]
+
+
+def _renamed(sql: str) -> str:
+    """Replace the names of the live store's columns by those of the files."""
     for live, here in _SPELLED.items():
-        text = text.replace(live, here)
-    return text, [*params, list(without)]
+        sql = sql.replace(live, here)
+    return sql
 
 
 def _literal(file: Path) -> str:

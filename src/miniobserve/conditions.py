@@ -29,7 +29,9 @@ def conditions(
         import hashlib  # here, because it loads OpenSSL and a look-up by id does not need it
 
         digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-        found.append(("(traces.text LIKE ? ESCAPE '!' OR traces.text_sha256 = ?)", (_part(searchable(text)), digest)))
+        found.append(
+            ("(traces.text LIKE ? ESCAPE '!' OR traces.text_sha256 = ?)", (like_pattern(searchable(text)), digest))
+        )
     if day is not None:
         found.append(("traces.started_ns >= ? AND traces.started_ns < ?", day_range(day)))
     if arm is not None:
@@ -38,7 +40,9 @@ def conditions(
         found.append(("feedback.outcome = ?", (outcome,)))
     if sha is not None:
         found.append(("traces.entry_sha = ?", (sha,)))
-    found += [("traces.features LIKE ? ESCAPE '!'", (_part(f"|{feature_term(features, name)}|"),)) for name in features]
+    found += [
+        ("traces.features LIKE ? ESCAPE '!'", (like_pattern(f"|{feature_term(features, name)}|"),)) for name in features
+    ]
     if is_correct is not None:
         found.append(("traces.accepted = ?", (int(is_correct),)))
     return [condition for condition, _ in found], [bindable(value) for _, values in found for value in values]
@@ -54,7 +58,7 @@ def where_clause(conditions: Conditions) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _part(text: str) -> str:
+def like_pattern(text: str) -> str:
     """Return a LIKE pattern that matches text anywhere, with LIKE's special characters escaped by ``!``."""
     for special in "!%_":  # the escape character first, or it would escape itself twice
         text = text.replace(special, f"!{special}")

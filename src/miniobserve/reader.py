@@ -24,12 +24,10 @@ from miniobserve.schema import (
     MINUTE_NS,
     latency_quantile,
 )
+from miniobserve.search import COUNTED, Question, Search, SearchResult, Step, outcomes
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import Database, StorageError
 from miniobserve.traces import Found, Trace
-
-COUNTED = 10_000
-"""Matches are counted up to this number; beyond it, a page reports the number of matches as unknown."""
 
 _BODY = "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)"
 _JOINED = "FROM traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
@@ -150,15 +148,16 @@ class TraceReader:
             matched=matched if matched <= COUNTED else None,
         )
 
+    def search(self, question: Question, step: Step = lambda _searched, _so_far: None) -> SearchResult:
+        """Search the store, newest traces first, and say how much of it was looked at.
+
+        ``step`` is called after each window of traces; it stops the search by raising.
+        """
+        return Search(self._database, self._archive, question, self._trace).run(step)
+
     def outcomes(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the feedback on these requests by request id, as far as the live store has any."""
-        found: dict[str, str] = {}
-        for start in range(0, len(ids), _PAGE):
-            some = ids[start : start + _PAGE]
-            marks = ", ".join("?" for _ in some)
-            query = f"SELECT request_id, outcome FROM feedback WHERE request_id IN ({marks})"  # noqa: S608 -- marks
-            found |= dict(self._database.read(query, some))
-        return found
+        return outcomes(self._database, ids)
 
     def day_rows(self, day: str) -> Iterator[Kept]:
         """Yield every trace of a day as started_ns, request id, canonical JSON and feedback, sorted by time and id."""

@@ -16,6 +16,7 @@ SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "registry-buckets": ("registry", "", ("G", "enter", "right_square_bracket")),
     "registry-gate": ("registry", "", ("G", "enter", "right_square_bracket", "right_square_bracket")),
     "registry-none": ("registry", "", ("slash",)),
+    "registry-compare": ("registry", "", ("j", "space", "G", "space", "equals_sign")),
     "lineage": ("lineage", "", ("l",)),
     "lineage-hop": ("lineage", "", ("l", "j", "j", "j", "d")),
     "traffic-single": ("traffic", "", ()),

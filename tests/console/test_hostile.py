@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from miniobserve.search import SearchResult
 from miniobserve.traces import Assignment, Found, Trace
 from modelspine.cost.figures import BreakEven, EntryCost, Range
 from modelspine.cost.query import Costs
@@ -47,7 +48,7 @@ from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import strip
-from modelspine_console.screens import registry_tabs
+from modelspine_console.screens.registry_compare import comparison
 from modelspine_console.widgets.document import Doc
 from modelspine_console.writes.changes import Changes
 from modelspine_console.writes.plan import Ask, Done, Plan, Step, Touched
@@ -253,8 +254,11 @@ class Hostile(Source):
         shown = tuple(CorpusRow(number=n, text=s, start=0, end=len(s)) for n, s in enumerate(self.strings))
         return Search(dvc_hash=self.s, pattern=self.s, rows=9, matched=9, shown=shown, md5=self.s, sha256=self.s)
 
-    def traces(self, asked: Any) -> Found:
-        return Found(traces=tuple(trace(s, n) for n, s in enumerate(self.strings)), matched=9)
+    def search(self, question: Any, step: Any) -> SearchResult:
+        traces = tuple(trace(s, n) for n, s in enumerate(self.strings))
+        found = SearchResult(traces=traces, matched=9, searched=9, since_ns=1)
+        step(1, lambda: found)
+        return found
 
     def walk(self, request_id: str) -> Walk:
         return walk(self.s)
@@ -263,7 +267,7 @@ class Hostile(Source):
         return traffic(self.s, 1)
 
     def newest(self, until: str | None) -> Found:
-        return self.traces({})
+        return Found(traces=tuple(trace(s, n) for n, s in enumerate(self.strings)), matched=9)
 
     def report(self, epoch: Epoch, clock: Any) -> Reading:
         return reading(self.s, 1)
@@ -326,7 +330,7 @@ async def test_registry(hostile: Hostile, run_console: Any) -> None:
                 view.turn_tab(1)
                 drawn(desk, view.about.body)
             both = detail(s, 1), detail(hostile.strings[n - 1], 1)
-            view._compared(attempt(lambda both=both, s=s: partial(registry_tabs.compare, compare(*both), [s, s])))
+            view._compared(attempt(lambda both=both, s=s: partial(comparison, compare(*both), [s, s], everything=True)))
             view.set_filter(s)
             drawn(desk)
             view.set_filter("")

@@ -79,6 +79,8 @@ async def test_two_marked_entries_answer_the_stored_requests(console: Any, judgi
         figures = next(line.split() for line in desk.lines() if "wrong text passed as right" in line)
         assert figures[-2:] == ["0", "6"]
         await desk.press("escape")
+        assert "stored requests" in desk.text(), "only the zoom is undone"
+        await desk.press("escape")
         assert "stored requests" not in desk.text()
 
 

@@ -23,7 +23,8 @@ from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import cut, folded, row, safe, strip
 from modelspine_console.draw.theme import Palette
 from modelspine_console.frame import Context, header
-from modelspine_console.screens.incident_text import request_columns, trace_lines
+from modelspine_console.screens.incident_list import request_columns
+from modelspine_console.screens.incident_text import trace_lines
 from modelspine_console.screens.traffic_tabs import shadow
 from modelspine_console.widgets.document import Doc
 from modelspine_console.widgets.table import Column, Table

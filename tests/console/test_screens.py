@@ -21,15 +21,15 @@ BAD = "req-000000a7"
 async def test_registry_lists_every_entry_and_details_follow_the_cursor(console: Any, shas: dict[str, str]) -> None:
     async with console() as desk:
         text = desk.text()
-        for name in shas:
-            assert shas[name][:12] in text
+        for name in ("v0.1.0", "v0.3.0", shas["int8"][:12], shas["old"][:12]):
+            assert name in text
         assert "● production" in text
         assert "✖ tombstoned" in text
         assert "4 of 4" in text
         assert shas["old"][:32] in text
         await desk.press("j")
         assert shas["lora"][:32] in desk.text()
-        assert "v0.3.0" in desk.lines()[2]
+        assert "v0.3.0" in desk.lines()[9]
 
 
 async def test_registry_tabs(console: Any) -> None:
@@ -54,16 +54,43 @@ async def test_registry_tabs(console: Any) -> None:
 
 async def test_compare_needs_two_marks_and_shows_what_differs(console: Any) -> None:
     async with console(size=(120, 60)) as desk:
-        await desk.press("equals_sign")
+        await desk.press("equals_sign", "u")
         assert desk.app.view.active == 0
         await desk.press("space", "j", "space", "equals_sign")
         text = desk.text()
         assert "compare" in desk.lines()[1]
         assert "data/train_v2.jsonl" in text
         assert any("Δ pp" in line for line in desk.lines())
-        assert "+2.8" in text
+        assert "+2.83" in text
+        assert " unchanged: " in text
+        assert not any(line.endswith("  unchanged") for line in desk.lines())
+        changes = [
+            float(line.rsplit(" ", 1)[1].replace("−", "-")) for line in desk.lines() if line.startswith(" verb/")
+        ]
+        assert changes == sorted(changes, key=abs, reverse=True)
+        await desk.press("u")
+        assert any(line.endswith("  unchanged") for line in desk.lines())
+        await desk.press("u")
+        assert not any(line.endswith("  unchanged") for line in desk.lines())
         await desk.press("escape")
         assert "compare" not in desk.lines()[1]
+        assert desk.app.view.list.display
+
+
+async def test_escape_undoes_a_zoom_before_it_leaves_a_pane(console: Any) -> None:
+    async with console(size=(120, 40)) as desk:
+        view = desk.app.view
+        view.set_filter("v0")
+        await desk.press("2", "1", "d", "z")
+        assert (view.active, view.zoomed) == (1, True)
+        await desk.press("escape")
+        assert (view.active, view.zoomed, view.filter_text) == (1, False, "v0")
+        await desk.press("escape")
+        assert (view.active, view.filter_text) == (0, "v0")
+        await desk.press("escape")
+        assert (desk.app.view.NAME, view.filter_text) == ("registry", "")
+        await desk.press("escape")
+        assert desk.app.view.NAME == "lineage"
 
 
 async def test_sort_goes_through_columns_and_back(console: Any) -> None:
@@ -252,12 +279,21 @@ async def test_requests_are_those_up_to_the_moment_that_is_shown(console: Any, s
 
 
 async def test_digests_are_not_folded_where_two_columns_just_fit(console: Any, shas: dict[str, str]) -> None:
-    async with console(size=(84, 40)) as desk:
+    async with console(size=(110, 40)) as desk:
         await desk.press("j", "j")
         text = desk.text()
-        for start in range(0, 64, 16):
-            assert f" {shas['int8'][start : start + 16]}" in text
-            assert f" {shas['base'][start : start + 16]}" in text
+        for start in range(0, 64, 32):
+            assert f" {shas['int8'][start : start + 32]}" in text
+            assert f" {shas['base'][start : start + 32]}" in text
+
+
+@pytest.mark.parametrize("width", [80, 84, 110, 140, 200])
+async def test_the_list_of_entries_shows_what_they_are_judged_by(console: Any, width: int) -> None:
+    async with console(size=(width, 30)) as desk:
+        head = desk.lines()[3]
+        for title in ("accuracy", "false accepts", "gate", *(("USD/1M right",) if width > 84 else ())):
+            assert title in head
+        assert "584/600  97.3 %" in desk.text()
 
 
 async def test_another_moment_is_shown_and_marked(console: Any, spine: Any) -> None:

@@ -203,15 +203,19 @@ async def test_an_answer_to_an_older_question_is_dropped(console: Any) -> None:
         ((80, 24), 1),
         ((83, 24), 1),
         ((84, 24), 2),
-        ((120, 36), 2),
-        ((139, 36), 2),
+        ((109, 36), 2),
+        ((110, 36), 3),
         ((140, 36), 3),
         ((200, 60), 3),
+        ((400, 60), 3),
     ],
 )
-async def test_columns_follow_the_width(console: Any, size: tuple[int, int], panes: int) -> None:
+async def test_panes_follow_the_width(console: Any, size: tuple[int, int], panes: int) -> None:
     async with console(size=size) as desk:
-        assert sum(pane.display for pane in desk.app.view.panes) == panes
+        view = desk.app.view
+        assert sum(pane.display for pane in view.panes) == panes
+        above = view.about.display and view.about.region.y > view.list.region.y
+        assert above == (panes > 1 and size[0] < 400), "the list stands above its details where its columns need that"
         assert all(len(line) <= size[0] for line in desk.lines())
         assert "● production" in desk.text()
         await desk.press("enter")

@@ -55,13 +55,15 @@ class Navigation:
             self._host.open_view(previous)
 
     def back(self) -> None:
-        """Clear the filter, else undo a step in the screen, else go to the previous screen."""
+        """Undo one level, the innermost: a step in the screen, else the filter, else the way from another screen."""
         view, trail = self._view, self._host.trail
         if view is None:
             return
-        if view.filter_text:
+        if view.back():
+            pass
+        elif view.filter_text:
             self._filter_by("")
-        elif not view.back() and len(trail) > 1:
+        elif len(trail) > 1:
             trail.pop()
             self._host.open_view(trail[-1])
         self._host.moved()
@@ -82,7 +84,7 @@ class Navigation:
         """Open the filter prompt."""
         view = self._view
         if view is not None:
-            note = "  ".join(f"{name}:" for name in sorted(view.FIELDS)) + "  ! excludes"
+            note = "  ".join(f"{name}:" for name in sorted(view.fields)) + "  ! excludes"
             self._host.prompt.open("/", view.asked(), note)
 
     def open_command_prompt(self) -> None:

@@ -27,13 +27,13 @@ class Selection:
     def sort(self) -> None:
         """Sort by the next column."""
         self._view.table.next_sort()
-        self._view.recount()
+        self._view.resorted()
 
     def reverse_sort(self) -> None:
         """Reverse the sort order."""
         table = self._view.table
         table.sort(table.sorted_by, backwards=not table.backwards)
-        self._view.recount()
+        self._view.resorted()
 
     def mark(self) -> None:
         """Mark or unmark the row."""

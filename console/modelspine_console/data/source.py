@@ -6,7 +6,7 @@ screen and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,8 @@ from modelspine.times import after_ns
 from modelspine_console.data.traffic_source import TrafficSource
 
 if TYPE_CHECKING:
-    from miniobserve.traces import Found
+    from miniobserve.search import Question, SearchResult
+    from miniobserve.search import Step as SearchStep
     from modelspine.cost.query import Costs, Step
     from modelspine.drift.days import Trend
     from modelspine.incident.counterfactual import Counterfactual
@@ -174,18 +175,16 @@ class Source(TrafficSource):
         """Corpus rows that match a pattern."""
         return self._spine.corpora.search(dvc_hash, pattern, limit=_MAX_ROWS)
 
-    def traces(self, asked: Mapping[str, str]) -> Found:
-        """The newest traces up to the moment that is shown, restricted by arm, outcome, day, sha, text or features.
+    def search(self, question: Question, step: SearchStep) -> SearchResult:
+        """The traces up to the moment that is shown that match; ``step`` is called while the store is searched.
 
         Raises:
             Absent: there are no traces yet.
-            Unavailable: the traces cannot be read.
+            Unavailable: the traces cannot be read, or ``step`` stopped the search.
         """
-        known = {name: value for name, value in asked.items() if name in ("arm", "outcome", "day", "sha", "text")}
-        features = {name: value for name, value in asked.items() if name not in known}
         before = None if self.at is None else after_ns(self.at)
         with self.reading():
-            return self._spine.traces.list(features=features, limit=PAGE, before_ns=before, **known)  # type: ignore[arg-type]
+            return self._spine.traces.search(msgspec.structs.replace(question, before_ns=before), step)
 
     def walk(self, request_id: str) -> Walk:
         """The incident walk of one request."""

@@ -1,4 +1,4 @@
-"""What all screens share: a list, its panes, the filter, and the layout of one to three columns.
+"""What all screens share: a list with a filter, and what each of them defines.
 
 It does not decide anything about entries, and it opens no store.
 """
@@ -9,25 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
-
 from modelspine_console.data import filter as filters
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.screens.asking import Asking
+from modelspine_console.screens.panes import Panes
 from modelspine_console.widgets.document import Doc
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
-ONE, TWO, THREE = 1, 2, 3
-"""The number of panes there is room for."""
-_TWO_FROM, _THREE_FROM = 84, 140
-"""Widths of the terminal from which two and three panes fit."""
 NO_ENTRIES = "no entries registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
 Fields = Mapping[str, Callable[[Any], str]]
 """Name of a filter field → its text in a row."""
 
 
-class View(Asking):
+class View(Panes):
     """One screen of the console."""
 
     NAME = ""
@@ -35,40 +29,13 @@ class View(Asking):
     """What one row of the list is called."""
     FIELDS: ClassVar[Fields] = {}
     """The names that ``field:value`` accepts in the filter."""
-    TABS: tuple[str, ...] = ()
-    """The tabs of the detail pane, if they do not depend on what is shown."""
     ALWAYS = False
     """Whether to reload at every poll, not only when the ledger moved."""
-    LIST = 5
-    """The list's share of the width, in tenths."""
-
-    DEFAULT_CSS = """
-    View { height: 1fr; width: 1fr; }
-    View > Pane.-detail { border-left: solid $edge; }
-    View.-alone > Pane.-detail { border-left: none; }
-    """
 
     def __init__(self, table: Table, *details: Pane) -> None:
-        super().__init__(id=self.NAME)
-        self.list = Pane(self.NAME, table)
-        self.table = table
-        self.panes = [self.list, *details]
-        self.about = details[0]
-        """The detail pane."""
-        self.about.tabs = self.TABS
+        super().__init__(self.NAME, table, details)
         self.filter_text, self.filter = "", filters.Filter()
-        self.zoomed, self.active = False, 0
-        self.room = TWO
         self._empty = ""
-
-    def compose(self) -> ComposeResult:
-        """The panes."""
-        self.list.styles.width = f"{self.LIST}fr"
-        yield self.list
-        for pane in self.panes[1:]:
-            pane.add_class("-detail")
-            pane.styles.width = f"{10 - self.LIST}fr"
-            yield pane
 
     def on_mount(self) -> None:
         """Start reading."""
@@ -132,23 +99,48 @@ class View(Asking):
     def compare(self, *, on_requests: bool = False) -> None:
         """Compare the marked rows, or what they answer to the stored requests."""
 
+    def toggle_unchanged(self) -> None:
+        """List what is unchanged in a comparison too, or hide it again."""
+
     def verify(self) -> None:
         """Verify what is shown."""
 
-    def draw_tab(self) -> None:
-        """Draw the open tab of the detail pane."""
+    def answer(self, number: int) -> None:
+        """Put the cursor on one of the answers of a walk."""
+
+    def neighbour(self, step: int) -> None:
+        """Open what is before or after what is open, in the order of the list."""
 
     def select_inside(self) -> None:
         """Show what the cursor of a table in the detail pane is on."""
 
     # filter -------------------------------------------------------------------------------------------
 
-    def set_filter(self, text: str) -> None:
-        """Show only the rows that match."""
-        if text != self.filter_text:
+    @property
+    def fields(self) -> Fields:
+        """The fields that the filter knows now."""
+        return self.FIELDS
+
+    def set_filter(self, text: str, *, again: bool = False) -> None:
+        """Show only the rows that match; ``again`` reads the same text with other fields."""
+        if text != self.filter_text or again:
             self.filter_text = text
-            self.filter = filters.parse(text, self.FIELDS)
+            self.filter = filters.parse(text, self.fields)
             self.refilter()
+
+    def unknown_fields(self) -> list[str]:
+        """What is wrong with the filter, as a list of at most one text."""
+        names = ", ".join(self.filter.unknown)
+        return [f"no field {names}: searched as text"] if names else []
+
+    def advice(self) -> str:
+        """What to do where nothing matches."""
+        known = f"fields: {', '.join(sorted(self.fields))}   " if self.filter.unknown else ""
+        return f"/{self.filter_text}   {known}esc clears the filter"
+
+    def resorted(self) -> None:
+        """The list has another order."""
+        self.recount()
 
     def asked(self) -> str:
         """The text a filter prompt starts with."""
@@ -166,11 +158,11 @@ class View(Asking):
 
     def texts(self, rows: Sequence[Any]) -> list[str]:
         """The lower-case text of each row that the words of a filter are searched in: the text of all its fields."""
-        return [" ".join(text(item) for text in self.FIELDS.values()).lower() for item in rows]
+        return [" ".join(text(item) for text in self.fields.values()).lower() for item in rows]
 
     def show_rows(self, rows: Sequence[Any], texts: Sequence[str], empty: str) -> None:
         """Put the rows whose texts pass the filter into the list; ``empty`` is the message if there are no rows."""
-        wanted, fields = self.filter, self.FIELDS
+        wanted, fields = self.filter, self.fields
 
         def passes(index: int) -> bool:
             item = rows[index]
@@ -187,12 +179,13 @@ class View(Asking):
             # Before the ledger's start there is nothing to register or to route: how to begin would mislead.
             self.list.turn("empty", *(self.desk.source.before_start or self._empty).split("\n", 1))
         elif not shown:
-            self.list.turn("nomatch", f"no matches in {total:,} rows", f"/{self.filter_text}   esc clears the filter")
+            self.list.turn("nomatch", f"no matches in {total:,} rows", self.advice())
         else:
             self.list.turn("ready")
-        sort = f"  sort: {self.table.sort_name}" if self.table.sort_name else ""
-        asked = f"  /{self.filter_text}" if self.filter_text else ""
-        self.list.describe(f"{shown:,} of {total:,}{asked}{sort}")
+        asked = [f"/{self.filter_text}"] if self.filter_text else []
+        sort = [f"sort: {self.table.sort_name}"] if self.table.sort_name else []
+        self.list.describe("  ".join([f"{shown:,} of {total:,}", *asked, *self.unknown_fields(), *sort]))
+        self.fit_list()
 
     def lost(self, outcome: Outcome[Any], pane: Pane | None = None) -> None:
         """Handle a failed fetch: keep what is shown; if nothing is, show the error. Missing data is not an error."""
@@ -202,74 +195,6 @@ class View(Asking):
             target.turn("empty" if outcome.absent else "error", outcome.error, outcome.hint)
         if not (bare and outcome.absent):
             self.desk.failed(outcome)
-
-    # panes --------------------------------------------------------------------------------------------
-
-    @property
-    def pane(self) -> Pane:
-        """The pane that has the focus."""
-        return self.panes[self.active]
-
-    @property
-    def tab(self) -> str:
-        """The open tab of the detail pane; empty if it has no tabs."""
-        return self.about.tabs[self.about.tab] if self.about.tabs else ""
-
-    def lay_out(self) -> None:
-        """Show as many panes as there is room for, always including the one with the focus."""
-        room = ONE if self.zoomed else self.room
-        first = max(0, min(self.active, len(self.panes) - room)) if self.active >= room else 0
-        shown = {0, self.active} if room == TWO <= self.active else set(range(first, first + room))
-        for number, pane in enumerate(self.panes):
-            pane.display = number in shown
-        self.set_class(len(shown) == 1, "-alone")
-
-    def activate(self, number: int) -> None:
-        """Give a pane the focus."""
-        self.active = number % len(self.panes)
-        if not self.is_mounted:  # a key of the burst that opened this screen
-            return
-        self.lay_out()
-        body = self.panes[self.active].body
-        self.screen.set_focus(body if body.display else None)
-        self.desk.moved()
-
-    def step(self, by: int) -> None:
-        """Give the next pane the focus; the third pane only if it is visible."""
-        usable = [n for n, pane in enumerate(self.panes) if n <= 1 or pane.display]
-        at = usable.index(self.active) if self.active in usable else 0
-        self.activate(usable[(at + by) % len(usable)])
-
-    def zoom(self) -> None:
-        """Show only the pane with the focus, or all panes."""
-        self.zoomed = not self.zoomed
-        self.activate(self.active)
-
-    def page(self, direction: int) -> None:
-        """Move by half a page."""
-        body = self.pane.body
-        body.move(direction * max(1, body.size.height // 2))
-
-    def turn_tab(self, step: int) -> None:
-        """Show another tab of the detail pane."""
-        if self.about.tabs:
-            self.about.tab = (self.about.tab + step) % len(self.about.tabs)
-            self.about.title(self.about.heading)
-            self.draw_tab()
-        self.desk.moved()
-
-    def dim(self, dimmed: bool) -> None:
-        """Draw everything as stale, or not."""
-        for pane in self.panes:
-            pane.dim(dimmed)
-
-    def back(self) -> bool:
-        """Undo the last step inside this screen; False if there is none."""
-        if not (self.zoomed or self.active):
-            return False
-        self.zoomed = False
-        self.activate(0)
-        return True
 
     def now(self) -> datetime:
         """The time, from the app's clock."""
@@ -288,11 +213,6 @@ class View(Asking):
         """Open the row that was double-clicked."""
         event.stop()
         self.drill()
-
-
-def room_of(width: int) -> int:
-    """The number of panes a terminal of this width has room for."""
-    return ONE if width < _TWO_FROM else THREE if width >= _THREE_FROM else TWO
 
 
 def document(title: str) -> Pane:

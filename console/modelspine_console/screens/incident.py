@@ -1,56 +1,48 @@
-"""The Incident screen: recent requests, and the incident walk of one of them.
+"""The Incident screen: a list of requests, and the incident walk of one of them.
 
-The list is a page of the trace store: a filter narrows the page while it is typed and queries the store on enter. A
-walk hashes bundles and runs models again, so it starts only on request. What its answers say, core decides.
+A walk hashes bundles and runs models again, so it starts only on request. What its answers say, core decides.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelspine.text import argument as shell_argument
+from modelspine_console.action import ANSWERS
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.data.source import PAGE
 from modelspine_console.draw.format import builtins
 from modelspine_console.screens import incident_text as texts
-from modelspine_console.screens.base import View, document
+from modelspine_console.screens.base import document
+from modelspine_console.screens.incident_search import RequestsView
 from modelspine_console.widgets.document import Doc, Lines
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
-    from miniobserve.traces import Found, Trace
+    from miniobserve.traces import Trace
     from modelspine.incident.finding import Finding
     from modelspine.incident.walk import Walk
 
 _MAX_WALKS = 20
 """Walks that are kept, so that going back to one does not run models again."""
-_COMPLETE = {"day": r"\d{4}-\d{2}-\d{2}", "sha": "[0-9a-f]{64}", "outcome": "accepted|dismissed|revised"}
-"""Filter fields that the store can only look up in full; until then they just narrow the page."""
 
 
-class IncidentView(View):
-    """Requests, newest first."""
+class IncidentView(RequestsView):
+    """Requests, and the walk of one of them."""
 
     NAME = "incident"
-    FIELDS = texts.FIELDS
-    ALWAYS = True
 
     def __init__(self) -> None:
         self._about = Lines()
         self._evidence = Doc()
         self.answers = Table(texts.answer_columns(), lambda finding: finding.n, head=False)
         walk = Pane("walk", self.answers, above=self._about, below=self._evidence)
-        requests = Table(texts.request_columns(self.now), lambda trace: trace.request_id)
-        super().__init__(requests, walk, document("trace"))
+        super().__init__(walk, document("trace"))
         self.trace_pane = self.panes[2]
-        self.found: Found | None = None
         self.walks: dict[str, Walk] = {}
         self.request = ""
-        self._asked: Mapping[str, str] = {}
-        """What the page on screen was queried by."""
+        self._answers_of = ""
+        """The request whose answers are listed; the list of another one opens on its first answer."""
 
     def on_mount(self) -> None:
         """Give the exchange and the eight answers fixed heights; the evidence gets the rest."""
@@ -61,56 +53,39 @@ class IncidentView(View):
         )
         super().on_mount()
 
-    # the list -----------------------------------------------------------------------------------------
-
     def reload(self) -> None:
-        """Read the newest traces again."""
-        asked, source = dict(self._asked), self.desk.source
-        self.ask("list", lambda: source.traces(asked), self._loaded, about=(source.at, *sorted(asked.items())))
+        """Read the page again, unless a walk has the focus: its place in the list, and the list, stay as they are."""
+        standing = self.found is not None and self.active and self.request and self._moment == self.desk.source.at
+        if not standing or self.desk.reread:
+            super().reload()
 
-    def _loaded(self, outcome: Outcome[Found]) -> None:
-        if outcome.value is None:
-            self.lost(outcome)
-        elif outcome.value == self.found:
-            self.table.refresh()  # only the ages changed
-        else:
-            self.found = outcome.value
-            self.refilter()
-            if self.request and self.active:
-                self._show_trace()
-            else:
-                self.select()
-
-    def refilter(self) -> None:
-        """Apply the filter to the page."""
-        if self.found is None:
-            return
-        rows, matched = self.found.traces, self.found.matched
-        self.show_rows(rows, [texts.haystack(trace) for trace in rows], texts.no_requests(self._asked))
-        if self.desk.source.at is not None:
-            self.list.describe(f"{self.list.aside}  up to that moment")
-        elif matched is None or matched > len(rows):
-            total = f"{matched:,}" if matched is not None else "over 10,000"
-            self.list.describe(f"{self.list.aside}  newest {PAGE} of {total}")
-
-    def settle(self) -> None:
-        """Query the store for what the filter names."""
-        asked = {name: value for name in self.FIELDS if name != "source" and (value := self.filter.value(name))}
-        for name, pattern in _COMPLETE.items():
-            if not re.fullmatch(pattern, asked.get(name, "")):
-                asked.pop(name, None)
-        words = [term.text for term in self.filter.terms if not term.field and not term.inverted]
-        if words:
-            asked["text"] = words[0]
-        if asked != self._asked:
-            self._asked = asked
-            self.reload()
+    def arrived(self, *, same: bool) -> None:
+        """Show the request under the cursor, unless a walk has the focus."""
+        if not same and self.request and self.active:
+            self._show_trace()
+            self._describe()
+        elif not same:
+            self.select()
 
     def select(self) -> None:
         """Show the request under the cursor, unless a walk has the focus."""
         trace: Trace | None = self.table.current
-        if trace is not None and not (self.active and self.request):
+        if self.active and self.request:
+            return
+        if trace is not None:
             self._show(trace.request_id)
+        elif self.found is not None:
+            self.request = ""
+            self.about.title("walk")
+            self._about.refresh()
+            for pane in self.panes[1:]:
+                pane.turn("empty", "no request selected")
+
+    def refilter(self) -> None:
+        """Apply the filter, and show no request where none is left."""
+        super().refilter()
+        if not self.table.order:
+            self.select()
 
     # the walk -----------------------------------------------------------------------------------------
 
@@ -123,10 +98,10 @@ class IncidentView(View):
             self.open_request(trace.request_id)
 
     def open_request(self, request_id: str) -> None:
-        """Walk a request and show the walk on the whole screen."""
-        self.zoomed = True
+        """Walk a request and show the walk on the whole screen, with the cursor on its first answer."""
+        self._answers_of = ""
         self._show(request_id)
-        self.activate(1)
+        self.open_alone(1)
         if request_id not in self.walks:
             self.about.turn("loading", "verifying hashes, searching training data, re-running the models …")
             self.ask("walk", lambda: self.desk.source.walk(request_id), self._walked)
@@ -159,11 +134,15 @@ class IncidentView(View):
         else:
             self.about.turn("ready")
             self.answers.load(walk.answers)
+            if request_id != self._answers_of:
+                self.answers.jump(end=False)
+            self._answers_of = request_id
             self.select_inside()
 
     def _show_trace(self) -> None:
         """Show the exchange and everything recorded about the request."""
         trace = self._trace
+        self._describe()
         self.about.title(self.request)
         self._about.refresh()
         if trace is not None:
@@ -177,6 +156,34 @@ class IncidentView(View):
             lines = texts.evidence(finding)
             self._evidence.show(lambda _width: lines)
             self.desk.moved()
+
+    # inside the walk ----------------------------------------------------------------------------------
+
+    def answer(self, number: int) -> None:
+        """Put the cursor on one of the eight answers."""
+        if self.request in self.walks:
+            self.activate(1)
+            self.answers.go(number - 1)
+
+    def neighbour(self, step: int) -> None:
+        """Walk the request before or after the one that is shown, in the order of the list."""
+        if self._no_neighbour(step) is None:
+            self.table.move(step)
+            trace: Trace | None = self.table.current
+            if trace is not None:
+                self.open_request(trace.request_id)
+
+    @property
+    def _place(self) -> int | None:
+        """Where the request that is shown is in the list; None if it is not there."""
+        trace: Trace | None = self.table.current
+        return self.table.cursor if trace is not None and trace.request_id == self.request else None
+
+    def _describe(self) -> None:
+        """Show at the head of the walk where the request is in the list, and the keys to those beside it."""
+        place = self._place if self.active else None
+        there = "" if place is None else f"{place + 1:,} of {len(self.table.order):,}   ( before   ) after"
+        self.about.describe(there)
 
     def _follow(self) -> None:
         """Go to the screen that shows the evidence of the answer under the cursor."""
@@ -202,10 +209,14 @@ class IncidentView(View):
         return finding
 
     def back(self) -> bool:
-        """Leave the walk for the list."""
+        """Leave the walk for the list, with the cursor on the request that was walked."""
+        walked = self.request if self.active else ""
         went = super().back()
-        if went:
+        if walked and not self.active:
+            self.table.seek(walked)
             self.select()
+            self._describe()
+            self.reload()  # the list stood still during the walk
         return went
 
     # names --------------------------------------------------------------------------------------------
@@ -218,7 +229,21 @@ class IncidentView(View):
         """A lineage needs an entry that answered, a change a walk that names it."""
         if action == "lineage":
             return None if self.target() else "no entry answered this request"
+        if action in ("walk_before", "walk_after"):
+            return self._no_neighbour(-1 if action == "walk_before" else 1)
+        if action.startswith("answer_"):
+            return None if self.request in self.walks else "investigate the request first (enter)"
         return texts.refusal(action, self.walked()) if action in ("rollback", "route", "never_regress") else None
+
+    def _no_neighbour(self, step: int) -> str | None:
+        """Why there is no request to walk before or after this one; None if there is."""
+        place = self._place
+        if not self.active:
+            return "investigate a request first (enter)"
+        if place is None:
+            return "this request is not in the list"
+        there = 0 <= place + step < len(self.table.order)
+        return None if there else f"this is the {'last' if step > 0 else 'first'} request of the list"
 
     def goal(self) -> tuple[str, str]:
         """The entry that answer 8 names, with the request as the reason."""
@@ -233,7 +258,7 @@ class IncidentView(View):
         if not self.active or not self.request:
             return ()
         finding = self._finding
-        return (self.request, *((f"{finding.n} {texts.NAMES[finding.n - 1]}",) if finding is not None else ()))
+        return (self.request, *((f"{finding.n} {ANSWERS[finding.n - 1][1]}",) if finding is not None else ()))
 
     def copies(self) -> list[tuple[str, str]]:
         """The request's names, and the equivalent commands."""
@@ -253,6 +278,4 @@ class IncidentView(View):
     def export(self) -> tuple[str, Any] | None:
         """The walk that is shown, else the traces in the list."""
         walk = self.walked()
-        if walk is not None:
-            return f"incident-{walk.request_id}", builtins(walk)
-        return "traces", {"traces": builtins(self.table.shown)}
+        return (f"incident-{walk.request_id}", builtins(walk)) if walk is not None else super().export()

@@ -1,19 +1,18 @@
-"""The texts of the Incident screen: requests, one exchange, the eight answers of a walk and their evidence.
+"""The texts of an incident walk: the exchange, the eight answers and their evidence, and what was recorded.
 
 Pure drawing of core's values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from miniobserve.traces import set_apart
 from modelspine.cost.format import money, terms_of
 from modelspine.text import short
 from modelspine.times import ledger_time
-from modelspine_console.draw.format import age, bullet, dash, heading, milliseconds, pairs, status, tree, when
+from modelspine_console.action import ANSWERS
+from modelspine_console.draw.format import bullet, dash, heading, milliseconds, pairs, status, tree, when
 from modelspine_console.draw.sanitize import Line, fill, row, safe
 from modelspine_console.widgets.table import Column
 
@@ -22,65 +21,20 @@ if TYPE_CHECKING:
     from modelspine.incident.finding import Finding
     from modelspine.incident.walk import Walk
 
-_ID = 14
-"""Cells of a request's id in a list."""
 _STAGE_BAR = 20
 _FIX = 8
 """Number of the answer that says how to fix the incident."""
-NAMES = ("model", "inputs", "corpus", "rows", "score", "arm", "gate", "fix")
-"""Short names of the eight answers."""
-NO_REQUESTS = "no requests yet\nstart the server with `spine serve`; every answer leaves a trace"
-
-
-def no_requests(asked: Mapping[str, str]) -> str:
-    """Why there is no request to show: no match for what the store was asked for, or no traces at all."""
-    words = "  ".join(f"{name}:{value}" for name, value in asked.items())
-    return f"no matches for {words}\nesc clears the filter" if asked else NO_REQUESTS
 
 
 def answer_columns() -> tuple[Column, ...]:
-    """The columns of the eight answers: number, name, status and answer."""
+    """The columns of the eight answers: number, key, name, status and answer."""
     return (
         Column("", 1, lambda f: safe(f.n, "muted")),
-        Column("", 8, lambda f: safe(NAMES[f.n - 1], "strong")),
+        Column("", 1, lambda f: safe(ANSWERS[f.n - 1][0], "key")),
+        Column("", 8, lambda f: safe(ANSWERS[f.n - 1][1], "strong")),
         Column("", 13, lambda f: status(f.status)),
         Column("", 20, lambda f: safe(f.answer), grow=True),
     )
-
-
-def request_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
-    """The columns of a request, the same in every list of requests."""
-    return (
-        Column("age", 6, lambda t: age(ledger_time(t.started_ns), now()), right=True),
-        Column("request → reply", 22, _exchange, grow=True),
-        Column("feedback", 11, _feedback, rank=1),
-        Column("arm", 8, lambda t: dash(t.assignment.arm), rank=3),
-        Column("ms", 6, lambda t: safe(milliseconds(t.seconds)), lambda t: -t.seconds, right=True, rank=4),
-        Column("id", _ID, lambda t: safe(_end(t.request_id), "muted"), rank=2),
-    )
-
-
-def _end(name: str) -> str:
-    """The end of an id: ids of the same hour differ only there."""
-    return name if len(name) <= _ID else f"…{name[1 - _ID :]}"
-
-
-def _exchange(trace: Any) -> Line:
-    """The sentence and the reply in one line."""
-    if trace.sentence is None:
-        return safe("text not stored", "faint")
-    sentence = safe(trace.sentence, limit=200)
-    if trace.error:
-        return row(safe("✖ ", "bad"), sentence, safe(f"  {trace.error}", "bad"))
-    if trace.correction == trace.sentence:
-        return row(safe("= " if trace.in_scope else "○ ", "faint"), sentence)
-    return row(safe("→ ", "accent"), sentence, safe(" → ", "faint"), safe(trace.correction or "", "accent"))
-
-
-def haystack(trace: Any) -> str:
-    """The text that the filter searches."""
-    parts = (trace.request_id, trace.sentence, trace.correction, trace.assignment.arm, trace.feedback)
-    return " ".join([*(part or "" for part in parts), *trace.features.values()]).lower()
 
 
 def about(trace: Trace | None, walk: Walk | None, width: int, *, at: str | None) -> list[Line]:
@@ -195,20 +149,3 @@ def _held_fix(finding: Finding) -> str:
     entries = finding.evidence.get("entries") or ()
     usable = (each for each in entries if each.get("held") and each.get("right") and each.get("gate") == "pass")
     return str(next((each["sha"] for each in usable), ""))
-
-
-def _feedback(trace: Any) -> Line:
-    return status(trace.feedback) if trace.feedback else dash(None)
-
-
-FIELDS: dict[str, Callable[[Any], str]] = {
-    "id": lambda t: t.request_id,
-    "arm": lambda t: t.assignment.arm,
-    "outcome": lambda t: t.feedback or "",
-    "sha": lambda t: t.entry_sha,
-    "day": lambda t: ledger_time(t.started_ns)[:10],
-    "text": lambda t: f"{t.sentence or ''} {t.correction or ''}",
-    "verb": lambda t: t.features.get("verb", ""),
-    "tense": lambda t: t.features.get("tense", ""),
-    "source": lambda t: t.source,
-}

@@ -14,15 +14,17 @@ from modelspine.errors import Unavailable
 from modelspine.registry.diff import compare
 from modelspine.text import short
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.draw.format import age, builtins, count, dash, entry_status
-from modelspine_console.draw.sanitize import Line, safe
+from modelspine_console.draw.format import builtins
+from modelspine_console.draw.sanitize import Line
 from modelspine_console.screens import registry_tabs as tabs
 from modelspine_console.screens.base import NO_ENTRIES, Fields, document
 from modelspine_console.screens.counterfactual_text import counterfactual_lines
 from modelspine_console.screens.gate_tab import gate
 from modelspine_console.screens.listing import Listing
+from modelspine_console.screens.registry_compare import comparison
+from modelspine_console.screens.registry_list import entry_columns
 from modelspine_console.widgets.document import Draw
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
     from modelspine.registry.entries import Detail, Entry
@@ -33,7 +35,6 @@ CHANGES = ("promote", "rollback", "route", "canary", "shadow", "release", "tombs
 """The changes that can be requested here; the entry's position says which of them would be refused."""
 _REST = 0.06
 """Seconds the cursor has to stay on an entry before its details are read, so that a held arrow key reads nothing."""
-_RANKS = {"production": 0, "promoted": 2, "held": 3, "pending": 4, "tombstoned": 5}
 
 
 class RegistryView(Listing):
@@ -47,6 +48,7 @@ class RegistryView(Listing):
             self.text = f"answered {done:,} of {total:,} stored texts"
 
     NAME = "registry"
+    BESIDE_FROM = 115
     TABS = ("summary", "buckets", "gate", "manifest", "history")
     EMPTY = NO_ENTRIES
     FIELDS: ClassVar[Fields] = {
@@ -60,17 +62,9 @@ class RegistryView(Listing):
     }
 
     def __init__(self) -> None:
-        columns = (
-            Column("status", 12, entry_status, _status_rank),
-            Column("semver", 8, lambda e: dash(e.semver), _semver, rank=1),
-            Column("sha", 12, lambda e: safe(short(e.sha), "muted"), lambda e: e.sha),
-            Column("variant", 10, lambda e: dash(e.variant), lambda e: e.variant, rank=3),
-            Column("accuracy", 19, lambda e: count(e.total), lambda e: -(e.accuracy or 0.0), right=True, rank=2),
-            Column("false accepts", 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=6),
-            Column("USD/1M right", 12, _right_answers, _cost, right=True, rank=5),
-            Column("age", 7, lambda e: age(e.registered_at, self.now()), lambda e: e.seq, right=True, rank=4),
+        super().__init__(
+            Table(entry_columns(self.now), lambda entry: entry.sha), document("entry"), document("compare")
         )
-        super().__init__(Table(columns, lambda entry: entry.sha), document("entry"), document("compare"))
         self.beside = self.panes[2]
         self.shown: Detail | None = None
         self.position: Position | None = None
@@ -78,6 +72,10 @@ class RegistryView(Listing):
         """The gate's comparison, with the seq of the ledger it was made on."""
         self.compared = ""
         """Title of the comparison that is shown; empty if none is."""
+        self.everything = False
+        """Whether a comparison also lists what is unchanged."""
+        self._drawn: Draw | None = None
+        """The comparison that is shown."""
         self._comparison = 0
         """Number of the newest comparison; an older one that is still running stops."""
 
@@ -148,6 +146,8 @@ class RegistryView(Listing):
         """Why an action cannot be done: missing marks, no entry, or core's reason."""
         if action in ("compare", "counterfactual") and len(self.table.marks) != 2:
             return "mark two entries with space"
+        if action == "toggle_unchanged":
+            return None if self.compared == "compare" and self._drawn else "compare two marked entries first (=)"
         if action in ("lineage", "incident", *CHANGES, "verify") and self.table.current is None:
             return "no entry selected"
         if action == "verify" and self.desk.source.at is not None:
@@ -182,11 +182,14 @@ class RegistryView(Listing):
         self.compared = "stored requests" if on_requests else "compare"
         self.beside.title(self.compared)
         self.beside.turn("loading", f"reading {names[0]} and {names[1]} …")
-        self.activate(2)
+        if on_requests:
+            self.activate(2)
+        else:
+            self.open_alone(2)  # a comparison needs the width for its columns
 
         def differences() -> Draw:
             found = compare(source.detail(first.sha), source.detail(second.sha))
-            return lambda width: tabs.compare(found, names, width)
+            return lambda width: comparison(found, names, width, everything=self.everything)
 
         def answers() -> Draw:
             found = source.counterfactual(first.sha, second.sha, lambda *at: self._step(number, *at))
@@ -210,18 +213,27 @@ class RegistryView(Listing):
         if outcome.value is None:
             self.lost(outcome, self.beside)
             return
+        self._drawn = outcome.value
         self.beside.show(outcome.value)
         self.activate(2)
 
+    def toggle_unchanged(self) -> None:
+        """List what is unchanged too, or hide it again."""
+        if self.reason("toggle_unchanged") is None and self._drawn is not None:
+            self.everything = not self.everything
+            self.beside.show(self._drawn)
+
     def back(self) -> bool:
-        """Leave the comparison, if one is shown."""
-        if self.compared:
-            self.compared = ""
+        """Undo a zoom; else leave the comparison, if one is shown."""
+        went = super().back()
+        if self.compared and not self.active:
+            went = True
+            self.compared, self._drawn = "", None
             self._comparison += 1
             self.forget("compare")
             self.table.marks.clear()
             self.draw_tab()
-        return super().back()
+        return went
 
     # names --------------------------------------------------------------------------------------------
 
@@ -263,28 +275,3 @@ class RegistryView(Listing):
     def export(self) -> tuple[str, Any] | None:
         """The entries that are shown."""
         return "registry", {"entries": builtins(self.table.shown)}
-
-
-def _status_rank(entry: Any) -> tuple[int, int]:
-    rank = 0 if entry.production else 1 if entry.arms else _RANKS.get(entry.status, 9)
-    return rank, -entry.seq
-
-
-def _semver(entry: Any) -> tuple[int, ...]:
-    """Sorts the highest version first and entries without one last."""
-    core = (entry.semver or "").lstrip("v").partition("-")[0]
-    return tuple(-int(part) for part in core.split(".") if part.isdigit()) or (1,)
-
-
-def _right_answers(entry: Any) -> Line:
-    cost = entry.cost_per_quality
-    return dash(f"{cost.usd:.3g}" if cost is not None else None)
-
-
-def _cost(entry: Any) -> float:
-    return float(entry.cost_per_quality.usd) if entry.cost_per_quality is not None else float("inf")
-
-
-def _false_accepts(entry: Any) -> float:
-    """Sorts entries that were never evaluated behind all others: no ratio reaches 2."""
-    return entry.false_accept.ratio or 0.0 if entry.false_accept else 2.0

@@ -5,7 +5,7 @@ Pure drawing of core's values. Buckets and views belong to the workload: they ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,10 @@ from modelspine_console.draw.format import (
     tree,
     when,
 )
-from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, cut, row, safe
-from modelspine_console.draw.theme import Role
 
 if TYPE_CHECKING:
     from modelspine.gate.eval_report import EvalReport
-    from modelspine.registry.diff import Comparison
     from modelspine.registry.entries import Detail
 
 _MAX_TENSORS = 200
@@ -137,52 +134,3 @@ def history(detail: Detail, now: datetime, width: int) -> list[Line]:
         line = row(number, kind, cut(age(event.at, now), 8), cut(safe(event.actor), 14), safe(text))
         lines.append(cut(line, width))
     return lines
-
-
-def compare(found: Comparison, names: Sequence[str], width: int) -> list[Line]:
-    """What differs between two entries, as ``spine diff`` compares them; ``names`` is what they are called."""
-    lines = [row(safe(f" {names[0]}", "accent"), safe(" → ", "faint"), safe(names[1], "accent"))]
-    lines += [*heading("config"), *_config(found, names, width)]
-    changed = {True: "changed", False: "unchanged", None: "unknown"}[found.tokenizer_changed]
-    lines += [*heading("tokenizer"), safe(f" {changed}", "muted"), *heading("corpora"), *_corpora(found)]
-    return [*lines, *heading("tensors"), *_tensors(found), *heading("per bucket"), *_per_bucket(found, names, width)]
-
-
-def _config(found: Comparison, names: Sequence[str], width: int) -> list[Line]:
-    rows = [[safe(path, "muted"), dash(left), dash(right)] for path, left, right in found.content.config]
-    return grid([Head(""), *map(Head, names)], rows, width) if rows else [safe(" unchanged", "muted")]
-
-
-def _corpora(found: Comparison) -> list[Line]:
-    lines = [
-        row(safe(f" {sign} ", role), safe(corpus.get("path", "corpus")), safe(f"  md5 {corpus.get('dvc_hash')}"[:18]))
-        for sign, role, corpora in _signed(found.corpora_removed, found.corpora_added)
-        for corpus in corpora
-    ]
-    return lines or [safe(" unchanged", "muted")]
-
-
-def _signed(removed: Sequence[Any], added: Sequence[Any]) -> tuple[tuple[str, Role, Sequence[Any]], ...]:
-    return ("−", "bad", removed), ("+", "good", added)
-
-
-def _tensors(found: Comparison) -> list[Line]:
-    content = found.content
-    changed, removed, added = content.tensors_changed, content.tensors_removed, content.tensors_added
-    counts = f"{len(changed)} changed, {len(removed)} removed, {len(added)} added"
-    lines = [safe(f" {content.tensors_same} unchanged, {counts}")]
-    return lines + [row(safe("   ≠ ", "warn"), safe(name)) for name in changed[:_MAX_TENSORS]]
-
-
-def _per_bucket(found: Comparison, names: Sequence[str], width: int) -> list[Line]:
-    if not found.deltas:
-        return [safe(" neither entry was ever evaluated", "warn")]
-    heads = [Head("bucket", least=14), *(Head(name, right=True) for name in names), Head("Δ pp", right=True)]
-    rows = []
-    for delta in found.deltas:
-        points = delta.pp
-        worse = points is not None and (points > 0) == (delta.name == "false_accept")
-        role: Role = "faint" if not points else "bad" if worse else "good"
-        change = dash(None) if points is None else safe(f"{points:+.1f}", role)
-        rows.append([safe(delta.name), count(delta.a), count(delta.b), change])
-    return grid(heads, rows, width)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelspine.traffic.sentences import requests_sentence
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import headline
-from modelspine_console.screens.incident_text import NO_REQUESTS, request_columns
+from modelspine_console.screens.incident_list import NO_REQUESTS, request_columns
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from modelspine.traffic.sentences import epochs_sentence
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins, headline
 from modelspine_console.screens import traffic_rows as texts
 from modelspine_console.screens import traffic_tabs as tabs
-from modelspine_console.screens.base import THREE, View
+from modelspine_console.screens.base import View
 from modelspine_console.screens.ladder_tab import ladder
+from modelspine_console.screens.panes import THREE
 from modelspine_console.screens.request_tail import Tail
 from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.pane import Pane
@@ -59,7 +59,7 @@ class TrafficView(View):
         about = Pane("", Doc(), self.epochs, self.tail.inside, above=self.said)
         beside = Pane("requests", self.tail.beside, above=Lines())
         super().__init__(Table(texts.arm_columns(), lambda item: item.arm.name), about, beside)
-        self.beside, self._below = beside, Horizontal()
+        self.beside = beside
         self.traffic: Traffic | None = None
         self.reading: Reading | None = None
         """The report that was read last, of whichever epoch."""
@@ -75,7 +75,7 @@ class TrafficView(View):
         """The arms across the screen, the details below them."""
         self.beside.add_class("-beside")
         yield self.list
-        with self._below:
+        with self._details:
             yield self.about
             yield self.beside
 
@@ -85,7 +85,7 @@ class TrafficView(View):
         self.list.display = not self.zoomed or self.active == 0
         self.about.display = wide or self.active == 1 or (not self.zoomed and self.active == 0)
         self.beside.display = wide or self.active == 2
-        self._below.display = self.about.display or self.beside.display
+        self._details.display = self.about.display or self.beside.display
         self.list.styles.height = "1fr" if self.zoomed else 3 + max(1, min(len(self.table.rows), _MAX_ARMS))
 
     # reading ------------------------------------------------------------------------------------------

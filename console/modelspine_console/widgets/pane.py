@@ -44,6 +44,9 @@ class Pane(Vertical):
         self.heading = title
         self.body = body
         self.state: State = "ready"
+        self.foot = Lines()
+        """One line under the body, such as the legend of its signs."""
+        self.foot.display = False
         self.tabs: tuple[str, ...] = ()
         self.tab = 0
         self.aside = ""
@@ -64,6 +67,7 @@ class Pane(Vertical):
         yield self._blank
         if self.below is not None:
             yield self.below
+        yield self.foot
 
     def on_mount(self) -> None:
         """Draw the head and the message."""
@@ -108,6 +112,11 @@ class Pane(Vertical):
         assert isinstance(document, Doc)
         self.turn("ready")
         document.show(draw, top=top)
+
+    def explain(self, draw: Draw) -> None:
+        """Show a line under the body."""
+        self.foot.display = True
+        self.foot.show(draw)
 
     def dim(self, dimmed: bool) -> None:
         """Draw the bodies as stale, or not."""

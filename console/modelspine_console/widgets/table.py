@@ -35,7 +35,12 @@ class Column(msgspec.Struct, frozen=True):
     grow: bool = False
     """Takes the room that is left over."""
     rank: int = 0
-    """Columns get room in the order of their ranks; one that does not fit is skipped, and the next one is tried."""
+    """Columns get room in the order of their ranks; one that does not fit is skipped, and the next one is tried.
+    The column that the rows are sorted by comes before them all."""
+    only_sorted: bool = False
+    """Shown only while the rows are sorted by it."""
+    fitted: Callable[[Any, int], Line] | None = None
+    """Makes the cell for a number of cells, where it is to say more than the beginning of what ``cell`` returns."""
 
 
 class Table(ScrollView, can_focus=True, inherit_bindings=False):
@@ -74,6 +79,8 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.marks: dict[Hashable, Any] = {}
         self.sorted_by = -1
         self.backwards = False
+        self.presorted = False
+        """Whether the rows are loaded in the order that is chosen, so that they need not be sorted here."""
         self.dimmed = False
         self._passes: Callable[[int], bool] | None = None
         self._shown: tuple[int, list[tuple[Column, int]]] = (-1, [])
@@ -115,6 +122,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Sort by a column; -1 is the order in which the rows were loaded."""
         held = self.current
         self.sorted_by, self.backwards = column, backwards
+        self._shown = (-1, [])
         self._arrange(held)
 
     def next_sort(self) -> None:
@@ -144,10 +152,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         if self._passes is not None:
             passing = [index for index in passing if self._passes(index)]
         sort = self.columns[self.sorted_by].sort if self.sorted_by >= 0 else None
-        if sort is not None:
+        if sort is not None and not self.presorted:
             by, rows = sort, self.rows
             passing = sorted(passing, key=lambda index: by(rows[index]))
-        self.order = passing[::-1] if self.backwards else passing
+        self.order = passing[::-1] if self.backwards and not self.presorted else passing
         self.virtual_size = Size(self.size.width, len(self.order) + self.head)
         place = min(self.cursor, max(len(self.order) - 1, 0))
         if held is not None and self.order:
@@ -237,7 +245,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         item = self.rows[self.order[place]]
         here = safe("▌" if place == self.cursor else " ", "accent")
         marked = safe("◆" if self.key(item) in self.marks else " ", "accent")
-        pieces = [cut(column.cell(item), room, right=column.right) for column, room in self._widths(width)]
+        pieces = [cut(_cell(column, item, room), room, right=column.right) for column, room in self._widths(width)]
         return row(here, marked, row(*pieces, gap=2))
 
     def _head_line(self, width: int) -> Line:
@@ -252,7 +260,9 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """The columns there is room for, each with its width; kept until the width changes."""
         if self._shown[0] == width:
             return self._shown[1]
-        first, *rest = sorted(self.columns, key=lambda column: column.rank)
+        chosen = self.columns[self.sorted_by] if self.sorted_by >= 0 else None
+        able = [column for column in self.columns if column is chosen or not column.only_sorted]
+        first, *rest = sorted(able, key=lambda column: (column is not chosen, column.rank))
         fitting = [first]
         for column in rest:
             if _needed([*fitting, column]) <= width:
@@ -262,6 +272,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         widths = [(column, column.width + (spare if column.grow else 0)) for column in kept]
         self._shown = (width, widths)
         return widths
+
+
+def _cell(column: Column, item: Any, room: int) -> Line:
+    return column.cell(item) if column.fitted is None else column.fitted(item, room)
 
 
 def _needed(columns: Sequence[Column]) -> int:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelspine.cli.event_text import entry_name, score
+from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, Piece
 from modelspine.cli.parser import Verbs, day
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit, SpineError
 from modelspine.identity.bundle import read_bundle
-from modelspine.registry.diff import Comparison, Delta, as_json, compare
+from modelspine.registry.diff import as_json, compare
+from modelspine.registry.diff_rows import UNCHANGED, Row, Section, cut_rows, heading, sections, shown, unchanged
+from modelspine.signs import Role
 from modelspine.spine import Spine
 from modelspine.text import short, visible
+
+_MOST_ROWS = 200
+"""Rows of a section that are printed; a large model has thousands of tensors."""
 
 
 def command(verbs: Verbs) -> None:
@@ -28,12 +34,14 @@ def command(verbs: Verbs) -> None:
     sha.add_argument("--follow", action="store_true", help="read links to files, as in a hub's cache, as those files")
     diff = verbs.add(
         "diff", "compare the config, tensors, corpora and buckets of two entries", run_diff,
-        details="With --traffic, the texts of stored requests are put to both entries instead, to see what users would "
-        "have been told by the other one. Nothing is written to the traces.",
+        details="The largest change comes first; --all also lists what is unchanged. With --traffic, "
+        "the texts of stored requests are put to both entries instead, to see what users would have been told by the "
+        "other one. Nothing is written to the traces.",
         example="spine diff v0.1.0 v0.3.0 --traffic --since 2026-11-16",
     )  # fmt: skip
     diff.add_argument("a", metavar="A", help="a REF")
     diff.add_argument("b", metavar="B", help="a REF")
+    diff.add_argument("--all", action="store_true", help="also list what is unchanged")
     diff.add_argument("--traffic", action="store_true", help="compare their answers to stored requests")
     diff.add_argument(
         "--since", type=day, metavar="YYYY-MM-DD", help="with --traffic: requests from this day on, UTC (default: all)"
@@ -78,6 +86,8 @@ def _registration(spine: Spine, sha: str) -> dict[str, Any]:
 def run_diff(args: argparse.Namespace, spine: Spine) -> int:
     """Compare two entries: their content and scores, or their answers to stored requests."""
     out = Out.of(args)
+    if args.all and args.traffic:
+        raise BadInput("--all lists the parts of the entries, --traffic their answers", "give one of them")
     if args.since is not None and not args.traffic:
         raise BadInput("--since was given without --traffic", "add --traffic to compare answers to stored requests")
     a, b = spine.registry.get(args.a), spine.registry.get(args.b)
@@ -89,54 +99,30 @@ def run_diff(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(as_json(comparison))
         return Exit.OK
+    names = [visible(side.entry.semver or short(side.entry.sha), 24) for side in (a, b)]
     out.line(f"{entry_name(a.entry.sha, a.entry.semver)} → {entry_name(b.entry.sha, b.entry.semver)}")
-    out.pairs(_content_pairs(comparison))
-    if comparison.deltas:
+    found = sections(comparison, everything=args.all)
+    for section in shown(found):
         out.line()
-        rows = [_delta(delta) for delta in comparison.deltas]
-        out.table(("bucket", "A", "B", "B − A, pp"), rows, right=("A", "B", "B − A, pp"))
+        _draw_section(out, section, names)
+    if same := unchanged(found):
+        out.line()
+        out.paragraph(same)
     return Exit.OK
 
 
-def _content_pairs(comparison: Comparison) -> list[tuple[str, str]]:
-    content = comparison.content
-    tensors = _changes(content.tensors_added, content.tensors_removed, content.tensors_changed)
-    assets = _changes(content.assets_added, content.assets_removed, content.assets_changed)
-    corpora = [
-        f"{sign} {c.get('path')} {c.get('dvc_hash')}"
-        for sign, some in (("+", comparison.corpora_added), ("−", comparison.corpora_removed))
-        for c in some
-    ]
-    tokenizer = {True: "different", False: "the same", None: "not recorded separately from the config"}
-    config = [f"{path} {left or '–'} → {right or '–'}" for path, left, right in content.config]
-    parent = f"{short(content.parent[0] or '–')} → {short(content.parent[1] or '–')}" if content.parent else "the same"
-    return [
-        ("config", "; ".join(config) or "the same"),
-        ("tokenizer", tokenizer[comparison.tokenizer_changed]),
-        ("tensors", "  ".join([*tensors, f"{content.tensors_same:,} the same"])),
-        ("other files", "  ".join(assets) or "the same"),
-        ("parent", parent),
-        ("corpora", "; ".join(corpora) or "the same"),
-    ]
+def _draw_section(out: Out, section: Section, names: Sequence[str]) -> None:
+    if section.note:
+        out.line(section.note)
+        return
+    out.line(Cell(heading(section), "strong"))
+    listed, more = cut_rows(section.rows, _MOST_ROWS)
+    head = ("", names[0], names[1] if names[1] != names[0] else f"{names[1]} (B)", section.unit)
+    out.table(head, [_aligned(row) for row in listed], right=(section.unit,) if section.unit == "Δ pp" else ())
+    if more:
+        out.line(more)
 
 
-def _changes(added: tuple[str, ...], removed: tuple[str, ...], changed: tuple[str, ...]) -> list[str]:
-    return [
-        f"{sign}{len(names)} ({visible(', '.join(names), 400)})"
-        for sign, names in (("+", added), ("−", removed), ("≠", changed))
-        if names
-    ]
-
-
-def _delta(delta: Delta) -> tuple[Piece, ...]:
-    return delta.name, score(delta.a), score(delta.b), _difference(delta)
-
-
-def _difference(delta: Delta) -> Cell:
-    if delta.pp is None:
-        return Cell("–")
-    text = f"{delta.pp:+.2f}".replace("-", "−")
-    if delta.pp == 0:
-        return Cell(text)
-    better = (delta.pp > 0) != (delta.name == "false_accept")  # more false accepts are worse
-    return Cell(text, "good" if better else "bad")
+def _aligned(row: Row) -> tuple[Piece, ...]:
+    roles: dict[bool | None, Role] = {True: "good", False: "bad", None: ""}
+    return row.name, row.a, row.b, Cell(row.change or UNCHANGED, roles[row.better] if row.change else "muted")

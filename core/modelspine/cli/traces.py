@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from miniobserve.traces import Trace, set_apart, trace_object
+from miniobserve.search import Question, sorted_by
+from miniobserve.search_terms import Term
+from miniobserve.traces import Found, Trace, set_apart, trace_object
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs, count, day
 from modelspine.cli.progress import working
@@ -16,7 +18,7 @@ from modelspine.errors import BadInput, Exit
 from modelspine.ledger.store import storage_errors
 from modelspine.maintenance.trace_export import export_days
 from modelspine.spine import Spine
-from modelspine.text import argument, short, size, visible
+from modelspine.text import argument, counted, short, size, visible
 from modelspine.times import ledger_time
 
 _OUTCOMES = ("accepted", "dismissed", "revised")
@@ -27,7 +29,7 @@ def command(verbs: Verbs) -> None:
     nested = verbs.add("traces", "find, show or export requests and their answers").add_verbs()
     listing = nested.add(
         "list", "list requests, newest first", run_list,
-        example="spine traces list --text goed --day 2026-11-22 --outcome dismissed",
+        example="spine traces list --text goed --day 2026-11-22 --outcome dismissed --sort latency",
     )  # fmt: skip
     listing.add_argument("--text", metavar="T", help="part of the request or answer; case does not matter")
     listing.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="a day, UTC")
@@ -42,6 +44,10 @@ def command(verbs: Verbs) -> None:
         metavar="NAME=VALUE",
         help="such as verb=go; repeat for more",
     )
+    listing.add_argument(
+        "--sort", metavar="ORDER",
+        help="time (default), latency (slowest first), outcome (dismissed first) or the name of a feature",
+    )  # fmt: skip
     listing.add_argument("--limit", type=count, default=20, metavar="N", help="most requests to show (default: 20)")
     show = nested.add("show", "show one request", run_show, example="spine traces show req-7f3a91c2")
     show.add_argument("request_id", metavar="ID")
@@ -72,6 +78,8 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     """List traces."""
     out = Out.of(args)
     sha = spine.registry.resolve(args.ref) if args.ref is not None else None
+    if args.sort is not None:
+        return _list_sorted(args, spine, out, sha)
     with storage_errors():
         page = spine.traces.list(
             text=args.text, day=args.day, arm=args.arm, outcome=args.outcome, sha=sha,
@@ -79,7 +87,32 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
         )  # fmt: skip
     if out.json:
         out.object({"traces": [trace_object(trace) for trace in page.traces], "matched": page.matched})
+    else:
+        out.line(_draw_list(out, page))
+    return Exit.OK
+
+
+def _list_sorted(args: argparse.Namespace, spine: Spine, out: Out, sha: str | None) -> int:
+    """List the traces that come first in another order, and say how much of the store was searched."""
+    given = {"text": args.text, "day": args.day, "arm": args.arm, "outcome": args.outcome, "sha": sha}
+    asked = [(name, text) for name, text in (*given.items(), *args.feature) if text is not None]
+    terms = tuple(Term(text, name, exact=name != "text") for name, text in asked)
+    question = sorted_by(args.sort, Question(terms=terms, limit=args.limit))
+    with storage_errors(), working("searching") as progress:
+        page = spine.traces.search(question, lambda searched, _so_far: progress.step("", searched, question.most))
+    since = None if page.since_ns is None else ledger_time(page.since_ns)
+    if out.json:
+        found = {"traces": [trace_object(trace) for trace in page.traces], "matched": page.matched}
+        out.object(found | {"searched": page.searched, "since": since})
         return Exit.OK
+    requests = counted(page.searched, "request")
+    searched = f"all of {requests}" if since is None else f"the newest {requests}, since {since[:19]}Z"
+    out.line(f"{_draw_list(out, page)}; searched {searched}")
+    return Exit.OK
+
+
+def _draw_list(out: Out, page: Found) -> str:
+    """Write the rows; returns how many there are of how many."""
     if page.traces:
         from modelspine.traffic.sentences import requests_sentence
 
@@ -87,8 +120,7 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
         head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
         out.table(head, [_row(trace) for trace in page.traces], optional=("semver", "arm", "at"))
     matched = "over 10,000" if page.matched is None else f"{page.matched:,}"
-    out.line(f"{len(page.traces):,} of {matched}")
-    return Exit.OK
+    return f"{len(page.traces):,} of {matched}"
 
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:

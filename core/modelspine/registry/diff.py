@@ -9,18 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from modelspine.canonical_json import canonical
 from modelspine.gate.eval_report import Count
+from modelspine.identity.bundle import File
 from modelspine.identity.tensors import Tensor
 from modelspine.registry.entries import Detail, manifest_corpora
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+T = TypeVar("T")
+N = TypeVar("N", Tensor, File)
 _ABSENT = object()
 """Marks a key that one side lacks; None would be the JSON value null."""
 
@@ -40,21 +43,33 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs in the models themselves: a change of config is (JSON path, value in A, value in B).
+    """Both models, part by part: A's and B's side of each part, None where a side lacks it."""
 
-    Values are canonical JSON, None if a side lacks the path.
-    """
+    settings: tuple[tuple[str, str | None, str | None], ...]
+    """The config: JSON path, value in A, value in B. Values are canonical JSON."""
+    tensors: tuple[tuple[Tensor | None, Tensor | None], ...]
+    assets: tuple[tuple[File | None, File | None], ...]
+    parents: tuple[str | None, str | None]
+    """The parents' SHAs."""
 
-    config: tuple[tuple[str, str | None, str | None], ...]
-    tensors_added: tuple[str, ...]
-    tensors_removed: tuple[str, ...]
-    tensors_changed: tuple[str, ...]
-    tensors_same: int
-    assets_added: tuple[str, ...]
-    assets_removed: tuple[str, ...]
-    assets_changed: tuple[str, ...]
-    parent: tuple[str | None, str | None] | None
-    """The parents' SHAs; None if they are equal."""
+    @property
+    def config(self) -> tuple[tuple[str, str | None, str | None], ...]:
+        """The settings that differ."""
+        return tuple(each for each in self.settings if each[1] != each[2])
+
+    @property
+    def parent(self) -> tuple[str | None, str | None] | None:
+        """The parents' SHAs; None if they are equal."""
+        return self.parents if self.parents[0] != self.parents[1] else None
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of what B adds, removes and changes, and how many parts are the same."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    same: int
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +80,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     tokenizer_changed: bool | None
     """None if the records do not show it."""
-    corpora_added: tuple[dict[str, Any], ...]
-    corpora_removed: tuple[dict[str, Any], ...]
+    corpora: tuple[tuple[dict[str, Any] | None, dict[str, Any] | None], ...]
+    """The corpora of both, by hash; None on the side that was not trained on it."""
     deltas: tuple[Delta, ...]
     """``total`` and ``false_accept`` first, then the buckets by name."""
 
@@ -74,51 +89,61 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def compare(a: Detail, b: Detail) -> Comparison:
     """Compare two entries."""
     before, after = ({str(c.get("dvc_hash")): c for c in manifest_corpora(side)} for side in (a, b))
-    parents = a.entry.parent_sha, b.entry.parent_sha
-    added, removed, changed, same = tensor_changes(a.tensors, b.tensors)
-    files = {file.name: file.sha256 for file in a.assets}, {file.name: file.sha256 for file in b.assets}
     return Comparison(
         a=a.entry.sha,
         b=b.entry.sha,
         content=Content(
-            config=tuple(config_changes(a.config, b.config)),
-            tensors_added=added,
-            tensors_removed=removed,
-            tensors_changed=changed,
-            tensors_same=same,
-            assets_added=tuple(name for name in files[1] if name not in files[0]),
-            assets_removed=tuple(name for name in files[0] if name not in files[1]),
-            assets_changed=tuple(name for name, sha in files[0].items() if files[1].get(name, sha) != sha),
-            parent=parents if parents[0] != parents[1] else None,
+            settings=tuple(config_values(a.config, b.config)),
+            tensors=_aligned({each.name: each for each in a.tensors}, {each.name: each for each in b.tensors}),
+            assets=_aligned({each.name: each for each in a.assets}, {each.name: each for each in b.assets}),
+            parents=(a.entry.parent_sha, b.entry.parent_sha),
         ),
         tokenizer_changed=_tokenizer_changed(a, b),
-        corpora_added=tuple(corpus for name, corpus in after.items() if name not in before),
-        corpora_removed=tuple(corpus for name, corpus in before.items() if name not in after),
+        corpora=_aligned(before, after),
         deltas=_deltas(a, b),
+    )
+
+
+def _aligned(a: Mapping[str, T], b: Mapping[str, T]) -> tuple[tuple[T | None, T | None], ...]:
+    """Both sides of each part, in the order of A, then what only B has."""
+    return tuple((a.get(name), b.get(name)) for name in {**a, **b})
+
+
+def tensor_changes(content: Content) -> Changes:
+    """Which tensors differ; name, type, shape and bytes all count."""
+    return _changes(content.tensors, lambda tensor: tensor.digest)
+
+
+def asset_changes(content: Content) -> Changes:
+    """Which further files differ."""
+    return _changes(content.assets, lambda file: file.sha256)
+
+
+def _changes(pairs: Sequence[tuple[N | None, N | None]], digest: Callable[[N], object]) -> Changes:
+    shared = [(a.name, digest(a) == digest(b)) for a, b in pairs if a is not None and b is not None]
+    return Changes(
+        added=tuple(b.name for a, b in pairs if a is None and b is not None),
+        removed=tuple(a.name for a, b in pairs if b is None and a is not None),
+        changed=tuple(name for name, same in shared if not same),
+        same=sum(same for _, same in shared),
     )
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The JSON of ``spine diff --json``."""
-    content = comparison.content
+    content, assets = comparison.content, asset_changes(comparison.content)
     return {
         "a": comparison.a,
         "b": comparison.b,
         "config": [{"path": path, "a": left, "b": right} for path, left, right in content.config],
-        "tensors": {
-            "added": content.tensors_added,
-            "removed": content.tensors_removed,
-            "changed": content.tensors_changed,
-            "same": content.tensors_same,
-        },
-        "assets": {
-            "added": content.assets_added,
-            "removed": content.assets_removed,
-            "changed": content.assets_changed,
-        },
+        "tensors": msgspec.to_builtins(tensor_changes(content)),
+        "assets": {name: getattr(assets, name) for name in ("added", "removed", "changed")},
         "parent": content.parent,
         "tokenizer_changed": comparison.tokenizer_changed,
-        "corpora": {"added": comparison.corpora_added, "removed": comparison.corpora_removed},
+        "corpora": {
+            "added": [b for a, b in comparison.corpora if a is None],
+            "removed": [a for a, b in comparison.corpora if b is None],
+        },
         "buckets": {
             delta.name: {"a": _counts(delta.a), "b": _counts(delta.b), "delta_pp": delta.pp}
             for delta in comparison.deltas
@@ -126,20 +151,21 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def config_changes(a: Any, b: Any, path: str = "$") -> Iterator[tuple[str, str | None, str | None]]:
-    """The deepest JSON paths (``$.layers[0].dim``) at which two values differ, with both values there."""
-    if isinstance(a, dict) and isinstance(b, dict):
+def config_values(a: Any, b: Any, path: str = "$") -> Iterator[tuple[str, str | None, str | None]]:
+    """The deepest JSON paths (``$.layers[0].dim``) of two values, with both values there as canonical JSON.
+
+    Compared in canonical form, because 1 and 1.0 are the same number to RFC 8785 and so to the canonical SHA.
+    """
+    if isinstance(a, dict) and isinstance(b, dict) and (a or b):
         for key in sorted(a.keys() | b.keys()):
             step = f".{key}" if _IDENTIFIER.fullmatch(key) else f"[{json.dumps(key)}]"
-            yield from config_changes(a.get(key, _ABSENT), b.get(key, _ABSENT), path + step)
-    elif isinstance(a, list) and isinstance(b, list):
+            yield from config_values(a.get(key, _ABSENT), b.get(key, _ABSENT), path + step)
+    elif isinstance(a, list) and isinstance(b, list) and (a or b):
         for index, (left, right) in enumerate(zip_longest(a, b, fillvalue=_ABSENT)):
-            yield from config_changes(left, right, f"{path}[{index}]")
+            yield from config_values(left, right, f"{path}[{index}]")
     else:
-        # Compared in canonical form, because 1 and 1.0 are the same number to RFC 8785 and so to the canonical SHA.
         before, after = (None if value is _ABSENT else _text_of(value) for value in (a, b))
-        if before != after:
-            yield path, before, after
+        yield path, before, after
 
 
 def _text_of(value: Any) -> str:
@@ -148,21 +174,6 @@ def _text_of(value: Any) -> str:
         return canonical(value).decode()
     except ValueError:
         return json.dumps(value, sort_keys=True)
-
-
-def tensor_changes(
-    a: Sequence[Tensor], b: Sequence[Tensor]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], int]:
-    """The names of the tensors that B adds, removes and changes, and how many are the same."""
-    before, after = ({tensor.name: tensor.digest for tensor in side} for side in (a, b))
-    shared = [name for name in before if name in after]
-    changed = tuple(name for name in shared if before[name] != after[name])
-    return (
-        tuple(name for name in after if name not in before),
-        tuple(name for name in before if name not in after),
-        changed,
-        len(shared) - len(changed),
-    )
 
 
 def _tokenizer_changed(a: Detail, b: Detail) -> bool | None:

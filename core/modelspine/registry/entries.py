@@ -30,6 +30,10 @@ NAMED_CORPORA = 4
 """Maximum number of corpora in an entry's event, whose size is limited; the manifest may name more."""
 
 
+_RESULT = 10
+"""Characters of a gate's result that are kept; an event made by hand may hold any text."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the registry."""
 
@@ -54,6 +58,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     cost_per_quality: CostPerQuality | None = None
     """What its right answers cost at its newest gate run that measured it; None before one did."""
+    gate: str | None = None
+    """The result of its newest gate run: pass, fail or error; None before one."""
     verdict: VerdictKind | None = None
     """The kind of verdict of its newest promotion; None if it was never promoted."""
     source: str | msgspec.UnsetType = msgspec.UNSET
@@ -191,6 +197,7 @@ def describe(known: Known, state: State) -> Entry:
         registered_at=known.registered.time,
         seq=known.registered.seq,
         cost_per_quality=_cost(known),
+        gate=str(known.gated.body.get("result", ""))[:_RESULT] or None if known.gated is not None else None,
         verdict=verdict_kind(known.promoted[-1]) if known.promoted else None,
         source=(source_of(known.registered.body) if get("source") or get("path") else None) or msgspec.UNSET,
         service=get("service", msgspec.UNSET),

@@ -41,6 +41,8 @@ class Postgres:
     """A PostgreSQL database. A commit that returned is on the server's disk; a lost connection is reopened."""
 
     bytes_column = "BYTEA"
+    find = "strpos"
+    bytewise = ' COLLATE "C"'
 
     def __init__(self, url: str, *, create: bool, readonly: bool) -> None:
         self._conninfo, self._schema = _split(url)

@@ -51,6 +51,10 @@ class Database(Protocol):
 
     bytes_column: str
     """The SQL type of a column that returns text byte for byte as it was written."""
+    find: str
+    """The SQL function that returns the position, from 1, of a second text in a first one, or 0."""
+    bytewise: str
+    """What stands behind a text in SQL so that it sorts by its code points."""
 
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one query; never writes."""

@@ -18,6 +18,8 @@ class SQLite:
     """SQLite in WAL mode with synchronous FULL: a commit that returned survives a power failure."""
 
     bytes_column = "TEXT"
+    find = "instr"
+    bytewise = ""
 
     def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
         self.path = path

@@ -198,6 +198,9 @@ def test_diff(world: World, capsys: Capture) -> None:
     human = run(capsys, "diff", "v0.1.0", "v0.2.0").out
     assert "+15.00" in human
     assert "$.number" in human
+    everything = run(capsys, "diff", "v0.1.0", "v0.2.0", "--all").out
+    assert not any(line.endswith("  unchanged") for line in human.splitlines())
+    assert any(line.endswith("  unchanged") for line in everything.splitlines())
     same = run(capsys, "diff", "v0.1.0", "v0.1.0", "--json").json
     assert (same["config"], same["tensors"]["same"]) == ([], 1)
 
@@ -298,6 +301,13 @@ def test_traces(world: World, capsys: Capture) -> None:
     assert run(capsys, "traces", "list", "--ref", "v0.2.0", "--json").json["traces"] == []
     assert run(capsys, "traces", "list", "--day", "2001-01-01", "--json").json["traces"] == []
     assert REQUEST in run(capsys, "traces", "list", "--arm", "stable").out
+    for order in ("time", "latency", "outcome", "length"):
+        asked = ("--sort", order, "--text", "SCHOOL", "--arm", "stable", "--feature", "length=3")
+        by_order = run(capsys, "traces", "list", *asked, "--json").json
+        assert [t["request_id"] for t in by_order["traces"]] == [REQUEST]
+        assert (by_order["matched"], by_order["searched"], by_order["since"]) == (1, 1, None)
+        assert "1 of 1; searched all of 1 request" in run(capsys, "traces", "list", *asked).out
+    assert run(capsys, "traces", "list", "--sort", "latency", "--arm", "stab", "--json").json["traces"] == []
     shown = run(capsys, "traces", "show", REQUEST, "--json").json
     assert (shown["model_sha"], shown["traffic_assignment"]) == (shown["entry_sha"], shown["assignment"])
     assert shown["traffic_assignment"]["arm"] == "stable"

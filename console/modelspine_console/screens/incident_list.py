@@ -1,0 +1,181 @@
+"""The list of requests: its columns, the signs in it with their legend, and what its filter and its order know.
+
+Pure drawing of traces. The words that a reply changed are coloured in the sentence itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any
+
+from modelspine.times import ledger_time
+from modelspine_console.draw.format import age, dash, milliseconds, status
+from modelspine_console.draw.sanitize import Line, row, safe
+from modelspine_console.draw.theme import Role
+from modelspine_console.widgets.table import Column
+
+LATENCY, FEEDBACK, FEATURES = 3, 2, 6
+"""Numbers of the columns by which the store can be sorted; the features come last."""
+NO_REQUESTS = "no requests yet\nstart the server with `spine serve`; every answer leaves a trace"
+_ID = 14
+"""Cells of a request's id in a list."""
+_SENTENCE = 40
+"""Cells that the sentence has at least, before any column but the age gets room."""
+_MOST_TEXT = 1000
+"""Characters of a text that are compared and drawn."""
+_ALIKE = 0.5
+"""Share of words that a reply keeps, from which on it reads as an edited sentence and not as another text."""
+_MARGIN = 2
+"""Words kept in front of the first change where the beginning of a long sentence is left out."""
+_WORST_FIRST = ("dismissed", "revised", "accepted")
+_SIGNS: dict[str, tuple[str, Role, str]] = {
+    "failed": ("✖", "bad", "failed"),
+    "out of scope": ("○", "muted", "out of scope"),
+    "wrong": ("≠", "bad", "graded wrong"),
+    "accepted": ("=", "muted", "accepted as correct"),
+    "corrected": ("→", "accent", "corrected"),
+}
+"""What became of a request → its sign, the sign's colour, and its words in the legend."""
+
+
+# columns ------------------------------------------------------------------------------------------------
+
+
+def request_columns(now: Callable[[], datetime], features: Sequence[str] = ()) -> tuple[Column, ...]:
+    """The columns of a request, the same in every list of requests; ``features`` are shown while they are the order."""
+    return (
+        Column("age", 7, lambda t: age(ledger_time(t.started_ns), now()), right=True),
+        Column("request → reply", _SENTENCE, _exchange_in_full, grow=True, fitted=exchange),
+        Column("feedback", 11, _feedback, _worst_first, rank=1),
+        Column("ms", 6, lambda t: safe(milliseconds(t.seconds)), lambda t: -t.seconds, right=True, rank=2),
+        Column("id", _ID, lambda t: safe(_end(t.request_id), "muted"), rank=4),
+        Column("arm", 8, lambda t: dash(t.assignment.arm), rank=3),
+        *map(_feature_column, features),
+    )
+
+
+def _feature_column(name: str) -> Column:
+    value = feature_of(name)
+
+    def last_if_missing(trace: Any) -> tuple[bool, str]:
+        return not value(trace), value(trace)
+
+    return Column(name, 12, lambda trace: dash(value(trace)), last_if_missing, only_sorted=True)
+
+
+def feature_of(name: str) -> Callable[[Any], str]:
+    """Returns the value of a feature in a trace; empty without it."""
+
+    def value(trace: Any) -> str:
+        text: str = trace.features.get(name, "")
+        return text
+
+    return value
+
+
+def _end(name: str) -> str:
+    """The end of an id: ids of the same hour differ only there."""
+    return name if len(name) <= _ID else f"…{name[1 - _ID :]}"
+
+
+def _worst_first(trace: Any) -> int:
+    return _WORST_FIRST.index(trace.feedback) if trace.feedback in _WORST_FIRST else len(_WORST_FIRST)
+
+
+def _feedback(trace: Any) -> Line:
+    return status(trace.feedback) if trace.feedback else dash(None)
+
+
+def haystack(trace: Any) -> str:
+    """The lower-case text in which a word of the filter is looked for, in the page as in the store."""
+    parts = (trace.sentence, trace.correction, trace.request_id, trace.assignment.arm, trace.feedback)
+    return "\n".join(part or "" for part in parts).lower()
+
+
+FIELDS: dict[str, Callable[[Any], str]] = {
+    "id": lambda t: t.request_id,
+    "arm": lambda t: t.assignment.arm,
+    "outcome": lambda t: t.feedback or "",
+    "sha": lambda t: t.entry_sha,
+    "day": lambda t: ledger_time(t.started_ns)[:10],
+    "text": lambda t: f"{t.sentence or ''}\n{t.correction or ''}",
+    "source": lambda t: t.source,
+}
+"""The fields that every trace has; its features are fields too."""
+
+
+# one request and its reply ------------------------------------------------------------------------------
+
+
+def outcome_of(trace: Any) -> str:
+    """What became of a request: a key of the signs."""
+    if trace.error:
+        return "failed"
+    if not trace.in_scope:
+        return "out of scope"
+    if trace.graded is False:
+        return "wrong"
+    unchanged = trace.is_correct if trace.sentence is None else trace.correction == trace.sentence
+    return "accepted" if unchanged else "corrected"
+
+
+def legend(width: int) -> Line:
+    """What the signs of the list mean; the last ones are left out where there is no room."""
+    parts = [row(safe(f"{sign} ", role), safe(text, "muted")) for sign, role, text in reversed(_SIGNS.values())]
+    parts[1:1] = [row(safe("a", "bad"), safe(" → ", "faint"), safe("b", "good"), safe(" changed words", "muted"))]
+    while len(parts) > 1 and sum(part.cell_length + 3 for part in parts) > width:
+        parts.pop()
+    return row(safe("   "), row(*parts, gap=3))
+
+
+def exchange(trace: Any, room: int) -> Line:
+    """The sign, and the sentence with what the reply changed, in about ``room`` cells.
+
+    Where the first change would be cut off, the beginning of the sentence is left out instead.
+    """
+    sign, role, _ = _SIGNS[outcome_of(trace)]
+    front = safe(f"{sign} ", role)
+    if trace.sentence is None:
+        return row(front, safe("text not stored", "faint"))
+    sentence, reply = trace.sentence[:_MOST_TEXT], trace.correction
+    if trace.error:
+        return row(front, safe(sentence, limit=200), safe(f"  {trace.error}", "bad"))
+    if reply is None or reply == trace.sentence:
+        return row(front, safe(sentence, limit=_MOST_TEXT))
+    found = changes(sentence, reply[:_MOST_TEXT])
+    if not found:
+        return row(front, safe(sentence, limit=200), safe(" → ", "faint"), safe(reply, "accent", limit=_MOST_TEXT))
+    pieces = [_piece(before, after) for before, after in found]
+    if found[0][0] == found[0][1] and len(pieces) > 1:
+        more = len(pieces) > 2  # then the last cell is needed for the sign that something was cut off
+        if front.cell_length + pieces[0].cell_length + 1 + pieces[1].cell_length + more > room:
+            pieces[0] = safe(f"… {' '.join(found[0][0].split()[-_MARGIN:])}")
+    return row(front, row(*pieces, gap=1))
+
+
+def _exchange_in_full(trace: Any) -> Line:
+    return exchange(trace, _MOST_TEXT)
+
+
+def _piece(before: str, after: str) -> Line:
+    """A run of words that the reply kept, changed, added or removed."""
+    if before == after:
+        return safe(before, limit=_MOST_TEXT)
+    if not before:
+        return safe(f"+{after}", "good", limit=_MOST_TEXT)
+    if not after:
+        return safe(f"−{before}", "bad", limit=_MOST_TEXT)
+    return row(safe(before, "bad", limit=_MOST_TEXT), safe(" → ", "faint"), safe(after, "good", limit=_MOST_TEXT))
+
+
+@lru_cache(maxsize=4096)
+def changes(sentence: str, reply: str) -> tuple[tuple[str, str], ...]:
+    """Runs of words as (in the sentence, in the reply), in order; empty if the reply is another text altogether."""
+    a, b = sentence.split(), reply.split()
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    if matcher.ratio() < _ALIKE:
+        return ()
+    return tuple((" ".join(a[i:j]), " ".join(b[k:n])) for _, i, j, k, n in matcher.get_opcodes())
