@@ -32,7 +32,6 @@ _ANYWHERE = ("text", "id", "arm", "outcome")
 """Fields in which a term without a field is looked for."""
 _WORST_FIRST = "CASE feedback.outcome WHEN 'dismissed' THEN 0 WHEN 'revised' THEN 1 WHEN 'accepted' THEN 2 ELSE 3 END"
 _HASH = "COALESCE(traces.text_sha256, '')"
-_NONE: list[Any] = []
 _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 _MONTHS = 12
 
@@ -49,6 +48,8 @@ class Term(msgspec.Struct, frozen=True):
     inverted: bool = False
     exact: bool = False
     """The field must be the text, and not only contain it."""
+    feature: bool = False
+    """The field is a feature, even if every trace has a field of that name."""
 
 
 def condition(term: Term, find: str) -> Fragment | None:
@@ -79,10 +80,10 @@ def sort_key(order: Order, feature: str, find: str, bytewise: str) -> tuple[Frag
 
 
 def _condition(term: Term, text: str, find: str) -> Fragment | None:
-    field = term.field
-    if not field:
+    if not term.field:
         parts = [f"{_COLUMNS[name]} LIKE ? ESCAPE '!'" for name in _ANYWHERE]
         return " OR ".join(parts), [like_pattern(text)] * len(parts)
+    field = "" if term.feature else term.field
     if field == "day":
         span = day_span(text)
         return None if span is None else ("traces.started_ns >= ? AND traces.started_ns < ?", [*span])
@@ -90,9 +91,11 @@ def _condition(term: Term, text: str, find: str) -> Fragment | None:
         return f"{BODY} LIKE ? ESCAPE '!'", [like_pattern(f'"source":"{text}')]
     if field == "text" and text:
         return f"{_COLUMNS[field]} LIKE ? ESCAPE '!' OR {_HASH} = ?", [like_pattern(text), _sha256(term.text)]
-    sql, params = (_COLUMNS[field], _NONE) if field in _COLUMNS else _feature(field, find)
-    if field not in _COLUMNS:
-        text = text.replace("|", "/")  # as a feature's value is stored
+    if field in _COLUMNS:
+        fragment: Fragment = _COLUMNS[field], []
+    else:
+        fragment, text = _feature(term.field, find), text.replace("|", "/")  # as a feature's value is stored
+    sql, params = fragment
     if term.exact or not text:
         return f"{sql} = ?", [*params, text]
     return f"{sql} LIKE ? ESCAPE '!'", [*params, like_pattern(text)]

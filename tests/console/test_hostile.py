@@ -372,6 +372,7 @@ async def test_incident(hostile: Hostile, run_console: Any) -> None:
         await desk.press("d")
         for n, s in enumerate(hostile.strings):
             view.table.go(n)
+            view.request = walk(s).request_id
             view._walked(Outcome(walk(s)))
             view.answers.move(1)
             view.about.turn("error" if n % 3 == 0 else "ready", s, s)

@@ -12,6 +12,7 @@ from miniobserve.search import Question, SearchResult
 from modelspine.errors import SpineError
 from modelspine_console.action import ANSWERS
 from modelspine_console.data.filter import parse
+from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.sanitize import Line
 from modelspine_console.screens import incident_list as texts
 from modelspine_console.screens import incident_search as module
@@ -223,6 +224,37 @@ async def test_before_and_after_walk_the_neighbours_and_open_on_the_first_answer
         assert view.reason("walk_after") == "this is the last request of the list"
         await desk.press("escape")
         assert view.table.current.request_id == listed[-1]
+        assert "( before" not in desk.text()
+        await desk.press("enter")
+        assert "6 of 6   ( before   ) after" in desk.text()
+
+
+async def test_the_list_stands_still_behind_a_walk_and_goes_on_after_it(console: Any) -> None:
+    async with console(screen="incident", interval=3600) as desk:
+        view, asked = desk.app.view, []
+        search = desk.app.source.search
+        desk.app.source.search = lambda *more: (asked.append(1), search(*more))[1]
+        await desk.press("j", "enter")
+        view.reload()
+        await desk.settle()
+        assert asked == []
+        await desk.press("escape")
+        assert asked == [1]
+        view.reload()
+        await desk.settle()
+        assert asked == [1, 1]
+
+
+async def test_a_walk_that_ends_late_does_not_replace_what_is_shown(console: Any) -> None:
+    async with console(screen="incident", interval=3600) as desk:
+        view = desk.app.view
+        await desk.press("enter")
+        late = view.walks[view.request]
+        await desk.press("escape", "j", "j")
+        shown = view.request
+        view._walked(Outcome(late))
+        await desk.settle()
+        assert view.request == shown != late.request_id
 
 
 async def test_each_answer_has_its_key(console: Any) -> None:

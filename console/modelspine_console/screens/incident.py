@@ -54,9 +54,9 @@ class IncidentView(RequestsView):
         super().on_mount()
 
     def reload(self) -> None:
-        """Read the page again, unless a walk has the focus: its place in the list, and the list, stay as they are."""
-        standing = self.found is not None and self.active and self.request and self._moment == self.desk.source.at
-        if not standing or self.desk.reread:
+        """Read the page again, unless a walk hides it: the requests before and after the one walked stay the same."""
+        hidden = self.found is not None and not self.list.display
+        if not hidden or self.desk.reread or self._moment != self.desk.source.at:
             super().reload()
 
     def arrived(self, *, same: bool) -> None:
@@ -102,6 +102,7 @@ class IncidentView(RequestsView):
         self._answers_of = ""
         self._show(request_id)
         self.open_alone(1)
+        self._describe()
         if request_id not in self.walks:
             self.about.turn("loading", "verifying hashes, searching training data, re-running the models …")
             self.ask("walk", lambda: self.desk.source.walk(request_id), self._walked)
@@ -120,9 +121,10 @@ class IncidentView(RequestsView):
         self.walks[walk.request_id] = walk
         if len(self.walks) > _MAX_WALKS:
             del self.walks[next(iter(self.walks))]
-        self._show(walk.request_id)
-        if self.active == 1:
-            self.activate(1)
+        if walk.request_id == self.request:  # the cursor may have moved on meanwhile
+            self._show(walk.request_id)
+            if self.active == 1:
+                self.activate(1)
 
     def _show(self, request_id: str) -> None:
         self.request = request_id

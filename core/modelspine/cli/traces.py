@@ -95,9 +95,9 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
 def _list_sorted(args: argparse.Namespace, spine: Spine, out: Out, sha: str | None) -> int:
     """List the traces that come first in another order, and say how much of the store was searched."""
     given = {"text": args.text, "day": args.day, "arm": args.arm, "outcome": args.outcome, "sha": sha}
-    asked = [(name, text) for name, text in (*given.items(), *args.feature) if text is not None]
-    terms = tuple(Term(text, name, exact=name != "text") for name, text in asked)
-    question = sorted_by(args.sort, Question(terms=terms, limit=args.limit))
+    terms = [Term(text, name, exact=name != "text") for name, text in given.items() if text is not None]
+    terms += [Term(text, name, exact=True, feature=True) for name, text in args.feature]
+    question = sorted_by(args.sort, Question(terms=tuple(terms), limit=args.limit))
     with storage_errors(), working("searching") as progress:
         page = spine.traces.search(question, lambda searched, _so_far: progress.step("", searched, question.most))
     since = None if page.since_ns is None else ledger_time(page.since_ns)
@@ -107,20 +107,28 @@ def _list_sorted(args: argparse.Namespace, spine: Spine, out: Out, sha: str | No
         return Exit.OK
     requests = counted(page.searched, "request")
     searched = f"all of {requests}" if since is None else f"the newest {requests}, since {since[:19]}Z"
-    out.line(f"{_draw_list(out, page)}; searched {searched}")
+    out.line(f"{_draw_list(out, page, question)}; searched {searched}")
     return Exit.OK
 
 
-def _draw_list(out: Out, page: Found) -> str:
-    """Write the rows; returns how many there are of how many."""
+def _draw_list(out: Out, page: Found, question: Question | None = None) -> str:
+    """Write the rows, with what ``question`` sorts them by; returns how many there are of how many."""
     if page.traces:
         from modelspine.traffic.sentences import requests_sentence
 
         out.paragraph(requests_sentence(page.traces))
-        head = ("at", "request", "arm", "semver", "asked", "answered", "feedback")
-        out.table(head, [_row(trace) for trace in page.traces], optional=("semver", "arm", "at"))
+        shown = () if question is None or question.order in ("time", "outcome") else (question.feature or "ms",)
+        head = ("at", "request", "arm", "semver", "asked", "answered", "feedback", *shown)
+        rows = [(*_row(trace), *(_key(trace, question) for _ in shown)) for trace in page.traces]
+        out.table(head, rows, right=("ms",), optional=("semver", "arm", "at"))
     matched = "over 10,000" if page.matched is None else f"{page.matched:,}"
     return f"{len(page.traces):,} of {matched}"
+
+
+def _key(trace: Trace, question: Question | None) -> str:
+    """What a trace is sorted by, apart from what every row shows."""
+    feature = question.feature if question is not None else ""
+    return trace.features.get(feature, "–") if feature else f"{1000 * trace.seconds:.1f}"
 
 
 def run_show(args: argparse.Namespace, spine: Spine) -> int:

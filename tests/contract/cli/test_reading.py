@@ -306,7 +306,10 @@ def test_traces(world: World, capsys: Capture) -> None:
         by_order = run(capsys, "traces", "list", *asked, "--json").json
         assert [t["request_id"] for t in by_order["traces"]] == [REQUEST]
         assert (by_order["matched"], by_order["searched"], by_order["since"]) == (1, 1, None)
-        assert "1 of 1; searched all of 1 request" in run(capsys, "traces", "list", *asked).out
+        human = run(capsys, "traces", "list", *asked).out
+        assert "1 of 1; searched all of 1 request" in human
+        head = human.splitlines()[0].split()
+        assert head[-1] == {"time": "feedback", "outcome": "feedback", "latency": "ms"}.get(order, order)
     assert run(capsys, "traces", "list", "--sort", "latency", "--arm", "stab", "--json").json["traces"] == []
     shown = run(capsys, "traces", "show", REQUEST, "--json").json
     assert (shown["model_sha"], shown["traffic_assignment"]) == (shown["entry_sha"], shown["assignment"])

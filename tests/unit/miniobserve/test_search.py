@@ -174,6 +174,17 @@ def test_a_sentence_of_which_only_the_hash_was_kept_is_found_whole(writer: Trace
     reader.close()
 
 
+def test_a_feature_may_be_called_as_a_field_of_every_trace(writer: TraceWriter, url: str, trace: Make) -> None:
+    traces = [trace("one", features={"arm": "left", "day": "x"}), trace("two", features={"arm": "right"})]
+    wait([writer.submit(one) for one in traces], 10)
+    reader = TraceReader.open(url)
+    for field, text in (("arm", "left"), ("day", "x")):
+        found = reader.search(Question(terms=(Term(text, field, exact=True, feature=True),)))
+        assert [one.request_id for one in found.traces] == ["one"]
+    assert reader.search(Question(terms=(Term("left", "arm"),))).matched == 0
+    reader.close()
+
+
 def test_days_months_and_sources(stored: tuple[TraceReader, list[Trace]]) -> None:
     reader, traces = stored
 
