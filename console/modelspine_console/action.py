@@ -5,6 +5,7 @@ The table of all actions is in ``keymap``. This module does not know how anythin
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +24,13 @@ SCREENS: tuple[tuple[str, str, str], ...] = (
 CHANGE = "change (write mode)"
 """The group of the actions that change a store."""
 GROUPS = ("go to", "move", "view", "copy & export", CHANGE, "console")
-_KEY_NAMES = {
+KEY_NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "minus": "-", "equals_sign": "=", "exclamation_mark": "!",
     "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
     "down": "↓", "up": "↑", "left": "←", "right": "→",
+    "plus": "+", "at": "@", "underscore": "_", "backslash": "\\",
 }  # fmt: skip
+"""Textual's name of a key → how it is written in help texts, if that differs."""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,4 +59,14 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
 def show_key(key: str) -> str:
     """A key as it is written in help texts."""
-    return _KEY_NAMES.get(key, key)
+    modifier, plus, last = key.rpartition("+")
+    return f"{modifier}{plus}{KEY_NAMES.get(last) or _sign(last)}"
+
+
+def _sign(name: str) -> str:
+    """The sign that Textual calls by its Unicode name, such as ``ampersand``; any other name as it is."""
+    try:
+        sign = unicodedata.lookup(name.replace("_", " "))
+    except KeyError:
+        return name
+    return sign if sign.isprintable() and not sign.isspace() and not sign.isalnum() else name
