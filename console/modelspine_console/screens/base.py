@@ -6,7 +6,6 @@ It does not decide anything about entries, and it opens no store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -22,7 +21,6 @@ ONE, TWO, THREE = 1, 2, 3
 """The number of panes there is room for."""
 _TWO_FROM, _THREE_FROM = 84, 140
 """Widths of the terminal from which two and three panes fit."""
-NO_ENTRIES = "no entries registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
 Fields = Mapping[str, Callable[[Any], str]]
 """Name of a filter field → its text in a row."""
 
@@ -56,6 +54,7 @@ class View(Asking):
         self.about = details[0]
         """The detail pane."""
         self.about.tabs = self.TABS
+        self.about.clicked = lambda tab: self.turn_tab(tab - self.about.tab)
         self.filter_text, self.filter = "", filters.Filter()
         self.zoomed, self.active = False, 0
         self.room = TWO
@@ -270,10 +269,6 @@ class View(Asking):
         self.activate(0)
         return True
 
-    def now(self) -> datetime:
-        """The time, from the app's clock."""
-        return self.desk.clock()
-
     def on_table_moved(self, event: Table.Moved) -> None:
         """Show what a cursor has moved to."""
         event.stop()
@@ -282,6 +277,11 @@ class View(Asking):
         else:
             self.select_inside()
         self.desk.moved()
+
+    def on_table_sorted(self, event: Table.Sorted) -> None:
+        """Show the order that a click on a head chose."""
+        event.stop()
+        self.recount()
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Open the row that was double-clicked."""
