@@ -5,6 +5,7 @@ The table of all actions is in ``keymap``. This module does not know how anythin
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,8 @@ KEY_NAMES = {
     "plus": "+", "at": "@", "underscore": "_", "backslash": "\\",
 }  # fmt: skip
 """Textual's name of a key → how it is written in help texts, if that differs."""
+_SIGNS = {unicodedata.name(sign).lower().replace("-", "_").replace(" ", "_"): sign for sign in string.punctuation}
+"""The same for the other signs, which Textual calls by their Unicode names."""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,13 +63,4 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 def show_key(key: str) -> str:
     """A key as it is written in help texts."""
     modifier, plus, last = key.rpartition("+")
-    return f"{modifier}{plus}{KEY_NAMES.get(last) or _sign(last)}"
-
-
-def _sign(name: str) -> str:
-    """The sign that Textual calls by its Unicode name, such as ``ampersand``; any other name as it is."""
-    try:
-        sign = unicodedata.lookup(name.replace("_", " "))
-    except KeyError:
-        return name
-    return sign if sign.isprintable() and not sign.isspace() and not sign.isalnum() else name
+    return f"{modifier}{plus}{KEY_NAMES.get(last) or _SIGNS.get(last, last)}"

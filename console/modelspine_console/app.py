@@ -125,7 +125,7 @@ class Console(App[int], inherit_bindings=False):
         self.header.show(lambda width: [frame.header(self.context(), width)])
         self.crumb_line.show(lambda width: [frame.crumbs(self.where(), width)])
         self.hint_line.show(lambda width: [frame.hints(self.offered(), self.tabs(), width)])
-        self.small.show(lambda _width: frame.too_small(self.size.width, self.size.height))
+        self.small.show(lambda _width: frame.too_small(*self.size, self.action("step_out").shown))
         self.set_interval(1.0, self.tick)
         self.call_after_refresh(self._begin)
 

@@ -133,12 +133,12 @@ def action_at(actions: Sequence[tuple[Action, str | None]], footer: str, x: int)
     return None
 
 
-def too_small(width: int, height: int) -> list[Line]:
-    """The message that is shown where nothing else fits."""
+def too_small(width: int, height: int, key: str = "q") -> list[Line]:
+    """The message that is shown where nothing else fits; ``key`` quits."""
     return [
         safe(" window too small", "warn"),
         safe(f" {width}×{height}; needs 60×16", "muted"),
-        safe(" q quits", "muted"),
+        safe(f" {key} quits", "muted"),
     ]
 
 

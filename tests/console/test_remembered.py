@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.keys import _character_to_key
 
 from modelspine.errors import BadInput
+from modelspine_console.action import show_key
 from modelspine_console.controllers.rebinding import rebound
 from modelspine_console.data.preferences import Preferences, preferences_file, read_preferences
 from modelspine_console.data.source import Source
@@ -133,6 +135,8 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ({"promote": "ctrl+x"}, "one capital letter", "by accident"),
         ({"promote": "enter"}, "one capital letter", "by accident"),
         ({"leave": "x"}, "must have ctrl", "ctrl"),
+        ({"filter": "&"}, "keeps its key /", 'filter = ["/", "&"]'),
+        ({"go_back": "b"}, "keeps its key esc", '["esc", "b"]'),
         ({"suspend": "Z"}, "must have ctrl", "ctrl+z"),
         ({"export": ()}, "no key", "at least one"),
         ({"export": ""}, "is no key", "written as"),
@@ -153,6 +157,10 @@ def test_a_key_that_cannot_be_is_refused(keys: Any, said: str, hint: str) -> Non
 
 
 def test_keys_are_written_as_help_shows_them() -> None:
+    signs = tuple("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    for action in rebound([ACTIONS[0]], {ACTIONS[0].id: signs}, "x"):
+        assert tuple(show_key(key) for key in action.keys) == signs
+        assert [_character_to_key(sign) for sign in signs] == [*action.keys], "as Textual calls them"
     written = {"export": ("f5", "&", "ctrl+pgdn", "alt+x"), "top": "←", "collapse": "h", "page_down": "pgdn"}
     found = {action.id: action for action in rebound(ACTIONS, written, "x")}
     assert found["export"].keys == ("f5", "ampersand", "ctrl+pagedown", "alt+x")
@@ -163,17 +171,17 @@ def test_keys_are_written_as_help_shows_them() -> None:
 async def test_a_key_that_was_set_works_and_is_what_footer_help_and_palette_name(
     spine: Any, run_console: Any, project: Path
 ) -> None:
-    actions = rebound(ACTIONS, {"export": "v", "verify": "e", "filter": "&", "screen_ledger": "7"}, "x")
+    actions = rebound(ACTIONS, {"export": "v", "verify": "e", "filter": ("&", "/"), "screen_ledger": "7"}, "x")
     async with run_console(Source(spine), actions=actions) as desk:
         assert "& filter" in desk.lines()[-1]
         assert "v export" in desk.lines()[-1]
         await desk.press("v")
         assert list((project / ".spine/exports").glob("registry-*.json"))
-        await desk.press("/")
-        assert not desk.app.prompt.display
+        await desk.press("7", "e")
+        assert not list((project / ".spine/exports").glob("ledger-*.json"))
         await desk.press("&")
         assert desk.app.prompt.display
-        await desk.press("escape", "?", "/")
+        await desk.press("escape", "1", "?", "/")
         await desk.type("export what")
         assert any(line.split()[:3] == ["v", "export", "what"] for line in desk.lines())
         await desk.press("escape", "escape", "ctrl+p")

@@ -18,12 +18,15 @@ from modelspine_console.action import KEY_NAMES, Action, show_key
 from modelspine_console.data.completion import did_you_mean
 
 _BY_SHOWN_NAME = {shown: name for name, shown in KEY_NAMES.items()}
-_NAMED = {key.value.rpartition("+")[2] for key in Keys}
+_NAMED = {*(key.value.rpartition("+")[2] for key in Keys), *KEY_NAME_REPLACEMENTS.values()}
 _REFUSED = {
     "ctrl+i": "terminals send it as Tab", "ctrl+m": "terminals send it as Enter",
     "ctrl+h": "terminals send it as Backspace", "ctrl+left_square_bracket": "terminals send it as Esc",
 }  # fmt: skip
 """Keys that cannot be told from others, each with the reason."""
+
+_KEPT = {"go_back": "escape", "drill": "enter", "filter": "slash", "jump": "colon"}
+"""Keys that may get company but stay, because prompts, dialogs and hints on every screen name them."""
 
 
 def rebound(actions: Sequence[Action], keys: Mapping[str, str | Sequence[str]], origin: str) -> tuple[Action, ...]:
@@ -59,6 +62,11 @@ def _rebound(action: Action, value: str | Sequence[str], origin: str) -> Action:
     if action.id in ("leave", "suspend") and not all(name.startswith("ctrl+") for name in names):
         hint = f"such as {action.shown}"
         raise BadInput(f"{origin}: {action.id} also works while you type, and its key must have ctrl", hint)
+    kept = _KEPT.get(action.id)
+    if kept is not None and kept not in names:
+        key = show_key(kept)
+        hint = f'add it: {action.id} = ["{key}", "{show_key(names[0])}"]'
+        raise BadInput(f"{origin}: {action.id} keeps its key {key}, which texts on every screen name", hint)
     return msgspec.structs.replace(action, keys=names)
 
 

@@ -147,7 +147,7 @@ class RegistryView(Listing):
     def reason(self, action: str) -> str | None:
         """Why an action cannot be done: missing marks, no entry, or core's reason."""
         if action in ("compare", "counterfactual") and len(self.table.marks) != 2:
-            return "mark two entries with space"
+            return f"mark two entries with {self.desk.action('mark').shown}"
         if action in ("lineage", "incident", *CHANGES, "verify") and self.table.current is None:
             return "no entry selected"
         if action == "verify" and self.desk.source.at is not None:
