@@ -82,6 +82,7 @@ async def test_a_console_opens_as_it_was_left(spine: Any, run_console: Any) -> N
         await desk.press("/", "up")
         assert app.prompt.text == "promoted"
         again = app.look.remembered(app.views.values(), app.prompt, app.trail[-1])
+        assert app.look.remembered(app.views.values(), app.prompt, "").screen == "ledger"
         assert again.screens["ledger"] == left.screens["ledger"], "a screen that was not opened stays remembered"
 
 

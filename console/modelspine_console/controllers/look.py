@@ -97,7 +97,7 @@ class Look:
         return State(
             theme=self.palette.name,
             ascii=self._ascii.enabled,
-            screen=screen,
+            screen=screen or self._state.screen,  # it may have ended before it opened one
             screens={**self._state.screens, **screens},
             commands=tuple(prompt.histories[":"].texts),
             filters=tuple(prompt.histories["/"].texts),
