@@ -57,7 +57,7 @@ witness folder=".spine/witness":
 bench *args:
     python bench/run.py "$@"
 
-# take the README's pictures of the console from the demo's data
+# take the README's pictures of the console, and its recording, from the demo's data
 shots:
     python bench/shots.py
 

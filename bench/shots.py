@@ -1,6 +1,7 @@
-"""Takes the README's pictures of the console from the real app on the demo's data.
+"""Takes the README's pictures of the console from the real app on the demo's data: every screen in both themes.
 
-It also writes ``SOURCES``, the digest of the console's sources, so that a test can detect outdated pictures.
+It also records the incident walk, and writes ``SOURCES``, the digest of the console's sources and of the scripts, so
+that a test can detect outdated pictures.
 """
 
 from __future__ import annotations
@@ -10,38 +11,36 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+from recording import record, settled
+
 from modelspine.spine import open_spine
+from modelspine_console.action import SCREENS
 from modelspine_console.app import Console
-from modelspine_console.data.source import Source
+from modelspine_console.data.source import Clock, Source, utc_now
+from modelspine_console.data.state import State
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (120, 34)
-SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "registry": ("registry", ("j", "right_square_bracket")),
-    "lineage": ("lineage", ("l", "j", "j", "j")),
-    "drift": ("drift", ("right_square_bracket",)),
-    "cost": ("cost", ()),
-    "ledger": ("ledger", ("j",)),
+KEYS: dict[str, tuple[str, ...]] = {
+    "registry": ("j", "right_square_bracket"),
+    "lineage": ("l", "j", "j", "j"),
+    "traffic": ("j",),
+    "drift": ("right_square_bracket",),
+    "incident": ("j", "j", "j"),
+    "ledger": ("j",),
 }
-"""Name of a picture → its screen, and the keys to press first."""
+"""Name of a screen → the keys to press before its picture is taken."""
+THEMES = {"": "dusk", "-light": "paper"}
+"""What is added to a picture's name → its theme."""
 
 
-async def settled(app: Console, pause: float = 0.1) -> None:
-    """Wait until every background query is done and drawn."""
-    for _ in range(600):
-        await asyncio.sleep(pause)
-        if app.jobs.idle and app.pulse is not None:
-            break
-    await asyncio.sleep(pause)
-
-
-async def shoot(project: Path, screen: str, argument: str, keys: tuple[str, ...]) -> str:
+async def shoot(project: Path, screen: str, argument: str, theme: str, clock: Clock = utc_now) -> str:
     """Return one picture as SVG."""
     with open_spine(project, readonly=True) as spine:
-        app = Console(Source(spine), screen=screen, argument=argument)
+        app = Console(Source(spine), screen=screen, argument=argument, clock=clock, state=State(theme=theme))
         async with app.run_test(size=SIZE) as pilot:
             await settled(app)
-            for key in keys:
+            for key in KEYS.get(screen, ()):
                 await pilot.press(key)
             await settled(app)
             return app.export_screenshot(title="spine console", simplify=True)
@@ -63,9 +62,10 @@ def canary(project: Path) -> str:
 
 
 def digest() -> str:
-    """Return the SHA-256 over the console's sources, sorted by name."""
+    """Return the SHA-256 over the sources of the console and of the two scripts, sorted by name."""
     found = hashlib.sha256()
-    for file in sorted((ROOT / "console").rglob("*.py")):
+    scripts = (ROOT / "bench" / "recording.py", ROOT / "bench" / "shots.py")
+    for file in [*sorted((ROOT / "console").rglob("*.py")), *scripts]:
         found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return found.hexdigest()
 
@@ -77,13 +77,14 @@ async def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    shots = {name: (screen, "", keys) for name, (screen, keys) in SHOTS.items()}
-    incident = args.incident or complained(args.project)
-    shots["incident"] = ("incident", incident, ("j", "j", "j"))
-    shots["traffic"] = ("traffic", canary(args.project), ("j",))
-    for name, (screen, argument, keys) in shots.items():
-        file = args.out / f"{name}.svg"
-        file.write_text(await shoot(args.project, screen, argument, keys), encoding="utf-8")
+    arguments = {"incident": args.incident or complained(args.project), "traffic": canary(args.project)}
+    for suffix, theme in THEMES.items():
+        for _, screen, _ in SCREENS:
+            file = args.out / f"{screen}{suffix}.svg"
+            file.write_text(await shoot(args.project, screen, arguments.get(screen, ""), theme), encoding="utf-8")
+            print(file)
+        file = args.out / f"recording{suffix}.svg"
+        file.write_text(await record(args.project, theme), encoding="utf-8")
         print(file)
     (args.out / "SOURCES").write_text(digest() + "\n", encoding="utf-8")
 

@@ -5,6 +5,8 @@ The table of all actions is in ``keymap``. This module does not know how anythin
 
 from __future__ import annotations
 
+import string
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -35,13 +37,17 @@ the examples in the corpus and ``b`` for the score before deployment."""
 CHANGE = "change (write mode)"
 """The group of the actions that change a store."""
 GROUPS = ("go to", "move", "view", "copy & export", CHANGE, "console")
-_KEY_NAMES = {
+KEY_NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "minus": "-", "equals_sign": "=", "exclamation_mark": "!",
-    "less_than_sign": "<", "greater_than_sign": ">",
+    "less_than_sign": "<", "greater_than_sign": ">", "vertical_line": "|",
     "left_square_bracket": "[", "right_square_bracket": "]", "left_parenthesis": "(", "right_parenthesis": ")",
     "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
     "down": "↓", "up": "↑", "left": "←", "right": "→",
+    "plus": "+", "at": "@", "underscore": "_", "backslash": "\\",
 }  # fmt: skip
+"""Textual's name of a key → how it is written in help texts, if that differs."""
+_SIGNS = {unicodedata.name(sign).lower().replace("-", "_").replace(" ", "_"): sign for sign in string.punctuation}
+"""The same for the other signs, which Textual calls by their Unicode names."""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,4 +76,5 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
 def show_key(key: str) -> str:
     """A key as it is written in help texts."""
-    return _KEY_NAMES.get(key, key)
+    modifier, plus, last = key.rpartition("+")
+    return f"{modifier}{plus}{KEY_NAMES.get(last) or _SIGNS.get(last, last)}"

@@ -6,8 +6,7 @@ no rule to those of core.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult
@@ -22,16 +21,21 @@ from modelspine_console.action import SCREENS, Action
 from modelspine_console.app_protocol import Answer
 from modelspine_console.controllers.freshness import Freshness
 from modelspine_console.controllers.keys import Keys
+from modelspine_console.controllers.look import Look
 from modelspine_console.controllers.navigation import Navigation
 from modelspine_console.controllers.selection import Selection
+from modelspine_console.controllers.signals import Signals
 from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.data.jobs import Jobs, Outcome
 from modelspine_console.data.source import Clock, Pulse, Source, utc_now
-from modelspine_console.draw.theme import NAMES, Palette, theme
-from modelspine_console.keymap import ACTIONS, BY_ID, CHANGES, FOOTER, Controllers
+from modelspine_console.data.state import NOTHING, State
+from modelspine_console.draw.sanitize import toast
+from modelspine_console.draw.theme import Palette
+from modelspine_console.keymap import ACTIONS, EARLY, FOOTER, Controllers
 from modelspine_console.screens.base import View
 from modelspine_console.screens.index import make_view
 from modelspine_console.widgets.document import Lines
+from modelspine_console.widgets.footer import Footer
 from modelspine_console.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -41,8 +45,6 @@ INTERVAL = 2.0
 """Seconds between two polls of the ledger."""
 _MIN_SIZE = (60, 16)
 """Columns and lines below which nothing but a message is drawn."""
-_EARLY = ("leave", "step_out")
-"""Actions that work before the first screen is open."""
 _MAX_TRAIL = 20
 
 
@@ -80,34 +82,34 @@ class Console(App[int], inherit_bindings=False):
         clock: Clock = utc_now,
         interval: float = INTERVAL,
         plain: bool = False,
+        indexed: bool = False,
         quit_after: str = "",
         demo: bool = False,
+        state: State = NOTHING,
+        warning: str = "",
+        actions: Sequence[Action] = ACTIONS,
     ) -> None:
+        self.look = Look(self, state, plain=plain, indexed=indexed)
         super().__init__(ansi_color=True if plain else None)
-        self.source = source
-        self.clock = clock
-        self.demo = demo
-        self.interval = interval
-        self.jobs = Jobs()
-        self.palette = Palette(NAMES[0], plain=plain)
-        self.header, self.crumb_line = Lines(base="bar"), Lines()
-        self.hint_line, self.small = Lines(base="bar"), Lines(id="small")
+        self.actions, self._by_id = actions, {action.id: action for action in actions}
+        self.source, self.jobs = source, Jobs()
+        self.clock, self.interval, self.demo = clock, interval, demo
+        self.header, self.crumb_line, self.small = Lines(base="bar"), Lines(), Lines(id="small")
         self.freshness = Freshness(self)
         self.write_mode = WriteMode(self, self.freshness, changes)
         self.write_mode.begin(on=write)
         self.navigation = Navigation(self, self.write_mode)
         self.keys = Keys(self, self.write_mode)
-        self._controllers = Controllers(self, self.navigation, Selection(self), self.freshness, self.write_mode)
+        self.hint_line = Footer(self.keys.click)
+        self._controllers = Controllers(
+            self, self.navigation, Selection(self), self.freshness, self.write_mode, self.look, Signals(self)
+        )
         self.body = Container(id="body")
         self.prompt = Prompt(changed=self.navigation.prompt_changed, done=self.navigation.prompt_done)
-        self.views: dict[str, View] = {}
-        self.trail: list[str] = []
-        self._first = (screen, argument)
-        self._quit_after = quit_after
+        self.views, self.trail = dict[str, View](), list[str]()
+        self._first, self._quit_after, self._warning = (screen, argument), quit_after, warning
         self._drawn: tuple[Any, ...] = ()
-        for name in NAMES:
-            self.register_theme(theme(name))
-        self.theme = NAMES[0]
+        self.look.begin(self.prompt)
 
     def get_default_screen(self) -> Frame:
         """The screen below all dialogs."""
@@ -119,27 +121,24 @@ class Console(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Show the frame, then start reading."""
+        self.set_keymap({each.id: ",".join(each.keys) for each in self.actions if each not in ACTIONS})
         self.header.show(lambda width: [frame.header(self.context(), width)])
         self.crumb_line.show(lambda width: [frame.crumbs(self.where(), width)])
         self.hint_line.show(lambda width: [frame.hints(self.offered(), self.tabs(), width)])
-        self.small.show(lambda _width: frame.too_small(self.size.width, self.size.height))
+        self.small.show(lambda _width: frame.too_small(*self.size, self.action("step_out").shown))
         self.set_interval(1.0, self.tick)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            self._handle_signal(number)
+        self._controllers.signals.begin()
         if self._quit_after == "frame":
             self.exit(0)
             return
+        if self._warning:
+            toast(self, self._warning, severity="warning")
         self.open_view(*self._first)
         self.freshness.look()
         self.set_interval(self.interval, self.freshness.look)
-
-    def _handle_signal(self, number: signal.Signals) -> None:
-        """Quit on a signal as on a key, so that the terminal is restored; the exit code is 128 plus the signal."""
-        if self._loop is not None and not self.is_headless:
-            self._loop.add_signal_handler(number, lambda: self.exit(128 + number, return_code=128 + number))
 
     def on_resize(self, event: Resize) -> None:
         """Lay the screens out for the new size, or show only a message if it is too small."""
@@ -175,7 +174,7 @@ class Console(App[int], inherit_bindings=False):
 
     def offered(self) -> list[tuple[Action, str | None]]:
         """The actions the footer names, each with the reason if it cannot be done now."""
-        wanted = [*CHANGES, *(BY_ID[name] for name in FOOTER)]
+        wanted = [*(each for each in self.actions if each.mutates), *(self._by_id[name] for name in FOOTER)]
         return [(action, self.reason(action)) for action in wanted if self.holds(action)]
 
     def moved(self) -> None:
@@ -217,14 +216,14 @@ class Console(App[int], inherit_bindings=False):
         """Show an error."""
         self.freshness.failed(outcome, again=again)
 
-    def next_theme(self) -> None:
-        """Switch to the next theme."""
-        name = NAMES[(NAMES.index(self.palette.name) + 1) % len(NAMES)]
-        self.palette = Palette(name, plain=self.palette.plain)
-        self.theme = name
-        self.refresh(layout=True)
-        for widget in self.screen.query("*"):
-            widget.refresh()
+    @property
+    def palette(self) -> Palette:
+        """The colours of everything that is drawn."""
+        return self.look.palette
+
+    def get_line_filters(self) -> Sequence[Any]:
+        """What is applied to every line before it goes to the terminal."""
+        return [*super().get_line_filters(), *self.look.filters]
 
     @property
     def view(self) -> View | None:
@@ -241,6 +240,7 @@ class Console(App[int], inherit_bindings=False):
         if view is None:
             view = self.views[name] = make_view(name)
             view.make_room(self.size.width)
+            self.look.recall(view)
             self.body.mount(view)
         elif view is not before:
             view.reload()
@@ -250,16 +250,14 @@ class Console(App[int], inherit_bindings=False):
             view.go(argument)
         self.call_after_refresh(lambda: view.activate(view.active))
 
-    actions = ACTIONS
-
     def action(self, name: str) -> Action:
         """One action by its id."""
-        return BY_ID[name]
+        return self._by_id[name]
 
     def act(self, name: str) -> bool:
         """Perform an action if it applies; True if it was performed."""
-        action = BY_ID[name]
-        if not self.holds(action) or (self.view is None and name not in _EARLY):
+        action = self._by_id[name]
+        if not self.holds(action) or (self.view is None and name not in EARLY):
             return False
         action.run(self._controllers)
         return True
@@ -294,5 +292,5 @@ class Console(App[int], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a binding is active; those of the action table are where their action applies."""
-        known = BY_ID.get(action)
+        known = self._by_id.get(action)
         return super().check_action(action, parameters) if known is None else self.holds(known)

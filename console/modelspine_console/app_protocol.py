@@ -37,6 +37,9 @@ class Desk(Protocol):
     def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
         """Show an error."""
 
+    def action(self, name: str) -> Action:
+        """One action by its id."""
+
     def moved(self) -> None:
         """Redraw the breadcrumbs and the footer if they changed."""
 
@@ -64,14 +67,14 @@ class Host(Desk, Notifies, Protocol):
     def actions(self) -> Sequence[Action]:
         """The table of all actions."""
 
-    def action(self, name: str) -> Action:
-        """One action by its id."""
-
     def holds(self, action: Action) -> bool:
         """Whether an action applies to the open screen and the mode."""
 
     def reason(self, action: Action) -> str | None:
         """Why an action cannot be done now; None if it can."""
+
+    def offered(self) -> Sequence[tuple[Action, str | None]]:
+        """The actions the footer names, each with the reason if it cannot be done now."""
 
     def live_actions(self) -> Collection[str]:
         """Ids of the actions whose keys are active now."""
@@ -81,9 +84,6 @@ class Host(Desk, Notifies, Protocol):
 
     def tick(self) -> None:
         """Update everything that depends on the time."""
-
-    def next_theme(self) -> None:
-        """Switch to the next theme."""
 
     # Methods of Textual's App.
 
@@ -108,6 +108,12 @@ class Host(Desk, Notifies, Protocol):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy a text to the terminal's clipboard."""
+
+    def call_after_refresh(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+        """Call something after the screen was drawn again."""
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """The screen as SVG."""
 
     def clear_notifications(self) -> None:
         """Remove all toasts."""

@@ -8,12 +8,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modelspine.errors import BadInput
+from modelspine.text import visible
 from modelspine_console.action import SCREENS
 from modelspine_console.web import DRIVER
 
 if TYPE_CHECKING:
     from modelspine.spine import Spine
+    from modelspine_console.app import Console
     from modelspine_console.data.source import Clock
+
+
+_FIRST = "registry"
+"""The screen that is opened where none was open before."""
+_COLOUR_SYSTEM = "TEXTUAL_COLOR_SYSTEM"
 
 
 def command(subparsers: Any) -> None:
@@ -23,7 +30,7 @@ def command(subparsers: Any) -> None:
     )
     parser.add_argument("--incident", metavar="ID", help="open the incident walk of this request")
     parser.add_argument(
-        "--screen", choices=[name for _, name, _ in SCREENS], default="registry", help="the screen to open first"
+        "--screen", choices=[name for _, name, _ in SCREENS], help="the screen to open first (default the last one)"
     )
     parser.add_argument(
         "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
@@ -31,6 +38,7 @@ def command(subparsers: Any) -> None:
     parser.add_argument(
         "--demo", action="store_true", help="show a bundled store with a simulated week instead of this project"
     )
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
     _add_web(parser, "; read-only unless --write is given")
     parser.set_defaults(run=run, writes=False)
 
@@ -44,7 +52,8 @@ def demo_command(subparsers: Any) -> None:
         "a temporary folder, which is removed at the end.",
     )
     _add_web(parser)
-    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="registry")
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen=None)
 
 
 def _add_web(parser: argparse.ArgumentParser, more: str = "") -> None:
@@ -81,8 +90,9 @@ def _serve(args: argparse.Namespace, spine: Spine) -> int:
     if not args.demo:
         spine.ledger.head()  # without a ledger it fails here, and not on every page
     words = ["--root", str(spine.settings.root), *(["--no-color"] if getattr(args, "no_color", False) else [])]
-    words += ["console", "--screen", args.screen, *(["--incident", args.incident] if args.incident else [])]
-    return serve(args, words + [f"--{flag}" for flag in ("write", "demo") if getattr(args, flag)])
+    words += ["console", *(["--screen", args.screen] if args.screen else [])]
+    words += ["--incident", args.incident] if args.incident else []
+    return serve(args, words + [f"--{flag}" for flag in ("write", "demo", "ascii") if getattr(args, flag)])
 
 
 def _open(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None = None) -> int:
@@ -97,34 +107,63 @@ def _open(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None = Non
         from modelspine_console.web.orphan import end_with_parent
 
         end_with_parent()
+    depth = "truecolor" if web else _colour_depth(os.environ)
+    os.environ[_COLOUR_SYSTEM] = depth  # Textual reads it when it is imported, and knows fewer terminals
+    from modelspine_console.data.state import state_file, write_state
+
+    app = _console(args, spine, demo_clock, depth=depth, web=web)
+    code = app.run()
+    if not app.demo:
+        state = app.look.remembered(app.views.values(), app.prompt, app.trail[-1] if app.trail else "")
+        write_state(state_file(os.environ), state)
+    if app.write_mode.parting:
+        sys.stderr.write(f"{app.write_mode.parting}\n")
+    return app.return_code or 0 if code is None else code
+
+
+def _console(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None, *, depth: str, web: bool) -> Console:
+    """The app, as the options, the settings and the last start want it."""
     from modelspine_console.app import Console
+    from modelspine_console.controllers.rebinding import rebound
+    from modelspine_console.data.preferences import preferences_file, read_preferences
     from modelspine_console.data.source import Source, utc_now
+    from modelspine_console.data.state import read_state, starting, state_file
+    from modelspine_console.draw.theme import NAMES
+    from modelspine_console.keymap import ACTIONS
     from modelspine_console.writes.changes import Changes
 
-    screen, argument = ("incident", args.incident) if args.incident else (args.screen, "")
-    plain = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False))
+    demo, file = demo_clock is not None, preferences_file(os.environ)
+    preferences, (state, wrong) = read_preferences(file), read_state(state_file(os.environ))
+    if preferences.theme not in ("", *NAMES):
+        raise BadInput(f"{file}: there is no theme {visible(preferences.theme, 40)}", f"available: {', '.join(NAMES)}")
+    state = starting(state, preferences.theme, args.ascii or preferences.ascii, demo=demo)
+    last = state.screen if state.screen in {name for _, name, _ in SCREENS} else _FIRST
+    screen, argument = ("incident", args.incident) if args.incident else (args.screen or last, "")
+    no_colour = bool(os.environ.get("NO_COLOR")) or bool(getattr(args, "no_color", False))
     # In a terminal `:rw` starts write mode at any time. In a browser that is decided when the server is started.
-    may_write = demo_clock is None and (args.write or not web)
-    app = Console(
+    may_write = not demo and (args.write or not web)
+    return Console(
         Source(spine),
         changes=Changes(spine) if may_write else None,
         write=args.write,
         screen=screen,
         argument=argument,
         clock=demo_clock or utc_now,
-        demo=demo_clock is not None,
-        plain=plain or (not web and _few_colours(os.environ)),
+        demo=demo,
+        plain=no_colour or depth == "standard",
+        indexed=depth == "256",
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),
+        state=state,
+        warning=wrong,
+        actions=rebound(ACTIONS, preferences.keys, str(file)),
     )
-    code = app.run()
-    if app.write_mode.parting:
-        sys.stderr.write(f"{app.write_mode.parting}\n")
-    return app.return_code or 0 if code is None else code
 
 
-def _few_colours(environ: os._Environ[str]) -> bool:
-    """Whether the terminal reports sixteen colours or fewer."""
-    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
-        return False
+def _colour_depth(environ: os._Environ[str]) -> str:
+    """How many colours the terminal has, by Rich's names: ``truecolor``, ``256`` or ``standard``, which is sixteen."""
     term = environ.get("TERM", "")
-    return not term.endswith(("256color", "direct", "kitty", "ghostty", "alacritty"))
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return "truecolor"
+    if term.endswith(("direct", "kitty", "ghostty", "alacritty")):
+        return "truecolor"
+    return "256" if term.endswith("256color") else "standard"

@@ -116,12 +116,29 @@ def _screen(key: str, title: str, here: bool, *, brief: bool) -> Line:
     return safe(key, "key") if brief and not here else row(safe(key, "key"), name)
 
 
-def too_small(width: int, height: int) -> list[Line]:
-    """The message that is shown where nothing else fits."""
+def action_at(actions: Sequence[tuple[Action, str | None]], footer: str, x: int) -> Action | None:
+    """The action whose key or title is at a cell of the footer's text; None between two of them."""
+    end = 0
+    for action, _ in actions:
+        key = show_key(action.keys[0])
+        text = f"{key} {action.title}"
+        start = footer.find(f" {text}", end)
+        if start < 0 and action.mutates:  # it may have lost its title
+            text, start = key, footer.find(f" {key} ", end)
+        if start < 0:
+            continue
+        end = start + 1 + len(text)
+        if start < x < end:
+            return action
+    return None
+
+
+def too_small(width: int, height: int, key: str = "q") -> list[Line]:
+    """The message that is shown where nothing else fits; ``key`` quits."""
     return [
         safe(" window too small", "warn"),
         safe(f" {width}×{height}; needs 60×16", "muted"),
-        safe(" q quits", "muted"),
+        safe(f" {key} quits", "muted"),
     ]
 
 

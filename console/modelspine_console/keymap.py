@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from modelspine_console.action import ANSWERS, CHANGE, SCREENS, Action, show_key
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers.freshness import Freshness
+from modelspine_console.controllers.look import Look
 from modelspine_console.controllers.navigation import Navigation
 from modelspine_console.controllers.selection import Selection
+from modelspine_console.controllers.signals import Signals
 from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.screens.base import View
 
@@ -27,6 +29,12 @@ class Controllers:
     selection: Selection
     freshness: Freshness
     write_mode: WriteMode
+    look: Look
+    signals: Signals
+
+    def __post_init__(self) -> None:
+        """Tell the navigation what it runs but does not know."""
+        self.navigation.commands = commands(self)
 
     @property
     def view(self) -> View:
@@ -68,7 +76,8 @@ def _answer(number: int, key: str, name: str) -> Action:
 ACTIONS: tuple[Action, ...] = (
     *(_screen(*screen) for screen in SCREENS),
     _action("jump", "colon", "command",
-            ":registry :lineage REF :traffic :drift DAY :cost :incident ID :history :at TIME :rw :ro :info :q", "go to",
+            ":registry :lineage REF :traffic :drift DAY :cost :incident ID :history :at TIME :export csv "
+            ":theme NAME :columns :ascii :rw :ro :info :q", "go to",
             lambda on: on.navigation.open_command_prompt()),
     _action("palette", "ctrl+p", "palette", "command palette", "go to", lambda on: on.navigation.open_palette()),
     _action("last", "minus", "last screen", "go to the previous screen", "go to", lambda on: on.navigation.last()),
@@ -119,6 +128,8 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.view.toggle_unchanged(), where="registry"),
     _action("verify", "v", "verify", "verify now: hash the bytes again, or run the gate's comparison", "view",
             lambda on: on.selection.verify(), where="registry lineage ledger"),
+    _action("columns", "vertical_line", "columns", "choose the columns of the list", "view",
+            lambda on: on.selection.columns()),
     _action("zoom", "z", "zoom", "show only this pane, or all panes", "view", lambda on: on.view.zoom()),
     _action("refresh", "r", "refresh", "reopen the stores and read everything again", "view",
             lambda on: on.freshness.restart()),
@@ -127,7 +138,8 @@ ACTIONS: tuple[Action, ...] = (
             lambda on: on.selection.copy()),
     _action("copy_menu", "Y", "copy…", "choose what to copy: an id, or the equivalent command", "copy & export",
             lambda on: on.selection.copy_menu()),
-    _action("export", "e", "export", "export what is shown to a JSON file", "copy & export",
+    _action("export", "e", "export", "export what is shown as JSON; `:export csv` and `:export svg` for other formats",
+            "copy & export",
             lambda on: on.selection.export()),
     _action("error", "exclamation_mark", "last error", "show the last error in full", "copy & export",
             lambda on: on.freshness.show_error()),
@@ -147,23 +159,38 @@ ACTIONS: tuple[Action, ...] = (
     _change("never_regress", "R", "never regress", "make a branch that adds the sentence to the never-regress items",
             where="incident"),
     _change("report", "D", "drift report", "compute and record the day's drift report", where="drift"),
-    _action("theme", "T", "theme", "switch between the dark and the light theme", "console",
-            lambda on: on.host.next_theme()),
+    _action("theme", "T", "theme", "switch to the next theme; `:theme NAME` switches to one by name", "console",
+            lambda on: on.look.next_theme()),
     _action("help", "question_mark", "help", "show the available keys", "console", lambda on: on.selection.help()),
     _action("step_out", "q", "quit", "go back in this screen, or quit", "console", lambda on: on.navigation.step_out()),
+    _action("suspend", "ctrl+z", "suspend", "stop the console and return to the shell; `fg` brings it back", "console",
+            lambda on: on.signals.suspend()),
     _action("leave", "ctrl+c ctrl+q", "leave", "quit immediately", "console", lambda on: on.navigation.leave()),
 )  # fmt: skip
 
+
+def commands(on: Controllers) -> dict[str, Callable[[str], None]]:
+    """The commands behind ``:`` that go nowhere, by name; each takes its argument."""
+    return {
+        "export": on.selection.export_as,
+        "theme": on.look.choose_theme,
+        "ascii": on.look.switch_ascii,
+        "columns": lambda _argument: on.selection.columns(),
+    }
+
+
 FOOTER = ("help", "filter", "jump", "drill", "verify", "lineage", "incident", "export", "step_out")
 """Ids of the actions that the footer names after those that change something, the most wanted first."""
+EARLY = ("leave", "step_out", "suspend")
+"""Ids of the actions that work before the first screen is open."""
 BY_ID = {action.id: action for action in ACTIONS}
 CHANGES = tuple(action for action in ACTIONS if action.mutates)
 
 
 def key_table() -> str:
     """The actions as a Markdown table, for the README."""
-    lines = ["| key | action |", "|---|---|"]
+    lines = ["| key | action | id |", "|---|---|---|"]
     for action in ACTIONS:
         keys = " ".join(f"`{show_key(key)}`" for key in action.keys)
-        lines.append(f"| {keys} | {action.help.replace('|', '&#124;')} |")
+        lines.append(f"| {keys} | {action.help.replace('|', '&#124;')} | `{action.id}` |")
     return "\n".join(lines) + "\n"

@@ -33,7 +33,7 @@ from session_folder import session_folder
 def _quiet_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NO_COLOR", raising=False)
-    for name in ("SPINE_ROOT", "SPINE_LEDGER", "SPINE_TRACES"):
+    for name in ("SPINE_ROOT", "SPINE_LEDGER", "SPINE_TRACES", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
 
 

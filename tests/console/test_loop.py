@@ -73,10 +73,10 @@ async def test_two_marked_entries_answer_the_stored_requests(console: Any, judgi
         assert "stored requests" in desk.lines()[1]
         await desk.press("z")
         text = desk.text()
-        assert "passed as right only by v0.1.0" in text
+        assert "accepted as correct only by v0.1.0" in text
         assert "240 requests, 235 distinct texts; different answers to 6" in text
         assert "Yesterday he goed to school." in text
-        figures = next(line.split() for line in desk.lines() if "wrong text passed as right" in line)
+        figures = next(line.split() for line in desk.lines() if "wrong text accepted as correct" in line)
         assert figures[-2:] == ["0", "6"]
         await desk.press("escape")
         assert "stored requests" in desk.text(), "only the zoom is undone"

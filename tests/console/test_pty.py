@@ -55,6 +55,81 @@ def test_a_signal_gives_the_terminal_back_and_is_told(terminal: Any, number: sig
     assert console.given_back()
 
 
+@pytest.mark.parametrize("number", [None, signal.SIGTSTP, signal.SIGSTOP], ids=["ctrl+z", "TSTP", "STOP"])
+def test_after_a_stop_everything_is_drawn_again(terminal: Any, number: signal.Signals | None) -> None:
+    """In a shell with job control, as the kernel stops no process that nobody could continue."""
+    shell = terminal(shell=True, PS1="ready> ")
+    shell.until("ready> ")
+    shell.press(f"{SPINE} console --screen registry\n")
+    shell.until("tombstoned")
+    (job,) = shell.jobs()
+    for _ in range(2):
+        shell.output = b""
+        if number is None:
+            shell.press("\x1a")
+        else:
+            os.kill(job, number)
+        shell.until("Stopped")
+        shell.until("ready> ")
+        if number is not signal.SIGSTOP:  # which gives a program no time to restore anything
+            assert b"\x1b[?1049l" in shell.output
+            assert b"\x1b[?25h" in shell.output
+        shell.output = b""
+        shell.press("fg\n")
+        shell.until("\x1b[?1049h")
+        for text in ("READ-ONLY", "tombstoned", "v0.1.0", "summary", "Registry"):
+            shell.until(text)
+    shell.output = b""
+    shell.press("7")
+    shell.until("registered")
+    shell.press("q")
+    shell.until("ready> ")
+    assert shell.jobs() == []
+    shell.press("exit\n")
+    assert shell.ended() == 0
+
+
+def test_where_nobody_could_continue_it_ctrl_z_stops_nothing(terminal: Any) -> None:
+    console = terminal("--screen", "registry")
+    console.until("tombstoned")
+    console.output = b""
+    console.press("/prom\x1a")  # it works while something is typed, too
+    console.until("\x1b[?1049h")
+    console.until("/prom")
+    console.press("\r")
+    console.read(0.3)
+    console.press("q")
+    assert console.ended() == 0
+    assert console.given_back()
+
+
+def test_what_was_set_and_what_was_left_is_there_at_the_next_start(terminal: Any, project: Path) -> None:
+    home = Path(os.environ["HOME"])
+    (home / ".config/spine").mkdir(parents=True)
+    file = home / ".config/spine/console.toml"
+    file.write_text('[keys]\nscreen_ledger = "f7"\n')
+    console = terminal(TERM="xterm-256color", COLORTERM="")
+    console.until("tombstoned")
+    console.press("\x1b[18~")
+    console.until("registered")
+    console.press("T")
+    console.until("48;5;231")
+    console.press("q")
+    assert console.ended() == 0
+    assert b";2;" not in b"".join(re.findall(rb"\x1b\[([0-9;]*)m", console.output)), "colours have numbers"
+    assert b"48;5;231" in console.output, "the ground of the theme that was chosen last"
+    again = terminal(TERM="xterm-256color", COLORTERM="")
+    again.until("registered")
+    again.press("q")
+    assert again.ended() == 0
+    assert b"48;5;231" in again.output
+    file.write_text("[keys]\nscreen_ledgr = 'x'\n")
+    refused = terminal()
+    assert refused.ended() == 2
+    assert b"did you mean screen_ledger or" in refused.output
+    assert str(file).encode() in refused.output.replace(b"\r\n", b"")
+
+
 def test_without_a_terminal_it_says_so(project: Path) -> None:
     done = subprocess.run(
         [SPINE, "console"],
@@ -122,11 +197,10 @@ def test_hostile_data_writes_nothing_of_its_own(terminal: Any, project: Path, se
         console.read(0.06)
     console.press("/")
     console.press("\x1b[200~\x07evil\x1b[201~")
-    console.read(0.2)
+    console.until("evil")
     console.press("\x1b")
-    console.read(0.2)
-    console.press("q")
-    console.press("q")
+    console.read(0.5)  # a busy machine would otherwise read it and the next key as one
+    console.press("\x03")
     console.ended()
     told = console.output
     for sign in (

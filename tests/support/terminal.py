@@ -19,7 +19,10 @@ SPINE = Path(sys.executable).with_name("spine")
 class Terminal:
     """One process on a pseudo terminal."""
 
-    def __init__(self, *words: str, root: Path, columns: int = 120, rows: int = 36, **environ: str) -> None:
+    def __init__(
+        self, *words: str, root: Path, columns: int = 120, rows: int = 36, shell: bool = False, **environ: str
+    ) -> None:
+        """A console with these words; with ``shell``, an interactive shell that has job control and no job yet."""
         self.leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.follower = follower
@@ -28,12 +31,12 @@ class Terminal:
         for name in ("COLUMNS", "LINES"):  # inherited from the test runner, these would override this terminal's size
             env.pop(name, None)
         self.process = subprocess.Popen(
-            [SPINE, "console", *words],
+            ["setsid", "--ctty", "bash", "--norc", "--noprofile", "-i"] if shell else [SPINE, "console", *words],
             stdin=follower,
             stdout=follower,
             stderr=follower,
             env=env,
-            start_new_session=True,
+            start_new_session=not shell,
             cwd=root,
         )
         self.output = b""
@@ -57,6 +60,11 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Write keys as a keyboard would."""
         os.write(self.leader, keys.encode())
+
+    def jobs(self) -> list[int]:
+        """The processes that the shell has started."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def ended(self, seconds: float = 10.0) -> int:
         """Wait for the process and return its exit code."""

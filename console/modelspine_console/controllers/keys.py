@@ -12,6 +12,7 @@ from textual.events import Key, Paste
 
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers.write_mode import WriteMode
+from modelspine_console.frame import action_at
 
 
 class Keys:
@@ -33,6 +34,13 @@ class Keys:
             return getattr(stack[-1], "typist", None)
         return self._host.prompt if self._host.prompt.display else None
 
+    def click(self, x: int, footer: str) -> None:
+        """Perform the action whose key was clicked in the footer."""
+        action = action_at(self._host.offered(), footer, x)
+        if action is not None and self.typist is None and self._write_mode.planning is None:
+            self._write_mode.extend()
+            self._host.act(action.id)
+
     async def take(self, event: Key | Paste) -> None:
         """Handle one key or paste."""
         self._write_mode.extend()
@@ -44,8 +52,10 @@ class Keys:
 
     async def _press(self, event: Key, typist: Any) -> None:
         host = self._host
-        if event.key in host.action("leave").keys:  # quitting works everywhere, also while something is typed
-            host.act("leave")
+        # Quitting and suspending work everywhere, also while something is typed.
+        everywhere = next((name for name in ("leave", "suspend") if event.key in host.action(name).keys), "")
+        if everywhere:
+            host.act(everywhere)
         elif self._write_mode.planning is not None:
             self._write_mode.hold(event.key, event.character)
         elif typist is not None and (typist.key(event.key, event.character) or typist is host.prompt):

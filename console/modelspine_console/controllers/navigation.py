@@ -5,9 +5,12 @@ It changes what is shown and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers import jump as jumps
 from modelspine_console.controllers.moments import Moments
+from modelspine_console.controllers.suggestions import command_words, filter_words
 from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.draw.sanitize import toast
 from modelspine_console.screens.base import View
@@ -22,6 +25,8 @@ class Navigation:
         self._host = host
         self._write_mode = write_mode
         self.moments = Moments(host)
+        self.commands: Mapping[str, Callable[[str], None]] = {}
+        """What runs a command that goes nowhere, given its argument."""
 
     @property
     def _view(self) -> View | None:
@@ -85,11 +90,11 @@ class Navigation:
         view = self._view
         if view is not None:
             note = "  ".join(f"{name}:" for name in sorted(view.fields)) + "  ! excludes"
-            self._host.prompt.open("/", view.asked(), note)
+            self._host.prompt.open("/", view.asked(), note, filter_words(view))
 
     def open_command_prompt(self) -> None:
         """Open the command prompt."""
-        self._host.prompt.open(":", "", PLACES)
+        self._host.prompt.open(":", "", PLACES, command_words(self._host.views))
 
     def open_palette(self) -> None:
         """Open the command palette with the actions that can be done now."""
@@ -98,10 +103,13 @@ class Navigation:
         host = self._host
         actions = [action for action in host.actions if host.holds(action) and host.reason(action) is None]
         items = [(action.title, f"{action.shown}  {action.help}") for action in actions]
+        items += [(title, f":{command}  {text}") for title, command, text in jumps.IN_PALETTE]
 
         def chosen(number: int | None) -> None:
-            if number is not None:
+            if number is not None and number < len(actions):
                 host.call_later(host.act, actions[number].id)
+            elif number is not None:
+                host.call_later(self.jump, jumps.IN_PALETTE[number - len(actions)][1])
 
         host.push_screen(Choice("command palette", items, typed=True), chosen)
 
@@ -133,8 +141,10 @@ class Navigation:
         host, found = self._host, jumps.parse(text)
         if found is None:
             if text.strip():
-                toast(host, f"unknown command {text}; available: {', '.join(jumps.COMMANDS)}", severity="warning")
-        elif found.place in ("error", "export", "help", "leave"):
+                toast(host, jumps.not_understood(text), severity="warning")
+        elif found.place in self.commands:
+            self.commands[found.place](found.argument)
+        elif found.place in ("error", "help", "leave"):
             host.call_later(host.act, found.place)
         elif found.place == "info":
             self._show_settings()

@@ -5,11 +5,13 @@ It changes no store; an export writes a new file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from modelspine_console.action import GROUPS
 from modelspine_console.app_protocol import Host
-from modelspine_console.data.export import write
+from modelspine_console.data.export import FORMATS, as_csv, as_json, write
 from modelspine_console.data.jobs import Outcome
-from modelspine_console.draw.sanitize import toast
+from modelspine_console.draw.sanitize import SENT, toast
 from modelspine_console.screens.base import View
 
 
@@ -57,14 +59,14 @@ class Selection:
 
     def help(self) -> None:
         """Show the available keys, from the bindings that are active now."""
-        from modelspine_console.dialogs.dialogs import Reader, help_lines
+        from modelspine_console.dialogs.help import Help
 
         host, live = self._host, self._host.live_actions()
         groups = [
             (group, [(a.shown, a.help, host.reason(a)) for a in host.actions if a.group == group and a.id in live])
             for group in GROUPS
         ]
-        host.push_screen(Reader("keys", lambda width: help_lines([g for g in groups if g[1]], width)))
+        host.push_screen(Help([group for group in groups if group[1]]))
 
     def copy(self) -> None:
         """Copy the id of what is under the cursor."""
@@ -84,24 +86,50 @@ class Selection:
 
     def _copy(self, name: str, text: str) -> None:
         self._host.copy_to_clipboard(text)
-        toast(self._host, text, title=f"{name} copied")
+        toast(self._host, text, title=f"{name} {SENT}")
+
+    def columns(self) -> None:
+        """Choose the columns of the list."""
+        from modelspine_console.dialogs.columns import Columns
+
+        self._host.push_screen(Columns(self._view.table))
 
     def export(self) -> None:
         """Write what is shown into a JSON file."""
-        host, exported = self._host, self._view.export()
-        if exported is None:
-            toast(host, "nothing to export here", severity="warning")
-            return
+        self.export_as("json")
+
+    def export_as(self, kind: str) -> None:
+        """Write what is shown into a file: ``json``, ``csv``, or ``svg`` for a picture of the screen."""
+        host, kind = self._host, kind or "json"
+        if kind not in FORMATS:
+            toast(host, f"unknown format {kind}; available: {', '.join(FORMATS)}", severity="warning")
+        elif kind == "svg":  # the prompt or dialog that asked for it must be gone from the picture
+            host.screen_stack[-1].refresh(layout=True)
+            host.call_after_refresh(self._export_picture)
+        else:
+            exported = self._view.export()
+            if exported is None:
+                toast(host, "nothing to export here", severity="warning")
+            else:
+                name, value = exported
+                encode = as_csv if kind == "csv" else as_json
+                self._write(name, kind, lambda: encode(value))
+
+    def _export_picture(self) -> None:
+        picture = self._host.export_screenshot(title="spine console", simplify=True).encode()
+        self._write(self._view.NAME, "svg", lambda: picture)
+
+    def _write(self, name: str, suffix: str, content: Callable[[], bytes]) -> None:
+        host = self._host
         folder = host.source.settings.home / "exports"
-        name, value = exported
 
         def done(outcome: Outcome[object]) -> None:
             if outcome.ok:
                 host.call_from_thread(toast, host, outcome.value, title="exported")
             else:
-                host.call_from_thread(host.failed, outcome)
+                host.call_from_thread(host.failed, outcome, again=True)
 
-        host.jobs.submit("export", lambda: write(folder, name, value, host.clock()), done)
+        host.jobs.submit("export", lambda: write(folder, name, suffix, content(), host.clock()), done)
 
     def _allowed(self, name: str) -> bool:
         """Whether an action can be done now; if not, the reason is shown."""

@@ -89,7 +89,8 @@ class WriteMode:
         if self._host.source.at is not None:
             return "the past is shown; :at now returns to the present"
         if self._freshness.link != "live":
-            return f"{self._freshness.link}; press {'p to resume' if self._freshness.paused else 'r to retry'}"
+            name, aim = ("pause", "resume") if self._freshness.paused else ("refresh", "retry")
+            return f"{self._freshness.link}; press {self._host.action(name).shown} to {aim}"
         return "another change is in progress" if self._sending is not None else None
 
     # asking -------------------------------------------------------------------------------------------

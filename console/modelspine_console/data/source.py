@@ -282,5 +282,5 @@ class Source(TrafficSource):
             other.close()
         if len(events) < last.seq or events[last.seq - 1].hash != last.hash:
             raise Unavailable(
-                f"the ledger was replaced by another one without event #{last.seq}", "press r to open it anyway"
+                f"the ledger was replaced by another one without event #{last.seq}", "refresh opens it anyway"
             )

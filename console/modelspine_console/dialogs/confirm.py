@@ -18,7 +18,7 @@ from modelspine.traffic.request_rate import blast_radius
 from modelspine_console.dialogs.dialogs import Dialog
 from modelspine_console.dialogs.rollback_costs import cost_line, cost_table
 from modelspine_console.draw.format import ago, pairs, status
-from modelspine_console.draw.sanitize import Line, folded, row, safe, toast
+from modelspine_console.draw.sanitize import SENT, Line, folded, row, safe, toast
 from modelspine_console.widgets.document import Doc, Lines
 from modelspine_console.widgets.line_editor import Editor
 from modelspine_console.writes.plan import (
@@ -262,7 +262,7 @@ class Confirm(Dialog[None]):
     def action_copy(self) -> None:
         """Copy the command."""
         self.app.copy_to_clipboard(command_of(self.plan, self.form.values))
-        toast(self.app, "command copied")
+        toast(self.app, f"command {SENT}")
 
 
 def _mark(here: bool) -> Line:

@@ -1,4 +1,4 @@
-"""Dialogs to read a text and to choose from a list, and the lines of the help.
+"""Dialogs to read a text and to choose from a list.
 
 They know nothing about entries; a choice returns the number of the chosen line.
 """
@@ -13,15 +13,12 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from modelspine_console.draw.sanitize import Line, cut, fill, row, safe, toast
-from modelspine_console.draw.theme import Role
+from modelspine_console.draw.sanitize import SENT, Line, fill, safe, toast
 from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.prompt import Prompt
 from modelspine_console.widgets.table import Column, Table
 
 Result = TypeVar("Result")
-_KEYS_WIDTH = 14
-"""Cells of the keys in the help."""
 _MAX_CHOICES = 14
 """Lines of a list of choices before it scrolls."""
 
@@ -65,18 +62,26 @@ class Reader(Dialog[None]):
         Binding("y", "copy"),
     ]
 
-    def __init__(self, title: str, draw: Draw, *, copied: str = "") -> None:
+    def __init__(
+        self, title: str, draw: Draw, *, copied: str = "", keys: str = "", above: Widget | None = None
+    ) -> None:
+        """``keys`` replaces the keys that the title names, and ``above`` is shown between title and text."""
         self._doc = Doc()
-        super().__init__(safe(title, "accent"), "y to copy   Esc to close" if copied else "Esc to close", self._doc)
+        keys = keys or ("y to copy   Esc to close" if copied else "Esc to close")
+        super().__init__(safe(title, "accent"), keys, *([above] if above is not None else []), self._doc)
         self._draw = draw
         self._copied = copied
 
     def on_mount(self) -> None:
         """Show the text, and give it the height it needs once it has been folded."""
-        self._doc.show(lambda width: [safe(""), *self._draw(width)])
+        self.redraw()
         self._doc.styles.height = min(max(4, self.app.size.height - 10), len(self._doc.lines) or 30)
-        self.call_after_refresh(self._fit)
         self._doc.focus()
+
+    def redraw(self) -> None:
+        """Make the text again."""
+        self._doc.show(lambda width: [safe(""), *self._draw(width)])
+        self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
         self._doc.styles.height = max(1, min(len(self._doc.lines), int(self.app.size.height * 0.8) - 4))
@@ -93,7 +98,7 @@ class Reader(Dialog[None]):
         """Copy the text."""
         if self._copied:
             self.app.copy_to_clipboard(self._copied)
-            toast(self.app, "copied")
+            toast(self.app, SENT)
 
 
 class Choice(Dialog[int | None]):
@@ -117,7 +122,10 @@ class Choice(Dialog[int | None]):
             Column("", 20, lambda item: safe(item[1][1], "muted", limit=200), grow=True),
         )
         self._table = Table(columns, lambda item: item[0], head=False)
-        super().__init__(safe(title, "accent"), "Enter to choose   Esc to close", self._prompt, self._table)
+        self._none = Lines()
+        """Says that nothing matches; without it, an empty list looks as if it were still being read."""
+        keys = "Enter to choose   Esc to close"
+        super().__init__(safe(title, "accent"), keys, self._prompt, self._none, self._table)
 
     def on_mount(self) -> None:
         """Show the whole list."""
@@ -132,7 +140,10 @@ class Choice(Dialog[int | None]):
 
     def _narrow(self) -> None:
         words = self._prompt.text.lower().split()
-        self._table.load([item for item in self._items if all(word in " ".join(item[1]).lower() for word in words)])
+        found = [item for item in self._items if all(word in " ".join(item[1]).lower() for word in words)]
+        self._none.display = not found
+        self._none.show(lambda _width: [safe(f"  ○ no matches for {self._prompt.text}", "warn")])
+        self._table.load(found)
 
     def _typing_done(self, kept: bool) -> None:
         if kept:
@@ -152,16 +163,3 @@ class Choice(Dialog[int | None]):
         """Return the line under the cursor."""
         current = self._table.current
         self.dismiss(current[0] if current is not None else None)
-
-
-def help_lines(groups: Sequence[tuple[str, Sequence[tuple[str, str, str | None]]]], width: int) -> list[Line]:
-    """Keys and what they do, by group; what cannot be done now is grey, with the reason."""
-    lines: list[Line] = []
-    for name, rows in groups:
-        lines += [safe(""), safe(name, "accent")]
-        for keys, text, reason in rows:
-            roles: tuple[Role, Role] = ("faint", "faint") if reason else ("key", "")
-            shown = safe(f"{text} ({reason})" if reason else text, roles[1])
-            room = max(10, width - _KEYS_WIDTH - 2)
-            lines.append(row(cut(safe(keys, roles[0]), _KEYS_WIDTH), safe(" "), cut(shown, room)))
-    return lines[1:]

@@ -110,7 +110,7 @@ def pairs(items: Iterable[tuple[str, Line]], *, indent: int = 1) -> list[Line]:
 
 def hidden_columns(titles: Iterable[str]) -> Line:
     """The note under a table that names the columns there is no room for."""
-    return safe(f" hidden: {', '.join(titles)} (zoom with z, or widen the window)", "faint")
+    return safe(f" hidden: {', '.join(titles)} (zoom, or widen the window)", "faint")
 
 
 def heading(text: str) -> list[Line]:

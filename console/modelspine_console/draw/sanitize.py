@@ -20,6 +20,8 @@ from modelspine.text import visible
 from modelspine_console.draw.theme import Palette, Role
 
 Severity = Literal["information", "warning", "error"]
+SENT = "sent to the terminal's clipboard"
+"""What a toast says about a copied text. Whether the terminal keeps it, no program is told."""
 Line = Content
 """One line of the screen."""
 

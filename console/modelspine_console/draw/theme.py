@@ -1,11 +1,12 @@
-"""The two colour themes, and the style of each role in them.
+"""The colour themes, and the style of each role in them.
 
 Everything on screen is drawn in a role; no other module names a colour. It does not know what is drawn.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from textual.color import Color
 from textual.style import Style
@@ -13,23 +14,51 @@ from textual.theme import Theme
 
 Role = Literal[
     "", "ground", "muted", "faint", "strong", "accent", "good", "warn", "bad", "cursor", "cursor_away", "bar", "key",
-    "head", "heat0", "heat1", "heat2", "heat3", "heat4", "stale", "caret",
+    "head", "heat0", "heat1", "heat2", "heat3", "heat4", "stale", "caret", "prod",
 ]  # fmt: skip
 
-_DUSK: dict[str, str] = {
-    "bg": "#15181d", "fg": "#d5d9e0", "muted": "#8b93a1", "faint": "#5b6370", "strong": "#f2f4f8",
-    "accent": "#7fb4ff", "good": "#86c793", "warn": "#e3bd6d", "bad": "#ee8080",
-    "cursor": "#263449", "away": "#20252d", "bar": "#1b1f26",
-    "heat0": "#7c2f38", "heat1": "#80502f", "heat2": "#6f6630", "heat3": "#3f6148", "heat4": "#2b4436",
-}  # fmt: skip
-_PAPER: dict[str, str] = {
-    "bg": "#fbfaf7", "fg": "#2b2f36", "muted": "#69707c", "faint": "#a3a9b3", "strong": "#0d0f12",
-    "accent": "#1f5fbf", "good": "#2c7a3f", "warn": "#8a6100", "bad": "#b3261e",
-    "cursor": "#d6e4fa", "away": "#ecebe6", "bar": "#f1efe9",
-    "heat0": "#f3b6b0", "heat1": "#f5cfae", "heat2": "#efe3ad", "heat3": "#cfe5c8", "heat4": "#e2efdd",
-}  # fmt: skip
-_COLOURS = {"dusk": _DUSK, "paper": _PAPER}
+
+class Colour(NamedTuple):
+    """One colour of a theme: for terminals with 16.7 million colours, and its number in xterm's table of 256."""
+
+    hex: str
+    number: int
+
+
+def _table(**colours: tuple[str, int]) -> dict[str, Colour]:
+    return {name: Colour(*value) for name, value in colours.items()}
+
+
+_DUSK = _table(
+    bg=("#15181d", 234), fg=("#d5d9e0", 253), muted=("#8b93a1", 246), faint=("#6a7280", 243), strong=("#f2f4f8", 255),
+    accent=("#7fb4ff", 111), good=("#86c793", 114), warn=("#e3bd6d", 179), bad=("#ee8080", 210),
+    cursor=("#263449", 238), away=("#20252d", 236), bar=("#1b1f26", 235), prod=("#4d2229", 52),
+    heat0=("#7c2f38", 88), heat1=("#80502f", 94), heat2=("#6f6630", 58), heat3=("#3f6148", 23), heat4=("#2b4436", 22),
+)  # fmt: skip
+_PAPER = _table(
+    bg=("#fbfaf7", 231), fg=("#2b2f36", 236), muted=("#636a76", 241), faint=("#858b96", 245), strong=("#0d0f12", 233),
+    accent=("#1f5fbf", 25), good=("#2c7a3f", 28), warn=("#8a6100", 94), bad=("#b3261e", 124),
+    cursor=("#d6e4fa", 189), away=("#ecebe6", 254), bar=("#f1efe9", 255), prod=("#f6d3cd", 224),
+    heat0=("#f3b6b0", 217), heat1=("#f5cfae", 223), heat2=("#efe3ad", 229), heat3=("#cfe5c8", 194),
+    heat4=("#e2efdd", 195),
+)  # fmt: skip
+# Blue, yellow and orange stay apart for the common kinds of colour blindness; red and green do not.
+_COLOUR_BLIND = _table(
+    bg=("#14171c", 234), fg=("#dadde3", 253), muted=("#9299a6", 247), faint=("#6d7583", 243), strong=("#ffffff", 231),
+    accent=("#cbb8ff", 183), good=("#5cb8f0", 75), warn=("#fff3a6", 229), bad=("#f06a3c", 202),
+    cursor=("#2d3340", 238), away=("#22262e", 236), bar=("#1b1f25", 235), prod=("#5a2b00", 58),
+    heat0=("#8f3f00", 130), heat1=("#6e4a22", 94), heat2=("#4d4f55", 239), heat3=("#2d4f73", 24), heat4=("#17335c", 17),
+)  # fmt: skip
+_CONTRAST = _table(
+    bg=("#000000", 16), fg=("#ffffff", 231), muted=("#d0d0d0", 252), faint=("#b2b2b2", 249), strong=("#ffffff", 231),
+    accent=("#87d7ff", 117), good=("#5fff87", 84), warn=("#ffd75f", 221), bad=("#ffafaf", 217),
+    cursor=("#00306b", 17), away=("#303030", 236), bar=("#1c1c1c", 234), prod=("#5f0000", 52),
+    heat0=("#7a0000", 88), heat1=("#6b3f00", 94), heat2=("#454500", 58), heat3=("#004a1a", 22), heat4=("#003a3a", 23),
+)  # fmt: skip
+_COLOURS = {"dusk": _DUSK, "paper": _PAPER, "colour-blind": _COLOUR_BLIND, "high-contrast": _CONTRAST}
 NAMES = tuple(_COLOURS)
+LIGHT = "paper"
+"""The theme with a light ground; all others are dark."""
 
 
 class Palette:
@@ -39,6 +68,11 @@ class Palette:
         self.name = name
         self.plain = plain
         self._styles = _plain(_COLOURS[name]) if plain else _full(_COLOURS[name])
+
+    @property
+    def indexes(self) -> Mapping[str, int]:
+        """Each colour of the theme, as ``#rrggbb``, and its number in xterm's table of 256 colours."""
+        return {colour.hex: colour.number for colour in _COLOURS[self.name].values()}
 
     def style(self, role: str) -> Style:
         """The style of a role; the empty style for a name that is no role."""
@@ -52,8 +86,8 @@ class Palette:
 _NOTHING = Style.null()
 
 
-def _full(colours: dict[str, str]) -> dict[str, Style]:
-    of = {name: Color.parse(value) for name, value in colours.items()}
+def _full(colours: Mapping[str, Colour]) -> dict[str, Style]:
+    of = {name: Color.parse(value.hex) for name, value in colours.items()}
     return {
         **{name: Style(foreground=of[name]) for name in ("muted", "faint", "accent", "good", "warn", "bad")},
         **{f"heat{n}": Style(foreground=of["strong"], background=of[f"heat{n}"]) for n in range(5)},
@@ -62,6 +96,7 @@ def _full(colours: dict[str, str]) -> dict[str, Style]:
         "key": Style(foreground=of["accent"]),
         "head": Style(foreground=of["muted"]),
         "bar": Style(foreground=of["fg"], background=of["bar"]),
+        "prod": Style(foreground=of["strong"], background=of["prod"]),
         "stale": Style(foreground=of["muted"], italic=True),
         "caret": Style(foreground=of["bg"], background=of["accent"]),
         "cursor": Style(background=of["cursor"]),
@@ -69,7 +104,7 @@ def _full(colours: dict[str, str]) -> dict[str, Style]:
     }
 
 
-def _plain(colours: dict[str, str]) -> dict[str, Style]:
+def _plain(colours: Mapping[str, Colour]) -> dict[str, Style]:
     """Keep the foreground colours; where the full theme uses a background, use reverse, bold or underline instead."""
     styles = {
         name: Style(foreground=style.foreground, bold=style.bold, italic=style.italic)
@@ -82,6 +117,7 @@ def _plain(colours: dict[str, str]) -> dict[str, Style]:
         "strong": Style(bold=True),
         "cursor": Style(reverse=True),
         "cursor_away": Style(underline=True),
+        "prod": Style(bold=True),
         "heat0": Style(reverse=True, bold=True),
         "heat1": Style(bold=True),
         "caret": Style(reverse=True),
@@ -90,7 +126,7 @@ def _plain(colours: dict[str, str]) -> dict[str, Style]:
 
 def theme(name: str) -> Theme:
     """The Textual theme for everything that Textual draws itself, such as scroll bars and toasts."""
-    of = _COLOURS[name]
+    of = {part: colour.hex for part, colour in _COLOURS[name].items()}
     return Theme(
         name=name,
         primary=of["accent"],
@@ -103,7 +139,7 @@ def theme(name: str) -> Theme:
         background=of["bg"],
         surface=of["bar"],
         panel=of["away"],
-        dark=name == "dusk",
+        dark=name != LIGHT,
         variables={
             "scrollbar": of["away"],
             "scrollbar-hover": of["faint"],

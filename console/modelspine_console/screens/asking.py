@@ -6,6 +6,7 @@ It does not know what is fetched, nor how an answer is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from datetime import datetime
 from typing import Any, cast
 
 from textual.containers import Horizontal
@@ -29,6 +30,10 @@ class Asking(Horizontal):
     def desk(self) -> Desk:
         """The app."""
         return cast("Desk", self.app)
+
+    def now(self) -> datetime:
+        """The time, from the app's clock."""
+        return self.desk.clock()
 
     def ask(
         self,

@@ -6,7 +6,6 @@ It does not decide anything about entries, and it opens no store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar
 
 from modelspine_console.data import filter as filters
@@ -16,7 +15,6 @@ from modelspine_console.widgets.document import Doc
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
-NO_ENTRIES = "no entries registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
 Fields = Mapping[str, Callable[[Any], str]]
 """Name of a filter field → its text in a row."""
 
@@ -34,6 +32,7 @@ class View(Panes):
 
     def __init__(self, table: Table, *details: Pane) -> None:
         super().__init__(self.NAME, table, details)
+        self.about.clicked = lambda tab: self.turn_tab(tab - self.about.tab)
         self.filter_text, self.filter = "", filters.Filter()
         self._empty = ""
 
@@ -196,9 +195,6 @@ class View(Panes):
         if not (bare and outcome.absent):
             self.desk.failed(outcome)
 
-    def now(self) -> datetime:
-        """The time, from the app's clock."""
-        return self.desk.clock()
 
     def on_table_moved(self, event: Table.Moved) -> None:
         """Show what a cursor has moved to."""
@@ -208,6 +204,11 @@ class View(Panes):
         else:
             self.select_inside()
         self.desk.moved()
+
+    def on_table_sorted(self, event: Table.Sorted) -> None:
+        """Show the order that a click on a head chose."""
+        event.stop()
+        self.recount()
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Open the row that was double-clicked."""

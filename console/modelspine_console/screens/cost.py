@@ -22,8 +22,8 @@ from modelspine_console.draw import plots
 from modelspine_console.draw.format import count, dash
 from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import cost_tabs as tabs
-from modelspine_console.screens.base import NO_ENTRIES, Fields, document
-from modelspine_console.screens.listing import Listing
+from modelspine_console.screens.base import Fields, document
+from modelspine_console.screens.listing import NO_ENTRIES, Listing
 from modelspine_console.widgets.table import Column, Table
 
 if TYPE_CHECKING:

@@ -237,7 +237,7 @@ def _correct_by(cost: EntryCost) -> str:
     """What the price of a correct answer counts as correct."""
     if cost.graded is not None:
         return (
-            f"{cost.graded.k:,} graded right of {cost.graded.n:,}; {cost.failed:,} failed, {cost.ungraded:,} ungraded"
+            f"{cost.graded.k:,} graded correct of {cost.graded.n:,}; {cost.failed:,} failed, {cost.ungraded:,} ungraded"
         )
     return "the accuracy on the eval set: no answer has a grade" if cost.correct_by else "unknown"
 

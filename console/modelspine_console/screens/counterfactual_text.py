@@ -26,7 +26,7 @@ def counterfactual_lines(found: Counterfactual, names: Sequence[str], width: int
     counts = (
         ("right", a.right, b.right),
         ("only this one right", a.only_right, b.only_right),
-        ("wrong text passed as right", a.false_accepts, b.false_accepts),
+        ("wrong text accepted as correct", a.false_accepts, b.false_accepts),
     )
     rows = [[safe(what, "muted"), safe(f"{one:,}"), safe(f"{two:,}")] for what, one, two in counts]
     heads = (Head("requests", least=12), *(Head(name, right=True) for name in names))
@@ -40,7 +40,7 @@ def counterfactual_lines(found: Counterfactual, names: Sequence[str], width: int
     ))  # fmt: skip
     for name, side in zip(names, (a, b), strict=True):
         if side.mistakes:
-            lines += [*heading(f"passed as right only by {name}"), *_mistakes(side.mistakes, width)]
+            lines += [*heading(f"accepted as correct only by {name}"), *_mistakes(side.mistakes, width)]
     return lines
 
 

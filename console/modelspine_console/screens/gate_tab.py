@@ -30,13 +30,13 @@ _HEADS = tuple(
 )  # fmt: skip
 
 
-def gate(position: Position, compared: Gated | None, now: datetime, width: int) -> list[Line]:
-    """The newest gate run, the signatures, and the comparison if one was made."""
+def gate(position: Position, compared: Gated | None, now: datetime, width: int, *, key: str = "v") -> list[Line]:
+    """The newest gate run, the signatures, and the comparison if one was made; ``key`` is pressed to make one."""
     lines = [*heading("newest gate run")[1:], *_run(position, now)]
     lines += [*heading("signatures"), *_signatures(position, now)]
     lines += heading("comparison with the baseline and production")
     if compared is None:
-        return [*lines, safe(" press v to compare now; nothing is recorded", "muted")]
+        return [*lines, safe(f" press {key} to compare now; nothing is recorded", "muted")]
     return [*lines, *_comparison(compared, width)]
 
 

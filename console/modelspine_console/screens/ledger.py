@@ -91,7 +91,8 @@ class LedgerView(Listing):
         hashed = safe("  every link was hashed when the ledger was read", "muted")
         lines += [safe(""), row(safe(" "), status("verified"), hashed), *heading("whole ledger")]
         if self.checked is None:
-            return [*lines, safe(" press v to read it from disk and hash everything again", "muted")]
+            key = self.desk.action("verify").shown
+            return [*lines, safe(f" press {key} to read it from disk and hash everything again", "muted")]
         found = self.checked.value
         if found is None:
             failure = row(safe(" "), status("mismatch"), safe(f"  {self.checked.error}"))

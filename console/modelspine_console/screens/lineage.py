@@ -97,7 +97,7 @@ class LineageView(View):
         self.list.describe("")
         if outcome.value is None and not self.ref:
             # Nothing is in production and no entry was named: there is nothing to walk from, and nothing failed.
-            self.list.turn("empty", outcome.error, "press o on an entry, or `:lineage REF`")
+            self.list.turn("empty", outcome.error, "`:lineage REF` names an entry")
             self.about.turn("empty", "no hop selected")
         elif outcome.value is None:
             self.lost(outcome)

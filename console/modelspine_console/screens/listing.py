@@ -11,6 +11,8 @@ from typing import Any
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.screens.base import View
 
+NO_ENTRIES = "no entries registered\nregister a run or a bundle directory: `spine register RUN_ID|BUNDLE_DIR`"
+
 
 class Listing(View):
     """A list read in one fetch: loading, filtering, going to a row by name."""

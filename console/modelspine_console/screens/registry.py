@@ -17,10 +17,10 @@ from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins
 from modelspine_console.draw.sanitize import Line
 from modelspine_console.screens import registry_tabs as tabs
-from modelspine_console.screens.base import NO_ENTRIES, Fields, document
+from modelspine_console.screens.base import Fields, document
 from modelspine_console.screens.counterfactual_text import counterfactual_lines
 from modelspine_console.screens.gate_tab import gate
-from modelspine_console.screens.listing import Listing
+from modelspine_console.screens.listing import NO_ENTRIES, Listing
 from modelspine_console.screens.registry_compare import comparison
 from modelspine_console.screens.registry_list import entry_columns
 from modelspine_console.widgets.document import Draw
@@ -52,7 +52,7 @@ class RegistryView(Listing):
     TABS = ("summary", "buckets", "gate", "manifest", "history")
     EMPTY = NO_ENTRIES
     FIELDS: ClassVar[Fields] = {
-        "status": lambda e: f"{'production ' if e.production else ''}{e.status}",
+        "status": lambda e: " ".join([*(["production"] if e.production else e.arms), e.status]),
         "semver": lambda e: " ".join(e.semvers),
         "sha": lambda e: e.sha,
         "variant": lambda e: e.variant,
@@ -127,8 +127,8 @@ class RegistryView(Listing):
         if tab == "buckets":
             return lambda width: tabs.buckets(detail.eval_report, width)
         if tab == "gate" and self.position is not None:
-            position, gated = self.position, self._current_gate()
-            return lambda width: gate(position, gated, now, width)
+            position, gated, key = self.position, self._current_gate(), self.desk.action("verify").shown
+            return lambda width: gate(position, gated, now, width, key=key)
         if tab == "manifest":
             return lambda _width: tabs.manifest(detail)
         return lambda width: tabs.history(detail, now, width)
@@ -145,7 +145,7 @@ class RegistryView(Listing):
     def reason(self, action: str) -> str | None:
         """Why an action cannot be done: missing marks, no entry, or core's reason."""
         if action in ("compare", "counterfactual") and len(self.table.marks) != 2:
-            return "mark two entries with space"
+            return f"mark two entries with {self.desk.action('mark').shown}"
         if action == "toggle_unchanged":
             return None if self.compared == "compare" and self._drawn else "compare two marked entries first (=)"
         if action in ("lineage", "incident", *CHANGES, "verify") and self.table.current is None:
@@ -200,7 +200,7 @@ class RegistryView(Listing):
     def _step(self, number: int, done: int, total: int) -> None:
         """Report the progress, or stop if nobody waits for the answers any more; called in the background."""
         if number != self._comparison:
-            raise Unavailable("another comparison was requested", "press w to compare again")
+            raise Unavailable("another comparison was requested", "compare again")
         self.post_message(self.Answered(done, total))
 
     def on_registry_view_answered(self, event: Answered) -> None:

@@ -21,10 +21,10 @@ class Editor:
         self.at = 0
         self.put(text)
 
-    def put(self, text: str) -> None:
-        """Replace the text and put the caret at its end."""
+    def put(self, text: str, *, at: int | None = None) -> None:
+        """Replace the text, and put the caret at a place in it, or at its end."""
         self.text = visible(text, MAX_LENGTH)
-        self.at = len(self.text)
+        self.at = len(self.text) if at is None else min(at, len(self.text))
 
     def type(self, text: str) -> None:
         """Insert text at the caret."""
@@ -54,9 +54,13 @@ class Editor:
             return False
         return True
 
-    def line(self, *, caret: bool = True) -> Line:
-        """The text as a line, with the caret where it is being typed."""
+    def line(self, *, caret: bool = True, rest: str = "") -> Line:
+        """The text as a line, with the caret where it is being typed, and behind its end how it may go on."""
         if not caret:
             return safe(self.text)
         before, under, after = self.text[: self.at], self.text[self.at : self.at + 1], self.text[self.at + 1 :]
-        return row(safe(before), safe(under or " ", "caret"), safe(after))
+        if not under and rest:
+            under, rest = rest[0], rest[1:]
+        elif under:
+            rest = ""
+        return row(safe(before), safe(under or " ", "caret"), safe(after), safe(rest, "faint"))

@@ -5,11 +5,12 @@ Loading, empty, no matches, error and stale each have a look of their own. A pan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Click
 
 from modelspine_console.draw.sanitize import Line, fill, folded, row, safe
 from modelspine_console.draw.theme import Role
@@ -50,6 +51,8 @@ class Pane(Vertical):
         self.tabs: tuple[str, ...] = ()
         self.tab = 0
         self.aside = ""
+        self.clicked: Callable[[int], None] | None = None
+        """Called with the number of a tab that was clicked."""
         self._head = Lines()
         self._blank = Lines(classes="blank")
         self._blank.display = False
@@ -79,6 +82,17 @@ class Pane(Vertical):
         self._head.refresh()
 
     on_descendant_blur = on_descendant_focus
+
+    def on_click(self, event: Click) -> None:
+        """Report a click on the name of a tab."""
+        if event.widget is self._head and self.clicked is not None:
+            text, end = self._head_line(self._head.size.width).plain, 0
+            for number, name in enumerate(self.tabs):
+                start = text.find(f"{'▸' if number == self.tab else ' '}{name}", end)
+                end = start + len(name) + 1
+                if 0 <= start <= event.x < end:
+                    self.clicked(number)
+                    break
 
     def turn(self, state: State, message: str = "", hint: str = "") -> None:
         """Go into a state; ``ready`` shows the body, every other state the message."""

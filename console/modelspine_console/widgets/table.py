@@ -1,12 +1,12 @@
 """A table that draws only the visible lines, so that a million rows open as fast as ten.
 
-It holds rows, their order and a cursor, and asks a column for the text of a cell only when that cell is drawn. It does
-not know what a row is. (Textual's own DataTable renders each cell when the row is added.)
+It asks a column for the text of a cell only when that cell is drawn, and does not know what a row is. (Textual's own
+DataTable renders each cell when the row is added.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from modelspine_console.draw.sanitize import Line, cut, row, safe, strip
+from modelspine_console.draw.sanitize import Line, cells, cut, row, safe, strip
 from modelspine_console.draw.theme import Role
 from modelspine_console.widgets.document import palette_of
 
@@ -61,6 +61,9 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     class Chosen(Moved):
         """A row was double-clicked."""
 
+    class Sorted(Moved):
+        """A click on the head chose another order."""
+
     def __init__(
         self,
         columns: Sequence[Column],
@@ -77,6 +80,8 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.order: Sequence[int] = range(0)
         self.cursor = 0
         self.marks: dict[Hashable, Any] = {}
+        self.hidden: frozenset[str] = frozenset()
+        """Titles of the columns that the operator does not want to see."""
         self.sorted_by = -1
         self.backwards = False
         self.presorted = False
@@ -97,6 +102,12 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Replace the columns; the order of the rows is kept."""
         self.columns = tuple(columns)
+        self._shown = (-1, [])
+        self.refresh()
+
+    def hide(self, titles: Collection[str]) -> None:
+        """Leave out the columns with these titles, but never the most important one."""
+        self.hidden = frozenset(titles)
         self._shown = (-1, [])
         self.refresh()
 
@@ -218,12 +229,27 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     on_blur = on_focus
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor on the clicked row; a double click opens it."""
+        """Put the cursor on the clicked row; a double click opens it. A click on the head sorts by that column."""
+        if event.y < self.head:
+            self._click_head(event.x)
+            return
         place = event.y - self.head + self.scroll_offset.y
-        if event.y >= self.head and place < len(self.order):
+        if place < len(self.order):
             self.go(place)
             if event.chain == 2:
                 self.post_message(self.Chosen(self))
+
+    def _click_head(self, x: int) -> None:
+        """Sort by the column at ``x``; where it is sorted by that already, reverse the order."""
+        edge = _GUTTER
+        for column, room in self._widths(self.size.width):
+            edge += room + 2
+            if x < edge:
+                place = self.columns.index(column)
+                if column.sort is not None:
+                    self.sort(place, backwards=place == self.sorted_by and not self.backwards)
+                    self.post_message(self.Sorted(self))
+                return
 
     # drawing ----------------------------------------------------------------------------------------
 
@@ -252,8 +278,13 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         pieces = []
         for column, room in self._widths(width):
             chosen = self.sorted_by >= 0 and self.columns[self.sorted_by] is column
-            title = f"{column.title} {'↓' if self.backwards else '↑'}" if chosen else column.title
-            pieces.append(cut(safe(title, "accent" if chosen else "head"), room, right=column.right))
+            if not chosen:
+                pieces.append(cut(safe(column.title, "head"), room, right=column.right))
+                continue
+            # The arrow stays where the title is cut, because it is what tells an order from its reverse.
+            title = cut(safe(column.title, "accent"), min(cells(column.title), room - 2))
+            arrow = safe(" ↓" if self.backwards else " ↑", "accent")
+            pieces.append(cut(row(title, arrow), room, right=column.right))
         return row(safe(" " * _GUTTER), row(*pieces, gap=2))
 
     def _widths(self, width: int) -> list[tuple[Column, int]]:
@@ -265,7 +296,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         first, *rest = sorted(able, key=lambda column: (column is not chosen, column.rank))
         fitting = [first]
         for column in rest:
-            if _needed([*fitting, column]) <= width:
+            if column.title not in self.hidden and _needed([*fitting, column]) <= width:
                 fitting.append(column)
         kept = [column for column in self.columns if column in fitting]
         spare = max(0, width - _needed(kept))

@@ -101,7 +101,7 @@ _NOTES = [
     "- **cost/1k**: of 1,000 tokens, read and written: rate / (tokens per second · 3.6).",
     "- **CpQU**: cost/1k divided by the share of evaluated items answered right. Under 0.30 nothing is divided:",
     "  not-deployment-ready.",
-    "- **per correct**: the price of graded and failed answers divided by those graded right, where there are",
+    "- **per correct**: the price of graded and failed answers divided by those graded correct, where there are",
     "  grades (failures in proportion, where only some answers have one); else one answer's price divided by the",
     "  accuracy on the eval set. Between Wilson 95 % bounds.",
     "  Requests out of scope (or without any feature, where others have some) are not in it.",

@@ -115,7 +115,7 @@ def rests_on(basis: Basis) -> str:
         failed = f", {basis.failed:,} of them failures" if basis.failed else ""
         if failed and basis.ungraded:
             failed += " that count in the same proportion as answers have a grade"
-        by = f"by {basis.graded.k:,} answers graded right of {basis.graded.n:,}{failed}"
+        by = f"by {basis.graded.k:,} answers graded correct of {basis.graded.n:,}{failed}"
     idle = money(basis.amortised_per_correct, basis.currency)
     with_idle = f"{idle} with idle time" if basis.idle is not None else "with idle time unknown"
     return f"{said}, a correct answer {between(basis.cost_per_correct, basis.currency)} ({with_idle}), {by}."

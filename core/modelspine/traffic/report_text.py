@@ -37,7 +37,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 Part = Table | str
-ARMS = ("arm", "model", "set %", "actual %", "requests", "units", "p50 ms", "p95", "p99", "errors", "graded correct")
+ARMS = ("arm", "model", "target %", "actual %", "requests", "units", "p50 ms", "p95", "p99", "errors", "graded correct")
 
 
 def parts(report: RouteReport) -> list[Part]:
