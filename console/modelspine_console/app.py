@@ -1,4 +1,4 @@
-"""The console's app: header, breadcrumbs, one screen at a time, prompt and footer.
+"""The console's app: header, tabs, one screen at a time, prompt and footer.
 
 It knows which screen is open and passes keys to actions. It reads no store (``data.source`` does, in threads) and adds
 no rule to those of core.
@@ -16,11 +16,10 @@ from textual.containers import Container
 from textual.events import Event, Key, Paste, Resize
 from textual.screen import Screen
 
-from modelspine.settings import masked
 from modelspine_console import frame
 from modelspine_console.action import SCREENS, Action
 from modelspine_console.app_protocol import Answer
-from modelspine_console.controllers.freshness import Freshness
+from modelspine_console.controllers.freshness import Freshness, context_of
 from modelspine_console.controllers.keys import Keys
 from modelspine_console.controllers.navigation import Navigation
 from modelspine_console.controllers.selection import Selection
@@ -33,6 +32,7 @@ from modelspine_console.screens.base import View, room_of
 from modelspine_console.screens.index import make_view
 from modelspine_console.widgets.document import Lines
 from modelspine_console.widgets.prompt import Prompt
+from modelspine_console.widgets.tab_row import TabRow
 
 if TYPE_CHECKING:
     from modelspine_console.writes.changes import Changes
@@ -75,7 +75,7 @@ class Console(App[int], inherit_bindings=False):
         *,
         changes: Changes | None = None,
         write: bool = False,
-        screen: str = "registry",
+        screen: str = "home",
         argument: str = "",
         clock: Clock = utc_now,
         interval: float = INTERVAL,
@@ -90,7 +90,7 @@ class Console(App[int], inherit_bindings=False):
         self.interval = interval
         self.jobs = Jobs()
         self.palette = Palette(NAMES[0], plain=plain)
-        self.header, self.crumb_line = Lines(base="bar"), Lines()
+        self.header, self.tab_row = Lines(base="bar"), TabRow(self.tab_clicked)
         self.hint_line, self.small = Lines(base="bar"), Lines(id="small")
         self.freshness = Freshness(self)
         self.write_mode = WriteMode(self, self.freshness, changes)
@@ -115,13 +115,13 @@ class Console(App[int], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """The frame; screens are created when they are first opened."""
-        yield from (self.header, self.crumb_line, self.body, self.prompt, self.hint_line, self.small)
+        yield from (self.header, self.tab_row, self.body, self.prompt, self.hint_line, self.small)
 
     def on_mount(self) -> None:
         """Show the frame, then start reading."""
         self.header.show(lambda width: [frame.header(self.context(), width)])
-        self.crumb_line.show(lambda width: [frame.crumbs(self.where(), width)])
-        self.hint_line.show(lambda width: [frame.hints(self.offered(), self.tabs(), width)])
+        self.tab_row.show(lambda width: [frame.tabs(self.tabs(), self.where(), width)])
+        self.hint_line.show(lambda width: [frame.hints(self.offered(), width)])
         self.small.show(lambda _width: frame.too_small(self.size.width, self.size.height))
         self.set_interval(1.0, self.tick)
         self.call_after_refresh(self._begin)
@@ -152,19 +152,7 @@ class Console(App[int], inherit_bindings=False):
 
     def context(self) -> frame.Context:
         """What the header shows."""
-        now = self.clock()
-        answered = self.freshness.answered
-        place, mark, query = masked(self.source.settings.ledger).partition("?")
-        return frame.Context(
-            env=self.pulse.env if self.pulse else "",
-            ledger=place.rsplit("/", 1)[-1] + mark + query,
-            writing=self.write_mode.seconds,
-            link=self.freshness.link,
-            age=None if answered is None else max(0.0, now.timestamp() - answered),
-            now=now,
-            at=self.source.at,
-            demo=self.demo,
-        )
+        return context_of(self, self.freshness, self.write_mode.seconds, demo=self.demo)
 
     def where(self) -> tuple[str, ...]:
         """The breadcrumbs."""
@@ -185,14 +173,15 @@ class Console(App[int], inherit_bindings=False):
         drawn = (self.where(), self.offered(), self.tabs())
         if drawn != self._drawn:
             self._drawn = drawn
-            self.crumb_line.refresh()
+            self.header.refresh()
+            self.tab_row.refresh()
             self.hint_line.refresh()
 
     def on_answer(self, answer: Answer) -> None:
         """Handle the outcome of a poll, or of planning or making a change."""
         handlers: dict[str, Callable[[Outcome[Any]], None]] = {
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
-            "cost": self.write_mode.priced, "traffic": self.write_mode.told,
+            "cost": self.write_mode.priced, "traffic": self.write_mode.told, "servers": self.freshness.counted,
         }  # fmt: skip
         handlers[answer.slot](answer.outcome)
 
@@ -201,6 +190,7 @@ class Console(App[int], inherit_bindings=False):
         self.freshness.age()
         self.write_mode.expire()
         self.write_mode.recheck()
+        self.header.base = "prod" if self.pulse is not None and self.pulse.env == "prod" else "bar"
         self.header.refresh()
         self.moved()
 
@@ -250,6 +240,15 @@ class Console(App[int], inherit_bindings=False):
         if argument:
             view.go(argument)
         self.call_after_refresh(lambda: view.activate(view.active))
+
+    def open_filtered(self, name: str, text: str) -> None:
+        """Go to a screen and show only the rows that match."""
+        self.open_view(name)
+        self.navigation.filter_by(text)
+
+    def tab_clicked(self, x: int, width: int) -> None:
+        """Open the screen whose tab was clicked."""
+        self.navigation.click(frame.tab_at(self.tabs(), self.where(), width, x))
 
     actions = ACTIONS
 

@@ -23,7 +23,7 @@ def command(subparsers: Any) -> None:
     )
     parser.add_argument("--incident", metavar="ID", help="open the incident walk of this request")
     parser.add_argument(
-        "--screen", choices=[name for _, name, _ in SCREENS], default="registry", help="the screen to open first"
+        "--screen", choices=[name for _, name, _ in SCREENS], default="home", help="the screen to open first"
     )
     parser.add_argument(
         "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
@@ -44,7 +44,7 @@ def demo_command(subparsers: Any) -> None:
         "a temporary folder, which is removed at the end.",
     )
     _add_web(parser)
-    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="registry")
+    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen="home")
 
 
 def _add_web(parser: argparse.ArgumentParser, more: str = "") -> None:

@@ -251,11 +251,13 @@ def test_ids_in_a_list_are_told_apart_by_their_end() -> None:
     assert all(len(each) == column.width for each in shown)
 
 
-@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("width", [70, 100])
 def test_the_moment_that_is_shown_is_told_in_full(width: int) -> None:
     now = datetime(2026, 11, 24, 23, 18, tzinfo=UTC)
-    told = Context(env="dev", ledger="ledger.db", writing=600.0, link="live", age=0.0, now=now,
-                   at="2026-11-24T23:08:26.000000Z")  # fmt: skip
+    told = Context(
+        env="dev", service="tutor", ledger="ledger.db", production="", since="", rollout="", servers=2,
+        writing=600.0, link="live", age=0.0, read=None, now=now, at="2026-11-24T23:08:26.000000Z",
+    )  # fmt: skip
     line = header(told, width).plain
     assert "AT 2026-11-24T23:08:26Z" in line
     assert "● live 0s" in line

@@ -5,6 +5,7 @@ It changes what is shown and nothing else.
 
 from __future__ import annotations
 
+from modelspine_console.action import SCREENS
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers import jump as jumps
 from modelspine_console.controllers.write_mode import WriteMode
@@ -12,7 +13,7 @@ from modelspine_console.data.jobs import attempt
 from modelspine_console.draw.sanitize import toast
 from modelspine_console.screens.base import View
 
-PLACES = "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME · rw · ro · q"
+PLACES = "home · registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME · rw · ro · q"
 
 
 class Navigation:
@@ -44,7 +45,7 @@ class Navigation:
         requests = self._view.requests() if self._view is not None else ""
         if requests:
             self._host.open_view("incident")
-            self._filter_by(requests)
+            self.filter_by(requests)
 
     def last(self) -> None:
         """Go to the previous screen."""
@@ -59,7 +60,7 @@ class Navigation:
         if view is None:
             return
         if view.filter_text:
-            self._filter_by("")
+            self.filter_by("")
         elif not view.back() and len(trail) > 1:
             trail.pop()
             self._host.open_view(trail[-1])
@@ -120,7 +121,15 @@ class Navigation:
         if prompt.sign == ":" and kept:
             self.jump(prompt.text)
 
-    def _filter_by(self, text: str) -> None:
+    def click(self, tab: int | None) -> None:
+        """Open the screen of a tab; an open prompt is closed first, as by Escape."""
+        if tab is not None and self._view is not None:
+            if self._host.prompt.display:
+                self.prompt_done(kept=False)
+            self._host.act(f"screen_{SCREENS[tab][1]}")
+
+    def filter_by(self, text: str) -> None:
+        """Filter the open screen."""
         if self._view is not None:
             self._view.set_filter(text)
             self._view.settle()

@@ -17,6 +17,7 @@ from modelspine.errors import Unavailable
 from modelspine.ledger.store import Event, Head, Ledger
 from modelspine.text import visible
 from modelspine.times import after_ns, moment
+from modelspine_console.data.home_source import HomeSource
 from modelspine_console.data.traffic_source import TrafficSource
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from modelspine.incident.walk import Walk
     from modelspine.lineage.corpora import Search
     from modelspine.lineage.walker import Lineage
+    from modelspine.overview.glance import Rollout, Standing
     from modelspine.registry.entries import Detail, Entry
     from modelspine.release.eligibility import Position
     from modelspine.release.gate_run import Gated
@@ -52,6 +54,10 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     hash: str
     env: str
+    production: Standing | None = None
+    """The entry in production."""
+    rollout: Rollout | None = None
+    """What is tried out beside it."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +68,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     head: str
 
 
-class Source(TrafficSource):
+class Source(TrafficSource, HomeSource):
     """Reads one project's stores, as of one moment."""
 
     def __init__(self, spine: Spine) -> None:
@@ -72,6 +78,7 @@ class Source(TrafficSource):
         self._inode: int | None = None
         self._last: Head | None = None
         self._env = ""
+        self._routed: tuple[Head, Standing | None, Rollout | None] | None = None
 
     @property
     def settings(self) -> Any:
@@ -96,7 +103,15 @@ class Source(TrafficSource):
         if not self._env:
             self._env = self._spine.registry.state().env
         self._last = Head(head.seq, head.hash)
-        return Pulse(seq=head.seq, hash=head.hash, env=self._env)
+        if self._routed is None or self._routed[0] != self._last:
+            from modelspine.overview.glance import rollout, standing
+            from modelspine.traffic.epochs import epochs
+
+            registry = self._spine.registry
+            known = epochs(registry.state(), registry.events())
+            self._routed = self._last, standing(known), rollout(known)
+        _, stable, tried = self._routed
+        return Pulse(seq=head.seq, hash=head.hash, env=self._env, production=stable, rollout=tried)
 
     def entries(self) -> tuple[Entry, ...]:
         """Every entry, newest first."""
@@ -202,6 +217,7 @@ class Source(TrafficSource):
             self._spine.__dict__.pop(name, None)
         self._inode = None
         self._last = None
+        self._routed = None
         self._env = ""
 
     def _file(self) -> int | None:

@@ -13,19 +13,21 @@ from textual.theme import Theme
 
 Role = Literal[
     "", "ground", "muted", "faint", "strong", "accent", "good", "warn", "bad", "cursor", "cursor_away", "bar", "key",
-    "head", "heat0", "heat1", "heat2", "heat3", "heat4", "stale", "caret",
+    "head", "heat0", "heat1", "heat2", "heat3", "heat4", "stale", "caret", "prod",
 ]  # fmt: skip
 
 _DUSK: dict[str, str] = {
     "bg": "#15181d", "fg": "#d5d9e0", "muted": "#8b93a1", "faint": "#5b6370", "strong": "#f2f4f8",
     "accent": "#7fb4ff", "good": "#86c793", "warn": "#e3bd6d", "bad": "#ee8080",
     "cursor": "#263449", "away": "#20252d", "bar": "#1b1f26",
+    "prod": "#4d2229",
     "heat0": "#7c2f38", "heat1": "#80502f", "heat2": "#6f6630", "heat3": "#3f6148", "heat4": "#2b4436",
 }  # fmt: skip
 _PAPER: dict[str, str] = {
     "bg": "#fbfaf7", "fg": "#2b2f36", "muted": "#69707c", "faint": "#a3a9b3", "strong": "#0d0f12",
     "accent": "#1f5fbf", "good": "#2c7a3f", "warn": "#8a6100", "bad": "#b3261e",
     "cursor": "#d6e4fa", "away": "#ecebe6", "bar": "#f1efe9",
+    "prod": "#f6d3cd",
     "heat0": "#f3b6b0", "heat1": "#f5cfae", "heat2": "#efe3ad", "heat3": "#cfe5c8", "heat4": "#e2efdd",
 }  # fmt: skip
 _COLOURS = {"dusk": _DUSK, "paper": _PAPER}
@@ -62,6 +64,7 @@ def _full(colours: dict[str, str]) -> dict[str, Style]:
         "key": Style(foreground=of["accent"]),
         "head": Style(foreground=of["muted"]),
         "bar": Style(foreground=of["fg"], background=of["bar"]),
+        "prod": Style(foreground=of["strong"], background=of["prod"]),
         "stale": Style(foreground=of["muted"], italic=True),
         "caret": Style(foreground=of["bg"], background=of["accent"]),
         "cursor": Style(background=of["cursor"]),
@@ -82,6 +85,7 @@ def _plain(colours: dict[str, str]) -> dict[str, Style]:
         "strong": Style(bold=True),
         "cursor": Style(reverse=True),
         "cursor_away": Style(underline=True),
+        "prod": Style(bold=True),
         "heat0": Style(reverse=True, bold=True),
         "heat1": Style(bold=True),
         "caret": Style(reverse=True),

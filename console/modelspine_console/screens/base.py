@@ -6,7 +6,6 @@ It does not decide anything about entries, and it opens no store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -33,6 +32,8 @@ class View(Asking):
     NAME = ""
     ITEM = "entry"
     """What one row of the list is called."""
+    READS = ""
+    """What is being read, if not the screen's name says it."""
     FIELDS: ClassVar[Fields] = {}
     """The names that ``field:value`` accepts in the filter."""
     TABS: tuple[str, ...] = ()
@@ -57,8 +58,7 @@ class View(Asking):
         """The detail pane."""
         self.about.tabs = self.TABS
         self.filter_text, self.filter = "", filters.Filter()
-        self.zoomed, self.active = False, 0
-        self.room = TWO
+        self.zoomed, self.active, self.room = False, 0, TWO
         self._empty = ""
 
     def compose(self) -> ComposeResult:
@@ -74,7 +74,7 @@ class View(Asking):
         """Start reading."""
         for pane in self.panes[1:]:
             pane.turn("empty", "nothing selected")
-        self.list.turn("loading", f"reading the {self.NAME} …")
+        self.list.turn("loading", f"reading the {self.READS or self.NAME} …")
         self.lay_out()
         self.reload()
 
@@ -262,6 +262,11 @@ class View(Asking):
         for pane in self.panes:
             pane.dim(dimmed)
 
+    def tick(self) -> None:
+        """Update the ages that are shown."""
+        for pane in self.panes:
+            pane.tick()
+
     def back(self) -> bool:
         """Undo the last step inside this screen; False if there is none."""
         if not (self.zoomed or self.active):
@@ -269,10 +274,6 @@ class View(Asking):
         self.zoomed = False
         self.activate(0)
         return True
-
-    def now(self) -> datetime:
-        """The time, from the app's clock."""
-        return self.desk.clock()
 
     def on_table_moved(self, event: Table.Moved) -> None:
         """Show what a cursor has moved to."""

@@ -55,6 +55,7 @@ class CostView(Listing):
     """Entries, in the order they were registered."""
 
     NAME = "cost"
+    TRACES = True
     TABS = ("plot", "figures")
     EMPTY = NO_ENTRIES
     FIELDS: ClassVar[Fields] = {
@@ -171,7 +172,7 @@ class CostView(Listing):
             if cost is None or self.data is None:
                 pane.turn("empty", "no entry selected")
             else:
-                pane.show(self._drawing(self.data, cost, name))
+                pane.show(self._drawing(self.data, cost, name), ages=name == "figures")
 
     def _drawing(self, made: Costs, cost: EntryCost, name: str) -> Callable[[int], Sequence[Line]]:
         if name == "plot":

@@ -53,6 +53,7 @@ class DriftView(Listing):
     """Days, newest first."""
 
     NAME = "drift"
+    TRACES = True
     ITEM = "day"
     TABS = ("features", "trend", "bins", "map", "expected")
     EMPTY = "no requests by this moment\nserve some (`spine serve`), then run `spine drift report`"
@@ -119,15 +120,15 @@ class DriftView(Listing):
             elif day.made is None and name != "trend":
                 pane.turn("empty", *_unreported(day))
             else:
-                pane.show(self._drawing(day, name))
+                pane.show(self._drawing(day, name), ages=name == "features")
 
     def _drawing(self, day: Day, name: str) -> Callable[[int], Sequence[Line]]:
-        days, now, made = self.data.days, self.now(), day.made
+        days, now, made = self.data.days, self.now, day.made
         if name == "trend" or made is None:
             early = ahead(self.data.ahead)
             return lambda width: tabs.course(days, day, width, early)
         if name == "features":
-            return lambda width: tabs.features(made, day, now, width)
+            return lambda width: tabs.features(made, day, now(), width)
         draw = {"bins": tabs.bins, "map": tabs.maps, "expected": tabs.expected}[name]
         return lambda width: draw(made.report, width)
 

@@ -35,6 +35,7 @@ class IncidentView(View):
     """Requests, newest first."""
 
     NAME = "incident"
+    TRACES = True
     FIELDS = texts.FIELDS
     ALWAYS = True
 

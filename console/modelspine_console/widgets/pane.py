@@ -47,6 +47,7 @@ class Pane(Vertical):
         self.tabs: tuple[str, ...] = ()
         self.tab = 0
         self.aside = ""
+        self._aside_role: Role = "muted"
         self._head = Lines()
         self._blank = Lines(classes="blank")
         self._blank.display = False
@@ -102,12 +103,12 @@ class Pane(Vertical):
             if had:
                 body.focus()
 
-    def show(self, draw: Draw, *, top: bool = True) -> None:
-        """Show these lines in the pane's document."""
+    def show(self, draw: Draw, *, top: bool = True, ages: bool = False) -> None:
+        """Show these lines in the pane's document; ``ages`` if they say how long ago something was."""
         document = self.bodies[0]
         assert isinstance(document, Doc)
         self.turn("ready")
-        document.show(draw, top=top)
+        document.show(draw, top=top, ages=ages)
 
     def dim(self, dimmed: bool) -> None:
         """Draw the bodies as stale, or not."""
@@ -117,10 +118,15 @@ class Pane(Vertical):
                 body.refresh()
                 self._head.refresh()
 
-    def describe(self, aside: str) -> None:
-        """Set the text at the right end of the head."""
-        if aside != self.aside:
-            self.aside = aside
+    def tick(self) -> None:
+        """Update the ages in the body, if it is visible."""
+        if self.display:
+            self.body.tick()
+
+    def describe(self, aside: str, role: Role = "muted") -> None:
+        """Set the text at the right end of the head, and its colour."""
+        if (aside, role) != (self.aside, self._aside_role):
+            self.aside, self._aside_role = aside, role
             self._head.refresh()
 
     def title(self, heading: str) -> None:
@@ -141,7 +147,7 @@ class Pane(Vertical):
         if self.tabs:
             left = row(left, safe("   "), row(*self._tab_names(focused), gap=2))
         stale = " stale" if self.body.dimmed else ""
-        return fill(left, safe(f"{self.aside}{stale} ", "muted"), width)
+        return fill(left, safe(f"{self.aside}{stale} ", self._aside_role), width)
 
     def _tab_names(self, focused: bool) -> Sequence[Line]:
         names = []

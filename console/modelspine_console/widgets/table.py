@@ -76,6 +76,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.backwards = False
         self.dimmed = False
         self._passes: Callable[[int], bool] | None = None
+        self._drawn: dict[int, str] = {}
+        """Place of a row → the text it was last drawn with."""
+        self._clicked = -1
+        """The place that the last single click was on."""
         self._shown: tuple[int, list[tuple[Column, int]]] = (-1, [])
 
     # what is in it ----------------------------------------------------------------------------------
@@ -214,8 +218,17 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         place = event.y - self.head + self.scroll_offset.y
         if event.y >= self.head and place < len(self.order):
             self.go(place)
-            if event.chain == 2:
+            # The first click of a double one may have opened this table: then the second chooses nothing in it.
+            if event.chain == 2 and place == self._clicked:
                 self.post_message(self.Chosen(self))
+            self._clicked = place if event.chain == 1 else -1
+
+    def tick(self) -> None:
+        """Redraw the visible rows whose text has changed, such as by an age."""
+        width, top = self.size.width, self.scroll_offset.y
+        for place in range(top, min(top + self.page, len(self.order))):
+            if self._row_line(place, width).plain != self._drawn.get(place):
+                self.refresh_line(place - top + self.head)
 
     # drawing ----------------------------------------------------------------------------------------
 
@@ -231,7 +244,9 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         base: Role = "stale" if self.dimmed else ""
         if place == self.cursor:
             base = "cursor" if self.has_focus else "cursor_away"
-        return strip(self._row_line(place, width), width, palette, base)
+        line = self._row_line(place, width)
+        self._drawn[place] = line.plain
+        return strip(line, width, palette, base)
 
     def _row_line(self, place: int, width: int) -> Line:
         item = self.rows[self.order[place]]
