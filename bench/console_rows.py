@@ -133,7 +133,7 @@ def rows(entries: int = 10_000, keys: int = 120) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         root = stores.ledger(Path(folder), entries)
         count = f"{entries:,} of {entries:,}".encode()
-        ours = measure([spine, "console"], root, CONSOLE_SIGN, count, keys)
+        ours = measure([spine, "console", "--screen", "registry"], root, CONSOLE_SIGN, count, keys)
         peer = measure([sys.executable, "-c", PEER], root, PEER_SIGN, b"fp32", keys)
     budgets = {FRAME: 1000.0, P95: 50.0}
     for name, seconds in ours.items():

@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 SCREENS: tuple[tuple[str, str, str], ...] = (
+    ("0", "home", "Home"),
     ("1", "registry", "Registry"),
     ("2", "lineage", "Lineage"),
     ("3", "traffic", "Traffic"),
     ("4", "drift", "Drift"),
     ("5", "cost", "Cost"),
-    ("6", "incident", "Incident"),
+    ("6", "incident", "Incidents"),
     ("7", "ledger", "Ledger"),
 )
 """Key, name and title of every screen."""

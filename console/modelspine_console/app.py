@@ -1,4 +1,4 @@
-"""The console's app: header, breadcrumbs, one screen at a time, prompt and footer.
+"""The console's app: header, tabs, one screen at a time, prompt and footer.
 
 It knows which screen is open and passes keys to actions. It reads no store (``data.source`` does, in threads) and adds
 no rule to those of core.
@@ -15,11 +15,10 @@ from textual.containers import Container
 from textual.events import Event, Key, Paste, Resize
 from textual.screen import Screen
 
-from modelspine.settings import masked
 from modelspine_console import frame
 from modelspine_console.action import SCREENS, Action
 from modelspine_console.app_protocol import Answer
-from modelspine_console.controllers.freshness import Freshness
+from modelspine_console.controllers.freshness import Freshness, context_of
 from modelspine_console.controllers.keys import Keys
 from modelspine_console.controllers.look import Look
 from modelspine_console.controllers.navigation import Navigation
@@ -37,6 +36,7 @@ from modelspine_console.screens.index import make_view
 from modelspine_console.widgets.document import Lines
 from modelspine_console.widgets.footer import Footer
 from modelspine_console.widgets.prompt import Prompt
+from modelspine_console.widgets.tab_row import TabRow
 
 if TYPE_CHECKING:
     from modelspine_console.writes.changes import Changes
@@ -77,7 +77,7 @@ class Console(App[int], inherit_bindings=False):
         *,
         changes: Changes | None = None,
         write: bool = False,
-        screen: str = "registry",
+        screen: str = "home",
         argument: str = "",
         clock: Clock = utc_now,
         interval: float = INTERVAL,
@@ -94,7 +94,7 @@ class Console(App[int], inherit_bindings=False):
         self.actions, self._by_id = actions, {action.id: action for action in actions}
         self.source, self.jobs = source, Jobs()
         self.clock, self.interval, self.demo = clock, interval, demo
-        self.header, self.crumb_line, self.small = Lines(base="bar"), Lines(), Lines(id="small")
+        self.header, self.tab_row, self.small = Lines(base="bar"), TabRow(self.tab_clicked), Lines(id="small")
         self.freshness = Freshness(self)
         self.write_mode = WriteMode(self, self.freshness, changes)
         self.write_mode.begin(on=write)
@@ -117,14 +117,14 @@ class Console(App[int], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """The frame; screens are created when they are first opened."""
-        yield from (self.header, self.crumb_line, self.body, self.prompt, self.hint_line, self.small)
+        yield from (self.header, self.tab_row, self.body, self.prompt, self.hint_line, self.small)
 
     def on_mount(self) -> None:
         """Show the frame, then start reading."""
         self.set_keymap({each.id: ",".join(each.keys) for each in self.actions if each not in ACTIONS})
         self.header.show(lambda width: [frame.header(self.context(), width)])
-        self.crumb_line.show(lambda width: [frame.crumbs(self.where(), width)])
-        self.hint_line.show(lambda width: [frame.hints(self.offered(), self.tabs(), width)])
+        self.tab_row.show(lambda width: [frame.tabs(self.tabs(), self.where(), width)])
+        self.hint_line.show(lambda width: [frame.hints(self.offered(), width)])
         self.small.show(lambda _width: frame.too_small(*self.size, self.action("step_out").shown))
         self.set_interval(1.0, self.tick)
         self.call_after_refresh(self._begin)
@@ -149,19 +149,7 @@ class Console(App[int], inherit_bindings=False):
 
     def context(self) -> frame.Context:
         """What the header shows."""
-        now = self.clock()
-        answered = self.freshness.answered
-        place, mark, query = masked(self.source.settings.ledger).partition("?")
-        return frame.Context(
-            env=self.pulse.env if self.pulse else "",
-            ledger=place.rsplit("/", 1)[-1] + mark + query,
-            writing=self.write_mode.seconds,
-            link=self.freshness.link,
-            age=None if answered is None else max(0.0, now.timestamp() - answered),
-            now=now,
-            at=self.source.at,
-            demo=self.demo,
-        )
+        return context_of(self, self.freshness, self.write_mode.seconds, demo=self.demo)
 
     def where(self) -> tuple[str, ...]:
         """The breadcrumbs."""
@@ -182,14 +170,15 @@ class Console(App[int], inherit_bindings=False):
         drawn = (self.where(), self.offered(), self.tabs())
         if drawn != self._drawn:
             self._drawn = drawn
-            self.crumb_line.refresh()
+            self.header.refresh()
+            self.tab_row.refresh()
             self.hint_line.refresh()
 
     def on_answer(self, answer: Answer) -> None:
         """Handle the outcome of a poll, or of planning or making a change."""
         handlers: dict[str, Callable[[Outcome[Any]], None]] = {
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
-            "cost": self.write_mode.priced, "traffic": self.write_mode.told,
+            "cost": self.write_mode.priced, "traffic": self.write_mode.told, "servers": self.freshness.counted,
             "moment": self.navigation.moments.came, "between": self.navigation.moments.compared,
         }  # fmt: skip
         handlers[answer.slot](answer.outcome)
@@ -199,6 +188,7 @@ class Console(App[int], inherit_bindings=False):
         self.freshness.age()
         self.write_mode.expire()
         self.write_mode.recheck()
+        self.header.base = "prod" if self.pulse is not None and self.pulse.env == "prod" else "bar"
         self.header.refresh()
         self.moved()
 
@@ -249,6 +239,15 @@ class Console(App[int], inherit_bindings=False):
         if argument:
             view.go(argument)
         self.call_after_refresh(lambda: view.activate(view.active))
+
+    def open_filtered(self, name: str, text: str) -> None:
+        """Go to a screen and show only the rows that match."""
+        self.open_view(name)
+        self.navigation.filter_by(text)
+
+    def tab_clicked(self, x: int, width: int) -> None:
+        """Open the screen whose tab was clicked."""
+        self.navigation.click(frame.tab_at(self.tabs(), self.where(), width, x))
 
     def action(self, name: str) -> Action:
         """One action by its id."""

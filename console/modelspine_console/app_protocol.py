@@ -46,6 +46,9 @@ class Desk(Protocol):
     def open_view(self, name: str, argument: str = "") -> None:
         """Go to a screen."""
 
+    def open_filtered(self, name: str, text: str) -> None:
+        """Go to a screen and show only the rows that match."""
+
 
 class Host(Desk, Notifies, Protocol):
     """What a controller may ask of the app."""

@@ -76,7 +76,7 @@ def _answer(number: int, key: str, name: str) -> Action:
 ACTIONS: tuple[Action, ...] = (
     *(_screen(*screen) for screen in SCREENS),
     _action("jump", "colon", "command",
-            ":registry :lineage REF :traffic :drift DAY :cost :incident ID :history :at TIME :export csv "
+            ":home :registry :lineage REF :traffic :drift DAY :cost :incident ID :history :at TIME :export csv "
             ":theme NAME :columns :ascii :rw :ro :info :q", "go to",
             lambda on: on.navigation.open_command_prompt()),
     _action("palette", "ctrl+p", "palette", "command palette", "go to", lambda on: on.navigation.open_palette()),
@@ -84,9 +84,9 @@ ACTIONS: tuple[Action, ...] = (
     _action("go_back", "escape", "back", "undo one level, the innermost first",
             "go to", lambda on: on.navigation.back()),
     _action("lineage", "o", "lineage", "show the entry's lineage", "go to", lambda on: on.navigation.lineage(),
-            where="registry traffic drift cost incident ledger"),
+            where="home registry traffic drift cost incident ledger"),
     _action("incident", "i", "incident", "list the requests of this entry, or of this day", "go to",
-            lambda on: on.navigation.incident(), where="registry lineage traffic drift cost"),
+            lambda on: on.navigation.incident(), where="home registry lineage traffic drift cost"),
     _action("earlier", "less_than_sign", "earlier", "show the moment of the event before", "go to",
             lambda on: on.navigation.moments.step(-1)),
     _action("later", "greater_than_sign", "later", "show the moment of the event after, at the end the present",

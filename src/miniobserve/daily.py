@@ -16,7 +16,7 @@ from miniobserve.archive import Archive
 from miniobserve.schema import MINUTE_NS
 from miniobserve.sql.protocol import Database, StorageError
 from miniobserve.traces import by_tester
-from miniobserve.uptime import Up, uptime_of
+from miniobserve.uptime import Servers, Up, servers_of, uptime_of
 
 DAY_NS = 1440 * MINUTE_NS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,6 +99,10 @@ class Requests:
     def uptime(self, since_ns: int, until_ns: int) -> tuple[Up, ...]:
         """Return the recorded uptime of servers within a span."""
         return uptime_of(self._database, since_ns, until_ns)
+
+    def servers(self, at_ns: int) -> Servers:
+        """Return how many servers are up at a moment, and when one was last seen."""
+        return servers_of(self._database, at_ns)
 
     def last_day(self, until_ns: int = 2**63 - 1) -> str | None:
         """Return the newest day (UTC) on which a request started before ``until_ns``; None if there is none."""

@@ -105,6 +105,18 @@ class Evidence:
         first, last = rows[0]
         return None if first is None or last is None or first > last else (int(first), int(last))
 
+    def last(self, epoch: int, before_ns: int = EVER) -> tuple[str, int] | None:
+        """Return the id and the start, UTC ns, of the newest request of an epoch before a time; None if there is none.
+
+        A shadow copy counts: it starts with the request that it is a copy of.
+        """
+        rows = self._read(
+            "SELECT request_id, started_ns FROM answers WHERE epoch = ? AND started_ns < ?"
+            " ORDER BY started_ns DESC LIMIT 1",
+            (epoch, before_ns),
+        )
+        return (str(rows[0][0]), int(rows[0][1])) if rows else None
+
     def windows(self, epoch: int, from_ns: int, before_ns: int, width_ns: int) -> int:
         """Return the number of windows of a length, in a time range, in which a request of an epoch started."""
         rows = self._read(

@@ -18,6 +18,7 @@ from miniobserve.archive import Archive, Kept
 from miniobserve.conditions import Conditions, bindable, conditions, where_clause
 from miniobserve.daily import DAY_NS, EPOCH, Requests, day_range, live_ids
 from miniobserve.evidence import Evidence
+from miniobserve.recent import Recent
 from miniobserve.schema import (
     BOUNDS,
     MINUTE_COLUMNS,
@@ -195,6 +196,11 @@ class TraceReader:
     def evidence(self) -> Evidence:
         """Queries about the arms of an epoch."""
         return Evidence(self._database, self._archive)
+
+    @property
+    def recent(self) -> Recent:
+        """Queries about the last hours, over all epochs."""
+        return Recent(self._database, self._archive)
 
     def tester_requests(self, epoch: int) -> int:
         """Return how many requests testers sent in an epoch; they are in no other figure."""

@@ -10,15 +10,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
 from miniobserve.cost import CURRENCY, CostMeter
-from miniobserve.sql.protocol import Database, StorageError, Transaction
+from miniobserve.sql.protocol import Database, Params, StorageError, Transaction
 from miniobserve.traces import Trace
 
 BEAT_SECONDS = 5.0
 """How often a server without requests writes that it is up; one that is killed loses at most that much."""
+LATE_NS = round(3 * BEAT_SECONDS * 1e9)
+"""A server that has not been seen for longer counts as gone: one late beat is no alarm."""
 _DAY_NS = 86_400 * 10**9
 _STEP_NS = 60 * 10**9
 """A wall clock that disagrees by more with the time that has passed was set: a new row begins."""
@@ -32,6 +35,7 @@ _UPSERT = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (server, part) DO UPDATE SET began_ns = excluded.began_ns, seen_ns = excluded.seen_ns"
 )
+_SERVERS = "SELECT server, MAX(seen_ns) FROM uptime WHERE simulated = 0 AND began_ns <= ? GROUP BY server"
 _READ = (
     "SELECT began_ns, seen_ns, rate, currency, price_version, simulated FROM uptime"
     " WHERE began_ns < ? AND seen_ns > ? ORDER BY began_ns, server, part"
@@ -49,6 +53,15 @@ class Up(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = CURRENCY
     simulated: bool = False
     """True for a day of replayed traffic, from its first simulated request to its last."""
+
+
+class Servers(msgspec.Struct, frozen=True, kw_only=True):
+    """What servers last reported of themselves, up to a moment."""
+
+    up: int
+    """Servers that were seen within ``LATE_NS`` before the moment."""
+    seen_ns: int | None
+    """When a server was last seen, in UTC nanoseconds and never after the moment; None if none ever was."""
 
 
 class Uptime:
@@ -104,12 +117,7 @@ def _ns(seconds: float) -> int:
 
 def uptime_of(database: Database, since_ns: int, until_ns: int) -> tuple[Up, ...]:
     """Return the recorded uptime within a span, cut off at its ends; empty in a store that never recorded any."""
-    try:
-        rows = database.read(_READ, (until_ns, since_ns))
-    except StorageError as error:
-        if error.kind != "absent" and "no such table: uptime" not in error.message:
-            raise
-        return ()
+    rows = _rows(database, _READ, (until_ns, since_ns))
     return tuple(
         Up(
             began_ns=max(began, since_ns),
@@ -121,3 +129,21 @@ def uptime_of(database: Database, since_ns: int, until_ns: int) -> tuple[Up, ...
         )
         for began, seen, rate, currency, version, simulated in rows
     )
+
+
+def servers_of(database: Database, at_ns: int) -> Servers:
+    """Return how many servers are up at a moment, and when one was last seen; replayed traffic is no server."""
+    # A server's clock may be a little ahead of the reader's: its row has to be found all the same.
+    seen = [int(seen) for _, seen in _rows(database, _SERVERS, (at_ns + LATE_NS,))]
+    up = sum(last >= at_ns - LATE_NS for last in seen)
+    return Servers(up=up, seen_ns=min(max(seen), at_ns) if seen else None)
+
+
+def _rows(database: Database, query: str, params: Params) -> list[tuple[Any, ...]]:
+    """Read from the table; empty in a store that never recorded any uptime."""
+    try:
+        return database.read(query, params)
+    except StorageError as error:
+        if error.kind != "absent" and "no such table: uptime" not in error.message:
+            raise
+        return []

@@ -40,11 +40,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits on time and header size."""
 
     def __init__(
-        self,
-        *args: Any,
-        turn_away: TurnAway = lambda _method, _url: None,
-        crowd: Crowd | None = None,
-        **kwargs: Any,
+        self, *args: Any, turn_away: TurnAway = lambda _method, _url: None, crowd: Crowd | None = None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self._turn_away = turn_away

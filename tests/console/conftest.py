@@ -171,7 +171,8 @@ class Desk:
 
 @asynccontextmanager
 async def running(source: Any, *, size: tuple[int, int] = (120, 36), **options: Any) -> AsyncIterator[Desk]:
-    """A console in a terminal of this size."""
+    """A console in a terminal of this size, on the Registry unless another screen is named."""
+    options.setdefault("screen", "registry")
     app = Console(source, **options)
     async with app.run_test(size=size) as pilot:
         desk = Desk(app, pilot)

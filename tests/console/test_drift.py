@@ -77,7 +77,7 @@ async def test_the_tabs_show_the_days_report(days: Any, twin: Any) -> None:
     report = twin("drift", "show", "--day", REPORTED, "--json").json
     async with days(screen="drift", argument=REPORTED, size=(100, 70)) as desk:
         await desk.press("enter", "z")
-        assert desk.lines()[1].strip() == f"drift ▸ {REPORTED} ▸ features"
+        assert desk.lines()[1].endswith(f" drift ▸ {REPORTED} ▸ features")
         text = desk.text()
         for name, feature in report["features"].items():
             line = next(line for line in desk.lines() if line.startswith(f" {name} "))

@@ -11,6 +11,7 @@ import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
 SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "home": ("home", "", ("j", "j")),
     "registry": ("registry", "", ()),
     "registry-summary": ("registry", "", ("G", "enter")),
     "registry-buckets": ("registry", "", ("G", "enter", "right_square_bracket")),
@@ -27,6 +28,7 @@ SCREENS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "help": ("registry", "", ("question_mark",)),
 }
 TRAFFIC: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
+    "home-canary": ((120, 30), ("0", "j")),
     "traffic": ((80, 24), ()),
     "traffic-ladder": ((80, 24), ("d", "right_square_bracket")),
     "traffic-arm": ((80, 24), ("j", "d", "right_square_bracket", "right_square_bracket")),
@@ -49,6 +51,7 @@ _NORMAL = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d"), "<day>"),
     (re.compile(r"\d\d:\d\d:\d\d UTC"), "<clock>"),
+    (re.compile(r"\d\d:\d\dZ \(\d+ (s|min|h|d)\)"), "<minute> (<age>)"),
     (re.compile(r"(live|stale) \d+s"), r"\1 <age>"),
     (re.compile(r" +\d+ (s|min|h|d)\b"), " <age>"),
     (re.compile(r" +[snhd]$"), ""),  # the end of an age that a dialog covers

@@ -30,6 +30,8 @@ from modelspine.ledger.store import Event
 from modelspine.lineage.corpora import Row as CorpusRow
 from modelspine.lineage.corpora import Search
 from modelspine.lineage.walker import Hop, Lineage
+from modelspine.overview.day import DayFigures, Drift
+from modelspine.overview.glance import Glance, Hold, Rollout, Standing
 from modelspine.registry.diff import compare
 from modelspine.registry.entries import Detail, Entry
 from modelspine.release.eligibility import Position, Signature
@@ -44,6 +46,7 @@ from modelspine.traffic.report import Window as ReportWindow
 from modelspine.traffic.request_rate import ArmPace, Pace
 from modelspine.traffic.rollout_report import ArmTotal, LeftOut, PooledComparison, RolloutReport, RouteReport
 from modelspine.traffic.stratified import Pooled
+from modelspine_console.data.home_source import DayRead
 from modelspine_console.data.jobs import Outcome, attempt
 from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
@@ -404,6 +407,45 @@ async def test_traffic(hostile: Hostile, run_console: Any) -> None:
                 await check(desk)
 
 
+def glance(s: str, n: int) -> Glance:
+    stable = Standing(sha=s, semver=s if n % 2 else "", since=s, seq=n)
+    tried = Rollout(strategy=s, sha=s, semver=s, weight_bp=1, since=s, step=n, steps=n) if n % 3 else None
+    return Glance(
+        at=s, seq=n, entries=1, env=s, service=s, production=stable, rollout=tried, until=s, last_request=s,
+        held=(Hold(sha=s, semver=s, since=s, reason=s),), requests_per_second=1.0, servers=n % 2, server_seen=s,
+        replayed=bool(n % 2), problem=s if n % 5 == 0 else "", hint=s,
+    )  # fmt: skip
+
+
+def figures(s: str, n: int) -> DayFigures:
+    return DayFigures(
+        since=s, until=s, replayed=bool(n % 2), graded=1, right=1, expected=0.5, expected_from=s, dismissed=1,
+        false_accepts=n, unattributed=n, answered=n, priced=n, prices=0.1, rent=0.1, currency=s, verdict=s,
+        drift=Drift(day=s, status=s, reason=s, contradiction=s), problem=s if n % 5 == 0 else "", hint=s,
+    )  # fmt: skip
+
+
+async def test_home_and_the_header(hostile: Hostile, run_console: Any) -> None:
+    async with run_console(hostile, size=SIZE, screen="home", interval=3600) as desk:
+        view = desk.app.view
+        for n, s in enumerate(hostile.strings):
+            view._looked(Outcome(glance(s, n)))
+            read = DayRead(figures=figures(s, n), seq=n, moment=None, at=desk.app.clock(), took=timedelta())
+            view._came(Outcome(read) if n % 4 else Outcome(error=s or "x", hint=s))
+            for place in range(len(view.table.order)):
+                view.table.go(place)
+                view.draw_tab()
+                drawn(desk, view.table, view.about.body)
+            seen = glance(s, n)
+            desk.app.freshness.pulse = Pulse(seq=n, hash=s, env=s, production=seen.production, rollout=seen.rollout)
+            view.set_filter(s)
+            drawn(desk, desk.app.header, desk.app.tab_row)
+            view.set_filter("")
+            assert view.copies()
+            if n % 10 == 0:
+                await check(desk)
+
+
 async def test_drift(hostile: Hostile, run_console: Any) -> None:
     async with run_console(hostile, size=SIZE, screen="drift") as desk:
         view = desk.app.view
@@ -462,7 +504,7 @@ async def test_dialogs_toasts_prompt_and_jumps(hostile: Hostile, run_console: An
                 await check(desk)
                 dialog.dismiss(None)
                 await check(desk)
-            drawn(desk, desk.app.prompt, desk.app.header, desk.app.crumb_line)
+            drawn(desk, desk.app.prompt, desk.app.header, desk.app.tab_row)
             desk.app.clear_notifications()
 
 
@@ -476,12 +518,28 @@ def plan(s: str, verb: str) -> Plan:
     )  # fmt: skip
 
 
+async def test_the_age_of_a_gate_run_ticks_in_a_dialog(hostile: Hostile, run_console: Any) -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    times = [now + timedelta(hours=5)]
+    async with run_console(hostile, size=(120, 40), clock=lambda: times[0]) as desk:
+        shown = msgspec.structs.replace(
+            plan("x", "route"), gated=msgspec.structs.replace(event("x", 1), at=now.isoformat())
+        )
+        desk.app.push_screen(Confirm(shown, desk.app.clock, confirmed=str))
+        await desk.settle()
+        for hours in (5, 6):
+            assert f"{hours} h ago" in desk.text()
+            times[0] += timedelta(hours=1)
+            desk.app.tick()
+            await desk.settle()
+
+
 async def test_the_confirm_dialog(hostile: Hostile, run_console: Any) -> None:
     changes = Changes(hostile._spine)
     async with run_console(hostile, size=SIZE, changes=changes, write=True) as desk:
         for n, s in enumerate(hostile.strings):
             dialog = Confirm(
-                plan(s, ("promote", "rollback", "route", "weight", "canary")[n % 5]), desk.app.clock(), confirmed=str
+                plan(s, ("promote", "rollback", "route", "weight", "canary")[n % 5]), desk.app.clock, confirmed=str
             )
             for editor in dialog.form.editors.values():
                 editor.paste(s)

@@ -26,8 +26,9 @@ from modelspine_console.frame import Context, header
 from modelspine_console.screens.incident_list import request_columns
 from modelspine_console.screens.incident_text import trace_lines
 from modelspine_console.screens.traffic_tabs import shadow
+from modelspine_console.widgets.column import Column
 from modelspine_console.widgets.document import Doc
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.table import Table
 
 
 class Bench(App[None]):
@@ -252,11 +253,13 @@ def test_ids_in_a_list_are_told_apart_by_their_end() -> None:
     assert all(len(each) == column.width for each in shown)
 
 
-@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("width", [70, 100])
 def test_the_moment_that_is_shown_is_told_in_full(width: int) -> None:
     now = datetime(2026, 11, 24, 23, 18, tzinfo=UTC)
-    told = Context(env="dev", ledger="ledger.db", writing=600.0, link="live", age=0.0, now=now,
-                   at="2026-11-24T23:08:26.000000Z")  # fmt: skip
+    told = Context(
+        env="dev", service="tutor", ledger="ledger.db", production="", since="", rollout="", servers=2,
+        writing=600.0, link="live", age=0.0, read=None, now=now, at="2026-11-24T23:08:26.000000Z",
+    )  # fmt: skip
     line = header(told, width).plain
     assert "AT 2026-11-24T23:08:26Z" in line
     assert "● live 0s" in line

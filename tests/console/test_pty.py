@@ -154,7 +154,7 @@ def test_no_color_writes_no_colour(terminal: Any) -> None:
 
 
 def test_keys_that_come_at_once_are_taken_in_their_order(terminal: Any) -> None:
-    console = terminal()
+    console = terminal("--screen", "registry")
     console.until("tombstoned")
     console.press("/lora\r:history 3\r/kind:promoted\r")
     console.until("/kind:promoted")
@@ -165,7 +165,7 @@ def test_keys_that_come_at_once_are_taken_in_their_order(terminal: Any) -> None:
 def test_a_quit_right_after_a_promotion_was_confirmed(terminal: Any, project: Path, seed: Any) -> None:
     with Spine(seed.settings_of(project), readonly=True) as spine:
         sha = next(e.sha for e in spine.registry.list() if e.status == "pending")
-    console = terminal("--write")
+    console = terminal("--write", "--screen", "registry")
     console.until("promote")
     console.until("tombstoned")
     console.press("gjj")

@@ -79,7 +79,7 @@ async def test_a_canary_begins_behind_its_worst_exposure_and_its_name(
         text = desk.text()
         assert "start a canary with v0.3.0 in dev" in text
         assert "→ 1 % canary v0.3.0, the rest stable" in text
-        assert f"worst case  {exposed(100)} before an abort, at {rate:.2g} requests/s" in text
+        assert f"worst case  {exposed(100)} before an abort, at the {rate:.2g} requests/s of the busiest" in text
         assert "auto-advances while not worse" in text
         assert "empty: 1 %, 10 %, 50 %, 100 %" in text
         await fill(desk, weight="5%")
@@ -322,7 +322,7 @@ async def test_a_small_terminal_shows_what_enter_does_and_every_key_that_changes
         last = desk.lines()[-1]
         held = [action for action in CHANGES if desk.app.holds(action)]
         assert len(held) > 5
-        shown = last.split("│")[1].split()
+        shown = last.split("│")[0].split()
         assert all(action.keys[0] in shown for action in held), last
         assert "? help" in last
         await desk.press("j", "C")

@@ -329,7 +329,7 @@ async def test_no_key_is_bound_twice() -> None:
     assert len(keys) == len(set(keys))
     for forbidden in ("ctrl+i", "ctrl+m", "ctrl+h", "ctrl+left_square_bracket", *(f"alt+{n}" for n in range(10))):
         assert forbidden not in keys
-    assert [key for key, _, _ in SCREENS] == list("1234567")
+    assert [key for key, _, _ in SCREENS] == list("01234567")
     assert key_table().count("\n") == len(ACTIONS) + 2
     assert set(FOOTER) <= set(BY_ID)
 

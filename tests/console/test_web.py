@@ -225,7 +225,7 @@ async def test_write_mode_is_asked_for_at_the_start(web: Any) -> None:
 async def test_no_console_outlives_its_server(web: Any, number: signal.Signals, code: int) -> None:
     server = web()
     async with opened(server) as page:
-        await page.until("tombstoned")
+        await page.until("production")
         (console,) = server.consoles()
         # From here nothing reads what is drawn, as with a laptop that was closed.
         assert await asyncio.to_thread(server.end, number) == code
@@ -250,7 +250,7 @@ def _alive(process: int) -> bool:
 async def test_a_page_that_goes_takes_its_console_along(web: Any) -> None:
     server = web()
     async with opened(server) as page:
-        await page.until("tombstoned")
+        await page.until("production")
     end = time.monotonic() + 15
     while server.consoles():
         assert time.monotonic() < end
@@ -278,7 +278,7 @@ def test_what_it_cannot_do_is_said(web: Any, project: Path, tmp_path: Path) -> N
 async def test_a_real_browser_shows_it_and_takes_keys(web: Any, tmp_path: Path) -> None:
     server = web()
     async with browsing(server.url, tmp_path / "profile") as browser:
-        await browser.until("tombstoned")
+        await browser.until("production")
         assert await browser.value("location.href") == f"{server.base}/"
         assert await browser.value("document.cookie") == ""
         await browser.until_value("document.activeElement.className", "xterm-helper-textarea")

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelspine.settings import masked
+from modelspine.text import short
 from modelspine_console.app_protocol import Answer, Host
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.data.source import Pulse
+from modelspine_console.draw.format import age
 from modelspine_console.draw.sanitize import safe, toast
-from modelspine_console.frame import Link
+from modelspine_console.frame import Context, Link
+from modelspine_console.widgets.document import Doc
 
 _STALE_AFTER = 3
 """Poll intervals without an answer after which data counts as stale: one late answer is no alarm."""
@@ -26,6 +30,8 @@ class Freshness:
         self.link: Link = "connecting"
         self.answered: float | None = None
         """When the ledger last answered, in seconds since 1970."""
+        self.servers: int | None = None
+        """Servers that are running; None while that is not known."""
         self.paused = False
         self.reread = False
         """True while everything has to be read again when the ledger answers."""
@@ -34,7 +40,19 @@ class Freshness:
     def look(self) -> None:
         """Poll the ledger, unless paused."""
         if not self.paused:
-            self._host.jobs.submit("pulse", self._host.source.pulse, self._post)
+            source, now = self._host.source, self._host.clock()
+            self._host.jobs.submit("pulse", source.pulse, self._post)
+            # By itself, so that a trace store that hangs does not make the ledger look disconnected.
+            self._host.jobs.submit("servers", lambda: source.servers(now), self._post_servers)
+
+    def _post_servers(self, outcome: Outcome[Any]) -> None:
+        self._host.post_message(Answer("servers", 0, outcome))
+
+    def counted(self, outcome: Outcome[int]) -> None:
+        """Take the number of running servers; it is unknown where the traces cannot be read."""
+        if outcome.value != self.servers:
+            self.servers = outcome.value
+            self._host.header.refresh()
 
     def _post(self, outcome: Outcome[Any]) -> None:
         self._host.post_message(Answer("pulse", 0, outcome))
@@ -57,7 +75,7 @@ class Freshness:
         self._host.tick()
 
     def age(self) -> None:
-        """Mark the data as stale when the ledger has not answered for too long."""
+        """Update the ages that are shown, and mark the data as stale when the ledger has not answered for too long."""
         now = self._host.clock().timestamp()
         stale = self.answered is not None and now - self.answered > _STALE_AFTER * self._host.interval
         if self.paused:
@@ -66,6 +84,11 @@ class Freshness:
             self.link = "stale" if stale else "live"
         for view in self._host.views.values():
             view.dim(self.link in ("stale", "disconnected") or (self.paused and stale))
+        if self._host.view is not None:
+            self._host.view.tick()
+        for dialog in self._host.screen_stack[1:]:
+            for document in dialog.query(Doc):
+                document.tick()
 
     def failed(self, outcome: Outcome[Any], *, again: bool = False) -> None:
         """Show an error as a toast, once; ``again`` repeats it, for an error that answers a key."""
@@ -103,3 +126,29 @@ class Freshness:
         self.last_error = None
         self.reread = True
         self._host.jobs.submit("pulse", reopen, self._post)
+
+
+def context_of(host: Host, freshness: Freshness, writing: float | None, *, demo: bool) -> Context:
+    """What the header shows; ``writing`` is how many seconds write mode lasts on, None in read-only mode."""
+    now, pulse, at = host.clock(), freshness.pulse, host.source.at
+    answered = freshness.answered
+    place, mark, query = masked(host.source.settings.ledger).partition("?")
+    stable = pulse.production if pulse is not None and at is None else None
+    tried = pulse.rollout if pulse is not None and at is None else None
+    read = host.view.read_age(now) if host.view is not None else None
+    return Context(
+        env=pulse.env if pulse else "",
+        service=host.source.settings.workload,
+        ledger=place.rsplit("/", 1)[-1] + mark + query,
+        production=(stable.semver or short(stable.sha)) if stable is not None else "",
+        since=age(stable.since, now).plain if stable is not None else "",
+        rollout=f"{tried.strategy} {tried.weight_bp / 100:g} %" if tried is not None else "",
+        servers=freshness.servers,
+        writing=writing,
+        link=freshness.link,
+        age=None if answered is None else max(0.0, now.timestamp() - answered),
+        read=read if read is not None and read > _STALE_AFTER * host.interval else None,
+        now=now,
+        at=at,
+        demo=demo,
+    )

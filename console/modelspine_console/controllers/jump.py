@@ -17,7 +17,7 @@ _ALIASES = {
     "quit": "leave",
 }
 _PLACES = {
-    "registry", "lineage", "traffic", "drift", "cost", "incident", "ledger", "at", "rw", "ro", "info", "error",
+    "home", "registry", "lineage", "traffic", "drift", "cost", "incident", "ledger", "at", "rw", "ro", "info", "error",
     "export", "help", "theme", "ascii", "columns",
 }  # fmt: skip
 _NAMES = {name: name for name in _PLACES} | _ALIASES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelspine_console.app_protocol import Answer, Host
 from modelspine_console.data.jobs import Fetch, Outcome
-from modelspine_console.data.source import Shown
+from modelspine_console.data.moment_source import Shown
 from modelspine_console.draw.format import headline, pairs
 from modelspine_console.draw.sanitize import safe, toast
 

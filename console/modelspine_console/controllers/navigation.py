@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from modelspine_console.action import SCREENS
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers import jump as jumps
 from modelspine_console.controllers.moments import Moments
@@ -15,7 +16,10 @@ from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.draw.sanitize import toast
 from modelspine_console.screens.base import View
 
-PLACES = "registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME [.. TIME] · rw · ro · q"
+PLACES = (
+    "home · registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME [.. TIME]"
+    " · rw · ro · q"
+)
 
 
 class Navigation:
@@ -50,7 +54,7 @@ class Navigation:
         requests = self._view.requests() if self._view is not None else ""
         if requests:
             self._host.open_view("incident")
-            self._filter_by(requests)
+            self.filter_by(requests)
 
     def last(self) -> None:
         """Go to the previous screen."""
@@ -67,7 +71,7 @@ class Navigation:
         if view.back():
             pass
         elif view.filter_text:
-            self._filter_by("")
+            self.filter_by("")
         elif len(trail) > 1:
             trail.pop()
             self._host.open_view(trail[-1])
@@ -131,7 +135,15 @@ class Navigation:
         if prompt.sign == ":" and kept:
             self.jump(prompt.text)
 
-    def _filter_by(self, text: str) -> None:
+    def click(self, tab: int | None) -> None:
+        """Open the screen of a tab; an open prompt is closed first, as by Escape."""
+        if tab is not None and self._view is not None:
+            if self._host.prompt.display:
+                self.prompt_done(kept=False)
+            self._host.act(f"screen_{SCREENS[tab][1]}")
+
+    def filter_by(self, text: str) -> None:
+        """Filter the open screen."""
         if self._view is not None:
             self._view.set_filter(text)
             self._view.settle()

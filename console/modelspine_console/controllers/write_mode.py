@@ -140,7 +140,7 @@ class WriteMode:
             host.failed(outcome, again=True)
             return
         plan = outcome.value
-        dialog = Confirm(plan, host.clock(), confirmed=lambda values: self.send(plan, values))
+        dialog = Confirm(plan, host.clock, confirmed=lambda values: self.send(plan, values))
         host.clear_notifications()  # a toast could hide the line that says what enter does
         host.push_screen(dialog)
         for key, character in held:

@@ -6,7 +6,7 @@ screen and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelspine.errors import Damaged, Unavailable
-from modelspine.ledger.clocks import events_until
-from modelspine.ledger.moments import before_start, moment_of, neighbour
 from modelspine.ledger.replay import replay
 from modelspine.ledger.store import Event, Head, Ledger
 from modelspine.text import visible
 from modelspine.times import after_ns
+from modelspine_console.data.home_source import HomeSource
+from modelspine_console.data.moment_source import MomentSource
 from modelspine_console.data.traffic_source import TrafficSource
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from modelspine.incident.walk import Walk
     from modelspine.lineage.corpora import Search
     from modelspine.lineage.walker import Lineage
+    from modelspine.overview.glance import Rollout, Standing
     from modelspine.registry.entries import Detail, Entry
     from modelspine.release.eligibility import Position
     from modelspine.release.gate_run import Gated
     from modelspine.spine import Spine
-    from modelspine.traffic.two_moments import Between
 
 Clock = Callable[[], datetime]
 """Returns the time in UTC."""
@@ -57,6 +57,10 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     hash: str
     env: str
+    production: Standing | None = None
+    """The entry in production."""
+    rollout: Rollout | None = None
+    """What is tried out beside it."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,27 +71,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     head: str
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A moment to show."""
-
-    at: str | None
-    """None for the present."""
-    note: str = ""
-    """The newest event at that moment, or that the moment is before the first one."""
-    early: bool = False
-    """True if it is before the first event."""
-
-
-def _shown(events: Sequence[Event], at: str | None) -> Shown:
-    if at is None:
-        return Shown(at=None, note="the present")
-    if early := before_start(events, at):
-        return Shown(at=at, note=early, early=True)
-    newest = events_until(events, at)[-1]
-    return Shown(at=at, note=f"after #{newest.seq} {newest.kind}, {newest.at[:19]}Z")
-
-
-class Source(TrafficSource):
+class Source(TrafficSource, HomeSource, MomentSource):
     """Reads one project's stores, as of one moment."""
 
     def __init__(self, spine: Spine) -> None:
@@ -99,6 +83,7 @@ class Source(TrafficSource):
         self._inode: int | None = None
         self._last: Head | None = None
         self._env = ""
+        self._routed: tuple[Head, Standing | None, Rollout | None] | None = None
 
     @property
     def settings(self) -> Any:
@@ -123,7 +108,15 @@ class Source(TrafficSource):
         if not self._env:
             self._env = self._spine.registry.state().env
         self._last = Head(head.seq, head.hash)
-        return Pulse(seq=head.seq, hash=head.hash, env=self._env)
+        if self._routed is None or self._routed[0] != self._last:
+            from modelspine.overview.glance import rollout, standing
+            from modelspine.traffic.epochs import epochs
+
+            registry = self._spine.registry
+            known = epochs(registry.state(), registry.events())
+            self._routed = self._last, standing(known), rollout(known)
+        _, stable, tried = self._routed
+        return Pulse(seq=head.seq, hash=head.hash, env=self._env, production=stable, rollout=tried)
 
     def entries(self) -> tuple[Entry, ...]:
         """Every entry, newest first."""
@@ -220,33 +213,6 @@ class Source(TrafficSource):
             # One worker, in this thread: it stops when ``step`` raises and when the console quits. A pool would not.
             return counterfactual(self._spine, a, b, since=None, progress=step, workers=1)
 
-    def moment(self, text: str, now: datetime) -> Shown:
-        """The moment that a person typed; empty or ``now`` is the present.
-
-        Raises:
-            BadInput: the text is not a time, or names an event that the ledger does not have.
-        """
-        if text.strip().lower() in ("", "now"):
-            return Shown(at=None)
-        events = self._spine.registry.events()
-        return _shown(events, moment_of(events, text, now))
-
-    def neighbour(self, by: int) -> Shown:
-        """The moment of the event before the moment that is shown, or of the one after it."""
-        events = self._spine.registry.events()
-        return _shown(events, neighbour(events, self.at, by))
-
-    def between(self, one: str, other: str, now: datetime) -> Between:
-        """What changed between two moments that a person typed.
-
-        Raises:
-            BadInput: a text is not a time, or names an event that the ledger does not have.
-        """
-        from modelspine.traffic.two_moments import between
-
-        events = self._spine.registry.events()
-        return between(events, moment_of(events, one, now), moment_of(events, other, now))
-
     def reopen(self) -> None:
         """Close the stores, so that the next read opens them again."""
         self._spine.close()
@@ -254,6 +220,7 @@ class Source(TrafficSource):
             self._spine.__dict__.pop(name, None)
         self._inode = None
         self._last = None
+        self._routed = None
         self._env = ""
 
     def _file(self) -> int | None:

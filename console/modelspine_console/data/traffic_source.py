@@ -16,6 +16,7 @@ import msgspec
 
 from modelspine.errors import SpineError
 from modelspine.ledger.store import storage_errors
+from modelspine.overview.glance import servers as running
 from modelspine.release.eligibility import denied, route_denied
 from modelspine.text import visible
 from modelspine.times import after_ns
@@ -47,6 +48,8 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     shown: Epoch | None
     """The epoch that was requested, else the newest one."""
     pace: Pace | None
+    servers: int | None = None
+    """Servers that are running; None for a past moment or epoch, or where traces cannot be read."""
     decision: Decision | None = None
     """The decision on the canary; it is made with the report, so it is not set here."""
     problem: str
@@ -94,7 +97,8 @@ class TrafficSource:
         shown = next((each for each in found if each.number == epoch), found[0] if found else None)
         now_active = found[0].number if found else None
         refused = {"": route_denied(state), JUDGED: route_denied(state, now_active)}
-        measured = None
+        measured: Pace | None = None
+        servers: int | None = None
         problem, hint, untraced = "", "", False
         if shown is not None:
             own = self._spine.settings
@@ -102,14 +106,16 @@ class TrafficSource:
             refused |= {arm.sha: denied(state, arm.sha, own.env, service=own.service) for arm in arms}
             ended = shown.until or self.at
             try:
+                servers = running(self._spine, now).up if ended is None else None
                 with self.reading():
                     moment = datetime.fromisoformat(ended) if ended is not None else now
                     measured = pace(self._spine.traces, shown.route, moment)
             except SpineError as error:
                 problem, hint, untraced = error.message, error.hint, isinstance(error, Absent)
         return Traffic(
-            epochs=found, shown=shown, pace=measured, problem=problem, hint=hint, untraced=untraced, denied=refused
-        )
+            epochs=found, shown=shown, pace=measured, servers=servers, problem=problem, hint=hint, untraced=untraced,
+            denied=refused,
+        )  # fmt: skip
 
     @contextmanager
     def reading(self) -> Iterator[None]:

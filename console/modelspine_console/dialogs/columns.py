@@ -11,7 +11,8 @@ from textual.binding import Binding
 
 from modelspine_console.dialogs.dialogs import Dialog
 from modelspine_console.draw.sanitize import Line, safe
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.column import Column
+from modelspine_console.widgets.table import Table
 
 
 class Columns(Dialog[None]):

@@ -7,7 +7,6 @@ which checks once more whether the change is still allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding
@@ -33,6 +32,7 @@ from modelspine_console.writes.plan import (
 )
 
 if TYPE_CHECKING:
+    from modelspine_console.data.source import Clock
     from modelspine_console.dialogs.rollback_costs import Found
 
 _TITLES = {
@@ -116,7 +116,7 @@ class Confirm(Dialog[None]):
     """
     BINDINGS: ClassVar[list[Any]] = [Binding("y,ctrl+y", "copy")]
 
-    def __init__(self, plan: Plan, now: datetime, *, confirmed: Callable[[Mapping[str, str]], str | None]) -> None:
+    def __init__(self, plan: Plan, clock: Clock, *, confirmed: Callable[[Mapping[str, str]], str | None]) -> None:
         """``confirmed`` sends what was typed; it returns the reason if that is not possible."""
         self._doc = Doc()
         self._foot = Lines()
@@ -135,7 +135,7 @@ class Confirm(Dialog[None]):
         """What a rollback costs; None until it has been computed."""
         self._traffic = ""
         """What it means for recent traffic; empty until that is being asked."""
-        self._now = now
+        self._clock = clock
         self._confirmed = confirmed
 
     def on_mount(self) -> None:
@@ -152,7 +152,7 @@ class Confirm(Dialog[None]):
     def redraw(self) -> None:
         """Draw what was typed, and give the text the height it needs."""
         if self.is_mounted:
-            self._doc.show(self.draw, top=False)
+            self._doc.show(self.draw, top=False, ages=True)
             room = int(self.app.size.height * _HEIGHT) - 3
             foot = len(self._foot_lines(self._doc.size.width))
             self._foot.styles.height = foot
@@ -223,7 +223,7 @@ class Confirm(Dialog[None]):
         if gated is None:
             return row(safe("! never gated", "warn"), signed)
         result = status(str(gated.body.get("result")))
-        return row(result, safe(f" at #{gated.seq}, "), ago(gated.at, self._now), signed)
+        return row(result, safe(f" at #{gated.seq}, "), ago(gated.at, self._clock()), signed)
 
     def _field(self, name: str, label: str, hint: str) -> Line:
         here = self.form.at == name
@@ -276,7 +276,9 @@ def _step_facts(step: Step, weight: int | None, *, typed: bool) -> list[tuple[st
     if step.guard is not None and weight:
         answers = blast_radius(weight, step.guard, step.per_second).answers
         number = f"about {answers:,.0f} answers" if answers >= 1 else "less than one answer"
-        rate = f"at {step.per_second:.2g} requests/s" if step.per_second is not None else "at an assumed 1 request/s"
+        rate = "at an assumed 1 request/s"
+        if step.per_second is not None:
+            rate = f"at the {step.per_second:.2g} requests/s of the busiest recent hour"
         facts.append(("worst case", safe(f"{number} before an abort, {rate}", "warn")))
     return facts
 

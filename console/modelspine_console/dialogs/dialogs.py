@@ -14,9 +14,10 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from modelspine_console.draw.sanitize import SENT, Line, fill, safe, toast
+from modelspine_console.widgets.column import Column
 from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.prompt import Prompt
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.table import Table
 
 Result = TypeVar("Result")
 _MAX_CHOICES = 14

@@ -19,12 +19,16 @@ class Asking(Horizontal):
     """A screen that fetches in named slots; each slot has one current request."""
 
     NAME = ""
+    TRACES = False
+    """Whether the list shows traces, which change without an event in the ledger."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._generations: dict[str, int] = {}
         self._subjects: dict[str, Hashable | None] = {}
         self._handlers: dict[str, Callable[[Outcome[Any]], None]] = {}
+        self.read_at: datetime | None = None
+        """When the list was last read."""
 
     @property
     def desk(self) -> Desk:
@@ -65,9 +69,18 @@ class Asking(Horizontal):
         self._generations[slot] = self._generations.get(slot, 0) + 1
         self._subjects[slot] = None
 
+    def read_age(self, now: datetime) -> float | None:
+        """Seconds since the traces that the list shows were read; None for what follows the ledger's polls alone."""
+        # A moment of the past does not change any more.
+        if self.read_at is None or not self.TRACES or self.desk.source.at is not None:
+            return None
+        return max(0.0, (now - self.read_at).total_seconds())
+
     def on_answer(self, answer: Answer) -> None:
         """Handle an answer if it is still wanted."""
         answer.stop()
         if answer.generation == self._generations.get(answer.slot):
+            if answer.slot == "list" and answer.outcome.value is not None:
+                self.read_at = self.desk.clock()
             self._handlers[answer.slot](answer.outcome)
             self.desk.moved()

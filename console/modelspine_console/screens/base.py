@@ -25,6 +25,8 @@ class View(Panes):
     NAME = ""
     ITEM = "entry"
     """What one row of the list is called."""
+    READS = ""
+    """What is being read, if not the screen's name says it."""
     FIELDS: ClassVar[Fields] = {}
     """The names that ``field:value`` accepts in the filter."""
     ALWAYS = False
@@ -40,7 +42,7 @@ class View(Panes):
         """Start reading."""
         for pane in self.panes[1:]:
             pane.turn("empty", "nothing selected")
-        self.list.turn("loading", f"reading the {self.NAME} …")
+        self.list.turn("loading", f"reading the {self.READS or self.NAME} …")
         self.lay_out()
         self.reload()
 
@@ -195,7 +197,6 @@ class View(Panes):
         if not (bare and outcome.absent):
             self.desk.failed(outcome)
 
-
     def on_table_moved(self, event: Table.Moved) -> None:
         """Show what a cursor has moved to."""
         event.stop()
@@ -208,7 +209,7 @@ class View(Panes):
     def on_table_sorted(self, event: Table.Sorted) -> None:
         """Show the order that a click on a head chose."""
         event.stop()
-        self.recount()
+        self.resorted()
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Open the row that was double-clicked."""

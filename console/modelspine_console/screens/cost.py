@@ -24,7 +24,8 @@ from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.screens import cost_tabs as tabs
 from modelspine_console.screens.base import Fields, document
 from modelspine_console.screens.listing import NO_ENTRIES, Listing
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.column import Column
+from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +57,7 @@ class CostView(Listing):
     """Entries, in the order they were registered."""
 
     NAME = "cost"
+    TRACES = True
     TABS = ("plot", "figures", "versions")
     EMPTY = NO_ENTRIES
     FIELDS: ClassVar[Fields] = {
@@ -172,7 +174,7 @@ class CostView(Listing):
             if cost is None or self.data is None:
                 pane.turn("empty", "no entry selected")
             else:
-                pane.show(self._drawing(self.data, cost, name))
+                pane.show(self._drawing(self.data, cost, name), ages=name == "figures")
 
     def _drawing(self, made: Costs, cost: EntryCost, name: str) -> Callable[[int], Sequence[Line]]:
         if name == "versions":

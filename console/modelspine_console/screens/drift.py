@@ -21,7 +21,8 @@ from modelspine_console.screens import drift_tabs as tabs
 from modelspine_console.screens.base import Fields, document
 from modelspine_console.screens.drift_weekdays import weekdays
 from modelspine_console.screens.listing import Listing
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.column import Column
+from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
     from modelspine.drift.days import Day
@@ -57,6 +58,7 @@ class DriftView(Listing):
     """Days, newest first."""
 
     NAME = "drift"
+    TRACES = True
     ITEM = "day"
     TABS = ("features", "trend", "bins", "map", "expected", "weekdays")
     EMPTY = "no requests by this moment\nserve some (`spine serve`), then run `spine drift report`"
@@ -124,17 +126,17 @@ class DriftView(Listing):
             elif day.made is None and name not in _OF_ALL_DAYS:
                 pane.turn("empty", *_unreported(day))
             else:
-                pane.show(self._drawing(day, name))
+                pane.show(self._drawing(day, name), ages=name == "features")
 
     def _drawing(self, day: Day, name: str) -> Callable[[int], Sequence[Line]]:
-        days, now, made = self.data.days, self.now(), day.made
+        days, now, made = self.data.days, self.now, day.made
         if name == "weekdays":
             return lambda width: weekdays(days, day, width)
         if name == "trend" or made is None:
             early = ahead(self.data.ahead)
             return lambda width: tabs.course(days, day, width, early)
         if name == "features":
-            return lambda width: tabs.features(made, day, now, width)
+            return lambda width: tabs.features(made, day, now(), width)
         draw = {"bins": tabs.bins, "map": tabs.maps, "expected": tabs.expected}[name]
         return lambda width: draw(made.report, width)
 

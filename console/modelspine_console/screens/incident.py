@@ -31,6 +31,7 @@ class IncidentView(RequestsView):
     """Requests, and the walk of one of them."""
 
     NAME = "incident"
+    TRACES = True
 
     def __init__(self) -> None:
         self._about = Lines()

@@ -15,7 +15,7 @@ from modelspine.times import ledger_time
 from modelspine_console.draw.format import age, dash, milliseconds, status
 from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.draw.theme import Role
-from modelspine_console.widgets.table import Column
+from modelspine_console.widgets.column import Column
 
 LATENCY, FEEDBACK, FEATURES = 3, 2, 6
 """Numbers of the columns by which the store can be sorted; the features come last."""

@@ -14,7 +14,7 @@ from modelspine.times import ledger_time
 from modelspine_console.action import ANSWERS
 from modelspine_console.draw.format import bullet, dash, heading, milliseconds, pairs, status, tree, when
 from modelspine_console.draw.sanitize import Line, fill, row, safe
-from modelspine_console.widgets.table import Column
+from modelspine_console.widgets.column import Column
 
 if TYPE_CHECKING:
     from miniobserve.traces import Trace

@@ -16,7 +16,8 @@ from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.draw.theme import Role
 from modelspine_console.screens.base import Fields, document
 from modelspine_console.screens.listing import Listing
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.column import Column
+from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
     from modelspine.ledger.store import Event

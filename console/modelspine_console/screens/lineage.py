@@ -14,7 +14,8 @@ from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins, heading, status, tree
 from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.screens.base import Fields, View, document
-from modelspine_console.widgets.table import Column, Table
+from modelspine_console.widgets.column import Column
+from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
     from modelspine.lineage.corpora import Search

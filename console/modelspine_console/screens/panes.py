@@ -85,6 +85,11 @@ class Panes(Asking):
     def draw_tab(self) -> None:
         """Draw the open tab of the detail pane."""
 
+    def tick(self) -> None:
+        """Update the ages that are shown."""
+        for pane in self.panes:
+            pane.tick()
+
     def make_room(self, width: int) -> None:
         """Lay the panes out for a terminal of this width."""
         room = ONE if width < _TWO_FROM else THREE if width >= _THREE_FROM else TWO

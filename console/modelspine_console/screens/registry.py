@@ -114,24 +114,24 @@ class RegistryView(Listing):
         if detail is None:
             return
         self.about.title(self.name_of(detail.entry))
-        self.about.show(self._drawing(detail, self.tab), top=top)
+        self.about.show(self._drawing(detail, self.tab), top=top, ages=True)
         if not self.compared:
             beside = "summary" if self.about.tab else "buckets"
             self.beside.title(beside)
-            self.beside.show(self._drawing(detail, beside), top=top)
+            self.beside.show(self._drawing(detail, beside), top=top, ages=True)
 
     def _drawing(self, detail: Detail, tab: str) -> Callable[[int], Sequence[Line]]:
-        now = self.now()
+        now = self.now
         if tab == "summary":
-            return lambda width: tabs.summary(detail, now, width)
+            return lambda width: tabs.summary(detail, now(), width)
         if tab == "buckets":
             return lambda width: tabs.buckets(detail.eval_report, width)
         if tab == "gate" and self.position is not None:
             position, gated, key = self.position, self._current_gate(), self.desk.action("verify").shown
-            return lambda width: gate(position, gated, now, width, key=key)
+            return lambda width: gate(position, gated, now(), width, key=key)
         if tab == "manifest":
             return lambda _width: tabs.manifest(detail)
-        return lambda width: tabs.history(detail, now, width)
+        return lambda width: tabs.history(detail, now(), width)
 
     def _current_gate(self) -> Gated | None:
         """The gate's comparison of the entry that is shown, if the ledger has not moved since it was made."""

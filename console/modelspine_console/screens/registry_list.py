@@ -12,7 +12,7 @@ from typing import Any
 from modelspine.text import short
 from modelspine_console.draw.format import age, count, dash, entry_status, status
 from modelspine_console.draw.sanitize import Line, safe
-from modelspine_console.widgets.table import Column
+from modelspine_console.widgets.column import Column
 
 _GATE_RANKS = {"fail": 0, "error": 1, "pass": 2}
 _RANKS = {"production": 0, "promoted": 2, "held": 3, "pending": 4, "tombstoned": 5}

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from modelspine.traffic.rollout_report import RouteReport
     from modelspine_console.data.traffic_source import Reading, Traffic
 
-_SHOW_AGE = 10.0
-"""Seconds from which on the age of a report is shown."""
 _MAX_ARMS = 4
 """Arms that are visible without scrolling; a route rarely has more than two."""
 _ROUTE = frozenset({"abort", "advance", "weight"})
@@ -47,6 +45,7 @@ class TrafficView(View):
     NAME = "traffic"
     FIELDS = texts.FIELDS
     ALWAYS = True
+    TRACES = True
     DEFAULT_CSS = """
     TrafficView { layout: vertical; }
     TrafficView .-beside { border-left: solid $edge; }
@@ -151,8 +150,6 @@ class TrafficView(View):
         else:
             pane.turn("error", outcome.error, outcome.hint)
 
-    # drawing ------------------------------------------------------------------------------------------
-
     @property
     def _shown(self) -> Epoch | None:
         return self.traffic.shown if self.traffic is not None else None
@@ -179,13 +176,18 @@ class TrafficView(View):
             rows = texts.arm_rows(self.traffic, self.report)
             self.show_rows(rows, self.texts(rows), _EMPTY)
 
+    def tick(self) -> None:
+        """Update the ages, also the one of the last request."""
+        super().tick()
+        if self.display and self.table.rows:
+            self.recount()
+
     def recount(self) -> None:
         """Show the state of the route above the list."""
         super().recount()
         if self.traffic is not None and not self.filter_text and not self.table.sort_name:
-            age = (self.now() - self._current.at).total_seconds() if self._current is not None else 0.0
-            shown_age = f" · report {age:.0f} s old" if age >= _SHOW_AGE else ""
-            self.list.describe(f"{texts.summary(self.traffic, self.app.size.width)}{shown_age}")
+            read_at = self._current.at if self._current is not None else None
+            self.list.describe(*texts.summary(self.traffic, self.app.size.width, self.now(), read_at))
 
     def select(self) -> None:
         """Show the arm under the cursor in the arm tab."""
@@ -210,7 +212,7 @@ class TrafficView(View):
             self.said.show(lambda _width: headline(epochs_sentence(self.epochs.rows, self.now())))
             self.about.turn("ready")
         elif draw is not None:
-            self.about.show(draw, top=top)
+            self.about.show(draw, top=top, ages=tab == "arm")
         elif self.traffic.problem or self._failure is not None:
             self._explain(self.about, self._failure or Outcome())
         else:
@@ -218,11 +220,11 @@ class TrafficView(View):
 
     def _drawing(self, tab: str, traffic: Traffic) -> Draw | None:
         """What draws a tab with a document; None while the report it needs is missing."""
-        report, item, now = self.report, self.table.current, self.now()
+        report, item, now = self.report, self.table.current, self.now
         if tab == "ladder":
             return lambda width: ladder(traffic, report, width)
         if tab == "arm":
-            return lambda _width: tabs.arm(item, traffic, now) if item is not None else []
+            return lambda _width: tabs.arm(item, traffic, now()) if item is not None else []
         if report is None:
             return None
         shadow = report.shadow
@@ -265,8 +267,6 @@ class TrafficView(View):
             self._open_epoch(None)
             went = True
         return went
-
-    # names --------------------------------------------------------------------------------------------
 
     def target(self) -> str:
         """SHA of the arm under the cursor."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from modelspine.gate.eval_report import Count
 from modelspine.ledger.route import FULL
+from modelspine.overview.lines import minute
 from modelspine.text import short
 from modelspine_console.draw.charts import spark
-from modelspine_console.draw.format import dash, status
+from modelspine_console.draw.format import age, dash, status
 from modelspine_console.draw.sanitize import Line, row, safe
+from modelspine_console.draw.theme import Role
 from modelspine_console.screens.base import Fields
-from modelspine_console.widgets.table import Column
+from modelspine_console.widgets.column import Column
 
 if TYPE_CHECKING:
     from modelspine.ledger.route import Arm, Route
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
     from modelspine.traffic.rollout_report import RouteReport
     from modelspine_console.data.traffic_source import Traffic
 
+_SHOW_AGE = 10.0
+"""Seconds from which on the age of a report is shown."""
 _SPARK = 10
 """Bars of a sparkline in the list."""
+_NARROW, _ROOMY = 100, 160
+"""Columns of a terminal below which why no requests arrive is said in fewer words, and without the epoch's number."""
 _WIDE = 140
 """Columns of a terminal from which the line above the list also says what a canary waits for."""
 
@@ -38,6 +45,8 @@ class ArmRow(msgspec.Struct, frozen=True, kw_only=True):
     """production, candidate or shadow."""
     report: ArmReport | None
     pace: ArmPace | None
+    current: bool = True
+    """Whether the request rate is one of the moment that is shown, and not of a past epoch or of replayed traffic."""
 
 
 def arm_rows(traffic: Traffic, report: RouteReport | None) -> tuple[ArmRow, ...]:
@@ -47,8 +56,15 @@ def arm_rows(traffic: Traffic, report: RouteReport | None) -> tuple[ArmRow, ...]
     route = traffic.shown.route
     reports = {arm.name: arm for arm in report.arms} if report is not None else {}
     paces = {arm.name: arm for arm in traffic.pace.arms} if traffic.pace is not None else {}
+    current = traffic.shown.until is None and traffic.pace is not None and not traffic.pace.quiet
     return tuple(
-        ArmRow(arm=arm, role=_role(route, arm), report=reports.get(arm.name), pace=paces.get(arm.name))
+        ArmRow(
+            arm=arm,
+            role=_role(route, arm),
+            report=reports.get(arm.name),
+            pace=paces.get(arm.name),
+            current=current,
+        )
         for arm in route.arms
     )
 
@@ -72,12 +88,19 @@ def arm_columns() -> tuple[Column, ...]:
         Column("target", 6, target_share, right=True),
         Column("actual %", 17, actual_share, right=True),
         Column("30 min", _SPARK, _spark, rank=5),
-        Column("req/s", 6, lambda r: dash(f"{r.pace.per_second:.2f}" if r.pace else None), right=True, rank=3),
+        Column("req/s", 6, _rate, right=True, rank=3),
         *(_latency(name, rank) for name, rank in (("p50", 8), ("p95", 4), ("p99", 7))),
         Column("errors", 9, _errors, right=True, rank=6),
         Column("graded correct %", 17, _ratio(lambda report: report.graded), right=True, rank=2),
         Column("accepted %", 17, _ratio(_accepted), right=True, rank=9),
     )
+
+
+def _rate(item: ArmRow) -> Line:
+    """The request rate now; a dash for a rate of the past."""
+    if item.pace is None or not item.current:
+        return dash(None)
+    return safe(f"{item.pace.per_second:.2f}", "" if item.pace.per_second else "warn")
 
 
 def _latency(name: str, rank: int) -> Column:
@@ -143,11 +166,14 @@ def _spark(item: ArmRow) -> Line:
 # the line above the list ----------------------------------------------------------------------------------
 
 
-def summary(traffic: Traffic, width: int) -> str:
-    """The state of the route in one line."""
+def summary(traffic: Traffic, width: int, now: datetime, read_at: datetime | None) -> tuple[str, Role]:
+    """The state of the route in one line, and its colour: a route without requests or servers needs attention.
+
+    ``read_at`` is when the report was read, whose age is shown where it is old; None without a report.
+    """
     shown = traffic.shown
     if shown is None:
-        return ""
+        return "", "muted"
     route, candidate = shown.route, shown.route.candidate
     parts = [f"{route.strategy} {candidate.semver or short(candidate.sha)}" if candidate else route.strategy]
     if route.ladder is not None:
@@ -158,10 +184,34 @@ def summary(traffic: Traffic, width: int) -> str:
         parts.append(advice(traffic.decision, brief=width < _WIDE))
     if traffic.problem:
         parts.append("no traces" if traffic.untraced else "traces unreadable")
-    parts.append(f"epoch #{shown.number}")
-    if traffic.pace is not None and traffic.pace.quiet and shown.until is None:
-        parts.append("no recent traffic")
-    return " · ".join(parts)
+    idle = idleness(traffic, now, brief=width < _NARROW)
+    if not idle or width >= _ROOMY:  # what is wrong now matters more than the number of the epoch
+        parts.append(f"epoch #{shown.number}")
+    replayed = traffic.pace is not None and traffic.pace.replayed
+    seconds = (now - read_at).total_seconds() if read_at is not None else 0.0
+    aged = [f"report {seconds:.0f} s old"] if seconds >= _SHOW_AGE else []
+    return " · ".join([*parts, *idle, *aged]), "warn" if idle and not replayed else "muted"
+
+
+def idleness(traffic: Traffic, now: datetime, *, brief: bool = False) -> list[str]:
+    """Why no requests arrive now, in fewer words if ``brief``: no server, none lately, or replayed; else empty."""
+    shown, found = traffic.shown, traffic.pace
+    if shown is None or shown.until is not None:
+        return []
+    if found is None:
+        return ["no server"] if shown.route.candidate is not None and traffic.servers == 0 else []
+    if found.quiet:
+        return [f"replayed to {minute(found.last or found.until)}"]
+    if found.per_second:
+        return []
+    last = (
+        "no request yet"
+        if found.last is None
+        else f"{'last' if brief else 'last request'} {age(found.last, now).plain} ago"
+    )
+    unserved = shown.route.candidate is not None and traffic.servers == 0 and not found.replayed
+    replayed = " (replayed)" if found.replayed else ""
+    return [*(["no server"] if unserved else []), f"0 req/s · {last}{replayed}"]
 
 
 def advice(decision: Decision, *, brief: bool) -> str:

@@ -27,11 +27,11 @@ from modelspine.traffic.rollout_text import (
 )
 from modelspine.traffic.sentences import arm_sentence, report_sentence, shadow_sentence
 from modelspine_console.draw.charts import spark
-from modelspine_console.draw.format import age, ago, count, headline, milliseconds, pairs, status, when
+from modelspine_console.draw.format import age, ago, count, dash, headline, milliseconds, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, row, safe
-from modelspine_console.screens.traffic_rows import ArmRow, actual_share, model, target_share
-from modelspine_console.widgets.table import Column
+from modelspine_console.screens.traffic_rows import ArmRow, actual_share, idleness, model, target_share
+from modelspine_console.widgets.column import Column
 
 if TYPE_CHECKING:
     from modelspine.ledger.route import Guard, Ladder, Route
@@ -139,17 +139,18 @@ def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
         actual = row(actual_share(item), safe(f" % {unit}", "muted"))
     facts += [("target", row(target_share(item), safe(" %"))), ("actual", actual)]
     found = _reported(item.report) if item.report is not None else []
-    return [*said, *pairs([*facts, *_pace(item, traffic), *found])]
+    return [*said, *pairs([*facts, *_pace(item, traffic, now), *found])]
 
 
-def _pace(item: ArmRow, traffic: Traffic) -> Facts:
+def _pace(item: ArmRow, traffic: Traffic, now: datetime) -> Facts:
     if item.pace is None or traffic.pace is None:
         return []
-    found, until = item.pace, traffic.pace.until
-    quiet = safe(f"   last request before {until[:19]}Z", "warn") if traffic.pace.quiet else safe("")
+    found = item.pace
+    idle = safe("   ".join(["", *idleness(traffic, now)]), "muted" if traffic.pace.replayed else "warn")
+    rate = safe(f"{found.per_second:.2f}") if item.current else dash(None)
     bars = safe(spark(found.minutes, len(found.minutes)), "accent")
     return [
-        ("req/s", row(safe(f"{found.per_second:.2f}"), quiet)),
+        ("req/s", row(rate, idle)),
         (f"{len(found.minutes)} min", row(bars, safe(f"  {sum(found.minutes):,} requests", "muted"))),
     ]
 

@@ -68,16 +68,28 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
         self._draw: Draw = lambda _width: ()
         self._lines: list[Line] = []
         self._room = Size()
+        self._ages = False
         self.dimmed = False
 
-    def show(self, draw: Draw, *, top: bool = True) -> None:
-        """Show these lines from now on; ``top`` scrolls back to the first one."""
-        self._draw = draw
+    def show(self, draw: Draw, *, top: bool = True, ages: bool = False) -> None:
+        """Show these lines from now on; ``top`` scrolls back to the first one.
+
+        With ``ages`` they are made again every second, because they say how long ago something was.
+        """
+        self._draw, self._ages = draw, ages
         self._room = Size()
         if top:
             self.scroll_to(y=0, animate=False)
         self._layout_lines()
         self.refresh()
+
+    def tick(self) -> None:
+        """Make the lines again if they show ages, and draw them if one has changed."""
+        if self._ages and self.size.width > 0:
+            before, self._room = [line.plain for line in self._lines], Size()
+            self._layout_lines(draw=False)
+            if before != [line.plain for line in self._lines]:
+                self.refresh()
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -102,7 +114,7 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
         line = self._lines[at] if at < len(self._lines) else _EMPTY_LINE
         return strip(line, self.size.width, palette_of(self), "stale" if self.dimmed else "")
 
-    def _layout_lines(self) -> None:
+    def _layout_lines(self, *, draw: bool = True) -> None:
         """Fold the lines to the width of the widget."""
         room = self.size
         if room == self._room or room.width <= 0:
@@ -115,4 +127,5 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(width, len(self._lines))
             if len(self._lines) <= room.height:
                 break
-        self.refresh()
+        if draw:
+            self.refresh()

@@ -53,6 +53,7 @@ class Pane(Vertical):
         self.aside = ""
         self.clicked: Callable[[int], None] | None = None
         """Called with the number of a tab that was clicked."""
+        self._aside_role: Role = "muted"
         self._head = Lines()
         self._blank = Lines(classes="blank")
         self._blank.display = False
@@ -120,12 +121,12 @@ class Pane(Vertical):
             if had:
                 body.focus()
 
-    def show(self, draw: Draw, *, top: bool = True) -> None:
-        """Show these lines in the pane's document."""
+    def show(self, draw: Draw, *, top: bool = True, ages: bool = False) -> None:
+        """Show these lines in the pane's document; ``ages`` if they say how long ago something was."""
         document = self.bodies[0]
         assert isinstance(document, Doc)
         self.turn("ready")
-        document.show(draw, top=top)
+        document.show(draw, top=top, ages=ages)
 
     def explain(self, draw: Draw) -> None:
         """Show a line under the body."""
@@ -140,10 +141,15 @@ class Pane(Vertical):
                 body.refresh()
                 self._head.refresh()
 
-    def describe(self, aside: str) -> None:
-        """Set the text at the right end of the head."""
-        if aside != self.aside:
-            self.aside = aside
+    def tick(self) -> None:
+        """Update the ages in the body, if it is visible."""
+        if self.display:
+            self.body.tick()
+
+    def describe(self, aside: str, role: Role = "muted") -> None:
+        """Set the text at the right end of the head, and its colour."""
+        if (aside, role) != (self.aside, self._aside_role):
+            self.aside, self._aside_role = aside, role
             self._head.refresh()
 
     def title(self, heading: str) -> None:
@@ -164,7 +170,7 @@ class Pane(Vertical):
         if self.tabs:
             left = row(left, safe("   "), row(*self._tab_names(focused), gap=2))
         stale = " stale" if self.body.dimmed else ""
-        return fill(left, safe(f"{self.aside}{stale} ", "muted"), width)
+        return fill(left, safe(f"{self.aside}{stale} ", self._aside_role), width)
 
     def _tab_names(self, focused: bool) -> Sequence[Line]:
         names = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
-import msgspec
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
@@ -18,29 +17,8 @@ from textual.strip import Strip
 
 from modelspine_console.draw.sanitize import Line, cells, cut, row, safe, strip
 from modelspine_console.draw.theme import Role
+from modelspine_console.widgets.column import GUTTER, Column, cell_of, widths
 from modelspine_console.widgets.document import palette_of
-
-_GUTTER = 2
-"""Cells in front of each row: the cursor and the mark."""
-
-
-class Column(msgspec.Struct, frozen=True):
-    """One column: its title, its width, what its cells show, and what it is sorted by."""
-
-    title: str
-    width: int
-    cell: Callable[[Any], Line]
-    sort: Callable[[Any], Any] | None = None
-    right: bool = False
-    grow: bool = False
-    """Takes the room that is left over."""
-    rank: int = 0
-    """Columns get room in the order of their ranks; one that does not fit is skipped, and the next one is tried.
-    The column that the rows are sorted by comes before them all."""
-    only_sorted: bool = False
-    """Shown only while the rows are sorted by it."""
-    fitted: Callable[[Any, int], Line] | None = None
-    """Makes the cell for a number of cells, where it is to say more than the beginning of what ``cell`` returns."""
 
 
 class Table(ScrollView, can_focus=True, inherit_bindings=False):
@@ -88,6 +66,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Whether the rows are loaded in the order that is chosen, so that they need not be sorted here."""
         self.dimmed = False
         self._passes: Callable[[int], bool] | None = None
+        self._drawn: dict[int, str] = {}
+        """Place of a row → the text it was last drawn with."""
+        self._clicked = -1
+        """The place that the last single click was on."""
         self._shown: tuple[int, list[tuple[Column, int]]] = (-1, [])
 
     # what is in it ----------------------------------------------------------------------------------
@@ -236,12 +218,21 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         place = event.y - self.head + self.scroll_offset.y
         if place < len(self.order):
             self.go(place)
-            if event.chain == 2:
+            # The first click of a double one may have opened this table: then the second chooses nothing in it.
+            if event.chain == 2 and place == self._clicked:
                 self.post_message(self.Chosen(self))
+            self._clicked = place if event.chain == 1 else -1
+
+    def tick(self) -> None:
+        """Redraw the visible rows whose text has changed, such as by an age."""
+        width, top = self.size.width, self.scroll_offset.y
+        for place in range(top, min(top + self.page, len(self.order))):
+            if self._row_line(place, width).plain != self._drawn.get(place):
+                self.refresh_line(place - top + self.head)
 
     def _click_head(self, x: int) -> None:
         """Sort by the column at ``x``; where it is sorted by that already, reverse the order."""
-        edge = _GUTTER
+        edge = GUTTER
         for column, room in self._widths(self.size.width):
             edge += room + 2
             if x < edge:
@@ -265,13 +256,15 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         base: Role = "stale" if self.dimmed else ""
         if place == self.cursor:
             base = "cursor" if self.has_focus else "cursor_away"
-        return strip(self._row_line(place, width), width, palette, base)
+        line = self._row_line(place, width)
+        self._drawn[place] = line.plain
+        return strip(line, width, palette, base)
 
     def _row_line(self, place: int, width: int) -> Line:
         item = self.rows[self.order[place]]
         here = safe("▌" if place == self.cursor else " ", "accent")
         marked = safe("◆" if self.key(item) in self.marks else " ", "accent")
-        pieces = [cut(_cell(column, item, room), room, right=column.right) for column, room in self._widths(width)]
+        pieces = [cut(cell_of(column, item, room), room, right=column.right) for column, room in self._widths(width)]
         return row(here, marked, row(*pieces, gap=2))
 
     def _head_line(self, width: int) -> Line:
@@ -285,29 +278,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             title = cut(safe(column.title, "accent"), min(cells(column.title), room - 2))
             arrow = safe(" ↓" if self.backwards else " ↑", "accent")
             pieces.append(cut(row(title, arrow), room, right=column.right))
-        return row(safe(" " * _GUTTER), row(*pieces, gap=2))
+        return row(safe(" " * GUTTER), row(*pieces, gap=2))
 
     def _widths(self, width: int) -> list[tuple[Column, int]]:
         """The columns there is room for, each with its width; kept until the width changes."""
-        if self._shown[0] == width:
-            return self._shown[1]
-        chosen = self.columns[self.sorted_by] if self.sorted_by >= 0 else None
-        able = [column for column in self.columns if column is chosen or not column.only_sorted]
-        first, *rest = sorted(able, key=lambda column: (column is not chosen, column.rank))
-        fitting = [first]
-        for column in rest:
-            if column.title not in self.hidden and _needed([*fitting, column]) <= width:
-                fitting.append(column)
-        kept = [column for column in self.columns if column in fitting]
-        spare = max(0, width - _needed(kept))
-        widths = [(column, column.width + (spare if column.grow else 0)) for column in kept]
-        self._shown = (width, widths)
-        return widths
-
-
-def _cell(column: Column, item: Any, room: int) -> Line:
-    return column.cell(item) if column.fitted is None else column.fitted(item, room)
-
-
-def _needed(columns: Sequence[Column]) -> int:
-    return _GUTTER + sum(column.width for column in columns) + 2 * (len(columns) - 1) + 1
+        if self._shown[0] != width:
+            chosen = self.columns[self.sorted_by] if self.sorted_by >= 0 else None
+            self._shown = (width, widths(self.columns, width, chosen=chosen, hidden=self.hidden))
+        return self._shown[1]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,6 +28,9 @@ from modelspine.settings import Prices, Settings, masked
 from modelspine.spine import Spine
 from modelspine.text import counted, size
 from modelspine.times import FORMAT
+
+if TYPE_CHECKING:
+    from modelspine.overview.lines import Fact
 
 _PACKAGES = (
     "modelspine",
@@ -70,10 +73,17 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if args.reach:
         return _reach(out, spine)
     root, settings, stores, versions = str(spine.settings.root), _settings(spine.settings), _stores(spine), _versions()
+    overview, lines = _overview(spine)
     if out.json:
-        out.object({"root": root, "settings": settings, "stores": stores, "versions": versions})
+        out.object({
+            "root": root, "overview": overview, "settings": settings, "stores": stores, "versions": versions
+        })  # fmt: skip
         return Exit.OK
     out.line(f"project {root}")
+    out.line()
+    if lines:
+        out.line(f"{overview['sentence']} Figures: {overview['span']}")
+    out.pairs((fact.name, Cell(fact.text, "" if fact.state == "good" else fact.state)) for fact in lines)
     out.line()
     rows = [(name, str(setting["value"]), Cell(setting["origin"], "muted")) for name, setting in settings.items()]
     out.table(("setting", "value", "from"), rows)
@@ -82,6 +92,23 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     out.line()
     out.pairs(versions.items())
     return Exit.OK
+
+
+def _overview(spine: Spine) -> tuple[dict[str, Any], tuple[Fact, ...]]:
+    """What the console's Home screen shows, as JSON and as lines; without a usable ledger, only why there is none."""
+    from modelspine.overview.day import day_figures
+    from modelspine.overview.glance import glance
+    from modelspine.overview.lines import facts, sentence, span
+
+    now = datetime.now(UTC)
+    try:
+        seen = glance(spine, now)
+        day = day_figures(spine, seen, now)
+    except Exception as error:  # noqa: BLE001  (a broken store must not hide the settings)
+        return {"problem": as_spine_error(error).message}, ()
+    lines = facts(seen, day, now)
+    shown = {"now": seen, "day": day, "lines": lines, "sentence": sentence(lines), "span": span(day)}
+    return msgspec.to_builtins(shown), lines
 
 
 def _reach(out: Out, spine: Spine) -> int:

@@ -85,40 +85,44 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
             out.line("nothing is routed yet; the first promotion gives the promoted entry all traffic")
         return Exit.OK
     since = spine.registry.events()[route.epoch - 1].time
-    decision, problem, pace = (None, None, None) if args.at else _measured(spine, route, since)
+    decision, problem, pace, servers = (None, None, None, None) if args.at else _measured(spine, route, since)
     steps = _steps(spine, decision, args.at) if route.ladder is not None else ()
     said = _sentence(route, steps, decision, problem)
     if out.json:
         more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem,
-                "sentence": said, "steps": msgspec.to_builtins(steps)}  # fmt: skip
+                "sentence": said, "steps": msgspec.to_builtins(steps), "servers": servers}  # fmt: skip
         out.object({"ladder": None} | msgspec.to_builtins(route) | more | {"pace": msgspec.to_builtins(pace)})
         return Exit.OK
     out.paragraph(said)
     out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {route.salt}")
-    _draw_arms(out, route, pace)
+    _draw_arms(out, route, pace, servers)
     if steps:
         _draw_steps(out, steps)
         _draw_canary(out, decision, problem)
     return Exit.OK
 
 
-def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None, Pace | None]:
-    """The decision on a canary at this moment, or why there is none; and the rate of requests."""
+def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None, Pace | None, int | None]:
+    """The decision on a canary at this moment, or why there is none; the rate of requests; the running servers."""
     from modelspine.ledger.store import storage_errors
+    from modelspine.overview.glance import servers
     from modelspine.traffic.canary import consider_or_error
     from modelspine.traffic.request_rate import pace
 
     now = datetime.now(UTC)
     decision, problem = consider_or_error(lambda: spine.traces, route, since, now)
+    running: int | None = None
     try:
+        running = servers(spine, now).up
         with storage_errors():
-            return decision, problem, pace(spine.traces, route, now)
+            return decision, problem, pace(spine.traces, route, now), running
     except SpineError:
-        return decision, problem, None
+        return decision, problem, None, running
 
 
-def _draw_arms(out: Out, route: Route, pace: Pace | None) -> None:
-    paces = {arm.name: f"{arm.per_second:.2f}" for arm in pace.arms} if pace is not None else {}
+def _draw_arms(out: Out, route: Route, pace: Pace | None, servers: int | None) -> None:
+    # A rate of replayed traffic that ended long ago is none of now.
+    paces = {arm.name: f"{arm.per_second:.2f}" for arm in pace.arms} if pace is not None and not pace.quiet else {}
     share = "copied %" if route.shadow else "weight %"
     rows = []
     for arm in route.arms:
@@ -126,7 +130,16 @@ def _draw_arms(out: Out, route: Route, pace: Pace | None) -> None:
         rows.append((arm.name, arm.semver, short(arm.sha), weight, paces.get(arm.name, "–")))
     out.table(("arm", "semver", "sha", share, "req/s"), rows, right=(share, "req/s"))
     if pace is not None and pace.quiet:
-        out.line(f"idle: the last request came before {pace.until}")
+        out.line(f"replayed traffic: its last request is dated {pace.last}")
+    elif pace is not None and not pace.per_second:
+        last = (
+            "no request came yet"
+            if pace.last is None
+            else f"the last request came {age(pace.last, datetime.now(UTC))} ago"
+        )
+        out.line(Cell(f"idle: {last}", "warn"))
+    if servers == 0 and route.candidate is not None and (pace is None or not pace.replayed):
+        out.line(Cell(f"no server is running: the {route.candidate.name} gets no requests", "warn"))
 
 
 def _steps(spine: Spine, decision: Decision | None, at: str | None) -> tuple[StepProgress, ...]:

@@ -41,15 +41,9 @@ class Registry:
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        cache: Cache,
-        artifacts: Artifacts,
-        *,
-        env: str = "dev",
-        service: str = "",
+        self, ledger: Ledger, cache: Cache, artifacts: Artifacts, *, env: str = "dev", service: str = "",
         after: After = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._ledger = ledger
         self.history = History(ledger, after)
         self._cache = cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modelspine.errors import BadInput
 from modelspine.ledger.route import FULL, SHADOW, Guard, Ladder, single
 from modelspine.ledger.state import State, check_reason
 from modelspine.ledger.store import Draft
@@ -17,7 +16,7 @@ from modelspine.ledger.transactions import Receipt
 from modelspine.registry.registry import Registry
 from modelspine.registry.rules import gate_overridden, may_join, may_lead, may_roll_back
 from modelspine.traffic import rollout
-from modelspine.traffic.ladder import at_weight, default_ladder
+from modelspine.traffic.ladder import at_weight, check_weight, default_ladder
 
 Announce = Callable[[int, Guard], None]
 """Called with a canary's first weight and guard after all checks passed and before its event is written."""
@@ -37,15 +36,9 @@ class Routing:
         self.registry = registry
 
     def single(
-        self,
-        ref: str,
-        *,
-        reason: str,
-        override: bool = False,
-        expected: int | None = None,
-        key: str | None = None,
+        self, ref: str, *, reason: str, override: bool = False, expected: int | None = None, key: str | None = None,
         announce: BeforeChange | None = None,
-    ) -> Receipt:
+    ) -> Receipt:  # fmt: skip
         """Route all traffic to one promoted entry.
 
         Raises:
@@ -83,7 +76,7 @@ class Routing:
             Refused: the entry may not answer learners, failed its newest gate run, or a rollout is in progress.
             Damaged: bundle bytes do not match their SHA.
         """
-        _check_weight(weight_bp, most=FULL - 1)
+        check_weight(weight_bp, most=FULL - 1)
         return self._start("ab", ref, weight_bp, None, reason, expected, key, override=override)
 
     def shadow(
@@ -95,21 +88,13 @@ class Routing:
             Refused: it is tombstoned, or a canary or an A/B test is in progress.
             Damaged: bundle bytes do not match their SHA.
         """
-        _check_weight(share_bp, most=FULL)
+        check_weight(share_bp, most=FULL)
         return self._start(SHADOW, ref, share_bp, None, reason, expected, key)
 
     def canary(
-        self,
-        ref: str,
-        *,
-        reason: str,
-        weight_bp: int | None = None,
-        ladder: Ladder | None = None,
-        override: bool = False,
-        expected: int | None = None,
-        key: str | None = None,
-        announce: Announce | None = None,
-    ) -> Receipt:
+        self, ref: str, *, reason: str, weight_bp: int | None = None, ladder: Ladder | None = None,
+        override: bool = False, expected: int | None = None, key: str | None = None, announce: Announce | None = None,
+    ) -> Receipt:  # fmt: skip
         """Start a canary: a promoted entry answers a few learners, then more in steps while it is not worse.
 
         Args:
@@ -127,10 +112,10 @@ class Routing:
             Damaged: bundle bytes do not match their SHA.
         """
         if weight_bp is not None:
-            _check_weight(weight_bp, most=FULL - 1)
+            check_weight(weight_bp, most=FULL - 1)
         steps = ladder or default_ladder(weight_bp)
         weight = weight_bp or steps.steps[0].weight_bp
-        _check_weight(weight, most=FULL - 1)
+        check_weight(weight, most=FULL - 1)
         steps = at_weight(steps, weight, auto=steps.auto)
         return self._start("canary", ref, weight, steps, reason, expected, key, announce, override=override)
 
@@ -147,7 +132,7 @@ class Routing:
                 rollout began, or the weight is 100 %.
             Damaged: bundle bytes do not match their SHA.
         """
-        _check_weight(weight_bp, least=0, most=FULL)
+        check_weight(weight_bp, least=0, most=FULL)
         asked = {"verb": "weight", "weight_bp": weight_bp, "reason": reason}
         return self._move(
             lambda state: rollout.weigh(state, weight_bp, reason, judged=judged),
@@ -158,14 +143,9 @@ class Routing:
         )
 
     def advance(
-        self,
-        *,
-        reason: str,
-        override: bool = False,
-        judged: int | None = None,
-        expected: int | None = None,
+        self, *, reason: str, override: bool = False, judged: int | None = None, expected: int | None = None,
         key: str | None = None,
-    ) -> Receipt:
+    ) -> Receipt:  # fmt: skip
         """Advance the canary to its next step; after the last one it becomes the stable arm.
 
         ``judged`` is the epoch whose verdict is ``pass`` now, from ``traffic.canary``. In a prod ledger, an entry that
@@ -314,11 +294,3 @@ class Routing:
         epoch = route.epoch if route else 0
         named = sha or (route.arms[-1].sha if route else "")
         return Receipt(seq=epoch, sha=named, created=False, event=self.registry.events()[epoch - 1])
-
-
-def _check_weight(weight_bp: int, *, least: int = 1, most: int) -> None:
-    if not least <= weight_bp <= most:
-        raise BadInput(
-            f"weight {weight_bp} is out of range: {least} to {most} basis points are allowed here",
-            "1 % is 100 basis points; `spine route single REF` gives an entry all traffic",
-        )

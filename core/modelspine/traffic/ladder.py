@@ -107,3 +107,16 @@ def after(ladder: Ladder, weight_bp: int) -> Ladder | None:
     if at is None or ladder.steps[at].weight_bp >= FULL:
         return None
     return msgspec.structs.replace(ladder, at=at, auto=True)
+
+
+def check_weight(weight_bp: int, *, least: int = 1, most: int) -> None:
+    """Check a weight in basis points.
+
+    Raises:
+        BadInput: it is out of range.
+    """
+    if not least <= weight_bp <= most:
+        raise BadInput(
+            f"weight {weight_bp} is out of range: {least} to {most} basis points are allowed here",
+            "1 % is 100 basis points; `spine route single REF` gives an entry all traffic",
+        )

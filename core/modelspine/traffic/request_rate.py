@@ -44,10 +44,19 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """The request rates of a route's arms up to a moment."""
 
     until: str
-    """Now, or the end of the minute of the last request where the last ``MINUTES`` minutes had none."""
+    """The present; of replayed traffic that is elsewhere in time, the end of the minute of its last request."""
     quiet: bool
-    """True where ``until`` is not now."""
+    """True where ``until`` is not the present, so that no rate is one of now."""
     arms: tuple[ArmPace, ...]
+    last: str | None = None
+    """When the epoch's last request started, by the ledger's format; None before the first one."""
+    replayed: bool = False
+    """Whether that request was replayed, so that its time is simulated."""
+
+    @property
+    def per_second(self) -> float:
+        """The request rate of all arms."""
+        return sum(arm.per_second for arm in self.arms)
 
 
 def pace(traces: TraceReader, route: Route, now: datetime) -> Pace:
@@ -55,14 +64,20 @@ def pace(traces: TraceReader, route: Route, now: datetime) -> Pace:
 
     Args:
         traces: the trace store.
-        route: the route; the requests of its epoch, which replay may place far from the present, give the time range.
+        route: the route; where its last request was replayed to a time that is not the present, the counts end there.
+            Those of live traffic always end at the present, so that no past rate is shown as one of now.
         now: the present, or the moment of interest.
     """
     present = nanoseconds(now)
     evidence = traces.evidence
-    span = evidence.span(route.epoch, present + _MINUTE) or evidence.span(route.epoch)
-    quiet = span is not None and not -_MINUTE <= present - span[1] < MINUTES * _MINUTE
-    end = (span[1] // _MINUTE + 1) * _MINUTE if span is not None and quiet else present
+    last = evidence.last(route.epoch, present + _MINUTE)
+    replayed = last is not None and traces.recent.is_replayed(*last)
+    if last is None:  # only replay may put the requests of an epoch behind the present
+        ahead = evidence.last(route.epoch)
+        replayed = ahead is not None and traces.recent.is_replayed(*ahead)
+        last = ahead if replayed else None
+    quiet = last is not None and replayed and not -_MINUTE <= present - last[1] < MINUTES * _MINUTE
+    end = (last[1] // _MINUTE + 1) * _MINUTE if last is not None and quiet else present
     newest = (end - 1) // _MINUTE
     first = newest - MINUTES + 1
     counts = {arm.name: [0] * MINUTES for arm in route.learners}
@@ -75,7 +90,13 @@ def pace(traces: TraceReader, route: Route, now: datetime) -> Pace:
         ArmPace(name=name, sha=shas[name], per_second=sum(found[-NEWEST:]) / seconds, minutes=tuple(found))
         for name, found in counts.items()
     )
-    return Pace(until=ledger_time(end), quiet=quiet, arms=arms)
+    return Pace(
+        until=ledger_time(end),
+        quiet=quiet,
+        arms=arms,
+        last=None if last is None else ledger_time(last[1]),
+        replayed=replayed,
+    )
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +117,9 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """The calculation as one line of text."""
         per_second = self.requests_per_second
-        rate = "an unknown rate (assumed 1 request/s)" if per_second is None else f"{per_second:.2g} requests/s"
+        rate = "an unknown rate (assumed 1 request/s)"
+        if per_second is not None:
+            rate = f"the {per_second:.2g} requests/s of the busiest recent hour"
         share = f"{100 * self.weight_bp / FULL:g} %"
         interval = f"{FAILS} windows of {self.window_seconds} s"
         answers = "less than one answer" if self.answers < 1 else f"{self.answers:,.1f} answers"

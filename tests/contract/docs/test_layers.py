@@ -21,7 +21,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
         (
             {"cli"},
             {"spine"},
-            {"incident"},
+            {"incident", "overview"},
             {"release", "maintenance", "drift", "cost"},
             {"project"},
             {"traffic", "lineage"},

@@ -35,10 +35,14 @@ def route(strategy: str = "canary") -> Route:
     )
 
 
-def store(path: Path, requests: int, strategy: str = "canary", seconds: float = 600) -> TraceReader:
+def store(
+    path: Path, requests: int, strategy: str = "canary", seconds: float = 600, source: str = "replay"
+) -> TraceReader:
     url = f"sqlite:///{path}"
     behave = {"stable": Arm(), strategy: Arm(accepted=0.0)}
-    leave_answers(url, route(strategy), behave, start_ns=START, seconds=seconds, requests=requests, learners=60)
+    leave_answers(
+        url, route(strategy), behave, start_ns=START, seconds=seconds, requests=requests, learners=60, source=source
+    )
     return TraceReader.open(url)
 
 
@@ -62,13 +66,26 @@ def test_the_pace_counts_each_arm_by_minute(tmp_path: Path) -> None:
         (NOON - timedelta(days=3), True, 1_200),  # replayed traffic is ahead of the clock
     ],
 )
-def test_quiet_traffic_is_shown_where_it_ended(tmp_path: Path, now: datetime, quiet: bool, requests: int) -> None:
+def test_replayed_traffic_is_shown_where_it_ended(tmp_path: Path, now: datetime, quiet: bool, requests: int) -> None:
     traces = store(tmp_path / "t.db", 1_200)
     found = pace(traces, route(), now)
     assert found.quiet is quiet
     counted = sum(sum(arm.minutes) for arm in found.arms)
     assert counted == pytest.approx(requests, abs=30)
     assert found.until == ("2026-11-22T12:11:00.000000Z" if quiet else now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    traces.close()
+
+
+def test_the_rate_of_live_traffic_is_never_one_of_the_past(tmp_path: Path) -> None:
+    traces = store(tmp_path / "t.db", 1_200, source="live")
+    now = NOON + timedelta(hours=1)
+    found = pace(traces, route(), now)
+    assert (found.quiet, found.replayed, found.per_second) == (False, False, 0.0)
+    assert found.until == now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert sum(sum(arm.minutes) for arm in found.arms) == 0
+    assert found.last is not None
+    assert found.last.startswith("2026-11-22T12:10:29")
+    assert pace(traces, route(), NOON - timedelta(days=3)).last is None, "what came later was not there at that moment"
     traces.close()
 
 

@@ -1,0 +1,1 @@
+"""What an operator wants to know first about a service, and the words for it."""
