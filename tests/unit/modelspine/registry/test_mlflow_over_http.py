@@ -57,6 +57,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 def server(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """The server without faults, as the store of the project under test."""
     monkeypatch.setenv("SPINE_MLFLOW", kept.server.url)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # it answers, on a busy machine too
     kept.server.paths.clear()
     kept.server.injected = 0
     yield kept.server
@@ -299,6 +300,7 @@ def test_a_server_that_does_not_answer_is_given_up(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, answer: bytes | None
 ) -> None:
     monkeypatch.setattr(mlflow_calls, "SECONDS", 0.4)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
     monkeypatch.setattr("modelspine.registry.mlflow_runs.set_limits", lambda: pytest.fail("MLflow was imported"))
     with listening(answer) as url:
         monkeypatch.setenv("SPINE_MLFLOW", url)
@@ -317,6 +319,7 @@ def test_a_question_that_is_never_answered_is_given_up(
         yield b"{}"
 
     monkeypatch.setattr(mlflow_calls, "SECONDS", 0.4)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
     for slow in ("/runs/get", "/mlflow-artifacts/artifacts"):
         server.fault = lambda path, slow=slow: never(path) if path.endswith(slow) else None  # type: ignore[misc]
         check_refused(run(capsys, "register", kept.run_id), 3)
