@@ -25,7 +25,7 @@ from modelspine.text import visible
 
 Asked = TypeVar("Asked")
 
-SECONDS = 4.0
+SECONDS = 6.0
 """How long a server may take for one answer about a record; ``MLFLOW_HTTP_REQUEST_TIMEOUT`` makes it longer."""
 _PAUSE = 0.5
 """Seconds before a failed question is repeated, once."""

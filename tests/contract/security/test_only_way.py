@@ -27,6 +27,9 @@ from modelspine.cli import main
 from modelspine.cli.parser import Parser
 from modelspine.cli.verbs import VERBS, full_parser
 from modelspine.errors import Refused, SpineError
+from modelspine.registry.mlflow_files import LocalPlace
+from modelspine.registry.mlflow_runs import Found
+from modelspine.registry.mlflow_source import read_source
 from modelspine.registry.registry import Registry
 from modelspine.release.promotion import Attempt
 from modelspine.settings import Settings
@@ -200,6 +203,9 @@ def guess(parameter: inspect.Parameter, prod: Prod) -> Any:
         return value
     if "None" in str(parameter.annotation):
         return None
+    if str(parameter.annotation) == "Found":
+        bundle = prod.root / ".spine" / "cache" / prod.entries["good"]
+        return Found(source=read_source("x"), place=LocalPlace(bundle), path="", run=None)
     for kind, made in (("Path", prod.root), ("bool", True), ("int", 1), ("str", "x")):
         if kind in str(parameter.annotation):
             return made

@@ -18,6 +18,7 @@ from mlflow_server import Server, serving
 from modelspine.errors import BundleRefused, SpineError, Unavailable, UnknownRef
 from modelspine.identity.bundle import read_bundle
 from modelspine.registry import mlflow_calls
+from modelspine.registry.mlflow_files import RemotePlace
 from modelspine.registry.mlflow_mirror import Mirror, show
 from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.spine import Spine, open_spine
@@ -57,6 +58,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 def server(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """The server without faults, as the store of the project under test."""
     monkeypatch.setenv("SPINE_MLFLOW", kept.server.url)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # it answers, on a busy machine too
     kept.server.paths.clear()
     kept.server.injected = 0
     yield kept.server
@@ -213,7 +215,7 @@ def test_a_local_store_that_was_moved_gives_runs_and_logged_models(
 
 
 def test_a_servers_own_folder_is_never_read_from_this_disk(
-    server: Server, here: Path, tmp_path: Path, capsys: Capture
+    server: Server, here: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder exists on this machine too, and holds a bundle, and is even the project's own artifact folder."""
     own = here / ".spine" / "mlartifacts"
@@ -225,6 +227,8 @@ def test_a_servers_own_folder_is_never_read_from_this_disk(
     check_refused(done, 3)
     assert "a folder of MLflow's own machine" in done.err
     assert run(capsys, "list", "--json").json["entries"] == []
+    monkeypatch.setattr("modelspine.registry.mlflow_places.is_server", lambda _url: False)
+    assert run(capsys, "register", run_id).code == 0, "without the protection it is read"
 
 
 @pytest.mark.parametrize("sent", [[b"{}"], (b"x" * 2**16 for _ in range(10_000)), [b""]], ids=["less", "more", "none"])
@@ -237,6 +241,18 @@ def test_a_file_of_another_size_is_refused_while_it_comes(
         pytest.fail("it was taken")
     assert server.injected == 1
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_without_the_check_of_sizes_other_bytes_are_taken(
+    server: Server, store: Artifacts, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trusting(place: RemotePlace, path: str, file: Path, _size: int) -> None:
+        place._repository._download_file(path, str(file))
+
+    server.fault = lambda path: [b"{}"] if path.endswith("/model.safetensors") else None
+    monkeypatch.setattr(RemotePlace, "_fetch", trusting)
+    with store.fetched(kept.run_id) as folder:
+        assert (folder / "model.safetensors").read_bytes() == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -299,6 +315,7 @@ def test_a_server_that_does_not_answer_is_given_up(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, answer: bytes | None
 ) -> None:
     monkeypatch.setattr(mlflow_calls, "SECONDS", 0.4)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
     monkeypatch.setattr("modelspine.registry.mlflow_runs.set_limits", lambda: pytest.fail("MLflow was imported"))
     with listening(answer) as url:
         monkeypatch.setenv("SPINE_MLFLOW", url)
@@ -317,6 +334,7 @@ def test_a_question_that_is_never_answered_is_given_up(
         yield b"{}"
 
     monkeypatch.setattr(mlflow_calls, "SECONDS", 0.4)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
     for slow in ("/runs/get", "/mlflow-artifacts/artifacts"):
         server.fault = lambda path, slow=slow: never(path) if path.endswith(slow) else None  # type: ignore[misc]
         check_refused(run(capsys, "register", kept.run_id), 3)
