@@ -20,8 +20,8 @@ from modelspine.drift.days import Day, Reported, Trend
 from modelspine.drift.report import Against, DriftReport, Expected, Feature, Window
 from modelspine.drift.report import Bin as DriftBin
 from modelspine.errors import Damaged
-from modelspine.gate.eval_report import Count, EvalReport, EvalSet
-from modelspine.gate.result import AnchorRow, Decision, GateResult, Row
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Score
+from modelspine.gate.result import AnchorRow, Decision, GateResult, Row, ScoreRow
 from modelspine.identity.tensors import Tensor
 from modelspine.incident.finding import Finding
 from modelspine.incident.walk import Walk
@@ -58,6 +58,7 @@ from modelspine_console.writes.changes import Changes
 from modelspine_console.writes.plan import Ask, Done, Plan, Step, Touched
 
 SIZE = (150, 40)
+WER = Score(num=30, den=350, better="lower")
 
 
 def entry(s: str, n: int) -> Entry:
@@ -83,6 +84,7 @@ def detail(s: str, n: int) -> Detail:
     report = EvalReport(
         schema=s, eval_set=EvalSet(path=s, dvc_hash=s, sha256=s, n=1), decoding=s, total=Count(1, 2),
         buckets={s: Count(1, 2), f"{s}/x": Count(0, 0), f"g/{s}/{s}c": Count(1, 3)}, views={s: {s: {s: 0.5}}, "l": [s]},
+        scores={s: WER},
     )  # fmt: skip
     tensor = Tensor(name=s, dtype=s, shape=(1,), size=1, data_sha256=s, digest=s)
     return Detail(
@@ -135,7 +137,10 @@ def gated(s: str) -> Gated:
         anchor=AnchorRow(entry_sha=s, base=Count(1, 2), cand=Count(1, 2), delta_pp=0.0, budget_pp=5, blocked=False),
         never_regress={s: False, f"{s}x": True},
     )  # fmt: skip
-    decision = Decision(result="fail", reasons=(s,), warnings=(s,), buckets={s: row}, compared=(compared,))
+    score = ScoreRow(base=WER, cand=WER, change=None, blocked=True, against="floor", tolerance=2)
+    decision = Decision(
+        result="fail", reasons=(s,), warnings=(s,), buckets={s: row}, scores={s: score}, compared=(compared,)
+    )
     return Gated(sha=s, seq=None, decision=decision, stable=s)
 
 

@@ -13,7 +13,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from miniobserve.traces import Assignment, Trace, set_apart
-from modelspine.gate.eval_report import Count
+from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Score
 from modelspine.traffic.report import ShadowReport, Square
 from modelspine_console.controllers.jump import Jump, parse
 from modelspine_console.data import filter as filters
@@ -23,6 +23,7 @@ from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import cut, folded, row, safe, strip
 from modelspine_console.draw.theme import Palette
 from modelspine_console.frame import Context, header
+from modelspine_console.screens import registry_tabs
 from modelspine_console.screens.incident_list import request_columns
 from modelspine_console.screens.incident_text import trace_lines
 from modelspine_console.screens.traffic_tabs import shadow
@@ -300,3 +301,21 @@ def test_a_request_says_what_sets_it_apart_as_the_command_does() -> None:
         text = "\n".join(line.plain for line in trace_lines(trace))
         assert [each for each in said if each in text] == expected
         assert [value for _, value in set_apart(trace)] == expected
+
+
+def test_scores_stand_below_the_buckets() -> None:
+    """A measure that is no count of right items has no bar: it has its value, and which way is better."""
+    scores = {
+        "wer": Score(num=30, den=350, better="lower"),
+        "f1": Score(num=7131, den=10_000, better="higher"),
+        "perplexity": Score(num=49, den=4, better="lower", scale="value"),
+    }
+    eval_set = EvalSet(path="data/eval.csv", dvc_hash="d" * 32, sha256="e" * 64, n=100)
+    report = EvalReport(schema="spine.eval/1", eval_set=eval_set, decoding={}, scores=scores)
+    shown = [line.plain.rstrip() for line in registry_tabs.buckets(report, 80)]
+    assert shown == [
+        " scores",
+        " wer         30/350, lower is better",
+        " f1          0.7131, higher is better",
+        " perplexity  12.25, lower is better",
+    ]
