@@ -15,6 +15,7 @@ from modelspine.ledger.store import Head
 from modelspine.maintenance.verify_ledger import Check, parse_checkpoint, read_chain, read_witness, verify
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
+from modelspine.text import counted
 
 
 def command(verbs: Verbs) -> None:
@@ -108,7 +109,7 @@ def _result(checks: Sequence[Check], code: Exit, head: str) -> str:
     """The last line; only where everything was read does it say that all is sound. It ends in the ledger's head."""
     if code is Exit.DAMAGED:
         count = sum(len(check.problems) for check in checks)
-        return f"{count:,} problems; restore what is named above from a backup. The newest event is {head}"
+        return f"{counted(count, 'problem')}; restore what is named above from a backup. The newest event is {head}"
     unread = sum(len(check.not_checked) for check in checks)
     keep = f"keep this checkpoint outside of the ledger: {head}"
     if code is Exit.UNAVAILABLE:
