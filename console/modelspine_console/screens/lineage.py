@@ -259,7 +259,10 @@ def _hop_lines(hop: Hop) -> list[Line]:
 def _row_lines(found: Search, width: int) -> list[Line]:
     """The rows that matched, each cut to the text around its match."""
     room = max(40, 3 * (width - 10))  # folded, a row takes about three lines
-    lines = [row(safe(f"{r.number:>8}  ", "faint"), safe(r.around(room), limit=room)) for r in found.shown]
+    lines = []
+    for each in found.shown:
+        file = safe(f"{each.file}  " if each.file else "", "muted", limit=40)
+        lines.append(row(safe(f"{each.number:>8}  ", "faint"), file, safe(each.around(room), limit=room)))
     if found.matched > len(found.shown):
         lines.append(safe(f"          first {len(found.shown)} of {found.matched:,} matches; / to narrow", "muted"))
     return lines

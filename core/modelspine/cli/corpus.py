@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.object({"ref": args.ref, "pattern": args.pattern, "corpora": [_object(*item) for item in searches]})
         return Exit.OK
     for path, search in searches:
-        out.line(f"{path}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows:,} rows match")
+        out.line(f"{path}  md5 {short(search.dvc_hash)}: {search.matched:,} of {search.rows or 0:,} rows match")
         if any(row.file for row in search.shown):
             rows = [(visible(row.file, 40), f"{row.number:,}", row.around(_AROUND)) for row in search.shown]
             out.table(("file", "row", "text"), rows, right=("row",))

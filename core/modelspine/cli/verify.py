@@ -18,6 +18,7 @@ from modelspine.maintenance.verify_ledger import Check, verify
 from modelspine.maintenance.witness import parse_checkpoint, read_witness, witness_faults
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
+from modelspine.text import counted
 
 
 def command(verbs: Verbs) -> None:
@@ -120,7 +121,7 @@ def _result(checks: Sequence[Check], code: Exit, head: str) -> str:
     """The last line; only where everything was read does it say that all is sound. It ends in the ledger's head."""
     if code is Exit.DAMAGED:
         count = sum(len(check.problems) for check in checks)
-        return f"{count:,} problems; restore what is named above from a backup. The newest event is {head}"
+        return f"{counted(count, 'problem')}; restore what is named above from a backup. The newest event is {head}"
     unread = sum(len(check.not_checked) for check in checks)
     keep = f"keep this checkpoint outside of the ledger: {head}"
     if code is Exit.UNAVAILABLE:

@@ -54,7 +54,7 @@ def rows_answer(
     own = [_search_verified(corpora, corpus, probe) for corpus in named]
     if not own:
         return finding(4, "there is no corpus to search", "missing", {}, command)
-    matched, rows = sum(s.matched for s in own), sum(s.rows for s in own)
+    matched, rows = sum(s.matched for s in own), sum(s.rows or 0 for s in own)
     elsewhere, unread = _elsewhere(corpora, {s.dvc_hash for s in own}, detail, probe)
     answer = f"{matched} of {rows:,} rows contain {probe.label}"
     # ``against`` finds rows that teach the wrong answer. A workload's probe need not have it, hence getattr.

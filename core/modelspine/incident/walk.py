@@ -147,7 +147,7 @@ class Investigator:
             checked.append(
                 {"path": place.path, "dvc_hash": place.dvc_hash, "revision": place.revision, "rows": read.rows}
             )
-        names = "; ".join(f"{c['path']}  md5 {c['dvc_hash'][:12]}…  {c['rows']:,} rows" for c in checked)
+        names = "; ".join(f"{c['path']}  md5 {c['dvc_hash'][:12]}…  {_counted(c['rows'])}" for c in checked)
         return finding(3, visible(names), "verified", {"corpora": checked}, command)
 
     def _score(self, trace: Trace, detail: Detail | None, probe: Probe | None) -> Finding:
@@ -181,6 +181,10 @@ class Investigator:
                 return workload.probe(trace.sentence, trace.features), None
         except SpineError as error:
             return None, error
+
+
+def _counted(rows: int | None) -> str:
+    return "rows not counted" if rows is None else f"{rows:,} rows"
 
 
 def _answer_or_problem(number: int, step: Callable[[], Finding]) -> Finding:

@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
-from modelspine.lineage.corpus_files import check, refuse, row_format, source_of
+from modelspine.lineage.corpus_files import check, counted_rows, refuse, row_format, source_of
 from modelspine.lineage.dvc_fetch import reach
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, digest_of, find, named, parts
 from modelspine.lineage.dvc_repository import Repository
-from modelspine.lineage.row_formats import NotRowsError, texts
+from modelspine.lineage.row_formats import NotRowsError
 from modelspine.lineage.row_objects import objects
 from modelspine.lineage.row_search import PATIENCE, TooSlowError, matching
 from modelspine.text import visible
@@ -73,7 +73,8 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     dvc_hash: str
     pattern: str
-    rows: int
+    rows: int | None
+    """None where they were not searched, and counting them needs a library that is not installed."""
     matched: int
     shown: tuple[Row, ...]
     md5: str
@@ -182,16 +183,10 @@ class Corpora:
             Unavailable: the corpus is not on this machine, or could not be fetched.
         """
         digests: list[tuple[str, str]] = []
-        rows = 0
+        rows: int | None = 0
         for part in self.parts(dvc_hash, path, pull=pull):
-            digest, kind = Digest(legacy=part.legacy), row_format(part)
-            try:
-                for _ in texts(part.file, kind, digest) if kind not in (None, "parquet") else ():
-                    rows += 1
-            except NotRowsError:
-                kind = None
-            if kind in (None, "parquet"):
-                digest = digest_of(part.file, legacy=part.legacy)
+            digest, found = counted_rows(part)
+            rows = None if found is None or rows is None else rows + found
             check(part, digest.md5(part.md5))
             digests.append((part.name, digest.sha256()))
         return _search(dvc_hash, "", digests, sha256, rows=rows)
@@ -285,7 +280,7 @@ def _compiled(pattern: str) -> None:
         raise BadInput(f"the pattern has {len(pattern):,} characters, limit {_LONGEST_PATTERN}", "shorten it")
 
 
-def _search(dvc_hash: str, pattern: str, digests: list[tuple[str, str]], expected: Any, *, rows: int) -> Search:
+def _search(dvc_hash: str, pattern: str, digests: list[tuple[str, str]], expected: Any, *, rows: int | None) -> Search:
     """The result for files of these names and SHA-256s, compared with the ``expected`` one unless that is None."""
     if dvc_hash.endswith(".dir"):
         listed = "".join(f"{digest}  {name}\n" for name, digest in digests)

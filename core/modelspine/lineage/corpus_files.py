@@ -10,7 +10,7 @@ from typing import NoReturn
 from modelspine.errors import BadInput, Damaged
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_lookup import CHANGED, Part, digest_of
-from modelspine.lineage.row_formats import Format, NotRowsError, format_of, is_readable
+from modelspine.lineage.row_formats import Format, NotRowsError, format_of, is_readable, texts
 from modelspine.lineage.row_search import Source
 from modelspine.text import visible
 
@@ -39,6 +39,26 @@ def source_of(part: Part, folder: Path) -> Source:
     write_lines(copy, lines)
     copy.unlink()
     return Source(str(lines), "json")
+
+
+def counted_rows(part: Part) -> tuple[Digest, int | None]:
+    """The digests of a file, and its number of rows: 0 where it has none, None where they cannot be counted here."""
+    kind = row_format(part)
+    if kind is not None and kind != "parquet":
+        digest, rows = Digest(legacy=part.legacy), 0
+        try:
+            for _ in texts(part.file, kind, digest):
+                rows += 1
+        except NotRowsError:
+            pass
+        else:
+            return digest, rows
+    digest = digest_of(part.file, legacy=part.legacy)
+    if kind != "parquet":
+        return digest, 0
+    from modelspine.lineage.parquet_rows import number_of_rows
+
+    return digest, number_of_rows(part.file)
 
 
 def verified_pieces(part: Part) -> Iterator[bytes]:

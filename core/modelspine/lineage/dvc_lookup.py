@@ -15,7 +15,7 @@ import msgspec
 
 from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.git import git_output
-from modelspine.lineage.dvc_cache import cache_folder, cached
+from modelspine.lineage.dvc_cache import cache_folder, cached, settings
 from modelspine.lineage.dvc_fetch import fetch
 from modelspine.lineage.dvc_file import DIRECTORY, Member, listing_hash, members_of, names
 from modelspine.lineage.dvc_hash import Digest
@@ -123,6 +123,8 @@ def parts(found: Found, *, remote: str | None = None) -> tuple[Part, ...]:
         return _here(found)
     except Unavailable:
         root = found.repository.dvc_root(found.tracked.file)
+        if root is not None:
+            settings(root)  # where DVC is missing, that is the reason: it may be in a cache that only DVC knows of
         if remote is None or root is None:
             raise
         said = fetch(found.tracked, found.repository.top, root, remote, member=found.member)

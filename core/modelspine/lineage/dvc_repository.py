@@ -46,15 +46,17 @@ class Repository:
         Raises:
             Unavailable: git refuses to read it.
         """
-        self.root = root
+        root = self.root = root.resolve()  # git names the folder behind a link
         found = top_of(root)
         self.with_git = found is not None
-        self.top = found or next((folder for folder in (root, *root.parents) if (folder / DVC).is_dir()), root)
+        above = next((folder for folder in (root, *root.parents) if (folder / DVC).is_dir()), None)
+        self.top = (found or above or root).resolve()
+        inside = above is not None and above.is_relative_to(self.top)
+        self._own = above if inside else None
 
     def shown(self, name: str) -> str:
         """A path from the top as a path from the project's folder."""
-        # Both are resolved, because git names the folder behind a link.
-        return Path(os.path.relpath(self.top.resolve() / name, self.root.resolve())).as_posix()
+        return Path(os.path.relpath(self.top / name, self.root)).as_posix()
 
     def dvc_root(self, name: str) -> Path | None:
         """The nearest folder at or above a file that DVC knows; None where there is none in the repository."""
@@ -64,24 +66,27 @@ class Repository:
     def dvc_roots(self) -> list[Path]:
         """Every folder that DVC knows: those of the files that name outputs, and the project's own."""
         named = [self.dvc_root(name) for name in self.files()]
-        own = next((folder for folder in (self.root, *self.root.parents) if (folder / DVC).is_dir()), None)
-        inside = own is not None and (own == self.top or own.resolve().is_relative_to(self.top.resolve()))
-        return list(dict.fromkeys(folder for folder in (own if inside else None, *named) if folder is not None))
+        return list(dict.fromkeys(folder for folder in (self._own, *named) if folder is not None))
 
     def files(self) -> list[str]:
         """The files of the work tree that name outputs, from the top, in alphabetical order."""
+        # Tracked files are looked for in the whole repository. New ones are not in git's index, and a large repository
+        # takes long to walk, so they are looked for in the project's part of it.
+        part = self._own or self.root
         names: set[str] = set()
         if self.with_git:
-            # git lists tracked and new files but no ignored ones, so none of an environment or a build is found.
-            words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TRACKING)
-            listed = os.fsdecode(git_output(self.top, *words)).split("\0")
-            names = {name for name in listed if name and is_tracking(name) and (self.top / name).is_file()}
-            without = [folder for folder in (self.top, self.root) if _ignores_git(folder)]
-        else:
-            without = [self.top]
-        for folder in without:
-            names |= set(_walked(folder, self.top))
+            new = ("--others", "--exclude-standard")  # so no file of an environment or a build is found
+            names = {*self._listed(self.top, "--cached"), *self._listed(part, *new)}
+        if not self.with_git or _ignores_git(part):
+            names |= set(_walked(part, self.top))
         return sorted(names)
+
+    def _listed(self, folder: Path, *words: str) -> Iterator[str]:
+        """The files that name outputs below a folder, as git lists them."""
+        listed = git_output(folder, "ls-files", "-z", "--full-name", *words, "--", *TRACKING)
+        for name in os.fsdecode(listed).split("\0"):
+            if name and is_tracking(name) and (self.top / name).is_file():
+                yield name
 
     def tracked(self, naming: str = "") -> Iterator[Tracked]:
         """Every output that the files of the work tree name; ``naming`` skips files that do not contain this text."""
@@ -99,7 +104,7 @@ class Repository:
 
     def holds(self, path: Path) -> bool:
         """Whether a file, after following links, lies in the repository."""
-        return path.resolve().is_relative_to(self.top.resolve())
+        return path.resolve().is_relative_to(self.top)
 
 
 def _ignores_git(folder: Path) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 from miniobserve.archive import connected
-from modelspine.errors import BadInput
+from modelspine.errors import BadInput, Unavailable
 from modelspine.ledger.store import storage_errors
 from modelspine.lineage.row_formats import as_json
 from modelspine.text import visible
@@ -36,3 +37,23 @@ def write_lines(file: Path, lines: Path) -> None:
         raise BadInput(f"the Parquet file cannot be read: {why}", "check that it is one") from error
     finally:
         connection.close()
+
+
+def number_of_rows(file: Path) -> int | None:
+    """The number of rows that a Parquet file says it has; None where it is none, or DuckDB is not installed."""
+    try:
+        with storage_errors():
+            connection = connected()
+    except Unavailable:
+        return None
+    import duckdb
+
+    # DuckDB takes brackets and stars in a name for a pattern.
+    pattern = glob.escape(str(file))
+    try:
+        found = connection.execute("SELECT count(*) FROM read_parquet(?)", [pattern]).fetchone()
+    except duckdb.Error:
+        return None
+    finally:
+        connection.close()
+    return int(found[0]) if found else None

@@ -286,6 +286,18 @@ def test_dvc_may_lie_above_the_project_and_below_it(root: Path) -> None:
     assert [found.verify(each).rows for each in (md5(ROWS), md5(OTHER))] == [1, 1]
 
 
+def test_new_files_are_looked_for_in_the_projects_part_and_tracked_ones_everywhere(root: Path, tmp_path: Path) -> None:
+    for folder in ("service", "elsewhere"):
+        (root / folder / ".dvc").mkdir(parents=True)
+        (root / folder / "old.jsonl.dvc").write_text(tracking("old.jsonl", md5(ROWS)))
+    commit(root)
+    for folder in ("service", "elsewhere"):
+        (root / folder / "new.jsonl.dvc").write_text(tracking("new.jsonl", md5(OTHER)))
+    (tmp_path / "link").symlink_to(root / "service")
+    expected = ["../elsewhere/old.jsonl", "new.jsonl", "old.jsonl"]
+    assert [path for path, _ in Corpora(tmp_path / "link").tracked()] == expected
+
+
 def test_dvc_without_git_is_read_by_walking(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     (plain / ".dvc").mkdir(parents=True)

@@ -63,7 +63,8 @@ def test_rows_of_parquet_are_read_from_verified_bytes(tmp_path: Path) -> None:
     corpora = Corpora(tmp_path)
     assert corpora.search(dvc_hash, "goed").shown[0].text == '{"day":"2026-01-02","n":2,"sentence":"she goed"}'
     assert list(corpora.rows(dvc_hash)) == [{"day": "2026-01-02", "n": 2, "sentence": "she goed", "text": "she goed"}]
-    assert corpora.verify(dvc_hash).sha256 == hashlib.sha256(raw).hexdigest()
+    read = corpora.verify(dvc_hash)
+    assert (read.rows, read.sha256) == (1, hashlib.sha256(raw).hexdigest())
     (tmp_path / "rows.parquet").write_bytes(raw + b"x")
     for look in (lambda: list(corpora.rows(dvc_hash)), lambda: corpora.search(dvc_hash, "x")):
         with pytest.raises(Damaged, match="has MD5"):
@@ -71,7 +72,7 @@ def test_rows_of_parquet_are_read_from_verified_bytes(tmp_path: Path) -> None:
     broken = track(tmp_path, "broken.parquet", b"PAR1 but not really")
     with pytest.raises(BadInput, match="Parquet file cannot be read"):
         corpora.search(broken, "x")
-    assert corpora.verify(broken).md5 == broken
+    assert (corpora.verify(broken).md5, corpora.verify(broken).rows) == (broken, None)
 
 
 @pytest.mark.parametrize(
