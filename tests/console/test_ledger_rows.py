@@ -14,8 +14,8 @@ from past_spine import append_row
 
 def test_a_row_that_cannot_be_read_is_listed_and_fails_the_check(spine: Spine) -> None:
     source = Source(spine)
-    assert source.check().events == 1
-    append_row(Path(spine.settings.ledger.removeprefix("sqlite:///")), "routed", {"arms": []})
-    with pytest.raises(Damaged, match="event #2 cannot be read"):
+    assert source.check().events == len(source.events())
+    seq = append_row(Path(spine.settings.ledger.removeprefix("sqlite:///")), "routed", {"arms": []})
+    with pytest.raises(Damaged, match=f"event #{seq} cannot be read"):
         source.check()
-    assert [event.kind for event in source.events()] == ["unreadable", "opened"]
+    assert (source.events()[0].kind, source.events()[0].seq) == ("unreadable", seq)

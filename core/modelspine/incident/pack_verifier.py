@@ -36,6 +36,17 @@ def verdict(name, body, hashes, keys):
     must(told == [signed, base64.b64decode(mark["sig"]), key], f"{name}: .pae, .sig or .pem is not the verdict's")
     unseen.append(f"openssl pkeyutl -verify -pubin -inkey {name}.pem -rawin -in {name}.pae -sigfile {name}.sig")
     return [f"passed in run {said['run']['id']}", f"({mark['keyid']})", f"ledger #{head['seq']} {head['hash'][:12]}"]
+def rows(e, corpus, used):
+    """Whether an answer about rows follows from those in the pack, and how its text must begin."""
+    own, others = ([c for c in corpus if c["trained_on"] is k and "missing" not in c] for k in (True, False))
+    k, n = sum(c["matched"] for c in own), sum(c["rows"] for c in own)
+    shown = {(row["number"], row["text"]) for c in own for row in c["shown"]}
+    ok = [e["matched"], e["rows"]] == [k, n] and [c["dvc_hash"] for c in own] == [*{c["dvc_hash"]: 1 for c in used}]
+    ok &= all(c["sha256"] in {m.get("sha256") or c["sha256"] for m in used} for c in own)
+    ok &= "against" in e or {(row["row"], row["text"]) for row in e["quoted"]} <= shown
+    elsewhere = {x["dvc_hash"]: [x["matched"], x["rows"]] for x in e["elsewhere"]}
+    ok &= all(elsewhere[c["dvc_hash"]] == [c["matched"], c["rows"]] for c in others)
+    return ok, f"{k} of {n:,} rows contain "
 def answers(walk, trace, corpus, events, signed):
     """Check each answer against the ledger's events, the evidence that they name, and the trace."""
     says, who, semver = {a["n"]: a for a in walk["answers"]}, trace["entry_sha"], trace["semver"]
@@ -60,16 +71,9 @@ def answers(walk, trace, corpus, events, signed):
         check(2, ok and made["body"]["evidence"]["report"] == e["report"], day, e["event"])
     if e := told(3):
         check(3, used and [c["dvc_hash"] for c in e["corpora"]] == hashes, *(f"md5 {h[:12]}" for h in hashes))
-    own, others = ([c for c in corpus if c["trained_on"] is k and "missing" not in c] for k in (True, False))
     if e := told(4):
-        k, n = sum(c["matched"] for c in own), sum(c["rows"] for c in own)
-        shown = {(row["number"], row["text"]) for c in own for row in c["shown"]}
-        ok = [e["matched"], e["rows"]] == [k, n] and [c["dvc_hash"] for c in own] == [*dict.fromkeys(hashes)]
-        ok &= all(c["sha256"] in {m.get("sha256") or c["sha256"] for m in used} for c in own)
-        ok &= "against" in e or {(row["row"], row["text"]) for row in e["quoted"]} <= shown
-        elsewhere = {x["dvc_hash"]: [x["matched"], x["rows"]] for x in e["elsewhere"]}
-        ok &= all(elsewhere[c["dvc_hash"]] == [c["matched"], c["rows"]] for c in others)
-        check(4, ok and says[4]["answer"].startswith(f"{k} of {n:,} rows contain "))
+        ok, start = rows(e, corpus, used)
+        check(4, ok and says[4]["answer"].startswith(start))
     must(told(4) or not corpus, "corpus.json has rows that no answer speaks of")
     if e := told(5):
         report = json.loads(FILES[f"evidence/{named['eval_report']}"])

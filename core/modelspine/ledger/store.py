@@ -257,11 +257,11 @@ class Ledger:
         at = newest_time(raw for _, _, raw in rows[:1]) or newest_time(raw for _, _, raw in rows)
         if expected is not None and head.seq != expected:
             raise moved(expected, head.seq)
-        now, host, before = self._clock(), socket.gethostname(), head.seq
+        host, before = socket.gethostname(), head.seq
         written: list[tuple[Any, ...]] = []
         for number, draft in enumerate(drafts):
             mine = key if number == 0 else None
-            event, raw = seal(draft, head, at, key=mine, now=now, actor=self.actor, host=host)
+            event, raw = seal(draft, head, at, key=mine, now=self._clock(), actor=self.actor, host=host)
             row = (event.seq, self._db.as_kept(raw), event.hash, mine)
             tx.execute("INSERT INTO events (seq, event, hash, key) VALUES (?, ?, ?, ?)", row)
             sealed.append(event)

@@ -283,3 +283,20 @@ def test_a_missing_guard_is_named(ledger: Ledger, url: str) -> None:
         else "the trigger events_no_UPDATE is missing"
     ]  # fmt: skip
     database.close()
+
+
+def test_media_that_cannot_be_written_are_read_without_files_beside_them(
+    sqlite_ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root nothing is denied, so that the folder cannot be written is said by the system's own question."""
+    sqlite_ledger.append(note("x"), expected=0)
+    sqlite_ledger.close()
+    monkeypatch.setattr("miniobserve.sql.sqlite.os.access", lambda _path, _mode: False)
+    reader = Ledger(f"sqlite:///{file}", actor="a", readonly=True)
+    assert len(reader.events()) == 1
+    assert [path.name for path in file.parent.glob(f"{file.name}*")] == [file.name]
+    writer = Ledger(f"sqlite:///{file}", actor="another user")
+    writer.append(note("y"), expected=1)
+    assert len(reader.events()) == 2, "what another user writes meanwhile is seen"
+    writer.close()
+    reader.close()
