@@ -28,7 +28,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     env: str
     service: str
-    """The workload that is served."""
+    """The name of what is served."""
     ledger: str
     production: str
     """The name of the entry in production; empty before there is one, or where it is not known."""

@@ -92,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Whether this project says which workload loads its models; the default is a guess about that."""
         return "workload" in self.origins
 
+    @property
+    def service_name(self) -> str:
+        """What to call what this project serves: its service, else its workload, else its folder."""
+        return self.service or self.workload or self.root.name
+
 
 _NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
 # Each pattern matches one place where a connection URL can carry a secret: the password of user:password@, a lone

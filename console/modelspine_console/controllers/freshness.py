@@ -138,7 +138,7 @@ def context_of(host: Host, freshness: Freshness, writing: float | None, *, demo:
     read = host.view.read_age(now) if host.view is not None else None
     return Context(
         env=pulse.env if pulse else "",
-        service=host.source.settings.workload,
+        service=host.source.settings.service_name,
         ledger=place.rsplit("/", 1)[-1] + mark + query,
         production=(stable.semver or short(stable.sha)) if stable is not None else "",
         since=age(stable.since, now).plain if stable is not None else "",

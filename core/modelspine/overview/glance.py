@@ -71,7 +71,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     env: str
     service: str
-    """The workload that the project serves."""
+    """What the project serves; see ``Settings.service_name``."""
     production: Standing | None
     rollout: Rollout | None
     held: tuple[Hold, ...]
@@ -106,7 +106,7 @@ def glance(project: Project, now: datetime, at: str | None = None) -> Glance:
         seq=state.seq,
         entries=len(state.entries),
         env=state.env,
-        service=project.settings.workload,
+        service=project.settings.service_name,
         production=standing(known),
         rollout=rollout(known),
         held=tuple(_held(state)),
