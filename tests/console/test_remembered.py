@@ -59,7 +59,7 @@ def test_what_is_set_wins_and_a_demo_begins_at_its_beginning() -> None:
 
 async def test_a_console_opens_as_it_was_left(spine: Any, run_console: Any) -> None:
     async with run_console(Source(spine), size=(140, 30)) as desk:
-        await desk.press("T", "s", "s", "S", "vertical_line", "space", "escape", "z")
+        await desk.press("T", "s", "S", "vertical_line", "space", "escape", "z")
         await desk.press("7", "/")
         await desk.type("promoted")
         await desk.press("enter", ":")
@@ -71,13 +71,13 @@ async def test_a_console_opens_as_it_was_left(spine: Any, run_console: Any) -> N
     assert (left.theme, left.ascii, left.screen) == ("paper", True, "ledger")
     assert left.commands == ("ascii",)
     assert left.filters == ("promoted",)
-    assert left.screens["registry"].hidden == ("semver",)
+    assert left.screens["registry"].hidden == ("entry",)
     async with run_console(Source(spine), size=(140, 30), screen="registry", state=left) as desk:
         app, view = desk.app, desk.app.view
         assert app.theme == app.palette.name == "paper"
         assert view.zoomed
         assert [entry.sha for entry in view.table.shown] == names
-        assert "semver" not in desk.lines()[3]
+        assert "entry" not in desk.lines()[3]
         assert desk.segments().isascii()
         await desk.press("/", "up")
         assert app.prompt.text == "promoted"
@@ -204,7 +204,7 @@ def test_the_example_in_the_readme_is_accepted(tmp_path: Path) -> None:
     assert preferences.theme in NAMES
     assert preferences.keys
     found = {action.id: action.shown for action in rebound(ACTIONS, preferences.keys, "x")}
-    assert (found["export"], found["rollback"]) == ("x ctrl+x", "U")
+    assert (found["export"], found["rollback"]) == ("E ctrl+x", "U")
 
 
 def test_state_is_written_as_json_that_a_person_can_read(tmp_path: Path) -> None:
