@@ -24,6 +24,7 @@ from modelspine.cli import main
 from modelspine.errors import SpineError
 from modelspine.gate.baseline import baseline_bytes, baseline_of, read_baseline
 from modelspine.gate.eval_report import read_report
+from modelspine.git import git_output
 from modelspine.ledger.store import Draft, Event
 from modelspine.release.promotion import Attempt, current_floor, stable_of
 from modelspine.settings import load
@@ -77,7 +78,7 @@ class Prod:
                 "stable": stable_of(spine, registry.state()),
                 "floor": current_floor(spine, registry.state(), read_baseline(baseline)),
                 "never_regress": None,
-                "code": "0" * 40,
+                "code": git_output(self.root, "rev-parse", "HEAD").decode().strip(),
                 "head": spine.ledger.head(),
                 "run": Run(id="8841", url="https://ci.example.org/runs/8841"),
                 "issued": datetime.now(UTC) - timedelta(minutes=5),

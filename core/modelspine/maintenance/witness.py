@@ -56,41 +56,44 @@ def read_witness(file: Path, *, absent: bool = False) -> list[Head]:
 def witness_faults(file: Path, known: list[Head]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is wrong with a witness file as such, and notes about what could not be looked at.
 
-    ``known`` is what it holds now. An existing file without a line is a fault: it was emptied, or never written.
+    ``known`` is what it holds now. An existing file without a line is a fault, unless git shows that it never had one:
+    it was emptied, or nobody can say that it was not.
     """
-    problems: list[str] = []
-    if not known and file.exists():
-        problems.append("the witness file is empty: restore its lines, or remove it to begin a new one with --keep")
     try:
-        removed = _removed_lines(file)
+        past, unseen = _removed_lines(file)
     except Unavailable as error:
-        return tuple(problems), (f"whether lines were removed from the witness ({error.message})",)
-    if removed is None:
-        return tuple(problems), ("whether lines were removed from the witness, which is not in git",)
-    lost = sorted(set(removed) - set(known), key=lambda head: head.seq)
+        past, unseen = None, f"whether lines were removed from the witness ({error.message})"
+    problems: list[str] = []
+    if not known and file.exists() and (past is None or unseen):
+        problems.append("the witness file is empty: restore its lines, or remove it to begin a new one with --keep")
+    lost = sorted(set(past or ()) - set(known), key=lambda head: head.seq)
     if lost:
         named = ", ".join(f"#{head.seq}:{head.hash[:12]}" for head in lost[:_NAMED])
         problems.append(
-            f"the witness file was rewritten: {len(lost)} of the lines in its git history are gone "
-            f"({named}{'' if len(lost) <= _NAMED else ', …'}); restore them"
+            f"the witness file was {'rewritten' if known else 'emptied'}: {len(lost)} of the lines in its git history "
+            f"are gone ({named}{'' if len(lost) <= _NAMED else ', …'}); restore them"
         )
-    return tuple(problems), ()
+    return tuple(problems), (unseen,) if unseen else ()
 
 
-def _removed_lines(file: Path) -> list[Head] | None:
+def _removed_lines(file: Path) -> tuple[list[Head] | None, str]:
     """Every line that a commit, or an edit since, removed from a file; None if the file is in no git history.
+
+    The second value says what of the history could not be seen; it is empty if all of it was.
 
     Raises:
         Unavailable: git is not installed, or exceeds its timeout.
     """
     folder, name = file.absolute().parent, file.name
     if not folder.is_dir():
-        return None
+        return None, ""
     words = ("--no-color", "--no-ext-diff", "--no-textconv", "--text", "--no-renames", "--unified=0")
     # Every merge is compared with each of its parents: a merge can drop a line too.
     history = run_git(folder, "log", "--full-history", "-m", "--format=%H", "--patch", *words, "--", f"./{name}")
     if history.returncode != 0 or not history.stdout.strip():
-        return None
+        return None, "whether lines were removed from the witness, which is not in git"
     edits = run_git(folder, "diff", *words, "HEAD", "--", f"./{name}")
     found = _REMOVED.findall(history.stdout + b"\n" + edits.stdout)
-    return [parse_checkpoint(line.decode()) for line in found]
+    shallow = run_git(folder, "rev-parse", "--is-shallow-repository").stdout.strip() != b"false"
+    older = "whether older commits removed lines from the witness; fetch its whole history"
+    return [parse_checkpoint(line.decode()) for line in found], older if shallow else ""

@@ -198,7 +198,7 @@ def passed_anyway(prod: Prod) -> None:
 
 def under_no_policy(prod: Prod) -> None:
     data = prod.data("bad")
-    data["predicate"] |= {"result": "pass", "policy": {}}
+    data["predicate"] |= {"result": "pass", "policy": {}, "code": "0" * 40}  # a commit that is not here
     forge(prod, "bad", prod.reseal(data))
 
 
