@@ -259,11 +259,11 @@ async def test_a_burst_of_keys_is_taken_in_its_order(console: Any, burst: str, s
 async def test_an_unknown_ref_leaves_nothing_of_the_walk_before(console: Any) -> None:
     async with console(size=(150, 40)) as desk:
         await desk.press("2")
-        assert "data/train_v1.jsonl" in desk.text()
+        assert "data/train_v1" in desk.text()
         desk.app.navigation.jump("lineage nosuch")
         await desk.settle()
         assert "no entry is named" in desk.text()
-        assert "data/train_v1.jsonl" not in desk.text()
+        assert "data/train_v1" not in desk.text()
         assert "no hop selected" in desk.text()
 
 
