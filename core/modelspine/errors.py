@@ -7,6 +7,7 @@
     │   └── BundleRefused       a directory that is not a valid bundle/1, with the reason
     ├── Refused             1   valid but not allowed: the gate failed, the entry is on hold, a verdict is missing
     ├── Unavailable         3   a backend (ledger, traces, MLflow, DVC) cannot be reached
+    │   └── Locked              another process is writing to it, and did not finish in time
     ├── Conflict            4   the state changed after it was read; nothing was written
     └── Damaged             5   stored bytes do not match their recorded hash
         └── Replaced            another ledger was put in the place of the one that was open
@@ -73,6 +74,10 @@ class Unavailable(SpineError):
     """A backend did not answer, is locked, or is not writable."""
 
     code = Exit.UNAVAILABLE
+
+
+class Locked(Unavailable):
+    """Another process kept a database locked for longer than a write waits."""
 
 
 class Conflict(SpineError):

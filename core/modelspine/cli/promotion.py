@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from modelspine.cli.rollback_cost import CostNotice, preview_rollback
 from modelspine.errors import Exit
 from modelspine.ledger.transactions import Receipt
 from modelspine.spine import Spine
+
+LOCKED = "waiting, because another process keeps the ledger locked"
+"""Shown while a change that stops harm waits."""
 
 
 def command(verbs: Verbs) -> None:
@@ -94,7 +98,8 @@ def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
     if args.dry_run:
         return preview_rollback(out, spine, args.ref)
     cost = CostNotice(out, spine, args.ref, always=True)
-    with working("hashing the bundle"):
+    with working("hashing the bundle") as progress:
+        spine.routing.locked = partial(progress.show, LOCKED)
         receipt = spine.routing.rollback(
             args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from modelspine.cli.event_text import event_summary
 from modelspine.cli.output import Cell, Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
-from modelspine.cli.promotion import show_change_and_cost, show_receipt
+from modelspine.cli.promotion import LOCKED, show_change_and_cost, show_receipt
 from modelspine.cli.rollback_cost import CostNotice
 from modelspine.ledger.route import FULL, Guard, Ladder, weight_of
 from modelspine.spine import Spine
@@ -148,7 +149,9 @@ def run_advance(args: argparse.Namespace, spine: Spine) -> int:
 
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:
     """End the rollout and hold its candidate."""
-    receipt = spine.routing.abort(reason=args.reason, expected=args.expect, key=args.key)
+    with working("aborting") as progress:
+        spine.routing.locked = partial(progress.show, LOCKED)
+        receipt = spine.routing.abort(reason=args.reason, expected=args.expect, key=args.key)
     out = Out.of(args)
     code = show_receipt(out, receipt)
     held = spine.registry.events()[receipt.seq : receipt.seq + 1]

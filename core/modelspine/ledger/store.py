@@ -22,7 +22,7 @@ from typing import Any
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from modelspine.canonical_json import MAX_INTEGER
-from modelspine.errors import BadInput, Conflict, Damaged, SpineError, Unavailable
+from modelspine.errors import BadInput, Conflict, Damaged, Locked, SpineError, Unavailable
 from modelspine.extras import missing_extra
 from modelspine.ledger.bodies import MAX_BODY
 from modelspine.ledger.event import (
@@ -65,7 +65,9 @@ def storage_errors() -> Iterator[None]:
 
 
 def _mapped(error: StorageError) -> SpineError:
-    return {"damaged": Damaged, "conflict": Conflict}.get(error.kind, Unavailable)(error.message, error.hint)
+    return {"damaged": Damaged, "conflict": Conflict, "locked": Locked}.get(error.kind, Unavailable)(
+        error.message, error.hint
+    )
 
 
 def _raw(stored: str | bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from modelspine.errors import Conflict, Refused, Replaced
+from modelspine.errors import Conflict, Locked, Refused, Replaced
 from modelspine.ledger.clocks import Cut, cut_at, events_until
 from modelspine.ledger.event import Unreadable, moved, overtaken, same_request
 from modelspine.ledger.replay import replay
@@ -21,6 +21,8 @@ from modelspine.ledger.state import State, check_key
 from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
 
 _TRIES = 200
+PATIENCE = 30.0
+"""Seconds for which a rollback or an abort waits for another process that keeps the ledger locked."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class History:
         key: str | None = None,
         asked: tuple[str, dict[str, Any]] | None = None,
         forward: bool = False,
+        locked: Callable[[], None] | None = None,
     ) -> Receipt | None:
         """Decide a change on the current state and append it, again if another writer came first.
 
@@ -96,6 +99,8 @@ class History:
             asked: kind and body fields of the request, to recognise an earlier event of the key.
             forward: whether the change lets an entry do more than before. It is refused while an event cannot be
                 interpreted, because that may be the one that forbids it; rolling back and stopping stay possible.
+            locked: called whenever another process keeps the ledger locked. With it, the change waits ``PATIENCE``
+                seconds for that process: what stops harm must not fail because somebody else is writing.
 
         Returns:
             The receipt, or None if there was nothing to do.
@@ -104,7 +109,9 @@ class History:
             Conflict: the ledger is not at ``expected``, the key was used for a different request, or there was no
                 success within all attempts.
             Refused: ``forward`` is set, and an event cannot be interpreted.
+            Locked: another process kept the ledger locked for too long.
         """
+        until = time.monotonic() + PATIENCE
         if key is not None:
             check_key(key)
         for _attempt in range(_TRIES):
@@ -125,6 +132,11 @@ class History:
                 events, created = self._ledger.append(
                     drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
                 )
+            except Locked:
+                if locked is None or time.monotonic() > until:
+                    raise
+                locked()
+                continue
             except Conflict:
                 if expected is not None:  # the caller's decision is outdated; only the caller can decide again
                     raise

@@ -34,6 +34,8 @@ class Routing:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.locked: Callable[[], None] = lambda: None
+        """Called while a rollback or an abort waits for a process that keeps the ledger locked; see ``History``."""
 
     def single(
         self, ref: str, *, reason: str, override: bool = False, expected: int | None = None, key: str | None = None,
@@ -174,14 +176,9 @@ class Routing:
         return self._move(lambda state: rollout.abort(state, reason), asked, expected, key, verify=False)
 
     def rollback(
-        self,
-        ref: str,
-        *,
-        reason: str,
-        expected: int | None = None,
-        key: str | None = None,
+        self, ref: str, *, reason: str, expected: int | None = None, key: str | None = None,
         announce: BeforeChange | None = None,
-    ) -> Receipt:
+    ) -> Receipt:  # fmt: skip
         """Roll all traffic back to an entry that was stable before, and hold the entries it replaces.
 
         It reads only the local cache, so it works without MLflow, DVC or a network. Rolling back to the entry that is
@@ -201,7 +198,8 @@ class Routing:
             return drafts
 
         asked = {"sha": sha, "strategy": "single", "reason": reason}
-        done = self.registry.history.change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked))
+        change = self.registry.history.change
+        done = change(decide, sha=sha, expected=expected, key=key, asked=("rolled_back", asked), locked=self.locked)
         return done or self._unchanged(sha)
 
     def planned_rollback(self, ref: str) -> list[Draft]:
@@ -277,7 +275,10 @@ class Routing:
         # Aborting, and a weight of nothing, take traffic away from an entry.
         forward = asked["verb"] != "abort" and asked.get("weight_bp") != 0
         change = self.registry.history.change
-        done = change(decide, sha="", expected=expected, key=key, asked=("routed", asked), forward=forward)
+        locked = None if forward else self.locked
+        done = change(
+            decide, sha="", expected=expected, key=key, asked=("routed", asked), forward=forward, locked=locked
+        )
         if done is None:
             return self._unchanged("")
         return Receipt(seq=done.seq, sha=done.event.body["sha"], created=done.created, event=done.event)

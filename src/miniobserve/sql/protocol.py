@@ -14,7 +14,7 @@ BUSY_SECONDS = 5.0
 """How long a writer waits for another one before it fails because the database is locked."""
 
 Params = Sequence[Any]
-Kind = Literal["unavailable", "damaged", "conflict", "absent", "lost"]
+Kind = Literal["unavailable", "locked", "damaged", "conflict", "absent", "lost"]
 
 
 class StorageError(Exception):

@@ -179,7 +179,9 @@ class SQLite:
                     f"{self.path.name} lacks a table or column it was created with: {text}",
                     "it was emptied, or creating it was interrupted; restore it from a backup",
                 ) from error
+            kind: protocol.Kind = "unavailable"
             if "locked" in text or "busy" in text:
+                kind = "locked"
                 hint = f"another process is writing (`fuser {self.path}` shows it); try again when it is done"
             elif "readonly" in text or "unable to open" in text:
                 hint = f"check that you may read and write {self.path} and the folder it is in"
@@ -187,7 +189,7 @@ class SQLite:
                 hint = "free disk space; committed data is safe"
             else:
                 hint = f"check for a full disk (`df {self.path.parent}`); committed data is safe"
-            raise StorageError("unavailable", f"{self.path.name}: {text}", hint) from error
+            raise StorageError(kind, f"{self.path.name}: {text}", hint) from error
         except sqlite3.ProgrammingError as error:
             raise StorageError(
                 "unavailable", f"{self.path.name}: {error}", "open the database again before using it"

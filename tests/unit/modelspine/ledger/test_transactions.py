@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from modelspine.errors import Damaged, Replaced
+from modelspine.errors import Damaged, Locked, Replaced
 from modelspine.ledger.store import Draft
 from modelspine.spine import Spine
 from past_spine import run_sql
@@ -68,3 +69,58 @@ def test_a_ledger_without_what_was_read_before_is_refused(spine: Spine, tmp_path
     for _ in range(2):
         with pytest.raises(Replaced, match=r"no longer holds event #2 .* ends at #1"):
             spine.registry.state()
+
+
+def lock(spine: Spine) -> sqlite3.Connection:
+    """A connection that keeps the ledger locked until it is closed."""
+    connection = sqlite3.connect(spine.settings.home / "ledger.db", isolation_level=None, check_same_thread=False)
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
+@pytest.fixture
+def rolled(spine: Spine, make_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> Spine:
+    """A ledger whose production may be rolled back, opened so that a locked write fails soon."""
+    for number in (1, 2):
+        entry = spine.registry.register(make_bundle(number))
+        spine.registry.promote(entry.sha, f"v{number}.0.0", reason="x")
+    spine.routing.single("v2.0.0", reason="x")
+    monkeypatch.setattr("miniobserve.sql.protocol.BUSY_SECONDS", 0.05)
+    return Spine(spine.settings, readonly=False)
+
+
+def test_a_rollback_waits_for_whoever_keeps_the_ledger_locked_and_says_so(rolled: Spine) -> None:
+    holder, told = lock(rolled), []
+
+    def locked() -> None:
+        told.append(1)
+        if len(told) == 3:
+            holder.close()
+
+    rolled.routing.locked = locked
+    rolled.routing.rollback("v1.0.0", reason="harm")
+    assert len(told) == 3
+    assert rolled.registry.state().production == rolled.registry.resolve("v1.0.0")
+
+
+def test_an_abort_waits_too_and_a_step_forward_does_not(rolled: Spine) -> None:
+    rolled.routing.rollback("v1.0.0", reason="x")
+    rolled.registry.release("v2.0.0", reason="x")
+    rolled.routing.canary("v2.0.0", reason="x")
+    holder = lock(rolled)
+    with pytest.raises(Locked):
+        rolled.routing.advance(reason="x")
+    with pytest.raises(Locked):
+        rolled.registry.note("x")
+    rolled.routing.locked = holder.close
+    rolled.routing.abort(reason="harm")
+    assert rolled.registry.state().route is not None
+    assert rolled.registry.state().route.strategy == "single"
+
+
+def test_it_does_not_wait_for_ever(rolled: Spine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelspine.ledger.transactions.PATIENCE", 0.2)
+    holder = lock(rolled)
+    with pytest.raises(Locked, match="locked"):
+        rolled.routing.rollback("v1.0.0", reason="harm")
+    holder.close()
