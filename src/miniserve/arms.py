@@ -21,6 +21,7 @@ from miniserve.bundles import Bundles, folders
 from miniserve.record import Served
 from miniserve.testers import Tester
 from modelspine.errors import BadInput, Replaced, SpineError, Unavailable
+from modelspine.identity.stamps import loaded_as_hashed
 from modelspine.ledger.route import Arm, Route, assign, assign_tester, shadow_arm_of
 from modelspine.text import short
 from modelspine.workload import Model, Workload
@@ -252,7 +253,9 @@ class Arms:
 
     def _warm(self, sha: str) -> Model:
         """Load one entry from verified bytes and run the smallest and the largest batch once."""
-        model = self._workload.load(*folders(self._registry, sha))
+        model = loaded_as_hashed(
+            lambda: self._registry.stamp(sha), lambda: self._workload.load(*folders(self._registry, sha)), short(sha)
+        )
         for size in (1, self._batch):
             if len(model.answer([_WARM_TEXT] * size)) != size:
                 raise BadInput(f"the model of {short(sha)} did not return one answer per text", _UNFIT)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modelspine.errors import Unavailable
+from modelspine.identity.stamps import Stamp
 
 
 class Bundles(Protocol):
@@ -13,6 +14,10 @@ class Bundles(Protocol):
 
     def verified(self, sha: str) -> Path:
         """Re-hash a bundle's bytes and return its folder."""
+        ...
+
+    def stamp(self, sha: str) -> Stamp:
+        """Return the stamp of a bundle's files and its parent's."""
         ...
 
     def parent_folder(self, sha: str) -> Path | None:

@@ -29,6 +29,8 @@ from miniserve.frames import Broken, receive, send
 from miniserve.record import Copy
 from miniserve.shadowchild import Load, Said, Texts
 from modelspine.errors import SpineError
+from modelspine.identity.stamps import loaded_as_hashed
+from modelspine.text import short
 from modelspine.workload import Answer
 
 QUEUE = 256
@@ -53,8 +55,7 @@ class Child:
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: PT018
         self._inbox, self._outbox = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._inbox, False)
         os.set_blocking(self._outbox, False)
@@ -204,23 +205,25 @@ class Shadow:
 
     def _start(self, sha: str) -> None:
         """Start a process with an entry, or record why it failed and schedule the next attempt."""
-        child = None
+        started: list[Child] = []
         try:
-            load = self._load(sha)
-            child = Child()
-            said = child.ask(load, LOAD_SECONDS)
+            said = loaded_as_hashed(lambda: self._bundles.stamp(sha), lambda: self._load(sha, started), short(sha))
             if said.error:
                 raise Broken(said.error)
         except (SpineError, Broken, OSError) as error:
-            if child is not None:
+            for child in started:
                 child.end()
             self._failed(error.message if isinstance(error, SpineError) else str(error))
         else:
-            self._child, self.problem = child, None
+            self._child, self.problem = started[0], None
 
-    def _load(self, sha: str) -> Load:
+    def _load(self, sha: str, started: list[Child]) -> Said:
+        """Load an entry in a new process, which replaces the one of an attempt during which the files changed."""
         folder, parent = folders(self._bundles, sha)
-        return Load(self._workload, str(folder), None if parent is None else str(parent))
+        for child in started:
+            child.end()
+        started[:] = [Child()]
+        return started[0].ask(Load(self._workload, str(folder), None if parent is None else str(parent)), LOAD_SECONDS)
 
     def _answer(self, copies: Sequence[Copy]) -> None:
         """Answer a batch; if the model fails, retry text by text, so that only the text at fault fails."""

@@ -10,7 +10,9 @@ from collections.abc import Callable
 import msgspec
 
 from modelspine.errors import Damaged, SpineError, Unavailable
+from modelspine.identity.stamps import loaded_as_hashed
 from modelspine.registry.registry import Registry
+from modelspine.text import short
 from modelspine.workload import Workload, workload_errors
 
 
@@ -29,12 +31,17 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 def ask(registry: Registry, workload: Callable[[], Workload], sha: str, text: str | None) -> Reply:
     """Verify the bytes of an entry and its parent, then ask it about a text; a ``SpineError`` becomes a problem."""
     try:
-        folder, parent = registry.verified(sha), registry.parent_folder(sha)
         if text is None:
+            registry.verified(sha), registry.parent_folder(sha)
             return Reply()
-        model = workload()
-        with workload_errors(model.name):
-            return Reply(output=model.load(folder, parent).answer([text])[0].output)
+        own = workload()
+        with workload_errors(own.name):
+            model = loaded_as_hashed(
+                lambda: registry.stamp(sha),
+                lambda: own.load(registry.verified(sha), registry.parent_folder(sha)),
+                short(sha),
+            )
+            return Reply(output=model.answer([text])[0].output)
     except SpineError as error:
         return Reply(
             problem=error.message, damaged=isinstance(error, Damaged), unavailable=isinstance(error, Unavailable)

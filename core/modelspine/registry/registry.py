@@ -15,6 +15,7 @@ import msgspec
 
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
 from modelspine.identity.bundle_cache import Cache
+from modelspine.identity.stamps import Stamp, stamp
 from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver
 from modelspine.ledger.store import Draft, Event, Ledger
@@ -112,6 +113,11 @@ class Registry:
         parent = self.state().entries[sha].registered.body.get("parent")
         return self.verified(parent) if parent else None
 
+    def stamp(self, sha: str) -> Stamp:
+        """The stamp of the cached files of an entry and its parent; see ``identity.stamps``."""
+        shas = (sha, self.state().entries[sha].registered.body.get("parent"))
+        return stamp(self._cache.path(each) for each in shas if each)
+
     def hashed(self, sha: str) -> None:
         """Hash again the bundles an entry answers from: its own and, if it is in the cache, its parent's.
 
@@ -120,8 +126,7 @@ class Registry:
             Damaged: a bundle's bytes do not match its SHA.
         """
         self.verified(sha)
-        # Only an adapter needs its parent, and its workload fails with a clear message if that is missing.
-        with suppress(Unavailable):
+        with suppress(Unavailable):  # only an adapter needs its parent, and its workload says so if that is missing
             self.parent_folder(sha)
 
     # changing

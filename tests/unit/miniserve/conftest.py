@@ -19,6 +19,7 @@ from miniserve.batcher import Batcher
 from miniserve.record import Redaction, TracePolicy
 from miniserve.service import Service
 from modelspine.errors import Damaged, Refused, SpineError
+from modelspine.identity.stamps import Stamp
 from modelspine.ledger.route import Arm, Route
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures" / "shout"))
@@ -73,6 +74,9 @@ class Truth:
         if sha in self.damaged:
             raise Damaged("the cached bundle does not have its hash", "register it again")
         return Path(sha)
+
+    def stamp(self, sha: str) -> Stamp:
+        return frozenset()
 
     def parent_folder(self, sha: str) -> Path | None:
         return None

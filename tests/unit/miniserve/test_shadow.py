@@ -20,6 +20,7 @@ from miniserve.record import Ask, Copy
 from miniserve.shadow import Shadow
 from miniserve.shadowchild import MOST_MEMORY
 from modelspine.errors import Damaged
+from modelspine.identity.stamps import Stamp
 from modelspine.ledger.route import Arm, Route, assign, shadow_arm_of
 from modelspine.workload import Answer
 
@@ -47,6 +48,9 @@ class World:
         if self.damaged:
             raise Damaged("its hash does not match", "fetch it again")
         return self.root / sha
+
+    def stamp(self, sha: str) -> Stamp:
+        return frozenset()
 
     def parent_folder(self, sha: str) -> Path | None:
         return None
