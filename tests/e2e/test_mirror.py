@@ -19,6 +19,12 @@ Make = Callable[..., Path]
 MODEL = "grammar-tutor"
 
 
+def warned(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The warnings of the last command about MLflow; these bundles were never loaded, and every promotion says so."""
+    said = json.loads(capsys.readouterr().out)["warnings"]
+    return [warning for warning in said if not warning.startswith("load not checked")]
+
+
 def test_it_shows_what_is_promoted_and_routed(
     project: Path, make_bundle: Make, mlflow_database: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
@@ -35,7 +41,7 @@ def test_it_shows_what_is_promoted_and_routed(
         assert list(client.search_registered_models()) == []
         monkeypatch.setenv("SPINE_MIRROR", MODEL)
         assert main(["promote", two, "--semver", "v2.0.0", "--reason", "x", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["warnings"] == []
+        assert warned(capsys) == []
 
         def shown() -> str:
             return str(client.get_model_version_by_alias(MODEL, "production").tags["spine.sha"])
@@ -67,18 +73,18 @@ def test_mlflow_gone_is_a_warning(
         one, two = (spine.registry.register(make_bundle(n)).sha for n in (1, 2))
     promote = ["promote", one, "--semver", "v1.0.0", "--reason", "x", "--json"]
     assert main(promote) == 0
-    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    (warning,) = warned(capsys)
     assert warning.startswith(f"MLflow's {MODEL} was not updated: there is no MLflow store at ")
     assert "the ledger is unaffected" in warning
     assert not (project / ".spine" / "mlflow.db").exists()
     assert main(promote) == 0
-    assert json.loads(capsys.readouterr().out)["warnings"] == []
+    assert warned(capsys) == []
     assert main(["promote", two, "--semver", "v2.0.0", "--reason", "x"]) == 0
     for words in (["route", "single", two], ["rollback", one]):
         assert main([*words, "--reason", "x"]) == 0
         assert f"! MLflow's {MODEL} was not" in capsys.readouterr().out
     assert main(["note", "no pointer moves", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["warnings"] == []
+    assert warned(capsys) == []
 
 
 def test_mlflow_that_hangs_is_a_warning(project: Path, make_bundle: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +97,7 @@ def test_mlflow_that_hangs_is_a_warning(project: Path, make_bundle: Make, monkey
         with open_spine(project) as spine:
             sha = spine.registry.register(make_bundle(1)).sha
             done = spine.registry.promote(sha, "v1.0.0")
-            assert "longer than 0.5 s" in done.warnings[0]
+            assert "longer than 0.5 s" in " ".join(done.warnings)
             assert spine.registry.state().production == sha
 
 

@@ -61,7 +61,7 @@ def test_two_servers_and_a_command_line_follow_one_route(
         print(f"both follow after {time.monotonic() - moved:.2f} s")
         after = source.pulse()
         assert (after.seq, after.env) == (before.seq + 1, "dev")
-        assert source.traces({}).matched is not None
+        assert read_only.traces.list(limit=1).matched is not None
 
         ended = end_backends(schema_of(postgres_url))
         assert ended >= 5, "two servers hold a ledger and two stores each"

@@ -236,7 +236,7 @@ def move_unverified(spine: object, sha: str) -> None:
 
     assert isinstance(spine, Spine)
     arm = {"name": "stable", "sha": sha, "semver": "v0.3.0", "weight_bp": 10_000}
-    body = {"strategy": "single", "arms": [arm], "reason": "behind the registry's back"}
+    body = {"sha": sha, "strategy": "single", "arms": [arm], "reason": "behind the registry's back"}
     spine.ledger.append([Draft(kind="routed", body=body)], expected=None)
 
 

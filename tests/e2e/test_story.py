@@ -176,7 +176,8 @@ def test_everything_verifies(clone: Clone, entry: str) -> None:
     found = clone.json("spine", "verify")
     assert found["ok"]
     assert {check["name"] for check in found["checks"]} == {
-        "chain", "evidence", "bundles", "pointers", "verdicts", "corpora", "traces", "exports"
+        "chain", "schema", "events", "mark", "evidence", "bundles", "pointers", "verdicts", "corpora", "traces",
+        "exports",
     }  # fmt: skip
 
 

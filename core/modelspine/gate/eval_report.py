@@ -164,7 +164,10 @@ def convert_report(data: Any, *, what: str = "the report") -> EvalReport:
         BadInput: see ``read_report``.
     """
     foreign = is_foreign(data)
-    return convert_schema(data, EvalReport, SCHEMA, what=what, hint=IMPORT_HINT if foreign else _HINT)
+    report = convert_schema(data, EvalReport, SCHEMA, what=what, hint=IMPORT_HINT if foreign else _HINT)
+    if report.total is not None and isinstance(data, dict) and "buckets" not in data:
+        raise BadInput(f"{what} counts right items and has no `buckets`", _HINT)
+    return report
 
 
 def is_foreign(data: Any) -> bool:

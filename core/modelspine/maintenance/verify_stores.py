@@ -69,23 +69,9 @@ def _committed(project: Project, state: State) -> Check | None:
 
 def _verdicts(project: Project, state: State) -> Check:
     """Check every promotion's verdict again: signature, trusted key, entry, result and ledger head."""
-    from modelspine.attestation.trust import baseline_at, load_trust
+    from modelspine.attestation.trust import baseline_at
 
-    events = project.registry.events()
-
-    @cache  # because it runs git; and only when it is needed, because a dev ledger may have no trust file
-    def loaded() -> Trust | SpineError:
-        try:
-            return load_trust(project.settings, project.registry.state().env)
-        except SpineError as error:
-            return error
-
-    def trust() -> Trust:
-        found = loaded()
-        if isinstance(found, SpineError):
-            raise found
-        return found
-
+    events, trust = project.registry.events(), _trust_of(project)
     unseen: dict[str, None] = {}
 
     @cache
@@ -130,6 +116,26 @@ def _verdicts(project: Project, state: State) -> Check:
         notes=tuple(notes),
         not_checked=tuple(not_checked),
     )
+
+
+def _trust_of(project: Project) -> Callable[[], Trust]:
+    """What returns the trust file in force, or raises why there is none; it is read once, when it is needed first."""
+    from modelspine.attestation.trust import load_trust
+
+    @cache  # because it runs git; and only when it is needed, because a dev ledger may have no trust file
+    def loaded() -> Trust | SpineError:
+        try:
+            return load_trust(project.settings, project.registry.state().env)
+        except SpineError as error:
+            return error
+
+    def trust() -> Trust:
+        found = loaded()
+        if isinstance(found, SpineError):
+            raise found
+        return found
+
+    return trust
 
 
 def _verdict_problem(

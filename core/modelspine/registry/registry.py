@@ -170,16 +170,9 @@ class Registry:
         return _made(self.history.change(lambda _state: drafts, sha=sha))
 
     def promote(
-        self,
-        ref: str,
-        semver: str,
-        *,
-        reason: str = "promoted",
-        verdict: Verifier | None = None,
-        override: bool = False,
-        expected: int | None = None,
-        key: str | None = None,
-    ) -> Receipt:
+        self, ref: str, semver: str, *, reason: str = "promoted", verdict: Verifier | None = None,
+        override: bool = False, expected: int | None = None, key: str | None = None,
+    ) -> Receipt:  # fmt: skip
         """Bind a semver to an entry. The first promotion of a ledger also routes all traffic to it.
 
         A refusal is recorded as an event, but is not a result of ``key``: the same key is decided again.

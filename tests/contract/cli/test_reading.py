@@ -308,7 +308,7 @@ def test_traces(world: World, capsys: Capture) -> None:
         assert (by_order["matched"], by_order["searched"], by_order["since"]) == (1, 1, None)
         human = run(capsys, "traces", "list", *asked).out
         assert "1 of 1; searched all of 1 request" in human
-        head = human.splitlines()[0].split()
+        head = next(line.split() for line in human.splitlines() if line.startswith("at "))
         assert head[-1] == {"time": "feedback", "outcome": "feedback", "latency": "ms"}.get(order, order)
     assert run(capsys, "traces", "list", "--sort", "latency", "--arm", "stab", "--json").json["traces"] == []
     shown = run(capsys, "traces", "show", REQUEST, "--json").json

@@ -26,7 +26,19 @@ FLOORS = {
 """Package → its folder, and the packages of this project it may import."""
 CORE_TAKES = {
     f"miniobserve.{name}"
-    for name in ("reader", "evidence", "daily", "traces", "sql", "cost", "uptime", "archive", "export")
+    for name in (
+        "reader",
+        "evidence",
+        "daily",
+        "traces",
+        "sql",
+        "cost",
+        "uptime",
+        "archive",
+        "export",
+        "search",
+        "search_terms",
+    )
 }
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
 HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry"}

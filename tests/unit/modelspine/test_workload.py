@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def test_the_only_workload_that_is_installed_needs_no_name(monkeypatch: pytest.M
         load_workload("")
     assert load_workload("echo").name == "echo"
     monkeypatch.undo()
+    monkeypatch.setattr("sys.path", [folder for folder in sys.path if "fixtures" not in folder])
     assert load_workload("").name == "minitutor"
     with pytest.raises(BadInput, match="no workload named 'x'"):
         load_workload("x")
