@@ -79,16 +79,10 @@ class History:
         return self._unreadable
 
     def change(
-        self,
-        decide: Callable[[State], Sequence[Draft]],
-        *,
-        sha: str,
-        expected: int | None = None,
-        key: str | None = None,
-        asked: tuple[str, dict[str, Any]] | None = None,
-        forward: bool = False,
+        self, decide: Callable[[State], Sequence[Draft]], *, sha: str, expected: int | None = None,
+        key: str | None = None, asked: tuple[str, dict[str, Any]] | None = None, forward: bool = False,
         locked: Callable[[], None] | None = None,
-    ) -> Receipt | None:
+    ) -> Receipt | None:  # fmt: skip
         """Decide a change on the current state and append it, again if another writer came first.
 
         Args:
