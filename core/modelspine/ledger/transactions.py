@@ -100,8 +100,7 @@ class History:
             The receipt, or None if there was nothing to do.
 
         Raises:
-            Conflict: the ledger is not at ``expected``, the key was used for a different request, or there was no
-                success within all attempts.
+            Conflict: the ledger is not at ``expected``, the key was used for a different request, or all tries failed.
             Refused: ``forward`` is set, and an event cannot be interpreted.
             Locked: another process kept the ledger locked for too long.
         """
@@ -132,8 +131,7 @@ class History:
             except Conflict:
                 if expected is not None:  # the caller's decision is outdated; only the caller can decide again
                     raise
-                # A random pause of up to 20 ms, so that writers that collided once do not collide again.
-                time.sleep(os.urandom(1)[0] / 12_800)
+                time.sleep(os.urandom(1)[0] / 12_800)  # up to 20 ms, so that two writers do not collide again
                 continue
             warnings = _clock_warnings(events) if created else ()
             warnings += self._after(events, self.state()) if created and self._after is not None else ()
