@@ -153,6 +153,8 @@ class Routed(Body, frozen=True, kw_only=True):
     weight_bp: Weight | None = None
     ladder: RouteLadder | None = None
     rollout: Seq | None = None
+    judged: Seq | None = None
+    """The epoch whose passing verdict a step rests on, where the entry's promotion does not allow it."""
 
     def __post_init__(self) -> None:
         """Check that a rollout has two arms and a single route one."""

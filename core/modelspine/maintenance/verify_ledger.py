@@ -24,7 +24,7 @@ from modelspine.ledger.replay import replay
 from modelspine.ledger.state import Known, State, fold
 from modelspine.ledger.store import Event, Head, Ledger
 from modelspine.maintenance.chain import Chain, contradiction
-from modelspine.maintenance.verify_rules import MOVES, breaches
+from modelspine.maintenance.verify_rules import MOVES, breaches, not_checked
 from modelspine.registry.entries import EVIDENCE
 from modelspine.registry.rules import may_answer
 from modelspine.text import counted, short, visible
@@ -205,18 +205,22 @@ def _evidence_files(known: Known, bundle: Bundle) -> Iterator[str]:
 def _pointers(events: Sequence[Event]) -> Check:
     """Check every promotion and route against the rules again, and whether the entries routed now may still answer."""
     problems: list[str] = []
+    unknown: list[str] = []
     state, moves = State(), 0
     for event in events:
         if event.kind in MOVES:
             moves += 1
             problems += [f"#{event.seq} {event.kind}: {problem}" for problem in breaches(state, event)]
+            unseen = not_checked(state, event)
+            unknown += [f"#{event.seq} {event.kind}: {unseen}"] if unseen is not None else []
         fold((event,), state)
     for arm in state.route.learners if state.route else ():
         try:
             may_answer(state, arm.sha, arm.semver)
         except Refused as error:
             problems.append(f"arm {visible(arm.name, 20)} is routed to an entry that may not answer: {error.message}")
-    return Check(name="pointers", checked=moves, problems=tuple(problems))
+    checked = moves - len(unknown)
+    return Check(name="pointers", checked=checked, problems=tuple(problems), not_checked=tuple(unknown))
 
 
 def _name(known: Known) -> str:

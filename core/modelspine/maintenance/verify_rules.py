@@ -11,13 +11,13 @@ from functools import partial
 from typing import Any
 
 from modelspine.errors import Refused
-from modelspine.ledger.route import FULL, Route
+from modelspine.ledger.route import FULL
 from modelspine.ledger.state import State, route_of
 from modelspine.ledger.store import Event
 from modelspine.registry.promotion_record import verdict_kind
-from modelspine.registry.rules import may_answer, may_lead, may_promote, may_roll_back, may_route, may_shadow
+from modelspine.registry.rules import may_answer, may_promote, may_roll_back, may_route, may_shadow
 from modelspine.text import short
-from modelspine.traffic.ladder import after
+from modelspine.traffic.most_traffic import old_step_text, rests_on_old_step, takeover_faults
 
 MOVES = ("promoted", "routed", "rolled_back")
 """Kinds of event that change which entry is promoted or routed."""
@@ -29,25 +29,26 @@ def breaches(state: State, event: Event) -> Iterator[str]:
         yield from _refusal(state, event.body["sha"], lambda sha: _promote(state, sha, event))
         return
     route = route_of(event)
-    # The end of a rollout follows from the rollout; any other route to one entry is a person's choice.
-    by_hand = route.strategy == "single" and not _ends_rollout(state.route, route, event.body.get("verb"))
-    may_move = may_roll_back if event.kind == "rolled_back" else may_lead if by_hand else may_route
+    back = event.kind == "rolled_back"
+    may_move = may_roll_back if back else may_route
     for arm in route.learners:
         yield from _refusal(state, arm.sha, partial(_answers, state, arm.semver, may_move))
+    # What an event calls itself decides nothing: the share that it gives is held to the rule.
+    if not back and all(arm.sha in state.entries for arm in route.learners):
+        yield from takeover_faults(state, route, event)
     if route.shadow is not None:
         yield from _refusal(state, route.shadow.sha, lambda sha: may_shadow(state, sha))
     if sum(arm.weight_bp for arm in route.learners) != FULL:
         yield "the weights of its arms do not add up to 100 %"
 
 
-def _ends_rollout(current: Route | None, route: Route, verb: object) -> bool:
-    """Whether a route to one entry is how the rollout in force ends: by its last step, or by being aborted."""
-    if current is None or current.candidate is None:
-        return False
-    if verb == "abort":
-        return route.stable.sha == current.stable.sha
-    finished = current.ladder is not None and after(current.ladder, current.candidate.weight_bp) is None
-    return verb == "advance" and finished and route.stable.sha == current.candidate.sha
+def not_checked(state: State, event: Event) -> str | None:
+    """What the rules cannot decide about an event, because it does not record it; None where they can."""
+    if event.kind != "routed":
+        return None
+    route = route_of(event)
+    known = all(arm.sha in state.entries for arm in route.learners)
+    return old_step_text(state, route) if known and rests_on_old_step(state, route, event) else None
 
 
 def _promote(state: State, sha: str, event: Event) -> None:

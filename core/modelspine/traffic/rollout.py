@@ -16,9 +16,10 @@ from modelspine.errors import Refused
 from modelspine.ledger.route import FULL, SHADOW, Arm, Ladder, Route, ladder_body, single
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Draft
-from modelspine.registry.rules import gate_overridden, may_lead, may_route, may_shadow
+from modelspine.registry.rules import gate_overridden, may_route, may_shadow
 from modelspine.text import short
 from modelspine.traffic.ladder import after, at_weight
+from modelspine.traffic.most_traffic import HALF, may_take_over
 
 ARMS = {"ab": "candidate", "canary": "canary", SHADOW: SHADOW}
 """Strategy → the name of the arm beside the stable one."""
@@ -47,6 +48,8 @@ def start(
     if sha == route.stable.sha:
         raise Refused(f"{short(sha)} is the stable arm already", "choose another entry")
     semver = may_shadow(state, sha) if strategy == SHADOW else may_route(state, sha)
+    if strategy != SHADOW and weight_bp > HALF:
+        may_take_over(state, sha)
     stable = msgspec.structs.replace(route.stable, weight_bp=FULL if strategy == SHADOW else FULL - weight_bp)
     arm = Arm(name=ARMS[strategy], sha=sha, semver=semver, weight_bp=weight_bp)
     return [_route_draft(strategy, (stable, arm), ladder, reason, verb="start", rollout=None)]
@@ -61,14 +64,15 @@ def weigh(state: State, weight_bp: int, reason: str, *, judged: int | None = Non
         Refused: no rollout is in progress, the weight is 100 %, or the entry may no longer take traffic, or not more.
     """
     route, arm = under_way(state)
-    if route.strategy == "canary" and weight_bp > arm.weight_bp:
-        _may_climb(state, route, arm, judged)
+    mark: dict[str, Any] = {}
+    if weight_bp > arm.weight_bp and (route.strategy == "canary" or (route.strategy == "ab" and weight_bp > HALF)):
+        mark = _may_climb(state, arm, judged)
     auto = route.ladder is not None and route.ladder.auto
     # Giving an automatic canary its own weight is a change all the same: it stops the automatic steps.
     if arm.weight_bp == weight_bp and not auto:
         return []
     ladder = at_weight(route.ladder, weight_bp, auto=False) if route.ladder else None
-    return [_reweighted(state, route, arm, weight_bp, ladder, reason, "weight")]
+    return marked([_reweighted(state, route, arm, weight_bp, ladder, reason, "weight")], mark)
 
 
 def advance(state: State, reason: str, *, judged: int | None = None) -> list[Draft]:
@@ -85,11 +89,12 @@ def advance(state: State, reason: str, *, judged: int | None = None) -> list[Dra
             f"{route.strategy} has no steps",
             "give it a weight (`spine route advance --weight BP`), or end it (`spine route single REF`)",
         )
-    _may_climb(state, route, arm, judged)
+    mark = _may_climb(state, arm, judged)
     ladder = after(route.ladder, arm.weight_bp)
     if ladder is None:
-        return [single(arm.sha, may_route(state, arm.sha), reason, verb="advance")]
-    return [_reweighted(state, route, arm, ladder.steps[ladder.at].weight_bp, ladder, reason, "advance")]
+        return marked([single(arm.sha, may_route(state, arm.sha), reason, verb="advance")], mark)
+    weight_bp = ladder.steps[ladder.at].weight_bp
+    return marked([_reweighted(state, route, arm, weight_bp, ladder, reason, "advance")], mark)
 
 
 def abort(state: State, reason: str) -> list[Draft]:
@@ -140,29 +145,21 @@ def more_traffic(state: State, drafts: Sequence[Draft], env: str, *, override: b
 
 
 def marked(drafts: Sequence[Draft], mark: dict[str, Any]) -> list[Draft]:
-    """The events of a route with what the first one records about the gate."""
+    """The events of a route with what the first one records about the gate and the canary's verdict."""
     if not mark:
         return list(drafts)
     first, *rest = drafts
     return [msgspec.structs.replace(first, body={**first.body, **mark}), *rest]
 
 
-def _may_climb(state: State, route: Route, arm: Arm, judged: int | None) -> None:
-    """Whether a canary may get more traffic: it was compared with production, by its verdict or by its promotion.
+def _may_climb(state: State, arm: Arm, judged: int | None) -> dict[str, int]:
+    """What the event of a rollout's next weight records of how its entry was compared with production.
 
     Raises:
-        Refused: in a prod ledger, neither did.
+        Refused: it may not answer learners, or in a prod ledger was not compared.
     """
     may_route(state, arm.sha)
-    if judged == route.epoch:
-        return
-    try:
-        may_lead(state, arm.sha)
-    except Refused as error:
-        raise Refused(
-            f"{error.message}, and its canary has no passing verdict",
-            "wait for the verdict (`spine route show`), or gate it again and promote it under a new semver",
-        ) from error
+    return may_take_over(state, arm.sha, judged)
 
 
 def _may_resume(state: State, route: Route) -> bool:

@@ -1,0 +1,162 @@
+"""Most of the traffic of a prod ledger goes only to what was compared with the entry in production."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelspine.errors import Refused
+from modelspine.ledger.store import Draft
+from modelspine.maintenance.verify_rules import breaches, not_checked
+from modelspine.release.promotion import Attempt
+from modelspine.spine import Spine
+from prod import Prod, make_prod
+
+REST = "was compared with"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Prod:
+    """A ledger where ``other`` was promoted against ``first``, and ``good`` is in production now."""
+    prod = make_prod(tmp_path_factory.mktemp("most-traffic") / "prod")
+    with prod.open() as spine:
+        for name, semver in (("good", "v2.0.0"), ("other", "v3.0.0")):
+            verdict = Attempt(spine, prod.signed(name))
+            spine.registry.promote(prod.entries[name], semver, reason="x", verdict=verdict)
+        spine.routing.single("v2.0.0", reason="x")
+    return prod
+
+
+@pytest.fixture
+def prod(made: Prod, tmp_path: Path) -> Prod:
+    return made.copy(tmp_path / "prod")
+
+
+@pytest.fixture
+def spine(prod: Prod) -> Iterator[Spine]:
+    with prod.open() as opened:
+        yield opened
+
+
+def faults(spine: Spine) -> tuple[list[str], list[str]]:
+    """What the rules say of the ledger's newest event: breaches, and what they cannot decide."""
+    *before, newest = spine.registry.events()
+    from modelspine.ledger.state import fold
+
+    state = fold(before)
+    unseen = not_checked(state, newest)
+    return list(breaches(state, newest)), [unseen] if unseen else []
+
+
+def written(spine: Spine, **body: Any) -> tuple[list[str], list[str]]:
+    """Append a route past the registry, and ask the rules about it."""
+    spine.ledger.append([Draft(kind="routed", body={"reason": "past the rules", **body})], expected=None)
+    return faults(spine)
+
+
+def arms(*pairs: tuple[str, str, int]) -> list[dict[str, Any]]:
+    names = ("stable", "canary")
+    return [
+        {"name": name, "sha": sha, "semver": semver, "weight_bp": bp}
+        for name, (sha, semver, bp) in zip(names, pairs, strict=False)
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["ab", "canary"])
+def test_a_rollout_begins_with_at_most_half(strategy: str, spine: Spine) -> None:
+    start = getattr(spine.routing, strategy)
+    for weight in (9_999, 5_001):
+        with pytest.raises(Refused, match=REST):
+            start("v3.0.0", reason="x", weight_bp=weight)
+    assert start("v3.0.0", reason="x", weight_bp=5_000).created
+    assert faults(spine) == ([], [])
+    with pytest.raises(Refused, match="its canary has no passing verdict"):
+        spine.routing.weigh(5_001, reason="x")
+    assert spine.routing.weigh(100, reason="less").created
+    if strategy == "ab":
+        assert spine.routing.weigh(5_000, reason="half").created
+        with pytest.raises(Refused, match="no passing verdict"):
+            spine.routing.weigh(9_999, reason="x", judged=spine.registry.state().seq)
+
+
+def test_what_was_stable_before_may_lead_at_once(spine: Spine) -> None:
+    assert spine.routing.ab("v1.0.0", reason="x", weight_bp=9_999).created
+    assert faults(spine) == ([], [])
+
+
+def test_a_judged_step_records_its_epoch_and_is_read_again(spine: Spine) -> None:
+    epoch = spine.routing.canary("v3.0.0", reason="x").seq
+    for _ in range(3):
+        with pytest.raises(Refused, match="no passing verdict"):
+            spine.routing.advance(reason="x", judged=epoch - 1)
+        done = spine.routing.advance(reason="x", judged=epoch)
+        assert done.event.body["judged"] == epoch
+        assert faults(spine) == ([], [])
+        epoch = done.seq
+    assert spine.registry.state().route.strategy == "single"  # type: ignore[union-attr]
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "the end of a canary that never was": {"strategy": "single", "verb": "advance"},
+    "an abort": {"strategy": "single", "verb": "abort"},
+    "no verb": {"strategy": "single"},
+    "an A/B test": {"strategy": "ab", "verb": "start", "weight": 9_999},
+    "a weight set by hand": {"strategy": "ab", "verb": "weight", "weight": 5_001},
+    "a weight of everything": {"strategy": "ab", "verb": "weight", "weight": 10_000},
+    "the stable arm of an A/B test": {"strategy": "ab", "verb": "start", "swapped": True},
+    "a shadow beside it": {"strategy": "shadow", "verb": "start", "swapped": True},
+    "a judgement of nothing": {"strategy": "single", "verb": "advance", "judged": 1},
+    "a key of the controller": {"strategy": "single", "verb": "advance", "key": "canary-9-1"},
+}
+
+
+@pytest.mark.parametrize("during", ["a single route", "a canary"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_route_past_the_rules_is_found_whatever_it_calls_itself(
+    name: str, during: str, prod: Prod, spine: Spine
+) -> None:
+    if during == "a canary":
+        spine.routing.canary("v3.0.0", reason="x")
+    shape = dict(SHAPES[name])
+    weight, swapped = shape.pop("weight", 5_000), shape.pop("swapped", False)
+    good, other = (prod.entries["good"], "v2.0.0"), (prod.entries["other"], "v3.0.0")
+    if shape["strategy"] == "single":
+        route = arms((*other, 10_000))
+    elif swapped:
+        full = shape["strategy"] == "shadow"
+        route = arms((*other, 10_000 if full else 100), (*good, 10_000 if full else 9_900))
+    else:
+        route = arms((*good, 10_000 - weight), (*other, weight))
+    found, _ = written(spine, sha=other[0], arms=route, **shape)
+    assert any(REST in each for each in found), found
+
+
+def test_a_failed_gate_is_found_in_a_route(prod: Prod, spine: Spine) -> None:
+    """It stands in the ledger, so a route to the entry later than that was written past the registry."""
+    report = spine.registry.state().entries[prod.entries["other"]].report
+    baseline = spine.ledger.put((prod.root / "eval_baseline.json").read_bytes())
+    spine.registry.gated(prod.entries["other"], result="fail", report=str(report), baseline=baseline, stable=None)
+    route = arms((prod.entries["good"], "v2.0.0", 9_000), (prod.entries["other"], "v3.0.0", 1_000))
+    found, _ = written(spine, sha=prod.entries["other"], strategy="ab", arms=route)
+    assert any("failed the gate" in each for each in found), found
+
+
+def test_an_automatic_step_of_an_older_version_is_not_checked(prod: Prod, spine: Spine) -> None:
+    epoch = spine.routing.canary("v3.0.0", reason="x", weight_bp=5_000).seq
+    sha = prod.entries["other"]
+    step = {"sha": sha, "strategy": "single", "arms": arms((sha, "v3.0.0", 10_000)), "verb": "advance"}
+    found, unseen = written(spine, **step, key=f"canary-{epoch}-7")
+    assert found == []
+    assert f"whether epoch #{epoch}" in unseen[0]
+
+
+def test_a_step_by_hand_without_a_judgement_is_found(prod: Prod, spine: Spine) -> None:
+    spine.routing.canary("v3.0.0", reason="x", weight_bp=5_000)
+    sha = prod.entries["other"]
+    step = {"sha": sha, "strategy": "single", "arms": arms((sha, "v3.0.0", 10_000)), "verb": "advance"}
+    found, unseen = written(spine, **step)
+    assert any(REST in each for each in found)
+    assert unseen == []
