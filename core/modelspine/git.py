@@ -1,6 +1,7 @@
-"""Running git in a project, without the environment variables that redirect it to another repository.
+"""Running git in a project, so that nothing in its tree or its environment makes git answer for something else.
 
-It does not know which commands are run or what follows from their output.
+The repository is the nearest one above the folder, and its own folder is the work tree. What its settings could run
+or redirect is switched off. It does not know which commands are run or what follows from their output.
 """
 
 from __future__ import annotations
@@ -15,10 +16,38 @@ from modelspine.text import argument, visible
 
 SECONDS = 30
 """Timeout of one git command."""
-_ELSEWHERE = frozenset(
-    f"GIT_{name}"
-    for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES")
-)
+_KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)")
+"""The only variables of git that are passed on: who commits, and where the settings of this user and machine are."""
+_OFF = {
+    # programs that git would run
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.pager": "cat",
+    "core.sshCommand": "false",
+    "core.askPass": "",
+    "credential.helper": "",
+    "log.showSignature": "false",
+    "gpg.program": "false",
+    "gpg.openpgp.program": "false",
+    "gpg.x509.program": "false",
+    "gpg.ssh.program": "false",
+    # files that change what it answers
+    "core.attributesFile": os.devnull,
+    "core.commitGraph": "false",
+    "safe.bareRepository": "explicit",
+    "color.ui": "false",
+    "advice.graftFileDeprecated": "false",
+}
+"""Settings with the values they have here, whatever a repository says."""
+_FIXED = {
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_LAZY_FETCH": "1",  # a missing object would be fetched by a program that the repository names
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",  # what git says is compared with sentences below
+    "LANGUAGE": "",
+}
 
 
 def run_git(
@@ -35,19 +64,38 @@ def run_git(
     Raises:
         Unavailable: git is not installed, or exceeds the timeout.
     """
-    # Whether a baseline or trust file is "committed" decides what may be promoted. A variable that redirects git to
-    # another repository, or replacement objects (`git replace`), must not be able to fake the answer.
-    environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    folder = Path(os.path.realpath(root))
+    top = nearest(folder)
+    # git looks for the repository itself, because only then it refuses one that belongs to another user. It looks no
+    # higher than the folder that was found, and a `core.worktree` of the repository does not count.
+    pinned = ["--work-tree", str(top)] if top is not None else []
+    off = [word for name, value in _OFF.items() for word in ("-c", f"{name}={value}")]
+    command = ["git", "--no-replace-objects", "--no-pager", "--no-optional-locks", "-C", str(folder)]
+    environ = _environment(top if top is not None else folder)
     environ |= {"GIT_INDEX_FILE": str(index)} if index is not None else {}
-    environ |= {"LC_ALL": "C", "LANGUAGE": ""}  # what git says is compared with sentences below
-    command = ["git", "--no-replace-objects", "-C", str(root), *words]
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, timeout=SECONDS, check=False, env=environ)
+        return subprocess.run(
+            [*command, *pinned, *off, *words],
+            input=stdin, capture_output=True, timeout=SECONDS, check=False, env=environ,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         wrong = f"git did not answer within {SECONDS} s: git {visible(' '.join(words[:2]), 60)}"
         raise Unavailable(wrong, "repeat the command when the machine or the disk is less busy") from error
     except OSError as error:
         raise Unavailable(f"git did not answer: {visible(str(error), 80)}", "is git installed?") from error
+
+
+def _environment(lowest: Path) -> dict[str, str]:
+    """The variables for git, which looks for a repository no higher than in a folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
+    # A relative folder in PATH is one of the tree, and a program there would be run in place of git.
+    paths = [path for path in kept.get("PATH", os.defpath).split(os.pathsep) if Path(path).is_absolute()]
+    return {**kept, "PATH": os.pathsep.join(paths), **_FIXED, "GIT_CEILING_DIRECTORIES": str(lowest.parent)}
+
+
+def nearest(folder: Path) -> Path | None:
+    """The nearest folder at or above a resolved one with a repository, which git may refuse; None outside of any."""
+    return next((each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None)
 
 
 def top_of(root: Path) -> Path | None:
@@ -56,22 +104,13 @@ def top_of(root: Path) -> Path | None:
     Raises:
         Unavailable: there is one, but git refuses to read it or is not installed; its own words are passed on.
     """
-    try:
-        done = run_git(root, "rev-parse", "--show-toplevel")
-    except Unavailable:
-        if _has_repository(root):
-            raise
+    top = nearest(Path(os.path.realpath(root)))
+    if top is None:
         return None
-    if done.returncode == 0:
-        return Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
-    # Of a damaged one git says the same as of a folder outside of any.
-    if _NO_REPOSITORY in done.stderr and not _has_repository(root):
-        return None
-    raise failed(root, done)
-
-
-def _has_repository(root: Path) -> bool:
-    return any((folder / ".git").exists() for folder in (root, *root.parents))
+    done = run_git(root, "rev-parse", "--show-toplevel")
+    if done.returncode != 0:
+        raise failed(root, done)
+    return top
 
 
 def git_output(root: Path, *words: str) -> bytes:
@@ -81,18 +120,24 @@ def git_output(root: Path, *words: str) -> bytes:
         Unavailable: git could not look, because it refuses to read the repository, is not installed or found it
             damaged. An empty answer would claim that there is nothing.
     """
-    try:
-        done = run_git(root, *words)
-    except Unavailable:
-        if top_of(root) is None:
-            return b""
-        raise
+    if nearest(Path(os.path.realpath(root))) is None:
+        return b""
+    done = run_git(root, *words)
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.decode("utf-8", "replace")
-    if not said.strip() or _ABSENT.search(said) or (_NO_REPOSITORY in done.stderr and top_of(root) is None):
+    if not said.strip() or _ABSENT.search(said):
         return b""
     raise failed(root, done)
+
+
+def is_shallow(root: Path) -> bool:
+    """Whether the repository holds only the newest commits of its history, as a clone of depth 1 does.
+
+    Raises:
+        Unavailable: git could not look.
+    """
+    return git_output(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
 def failed(root: Path, done: subprocess.CompletedProcess[bytes]) -> Unavailable:
@@ -107,8 +152,6 @@ def failed(root: Path, done: subprocess.CompletedProcess[bytes]) -> Unavailable:
     return Unavailable(f"git could not read this repository; it says: {visible(fatal, 200)}", hint)
 
 
-_NO_REPOSITORY = b"not a git repository (or any"
-"""What git says of a folder outside of any repository."""
 _ABSENT = re.compile(
     r"does not exist in|exists on disk, but not in|invalid object name|No such remote"
     r"|does not have any commits yet|bad default revision|Needed a single revision|unknown revision"

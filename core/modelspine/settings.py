@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,12 @@ _Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
 _BILLED = re.compile(r"\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64}")
 SERVICE = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,39})?$"
 """The form of a service's name; empty where there is none."""
+COMMITTED = {
+    "eval_baseline": "eval_baseline.json",
+    "trust": "spine.trust.json",
+    "testers": "spine.testers.json",
+}
+"""Settings that name files which count as committed, with the names that they have by default."""
 _MARKERS = ("spine.toml", ".spine", ".git")
 
 
@@ -165,23 +171,31 @@ def settings_file(root: Path) -> str | None:
     return name if table else None
 
 
-def _file(root: Path) -> tuple[str, dict[str, Any]]:
-    """The name and the settings of the first configuration file that has any."""
+def file_settings(read: Callable[[str], bytes | None]) -> tuple[str, dict[str, Any]]:
+    """The name and the settings of the first configuration file that has any.
+
+    ``read`` gives the content of a file of the project's folder, on disk or in a commit; None if there is no such file.
+
+    Raises:
+        BadInput: a file cannot be read as TOML.
+    """
     for name, path in (("spine.toml", ()), ("pyproject.toml", ("tool", "spine"))):
-        file = root / name
-        if not file.is_file():
-            continue
         try:
-            table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+            raw = read(name)
+            table: Any = tomllib.loads(raw.decode("utf-8")) if raw is not None else {}
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadInput(f"{name} cannot be read: {visible(str(error), 120)}", f"correct {file}") from error
+            raise BadInput(f"{name} cannot be read: {visible(str(error), 120)}", f"correct {name}") from error
         for key in path:
             table = table.get(key, {}) if isinstance(table, dict) else table
         if not isinstance(table, dict):
-            raise BadInput(f"[{'.'.join(path)}] in {name} is not a table", f"correct {file}")
+            raise BadInput(f"[{'.'.join(path)}] in {name} is not a table", f"correct {name}")
         if table:
             return name, table
     return "spine.toml", {}
+
+
+def _file(root: Path) -> tuple[str, dict[str, Any]]:
+    return file_settings(lambda name: (root / name).read_bytes() if (root / name).is_file() else None)
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -202,9 +216,7 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "cache": home / "cache",
         "parquet": home / "parquet",
         "drift_reports": root / "drift_reports",
-        "eval_baseline": root / "eval_baseline.json",
-        "trust": root / "spine.trust.json",
-        "testers": root / "spine.testers.json",
+        **{name: root / file for name, file in COMMITTED.items()},
         "actor": _user(environ),
     }
     # Other defaults are those of the struct; these depend on the root, the home or the environment.

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from modelspine.attestation.keys import SigningKey, Trust, new_key, read_key, read_trust, trust_bytes, trusted, with_key
 from modelspine.errors import BadInput, Refused
 from modelspine.files import write_file
-from modelspine.git import git_output
-from modelspine.settings import Settings
+from modelspine.git import top_of
+from modelspine.git_files import HEAD, file_at
+from modelspine.settings import COMMITTED, Settings, file_settings
 from modelspine.text import argument, visible
 
 TRUST, BASELINE, TESTERS = "trust", "eval_baseline", "testers"
@@ -41,27 +43,69 @@ def in_force(settings: Settings, name: str, *, committed: bool) -> bytes:
         raise Refused(f"there is no {what} at {visible(str(file), 120)}", hint)
     if not committed:
         return file.read_bytes()
-    origin = settings.origins.get(name)
-    if origin is not None:
-        if not origin.endswith(".toml"):
-            # Otherwise anybody could bring a trust file of their own, commit it in some path and point to it.
-            raise Refused(f"{visible(origin, 60)} names the {what}; only committed settings may", f"unset {origin}")
-        _as_committed(settings.root, settings.root / origin, f"the setting that names the {what} must be committed")
+    _check_setting(settings, name)
     return _as_committed(settings.root, file, hint)
 
 
+def committed_settings(settings: Settings, commit: str = HEAD) -> dict[str, Any]:
+    """The settings of the project's files as they are in a commit; empty where there are none.
+
+    Raises:
+        Refused: they cannot be read as TOML.
+        Unavailable: git does not say what is committed.
+    """
+    root = settings.root
+    try:
+        return file_settings(lambda name: file_at(root, root / name, commit))[1]
+    except BadInput as error:
+        raise Refused(f"the committed {error.message}", error.hint) from error
+
+
+def must_load(settings: Settings) -> bool:
+    """Whether the project, by its settings here or by the committed ones, names the workload that loads its models.
+
+    Raises:
+        Refused, Unavailable: the committed settings cannot be read.
+    """
+    return settings.names_workload or "workload" in committed_settings(settings)
+
+
 def baseline_at(settings: Settings, commit: str) -> bytes | None:
-    """The baseline as it was in a commit; None if commit or file are not in this repository."""
-    name = os.path.relpath(settings.eval_baseline, settings.root)
-    return git_output(settings.root, "show", f"{commit}:./{name}") or None
+    """The baseline as it was in a commit, under the name that the settings of this commit give it.
+
+    None if commit or file are not in this repository.
+
+    Raises:
+        Refused: the settings of that commit cannot be read.
+        Unavailable: git does not say what is in the commit.
+    """
+    name = str(committed_settings(settings, commit).get(BASELINE, COMMITTED[BASELINE]))
+    return file_at(settings.root, settings.root / name, commit)
+
+
+def _check_setting(settings: Settings, name: str) -> None:
+    """Check that a file is the one that the committed settings name, whatever the settings on disk say or lack."""
+    what = _NAME_AND_HINT[name][0]
+    origin = settings.origins.get(name)
+    if origin is not None and not origin.endswith(".toml"):
+        # Otherwise anybody could bring a trust file of their own, commit it in some path and point to it.
+        raise Refused(f"{visible(origin, 60)} names the {what}; only committed settings may", f"unset {origin}")
+    named = str(committed_settings(settings).get(name, COMMITTED[name]))
+    file: Path = getattr(settings, name)
+    if os.path.normpath(settings.root / named) != os.path.normpath(file):
+        here = visible(os.path.relpath(file, settings.root), 80)
+        raise Refused(
+            f"the {what} is {here} by the settings on disk, but {visible(named, 80)} by the committed ones",
+            "restore the committed settings (see `git status`), or have the change reviewed and committed",
+        )
 
 
 def _as_committed(root: Path, file: Path, hint: str) -> bytes:
     """A file's bytes, provided they equal those in the checked-out commit."""
-    name = os.path.relpath(file, root)  # "HEAD:./name" is relative to the folder git runs in, which may be a subfolder
-    raw = git_output(root, "show", f"HEAD:./{name}")
-    if not raw:
-        raise Refused(f"{visible(name, 80)} is not committed", hint)
+    name = os.path.relpath(file, root)
+    raw = file_at(root, file)
+    if raw is None:
+        raise Refused(f"{visible(name, 80)} is not committed as a plain file", hint)
     if not file.is_file() or file.read_bytes() != raw:
         raise Refused(
             f"{visible(name, 80)} differs from the committed version",
@@ -83,7 +127,7 @@ def load_trust(settings: Settings, env: str, name: str = TRUST) -> Trust:
         Unavailable: git does not say what is committed.
     """
     # A dev ledger accepts keys before they are committed, and a copy without git, such as a restore, has no commit.
-    committed = env != "dev" and bool(git_output(settings.root, "rev-parse", "--verify", "HEAD"))
+    committed = env != "dev" and top_of(settings.root) is not None
     return read_trust(in_force(settings, name, committed=committed))
 
 

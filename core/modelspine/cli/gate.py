@@ -107,6 +107,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
 def _compare(args: argparse.Namespace, spine: Spine, baseline: Path, *, signs: bool) -> Gated:
     """Gate what the command names: the file of a report, or an entry."""
+    from modelspine.attestation.trust import must_load
     from modelspine.release.gate_run import gate_entry, gate_report
 
     report = Path(args.subject)
@@ -118,7 +119,7 @@ def _compare(args: argparse.Namespace, spine: Spine, baseline: Path, *, signs: b
                 )
             return gate_report(spine, report, baseline=baseline, tolerance_pp=args.tolerance_pp)
         # Whoever signs vouches for a model that can be loaded, where there is a workload to load it.
-        load = signs and spine.settings.names_workload
+        load = signs and must_load(spine.settings)
         given = {"tolerance_pp": args.tolerance_pp, "report": args.report, "load": load}
         return gate_entry(spine, args.subject, baseline=baseline, **given)
 

@@ -22,7 +22,17 @@ from modelspine.text import argument, visible
 
 _LONGEST_NAME, _LONGEST_REASON = 80, 300
 # Spelled out, because a user's own settings could make a patch that `git am` does not read.
-_FORMAT_PATCH = ("format-patch", "-1", "--stdout", "--no-attach", "--unified=3", "--src-prefix=a/", "--dst-prefix=b/")
+_FORMAT_PATCH = (
+    "format-patch",
+    "-1",
+    "--stdout",
+    "--no-attach",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--unified=3",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -55,7 +65,7 @@ def guard(settings: Settings, item: Item, *, subject: str) -> Guard:
     root, file = settings.root, settings.eval_baseline
     head = git_output(root, "rev-parse", "--verify", "HEAD").decode().strip()
     place = _place(root, file)
-    raw = git_output(root, "show", f"{head}:{place}") if head and place else b""
+    raw = git_output(root, "cat-file", "blob", f"{head}:{place}") if head and place else b""
     if not raw:
         raise Refused(
             f"{visible(file.name, 80)} is not committed here, so no branch can change it",
@@ -93,7 +103,7 @@ def _on_branch(root: Path, branch: str, place: str, made: bytes) -> str | None:
         Refused: the branch holds another baseline.
     """
     there = git_output(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").decode().strip()
-    if there and git_output(root, "show", f"{there}:{place}") != made:
+    if there and git_output(root, "cat-file", "blob", f"{there}:{place}") != made:
         raise Refused(
             f"the branch {branch} exists and holds another baseline than this would make",
             f"merge it, or delete it first: git branch -D {branch}",

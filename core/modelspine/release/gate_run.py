@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from modelspine.attestation.keys import SigningKey
-from modelspine.attestation.trust import in_force
+from modelspine.attestation.trust import BASELINE, in_force
 from modelspine.canonical_json import canonical, parse_json
 from modelspine.errors import BadInput, Refused
 from modelspine.gate.baseline import read_baseline
@@ -72,14 +72,17 @@ def gate_entry(
 
     Raises:
         UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
-        Refused: the entry has no evaluation report.
+        Refused: the entry has no evaluation report, or in prod the baseline is not the committed one.
         BadInput: the fresh report is of another entry, or cannot be read.
-        Unavailable: the stored copy cannot be loaded.
+        Unavailable: the stored copy cannot be loaded, or git does not say what is committed.
     """
-    raw = _read(baseline)
+    dry = tolerance_pp is not None or baseline.absolute() != project.settings.eval_baseline.absolute()
+    # In prod the newest recorded run decides who may answer learners, so it counts only under the committed policy.
+    strict = not dry and (project.registry.state().env, project.settings.env) != ("dev", "dev")
+    raw = in_force(project.settings, BASELINE, committed=True) if strict else _read(baseline)
     gated = _compared(project, ref, raw, tolerance_pp, report, load=load)
-    if tolerance_pp is not None or baseline.absolute() != project.settings.eval_baseline.absolute():
-        return gated  # a dry run: a decision under another policy must not count as one under this policy
+    if dry:
+        return gated  # a decision under another policy must not count as one under this policy
     if raw is None or not _is_baseline(raw) or gated.sha is None or gated.report is None:
         return msgspec.structs.replace(gated, report=None)
     kept = project.ledger.put(raw)
@@ -105,7 +108,7 @@ def signed_verdict(project: Project, gated: Gated, key: SigningKey) -> bytes:
             "the report belongs to no entry, so its verdict cannot be signed",
             "register its bundle, then gate the entry",
         )
-    baseline = in_force(project.settings, "eval_baseline", committed=True)
+    baseline = in_force(project.settings, BASELINE, committed=True)
     report = gated.report or project.registry.state().entries[gated.sha].report
     project.registry.verified(gated.sha)
     return signed(

@@ -16,7 +16,7 @@ from modelspine.attestation.checks import AGAIN
 from modelspine.attestation.dsse import MAX_BYTES
 from modelspine.attestation.keys import SigningKey, read_trust
 from modelspine.attestation.statement import Counted, Run, report_counts, statement
-from modelspine.attestation.trust import BASELINE, TRUST, in_force
+from modelspine.attestation.trust import BASELINE, TRUST, in_force, must_load
 from modelspine.attestation.verdict import VerifiedVerdict, sign, verify
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput, Damaged, Refused, Unavailable
@@ -130,7 +130,7 @@ class Attempt:
             used={str(event.body.get("verdict", {}).get("digest")) for event in promoted},
         )
         stored = _check_counts(project, verified.predicate.candidate)
-        if strict and project.settings.names_workload and not stored.was_loaded(sha):
+        if strict and must_load(project.settings) and not stored.was_loaded(sha):
             raise Refused(
                 f"load not checked: the report does not record that the stored copy of {short(sha)} was loaded by a "
                 "process without a key",

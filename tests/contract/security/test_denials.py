@@ -273,7 +273,8 @@ CASES: dict[str, Case] = {
     "a trust file elsewhere": case(trust_elsewhere, "SPINE_TRUST names the trust file"),
     "another committed trust file by variable": case(committed_for_another_use, "SPINE_TRUST names the trust file"),
     "another trust file by settings nobody committed": case(
-        configured('trust = "fixture.json"\n', mine), "spine.toml is not committed"
+        configured('trust = "fixture.json"\n', mine),
+        "is fixture.json by the settings on disk, but spine.trust.json by the committed ones",
     ),
     "a repository elsewhere": case(git_elsewhere, "differs from the committed version"),
     "a trusted id over another key": case(wrong_id, "an id that does not match"),
