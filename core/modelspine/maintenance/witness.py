@@ -11,12 +11,14 @@ import re
 from pathlib import Path
 
 from modelspine.errors import BadInput, Unavailable
-from modelspine.git import run_git
+from modelspine.git import git_output, is_shallow
+from modelspine.git_files import file_at
 from modelspine.ledger.event import Head
 from modelspine.text import visible
 
 _CHECKPOINT = re.compile(r"([0-9]{1,12}):([0-9a-f]{64})")
 _REMOVED = re.compile(rb"^-([0-9]{1,12}:[0-9a-f]{64})\r?$", re.MULTILINE)
+_LINE = re.compile(rb"^([0-9]{1,12}:[0-9a-f]{64})\r?$", re.MULTILINE)
 _FOR_EXAMPLE = "give it as `spine verify` printed it: SEQ:HASH, with all 64 digits of the hash"
 _NAMED = 3
 """Most removed lines that are named."""
@@ -77,23 +79,23 @@ def witness_faults(file: Path, known: list[Head]) -> tuple[tuple[str, ...], tupl
 
 
 def _removed_lines(file: Path) -> tuple[list[Head] | None, str]:
-    """Every line that a commit, or an edit since, removed from a file; None if the file is in no git history.
+    """Every line that a commit removed from a file, and those of the newest; None if the file is in no git history.
 
     The second value says what of the history could not be seen; it is empty if all of it was.
 
     Raises:
-        Unavailable: git is not installed, or exceeds its timeout.
+        Unavailable: git refuses to read the repository, is not installed, or exceeds its timeout.
     """
     folder, name = file.absolute().parent, file.name
     if not folder.is_dir():
         return None, ""
     words = ("--no-color", "--no-ext-diff", "--no-textconv", "--text", "--no-renames", "--unified=0")
     # Every merge is compared with each of its parents: a merge can drop a line too.
-    history = run_git(folder, "log", "--full-history", "-m", "--format=%H", "--patch", *words, "--", f"./{name}")
-    if history.returncode != 0 or not history.stdout.strip():
+    history = git_output(folder, "log", "--full-history", "-m", "--format=%H", "--patch", *words, "--", f"./{name}")
+    if not history.strip():
         return None, "whether lines were removed from the witness, which is not in git"
-    edits = run_git(folder, "diff", *words, "HEAD", "--", f"./{name}")
-    found = _REMOVED.findall(history.stdout + b"\n" + edits.stdout)
-    shallow = run_git(folder, "rev-parse", "--is-shallow-repository").stdout.strip() != b"false"
-    older = "whether older commits removed lines from the witness; fetch its whole history"
-    return [parse_checkpoint(line.decode()) for line in found], older if shallow else ""
+    # git does not compare the work tree, because a program that the repository names could filter it first.
+    committed = file_at(folder, folder / name) or b""
+    found = [parse_checkpoint(line.decode()) for line in _REMOVED.findall(history) + _LINE.findall(committed)]
+    older = "whether older commits removed lines from the witness; fetch its whole history: `git fetch --unshallow`"
+    return found, older if is_shallow(folder) else ""
