@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelspine.cli.empty_variables import naming_empty_variables
 from modelspine.cli.output import Out
 from modelspine.cli.parser import Verbs, count
 from modelspine.cli.progress import working
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 def run_get(args: argparse.Namespace, spine: Spine) -> int:
     """Put a corpus on this machine."""
     out = Out.of(args)
-    with working("fetching the corpus"):
+    with working("fetching the corpus"), naming_empty_variables("SPINE_DVC_REMOTE"):
         read = spine.corpora.verify(args.dvc_hash, pull=True)
         place = spine.corpora.resolve(args.dvc_hash)
         parts = spine.corpora.parts(args.dvc_hash)

@@ -46,6 +46,7 @@ def command(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Evaluate a model, or only check the eval set."""
+    from modelspine.cli.empty_variables import naming_empty_variables
     from modelspine.release.eval_set import baseline_at, checked, fetched
 
     out = Out.of(args)
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         raise BadInput("--twice or --out was given without a model to evaluate", "name an entry or a bundle's folder")
     baseline = baseline_at(spine.settings.eval_baseline)
     named = baseline.eval_set
-    with working("fetching the eval set"):
+    with working("fetching the eval set"), naming_empty_variables("SPINE_DVC_REMOTE"):
         fetched(named, spine.settings.root, spine.corpora) if args.fetch else checked(named, spine.settings.root)
     if args.subject is None:
         return _show_eval_set(out, named)

@@ -155,6 +155,7 @@ def _comparisons(spine: Spine, gated: Gated, raw: bytes) -> str:
 
 def _read_request(args: argparse.Namespace, spine: Spine) -> int:
     """Read a request, fetch its bundle, and print ``name=value`` lines: the format of a workflow step's outputs."""
+    from modelspine.cli.empty_variables import naming_empty_variables
     from modelspine.release.candidate import fetch, read_candidate
 
     # The request names the model by its SHA and gates nothing: an option of the gate beside it would be ignored.
@@ -163,7 +164,7 @@ def _read_request(args: argparse.Namespace, spine: Spine) -> int:
         raise BadInput("--candidate F and --fetch DIR go together, without other options", "gate in another command")
     candidate = read_candidate(args.candidate)
     if args.fetch is not None:
-        with working("asking MLflow"):
+        with working("asking MLflow"), naming_empty_variables("SPINE_MLFLOW"):
             fetch(spine, candidate, args.fetch)
     out = Out.of(args)
     if out.json:

@@ -7,7 +7,7 @@ is a problem.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,9 +105,7 @@ def _verdicts(project: Project, state: State) -> Check:
             promoted.append(event)
         fold((event,), then)
     not_checked = [f"{counted(n, 'verdict')}: {why}" for why, n in unread.items()]
-    if unseen:
-        named = ", ".join(visible(commit[:12], 12) for commit in [*unseen][:3])
-        not_checked.append(f"the baselines of {counted(len(unseen), 'commit')} that are not here ({named})")
+    not_checked += [_missing_baselines(project, unseen)] if unseen else []
     checked = len(promoted) - unread.total()
     return Check(
         name="verdicts",
@@ -116,6 +114,19 @@ def _verdicts(project: Project, state: State) -> Check:
         notes=tuple(notes),
         not_checked=tuple(not_checked),
     )
+
+
+def _missing_baselines(project: Project, commits: Iterable[str]) -> str:
+    """What was not checked because these commits are not in the repository."""
+    from modelspine.git import is_shallow
+
+    missing = [visible(commit[:12], 12) for commit in commits]
+    text = f"the baselines of {counted(len(missing), 'commit')} that are not here ({', '.join(missing[:3])})"
+    try:
+        cut = is_shallow(project.settings.root)
+    except Unavailable:  # named by the check of what is committed
+        cut = False
+    return f"{text}; this is a shallow clone: `git fetch --unshallow` brings them" if cut else text
 
 
 def _trust_of(project: Project) -> Callable[[], Trust]:
