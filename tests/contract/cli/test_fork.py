@@ -66,4 +66,4 @@ def test_a_clone_of_depth_one_says_that_it_lacks_the_history(
     main(["verify", "--witness", "ledger.txt"])
     said = " ".join(capsys.readouterr().out.split())
     assert re.search(r"that are not here \([0-9a-f]{12}\); this is a shallow clone", said)
-    assert "whether lines were removed before this shallow clone begins" in said
+    assert "whether older commits removed lines from the witness" in said
