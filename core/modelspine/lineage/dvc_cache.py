@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from modelspine.errors import Unavailable
 from modelspine.extras import missing_extra
-from modelspine.text import visible
+from modelspine.git import top_of
+from modelspine.text import argument, visible
+
+_CREDENTIALS = ("configpath", "credentialpath")
+"""Options of a remote that name a file of a cloud's tools, in which `credential_process` is a program."""
 
 
 def cache_folder(dvc_root: Path) -> Path:
@@ -47,6 +52,45 @@ def settings(dvc_root: Path) -> dict[str, Any]:
     except (DvcException, OSError) as error:
         raise Unavailable(f"DVC cannot read its settings: {visible(str(error), 160)}", "run `dvc doctor`") from error
     return merged
+
+
+def refuse_programs(dvc_root: Path) -> None:
+    """Check that the settings in a repository's folder name no program that reading a remote would run.
+
+    A remote may have a command that prints a token, and a file of credentials in the repository may name a program
+    too. In the settings of this user or machine both are the user's own choice.
+
+    Raises:
+        Unavailable: they name one.
+    """
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    config = Config(str(dvc_root / ".dvc"))
+    for level in Config.REPO_LEVELS:
+        try:
+            remotes = config.load_one(level).get("remote", {})
+        except (DvcException, OSError) as error:
+            raise Unavailable(
+                f"DVC cannot read its settings: {visible(str(error), 160)}", "run `dvc doctor`"
+            ) from error
+        for remote, options in remotes.items():
+            for name, value in options.items():
+                if _runs(dvc_root, name, str(value)):
+                    raise Unavailable(
+                        f"DVC's remote {visible(remote, 40)} has {visible(name, 40)} in the repository's settings, "
+                        "which can run a program, so nothing is fetched",
+                        f"if you trust it, set it for yourself: `dvc remote modify --global {argument(remote)} {name} "
+                        "VALUE`, and remove it from the repository",
+                    )
+
+
+def _runs(dvc_root: Path, name: str, value: str) -> bool:
+    """Whether an option of a remote is a program, or a file in the repository that may name one."""
+    if "command" in name:
+        return True
+    top = top_of(dvc_root) or dvc_root
+    return name in _CREDENTIALS and Path(os.path.realpath(dvc_root / ".dvc" / value)).is_relative_to(top)
 
 
 def cached(folders: Iterable[Path], dvc_hash: str) -> list[Path]:

@@ -2,7 +2,7 @@
 
 DVC is given a folder that holds only the output in question, as the commit in question names it, with the settings
 and the cache of the real repository. So DVC opens no git repository, and an older version of a path is fetched like
-the newest one. It does not verify what came.
+the newest one. Nothing that a repository's files say is run. It does not verify what came.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelspine.errors import Unavailable
-from modelspine.lineage.dvc_cache import cache_folder, settings
-from modelspine.lineage.dvc_file import LOCK
+from modelspine.lineage.dvc_cache import cache_folder, refuse_programs, settings
 from modelspine.lineage.dvc_repository import Tracked
 from modelspine.settings import masked
 from modelspine.text import visible
 
-_OUT = ("md5", "hash", "etag", "checksum", "size", "nfiles", "isexec", "files", "cloud", "remote", "push", "fs_config")
-"""The fields of an output by which DVC finds its bytes."""
+_OUT = ("md5", "hash", "etag", "checksum", "size", "nfiles", "isexec", "files", "cloud", "remote", "push")
+"""The fields of an output by which DVC finds its bytes. The others may name a repository or settings of their own."""
 
 
 def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: str = "") -> str:
@@ -43,9 +42,8 @@ def fetch(tracked: Tracked, top: Path, dvc_root: Path, remote: str, *, member: s
     """
     folder = dvc_root.relative_to(top).as_posix()
     with _opened(dvc_root, remote) as (repo, remarks):
-        file = Path(repo.root_dir) / PurePosixPath(tracked.file).relative_to(folder)
-        if tracked.file.endswith(LOCK):  # a stage needs its pipeline's variables; its output alone does not
-            file = Path(repo.root_dir) / f"{PurePosixPath(tracked.out.path).relative_to(folder)}.dvc"
+        # A stage needs its pipeline's variables, and an import another repository; the output alone does not.
+        file = Path(repo.root_dir) / f"{PurePosixPath(tracked.out.path).relative_to(folder)}.dvc"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_stage(tracked), encoding="utf-8")
         whole = Path(repo.root_dir) / PurePosixPath(tracked.out.path).relative_to(folder)
@@ -97,6 +95,8 @@ def reach(dvc_root: Path, remote: str) -> None:
 def _opened(dvc_root: Path, remote: str) -> Iterator[tuple[Any, list[str]]]:
     """DVC's object for an empty folder with the settings and the cache of a repository, and what DVC remarks."""
     config = settings(dvc_root)
+    if not remote:  # a remote that Spine's own setting names has no settings of the repository
+        refuse_programs(dvc_root)
     from dvc.repo import Repo
 
     name = "spine"
@@ -148,9 +148,7 @@ def _remarks() -> Iterator[list[str]]:
 
 
 def _stage(tracked: Tracked) -> str:
-    """The ``.dvc`` file of an output: as it is written, or made of what a ``dvc.lock`` says."""
-    if not tracked.file.endswith(LOCK):
-        return tracked.text
+    """A ``.dvc`` file of one output, of which only the fields that find its bytes are taken over."""
     fields = {name: value for name, value in tracked.out.fields.items() if name in _OUT}
     out = fields | {"path": PurePosixPath(tracked.out.path).name}
     return json.dumps({"outs": [out]}, default=str)  # JSON is YAML

@@ -14,7 +14,11 @@ from ruamel.yaml import YAML
 
 from modelspine.errors import Damaged, Unavailable, UnknownRef
 from modelspine.lineage.corpora import Corpora
+from modelspine.lineage.dvc_cache import refuse_programs
+from modelspine.lineage.dvc_fetch import _stage, reach
+from modelspine.lineage.dvc_file import Out
 from modelspine.lineage.dvc_hash import Digest
+from modelspine.lineage.dvc_repository import Tracked
 
 ROWS = b'{"text": "he went"}\n'
 OTHER = b'{"text": "she goed"}\n'
@@ -375,3 +379,43 @@ def test_without_dvc_what_is_here_is_verified_and_the_rest_names_what_to_install
     (root / ".dvc" / "config").write_text("[cache]\n    dir = /elsewhere\n")
     with pytest.raises(Unavailable, match="needs DVC"):
         Corpora(root).verify(md5(ROWS))
+
+
+PROGRAMS = {
+    "a command that prints a token": (
+        "config",
+        "url = webdavs://example.org/x",
+        "bearer_token_command = touch was-run",
+    ),
+    "a command in the local settings": (
+        "config.local",
+        "url = webdavs://example.org/x",
+        "bearer_token_command = false",
+    ),
+    "credentials in the repository": ("config", "url = s3://bucket/x", "credentialpath = ../credentials"),
+    "an AWS configuration in the repository": ("config", "url = s3://bucket/x", "configpath = ../aws.ini"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_settings_of_a_repository_run_no_program(name: str, root: Path, tmp_path: Path) -> None:
+    file, *lines = PROGRAMS[name]
+    text = "\n".join(["[core]", "    remote = other", "['remote \"other\"']", *(f"    {line}" for line in lines)])
+    (root / ".dvc" / file).write_text(f"{text}\n")
+    with pytest.raises(Unavailable, match="which can run a program, so nothing is fetched"):
+        reach(root, "")
+    with pytest.raises(Unavailable, match="which can run a program"):
+        refuse_programs(root)
+    assert not (root / "was-run").exists()
+    reach(root, str(tmp_path))  # a remote of Spine's own setting
+    (root / ".dvc" / file).write_text(text.replace(lines[1], "timeout = 3" if "webdav" in lines[0] else ""))
+    refuse_programs(root)
+
+
+def test_only_what_finds_the_bytes_is_handed_to_dvc() -> None:
+    """An import names another repository, with settings of its own; neither is opened."""
+    fields = {"md5": "0" * 32, "size": 3, "hash": "md5", "path": "a", "fs_config": {"bearer_token_command": "x"}}
+    text = "deps:\n- path: a\n  repo:\n    url: ./other\n    config: other\nouts:\n- path: a\n"
+    out = Out(path="below/a", dvc_hash="0" * 32, fields=fields)
+    stage = json.loads(_stage(Tracked(out=out, file="below/a.dvc", text=text)))
+    assert stage == {"outs": [{"md5": "0" * 32, "size": 3, "hash": "md5", "path": "a"}]}
