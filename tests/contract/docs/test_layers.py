@@ -45,6 +45,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
                 "stats",
                 "files",
                 "git",
+                "git_files",
             },
         ),
     ),
