@@ -6,7 +6,8 @@ operations of ``traffic.rollout`` and the reader of the ledger ask the same func
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from modelspine.errors import Refused
 from modelspine.ledger.event import Event
@@ -46,8 +47,10 @@ def may_take_over(state: State, sha: str, judged: int | None = None) -> dict[str
 
     Raises:
         Refused: in a prod ledger, neither the entry's promotion nor a verdict on this canary compared it with
-            production.
+            production, or its newest gate run failed.
     """
+    if state.env != "dev":  # in a dev ledger a failed gate may have been overridden when the rollout began
+        gate_overridden(state, sha, state.env, override=False)
     try:
         may_lead(state, sha)
     except Refused as error:
@@ -64,22 +67,27 @@ def may_take_over(state: State, sha: str, judged: int | None = None) -> dict[str
 def takeover_faults(state: State, route: Route, event: Event) -> Iterator[str]:
     """Why an entry may not get the traffic that an event of the ledger gives it; ``state`` is the one before it."""
     judged = event.body.get("judged")
+    found: list[str] = []
     if not rests_on_old_step(state, route, event):
         for arm in taking_over(state, route):
-            try:
-                may_take_over(state, arm.sha, judged if isinstance(judged, int) else None)
-            except Refused as error:
-                yield error.message
+            found += _refusal(partial(may_take_over, state, arm.sha, judged if isinstance(judged, int) else None))
     if isinstance(judged, int) and judged != (state.route.epoch if state.route is not None else None):
-        yield f"it names epoch #{judged} as judged, which was not in force"
+        found.append(f"it names epoch #{judged} as judged, which was not in force")
     for arm in route.learners:
         # A dev ledger records an override; in one of prod there is none, and a failed gate is the end of it.
-        if state.env == "dev" or share_of(route, arm.sha) <= share_of(state.route, arm.sha):
-            continue
-        try:
-            gate_overridden(state, arm.sha, state.env, override=False, since=_began(state, arm.sha))
-        except Refused as error:
-            yield error.message
+        if state.env != "dev" and share_of(route, arm.sha) > share_of(state.route, arm.sha):
+            asked = partial(gate_overridden, override=False, since=_began(state, arm.sha))
+            found += _refusal(partial(asked, state, arm.sha, state.env))
+    yield from dict.fromkeys(found)
+
+
+def _refusal(rule: Callable[[], object]) -> list[str]:
+    """The message of a rule that refuses; empty where it does not."""
+    try:
+        rule()
+    except Refused as error:
+        return [error.message]
+    return []
 
 
 def rests_on_old_step(state: State, route: Route, event: Event) -> bool:

@@ -156,6 +156,16 @@ def test_a_submodule_and_an_untracked_repository_are_their_own(prod: Prod) -> No
     assert file_at(inner, inner / "file") == b"content"
 
 
+def test_a_bare_repository_in_the_tree_does_not_answer(prod: Prod) -> None:
+    """Its folders can be committed like any other files, with settings of its own."""
+    folder = prod.root / "p"
+    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
+    plain = ["git", "-C", str(folder), "rev-parse", "--git-dir"]
+    assert subprocess.check_output(plain, text=True).strip() == ".", "plain git takes it"
+    assert run_git(folder, "rev-parse", "--git-dir").returncode != 0
+    assert file_at(folder, prod.root / TRUST_FILE) == (prod.root / TRUST_FILE).read_bytes()
+
+
 def test_a_link_is_no_baseline(prod: Prod, tmp_path: Path) -> None:
     file = prod.root / BASELINE_FILE
     (tmp_path / "other.json").write_bytes(file.read_bytes())

@@ -144,6 +144,21 @@ def test_a_failed_gate_is_found_in_a_route(prod: Prod, spine: Spine) -> None:
     assert any("failed the gate" in each for each in found), found
 
 
+def test_a_gate_that_failed_since_stops_a_judged_step(prod: Prod, spine: Spine) -> None:
+    epoch = spine.routing.canary("v3.0.0", reason="x", weight_bp=5_000).seq
+    report = spine.registry.state().entries[prod.entries["other"]].report
+    baseline = spine.ledger.put((prod.root / "eval_baseline.json").read_bytes())
+    spine.registry.gated(prod.entries["other"], result="fail", report=str(report), baseline=baseline, stable=None)
+    with pytest.raises(Refused, match="failed the gate"):
+        spine.routing.advance(reason="x", judged=epoch)
+    with pytest.raises(Refused, match="failed the gate"):
+        spine.routing.weigh(9_000, reason="x", judged=epoch)
+    sha = prod.entries["other"]
+    step = {"sha": sha, "strategy": "single", "arms": arms((sha, "v3.0.0", 10_000)), "verb": "advance"}
+    found, _ = written(spine, **step, judged=epoch)
+    assert len([each for each in found if "failed the gate" in each]) == 1
+
+
 def test_an_automatic_step_of_an_older_version_is_not_checked(prod: Prod, spine: Spine) -> None:
     epoch = spine.routing.canary("v3.0.0", reason="x", weight_bp=5_000).seq
     sha = prod.entries["other"]
