@@ -54,12 +54,14 @@ def may_take_over(state: State, sha: str, judged: int | None = None) -> dict[str
     try:
         may_lead(state, sha)
     except Refused as error:
-        if judged is not None and judged == _epoch_of_canary(state, sha):
+        epoch = _epoch_of_canary(state, sha)
+        if judged is not None and judged == epoch:
             return {"judged": judged}
+        lacks = "no canary of it is in force" if epoch is None else "its canary has no passing verdict"
+        way = "start a canary" if epoch is None else "wait for the verdict (`spine route show`)"
         raise Refused(
-            f"{error.message}, and its canary has no passing verdict",
-            f"up to {HALF // 100} % it may be tried: wait for the verdict (`spine route show`), or gate it again and "
-            "promote it under a new semver",
+            f"{error.message}, and {lacks}",
+            f"without that it gets {HALF // 100} % at most: {way}, or gate it again and promote it under a new semver",
         ) from error
     return {}
 
