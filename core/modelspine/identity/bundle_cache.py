@@ -29,6 +29,13 @@ class Cache:
         """The folder of an entry's bundle, whether it exists or not."""
         return self.folder / sha
 
+    def holds(self, sha: str) -> bool | None:
+        """Whether there is a folder of an entry's bundle; None where this process may not look."""
+        try:
+            return self.path(sha).is_dir()
+        except OSError:
+            return None
+
     def add(self, source: Path, *, follow: bool = False, evidence: Texts | None = None) -> Bundle:
         """Hash a bundle directory and store exactly the bytes that were hashed; see ``read_bundle`` for ``evidence``.
 
@@ -59,7 +66,7 @@ class Cache:
             Damaged: its bytes do not match the SHA.
         """
         folder = self.path(sha)
-        if not folder.is_dir():
+        if self.holds(sha) is False:
             raise Unavailable(
                 f"the bundle of {short(sha)} is not in {self.folder}", "register it again from its run or directory"
             )
@@ -67,10 +74,7 @@ class Cache:
             bundle = read_stored(folder)
         except BundleRefused as error:
             if (failed := _of_the_machine(error)) is not None:
-                raise Unavailable(
-                    f"the bundle of {short(sha)} cannot be read: {failed.strerror or failed}",
-                    "this machine failed, the bundle may be intact: fix the cause, then repeat the command",
-                ) from error
+                raise _unreadable(sha, failed) from error
             raise Damaged(f"the cached bundle of {short(sha)} is damaged: {error.message}", _HINT) from error
         if bundle.sha != sha:
             raise Damaged(f"the cached bundle of {short(sha)} now hashes to {short(bundle.sha)}", _HINT)
@@ -98,8 +102,18 @@ class Cache:
         sync_folder(self.folder)  # the ledger may name this bundle next, so its name must survive a crash
 
 
+def _unreadable(sha: str, error: OSError) -> Unavailable:
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    return Unavailable(
+        f"the bundle of {short(sha)} cannot be read: {error.strerror or error}",
+        "check who may read it, then repeat the command"
+        if denied
+        else "this machine failed, the bundle may be intact: fix the cause, then repeat the command",
+    )
+
+
 def _of_the_machine(error: BaseException) -> OSError | None:
-    """The machine's failure, such as too many open files, that caused a refusal; None if the bytes are at fault."""
+    """The machine's failure that caused a refusal, such as a missing permission; None if the bytes are at fault."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _MACHINE:
@@ -109,5 +123,6 @@ def _of_the_machine(error: BaseException) -> OSError | None:
 
 
 # Failures that say nothing about the bytes: calling a bundle damaged because of them could take it out of service.
-_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT,
+            errno.EACCES, errno.EPERM}  # fmt: skip
 _HINT = "it is not used and was left in place; register the same bundle again to replace it"
