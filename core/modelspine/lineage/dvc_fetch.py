@@ -134,18 +134,17 @@ def _remarks() -> Iterator[list[str]]:
     """Collect what DVC logs instead of having it printed."""
     collector = _Collector()
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
-    before = [(logger.level, logger.propagate) for logger in loggers]
+    before = [(logger.level, logger.propagate, logger.handlers) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
         logger.propagate = False
-        logger.addHandler(collector)
+        logger.handlers = [collector]  # DVC's own would print over a table or a screen
     try:
         yield collector.remarks
     finally:
-        for logger, (level, propagate) in zip(loggers, before, strict=True):
-            logger.removeHandler(collector)
+        for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
             logger.setLevel(level)
-            logger.propagate = propagate
+            logger.propagate, logger.handlers = propagate, handlers
 
 
 def _stage(tracked: Tracked) -> str:

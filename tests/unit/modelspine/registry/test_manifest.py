@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from bundles import eval_report
 from cli_world import check_refused, run, track
 from modelspine.errors import BadInput
 from modelspine.identity.bundle import read_bundle
+from modelspine.lineage.dvc_file import Member, listing_hash
 from modelspine.registry.manifest import Facts, evidence_with, from_run, merged
 from modelspine.registry.mlflow_runs import Run
 
@@ -81,6 +83,32 @@ def test_a_folder_is_registered_with_what_the_options_say(
     again = run(capsys, "register", str(folder), *words, "--json").json
     assert (again["created"], again["warnings"]) == (False, [])
     assert run(capsys, "verify").code == 0
+
+
+def test_a_file_in_a_tracked_directory_is_a_corpus(
+    project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    files = {"ü 1.jsonl": b'{"text": "a"}\n', "2.jsonl": b'{"text": "b"}\n'}
+    (project / ".dvc").mkdir()
+    (project / "rows").mkdir()
+    for name, raw in files.items():
+        (project / "rows" / name).write_bytes(raw)
+    members = tuple(Member(name, hashlib.md5(raw, usedforsecurity=False).hexdigest()) for name, raw in files.items())
+    (project / "rows.dvc").write_text(f"outs:\n- md5: {listing_hash(members)}\n  hash: md5\n  path: rows\n")
+    for number, path in enumerate(("rows/ü 1.jsonl", "./rows/../rows/ü 1.jsonl"), 1):
+        folder = make_bundle(number)
+        (folder / "train_manifest.json").unlink()
+        sha = run(capsys, "register", str(folder), "--corpus", path, "--json").json["sha"]
+        (corpus,) = run(capsys, "show", sha, "--json").json["manifest"]["corpora"]
+        assert (corpus["path"], corpus["dvc_hash"], corpus["rows"]) == ("rows/ü 1.jsonl", members[0].md5, 1)
+    done = run(capsys, "register", str(make_bundle(3)), "--corpus", "rows/none.jsonl")
+    check_refused(done, 2)
+    assert "does not track rows/none.jsonl" in done.err
+    (project / "merged.jsonl.dvc").write_text("<<<<<<< HEAD\nouts:\n")
+    done = run(capsys, "register", str(make_bundle(3)), "--corpus", "merged.jsonl")
+    check_refused(done, 3)
+    assert "merged.jsonl.dvc cannot be read as YAML" in done.err
 
 
 @pytest.mark.parametrize(
