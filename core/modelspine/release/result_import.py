@@ -225,14 +225,20 @@ def _eval_set(
             f"the items of {visible(chosen.path, 80)} were not counted: its ending is none of a known format",
         )
     column = counted.id_column
-    if counted.ids is not None and column is not None and all(column in row for row in chosen.rows):
+    unseen, file = "", visible(chosen.path, 80)
+    if counted.ids is None:
+        unseen = f"only the number of items was compared with {file}, as the result does not list them"
+    elif column is not None and all(column in row for row in chosen.rows):
         _check_ids(counted.ids, {str(row[column]) for row in chosen.rows}, chosen.path)
+    else:
+        named = visible(column or "", 40)
+        unseen = f"only the number of items was compared with {file}, which has no column “{named}” in each row"
     if len(chosen.rows) != n:
         raise BadInput(
             f"the result counts {n:,} items, but {visible(chosen.path, 80)} has {len(chosen.rows):,}",
             "give the file of exactly the items that were evaluated",
         )
-    return made, ()
+    return made, (unseen,) if unseen else ()
 
 
 def _check_ids(found: frozenset[str], wanted: set[str], path: str) -> None:
