@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from modelspine.errors import BundleRefused, Damaged, Unavailable
@@ -36,8 +37,18 @@ class Cache:
         except OSError:
             return None
 
-    def add(self, source: Path, *, follow: bool = False, evidence: Texts | None = None) -> Bundle:
+    def add(
+        self,
+        source: Path,
+        *,
+        follow: bool = False,
+        evidence: Texts | None = None,
+        is_recorded: Callable[[str], bool] = lambda _sha: True,
+    ) -> Bundle:
         """Hash a bundle directory and store exactly the bytes that were hashed; see ``read_bundle`` for ``evidence``.
+
+        ``is_recorded`` says whether the ledger has an entry of a SHA. The stored copy of one keeps its evidence, which
+        the ledger names; a copy that a refused or interrupted registration left behind does not.
 
         Raises:
             BundleRefused: the directory is not a bundle.
@@ -48,7 +59,7 @@ class Cache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             bundle = read_bundle(source, store=staging, follow=follow, evidence=evidence)
-            self._settle(staging, bundle)
+            self._settle(staging, bundle, is_recorded)
         except OSError as error:
             raise Unavailable(
                 f"the bundle could not be written to {self.folder}: {error.strerror or error}",
@@ -80,18 +91,22 @@ class Cache:
             raise Damaged(f"the cached bundle of {short(sha)} now hashes to {short(bundle.sha)}", _HINT)
         return folder, bundle
 
-    def _settle(self, staging: Path, bundle: Bundle) -> None:
+    def _settle(self, staging: Path, bundle: Bundle, is_recorded: Callable[[str], bool]) -> None:
         """Rename a hashed bundle to its SHA. An intact one that is already there stays; a damaged one is moved away."""
         sha = bundle.sha
         final = self.path(sha)
         if final.exists():
             try:
-                self.verified(sha)
+                _, stored = self.verified(sha)
             except Damaged:
                 # Kept for analysis instead of deleted; a process that has its files open can finish.
                 final.rename(self.folder / f".damaged-{os.urandom(8).hex()}")
             else:
-                return
+                if stored.evidence == bundle.evidence or is_recorded(sha):
+                    return
+                unused = self.folder / f".new-{os.urandom(8).hex()}"
+                final.rename(unused)
+                shutil.rmtree(unused, ignore_errors=True)
         share(self.folder, staging, sha, bundle)
         try:
             staging.rename(final)

@@ -59,7 +59,12 @@ class Registrar:
         """
         # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
         # there may be unused files, but no entry without its files.
-        bundle = self._cache.add(source, follow=follow, evidence=evidence_with(source, facts, run, follow=follow))
+        bundle = self._cache.add(
+            source,
+            follow=follow,
+            evidence=evidence_with(source, facts, run, follow=follow),
+            is_recorded=lambda sha: sha in self._history.state().entries,
+        )
         body = registered_body(bundle, run_id, self._ledger.put, source=origin, service=self._service)
         warnings = []
         if bundle.parent_sha and bundle.parent_sha not in self._history.state().entries:

@@ -85,6 +85,24 @@ def test_a_folder_is_registered_with_what_the_options_say(
     assert run(capsys, "verify").code == 0
 
 
+def test_what_a_refused_registration_left_behind_is_replaced(
+    project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes are stored before the event that names them, so a refusal leaves a copy; no entry may get its evidence."""
+    monkeypatch.chdir(project)
+    folder = make_bundle(2, report=False)
+    (project / "other.json").write_text(json.dumps(eval_report(90, 100, entry_sha=SHA)))
+    (project / "own.json").write_text(json.dumps(eval_report(95, 100)))
+    check_refused(run(capsys, "register", str(folder), "--eval", "other.json"), 2)
+    first = run(capsys, "register", str(folder), "--eval", "own.json", "--json").json
+    assert run(capsys, "show", first["sha"], "--json").json["accuracy"] == 0.95
+    assert run(capsys, "verify").code == 0
+    (project / "own.json").write_text(json.dumps(eval_report(80, 100)))
+    again = run(capsys, "register", str(folder), "--eval", "own.json", "--json").json
+    assert (again["created"], len(again["warnings"])) == (False, 1)
+    assert run(capsys, "verify").code == 0, "the stored copy keeps the evidence that the ledger names"
+
+
 def test_a_file_in_a_tracked_directory_is_a_corpus(
     project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
