@@ -103,6 +103,25 @@ def test_what_a_refused_registration_left_behind_is_replaced(
     assert run(capsys, "verify").code == 0, "the stored copy keeps the evidence that the ledger names"
 
 
+def test_a_corpus_is_added_to_an_entry_without_a_manifest_and_never_replaced(
+    project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    corpora = [track(project, name, [{"text": name}]) for name in ("first", "second")]
+    folder = make_bundle(2)
+    (folder / "train_manifest.json").unlink()
+    before = run(capsys, "register", str(folder), "--json").json
+    added = run(capsys, "register", str(folder), "--corpus", "data/first.jsonl", "--json").json
+    assert (added["created"], added["sha"], added["warnings"]) == (True, before["sha"], [])
+    again = run(capsys, "register", str(folder), "--corpus", "data/second.jsonl", "--json").json
+    assert (again["created"], again["seq"], len(again["warnings"])) == (False, added["seq"], 1)
+    without = run(capsys, "register", str(folder), "--json").json
+    assert (without["created"], without["seq"]) == (False, added["seq"])
+    shown = run(capsys, "show", before["sha"], "--json").json
+    assert (shown["manifest"]["corpora"], shown["accuracy"] is not None) == (corpora[:1], True)
+    assert run(capsys, "verify").code == 0
+
+
 def test_a_file_in_a_tracked_directory_is_a_corpus(
     project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
