@@ -417,3 +417,27 @@ def test_what_dvc_remarks_is_passed_on_and_not_printed(root: Path, capfd: pytest
     with pytest.raises(Unavailable, match="no remote of DVC has the rows of rows"):
         Corpora(root).verify(f"{md5(ROWS)}.dir", pull=True)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("project", "command"),
+    [
+        (".", "dvc --cd 'a b' pull {}"),
+        ("a b/deep", "dvc pull ../{}"),
+        ("beside", "dvc --cd '../a b' pull {}"),
+    ],
+)
+@pytest.mark.parametrize(("file", "target"), [("out.dvc", "out.dvc"), ("dvc.lock", "out")])
+def test_the_command_that_brings_rows_is_one_that_dvc_takes(
+    root: Path, project: str, command: str, file: str, target: str
+) -> None:
+    folder = root / "a b"
+    (folder / "deep").mkdir(parents=True)
+    (root / "beside").mkdir()
+    (root / ".dvc").rename(folder / ".dvc")
+    out = tracking("out", md5(ROWS))
+    lock = f"schema: '2.0'\nstages:\n  make:\n    cmd: x\n    outs:\n    - md5: {md5(ROWS)}\n      path: out\n"
+    (folder / file).write_text(lock if file == "dvc.lock" else out)
+    with pytest.raises(Unavailable) as caught:
+        Corpora(root / project).verify(md5(ROWS))
+    assert caught.value.hint == f"fetch them with `{command.format(target)}`"
