@@ -438,6 +438,7 @@ def test_the_command_that_brings_rows_is_one_that_dvc_takes(
     out = tracking("out", md5(ROWS))
     lock = f"schema: '2.0'\nstages:\n  make:\n    cmd: x\n    outs:\n    - md5: {md5(ROWS)}\n      path: out\n"
     (folder / file).write_text(lock if file == "dvc.lock" else out)
+    commit(root)
     with pytest.raises(Unavailable) as caught:
         Corpora(root / project).verify(md5(ROWS))
     assert caught.value.hint == f"fetch them with `{command.format(target)}`"
