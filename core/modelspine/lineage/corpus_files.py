@@ -84,6 +84,19 @@ def digests_of(part: Part) -> tuple[str, str]:
     return digest.md5(part.md5), digest.sha256()
 
 
+@file_errors()
+def sha256_of(root: Path, path: str) -> str | None:
+    """The SHA-256 of a file of the project; None where there is none, or its path leads out of the project.
+
+    Raises:
+        Unavailable: it may not be read.
+    """
+    file = (root / path).resolve() if path and "\0" not in path else root
+    if not file.is_relative_to(root.resolve()) or not file.is_file():
+        return None
+    return digest_of(file, legacy=False).sha256()
+
+
 def verified_pieces(part: Part) -> Iterator[bytes]:
     """Yield a file's bytes in pieces, and verify the hash after the last one; do not rely on them before that.
 

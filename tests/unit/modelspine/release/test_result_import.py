@@ -211,6 +211,16 @@ def test_the_eval_set_has_to_be_the_one_that_was_evaluated(root: Path) -> None:
         made(root, raw, "data/nameless.csv", **RULE)
 
 
+def test_a_set_that_dvc_2_tracks_is_named_by_its_hash(root: Path) -> None:
+    file = root / "data" / "eval.csv"
+    file.write_bytes(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    by_dvc_2 = hashlib.md5(file.read_bytes().replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
+    by_dvc_3 = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+    for tracked, expected in ((by_dvc_2, by_dvc_2), (by_dvc_3, by_dvc_3), ("0" * 32, by_dvc_3)):
+        (root / "data" / "eval.csv.dvc").write_text(f"outs:\n- md5: {tracked}\n  path: eval.csv\n")
+        assert made(root, lines(answered([])), **RULE).report["eval_set"]["dvc_hash"] == expected
+
+
 # measures alone -------------------------------------------------------------------------------------
 
 
