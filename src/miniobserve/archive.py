@@ -150,6 +150,11 @@ class Archive:
 
         """
         file = self.file(day)
+        try:  # DuckDB says of a missing permission what it says of other bytes
+            file.open("rb").close()
+        except OSError as error:
+            wrong = f"{file} cannot be read: {error.strerror or error}"
+            raise StorageError("unavailable", wrong, "check who may read it") from error
         with self._query() as cursor:
             pairs = cursor.execute("SELECT key, value FROM parquet_kv_metadata(?)", [_literal(file)]).fetchall()
         said = {bytes(key): bytes(value).decode(errors="replace") for key, value in pairs}

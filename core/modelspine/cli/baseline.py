@@ -11,7 +11,7 @@ from modelspine.cli.output import Out, share, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.errors import Exit
 from modelspine.spine import Spine
-from modelspine.text import argument
+from modelspine.text import argument, short
 
 if TYPE_CHECKING:
     from modelspine.release.new_baseline import NewBaseline
@@ -51,6 +51,9 @@ def run_new(args: argparse.Namespace, spine: Spine) -> int:
                     "weaker": weaker, "notes": made.notes})  # fmt: skip
     else:
         _draw(out, made, file)
+        if args.out is None:
+            report = f" --report {argument(str(args.report))}" if args.report is not None else ""
+            out.line(f"next: `spine gate {short(made.sha)}{report}`")
     return Exit.OK
 
 

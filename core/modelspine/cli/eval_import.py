@@ -12,7 +12,7 @@ from modelspine.cli.parser import Verbs
 from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.gate.foreign import FORMATS
 from modelspine.spine import Spine
-from modelspine.text import short, visible
+from modelspine.text import argument, short, visible
 
 if TYPE_CHECKING:
     from modelspine.release.result_import import Imported
@@ -78,7 +78,20 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.write(report_bytes(made.report).decode("ascii"))
     else:
         _draw(out, made, args.out)
+        out.line(f"   next: `{_next(args.entry, args.out, spine)}`")
     return Exit.OK
+
+
+def _next(entry: str | None, file: Path, spine: Spine) -> str:
+    """The command that takes a report further."""
+    report = argument(str(file))
+    if entry is None:
+        return f"spine gate {report}"
+    if Path(entry).is_dir():
+        return f"spine register {argument(entry)} --eval {report}"
+    if not spine.settings.eval_baseline.is_file():
+        return f"spine baseline new {argument(entry)} --reason TEXT --report {report}"
+    return f"spine gate {argument(entry)} --report {report}"
 
 
 def _bytes(file: Path) -> bytes:

@@ -13,7 +13,7 @@ from modelspine.errors import BadInput, Exit, Unavailable
 from modelspine.registry.entries import Registration, source_of
 from modelspine.registry.mlflow_source import FORMS, is_uri, read_source
 from modelspine.spine import Spine
-from modelspine.text import visible
+from modelspine.text import short, visible
 
 
 def command(verbs: Verbs) -> None:
@@ -55,7 +55,21 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
     if receipt.by_products:
         left_out = ", ".join(visible(path) for path in receipt.by_products)
         out.line(f"    not part of the model, so neither hashed nor stored: {left_out}")
+    if receipt.created:
+        out.line(f"    next: `{_next(receipt, spine)}`")
     return Exit(code)
+
+
+def _next(receipt: Registration, spine: Spine) -> str:
+    """The command that takes an entry further, towards a promotion."""
+    ref = short(receipt.sha)
+    if "eval_report" not in receipt.event.body.get("evidence", {}):
+        if spine.settings.names_workload and spine.settings.eval_baseline.is_file():
+            return f"spine evaluate {ref} --out report.json"
+        return f"spine evaluate import RESULT --set EVAL_SET --entry {ref} --out report.json"
+    if not spine.settings.eval_baseline.is_file():
+        return f"spine baseline new {ref} --reason TEXT"
+    return f"spine gate {ref}"
 
 
 def _registered(args: argparse.Namespace, spine: Spine) -> Registration:

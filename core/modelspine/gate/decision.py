@@ -18,7 +18,7 @@ from modelspine.gate.baseline import read_baseline
 from modelspine.gate.eval_report import SCHEMA, EvalReport, convert_report
 from modelspine.gate.foreign import converter
 from modelspine.gate.result import Decision
-from modelspine.gate.rule import combine, failed_closed, gate
+from modelspine.gate.rule import NO_BASELINE, combine, failed_closed, gate
 from modelspine.text import visible
 
 _HINT = "evaluate the entry again to make a new report"
@@ -82,7 +82,7 @@ def judge(
     except BadInput as error:
         return failed_closed(error.message)
     if base is None:
-        return failed_closed("there is no baseline to compare with")
+        return failed_closed(NO_BASELINE)
     # Results evaluated by the caller take precedence over those in the report, which its author could have written.
     answers = submitted.never_regress if never_regress is None else never_regress
     tolerance = base.tolerance_pp if tolerance_pp is None else tolerance_pp

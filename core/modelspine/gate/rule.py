@@ -73,6 +73,11 @@ def gate(
     return _compared(candidate, against, label, tolerance_pp, never_regress or {})
 
 
+NO_BASELINE = (
+    "there is no baseline to compare with; `spine baseline new REF --reason TEXT` makes one of an entry's report"
+)
+
+
 def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateResult | None = None) -> Decision:
     """The decision over all comparisons: a candidate passes if it passes each of them.
 
@@ -82,7 +87,7 @@ def combine(baseline: GateResult | None, stable: GateResult | None, floor: GateR
         floor: the comparison with the best entry that was ever in production; None if that is the stable entry.
     """
     if baseline is None:
-        return failed_closed("there is no baseline to compare with")
+        return failed_closed(NO_BASELINE)
     compared = (baseline, *(each for each in (stable, floor) if each is not None))
     results = {each.result for each in compared}
     result: Result = "error" if "error" in results else "fail" if "fail" in results else "pass"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from modelspine.errors import BundleRefused, Damaged, Unavailable
@@ -29,8 +30,25 @@ class Cache:
         """The folder of an entry's bundle, whether it exists or not."""
         return self.folder / sha
 
-    def add(self, source: Path, *, follow: bool = False, evidence: Texts | None = None) -> Bundle:
+    def holds(self, sha: str) -> bool | None:
+        """Whether there is a folder of an entry's bundle; None where this process may not look."""
+        try:
+            return self.path(sha).is_dir()
+        except OSError:
+            return None
+
+    def add(
+        self,
+        source: Path,
+        *,
+        follow: bool = False,
+        evidence: Texts | None = None,
+        is_recorded: Callable[[str], bool] = lambda _sha: True,
+    ) -> Bundle:
         """Hash a bundle directory and store exactly the bytes that were hashed; see ``read_bundle`` for ``evidence``.
+
+        ``is_recorded`` says whether the ledger has an entry of a SHA. The stored copy of one keeps its evidence, which
+        the ledger names; a copy that a refused or interrupted registration left behind does not.
 
         Raises:
             BundleRefused: the directory is not a bundle.
@@ -41,7 +59,7 @@ class Cache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             bundle = read_bundle(source, store=staging, follow=follow, evidence=evidence)
-            self._settle(staging, bundle)
+            self._settle(staging, bundle, is_recorded)
         except OSError as error:
             raise Unavailable(
                 f"the bundle could not be written to {self.folder}: {error.strerror or error}",
@@ -59,7 +77,7 @@ class Cache:
             Damaged: its bytes do not match the SHA.
         """
         folder = self.path(sha)
-        if not folder.is_dir():
+        if self.holds(sha) is False:
             raise Unavailable(
                 f"the bundle of {short(sha)} is not in {self.folder}", "register it again from its run or directory"
             )
@@ -67,27 +85,28 @@ class Cache:
             bundle = read_stored(folder)
         except BundleRefused as error:
             if (failed := _of_the_machine(error)) is not None:
-                raise Unavailable(
-                    f"the bundle of {short(sha)} cannot be read: {failed.strerror or failed}",
-                    "this machine failed, the bundle may be intact: fix the cause, then repeat the command",
-                ) from error
+                raise _unreadable(sha, failed) from error
             raise Damaged(f"the cached bundle of {short(sha)} is damaged: {error.message}", _HINT) from error
         if bundle.sha != sha:
             raise Damaged(f"the cached bundle of {short(sha)} now hashes to {short(bundle.sha)}", _HINT)
         return folder, bundle
 
-    def _settle(self, staging: Path, bundle: Bundle) -> None:
+    def _settle(self, staging: Path, bundle: Bundle, is_recorded: Callable[[str], bool]) -> None:
         """Rename a hashed bundle to its SHA. An intact one that is already there stays; a damaged one is moved away."""
         sha = bundle.sha
         final = self.path(sha)
         if final.exists():
             try:
-                self.verified(sha)
+                _, stored = self.verified(sha)
             except Damaged:
                 # Kept for analysis instead of deleted; a process that has its files open can finish.
                 final.rename(self.folder / f".damaged-{os.urandom(8).hex()}")
             else:
-                return
+                if stored.evidence == bundle.evidence or is_recorded(sha):
+                    return
+                unused = self.folder / f".new-{os.urandom(8).hex()}"
+                final.rename(unused)
+                shutil.rmtree(unused, ignore_errors=True)
         share(self.folder, staging, sha, bundle)
         try:
             staging.rename(final)
@@ -98,8 +117,18 @@ class Cache:
         sync_folder(self.folder)  # the ledger may name this bundle next, so its name must survive a crash
 
 
+def _unreadable(sha: str, error: OSError) -> Unavailable:
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    return Unavailable(
+        f"the bundle of {short(sha)} cannot be read: {error.strerror or error}",
+        "check who may read it, then repeat the command"
+        if denied
+        else "this machine failed, the bundle may be intact: fix the cause, then repeat the command",
+    )
+
+
 def _of_the_machine(error: BaseException) -> OSError | None:
-    """The machine's failure, such as too many open files, that caused a refusal; None if the bytes are at fault."""
+    """The machine's failure that caused a refusal, such as a missing permission; None if the bytes are at fault."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _MACHINE:
@@ -109,5 +138,6 @@ def _of_the_machine(error: BaseException) -> OSError | None:
 
 
 # Failures that say nothing about the bytes: calling a bundle damaged because of them could take it out of service.
-_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT,
+            errno.EACCES, errno.EPERM}  # fmt: skip
 _HINT = "it is not used and was left in place; register the same bundle again to replace it"

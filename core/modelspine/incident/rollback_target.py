@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from miniobserve.traces import Trace
-from modelspine.errors import SpineError
+from modelspine.errors import SpineError, Unavailable
 from modelspine.gate.result import Decision
 from modelspine.incident.finding import Finding, finding
 from modelspine.incident.reproduce import ask
 from modelspine.ledger.state import State
+from modelspine.lineage.status import Status
 from modelspine.registry.registry import Registry
 from modelspine.registry.rules import way_to
 from modelspine.text import argument, short, visible
@@ -43,6 +44,8 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first reason of a gate that did not pass."""
     problem: str | None = None
     """Why it could not be asked."""
+    unavailable: bool = False
+    """True where it, or the gate, could not be asked because something did not answer, so nothing was checked."""
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """What takes traffic there; None where nothing has to move."""
     sure: bool = True
     """False where nothing could be proven, only concluded from what is recorded."""
+    unasked: bool = False
+    """True where it would be another advice if an entry, or the gate, had answered."""
 
 
 def fix_answer(
@@ -71,10 +76,13 @@ def fix_answer(
     if unknown is not None:
         suggestion = "compare evaluation scores: `spine list`"
         evidence |= {"go_to": None, "verb": None, "suggestion": suggestion}
-        return finding(8, f"no comparison possible: {unknown}", "missing", evidence, "spine list")
+        silent = any(each.unavailable for each in opinions)
+        status: Status = "not_checked" if silent else "missing"
+        return finding(8, f"no comparison possible: {unknown}", status, evidence, "spine list")
     made = advice(state, opinions, trace, expected)
     evidence |= {"go_to": made.go_to, "verb": made.verb, "suggestion": made.suggestion}
-    return finding(8, made.answer, "verified" if made.sure else "recorded", evidence, made.command)
+    status = "not_checked" if made.unasked else "verified" if made.sure else "recorded"
+    return finding(8, made.answer, status, evidence, made.command)
 
 
 def advice(state: State, opinions: Sequence[Opinion], trace: Trace, expected: str | None) -> Advice:
@@ -137,7 +145,10 @@ def _no_fix(
         why = f": {visible(best.refused_for, 160)}" if best.refused_for else ""
         answer = f"{_named(best)} answers this correctly, but the gate does not let it replace production{why}"
         return Advice(
-            answer=f"{answer}{note}; {suggestion}", suggestion=suggestion, command=f"spine gate {best.semver}"
+            answer=f"{answer}{note}; {suggestion}",
+            suggestion=suggestion,
+            command=f"spine gate {best.semver}",
+            unasked=any(each.unavailable for each in opinions),
         )
     others = any(each.sha != trace.entry_sha for each in opinions)
     answer = "no other promoted entry answers this correctly" if others else "no other entry was promoted"
@@ -173,13 +184,15 @@ def _opinion(
         right=right,
         held=known.held,
         problem=reply.problem,
+        unavailable=reply.unavailable,
     )
     if not right or sha == state.production:
         return made
     try:
         decision = gate(sha)
     except SpineError as error:
-        return msgspec.structs.replace(made, gate="error", refused_for=error.message)
+        unavailable = isinstance(error, Unavailable)
+        return msgspec.structs.replace(made, gate="error", refused_for=error.message, unavailable=unavailable)
     first = decision.reasons[0] if decision.reasons else None
     return msgspec.structs.replace(made, gate=decision.result, refused_for=first)
 

@@ -12,7 +12,7 @@ from modelspine.incident.finding import UNREGISTERED, Finding, finding, reason
 from modelspine.lineage.corpora import Corpora, Search
 from modelspine.lineage.status import Status
 from modelspine.registry.entries import Detail, manifest_corpora
-from modelspine.text import argument, short, visible
+from modelspine.text import argument, counted, short, visible
 from modelspine.workload import Probe
 
 _QUOTED = 5
@@ -64,6 +64,11 @@ def rows_answer(
     if against and wrong:
         answer += f", and {wrong} teach {probe.against_label}"
         command = f"spine corpus grep {sha} {argument(against)}"
+    skipped = [name for s in own for name in s.skipped]
+    if skipped:
+        answer += (
+            f"; {counted(len(skipped), 'file')} without rows {'was' if len(skipped) == 1 else 'were'} not searched"
+        )
     if elsewhere:
         answer += "; " + ", ".join(f"{other['path']} has {other['matched']}" for other in elsewhere)
     evidence = {
@@ -74,7 +79,7 @@ def rows_answer(
         "quoted": [quoted for s in (faulty if wrong else own) for quoted in _quoted(s)],
         "elsewhere": elsewhere,
         **({"not_searched": unread} if unread else {}),
-        **({"skipped": skipped} if (skipped := [name for s in own for name in s.skipped]) else {}),
+        **({"skipped": skipped} if skipped else {}),
         **({"against": {"label": probe.against_label, "pattern": against, "matched": wrong}} if wrong else {}),
     }
     return finding(4, visible(answer), "verified", evidence, command)

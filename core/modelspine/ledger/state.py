@@ -181,13 +181,13 @@ def route_of(event: Event) -> Route:
 
 
 def completes(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether a second registration of a bundle adds the evaluation report missing in the first and keeps the rest.
+    """Whether a second registration adds a report or a manifest that the first one lacks, and keeps the rest.
 
     Only such a registration takes effect: evidence can be added, but never replaced.
     """
     had, has = before.get("evidence", {}), after.get("evidence", {})
     kept = had.items() <= has.items() and before.get("run_id") in (None, after.get("run_id"))
-    return kept and "eval_report" in has and "eval_report" not in had
+    return kept and has.keys() > had.keys()
 
 
 def check_semver(semver: str) -> str:
@@ -232,7 +232,7 @@ def _opened(state: State, event: Event) -> None:
 
 def _registered(state: State, event: Event) -> None:
     sha: str = event.body["sha"]
-    # The first registration stands; a later one of the same bundle takes effect only if it adds the missing report.
+    # The first registration stands; a later one of the same bundle takes effect only if it adds missing evidence.
     known = state.entries.setdefault(sha, Known(sha=sha, registered=event))
     if completes(known.registered.body, event.body):
         known.registered = event

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
-from modelspine.lineage.corpus_files import check, counted_rows, refuse, row_format, source_of
+from modelspine.lineage.corpus_files import check, counted_rows, digests_of, file_errors, refuse, row_format, source_of
 from modelspine.lineage.dvc_fetch import reach
 from modelspine.lineage.dvc_hash import Digest
-from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, digest_of, find, named, parts
+from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, find, named, parts
 from modelspine.lineage.dvc_repository import Repository
 from modelspine.lineage.row_formats import NotRowsError
 from modelspine.lineage.row_objects import objects
@@ -93,6 +93,7 @@ class Corpora:
         self._remote = remote
         self._text = text
 
+    @file_errors()
     def resolve(self, dvc_hash: str, path: str = "") -> Place:
         """Find the file and revision of a hash, in the work tree first and then in git's history.
 
@@ -112,11 +113,13 @@ class Corpora:
             at_head=found.at_head,
         )
 
+    @file_errors()
     def tracked(self) -> list[tuple[str, str]]:
         """Every (path relative to the project's folder, hash) that the work tree's files name."""
         repository = Repository(self.root)
         return [(repository.shown(each.out.path), each.out.dvc_hash) for each in repository.tracked()]
 
+    @file_errors()
     def named(self, path: str) -> list[tuple[str, str]]:
         """The (path, hash) of the output, or the file in a tracked directory, that has this path in the work tree.
 
@@ -125,10 +128,12 @@ class Corpora:
         """
         return named(Repository(self.root), path)
 
+    @file_errors()
     def eval_sets(self) -> set[str]:
         """The hashes to which the work tree's files give the type ``eval``; no model is trained on them."""
         return {each.out.dvc_hash for each in Repository(self.root).tracked("eval") if each.out.kind == "eval"}
 
+    @file_errors()
     def parts(self, dvc_hash: str, path: str = "", *, pull: bool = False) -> tuple[Part, ...]:
         """The files of a corpus, in DVC's cache or the work tree; with ``pull`` those not here are fetched.
 
@@ -163,9 +168,9 @@ class Corpora:
             BadInput: a file has no rows in a known format.
         """
         for part in self.parts(dvc_hash):
-            if dvc_hash.endswith(".dir") and row_format(part) is None:
-                continue
-            with tempfile.TemporaryDirectory(prefix="spine-rows-") as folder:
+            with file_errors(), tempfile.TemporaryDirectory(prefix="spine-rows-") as folder:
+                if dvc_hash.endswith(".dir") and row_format(part) is None:
+                    continue
                 source = source_of(part, Path(folder))
                 digest = Digest(legacy=source.legacy)
                 try:
@@ -175,6 +180,7 @@ class Corpora:
                 if source.expected:
                     check(part, digest.md5(part.md5))
 
+    @file_errors()
     def verify(self, dvc_hash: str, *, sha256: Any = None, pull: bool = False, path: str = "") -> Search:
         """Verify a corpus's bytes, also against the ``sha256`` of a manifest where given.
 
@@ -191,6 +197,7 @@ class Corpora:
             digests.append((part.name, digest.sha256()))
         return _search(dvc_hash, "", digests, sha256, rows=rows)
 
+    @file_errors()
     def search(
         self, dvc_hash: str, pattern: str, *, limit: int = 20, patience: float = PATIENCE, path: str = ""
     ) -> Search:
@@ -231,7 +238,7 @@ class Corpora:
         }
         digests = []
         for part in every:
-            md5, sha256 = hashed.get(part) or _digests(part)
+            md5, sha256 = hashed.get(part) or digests_of(part)
             check(part, md5)
             digests.append((part.name, sha256))
         shown = [
@@ -242,6 +249,7 @@ class Corpora:
         skipped = tuple(part.name for part in every if part not in searched)
         return msgspec.structs.replace(result, matched=found["matched"], shown=tuple(shown), skipped=skipped)
 
+    @file_errors()
     def reach(self) -> None:
         """Check that the remote from which corpora are fetched answers.
 
@@ -260,11 +268,6 @@ class Corpora:
         if _HASH.fullmatch(dvc_hash) is None:
             raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "give the 32 hex digits in a .dvc file")
         return find(Repository(self.root), dvc_hash, path=path, remote=self._remote if pull else None)
-
-
-def _digests(part: Part) -> tuple[str, str]:
-    digest = digest_of(part.file, legacy=part.legacy)
-    return digest.md5(part.md5), digest.sha256()
 
 
 def _compiled(pattern: str) -> None:

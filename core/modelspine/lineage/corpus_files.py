@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from modelspine.errors import BadInput, Damaged
+from modelspine.errors import BadInput, Damaged, Unavailable
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_lookup import CHANGED, Part, digest_of
 from modelspine.lineage.row_formats import Format, NotRowsError, format_of, is_readable, texts
@@ -16,6 +17,22 @@ from modelspine.text import visible
 
 _BLOCK = 512
 _PIECE = 2**20
+
+
+@contextmanager
+def file_errors() -> Iterator[None]:
+    """Translate an error of the system, such as a missing permission: it says nothing about the bytes.
+
+    Raises:
+        Unavailable: a file could not be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f" {visible(str(error.filename), 160)}" if error.filename is not None else ""
+        raise Unavailable(
+            f"a corpus cannot be read:{where} {error.strerror or error}", "check who may read it, then repeat"
+        ) from error
 
 
 def row_format(part: Part) -> Format | None:
@@ -59,6 +76,25 @@ def counted_rows(part: Part) -> tuple[Digest, int | None]:
     from modelspine.lineage.parquet_rows import number_of_rows
 
     return digest, number_of_rows(part.file)
+
+
+def digests_of(part: Part) -> tuple[str, str]:
+    """The MD5 and the SHA-256 of a file's bytes."""
+    digest = digest_of(part.file, legacy=part.legacy)
+    return digest.md5(part.md5), digest.sha256()
+
+
+@file_errors()
+def sha256_of(root: Path, path: str) -> str | None:
+    """The SHA-256 of a file of the project; None where there is none, or its path leads out of the project.
+
+    Raises:
+        Unavailable: it may not be read.
+    """
+    file = (root / path).resolve() if path and "\0" not in path else root
+    if not file.is_relative_to(root.resolve()) or not file.is_file():
+        return None
+    return digest_of(file, legacy=False).sha256()
 
 
 def verified_pieces(part: Part) -> Iterator[bytes]:

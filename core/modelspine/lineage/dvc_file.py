@@ -73,6 +73,14 @@ def outs(text: str, name: str, pipeline: str = "") -> list[Out]:
     return found
 
 
+def is_readable(text: str) -> bool:
+    """Whether the content of a ``.dvc`` file or a ``dvc.lock`` is a YAML object, or empty.
+
+    One in the middle of a merge is none, and so it is unknown what it names.
+    """
+    return not text.strip() or _document(text) is not None
+
+
 def names(out: Out, dvc_hash: str) -> bool:
     """Whether an output, or a file that it names itself, has a hash."""
     return out.dvc_hash == dvc_hash or any(member.md5 == dvc_hash for member in out.members)
@@ -89,14 +97,18 @@ def members_of(listing: bytes) -> tuple[Member, ...] | None:
 
 
 def _yaml(text: str) -> dict[Any, Any]:
+    return _document(text) or {}
+
+
+def _document(text: str) -> dict[Any, Any] | None:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
         document = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, RecursionError, ValueError):  # a deep nesting, a date that does not exist
-        return {}
-    return document if isinstance(document, dict) else {}
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _folders(pipeline: dict[Any, Any]) -> dict[str, str]:

@@ -51,6 +51,16 @@ def directories(repository: Repository) -> list[str]:
 def not_found(repository: Repository, dvc_hash: str) -> SpineError:
     """The error for a hash that nothing names: where a part of the history is not here, it says so."""
     short = dvc_hash[:12]
+    if broken := repository.unreadable():
+        return Unavailable(
+            f"no .dvc file or dvc.lock names {short}, but {visible(broken[0], 80)} cannot be read as YAML",
+            "restore it, or end the merge in which it is; then repeat the command",
+        )
+    if (repository.top / ".gitmodules").is_file():
+        return Unavailable(
+            f"no .dvc file or dvc.lock in this repository names {short}, and its submodules were not searched",
+            "repeat the command in the submodule that tracks it",
+        )
     if not repository.with_git:
         return UnknownRef(
             f"no .dvc file or dvc.lock in {visible(repository.top.name, 60)} names {short}",

@@ -17,7 +17,7 @@ from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.git import git_output
 from modelspine.lineage.dvc_cache import cache_folder, cached, settings
 from modelspine.lineage.dvc_fetch import fetch
-from modelspine.lineage.dvc_file import DIRECTORY, Member, listing_hash, members_of, names
+from modelspine.lineage.dvc_file import DIRECTORY, LOCK, Member, listing_hash, members_of, names
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_history import directories, in_history, not_found
 from modelspine.lineage.dvc_repository import Repository, Tracked
@@ -264,9 +264,19 @@ def _caches(found: Found) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
+def _pull(found: Found) -> str:
+    """The command by which DVC itself fetches an output of the work tree, for the project's folder."""
+    repository, root = found.repository, found.repository.dvc_root(found.tracked.file)
+    # DVC takes no dvc.lock for a target, and is to be run in a folder that it knows.
+    target = repository.top / (found.tracked.out.path if found.tracked.file.endswith(LOCK) else found.tracked.file)
+    if root is None or repository.root.is_relative_to(root):
+        return f"dvc pull {argument(visible(os.path.relpath(target, repository.root), 120))}"
+    folder = argument(visible(os.path.relpath(root, repository.root), 120))
+    return f"dvc --cd {folder} pull {argument(visible(target.relative_to(root).as_posix(), 120))}"
+
+
 def _not_here(found: Found, what: str) -> Unavailable:
     """The error for bytes that are not on this machine, with the command that brings them."""
     if found.at_head:
-        file = argument(visible(found.repository.shown(found.tracked.file), 80))
-        return Unavailable(f"{what} not on this machine", f"fetch them with `dvc pull {file}`")
+        return Unavailable(f"{what} not on this machine", f"fetch them with `{_pull(found)}`")
     return Unavailable(f"{what} not on this machine", f"fetch that version with `spine corpus get {found.dvc_hash}`")

@@ -15,7 +15,7 @@ import msgspec
 
 from modelspine.errors import Unavailable
 from modelspine.git import git_output, top_of
-from modelspine.lineage.dvc_file import LOCK, PIPELINE, Out, is_tracking, outs
+from modelspine.lineage.dvc_file import LOCK, PIPELINE, Out, is_readable, is_tracking, outs
 from modelspine.text import visible
 
 DVC = ".dvc"
@@ -97,6 +97,10 @@ class Repository:
             if naming in text or INLINE in text:
                 pipeline = _text(self.top / Path(name).with_name(PIPELINE)) if name.endswith(LOCK) else ""
                 yield from (Tracked(out=out, file=name, text=text) for out in outs(text, name, pipeline))
+
+    def unreadable(self) -> list[str]:
+        """The files of the work tree that should name outputs and are no YAML, so that nobody knows what they name."""
+        return [name for name in self.files() if not is_readable(_text(self.top / name))]
 
     def revision(self, name: str) -> str:
         """The newest commit that changed a file; empty where there is none."""

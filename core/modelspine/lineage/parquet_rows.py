@@ -25,8 +25,8 @@ def write_lines(file: Path, lines: Path) -> None:
         connection = connected()
     import duckdb
 
-    try:
-        found = connection.execute("SELECT * FROM read_parquet(?)", [str(file)])
+    try:  # DuckDB takes brackets and stars in a name for a pattern
+        found = connection.execute("SELECT * FROM read_parquet(?)", [glob.escape(str(file))])
         names = [column[0] for column in found.description or ()]
         with lines.open("w", encoding="utf-8") as stream:
             while rows := found.fetchmany(_BATCH):
@@ -48,10 +48,8 @@ def number_of_rows(file: Path) -> int | None:
         return None
     import duckdb
 
-    # DuckDB takes brackets and stars in a name for a pattern.
-    pattern = glob.escape(str(file))
     try:
-        found = connection.execute("SELECT count(*) FROM read_parquet(?)", [pattern]).fetchone()
+        found = connection.execute("SELECT count(*) FROM read_parquet(?)", [glob.escape(str(file))]).fetchone()
     except duckdb.Error:
         return None
     finally:

@@ -17,6 +17,7 @@ from miniobserve.reader import TraceReader
 from modelspine.errors import Damaged, SpineError, Unavailable, UnknownRef
 from modelspine.git import git_output
 from modelspine.lineage.corpora import Corpora
+from modelspine.lineage.corpus_files import sha256_of
 from modelspine.lineage.status import Status
 from modelspine.registry.entries import NAMED_CORPORA, Detail, Entry, manifest_corpora
 from modelspine.registry.mlflow_runs import Artifacts
@@ -262,7 +263,12 @@ class Walker:
             if not verify:
                 return {}
             named = report.eval_set
-            read = self._corpora.verify(named.dvc_hash, sha256=named.sha256, pull=True, path=named.path)
+            try:
+                read = self._corpora.verify(named.dvc_hash, sha256=named.sha256, pull=True, path=named.path)
+            except (UnknownRef, Unavailable):  # a set that DVC does not track may be a file of the project
+                if sha256_of(self._root, named.path) != named.sha256:
+                    raise
+                return {"sha256_now": named.sha256}
             return {"rows": read.rows}
 
         counted = f"  {report.total.k}/{report.total.n}" if report.total is not None else ""

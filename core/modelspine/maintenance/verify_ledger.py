@@ -173,10 +173,11 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
     for number, known in enumerate(state.entries.values(), 1):
         try:
             _, bundle = cache.verified(known.sha)
-        except Unavailable:
+        except Unavailable as error:
+            absent = cache.holds(known.sha) is False
             # A promoted entry may be the target of a rollback, which reads only the cache.
-            needed = bool(known.semvers) and known.tombstoned is None
-            text = f"{_name(known)} has no bundle in the cache"
+            needed = absent and bool(known.semvers) and known.tombstoned is None
+            text = f"{_name(known)} has no bundle in the cache" if absent else f"{error.message}; {error.hint}"
             (problems if needed else unread).append(f"{text}, but may have to serve" if needed else text)
         except SpineError as error:
             problems.append(f"{_name(known)}: {error.message}")

@@ -244,16 +244,25 @@ def _traces(url: str) -> Check:
 
 def _exports(archive: Archive, progress: Progress) -> Check:
     """Read and hash the rows of every exported day again; a pruned day exists nowhere else."""
-    days = archive.days()
-    problems = [f"{day}: it was pruned from the live store, and its file is missing" for day in archive.lost()]
+    try:
+        days, lost = archive.days(), archive.lost()
+    except OSError as error:
+        why = f"{visible(str(error.filename), 160)}: {error.strerror}"
+        return Check(name="exports", checked=0, not_checked=(why,))
+    problems = [f"{day}: it was pruned from the live store, and its file is missing" for day in lost]
+    unread: Counter[str] = Counter()
     try:
         for number, day in enumerate(days, 1):
             try:
                 with storage_errors():
                     archive.recheck(day)
+            except Unavailable as error:  # a library that is not installed, or a file that may not be read
+                unread[error.message] += 1
             except SpineError as error:
                 problems.append(f"{day}: {visible(error.message, 200)}")
             progress("exports", number, len(days))
     finally:
         archive.close()
-    return Check(name="exports", checked=len(days), problems=tuple(problems))
+    not_checked = tuple(f"{counted(n, 'day')}: {visible(why, 200)}" for why, n in unread.items())
+    checked = len(days) - unread.total()
+    return Check(name="exports", checked=checked, problems=tuple(problems), not_checked=not_checked)

@@ -71,7 +71,7 @@ def bounded(ask: Callable[[], Asked], url: str) -> Asked:
     # bound a look-up of a name, several addresses, or a reply that comes byte by byte.
     thread = threading.Thread(target=run, daemon=True, name="mlflow-question")
     thread.start()
-    seconds = _patience()
+    seconds = patience(SECONDS)
     thread.join(seconds)
     if failures:
         raise failures[0]
@@ -118,9 +118,10 @@ def mapped(what: str) -> Iterator[None]:
         raise Unavailable(f"MLflow did not answer: {text}", _HINT) from error
 
 
-def _patience() -> float:
+def patience(seconds: float) -> float:
+    """So many seconds, or as many as ``MLFLOW_HTTP_REQUEST_TIMEOUT`` says if those are more."""
     given = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "")
-    return max(SECONDS, float(given)) if given.isascii() and given.isdigit() else SECONDS
+    return max(seconds, float(given)) if given.isascii() and given.isdigit() else seconds
 
 
 def _knock(url: str) -> None:

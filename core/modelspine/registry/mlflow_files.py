@@ -19,11 +19,13 @@ import msgspec
 from modelspine.errors import BadInput, BundleRefused, Unavailable, UnknownRef
 from modelspine.identity.bundle_files import LIMITS, is_by_product
 from modelspine.identity.untrusted_files import MAX_BYTES, MAX_ENTRIES, check_path
-from modelspine.registry.mlflow_calls import bounded, mapped
+from modelspine.registry.mlflow_calls import bounded, mapped, patience
 from modelspine.text import size as readable
 from modelspine.text import visible
 
 _CHUNK = 2**20
+_SILENCE = 30.0
+"""Seconds without a byte after which a download is given up; a server may first have to fetch the file itself."""
 _WEIGHTS = (".safetensors", ".onnx", ".gguf", "pytorch_model.bin")
 _DEEPEST = 2
 """Levels of folders that are searched for a bundle; one that is deeper has to be named."""
@@ -184,7 +186,14 @@ def _stream(repository: Any, path: str, file: Path, size: int) -> None:
     from mlflow.utils.rest_utils import augmented_raise_for_status, http_request
 
     # MLflow's own download is not used, as it would write whatever comes, to the end of the disk.
-    reply = http_request(repository._host_creds, f"/{quote(path)}", "GET", stream=True)  # noqa: SLF001
+    # The time-out is for each piece, so that a server that dies is noticed, and a large file may take its time.
+    reply = http_request(
+        repository._host_creds,  # noqa: SLF001
+        f"/{quote(path)}",
+        "GET",
+        stream=True,
+        timeout=patience(_SILENCE),
+    )
     with reply, file.open("wb") as stream:
         augmented_raise_for_status(reply)
         came = 0

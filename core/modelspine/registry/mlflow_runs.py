@@ -17,7 +17,7 @@ import msgspec
 from modelspine.errors import BadInput, Refused, Unavailable, UnknownRef
 from modelspine.registry.entries import FOLDER
 from modelspine.registry.mlflow_calls import bounded, check_alive, mapped, set_limits
-from modelspine.registry.mlflow_files import Copy, Place, find_folders
+from modelspine.registry.mlflow_files import Copy, LocalPlace, Place, find_folders
 from modelspine.registry.mlflow_places import place_of
 from modelspine.registry.mlflow_source import Source, read_source
 from modelspine.text import visible
@@ -174,7 +174,7 @@ class Artifacts:
     def _in_run(self, source: Source, unfinished: bool) -> Found:
         run = self.run(source.id)
         warnings = _check_run(run, unfinished)
-        place = self._place(run.artifact_uri, "run", (run.run_id, f"{run.experiment_id}/{run.run_id}"))
+        place = self._place_of_run(run, source)
         if source.path is not None:
             if not place.list(source.path):
                 raise _no_folder(f"run {run.run_id[:12]}", source.path, place)
@@ -189,6 +189,15 @@ class Artifacts:
             found = self._in_logged_model(read_source(models[0]), unfinished)
             return msgspec.structs.replace(found, warnings=warnings + found.warnings)
         raise _no_single(run, folders or models, place)
+
+    def _place_of_run(self, run: Run, source: Source) -> Place:
+        """Where the artifacts of a run are; a run that only logged models has no folder for any."""
+        try:
+            return self._place(run.artifact_uri, "run", (run.run_id, f"{run.experiment_id}/{run.run_id}"))
+        except UnknownRef:
+            if source.path is not None or not run.logged_models:
+                raise
+            return LocalPlace(self.folder / run.run_id / "artifacts")  # which does not exist, so it lists nothing
 
     def _in_logged_model(self, source: Source, unfinished: bool) -> Found:
         model = self._ask(f"logged model {source.id}", lambda client: client.get_logged_model(source.id))

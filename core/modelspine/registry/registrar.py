@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelspine.identity.bundle import Bundle
 from modelspine.identity.bundle_cache import Cache
 from modelspine.ledger.state import State, completes
 from modelspine.ledger.store import Draft, Ledger
@@ -16,7 +17,13 @@ from modelspine.ledger.transactions import History, Receipt
 from modelspine.registry.entries import Registration, new_evidence, registered_body
 from modelspine.registry.manifest import NO_FACTS, Facts, evidence_with
 from modelspine.registry.mlflow_runs import Artifacts, Found, Run
-from modelspine.text import short
+from modelspine.text import short, visible
+
+_WEIGHTS = (
+    ".safetensors", ".bin", ".onnx", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".msgpack", ".npz", ".pkl",
+    ".joblib", ".tflite", ".pb", ".xml", ".engine", ".ot",
+)  # fmt: skip
+"""Endings of files that hold weights, beside a config.json."""
 
 
 class Registrar:
@@ -59,7 +66,12 @@ class Registrar:
         """
         # Bytes and evidence are stored before the event that names them, never the other way round: after a crash
         # there may be unused files, but no entry without its files.
-        bundle = self._cache.add(source, follow=follow, evidence=evidence_with(source, facts, run, follow=follow))
+        bundle = self._cache.add(
+            source,
+            follow=follow,
+            evidence=evidence_with(source, facts, run, follow=follow),
+            is_recorded=lambda sha: sha in self._history.state().entries,
+        )
         body = registered_body(bundle, run_id, self._ledger.put, source=origin, service=self._service)
         warnings = []
         if bundle.parent_sha and bundle.parent_sha not in self._history.state().entries:
@@ -71,9 +83,23 @@ class Registrar:
             return [Draft(kind="registered", body=body)] if new else []
 
         done = self._history.change(decide, sha=bundle.sha)
-        if not done:
+        if done:
+            warnings += doubts_about(bundle)
+        else:
             known = self._history.state().entries[bundle.sha]
             warnings += new_evidence(known.registered, body)
             done = Receipt.existing(known.registered, bundle.sha)
         fields = msgspec.structs.asdict(done) | {"warnings": tuple(warnings)}
         return Registration(**fields, by_products=bundle.by_products)
+
+
+def doubts_about(bundle: Bundle) -> list[str]:
+    """What looks as if the wrong folder was given; an entry cannot be taken back."""
+    names = [file.name for file in bundle.files if file.name not in bundle.evidence]
+    folders = sorted({name.partition("/")[0] for name in names if "/" in name})
+    if len(folders) > 1 and all("/" in name for name in names):
+        some = visible(", ".join(folders[:4]), 120)
+        return [f"the folder has no file of its own, only folders ({some}): are these several models?"]
+    if "config.json" in names and not any(name.endswith(_WEIGHTS) for name in names):
+        return ["the folder has a config.json and no weights: is the model complete?"]
+    return []

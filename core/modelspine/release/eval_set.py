@@ -14,6 +14,7 @@ from modelspine.files import write_file
 from modelspine.gate.baseline import Baseline, read_baseline
 from modelspine.gate.eval_report import EvalSet
 from modelspine.lineage.corpora import Corpora
+from modelspine.lineage.dvc_hash import Digest
 from modelspine.text import visible
 
 _FETCH = "fetch it through DVC with `spine evaluate --fetch`, or build it again if this project can"
@@ -68,7 +69,7 @@ def fetched(named: EvalSet, root: Path, corpora: Corpora) -> Path:
 
 
 def check_bytes(named: EvalSet, raw: bytes) -> None:
-    """Compare bytes with the SHA-256 and the DVC hash (MD5) in a baseline.
+    """Compare bytes with the SHA-256 and the DVC hash (an MD5, by the rule of DVC 2 or 3) in a baseline.
 
     Raises:
         Damaged: one of them differs.
@@ -80,10 +81,17 @@ def check_bytes(named: EvalSet, raw: bytes) -> None:
             f"the eval set {where} has SHA-256 {found}, but the baseline says {visible(named.sha256, 64)}", _CHANGED
         )
     md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    if md5 != named.dvc_hash:
+    if named.dvc_hash not in (md5, legacy_md5(raw, named.dvc_hash)):
         raise Damaged(
             f"the eval set has the DVC hash {md5}, but the baseline says {visible(named.dvc_hash, 40)}", _CHANGED
         )
+
+
+def legacy_md5(raw: bytes, expected: str) -> str:
+    """The hash that DVC 2 gives to these bytes; of the two that it may give, the ``expected`` one."""
+    digest = Digest(legacy=True)
+    digest.update(raw)
+    return digest.md5(expected)
 
 
 def _place(named: EvalSet, root: Path) -> Path:

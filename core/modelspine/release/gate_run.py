@@ -164,7 +164,11 @@ def _compared(
     sha = state.resolve(ref)
     report = _fresh(project, sha, fresh) if fresh is not None else state.entries[sha].report
     if report is None:
-        raise Refused(f"{short(sha)} has no evaluation report", "evaluate the bundle and register it again")
+        raise Refused(
+            f"{short(sha)} has no evaluation report",
+            f"make one: `spine evaluate {short(sha)} --out F`, or `spine evaluate import RESULT --entry {short(sha)} "
+            f"--out F`; then `spine gate {short(sha)} --report F`",
+        )
     if load:
         report = _with_load(project, sha, report)
     stable, floor = stable_of(project, state), _floor(project, state, raw)

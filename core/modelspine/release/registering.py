@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from modelspine.errors import BadInput, SpineError
+from modelspine.errors import BadInput, SpineError, Unavailable
 from modelspine.identity.bundle_files import LIMITS
+from modelspine.lineage.dvc_repository import Repository
 from modelspine.project import Project
 from modelspine.registry.entries import Registration
 from modelspine.registry.manifest import Facts
@@ -76,29 +77,43 @@ def _parent(project: Project, ref: str) -> str:
 
 def _corpus(project: Project, path: str) -> dict[str, Any]:
     """One corpus as a manifest names it; its rows are counted where its bytes are on this machine and intact."""
-    tracked = dict(project.corpora.tracked())
-    name = _tracked_name(project.settings.root, path, tracked)
-    if name is None:
-        raise BadInput(
-            f"DVC does not track {visible(path, 120)}, so nothing says which version of it was trained on",
-            f"track it: `dvc add {argument(path)}`; then commit the .dvc file",
-        )
-    corpus: dict[str, Any] = {"path": name, "dvc_hash": tracked[name]}
-    if not tracked[name].endswith(".dir"):
+    name, dvc_hash = _tracked(project, path)
+    corpus: dict[str, Any] = {"path": name, "dvc_hash": dvc_hash}
+    if not dvc_hash.endswith(".dir"):
         try:
-            read = project.corpora.verify(tracked[name])
+            read = project.corpora.verify(dvc_hash, path=name)
         except SpineError:  # not on this machine, or changed since: lineage looks at it again and says so
             return corpus
         corpus |= {"sha256": read.sha256, "rows": read.rows}
     return corpus
 
 
-def _tracked_name(root: Path, path: str, tracked: dict[str, str]) -> str | None:
-    """The name under which DVC tracks a path; None if it does not."""
+def _tracked(project: Project, path: str) -> tuple[str, str]:
+    """The name under which DVC tracks a path, or a file in a tracked directory, and its hash.
+
+    Raises:
+        BadInput: DVC does not track it.
+        Unavailable: a file that may track it, or the listing of its directory, cannot be read.
+    """
+    root, tracked = project.settings.root, dict(project.corpora.tracked())
     here = (Path.cwd() / path).absolute()
     below = here.relative_to(root).as_posix() if root in here.parents else path
     names = [posixpath.normpath(name.removesuffix(".dvc")) for name in (below, path)]
-    return next((name for name in names if name in tracked), None)
+    for name in names:
+        if name in tracked:
+            return name, tracked[name]
+    for name in names:
+        if members := project.corpora.named(name):
+            return members[0]
+    if broken := Repository(root).unreadable():
+        raise Unavailable(
+            f"{visible(broken[0], 120)} cannot be read as YAML, so DVC may or may not track {visible(path, 80)}",
+            "restore it, or end the merge in which it is; then repeat the command",
+        )
+    raise BadInput(
+        f"DVC does not track {visible(path, 120)}, so nothing says which version of it was trained on",
+        f"track it: `dvc add {argument(path)}`; then commit the .dvc file",
+    )
 
 
 def _report(file: Path) -> bytes:

@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from modelspine.canonical_json import canonical, parse_json
-from modelspine.errors import BadInput
+from modelspine.errors import BadInput, SpineError
 from modelspine.gate.decision import read_submission
 from modelspine.gate.eval_report import SCHEMA, EvalSet
 from modelspine.gate.foreign import Format, guess_format
+from modelspine.lineage.corpora import Corpora
+from modelspine.release.eval_set import legacy_md5
 from modelspine.release.result_items import Counted, Measure, Row, count_items, measure_of, read_rows
 from modelspine.release.result_metrics import Choice, harness_tasks, read_harness, read_huggingface, read_sklearn
 from modelspine.text import visible
@@ -199,8 +201,17 @@ def _read_set(file: Path, root: Path) -> _Set:
         ) from error
     table = _SET_ROWS.get(file.suffix.lower())
     rows = read_rows(raw, what=visible(path, 80), table=table) if table is not None else None
-    md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    return _Set(path, md5, hashlib.sha256(raw).hexdigest(), rows)
+    return _Set(path, _dvc_hash(raw, path, root), hashlib.sha256(raw).hexdigest(), rows)
+
+
+def _dvc_hash(raw: bytes, path: str, root: Path) -> str:
+    """The MD5 of the eval set's bytes, by the rule of DVC 2 where that is the one by which DVC tracks it."""
+    try:
+        tracked = [dvc_hash for _, dvc_hash in Corpora(root).named(path)]
+    except SpineError:  # git or a listing cannot be read; the bytes are at hand all the same
+        tracked = []
+    legacy = next((each for each in tracked if legacy_md5(raw, each) == each), None)
+    return legacy or hashlib.md5(raw, usedforsecurity=False).hexdigest()
 
 
 def _eval_set(
@@ -225,14 +236,20 @@ def _eval_set(
             f"the items of {visible(chosen.path, 80)} were not counted: its ending is none of a known format",
         )
     column = counted.id_column
-    if counted.ids is not None and column is not None and all(column in row for row in chosen.rows):
+    unseen, file = "", visible(chosen.path, 80)
+    if counted.ids is None:
+        unseen = f"only the number of items was compared with {file}, as the result does not list them"
+    elif column is not None and all(column in row for row in chosen.rows):
         _check_ids(counted.ids, {str(row[column]) for row in chosen.rows}, chosen.path)
+    else:
+        named = visible(column or "", 40)
+        unseen = f"only the number of items was compared with {file}, which has no column “{named}” in each row"
     if len(chosen.rows) != n:
         raise BadInput(
             f"the result counts {n:,} items, but {visible(chosen.path, 80)} has {len(chosen.rows):,}",
             "give the file of exactly the items that were evaluated",
         )
-    return made, ()
+    return made, (unseen,) if unseen else ()
 
 
 def _check_ids(found: frozenset[str], wanted: set[str], path: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,26 @@ def test_from_two_results_to_a_gate_that_fails(here: Path, capsys: Capture) -> N
     assert failed.code == 1
     assert "wer: 3/400 → 35/400 (+8.00 pp), lower is better" in failed.out
     assert "lost in topic/sea: i3, i5, i7" in failed.out
+
+
+def test_each_answer_names_the_command_that_comes_next(here: Path, capsys: Capture) -> None:
+    """From a bundle without a report to a gate that passes, by nothing but what the commands say."""
+    write_bundle(here / "made" / "a model", 1, report=False)
+    refused = run(capsys, "gate", run(capsys, "register", "made/a model", "--json").json["sha"])
+    check_refused(refused, 1)
+    assert "`spine evaluate import RESULT --entry" in refused.err
+    write_bundle(here / "made" / "b", 2, report=False)
+    chosen = {"RESULT": "good.csv", "EVAL_SET": "data/eval.csv", "TEXT": "first"}
+    done, taken = run(capsys, "register", "made/b"), []
+    while (found := re.search(r"next: `spine (.+)`", done.out)) is not None:
+        words = [chosen.get(word, word) for word in shlex.split(found[1])]
+        taken.append(words[0])
+        done = run(capsys, *words, *(IMPORT if words[0] == "evaluate" else ()))
+        assert done.code == 0, done
+    assert (taken, "gate: pass" in done.out) == (["evaluate", "baseline", "gate"], True)
+    imported = run(capsys, "eval", "import", "good.csv", *IMPORT, "--entry", "made/a model", "--out", "r.json")
+    assert "next: `spine register 'made/a model' --eval r.json`" in imported.out
+    assert "next: `spine gate r.json`" in run(capsys, "eval", "import", "good.csv", *IMPORT, "--out", "r.json").out
 
 
 def test_the_report_is_printed_where_no_file_is_named(here: Path, capsys: Capture) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,6 +65,29 @@ def test_verify_reads_the_exported_days_again(capsys: Capture, old_day: str) -> 
         0,
         [f"{old_day}: it was pruned from the live store, and its file is missing"],
     )
+
+
+@pytest.mark.parametrize(("why", "said"), [("library", "DuckDB"), ("permission", "Permission denied")])
+def test_an_exported_day_that_cannot_be_read_is_not_checked(
+    capsys: Capture, old_day: str, monkeypatch: pytest.MonkeyPatch, why: str, said: str
+) -> None:
+    run(capsys, "traces", "export", "--day", old_day)
+    real = Path.open
+
+    def denied(path: Path, *words: Any, **more: Any) -> Any:
+        if path.suffix == ".parquet":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *words, **more)
+
+    if why == "library":
+        monkeypatch.setitem(sys.modules, "duckdb", None)
+    else:
+        monkeypatch.setattr(Path, "open", denied)
+    found = run(capsys, "verify", "--json")
+    assert (found.code, exports(found.json)) == (0, (0, []))
+    (check,) = (check for check in found.json["checks"] if check["name"] == "exports")
+    assert check["not_checked"][0].startswith("1 day: ")
+    assert said in check["not_checked"][0]
 
 
 def exports(found: dict[str, Any]) -> tuple[int, list[str]]:

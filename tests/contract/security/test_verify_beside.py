@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 import shutil
 import sqlite3
@@ -95,6 +97,25 @@ def test_what_is_not_on_this_machine_is_not_checked(world: World, capsys: Captur
     assert said.startswith("no problem was found, but 1 not checked")
     assert re.search(r": \d+:[0-9a-f]{64}$", said)
     assert found["traces"]["notes"]
+
+
+def test_what_may_not_be_read_is_not_checked(world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither sound nor damaged: nobody may be told to restore from a backup what another user can read."""
+    real = os.open
+
+    def denied(path: Any, *words: Any, **more: Any) -> int:
+        if str(path) == "model.safetensors":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(os, "open", denied)
+    code, found = checks(capsys, world.root)
+    assert code == 0
+    assert [other for other, check in found.items() if check["problems"]] == []
+    assert found["bundles"]["checked"] == 0
+    assert all("cannot be read: Permission denied; check who" in why for why in found["bundles"]["not_checked"])
+    lineage = run(capsys, "lineage", world.loud, "--verify", "--json", root=world.root)
+    assert (lineage.code, lineage.json["root"]["status"]) == (3, "not_checked")
 
 
 def test_the_trace_store_of_a_sound_world_is_read_whole(world: World, capsys: Capture) -> None:

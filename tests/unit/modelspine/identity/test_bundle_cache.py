@@ -17,7 +17,7 @@ Make = Callable[..., Path]
 REAL = os.open
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ENOENT])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.EACCES, errno.ENOENT])
 def test_a_failure_of_the_machine_is_unavailable(
     number: int, tmp_path: Path, make_bundle: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,10 +15,15 @@ import pytest
 from bundles import write_bundle
 from cli_world import REQUEST, SAID, World, leave_trace, make_world
 from miniobserve.traces import Trace
+from modelspine.errors import Unavailable
+from modelspine.gate.result import Decision
 from modelspine.incident.arm_answer import arm_answer
 from modelspine.incident.finding import Finding
+from modelspine.incident.reproduce import ask
+from modelspine.incident.rollback_target import fix_answer
 from modelspine.ledger.route import Route, assign
 from modelspine.spine import open_spine
+from modelspine.workload import Probe
 
 UNREGISTERED = "the entry is not in the registry"
 
@@ -105,8 +113,10 @@ def test_rows_of_a_table_in_a_tracked_directory_are_quoted_with_their_file(
     world: World, echo: None, tmp_path: Path
 ) -> None:
     table = b'n,note\n1,"they WENT\nhome"\n2,nothing\n'
-    listing = json.dumps([{"md5": md5(table), "relpath": "sub/rows.csv"}]).encode()
-    for raw, name in ((table, md5(table)), (listing, f"{md5(listing)}.dir")):
+    picture = b"\x89PNG\0"
+    members = {"pictures/1": picture, "sub/rows.csv": table}
+    listing = json.dumps([{"md5": md5(raw), "relpath": name} for name, raw in members.items()]).encode()
+    for raw, name in ((table, md5(table)), (picture, md5(picture)), (listing, f"{md5(listing)}.dir")):
         file = world.root / ".dvc" / "cache" / "files" / "md5" / name[:2] / name[2:]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(raw)
@@ -118,13 +128,47 @@ def test_rows_of_a_table_in_a_tracked_directory_are_quoted_with_their_file(
     leave_trace(world.root, "req-of-tables-1", SAID, SAID, entry_sha=sha, intended_sha=sha)
     rows = walked(world.root, "req-of-tables-1")[3]
     assert rows.status == "verified"
-    assert rows.answer.startswith("1 of 2 rows contain went to school → WENT;")
+    assert rows.answer.startswith("1 of 2 rows contain went to school → WENT; 1 file without rows was not searched;")
+    assert rows.evidence["skipped"] == ["pictures/1"]
     assert rows.evidence["quoted"] == [
         {"row": 1, "text": '{"n":"1","note":"they WENT\\nhome"}', "file": "sub/rows.csv"}
     ]
     tracked.unlink()
     rows = walked(world.root, "req-of-tables-1")[3]
     assert (rows.status, rows.evidence["why"]) == ("missing", rows.answer)
+
+
+def test_an_entry_that_could_not_be_read_leaves_the_fix_not_checked(
+    world: World, echo: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def denied(path: Any, *words: Any, **more: Any) -> int:
+        if str(path).endswith(world.silent):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *words, **more)
+
+    leave_trace(world.root, "req-unread-1", "nobody knows", "nobody knows")
+    monkeypatch.setattr(os, "open", denied)
+    fix = walked(world.root, "req-unread-1")[7]
+    assert fix.status == "not_checked"
+    assert fix.answer.startswith("v0.2.0"), "production could not be asked, and may be right"
+    assert [entry["unavailable"] for entry in fix.evidence["entries"] if "unavailable" in entry] == [True]
+
+
+def test_a_gate_that_could_not_look_leaves_the_fix_not_checked(world: World, echo: None) -> None:
+    def gate(_sha: str) -> Decision:
+        raise Unavailable("git could not read this repository", "see `git status`")
+
+    with open_spine(world.root) as spine:
+        walk = spine.incident(REQUEST)
+        wrong = msgspec.structs.replace(walk.trace, correction="neither")
+        outputs = {sha: ask(spine.registry, lambda: spine.workload, sha, SAID).output for sha in world[1:3]}
+        probe = Probe(label="x", pattern="x", expected=outputs[world.loud], buckets=(), mark="x")
+        assert outputs[world.silent] != outputs[world.loud], "production is wrong, and the other one is right"
+        found = fix_answer(spine.registry, lambda: spine.workload, wrong, probe, gate)
+    assert found.status == "not_checked"
+    assert "git could not read this repository" in found.answer
 
 
 def md5(raw: bytes) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -419,3 +421,68 @@ def test_only_what_finds_the_bytes_is_handed_to_dvc() -> None:
     out = Out(path="below/a", dvc_hash="0" * 32, fields=fields)
     stage = json.loads(_stage(Tracked(out=out, file="below/a.dvc", text=text)))
     assert stage == {"outs": [{"md5": "0" * 32, "size": 3, "hash": "md5", "path": "a"}]}
+
+
+def test_a_file_that_may_not_be_read_is_not_checked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "rows.jsonl.dvc").write_text(tracking("rows.jsonl", keep(root, ROWS)))
+    corpora = Corpora(root)
+    real = Path.open
+
+    def denied(path: Path, *words: Any, **more: Any) -> Any:
+        if ".dvc/cache" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(Path, "open", denied)
+    for read in (corpora.verify, lambda found: corpora.search(found, "went"), lambda found: list(corpora.rows(found))):
+        with pytest.raises(Unavailable, match="Permission denied") as caught:
+            read(md5(ROWS))
+        assert "who may read it" in caught.value.hint
+
+
+def test_a_file_in_the_middle_of_a_merge_may_name_anything(root: Path) -> None:
+    (root / "a.jsonl.dvc").write_text(tracking("a.jsonl", md5(OTHER)))
+    with pytest.raises(UnknownRef):
+        Corpora(root).resolve(md5(ROWS))
+    (root / "rows.jsonl.dvc").write_text("outs:\n<<<<<<< HEAD\n- md5: a\n=======\n- md5: b\n>>>>>>> side\n  path: a\n")
+    with pytest.raises(Unavailable, match=r"rows\.jsonl\.dvc cannot be read as YAML"):
+        Corpora(root).resolve(md5(ROWS))
+    assert Corpora(root).resolve(md5(OTHER)).path == "a.jsonl", "what is named elsewhere is found"
+
+
+def test_submodules_are_not_searched_and_that_is_said(root: Path) -> None:
+    (root / ".gitmodules").write_text('[submodule "data"]\n\tpath = data\n\turl = ./data\n')
+    with pytest.raises(Unavailable, match="its submodules were not searched"):
+        Corpora(root).resolve(md5(ROWS))
+
+
+def test_what_dvc_remarks_is_passed_on_and_not_printed(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (root / "rows.dvc").write_text(tracking("rows", f"{md5(ROWS)}.dir"))
+    with pytest.raises(Unavailable, match="no remote of DVC has the rows of rows"):
+        Corpora(root).verify(f"{md5(ROWS)}.dir", pull=True)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("project", "command"),
+    [
+        (".", "dvc --cd 'a b' pull {}"),
+        ("a b/deep", "dvc pull ../{}"),
+        ("beside", "dvc --cd '../a b' pull {}"),
+    ],
+)
+@pytest.mark.parametrize(("file", "target"), [("out.dvc", "out.dvc"), ("dvc.lock", "out")])
+def test_the_command_that_brings_rows_is_one_that_dvc_takes(
+    root: Path, project: str, command: str, file: str, target: str
+) -> None:
+    folder = root / "a b"
+    (folder / "deep").mkdir(parents=True)
+    (root / "beside").mkdir()
+    (root / ".dvc").rename(folder / ".dvc")
+    out = tracking("out", md5(ROWS))
+    lock = f"schema: '2.0'\nstages:\n  make:\n    cmd: x\n    outs:\n    - md5: {md5(ROWS)}\n      path: out\n"
+    (folder / file).write_text(lock if file == "dvc.lock" else out)
+    commit(root)
+    with pytest.raises(Unavailable) as caught:
+        Corpora(root / project).verify(md5(ROWS))
+    assert caught.value.hint == f"fetch them with `{command.format(target)}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bundles import eval_report
 from modelspine.lineage.walker import Hop
 from modelspine.registry.mlflow_runs import Run
 from modelspine.spine import Spine
@@ -61,3 +63,25 @@ def test_a_manifest_whose_hyper_parameters_are_no_object_has_none(
 ) -> None:
     found = hop(spine, make_bundle(1), monkeypatch, {"hyper_parameters": wrong})
     assert found.evidence["hyper_parameters"] == {}
+
+
+def test_an_eval_set_that_dvc_does_not_track_is_known_by_its_sha256(
+    spine: Spine, project: Path, make_bundle: Make
+) -> None:
+    rows = b'{"id": 1}\n'
+    named = {"path": "eval.jsonl", "dvc_hash": "d" * 32, "sha256": hashlib.sha256(rows).hexdigest(), "n": 100}
+    outside = {**named, "path": "../eval.jsonl"}
+    for number, eval_set in enumerate((named, outside), 1):
+        folder = make_bundle(number)
+        (folder / "eval_report.json").write_text(json.dumps(eval_report(90, 100, eval_set=eval_set)))
+        sha = spine.registry.register(folder).sha
+
+        def status(sha: str = sha) -> str:
+            return next(each for each in spine.lineage(sha, verify=True).hops if each.kind == "eval_set").status
+
+        found = []
+        for raw in (None, rows, rows + b"{}"):
+            if raw is not None:
+                (project / eval_set["path"]).write_bytes(raw)
+            found.append(status())
+        assert found == ["missing", "verified" if eval_set is named else "missing", "missing"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from bundles import eval_report
 from cli_world import check_refused, run, track
 from modelspine.errors import BadInput
 from modelspine.identity.bundle import read_bundle
+from modelspine.lineage.dvc_file import Member, listing_hash
 from modelspine.registry.manifest import Facts, evidence_with, from_run, merged
 from modelspine.registry.mlflow_runs import Run
 
@@ -81,6 +83,69 @@ def test_a_folder_is_registered_with_what_the_options_say(
     again = run(capsys, "register", str(folder), *words, "--json").json
     assert (again["created"], again["warnings"]) == (False, [])
     assert run(capsys, "verify").code == 0
+
+
+def test_what_a_refused_registration_left_behind_is_replaced(
+    project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes are stored before the event that names them, so a refusal leaves a copy; no entry may get its evidence."""
+    monkeypatch.chdir(project)
+    folder = make_bundle(2, report=False)
+    (project / "other.json").write_text(json.dumps(eval_report(90, 100, entry_sha=SHA)))
+    (project / "own.json").write_text(json.dumps(eval_report(95, 100)))
+    check_refused(run(capsys, "register", str(folder), "--eval", "other.json"), 2)
+    first = run(capsys, "register", str(folder), "--eval", "own.json", "--json").json
+    assert run(capsys, "show", first["sha"], "--json").json["accuracy"] == 0.95
+    assert run(capsys, "verify").code == 0
+    (project / "own.json").write_text(json.dumps(eval_report(80, 100)))
+    again = run(capsys, "register", str(folder), "--eval", "own.json", "--json").json
+    assert (again["created"], len(again["warnings"])) == (False, 1)
+    assert run(capsys, "verify").code == 0, "the stored copy keeps the evidence that the ledger names"
+
+
+def test_a_corpus_is_added_to_an_entry_without_a_manifest_and_never_replaced(
+    project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    corpora = [track(project, name, [{"text": name}]) for name in ("first", "second")]
+    folder = make_bundle(2)
+    (folder / "train_manifest.json").unlink()
+    before = run(capsys, "register", str(folder), "--json").json
+    added = run(capsys, "register", str(folder), "--corpus", "data/first.jsonl", "--json").json
+    assert (added["created"], added["sha"], added["warnings"]) == (True, before["sha"], [])
+    again = run(capsys, "register", str(folder), "--corpus", "data/second.jsonl", "--json").json
+    assert (again["created"], again["seq"], len(again["warnings"])) == (False, added["seq"], 1)
+    without = run(capsys, "register", str(folder), "--json").json
+    assert (without["created"], without["seq"]) == (False, added["seq"])
+    shown = run(capsys, "show", before["sha"], "--json").json
+    assert (shown["manifest"]["corpora"], shown["accuracy"] is not None) == (corpora[:1], True)
+    assert run(capsys, "verify").code == 0
+
+
+def test_a_file_in_a_tracked_directory_is_a_corpus(
+    project: Path, make_bundle: Make, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    files = {"ü 1.jsonl": b'{"text": "a"}\n', "2.jsonl": b'{"text": "b"}\n'}
+    (project / ".dvc").mkdir()
+    (project / "rows").mkdir()
+    for name, raw in files.items():
+        (project / "rows" / name).write_bytes(raw)
+    members = tuple(Member(name, hashlib.md5(raw, usedforsecurity=False).hexdigest()) for name, raw in files.items())
+    (project / "rows.dvc").write_text(f"outs:\n- md5: {listing_hash(members)}\n  hash: md5\n  path: rows\n")
+    for number, path in enumerate(("rows/ü 1.jsonl", "./rows/../rows/ü 1.jsonl"), 1):
+        folder = make_bundle(number)
+        (folder / "train_manifest.json").unlink()
+        sha = run(capsys, "register", str(folder), "--corpus", path, "--json").json["sha"]
+        (corpus,) = run(capsys, "show", sha, "--json").json["manifest"]["corpora"]
+        assert (corpus["path"], corpus["dvc_hash"], corpus["rows"]) == ("rows/ü 1.jsonl", members[0].md5, 1)
+    done = run(capsys, "register", str(make_bundle(3)), "--corpus", "rows/none.jsonl")
+    check_refused(done, 2)
+    assert "does not track rows/none.jsonl" in done.err
+    (project / "merged.jsonl.dvc").write_text("<<<<<<< HEAD\nouts:\n")
+    done = run(capsys, "register", str(make_bundle(3)), "--corpus", "merged.jsonl")
+    check_refused(done, 3)
+    assert "merged.jsonl.dvc cannot be read as YAML" in done.err
 
 
 @pytest.mark.parametrize(

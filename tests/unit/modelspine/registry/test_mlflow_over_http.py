@@ -15,9 +15,9 @@ import pytest
 from bundles import write_bundle
 from cli_world import check_refused, run, track
 from mlflow_server import Server, serving
-from modelspine.errors import BundleRefused, SpineError, Unavailable, UnknownRef
+from modelspine.errors import BadInput, BundleRefused, SpineError, Unavailable, UnknownRef
 from modelspine.identity.bundle import read_bundle
-from modelspine.registry import mlflow_calls
+from modelspine.registry import mlflow_calls, mlflow_files
 from modelspine.registry.mlflow_files import RemotePlace
 from modelspine.registry.mlflow_mirror import Mirror, show
 from modelspine.registry.mlflow_runs import Artifacts
@@ -211,6 +211,37 @@ def test_a_local_store_that_was_moved_gives_runs_and_logged_models(
                 assert moved in copy.folder.parents, "it is read where it is"
 
 
+def test_a_run_that_only_logged_models_has_no_folder_of_its_own(
+    project: Path, mlflow_database: Path, tmp_path: Path
+) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    shutil.copy(mlflow_database, project / ".spine" / "mlflow.db")
+    bundle = write_bundle(tmp_path / "bundle", 3)
+    with open_spine(project) as spine:
+        client = spine.artifacts.client()
+        experiment = client.create_experiment("local", spine.artifacts.folder.as_uri())
+        runs = [client.create_run(experiment).info.run_id for _ in range(3)]
+        for run_id, models in zip(runs, (0, 1, 2), strict=True):
+            for _ in range(models):
+                model = client.create_logged_model(experiment, name="m", source_run_id=run_id)
+                client.log_model_artifacts(model.model_id, str(bundle))
+                client.finalize_logged_model(model.model_id, "READY")
+                client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+            client.set_terminated(run_id)
+        found = spine.artifacts.find(runs[1])
+        assert (found.source.kind, found.run and found.run.run_id) == ("logged_model", runs[1])
+        with spine.artifacts.copied(found) as copy:
+            assert read_bundle(copy.folder).sha == read_bundle(bundle).sha
+        for run_id, path, said in (
+            (runs[0], None, "there is no artifact folder"),
+            (runs[1], "model", "there is no artifact folder"),
+            (runs[2], None, "made several models"),
+        ):
+            with pytest.raises(BadInput, match=said):
+                spine.artifacts.find(run_id, path=path)
+
+
 # what a server must not be able to do
 
 
@@ -340,6 +371,25 @@ def test_a_question_that_is_never_answered_is_given_up(
         check_refused(run(capsys, "register", kept.run_id), 3)
     ended.set()
     assert server.injected == 2
+
+
+def test_a_server_that_dies_during_a_download_is_given_up(
+    server: Server, store: Artifacts, kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def dying() -> Iterator[bytes]:
+        yield b"x"
+        ended.wait(60)
+
+    monkeypatch.setattr(mlflow_files, "_SILENCE", 0.4)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
+    server.fault = lambda path: dying() if path.endswith("/model.safetensors") else None
+    with pytest.raises(Unavailable, match="MLflow did not answer"), store.fetched(kept.run_id):
+        pytest.fail("it was taken")
+    ended.set()
+    assert server.injected == 1
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_closed_port_is_noticed_before_mlflow_is_imported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

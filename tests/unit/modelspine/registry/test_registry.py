@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from modelspine.errors import BadInput, BundleRefused, Conflict, Damaged, Refused, Unavailable, UnknownRef
 from modelspine.settings import load
@@ -331,3 +333,29 @@ def test_nothing_changes_for_no_reason(spine: Spine, three: list[str], blank: st
     with pytest.raises(BadInput, match="needs a reason"):
         spine.registry.promote(three[2], "v9.0.0", reason=blank)
     assert spine.registry.state().seq == before
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("a/model.safetensors", "b/model.safetensors"), "only folders (a, b): are these several models?"),
+        (("config.json", "1_Pooling/config.json", "vocab.txt"), "a config.json and no weights"),
+        (("config.json", "onnx/model.onnx"), None),
+        (("MLmodel", "model.pkl"), None),
+        (("only/model.pkl",), None),
+        (("modules.json", "0_Dense/pytorch_model.bin", "1_Dense/pytorch_model.bin"), None),
+    ],
+)
+def test_a_folder_that_looks_like_the_wrong_one_is_doubted(
+    spine: Spine, tmp_path: Path, files: tuple[str, ...], said: str | None
+) -> None:
+    folder = tmp_path / "model"
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".safetensors"):
+            save_file({name[0]: np.zeros(2, "float32")}, folder / name)
+        else:
+            (folder / name).write_text("{}")
+    warnings = spine.registry.register(folder).warnings
+    assert [said in warning for warning in warnings] == ([True] if said else [])
+    assert spine.registry.register(folder).warnings == (), "it is said once"

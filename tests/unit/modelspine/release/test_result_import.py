@@ -194,6 +194,10 @@ def test_the_eval_set_has_to_be_the_one_that_was_evaluated(root: Path) -> None:
     raw = lines(answered([]))
     assert made(root, raw, "data/eval.jsonl", **RULE).notes == ()
     assert "were not counted" in made(root, raw, "data/eval.bin", **RULE).notes[0]
+    unnamed = root / "data" / "unnamed.csv"
+    unnamed.write_text("text\n" + "x\n" * 60)
+    (note,) = made(root, raw, "data/unnamed.csv", **RULE).notes
+    assert note == "only the number of items was compared with data/unnamed.csv, which has no column “id” in each row"
     for eval_set, reason in ((None, "nothing says which they are"), ("nosuch.csv", "cannot be read")):
         with pytest.raises(BadInput, match=reason):
             made(root, raw, eval_set, **RULE)
@@ -205,6 +209,16 @@ def test_the_eval_set_has_to_be_the_one_that_was_evaluated(root: Path) -> None:
     nameless.write_text("text\n" + "x\n" * 59)
     with pytest.raises(BadInput, match=r"counts 60 items, but data/nameless\.csv has 59"):
         made(root, raw, "data/nameless.csv", **RULE)
+
+
+def test_a_set_that_dvc_2_tracks_is_named_by_its_hash(root: Path) -> None:
+    file = root / "data" / "eval.csv"
+    file.write_bytes(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    by_dvc_2 = hashlib.md5(file.read_bytes().replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
+    by_dvc_3 = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+    for tracked, expected in ((by_dvc_2, by_dvc_2), (by_dvc_3, by_dvc_3), ("0" * 32, by_dvc_3)):
+        (root / "data" / "eval.csv.dvc").write_text(f"outs:\n- md5: {tracked}\n  path: eval.csv\n")
+        assert made(root, lines(answered([])), **RULE).report["eval_set"]["dvc_hash"] == expected
 
 
 # measures alone -------------------------------------------------------------------------------------
@@ -323,7 +337,8 @@ def test_samples_of_the_harness_are_items(root: Path) -> None:
     with pytest.raises(BadInput, match="once for each of 2 filters") as refused:
         made(root, samples(["strict", "loose"]), "data/eval.bin")
     assert "--right exact_match,strict" in refused.value.hint
-    assert made(root, samples(["strict"])).notes == (), "the set's own ids are others, and only its items are counted"
+    (note,) = made(root, samples(["strict"])).notes
+    assert note.startswith("only the number of items was compared"), "the set's own ids are others"
     loose = made(root, samples(["strict", "loose"]), "data/eval.bin", right="exact_match,loose")
     assert loose.report["total"] == {"k": 60, "n": 60}
 
