@@ -57,16 +57,31 @@ def settings(dvc_root: Path) -> dict[str, Any]:
 def refuse_programs(dvc_root: Path) -> None:
     """Check that the settings in a repository's folder name no program that reading a remote would run.
 
+    Raises:
+        Unavailable: they name one.
+    """
+    for remote, name in programs(dvc_root):
+        raise Unavailable(
+            f"DVC's remote {visible(remote, 40)} has {visible(name, 40)} in the repository's settings, which can run a "
+            "program, so nothing is fetched",
+            f"if you trust it, set it for yourself: `dvc remote modify --global {argument(visible(remote, 40))} "
+            f"{visible(name, 40)} VALUE`, and remove it from the repository",
+        )
+
+
+def programs(dvc_root: Path) -> list[tuple[str, str]]:
+    """The remotes in the settings of a repository's folder that can run a program, each with the option that does.
+
     A remote may have a command that prints a token, and a file of credentials in the repository may name a program
     too. In the settings of this user or machine both are the user's own choice.
 
     Raises:
-        Unavailable: they name one.
+        Unavailable: the settings cannot be read.
     """
     from dvc.config import Config
     from dvc.exceptions import DvcException
 
-    config = Config(str(dvc_root / ".dvc"))
+    config, found = Config(str(dvc_root / ".dvc")), []
     for level in Config.REPO_LEVELS:
         try:
             remotes = config.load_one(level).get("remote", {})
@@ -75,14 +90,8 @@ def refuse_programs(dvc_root: Path) -> None:
                 f"DVC cannot read its settings: {visible(str(error), 160)}", "run `dvc doctor`"
             ) from error
         for remote, options in remotes.items():
-            for name, value in options.items():
-                if _runs(dvc_root, name, str(value)):
-                    raise Unavailable(
-                        f"DVC's remote {visible(remote, 40)} has {visible(name, 40)} in the repository's settings, "
-                        "which can run a program, so nothing is fetched",
-                        f"if you trust it, set it for yourself: `dvc remote modify --global {argument(remote)} {name} "
-                        "VALUE`, and remove it from the repository",
-                    )
+            found += [(str(remote), name) for name, value in options.items() if _runs(dvc_root, name, str(value))]
+    return found
 
 
 def _runs(dvc_root: Path, name: str, value: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelspine.errors import Unavailable
-from modelspine.lineage.dvc_cache import cache_folder, refuse_programs, settings
+from modelspine.lineage.dvc_cache import cache_folder, programs, refuse_programs, settings
 from modelspine.lineage.dvc_repository import Tracked
 from modelspine.settings import masked
 from modelspine.text import visible
@@ -95,7 +95,7 @@ def reach(dvc_root: Path, remote: str) -> None:
 def _opened(dvc_root: Path, remote: str) -> Iterator[tuple[Any, list[str]]]:
     """DVC's object for an empty folder with the settings and the cache of a repository, and what DVC remarks."""
     config = settings(dvc_root)
-    if not remote:  # a remote that Spine's own setting names has no settings of the repository
+    if not remote:
         refuse_programs(dvc_root)
     from dvc.repo import Repo
 
@@ -103,7 +103,10 @@ def _opened(dvc_root: Path, remote: str) -> Iterator[tuple[Any, list[str]]]:
     config["cache"] = config.get("cache", {}) | {"dir": str(cache_folder(dvc_root))}
     if remote:
         config["core"] = config.get("core", {}) | {"remote": name}
-        config["remote"] = config.get("remote", {}) | {name: {"url": remote}}
+        # An output may name another remote than the one that Spine's own setting names.
+        unsafe = {other for other, _option in programs(dvc_root)}
+        kept = {other: options for other, options in config.get("remote", {}).items() if other not in unsafe}
+        config["remote"] = kept | {name: {"url": remote}}
     with tempfile.TemporaryDirectory(prefix="spine-dvc-") as folder:
         (Path(folder) / ".dvc").mkdir()
         # What DVC remembers of a folder would outlive this one in the site's cache.

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from modelspine.errors import Damaged, Unavailable, UnknownRef
 from modelspine.lineage.corpora import Corpora
 from modelspine.lineage.dvc_cache import refuse_programs
-from modelspine.lineage.dvc_fetch import _stage, reach
+from modelspine.lineage.dvc_fetch import _opened, _stage, reach
 from modelspine.lineage.dvc_file import Out
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_repository import Tracked
@@ -410,6 +410,8 @@ def test_settings_of_a_repository_run_no_program(name: str, root: Path, tmp_path
         refuse_programs(root)
     assert not (root / "was-run").exists()
     reach(root, str(tmp_path))  # a remote of Spine's own setting
+    with _opened(root, str(tmp_path)) as (repo, _):
+        assert "other" not in repo.config["remote"], "no output leads to it"
     (root / ".dvc" / file).write_text(text.replace(lines[1], "timeout = 3" if "webdav" in lines[0] else ""))
     refuse_programs(root)
 
