@@ -357,6 +357,20 @@ async def test_zoom_panes_theme_pause_and_last_screen(console: Any) -> None:
         assert "live" in desk.lines()[0]
 
 
+async def test_a_screen_that_is_gone_back_to_shows_what_happened_meanwhile(
+    console: Any, project: Path, seed: Any
+) -> None:
+    async with console(screen="ledger") as desk:
+        await desk.press("1")
+        with seed.open_project(project) as writer:
+            writer.registry.note("written while the Registry was open")
+        desk.app.freshness.look()
+        await desk.settle()
+        await desk.press("escape")
+        assert desk.app.view.NAME == "ledger"
+        assert "written while" in desk.text()
+
+
 async def test_copying(console: Any, shas: dict[str, str]) -> None:
     async with console() as desk:
         await desk.press("G", "y")
