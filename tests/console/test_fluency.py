@@ -188,10 +188,10 @@ def test_help_stands_in_columns_where_there_is_room_and_loses_no_word() -> None:
 async def test_a_column_is_left_out_and_comes_back(console: Any) -> None:
     async with console(size=(140, 30)) as desk:
         head = desk.lines()[3]
-        assert "semver" in head
+        assert "entry" in head
         assert "sha" in head
         await desk.press("vertical_line", "space", "escape")
-        assert "semver" not in desk.lines()[3]
+        assert "entry" not in desk.lines()[3]
         assert "sha" in desk.lines()[3]
         assert "variant" in desk.lines()[3], "the room goes to another column"
         await desk.press(":")
@@ -200,19 +200,26 @@ async def test_a_column_is_left_out_and_comes_back(console: Any) -> None:
         assert desk.lines()[3] == head
 
 
+async def test_home_has_no_columns_to_choose(console: Any) -> None:
+    async with console(screen="home") as desk:
+        await desk.press("vertical_line")
+        assert len(desk.app.screen_stack) == 1
+        assert "no columns" in said(desk)
+
+
 async def test_a_click_on_a_head_sorts_and_a_second_one_reverses(console: Any) -> None:
     async with console(size=(140, 30)) as desk:
         table = desk.app.view.table
         head = desk.lines()[3]
-        x = head.index("semver") + 1
+        x = head.index("entry") + 1
         await desk.pilot.click(table, offset=(x, 0))
         await desk.settle()
         first = [entry.semver for entry in table.shown]
-        assert "semver ↑" in desk.lines()[3]
-        assert "sort: semver" in desk.text()
+        assert "entry ↑" in desk.lines()[3]
+        assert "sort: entry" in desk.text()
         await desk.pilot.click(table, offset=(x, 0))
         await desk.settle()
-        assert "semver ↓" in desk.lines()[3]
+        assert "entry ↓" in desk.lines()[3]
         assert [entry.semver for entry in table.shown] == first[::-1]
 
 
@@ -220,7 +227,7 @@ async def test_tabs_of_a_pane_can_be_clicked(console: Any) -> None:
     async with console(size=(120, 30)) as desk:
         view = desk.app.view
         for name in ("buckets", "gate", "summary"):
-            place = desk.lines()[2].index(name) - view.about.region.x
+            place = desk.lines()[view.about.region.y].index(name) - view.about.region.x
             await desk.pilot.click(view.about._head, offset=(place + 1, 0))
             await desk.settle()
             assert view.tab == name

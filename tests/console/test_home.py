@@ -244,7 +244,7 @@ async def test_the_header_names_production_and_a_prod_ledger_has_a_skin_of_its_o
     console: Any, canary: None, run_console: Any, tmp_path: Path
 ) -> None:
     async with console(screen="home", size=(120, 30)) as desk:
-        assert desk.lines()[0].startswith(" dev ▸ minitutor v0.1.0 since ")
+        assert desk.lines()[0].startswith(" dev ▸ project v0.1.0 since ")
         assert "canary 30 %" in desk.lines()[0]
         assert desk.app.header.base == "bar"
     settings = load(tmp_path, environ={"SPINE_ROOT": str(tmp_path)})
@@ -279,8 +279,10 @@ async def test_ages_tick_in_lists_and_details(console: Any, screen: str, key: st
     async with console(screen=screen, clock=clock) as desk:
         await desk.press(key)
         for age in ("3 h", "4 h"):
-            shown = [line.split("│")[screen == "registry"] for line in desk.lines()[3:15]]
-            assert any(f" {age} " in f"{part} " for part in shown)
+            pane = desk.app.view.about if screen == "registry" else desk.app.view.list
+            shown = pane.region
+            lines = [line[shown.x : shown.right] for line in desk.lines()[shown.y : shown.bottom]]
+            assert any(f" {age} " in f"{line} " for line in lines)
             clock.time += timedelta(hours=1)
             desk.app.freshness.answered = clock.time.timestamp()
             desk.app.tick()

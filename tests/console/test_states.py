@@ -65,7 +65,7 @@ async def test_empty_project_says_what_to_do(tmp_path: Path, run_console: Any) -
         async with run_console(Source(spine)) as desk:
             assert "no entries" in desk.text()
             assert "spine register" in desk.text()
-            assert desk.lines()[0].startswith(" PROD ▸ minitutor nothing in production ▸ READ-ONLY")
+            assert desk.lines()[0].startswith(" PROD ▸ empty nothing in production ▸ READ-ONLY")
             await desk.press("2")
             assert "nothing is in production yet" in desk.text()
             for key in "456":
