@@ -310,6 +310,7 @@ async def test_another_moment_is_shown_and_marked(console: Any, spine: Any) -> N
         desk.app.navigation.jump("at breakfast")
         await desk.settle()
         assert "is not a time" in desk.app.freshness.last_error.error
+        assert desk.app.freshness.last_error.hint in list(desk.app._notifications)[-1].message, "the way out is shown"
         assert "4 of 4" in desk.text(), "a text that is no time changes nothing"
 
 

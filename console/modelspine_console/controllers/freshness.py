@@ -94,7 +94,7 @@ class Freshness:
         """Show an error as a toast, once; ``again`` repeats it, for an error that answers a key."""
         known, self.last_error = self.last_error, outcome
         if again or known is None or known.error != outcome.error:
-            toast(self._host, outcome.error, severity="error")
+            toast(self._host, outcome.error, hint=outcome.hint, severity="error")
 
     def show_error(self) -> None:
         """Show the last error in full."""
