@@ -577,6 +577,13 @@ async def test_a_second_change_waits_for_the_first(spine: Spine, run_console: An
         form.editors["name"].put(desk.app.screen.plan.names[0])
         await desk.pilot.press("enter", "enter")
         assert slow.begun.wait(5)
+        sent = dict(form.values)
+        await desk.pilot.press("y", "backspace")
+        form.type("more")
+        form.paste("more")
+        await desk.pilot.pause()
+        assert form.values == sent, "the dialog shows what was sent"
+        assert "the change goes on" in desk.text()
         await desk.pilot.press("escape", "P")
         assert not confirming(desk)
         assert "another change is in progress" in toasts(desk)
