@@ -36,6 +36,8 @@ class Freshness:
         self.reread = False
         """True while everything has to be read again when the ledger answers."""
         self.last_error: Outcome[Any] | None = None
+        self._lost = ""
+        """Why the ledger did not answer last."""
 
     def look(self) -> None:
         """Poll the ledger, unless paused."""
@@ -61,9 +63,9 @@ class Freshness:
         """Handle the ledger's answer: reload the open screen if the ledger moved or came back."""
         pulse, view = outcome.value, self._host.view
         if pulse is None:
-            if self.link != "disconnected":
+            if self.link != "disconnected" or outcome.error != self._lost:
                 self.failed(outcome)
-            self.link = "disconnected"
+            self.link, self._lost = "disconnected", outcome.error
         else:
             came_back = self.link == "disconnected"
             moved = self.pulse is not None and pulse != self.pulse

@@ -47,7 +47,7 @@ class Pane(Vertical):
         self.state: State = "ready"
         self.foot = Lines()
         """One line under the body, such as the legend of its signs."""
-        self.foot.display = False
+        self.foot.display = self._explained = False
         self.tabs: tuple[str, ...] = ()
         self.tab = 0
         self.aside = ""
@@ -108,6 +108,7 @@ class Pane(Vertical):
             had = self.body.has_focus
             self.body.display = ready
             self._blank.display = not ready
+            self.foot.display = ready and self._explained
             if self.below is not None:
                 self.below.display = ready
             if had and ready:
@@ -133,7 +134,8 @@ class Pane(Vertical):
 
     def explain(self, draw: Draw) -> None:
         """Show a line under the body."""
-        self.foot.display = True
+        self._explained = True
+        self.foot.display = self.state == "ready"
         self.foot.show(draw)
 
     def dim(self, dimmed: bool) -> None:
