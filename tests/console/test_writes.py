@@ -526,6 +526,21 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(
             assert "signed by" in desk.text()
 
 
+@pytest.mark.parametrize("size", [(60, 16), (84, 20), (50, 12)])
+async def test_the_field_that_is_typed_into_is_in_sight_from_the_start(
+    spine: Spine, canary: None, run_console: Any, size: tuple[int, int]
+) -> None:
+    async with run_console(
+        Source(spine), changes=Changes(spine), write=True, screen="traffic", size=(60, 16), interval=3600
+    ) as desk:
+        await desk.press("A")
+        await desk.pilot.resize_terminal(*size)
+        await desk.settle()
+        assert "▸ reason" in desk.text()
+        await desk.press("x")
+        assert "▸ reason  ✔ x" in desk.text()
+
+
 # quitting ---------------------------------------------------------------------------------------------
 
 

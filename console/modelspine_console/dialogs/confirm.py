@@ -120,7 +120,7 @@ class Confirm(Dialog[None]):
 
     def __init__(self, plan: Plan, clock: Clock, *, confirmed: Callable[[Mapping[str, str]], str | None]) -> None:
         """``confirmed`` sends what was typed; it returns the reason if that is not possible."""
-        self._doc = Doc()
+        self._doc = Doc(fitted=self._follow)
         self._foot = Lines()
         """The line that says what enter does, below the text and visible wherever that scrolls."""
         self._doing = _TITLES.get(plan.verb, plan.verb).format(name=plan.name)
