@@ -191,6 +191,6 @@ def key_table() -> str:
     """The actions as a Markdown table, for the README."""
     lines = ["| key | action | id |", "|---|---|---|"]
     for action in ACTIONS:
-        keys = " ".join(f"`{show_key(key)}`" for key in action.keys)
+        keys = " ".join(f"`{show_key(key)}`" for key in action.keys).replace("|", "\\|")
         lines.append(f"| {keys} | {action.help.replace('|', '&#124;')} | `{action.id}` |")
     return "\n".join(lines) + "\n"

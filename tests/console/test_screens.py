@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +333,8 @@ async def test_no_key_is_bound_twice() -> None:
         assert forbidden not in keys
     assert [key for key, _, _ in SCREENS] == list("01234567")
     assert key_table().count("\n") == len(ACTIONS) + 2
+    cells = [len(re.findall(r"(?<!\\)\|", line)) for line in key_table().splitlines()]
+    assert set(cells) == {4}, "a sign that parts the cells of a table has to be escaped in one"
     assert set(FOOTER) <= set(BY_ID)
 
 
