@@ -253,9 +253,13 @@ class Console(App[int], inherit_bindings=False):
         return self._by_id[name]
 
     def act(self, name: str) -> bool:
-        """Perform an action if it applies; True if it was performed."""
+        """Perform an action if it applies, or say why it cannot be done now; True if it was performed."""
         action = self._by_id[name]
         if not self.holds(action) or (self.view is None and name not in EARLY):
+            return False
+        why = None if action.mutates else self.reason(action)  # a change has its own way to say it
+        if why is not None:
+            toast(self, why, severity="warning")
             return False
         action.run(self._controllers)
         return True
