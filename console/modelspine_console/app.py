@@ -222,7 +222,6 @@ class Console(App[int], inherit_bindings=False):
 
     def open_view(self, name: str, argument: str = "") -> None:
         """Go to a screen; it is created when it is first opened."""
-        before = self.view
         if not self.trail or self.trail[-1] != name:
             self.trail.append(name)
             del self.trail[:-_MAX_TRAIL]
@@ -232,7 +231,7 @@ class Console(App[int], inherit_bindings=False):
             view.make_room(self.size.width)
             self.look.recall(view)
             self.body.mount(view)
-        elif view is not before:
+        elif not view.display:  # only the screen that is open follows the ledger
             view.reload()
         for other in self.views.values():
             other.display = other is view
@@ -254,9 +253,13 @@ class Console(App[int], inherit_bindings=False):
         return self._by_id[name]
 
     def act(self, name: str) -> bool:
-        """Perform an action if it applies; True if it was performed."""
+        """Perform an action if it applies, or say why it cannot be done now; True if it was performed."""
         action = self._by_id[name]
         if not self.holds(action) or (self.view is None and name not in EARLY):
+            return False
+        why = None if action.mutates else self.reason(action)  # a change has its own way to say it
+        if why is not None:
+            toast(self, why, severity="warning")
             return False
         action.run(self._controllers)
         return True

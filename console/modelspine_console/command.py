@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelspine_console.data.source import Clock
 
 
-_FIRST = "registry"
+_FIRST = "home"
 """The screen that is opened where none was open before."""
 _COLOUR_SYSTEM = "TEXTUAL_COLOR_SYSTEM"
 

@@ -21,6 +21,8 @@ from modelspine_console.draw.theme import Role
 Link = Literal["connecting", "live", "paused", "stale", "disconnected"]
 _USUAL = "ledger.db"
 """The name of a project's own ledger, which the header does not repeat."""
+_NAME, _SHORT_NAME = 60, 16
+"""Letters of a service's name in the header: at most, and where there is little room."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,26 +56,34 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 def header(context: Context, width: int) -> Line:
     """The top line: environment, service, production, mode, moment, connection and time; the longest that fits."""
-    right = row(_link(context), _servers(context), safe(f"   {context.now:%H:%M:%S} UTC ", "muted"))
-    mode = _mode(context)
-    for parts in (3, 2, 1, 0):
-        left = row(_left(context, parts), mode)
+    link, servers = _link(context), _servers(context)
+    short, medium = row(link, safe(" ")), row(link, servers, safe(" "))
+    full = row(link, servers, safe(f"   {context.now:%H:%M:%S} UTC ", "muted"))
+    # What is in production, the mode and the moment that is shown matter more than the clock and a long name.
+    for parts, name, right in (
+        (3, _NAME, full), (2, _NAME, full), (1, _NAME, full), (1, _SHORT_NAME, full), (1, _SHORT_NAME, medium),
+        (1, _SHORT_NAME, short), (0, _SHORT_NAME, short), (0, 0, short),
+    ):  # fmt: skip
+        left = row(_left(context, parts, name), _mode(context))
         if left.cell_length + right.cell_length < width:
-            return fill(left, right, width)
-    return fill(left, row(_link(context), safe(" ")), width)  # the moment that is shown matters more than the clock
+            break
+    return fill(left, right, width)
 
 
-def _left(context: Context, parts: int) -> Line:
-    """Environment and service, with as many parts of what is in production as are asked for."""
+def _left(context: Context, parts: int, name: int) -> Line:
+    """Environment and service, with as many parts of what is in production as are asked for.
+
+    ``name`` is how many letters of the service's name are shown; 0 leaves it out.
+    """
     edge = safe(" ▸ ", "faint")
     if context.demo:
         invented = ", invented models" if parts == 3 else ""
-        named = [safe(" DEMO", "warn"), edge, safe(f"simulated week{invented}", "muted")]
+        named = [safe(" DEMO", "warn"), *([edge, safe(f"simulated week{invented}", "muted")] if name else [])]
     else:
         prod = context.env == "prod"
-        named = [safe(" PROD" if prod else f" {context.env or '…'}", "bad" if prod else "strong")]
+        named = [safe(" PROD" if prod else f" {context.env or '…'}", "bad" if prod else "strong", limit=name or 8)]
         ledger = "" if context.ledger == _USUAL else f" ({context.ledger})"
-        named += [edge, safe(f"{context.service}{ledger}", limit=60)]
+        named += [edge, safe(f"{context.service}{ledger}", limit=name)] if name else []
     if context.production and parts >= 1:
         named += [edge if context.demo else safe(" "), safe(context.production, "good", limit=40)]
         named += [safe(f" since {context.since}", "muted")] if parts >= 3 else []

@@ -179,7 +179,7 @@ def commands(on: Controllers) -> dict[str, Callable[[str], None]]:
     }
 
 
-FOOTER = ("help", "filter", "jump", "drill", "verify", "lineage", "incident", "export", "step_out")
+FOOTER = ("help", "step_out", "filter", "jump", "drill", "verify", "lineage", "incident", "export")
 """Ids of the actions that the footer names after those that change something, the most wanted first."""
 EARLY = ("leave", "step_out", "suspend")
 """Ids of the actions that work before the first screen is open."""
@@ -191,6 +191,6 @@ def key_table() -> str:
     """The actions as a Markdown table, for the README."""
     lines = ["| key | action | id |", "|---|---|---|"]
     for action in ACTIONS:
-        keys = " ".join(f"`{show_key(key)}`" for key in action.keys)
+        keys = " ".join(f"`{show_key(key)}`" for key in action.keys).replace("|", "\\|")
         lines.append(f"| {keys} | {action.help.replace('|', '&#124;')} | `{action.id}` |")
     return "\n".join(lines) + "\n"

@@ -182,6 +182,7 @@ def test_help_stands_in_columns_where_there_is_room_and_loses_no_word() -> None:
         text = " ".join(" ".join(lines).split())
         assert all(f"k{n}{m}" in text for n in range(6) for m in range(6))
     assert [name for name, _ in narrowed(groups, "GROUP 2 k23")] == ["group 2"]
+    assert narrowed([("change", [("B", "roll back all traffic", None)])], "rollback"), "as the command is called"
     assert help_lines([], 80) == []
 
 
@@ -198,6 +199,25 @@ async def test_a_column_is_left_out_and_comes_back(console: Any) -> None:
         await desk.type("columns")
         await desk.press("enter", "a", "escape")
         assert desk.lines()[3] == head
+
+
+async def test_what_cannot_be_done_now_says_why_by_key_and_in_the_palette(console: Any) -> None:
+    async with console(screen="registry", size=(140, 30)) as desk:
+        await desk.press("ctrl+p")
+        await desk.type("compare the two marked")
+        assert "not now: mark two entries with space" in desk.text()
+        await desk.press("enter")
+        assert "mark two entries with space" in said(desk)
+        desk.app.clear_notifications()
+        await desk.press("6", "m")
+        assert "investigate the request first (enter)" in said(desk)
+
+
+async def test_home_has_no_columns_to_choose(console: Any) -> None:
+    async with console(screen="home") as desk:
+        await desk.press("vertical_line")
+        assert len(desk.app.screen_stack) == 1
+        assert "no columns" in said(desk)
 
 
 async def test_a_click_on_a_head_sorts_and_a_second_one_reverses(console: Any) -> None:

@@ -118,6 +118,17 @@ def test_colours_with_numbers_keep_grounds_and_statuses_apart(name: str) -> None
         assert contrast(shade, Color.parse(hex_)) < 2.2, (hex_, index)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_sixteen_colours_keep_statuses_apart_on_any_ground(name: str) -> None:
+    palette = Palette(name, plain=True)
+    found = [palette.style(role).foreground for role in (*STATUSES, "accent")]
+    numbers = {colour.rich_color.number for colour in found if colour is not None}
+    assert len(numbers) == len(found)
+    assert not numbers & {0, 7, 15}, "black and white are the ground of some terminals"
+    for role in ("muted", "head", "stale", "ground", "bar"):
+        assert palette.style(role).foreground is None, "the terminal's own colour can be read on its own ground"
+
+
 def test_the_nearest_number_of_each_numbered_colour_is_its_own() -> None:
     for index in range(16, 256):
         triplet = RichColor.from_ansi(index).get_truecolor()

@@ -59,3 +59,7 @@ async def test_two_moments_are_compared(console: Any, spine: Any) -> None:
         desk.app.navigation.jump("at #2 .. breakfast")
         await desk.settle()
         assert "is not a time" in desk.app.freshness.last_error.error
+        desk.app.navigation.jump("at #2 .. now")
+        await desk.settle()
+        assert len(desk.app.screen_stack) == 2
+        assert not desk.app._notifications, "no toast hides the end of the answer"

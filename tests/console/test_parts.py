@@ -29,13 +29,14 @@ from modelspine_console.screens.incident_text import trace_lines
 from modelspine_console.screens.traffic_tabs import shadow
 from modelspine_console.widgets.column import Column
 from modelspine_console.widgets.document import Doc
+from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
 
 class Bench(App[None]):
     """A table and nothing else."""
 
-    def __init__(self, table: Table | Doc) -> None:
+    def __init__(self, table: Table | Doc | Pane) -> None:
         super().__init__()
         self.palette = Palette("dusk")
         self.table = table
@@ -265,6 +266,36 @@ def test_the_moment_that_is_shown_is_told_in_full(width: int) -> None:
     assert "AT 2026-11-24T23:08:26Z" in line
     assert "● live 0s" in line
     assert ("23:18:00 UTC" in line) == (width == 100)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("at", [None, "2026-11-24T23:08:26.000000Z"])
+@pytest.mark.parametrize("demo", [False, True])
+def test_a_long_name_takes_no_room_from_what_an_operator_must_see(width: int, at: str | None, demo: bool) -> None:
+    told = Context(
+        env="e" * 300, service="a service with a very long name " * 5, ledger="other.db", rollout="canary 30 %",
+        production="" if at else "v0.1.0", since="3 d", servers=0, writing=600.0, link="live", age=0.0, read=None,
+        now=datetime(2026, 11, 24, 23, 18, tzinfo=UTC), at=at, demo=demo,
+    )  # fmt: skip
+    line = header(told, width).plain
+    assert len(line) == width
+    assert "WRITE 10min" in line
+    assert "● live 0s" in line
+    assert ("AT 2026-11-24T23:08:26Z" in line) == (at is not None)
+    assert at is not None or demo or width < 80 or "v0.1.0" in line
+    assert at is not None or not demo or "v0.1.0" in line
+
+
+async def test_the_open_tab_is_named_and_can_be_clicked_where_not_all_fit() -> None:
+    pane, clicks = Pane("2026-01-17 Sat", Doc()), list[int]()
+    pane.tabs, pane.clicked = ("features", "trend", "bins", "map", "expected", "weekdays"), clicks.append
+    async with Bench(pane).run_test(size=(44, 8)) as pilot:
+        for number, name in enumerate(pane.tabs):
+            pane.tab = number
+            line = pane._head_line(44).plain
+            assert f"▸{name}" in line
+            await pilot.click(pane._head, offset=(line.index(f"▸{name}") + 2, 0))
+            assert clicks[-1] == number
 
 
 @pytest.mark.parametrize("width", [34, 44, 60])

@@ -40,7 +40,9 @@ def test_a_state_survives_and_a_damaged_one_is_named_and_replaced(tmp_path: Path
     write_state(path, state)
     assert read_state(path) == (state, "")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600, "filters can contain texts of learners"
-    for raw in (b"{", b"[]", b'{"theme": 3}', b"\xff", b'{"commands": ["' + b"x" * 400 + b'"]}'):
+    deep = b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    long = b'{"commands": ["' + b"x" * 400 + b'"]}'
+    for raw in (b"{", b"[]", b'{"theme": 3}', b"\xff", b'{"theme": "\xff"}', long, deep):
         path.write_bytes(raw)
         found, wrong = read_state(path)
         assert found == State()
@@ -59,7 +61,7 @@ def test_what_is_set_wins_and_a_demo_begins_at_its_beginning() -> None:
 
 async def test_a_console_opens_as_it_was_left(spine: Any, run_console: Any) -> None:
     async with run_console(Source(spine), size=(140, 30)) as desk:
-        await desk.press("T", "s", "S", "vertical_line", "space", "escape", "z")
+        await desk.press("T", "s", "s", "S", "vertical_line", "j", "space", "escape", "z")
         await desk.press("7", "/")
         await desk.type("promoted")
         await desk.press("enter", ":")
@@ -71,13 +73,13 @@ async def test_a_console_opens_as_it_was_left(spine: Any, run_console: Any) -> N
     assert (left.theme, left.ascii, left.screen) == ("paper", True, "ledger")
     assert left.commands == ("ascii",)
     assert left.filters == ("promoted",)
-    assert left.screens["registry"].hidden == ("entry",)
+    assert left.screens["registry"].hidden == ("sha",)
     async with run_console(Source(spine), size=(140, 30), screen="registry", state=left) as desk:
         app, view = desk.app, desk.app.view
         assert app.theme == app.palette.name == "paper"
         assert view.zoomed
         assert [entry.sha for entry in view.table.shown] == names
-        assert "entry" not in desk.lines()[3]
+        assert " sha " not in desk.lines()[3]
         assert desk.segments().isascii()
         await desk.press("/", "up")
         assert app.prompt.text == "promoted"
@@ -108,6 +110,7 @@ async def test_a_state_that_does_not_fit_is_harmless(spine: Any, run_console: An
         ("theme = 3", "Expected `str`", "README"),
         ("themes = 'x'", "unknown setting 'themes'", "did you mean theme?"),
         ("theme = ", "could not be read", "fix it"),
+        ("x = " + "[" * 100_000, "could not be read", "fix it"),
         ("[keys]\nexport = 3", "Expected", "README"),
     ],
 )
@@ -122,7 +125,7 @@ def test_a_mistake_in_the_settings_is_named(tmp_path: Path, text: str, said: str
 
 def test_settings_are_read(tmp_path: Path) -> None:
     path = tmp_path / "console.toml"
-    path.write_text('theme = "paper"\nascii = true\n[keys]\nexport = "x"\nleave = ["ctrl+c", "ctrl+x"]\n')
+    path.write_text('\ufefftheme = "paper"\nascii = true\n[keys]\nexport = "x"\nleave = ["ctrl+c", "ctrl+x"]\n')
     assert read_preferences(path) == Preferences("paper", True, {"export": "x", "leave": ("ctrl+c", "ctrl+x")})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +311,7 @@ async def test_another_moment_is_shown_and_marked(console: Any, spine: Any) -> N
         desk.app.navigation.jump("at breakfast")
         await desk.settle()
         assert "is not a time" in desk.app.freshness.last_error.error
+        assert desk.app.freshness.last_error.hint in list(desk.app._notifications)[-1].message, "the way out is shown"
         assert "4 of 4" in desk.text(), "a text that is no time changes nothing"
 
 
@@ -331,6 +333,8 @@ async def test_no_key_is_bound_twice() -> None:
         assert forbidden not in keys
     assert [key for key, _, _ in SCREENS] == list("01234567")
     assert key_table().count("\n") == len(ACTIONS) + 2
+    cells = [len(re.findall(r"(?<!\\)\|", line)) for line in key_table().splitlines()]
+    assert set(cells) == {4}, "a sign that parts the cells of a table has to be escaped in one"
     assert set(FOOTER) <= set(BY_ID)
 
 
@@ -355,6 +359,20 @@ async def test_zoom_panes_theme_pause_and_last_screen(console: Any) -> None:
         await desk.press("p", "7", "minus")
         assert desk.app.view.NAME == "registry"
         assert "live" in desk.lines()[0]
+
+
+async def test_a_screen_that_is_gone_back_to_shows_what_happened_meanwhile(
+    console: Any, project: Path, seed: Any
+) -> None:
+    async with console(screen="ledger") as desk:
+        await desk.press("1")
+        with seed.open_project(project) as writer:
+            writer.registry.note("written while the Registry was open")
+        desk.app.freshness.look()
+        await desk.settle()
+        await desk.press("escape")
+        assert desk.app.view.NAME == "ledger"
+        assert "written while" in desk.text()
 
 
 async def test_copying(console: Any, shas: dict[str, str]) -> None:

@@ -70,6 +70,7 @@ async def test_empty_project_says_what_to_do(tmp_path: Path, run_console: Any) -
             assert "nothing is in production yet" in desk.text()
             for key in "456":
                 await desk.press(key)
+                assert "a → b" not in desk.text(), "signs that are not drawn need no legend"
                 assert desk.app.view.list.state == "empty", key
                 assert "there are no traces at" in desk.app.view.list.message
                 assert "spine serve" in desk.app.view.list.message
@@ -143,6 +144,13 @@ async def test_a_ledger_that_goes_away_is_disconnected(
         for key in ("j", "2", "6", "7", "1", "v", "o", "slash", "escape"):
             await desk.press(key)
         if not replaced:
+            create_ledger(spine.settings, "dev")
+            desk.app.freshness.look()
+            await desk.settle()
+            await desk.press("exclamation_mark")
+            assert "the ledger was replaced by another one" in desk.text(), "the newest reason, with its way out"
+            assert "refresh opens it anyway" in desk.text()
+            await desk.press("escape")
             kept.rename(ledger)
         await desk.press("r")
         assert "live" in desk.lines()[0]

@@ -526,6 +526,21 @@ async def test_the_gate_tab_shows_the_run_and_the_signature(
             assert "signed by" in desk.text()
 
 
+@pytest.mark.parametrize("size", [(60, 16), (84, 20), (50, 12)])
+async def test_the_field_that_is_typed_into_is_in_sight_from_the_start(
+    spine: Spine, canary: None, run_console: Any, size: tuple[int, int]
+) -> None:
+    async with run_console(
+        Source(spine), changes=Changes(spine), write=True, screen="traffic", size=(60, 16), interval=3600
+    ) as desk:
+        await desk.press("A")
+        await desk.pilot.resize_terminal(*size)
+        await desk.settle()
+        assert "▸ reason" in desk.text()
+        await desk.press("x")
+        assert "▸ reason  ✔ x" in desk.text()
+
+
 # quitting ---------------------------------------------------------------------------------------------
 
 
@@ -577,6 +592,13 @@ async def test_a_second_change_waits_for_the_first(spine: Spine, run_console: An
         form.editors["name"].put(desk.app.screen.plan.names[0])
         await desk.pilot.press("enter", "enter")
         assert slow.begun.wait(5)
+        sent = dict(form.values)
+        await desk.pilot.press("y", "backspace")
+        form.type("more")
+        form.paste("more")
+        await desk.pilot.pause()
+        assert form.values == sent, "the dialog shows what was sent"
+        assert "the change goes on" in desk.text()
         await desk.pilot.press("escape", "P")
         assert not confirming(desk)
         assert "another change is in progress" in toasts(desk)

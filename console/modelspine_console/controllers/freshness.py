@@ -36,6 +36,8 @@ class Freshness:
         self.reread = False
         """True while everything has to be read again when the ledger answers."""
         self.last_error: Outcome[Any] | None = None
+        self._lost = ""
+        """Why the ledger did not answer last."""
 
     def look(self) -> None:
         """Poll the ledger, unless paused."""
@@ -61,9 +63,9 @@ class Freshness:
         """Handle the ledger's answer: reload the open screen if the ledger moved or came back."""
         pulse, view = outcome.value, self._host.view
         if pulse is None:
-            if self.link != "disconnected":
+            if self.link != "disconnected" or outcome.error != self._lost:
                 self.failed(outcome)
-            self.link = "disconnected"
+            self.link, self._lost = "disconnected", outcome.error
         else:
             came_back = self.link == "disconnected"
             moved = self.pulse is not None and pulse != self.pulse
@@ -94,7 +96,7 @@ class Freshness:
         """Show an error as a toast, once; ``again`` repeats it, for an error that answers a key."""
         known, self.last_error = self.last_error, outcome
         if again or known is None or known.error != outcome.error:
-            toast(self._host, outcome.error, severity="error")
+            toast(self._host, outcome.error, hint=outcome.hint, severity="error")
 
     def show_error(self) -> None:
         """Show the last error in full."""

@@ -78,4 +78,5 @@ class Moments:
             safe(""),
             safe(f" {command}", "muted"),
         ]
+        host.clear_notifications()  # a toast could hide the end of the answer
         host.push_screen(Reader("two moments", lambda _width: lines, copied=command))

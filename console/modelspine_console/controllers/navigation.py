@@ -101,12 +101,14 @@ class Navigation:
         self._host.prompt.open(":", "", PLACES, command_words(self._host.views))
 
     def open_palette(self) -> None:
-        """Open the command palette with the actions that can be done now."""
+        """Open the command palette: the actions that can be done now, then the others with the reason."""
         from modelspine_console.dialogs.dialogs import Choice
 
         host = self._host
-        actions = [action for action in host.actions if host.holds(action) and host.reason(action) is None]
-        items = [(action.title, f"{action.shown}  {action.help}") for action in actions]
+        known = [(action, host.reason(action)) for action in host.actions if host.holds(action)]
+        known.sort(key=lambda each: each[1] is not None)
+        actions = [action for action, _ in known]
+        items = [(a.title, f"{a.shown}  {f'not now: {why}; ' if why else ''}{a.help}") for a, why in known]
         items += [(title, f":{command}  {text}") for title, command, text in jumps.IN_PALETTE]
 
         def chosen(number: int | None) -> None:

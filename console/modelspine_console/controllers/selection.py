@@ -92,6 +92,9 @@ class Selection:
         """Choose the columns of the list."""
         from modelspine_console.dialogs.columns import Columns
 
+        if not any(column.title for column in self._view.table.columns):
+            toast(self._host, "the lines of this screen have no columns", severity="warning")
+            return
         self._host.push_screen(Columns(self._view.table))
 
     def export(self) -> None:

@@ -235,7 +235,7 @@ class WriteMode:
             toast(host, done.text, title="done", lasting=True)
         elif sent is not None:
             plan, values = sent
-            host.failed(outcome, again=True)
+            self._freshness.last_error = outcome  # the dialog below says it, so no toast does
             check = command_of(plan, values)
             lines = [safe(outcome.error, "bad", limit=4000), safe(outcome.hint), safe("")]
             lines += [safe(_CHECK, "muted"), safe(check, limit=2000)]

@@ -46,10 +46,11 @@ def read_preferences(path: Path | None) -> Preferences:
     if path is None:
         return Preferences()
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError:
         return Preferences()
-    except (OSError, ValueError) as error:  # both a TOMLDecodeError and a UnicodeDecodeError are ValueErrors
+    # Both a TOMLDecodeError and a UnicodeDecodeError are ValueErrors.
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} could not be read: {visible(str(error), 200)}", "fix it, or move it away") from error
     known = Preferences.__struct_fields__
     for name in table:

@@ -83,7 +83,8 @@ def read_state(path: Path | None) -> tuple[State, str]:
             return msgspec.json.decode(stream.read(_MAX_BYTES), type=State), ""
     except FileNotFoundError:
         return State(), ""
-    except (OSError, msgspec.DecodeError) as error:  # a ValidationError is a DecodeError
+    # A ValidationError is a DecodeError; text that is not UTF-8 and deep nesting raise errors of their own.
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return State(), f"{path} could not be read, so the console starts with its defaults: {error}"
 
 

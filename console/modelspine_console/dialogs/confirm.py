@@ -66,6 +66,8 @@ class Form:
         self.editors = {ask.id: Editor(ask.text) for ask in plan.fields}
         self.stops = (*self.editors, _COMMAND)
         self.at = incomplete(plan, self.values) or self.stops[0]
+        self.sent = False
+        """Whether the change was sent: then the texts stay what was sent."""
         self._changed = changed
         self._done = done
 
@@ -82,20 +84,20 @@ class Form:
             self._enter()
         elif key in _STEPS:
             self.at = self.stops[(self.stops.index(self.at) + _STEPS[key]) % len(self.stops)]
-        elif self.at not in self.editors or not self.editors[self.at].key(key, character):
+        elif self.sent or self.at not in self.editors or not self.editors[self.at].key(key, character):
             return False
         self._changed()
         return True
 
     def type(self, text: str) -> None:
         """Type a text into the current field."""
-        if self.at in self.editors:
+        if self.at in self.editors and not self.sent:
             self.editors[self.at].type(text)
             self._changed()
 
     def paste(self, text: str) -> None:
         """Paste into the current field."""
-        if self.at in self.editors:
+        if self.at in self.editors and not self.sent:
             self.editors[self.at].paste(text)
             self._changed()
 
@@ -118,7 +120,7 @@ class Confirm(Dialog[None]):
 
     def __init__(self, plan: Plan, clock: Clock, *, confirmed: Callable[[Mapping[str, str]], str | None]) -> None:
         """``confirmed`` sends what was typed; it returns the reason if that is not possible."""
-        self._doc = Doc()
+        self._doc = Doc(fitted=self._follow)
         self._foot = Lines()
         """The line that says what enter does, below the text and visible wherever that scrolls."""
         self._doing = _TITLES.get(plan.verb, plan.verb).format(name=plan.name)
@@ -130,7 +132,6 @@ class Confirm(Dialog[None]):
         self.form = self.typist
         self.stopped = ""
         """Why nothing can be sent any more."""
-        self._sending = False
         self._cost: Found | None = None
         """What a rollback costs; None until it has been computed."""
         self._traffic = ""
@@ -170,7 +171,7 @@ class Confirm(Dialog[None]):
 
     def stop(self, why: str) -> None:
         """Forbid sending, and show why."""
-        if not self._sending and not self.stopped:
+        if not self.form.sent and not self.stopped:
             self.stopped = why
             self.redraw()
 
@@ -241,8 +242,8 @@ class Confirm(Dialog[None]):
 
     def _state(self) -> Line:
         """What enter does, or why it does nothing."""
-        if self._sending:
-            return safe("sending …", "accent")
+        if self.form.sent:
+            return row(safe("sending …", "accent"), safe("   Esc closes this dialog, the change goes on", "muted"))
         if self.stopped:
             return row(safe("✖ ", "bad"), safe(self.stopped, "bad"), safe("   Esc to close", "muted"))
         if incomplete(self.plan, self.form.values) is not None:
@@ -254,9 +255,9 @@ class Confirm(Dialog[None]):
     def _ended(self, kept: bool) -> None:
         if not kept:
             self.dismiss(None)
-        elif not self._sending and not self.stopped:
+        elif not self.form.sent and not self.stopped:
             why = self._confirmed(self.form.values)
-            self._sending = why is None
+            self.form.sent = why is None
             self.stopped = why or ""
 
     def action_copy(self) -> None:

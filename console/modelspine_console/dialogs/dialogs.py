@@ -102,6 +102,13 @@ class Reader(Dialog[None]):
             toast(self.app, SENT)
 
 
+def has_words(text: str, typed: str) -> bool:
+    """Whether every word that was typed is in a text; ``rollback`` is found in "roll back" too."""
+    whole = text.lower()
+    together = whole.replace(" ", "")
+    return all(word in whole or word in together for word in typed.lower().split())
+
+
 class Choice(Dialog[int | None]):
     """A list to choose a line from, narrowed by typing if ``typed`` is set; returns the line's number."""
 
@@ -140,8 +147,7 @@ class Choice(Dialog[int | None]):
         return self._prompt if self._typed else None
 
     def _narrow(self) -> None:
-        words = self._prompt.text.lower().split()
-        found = [item for item in self._items if all(word in " ".join(item[1]).lower() for word in words)]
+        found = [item for item in self._items if has_words(" ".join(item[1]), self._prompt.text)]
         self._none.display = not found
         self._none.show(lambda _width: [safe(f"  ○ no matches for {self._prompt.text}", "warn")])
         self._table.load(found)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding
 
-from modelspine_console.dialogs.dialogs import Reader
+from modelspine_console.dialogs.dialogs import Reader, has_words
 from modelspine_console.draw.sanitize import Line, cut, folded, row, safe
 from modelspine_console.draw.theme import Role
 from modelspine_console.widgets.prompt import Prompt
@@ -69,10 +69,8 @@ class Help(Reader):
 
 def narrowed(groups: Sequence[Group], text: str) -> list[Group]:
     """The groups with the entries in which every word of a text is found; groups without one are left out."""
-    words = text.lower().split()
     found = [
-        (name, [entry for entry in rows if all(word in f"{name} {entry[0]} {entry[1]}".lower() for word in words)])
-        for name, rows in groups
+        (name, [entry for entry in rows if has_words(f"{name} {entry[0]} {entry[1]}", text)]) for name, rows in groups
     ]
     return [group for group in found if group[1]]
 

@@ -105,11 +105,18 @@ class Notifies(Protocol):
 
 
 def toast(
-    app: Notifies, text: object, *, title: str = "", severity: Severity = "information", lasting: bool = False
+    app: Notifies,
+    text: object,
+    *,
+    hint: str = "",
+    title: str = "",
+    severity: Severity = "information",
+    lasting: bool = False,
 ) -> None:
-    """Show a short message in the corner; errors and ``lasting`` messages stay longer."""
+    """Show a short message in the corner, the way out below it; errors and ``lasting`` messages stay longer."""
     timeout = 8.0 if severity == "error" or lasting else 4.0
-    app.notify(visible(str(text), 300), title=visible(title, 60), severity=severity, timeout=timeout, markup=False)
+    message = "\n".join(visible(str(part), 300) for part in (text, hint) if part)
+    app.notify(message, title=visible(title, 60), severity=severity, timeout=timeout, markup=False)
 
 
 def cells(text: str) -> int:

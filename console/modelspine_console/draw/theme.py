@@ -59,6 +59,12 @@ _COLOURS = {"dusk": _DUSK, "paper": _PAPER, "colour-blind": _COLOUR_BLIND, "high
 NAMES = tuple(_COLOURS)
 LIGHT = "paper"
 """The theme with a light ground; all others are dark."""
+COLOUR_BLIND = "colour-blind"
+"""The theme that does not set green against red."""
+_SIXTEEN = {
+    "faint": "ansi_bright_black", "accent": "ansi_cyan", "good": "ansi_green", "warn": "ansi_yellow", "bad": "ansi_red",
+}  # fmt: skip
+"""Roles in a terminal with sixteen colours, which can be read on a dark and on a light ground."""
 
 
 class Palette:
@@ -67,7 +73,7 @@ class Palette:
     def __init__(self, name: str, *, plain: bool = False) -> None:
         self.name = name
         self.plain = plain
-        self._styles = _plain(_COLOURS[name]) if plain else _full(_COLOURS[name])
+        self._styles = _plain(name) if plain else _full(_COLOURS[name])
 
     @property
     def indexes(self) -> Mapping[str, int]:
@@ -104,14 +110,19 @@ def _full(colours: Mapping[str, Colour]) -> dict[str, Style]:
     }
 
 
-def _plain(colours: Mapping[str, Colour]) -> dict[str, Style]:
-    """Keep the foreground colours; where the full theme uses a background, use reverse, bold or underline instead."""
-    styles = {
-        name: Style(foreground=style.foreground, bold=style.bold, italic=style.italic)
-        for name, style in _full(colours).items()
-    }
+def _plain(name: str) -> dict[str, Style]:
+    """Colours of the terminal's own; where the full theme uses a background, use reverse, bold or underline instead.
+
+    Rounded to sixteen colours, most of the theme's own become white, which cannot be told apart and cannot be read on
+    a light ground. What is only muted has the terminal's colour of text.
+    """
+    styles = {role: Style(bold=style.bold, italic=style.italic) for role, style in _full(_COLOURS[name]).items()}
+    sixteen = {**_SIXTEEN, **({"good": "ansi_cyan", "accent": "ansi_magenta"} if name == COLOUR_BLIND else {})}
+    coloured = {role: Style(foreground=Color.parse(colour)) for role, colour in sixteen.items()}
     return {
         **styles,
+        **coloured,
+        "key": coloured["accent"],
         "ground": _NOTHING,
         "bar": _NOTHING,
         "strong": Style(bold=True),

@@ -188,6 +188,7 @@ class HomeView(View):
         """Draw the line under the cursor in full, with what it opens."""
         fact: Fact | None = self.table.current
         if fact is None:
+            self.about.title("detail")
             self.about.turn("empty", "nothing selected")
             return
         self.about.title(fact.name)

@@ -40,6 +40,7 @@ class LineageView(View):
     """Hops, as a tree."""
 
     NAME = "lineage"
+    BESIDE_FROM = 56
     FIELDS: ClassVar[Fields] = {
         "kind": lambda node: node.hop.kind,
         "label": lambda node: node.hop.label,

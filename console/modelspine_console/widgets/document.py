@@ -63,8 +63,10 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
     Doc { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None, fitted: Callable[[], None] = lambda: None) -> None:  # noqa: A002
+        """``fitted`` is called when the lines were folded to another size of the widget."""
         super().__init__(id=id)
+        self._fitted = fitted
         self._draw: Draw = lambda _width: ()
         self._lines: list[Line] = []
         self._room = Size()
@@ -99,6 +101,7 @@ class Doc(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """Fold to the new width."""
         self._layout_lines()
+        self._fitted()
 
     def move(self, rows: int) -> None:
         """Scroll by rows."""

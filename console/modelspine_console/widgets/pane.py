@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import Click
 
-from modelspine_console.draw.sanitize import Line, fill, folded, row, safe
+from modelspine_console.draw.sanitize import Line, cells, fill, folded, row, safe
 from modelspine_console.draw.theme import Role
 from modelspine_console.widgets.document import Doc, Draw, Lines
 from modelspine_console.widgets.table import Table
@@ -47,7 +47,7 @@ class Pane(Vertical):
         self.state: State = "ready"
         self.foot = Lines()
         """One line under the body, such as the legend of its signs."""
-        self.foot.display = False
+        self.foot.display = self._explained = False
         self.tabs: tuple[str, ...] = ()
         self.tab = 0
         self.aside = ""
@@ -87,11 +87,14 @@ class Pane(Vertical):
     def on_click(self, event: Click) -> None:
         """Report a click on the name of a tab."""
         if event.widget is self._head and self.clicked is not None:
-            text, end = self._head_line(self._head.size.width).plain, 0
-            for number, name in enumerate(self.tabs):
+            width = self._head.size.width
+            text, end = self._head_line(width).plain, 0
+            for number, name in list(enumerate(self.tabs))[self._first_tab(width) :]:
                 start = text.find(f"{'▸' if number == self.tab else ' '}{name}", end)
+                if start < 0:
+                    break
                 end = start + len(name) + 1
-                if 0 <= start <= event.x < end:
+                if start <= event.x < end:
                     self.clicked(number)
                     break
 
@@ -105,6 +108,7 @@ class Pane(Vertical):
             had = self.body.has_focus
             self.body.display = ready
             self._blank.display = not ready
+            self.foot.display = ready and self._explained
             if self.below is not None:
                 self.below.display = ready
             if had and ready:
@@ -130,7 +134,8 @@ class Pane(Vertical):
 
     def explain(self, draw: Draw) -> None:
         """Show a line under the body."""
-        self.foot.display = True
+        self._explained = True
+        self.foot.display = self.state == "ready"
         self.foot.show(draw)
 
     def dim(self, dimmed: bool) -> None:
@@ -168,9 +173,24 @@ class Pane(Vertical):
         name: Role = "accent" if focused else "muted"
         left = safe(f" {self.heading}", name) if self.heading else safe("")
         if self.tabs:
-            left = row(left, safe("   "), row(*self._tab_names(focused), gap=2))
+            first = self._first_tab(width)
+            more = safe(" … " if first else "   ", "faint")
+            left = row(left, more, row(*self._tab_names(focused)[first:], gap=2))
+        return fill(left, self._aside_line(), width)
+
+    def _aside_line(self) -> Line:
         stale = " stale" if self.body.dimmed else ""
-        return fill(left, safe(f"{self.aside}{stale} ", self._aside_role), width)
+        return safe(f"{self.aside}{stale} ", self._aside_role)
+
+    def _first_tab(self, width: int) -> int:
+        """The first tab that is named: those before it go where the open one would be cut off."""
+        room = width - self._aside_line().cell_length - 1 - safe(f" {self.heading}").cell_length - 3
+        names = [cells(name) + 1 for name in self.tabs]
+        first, last = 0, self.tab == len(self.tabs) - 1
+        # One cell stays for the sign that further tabs follow.
+        while first < self.tab and sum(names[first : self.tab + 1]) + 2 * (self.tab - first) + (not last) > room:
+            first += 1
+        return first
 
     def _tab_names(self, focused: bool) -> Sequence[Line]:
         names = []

@@ -55,7 +55,7 @@ def sentence(found: tuple[Fact, ...]) -> str:
     missing = [fact.name for fact in found if not fact.checked]
     parts = []
     if wrong:
-        verb = "needs" if len(wrong) == 1 else "need"
+        verb = "needs" if len(wrong) == 1 and not wrong[0].endswith("s") else "need"  # as in "incidents need"
         parts.append(f"{_listed(wrong)} {verb} attention")
     else:
         parts.append("nothing that was checked needs attention" if missing else "nothing needs attention")

@@ -136,4 +136,6 @@ def test_holds_and_an_empty_registry() -> None:
     assert told["production"].text == "nothing is in production yet"
     assert told["requests"].text == "no request so far"
     assert sentence(tuple(told.values())) == "Production and holds need attention."
+    assert sentence((told["holds"],)) == "Holds need attention."
+    assert sentence((told["production"],)) == "Production needs attention."
     assert "(?)" in lines(glance(production=msgspec.structs.replace(STABLE, since="never")))["production"].text
