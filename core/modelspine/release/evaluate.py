@@ -16,11 +16,12 @@ from typing import Any, Literal
 import msgspec
 
 from modelspine.errors import BadInput, Damaged, Unavailable
-from modelspine.evaluating import Progress, Task, run_apart
+from modelspine.evaluating import Done, Progress, Task, run_apart
 from modelspine.gate.baseline import Baseline, Item
 from modelspine.gate.decision import read_submission
 from modelspine.gate.eval_report import EvalReport, Loaded, read_report
 from modelspine.identity.bundle import read_bundle
+from modelspine.identity.stamps import loaded_as_hashed, stamp
 from modelspine.project import Project
 from modelspine.release.eval_set import checked
 from modelspine.text import short, visible
@@ -59,7 +60,8 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, pr
     eval_set = checked(baseline.eval_set, project.settings.root)
     with _source(project, source) as (sha, folder, parent, own):
         texts = tuple(item.text for item in baseline.never_regress)
-        done = run_apart(_task(project, folder, parent, eval_set=str(eval_set), runs=runs, texts=texts), progress)
+        task = _task(project, folder, parent, eval_set=str(eval_set), runs=runs, texts=texts)
+        done = _apart(project, task, sha, progress)
     reports = done.reports
     kept = _kept(baseline.never_regress, done.outputs)
     for number, report in enumerate(reports, 1):
@@ -101,6 +103,20 @@ def _task(project: Project, folder: Path, parent: Path | None, **more: Any) -> T
     )
 
 
+def _apart(project: Project, task: Task, sha: str, progress: Progress) -> Done:
+    """Run a task, again if a cached file that it loads was changed after it was hashed."""
+    cached = [Path(folder) for folder in (task.folder, task.parent) if folder]
+    # A bundle that was given as a folder is loaded from a copy of its own, which nobody else knows.
+    cached = [folder for folder in cached if folder.parent == project.cache.folder]
+
+    def run() -> Done:
+        for folder in cached:
+            project.cache.verified(folder.name)
+        return run_apart(task, progress)
+
+    return loaded_as_hashed(lambda: stamp(cached), run, short(sha))
+
+
 def _runtime(report: dict[str, Any]) -> dict[str, Any]:
     runtime = report.get("runtime")
     return runtime if isinstance(runtime, dict) else {}
@@ -125,7 +141,7 @@ def load_stored(project: Project, sha: str, items: Sequence[Item] = ()) -> tuple
     """
     folder, parent = project.registry.verified(sha), project.registry.parent_folder(sha)
     task = _task(project, folder, parent, texts=tuple(item.text for item in items))
-    done = run_apart(task, lambda *_: None)
+    done = _apart(project, task, sha, lambda *_: None)
     return Loaded(sha=sha, stored=True, key=done.key), _kept(items, done.outputs)
 
 

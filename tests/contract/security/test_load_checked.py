@@ -67,11 +67,13 @@ def registered(root: Path, **report: Any) -> str:
 def without_workload(root: Path, capsys: Capture, *words: str) -> Done:
     """Run a command while the project names no workload, as a project that only keeps a registry does."""
     text = (root / "spine.toml").read_text()
-    (root / "spine.toml").write_text("")
+    (root / "spine.toml").write_text('actor = "nobody"\n')
+    commit()  # only what is committed counts
     try:
         return run(capsys, *words)
     finally:
         (root / "spine.toml").write_text(text)
+        commit()
 
 
 def promote(capsys: Capture, sha: str) -> Done:
@@ -153,3 +155,29 @@ def test_a_dev_promotion_says_that_the_load_was_not_checked(project: Path, capsy
     with open_spine(project) as spine:
         other = spine.registry.register(folder).sha
         assert spine.registry.promote(other, "v0.2.0", reason="x").warnings == ()
+
+
+def test_a_stored_copy_that_is_swapped_while_it_is_loaded_is_not_signed_for(
+    prod: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody puts other bytes there once the right ones are hashed, and the right ones back."""
+    from modelspine.release import evaluate
+
+    sha = registered(prod)
+    weights = prod / ".spine" / "cache" / sha / "model.safetensors"
+    real, swaps = evaluate.run_apart, []
+
+    def swapped(*words: Any) -> Any:
+        kept = weights.read_bytes()
+        weights.chmod(0o600)
+        weights.write_bytes(b"other bytes")
+        weights.write_bytes(kept)
+        swaps.append(1)
+        return real(*words)
+
+    monkeypatch.setattr(evaluate, "run_apart", swapped)
+    check_refused(run(capsys, "gate", sha, "--sign", "--out", "v.json"), 5)
+    assert len(swaps) == 3
+    assert not (prod / "v.json").exists()
+    monkeypatch.setattr(evaluate, "run_apart", real)
+    assert run(capsys, "gate", sha, "--sign", "--out", "v.json").code == 0
