@@ -109,7 +109,8 @@ class History:
             check_key(key)
         for _attempt in range(_TRIES):
             # Before deciding: on the state after its own success, the same request would often be refused.
-            if (earlier := self._earlier(key, asked)) is not None:
+            wanted = Draft(kind=asked[0], body=asked[1]) if asked is not None else None
+            if (earlier := self._earlier(key, wanted)) is not None:
                 return Receipt.existing(earlier, sha)
             state = self.state()
             if expected is not None and state.seq != expected:
@@ -138,12 +139,12 @@ class History:
             return Receipt(seq=events[0].seq, sha=sha, created=created, event=events[0], warnings=warnings)
         raise overtaken(_TRIES)
 
-    def _earlier(self, key: str | None, asked: tuple[str, dict[str, Any]] | None) -> Event | None:
+    def _earlier(self, key: str | None, wanted: Draft | None) -> Event | None:
         """The event of an earlier request with this key, which must have asked for the same."""
         earlier = self._ledger.by_key(key) if key else None
-        if earlier is None or key is None or asked is None:
+        if earlier is None or key is None or wanted is None:
             return None
-        return same_request(earlier, Draft(kind=asked[0], body=asked[1]), key, tuple(asked[1]))
+        return same_request(earlier, wanted, key, tuple(wanted.body))
 
     def _require_continued(self, events: list[Event]) -> None:
         """Raise ``Replaced`` unless the events continue those that were read before.
