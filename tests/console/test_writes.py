@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import string
 import subprocess
 import threading
@@ -435,7 +436,8 @@ async def test_traffic_that_cannot_be_asked_is_not_checked(writable: Any, projec
         opened.routing.single(shas["lora"], reason="for the test")
     async with writable(size=(140, 48)) as desk:
         await desk.press("G", "B")
-        assert "not checked: the workload minitutor failed" in desk.text()
+        # Which of both is said depends on whether a test before this one has installed a second workload.
+        assert re.search(r"traffic +not checked: (the workload minitutor failed|no workload is set)", desk.text())
 
 
 async def test_routing_back_shows_what_it_costs_and_routing_forward_does_not(
