@@ -37,7 +37,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     """The age of that."""
     rollout: str
-    """What is tried out beside it, with its share; empty where nothing is."""
+    """The candidate of the rollout and its share of traffic; empty if no rollout is in progress."""
     servers: int | None
     """Running servers; None where that is not known."""
     writing: float | None

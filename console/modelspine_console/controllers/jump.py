@@ -32,7 +32,7 @@ IN_PALETTE = (
     ("read-only", "ro", "allow no more changes"),
     ("present", "at now", "return from a moment of the past"),
 )
-"""Commands that the palette names beside the actions: title, what is typed, and what it does."""
+"""Commands that the palette lists in addition to the actions: title, what to type, and what it does."""
 
 
 class Jump(msgspec.Struct, frozen=True):

@@ -60,8 +60,8 @@ class Signals:
         seen, self._resumed = self._resumed, False
         if seen:
             return
-        # Whoever used the terminal since may have left any mode in it. A process that was continued in the background
-        # is stopped here by the system, and comes back here once it is in the foreground.
+        # Another program may have changed the modes of the terminal meanwhile. If this process was continued in the
+        # background, the system stops it here again, and it goes on from here once it is in the foreground.
         with self._app.suspend():
             pass
         self._draw()

@@ -60,7 +60,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     production: Standing | None = None
     """The entry in production."""
     rollout: Rollout | None = None
-    """What is tried out beside it."""
+    """The rollout in progress; None if there is none."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,7 +56,7 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class PointName(msgspec.Struct, frozen=True):
-    """A name beside a point."""
+    """The name of a point, and where it is drawn."""
 
     at: Point
     text: str
@@ -68,7 +68,7 @@ def plot(
 ) -> list[Line]:
     """The series drawn over each other, the last one on top, and then the labels, each where it covers no other one.
 
-    The first labels find a place first. One for which there is no place beside its point is left out.
+    Labels are placed in their order. A label is left out if there is no room for it next to its point.
     """
     if width < LEAST[0] or height < LEAST[1]:
         return [safe(" no room for the plot: zoom (z) or widen the window", "faint")]

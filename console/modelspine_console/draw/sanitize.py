@@ -21,7 +21,7 @@ from modelspine_console.draw.theme import Palette, Role
 
 Severity = Literal["information", "warning", "error"]
 SENT = "sent to the terminal's clipboard"
-"""What a toast says about a copied text. Whether the terminal keeps it, no program is told."""
+"""What a toast says about a copied text. A program cannot find out whether the terminal kept it."""
 Line = Content
 """One line of the screen."""
 
