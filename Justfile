@@ -15,13 +15,17 @@ _default:
 demo *args:
     @python -m minitutor demo "$@"
 
-# run the whole test suite
+# run the test suite without the longest tests
 test *args:
-    pytest -n {{ workers }} --dist loadfile --no-loadscope-reorder "$@"
+    pytest -n {{ workers }} --dist loadfile --no-loadscope-reorder -m "not long" "$@"
+
+# run the tests that `test` leaves out: trainings, whole weeks, simulations, fleets, faults and hostile texts by the hundred
+test-long *args:
+    pytest -n {{ workers }} --dist loadfile --no-loadscope-reorder -m long "$@"
 
 # run the fast checks while you work: lint, then the unit and contract tests that need no trained model
 check *args: lint
-    pytest -q -n {{ workers }} --dist worksteal -m "not slow" tests/unit tests/contract "$@"
+    pytest -q -n {{ workers }} --dist worksteal -m "not slow and not long" tests/unit tests/contract "$@"
 
 # check types, style and format
 lint:

@@ -1,26 +1,19 @@
-"""Bench group console: time to the first frame and from key press to repaint, compared with a plain Textual DataTable.
+"""Bench group console: every screen on a pseudo terminal of 120×40, compared with a plain Textual DataTable.
 
-Everything is measured from outside, on a pseudo terminal, from the start of the process or the key press to the bytes
-that draw the result.
+Everything is measured from outside, from the start of the process or the key press to the bytes that draw the result.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
 import statistics
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import stores
+import console_store
+from console_pty import Screen
 from rows import Row
 
 PEER = """
@@ -42,100 +35,132 @@ class Peer(App):
         table.focus()
 Peer().run()
 """
+UP, DOWN, HALF, END, HOME, TAB, BACK = b"\x1b[A", b"\x1b[B", b"\x04", b"G", b"g", b"]", b"\x7f"
+_LIST = (DOWN, DOWN, DOWN, UP, HALF, DOWN, END, UP, HOME)
 
 
-class Screen:
-    """A process on a pseudo terminal."""
+class Watched(NamedTuple):
+    """A screen, and how it is used here."""
 
-    def __init__(self, words: list[str], root: Path, **environ: str) -> None:
-        self.leader, self.follower = pty.openpty()
-        fcntl.ioctl(self.follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        env = {**kept, "SPINE_ROOT": str(root), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
-        self.output = b""
-        self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            words, stdin=self.follower, stdout=self.follower, stderr=self.follower, env=env, start_new_session=True
-        )
-
-    def until(self, *texts: bytes, limit: float = 120.0) -> float:
-        """Return the seconds from the start until each of the texts first appeared."""
-        while not all(text in self.output for text in texts):
-            if time.perf_counter() - self.started > limit:
-                raise TimeoutError(f"{texts!r} never appeared")
-            self._read(0.5)
-        return time.perf_counter() - self.started
-
-    def key(self, key: bytes, sign: bytes) -> float | None:
-        """Return the seconds from a key press until ``sign`` was written; None if it never was."""
-        while self._read(0.05):
-            pass
-        self.output = b""
-        start = time.perf_counter()
-        os.write(self.leader, key)
-        while sign not in self.output:
-            if time.perf_counter() - start > 2.0:
-                return None
-            self._read(0.2)
-        return time.perf_counter() - start
-
-    def ended(self) -> float:
-        """Return the seconds from the start to the end of the process."""
-        while self.process.poll() is None:
-            self._read(0.01)
-        return time.perf_counter() - self.started
-
-    def close(self) -> None:
-        """Kill the process if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.leader)
-        os.close(self.follower)
-
-    def _read(self, seconds: float) -> bool:
-        ready, _, _ = select.select([self.leader], [], [], seconds)
-        if ready:
-            self.output += os.read(self.leader, 1 << 16)
-        return bool(ready)
+    name: str
+    key: bytes
+    sign: bytes
+    """A word of its rows."""
+    typed: bytes
+    """What is typed into its filter."""
+    keys: tuple[bytes, ...] = _LIST
 
 
-def measure(words: list[str], root: Path, sign: bytes, rows: bytes, keys: int) -> dict[str, float]:
-    """Measure first frame, first rows, and key to repaint of one program, in seconds."""
-    frames, listed = [], []
-    for _ in range(3):
-        screen = Screen(words, root)
-        frames.append(screen.until(b"\x1b[?1049h", sign))
-        listed.append(screen.until(rows))
-        screen.close()
-    screen = Screen(words, root)
-    screen.until(rows)
-    time.sleep(1.0)
-    taken = [seconds for _ in range(keys) if (seconds := screen.key(b"\x1b[B", CURSOR[sign])) is not None]
-    screen.close()
-    ordered = sorted(taken)
-    return {
-        FRAME: statistics.median(frames),
-        "rows on screen": statistics.median(listed),
-        "key to repaint, p50": ordered[len(ordered) // 2],
-        P95: ordered[int(len(ordered) * 0.95)],
-    }
+SCREENS = (
+    Watched("home", b"0", b"servers", b"state:warn", (DOWN, DOWN, UP, UP)),
+    Watched("registry", b"1", b"pending", b"v0.99 promoted"),
+    Watched("lineage", b"2", b"commit", b"part-004 corpus"),
+    Watched("traffic", b"3", b"stable", b"stable", (TAB,)),
+    Watched("drift", b"4", b"report", b"2026", (DOWN, DOWN, UP, UP)),
+    Watched("cost", b"5", b"unknown", b"v0.99 fp32"),
+    Watched("incident", b"6", b"Yesterday", b"goed"),
+    Watched("ledger", b"7", b"registered", b"promoted bench"),
+)
+"""Every screen."""
 
 
-FRAME, P95 = "first frame", "key to repaint, p95"
-CONSOLE_SIGN, PEER_SIGN = b"READ-ONLY", b"semver"
-CURSOR = {CONSOLE_SIGN: "▌".encode(), PEER_SIGN: b"\x1b["}
+class Figures(NamedTuple):
+    """What was measured of one program, in milliseconds and MB."""
+
+    frame: float
+    listed: float
+    p50: float
+    p95: float
+    typing: float
+    memory: float
 
 
-def rows(entries: int = 10_000, keys: int = 120) -> Iterator[Row]:
+def rows() -> Iterator[Row]:
     """Yield the rows of this group."""
+    yield from of_store(entries=10_000, requests=100_000, hops=1_000)
+
+
+def of_store(*, entries: int, requests: int, hops: int) -> Iterator[Row]:
+    """Yield the rows for a store of this size."""
     spine = str(Path(sys.executable).with_name("spine"))
     with tempfile.TemporaryDirectory() as folder:
-        root = stores.ledger(Path(folder), entries)
-        count = f"{entries:,} of {entries:,}".encode()
-        ours = measure([spine, "console", "--screen", "registry"], root, CONSOLE_SIGN, count, keys)
-        peer = measure([sys.executable, "-c", PEER], root, PEER_SIGN, b"fp32", keys)
-    budgets = {FRAME: 1000.0, P95: 50.0}
-    for name, seconds in ours.items():
-        what = f"console, {entries:,} entries: {name}"
-        yield Row(what, 1000 * seconds, "ms", budgets.get(name), "Textual DataTable", 1000 * peer[name])
+        root = Path(folder)
+        console_store.make(root, entries=entries, requests=requests, hops=hops)
+        peer = _measured([sys.executable, "-c", PEER], root, b"semver", b"lora", _LIST, b"")
+        for screen in SCREENS:
+            words = [spine, "console", "--screen", screen.name]
+            found = _measured(words, root, b"READ-ONLY", screen.sign, screen.keys, screen.typed)
+            yield from _rows(screen.name, found, peer if screen.name == "registry" else None)
+        yield from _bytes(spine, root)
+
+
+def _rows(name: str, found: Figures, peer: Figures | None) -> Iterator[Row]:
+    named, figures = ("", (None,) * len(found)) if peer is None else ("Textual DataTable", peer)
+    whats = (
+        ("first frame", "ms", 1000.0), ("rows on screen", "ms", None), ("key to repaint, p50", "ms", None),
+        ("key to repaint, p95", "ms", 30.0), ("letter of a filter to repaint, p95", "ms", 30.0),
+        ("resident memory", "MB", None),
+    )  # fmt: skip
+    for (what, unit, budget), figure, other in zip(whats, found, figures, strict=True):
+        typed = what.startswith("letter")  # a DataTable has no filter
+        peer_name, peer_figure = ("", None) if typed else (named, other)
+        yield Row(f"console, {name}: {what}", figure, unit, budget, peer_name, peer_figure)
+
+
+def _measured(
+    words: list[str], root: Path, frame: bytes, sign: bytes, keys: tuple[bytes, ...], typed: bytes, times: int = 120
+) -> Figures:
+    """Measure one program that shows ``sign`` once it has its rows."""
+    frames = []
+    for _ in range(3):
+        screen = Screen(words, root)
+        frames.append(screen.until(b"\x1b[?1049h", frame))
+        screen.close()
+    screen = Screen(words, root)
+    listed = screen.until(frame, sign)
+    screen.change(b"", 3.0)  # the details, and what is read after the rows
+    pressed = [screen.key(keys[number % len(keys)]) for number in range(times)]
+    memory = screen.memory()
+    letters = [] if not typed else [screen.key(b"/"), *_typed(screen, typed)]
+    screen.close()
+    taken, typing = _sorted(pressed), _sorted(letters)
+    return Figures(
+        frame=1000 * statistics.median(frames),
+        listed=1000 * listed,
+        p50=taken[len(taken) // 2],
+        p95=_p95(taken),
+        typing=_p95(typing) if typing else 0.0,
+        memory=memory,
+    )
+
+
+def _typed(screen: Screen, text: bytes) -> Iterator[float | None]:
+    """Type a filter and take it back, twice."""
+    for letter in 2 * (text + BACK * len(text)):
+        yield screen.key(bytes([letter]))
+
+
+def _sorted(seconds: list[float | None]) -> list[float]:
+    """The milliseconds of the keys that had a repaint; a cursor at the end of a list does not move."""
+    return sorted(1000 * each for each in seconds if each is not None)
+
+
+def _p95(ordered: list[float]) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+
+
+def _bytes(spine: str, root: Path) -> Iterator[Row]:
+    """What is written when another screen is opened, for each screen from each neighbour; and at a key in a list."""
+    screen = Screen([spine, "console", "--screen", "registry"], root)
+    screen.until(b"READ-ONLY", b"pending")
+    screen.change(b"", 3.0)
+    keys = [screen.change(DOWN, 0.5) for _ in range(20)]
+    forth = [each.key for each in SCREENS]
+    for key in forth:  # each is read for the first time
+        screen.change(key, 3.0)
+    changes = [screen.change(key, 1.0) for key in (*forth, *reversed(forth))]
+    screen.close()
+    kilo = [size / 1000 for size in sorted(changes)]
+    yield Row("console: written for a change of the screen, median", kilo[len(kilo) // 2], "kB", None, "", None)
+    yield Row("console: written for a change of the screen, most", kilo[-1], "kB", 40.0, "", None)
+    yield Row("console: written for a key in the registry, most", max(keys) / 1000, "kB", None, "", None)

@@ -17,9 +17,12 @@ REQUESTS = 400
 
 def page() -> str:
     """Return the page made from the committed sample, dated as the sample is."""
+    from minitutor.workload import Minitutor
     from modelspine.cli.cost import markdown
     from modelspine.cost.query import sampled
+    from modelspine.words import use, words_of
 
+    use(lambda: words_of(Minitutor()))  # the sample is the demo's
     return "\n".join(markdown(sampled(SAMPLE))) + "\n"
 
 

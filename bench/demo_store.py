@@ -243,7 +243,7 @@ class _Week:
                 made = self._trace(draw, day * 1_000 + number, ask, route)
                 waiting.append(writer.submit(made))
                 if ask.says:
-                    passed = bool(made.is_correct) and ask.sentence != ask.correction
+                    passed = bool(made.accepted) and ask.sentence != ask.correction
                     waiting.append(writer.feedback(ask.request_id, ask.outcome(passed=passed)))  # type: ignore[arg-type]
             wait(waiting, 60)
             writer.close()
@@ -266,12 +266,12 @@ class _Week:
         return Trace(
             request_id=ask.request_id, trace_id=f"{number + 1:032x}", span_id=f"{number + 1:016x}",
             started_ns=int(started.timestamp() * 1_000_000) * 1_000, entry_sha=arm.sha, intended_sha=arm.sha,
-            semver=arm.semver, assignment=given, sentence=ask.sentence, correction=answer,
-            is_correct=answer == ask.sentence, features=self._workload.features(ask.sentence),
+            semver=arm.semver, assignment=given, input=ask.sentence, output=answer,
+            accepted=answer == ask.sentence, features=self._workload.features(ask.sentence),
             graded=answer == ask.correction, stages=stages, seconds=seconds,
             input_tokens=len(ask.sentence) // 4, output_tokens=len(answer) // 4, cost=seconds * 0.05 / 3600,
             rate_per_hour=0.05, price_version="2026-01", source="replay",
-            learner_hash=hashlib.sha256(ask.learner.encode()).hexdigest()[:16],
+            unit_hash=hashlib.sha256(ask.learner.encode()).hexdigest()[:16],
         )  # fmt: skip
 
 

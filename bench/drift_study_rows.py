@@ -19,8 +19,8 @@ import msgspec
 from rows import Row
 
 from modelspine.drift.bins import Bins, Tally, Value, fill, fix
+from modelspine.drift.features import judge_features
 from modelspine.drift.reference import Values
-from modelspine.drift.report import judge_features
 from modelspine.drift.status import ACT, WATCH
 from modelspine.workload import load_workload
 

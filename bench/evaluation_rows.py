@@ -15,6 +15,9 @@ from pathlib import Path
 
 from rows import Row
 
+from modelspine.evaluating import Task, run_apart
+from modelspine.model_pool import cores
+
 ROOT = Path(__file__).resolve().parent.parent
 BASE, INT8 = (ROOT / "demo" / ".spine" / "bundles" / name for name in ("base", "int8"))
 ITEMS = 300
@@ -41,6 +44,17 @@ def rows() -> Iterator[Row]:
     if INT8.is_dir():
         int8, _ = _ours(INT8, sentences)
         yield Row("  the same from INT8 weights, float32 once loaded", int8, "/s", None, "FP32", figure, "more")
+    one, several = _seconds(1), _seconds(cores())
+    said = f"one process; {'equal' if one[1] == several[1] else 'OTHER'} answers"
+    yield Row(f"the whole eval set, answered by {cores()} processes", several[0], "s", one[0] / 1.8, said, one[0])
+
+
+def _seconds(workers: int) -> tuple[float, str]:
+    """Return the seconds in which so many processes answer the eval set, the faster of two runs, and the digest."""
+    eval_set = str(ROOT / "demo" / "data" / "eval.jsonl")
+    task = Task(workload="minitutor", folder=str(BASE), eval_set=eval_set, runs=2, workers=workers)
+    reports = run_apart(task, lambda *_: None).reports
+    return min(float(each["runtime"]["seconds"]) for each in reports), str(reports[0]["answers_sha256"])
 
 
 def _ours(bundle: Path, sentences: list[str]) -> tuple[float, list[str]]:

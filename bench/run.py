@@ -1,9 +1,11 @@
 """`just bench [GROUP…]`: measures every budget, and what one would use instead, in the same run.
 
-Groups: core, traces, traffic, serving, overload, evaluation, identity, gate, promotion, drift, console. On request:
-seeds (five trainings, 8 min), drift-study (writes docs/img/drift-study.svg and the table of docs/DRIFT.md, about a
-minute), judge-study (writes the table of docs/STATISTICS.md, about three minutes) and traces-10m (ten million traces:
-minutes, and 16 GB under the folder for temporary files).
+Groups: core, traces, days, traffic, serving, overload, evaluation, identity, gate, promotion, drift, console,
+labels. On request: seeds (five trainings, 8 min), drift-study (writes docs/img/drift-study.svg and the table of
+docs/DRIFT.md, about a minute), judge-study (writes the table of docs/STATISTICS.md, about three minutes), console-scale
+(every screen with 100,000 entries and a million requests: some ten minutes, and 2 GB under the folder for temporary
+files), traces-10m (ten million traces: minutes, and 16 GB there), reports (a day of a million requests) and reports-20m
+(twenty million requests of closed days: minutes, and 12 GB there).
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ import platform
 import sys
 
 GROUPS = (
-    "core", "traces", "traffic", "serving", "overload", "evaluation", "identity", "gate", "promotion", "drift",
-    "console",
+    "core", "traces", "days", "traffic", "serving", "overload", "evaluation", "identity", "gate", "promotion", "drift",
+    "console", "labels",
 )  # fmt: skip
-ON_REQUEST = ("seeds", "drift-study", "judge-study", "traces-10m")
+ON_REQUEST = ("seeds", "drift-study", "judge-study", "console-scale", "traces-10m", "reports", "reports-20m")
 
 
 def main(wanted: list[str]) -> int:

@@ -10,16 +10,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from miniobserve.schema import (
-    INSERT_ANSWER,
-    INSERT_BODY,
-    INSERT_TRACE,
-    UPSERT_UNIT,
-    answer_row,
-    body_row,
-    trace_row,
-    unit_rows,
-)
+from miniobserve.rows import request_row
+from miniobserve.schema import COLUMNS, MINUTE, NAMES
+from miniobserve.sql.open import connect
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from modelspine.ledger.route import Arm, Route, assign
@@ -76,39 +69,46 @@ def eval_report() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def traces(path: Path, count: int) -> str:
-    """Create a trace store of ``count`` requests over thirty days and return its URL."""
+ROUTE = Route(
+    strategy="single", epoch=3, salt="3", arms=(Arm(name="stable", sha="a" * 64, semver="v0.1.0", weight_bp=10_000),)
+)
+
+
+def traces(path: Path, count: int, route: Route = ROUTE, start: int = 1_760_000_000_000_000_000) -> str:
+    """Create a trace store of ``count`` requests over thirty days from ``start`` (ns) on, and return its URL."""
     url = f"sqlite:///{path}"
     TraceWriter(url).close()
-    sha = "a" * 64
-    route = Route(
-        strategy="single", epoch=3, salt="3", arms=(Arm(name="stable", sha=sha, semver="v0.1.0", weight_bp=10_000),)
-    )
+    arm = route.arms[0]
     rng = random.Random(1)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
-    start, step = 1_760_000_000_000_000_000, 30 * 86_400_000_000_000 // max(count, 1)
+    insert = f"INSERT INTO requests ({', '.join(NAMES)}) VALUES ({', '.join('?' for _ in NAMES)})"
+    step = 30 * 86_400_000_000_000 // max(count, 1)
     for first in range(0, count, 20_000):
         made = []
         for number in range(first, min(first + 20_000, count)):
             word = rng.choice(WORDS)
             made.append(Trace(
-                request_id=f"req-{number:012d}", trace_id="0" * 32, span_id="0" * 16, started_ns=start + number * step,
-                entry_sha=sha, intended_sha=sha, semver="v0.1.0",
+                request_id=f"req-{number:012d}", trace_id=trace_id(number), span_id="0" * 16,
+                started_ns=start + number * step,
+                entry_sha=arm.sha, intended_sha=arm.sha, semver=arm.semver,
                 assignment=assign(route, f"l{number % 997}", sticky=True),
-                sentence=f"Yesterday he {word} to school.", correction="Yesterday he went to school.", is_correct=False,
+                input=f"Yesterday he {word} to school.", output="Yesterday he went to school.", accepted=False,
                 features={"verb": "go", "tense": "past_simple", "person": "3sg"}, stages={"decode": 0.004},
                 seconds=0.005, input_tokens=9, output_tokens=9, cost=1e-8, rate_per_hour=0.05, graded=True,
             ))  # fmt: skip
-        answers = [answer_row(trace) for trace in made]
         connection.execute("BEGIN")
-        connection.executemany(INSERT_TRACE, map(trace_row, made))
-        connection.executemany(INSERT_BODY, map(body_row, made))
-        connection.executemany(INSERT_ANSWER, answers)
-        connection.executemany(UPSERT_UNIT, unit_rows(answers))
+        connection.executemany(insert, map(request_row, made))
         connection.execute("COMMIT")
+    connection.execute(f"INSERT INTO touched (minute) SELECT DISTINCT {MINUTE} FROM requests")
     connection.close()
+    TraceWriter(url).close()  # makes the sums
     return url
+
+
+def trace_id(number: int) -> str:
+    """The W3C trace id of a request of ``traces``."""
+    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
 
 
 def postgres() -> str | None:
@@ -131,14 +131,17 @@ def copied(path: Path, url: str) -> None:
 
     TraceWriter(url).close()
     bare, _, schema = url.partition("?schema=")
-    source = sqlite3.connect(path)
+    source, database = sqlite3.connect(path), connect(url)
+    for (day,) in source.execute("SELECT DISTINCT day FROM requests").fetchall():
+        database.partition("requests", day)
+    database.close()
+    names = ", ".join(name for name, _ in COLUMNS)
     with psycopg.connect(bare, autocommit=True) as target:
         target.execute(f'SET search_path = "{schema}"')
-        for table in ("traces", "bodies"):
-            with target.cursor().copy(f"COPY {table} FROM STDIN") as copy:
-                for row in source.execute(f"SELECT * FROM {table}"):
-                    copy.write_row(row)
-            target.execute(f"ANALYZE {table}")
+        with target.cursor().copy(f"COPY requests ({names}) FROM STDIN") as copy:
+            for row in source.execute(f"SELECT {names} FROM requests"):
+                copy.write_row(row)
+        target.execute("ANALYZE requests")
     source.close()
 
 

@@ -14,11 +14,15 @@ from typing import NamedTuple
 
 import msgspec
 import stores
+import trace_writers
 from rows import Row, median
 
 from miniobserve.archive import Archive
 from miniobserve.export import export_day
 from miniobserve.reader import TraceReader
+from miniobserve.rows import request_row
+from miniobserve.schema import DAY_NS, NAMES
+from miniobserve.sql.open import connect
 from miniobserve.writer import TraceWriter
 
 COUNT = 1_000_000
@@ -34,12 +38,14 @@ class Measured(NamedTuple):
     looked: float
     """Seconds per look-up by id, spread over the store."""
     looked_p99: float
+    of_trace: float
+    """Seconds per look-up by W3C trace id."""
     by_hand: float
     """The same with a single SELECT."""
     wrote: float
     """Traces written per second, each durable."""
     wrote_by_hand: float
-    """Rows written per second to the table of bodies only, a hundred per durable commit."""
+    """Rows written per second to a table of the same columns and one key, a hundred per durable commit."""
 
 
 def rows() -> Iterator[Row]:
@@ -51,6 +57,7 @@ def rows() -> Iterator[Row]:
         yield from beside(found, _mlflow(Path(folder)))
         yield from _closed_day(url, Path(folder), found.looked)
         yield from _postgres(path, found.looked, found.wrote)
+        yield from _writers(Path(folder))
 
 
 def large() -> Iterator[Row]:
@@ -77,14 +84,15 @@ def measured(url: str, path: Path, count: int) -> Measured:
             times.append(time.perf_counter() - started)
         return sorted(times)
 
-    query = "SELECT body FROM bodies WHERE request_id = ?"
+    query = "SELECT * FROM requests WHERE request_id = ?"
     looked = each(lambda: reader.get(any_id()))
     plain = each(lambda: by_hand.execute(query, (any_id(),)).fetchall())
+    of_trace = each(lambda: reader.of_trace(stores.trace_id(picks.randrange(count))))
     wrote, wrote_by_hand = _write(url, reader, any_id()), _write_by_hand(by_hand)
     by_hand.close()
     reader.close()
     middle, last = LOOKED // 2, int(0.99 * LOOKED)
-    return Measured(count, looked[middle], looked[last], plain[middle], wrote, wrote_by_hand)
+    return Measured(count, looked[middle], looked[last], of_trace[middle], plain[middle], wrote, wrote_by_hand)
 
 
 def beside(found: Measured, mlflow: tuple[float, float]) -> Iterator[Row]:
@@ -94,6 +102,7 @@ def beside(found: Measured, mlflow: tuple[float, float]) -> Iterator[Row]:
     yield Row(what, 1000 * found.looked, "ms", 5, f"MLflow get_trace among {FEW}", 1000 * looked)
     yield Row(what, 1000 * found.looked, "ms", 5, "SQLite by hand", 1000 * found.by_hand)
     yield Row(f"{what}, p99", 1000 * found.looked_p99, "ms", 5, "", None)
+    yield Row("the same by W3C trace id", 1000 * found.of_trace, "ms", 5, "by request id", 1000 * found.looked)
     what = f"durable traces written a second, {found.count:,} kept"
     yield Row(what, found.wrote, "/s", None, "MLflow tracing", wrote, "more")
     yield Row(what, found.wrote, "/s", None, "SQLite by hand, one table", found.wrote_by_hand, "more")
@@ -103,7 +112,7 @@ def _closed_day(url: str, folder: Path, looked: float) -> Iterator[Row]:
     """Yield rows for exporting one of the thirty days to Parquet, and for a look-up there."""
     live = TraceReader.open(url)
     day = live.days("2026-01-01")[3]
-    ids = [row[1] for row in live.day_rows(day)]
+    ids = [trace.request_id for trace in live.day_traces(day)]
     live.close()
     archive = Archive(folder / "parquet")
     started = time.perf_counter()
@@ -111,7 +120,7 @@ def _closed_day(url: str, folder: Path, looked: float) -> Iterator[Row]:
     took = time.perf_counter() - started
     assert done is not None
     yield Row(f"closing a day of {done.rows:,} traces, read back and pruned", took, "s", None, "", None)
-    reader, picks = TraceReader.open(url, archive.folder), random.Random(6)
+    reader, picks = TraceReader.open(url, archive.place), random.Random(6)
     found = median(lambda: reader.get(picks.choice(ids)), runs=30)
     what = f"look-up in a closed day of {done.rows:,} (Parquet)"
     yield Row(what, 1000 * found, "ms", None, "the same request while live", 1000 * looked)
@@ -139,6 +148,50 @@ def _postgres(path: Path, looked: float, wrote: float) -> Iterator[Row]:
         stores.dropped(url)
 
 
+def _writers(folder: Path) -> Iterator[Row]:
+    """Yield rows for writers that are processes of their own, each trace durable before its submitter goes on."""
+    for database in ("SQLite", "PostgreSQL"):
+        for writers, submitters in ((1, 16), (4, 16), (16, 4)):
+            url = f"sqlite:///{folder / f'{writers}.db'}" if database == "SQLite" else stores.postgres()
+            if url is None:
+                continue
+            TraceWriter(url).close()
+            found = trace_writers.written(url, writers, submitters)
+            what = f"traces a second, {writers} × {submitters} on {database}"
+            budget = 7_000 if (database, writers) == ("PostgreSQL", 16) else None
+            hand = by_hand(url, writers * submitters)
+            yield Row(
+                what,
+                found.a_second,
+                "/s",
+                budget,
+                f"executemany by hand, {writers * submitters} a commit",
+                hand,
+                "more",
+            )
+            yield Row(f"{what}, median", 1000 * found.median, "ms", None, "", None)
+            if database == "PostgreSQL":
+                stores.dropped(url)
+
+
+def by_hand(url: str, group: int, count: int = 5_000) -> float:
+    """Return rows a second into the same table by plain executemany from one client, ``group`` a durable commit."""
+    database, trace = connect(url), trace_writers.sample()
+    database.partition("requests", trace.started_ns // DAY_NS)
+    names, marks = ", ".join(NAMES), ", ".join("?" for _ in NAMES)
+    rows = [
+        request_row(msgspec.structs.replace(trace, request_id=f"hand-{group}-{number:08}", trace_id=f"{number:032x}"))
+        for number in range(count)
+    ]
+    started = time.perf_counter()
+    for first in range(0, count, group):
+        with database.transaction() as tx:
+            tx.executemany(f"INSERT INTO requests ({names}) VALUES ({marks})", rows[first : first + group])
+    took = time.perf_counter() - started
+    database.close()
+    return count / took
+
+
 def _write(url: str, reader: TraceReader, like: str, name: str = "new") -> float:
     """Return traces per second, all submitted at once, each durable when its future resolves."""
     trace = reader.get(like)
@@ -154,17 +207,19 @@ def _write(url: str, reader: TraceReader, like: str, name: str = "new") -> float
 
 
 def _write_by_hand(database: sqlite3.Connection) -> float:
-    """Return rows per second into one table of id and text, a hundred per commit; deletes them afterwards."""
-    [body] = database.execute("SELECT body FROM bodies LIMIT 1").fetchone()
+    """Return rows per second into one table with one key, a hundred per commit; drops it afterwards."""
+    names, marks = ", ".join(NAMES[1:]), ", ".join("?" for _ in NAMES)
+    database.execute(f"CREATE TABLE by_hand (request_id TEXT PRIMARY KEY, {names})")
+    row = database.execute(f"SELECT {names} FROM requests LIMIT 1").fetchone()
     database.execute("PRAGMA synchronous=FULL")
     started = time.perf_counter()
     for first in range(0, WRITTEN, 100):
         database.execute("BEGIN IMMEDIATE")
-        rows = [(f"hand-{number:012d}", body) for number in range(first, first + 100)]
-        database.executemany("INSERT INTO bodies VALUES (?, ?)", rows)
+        rows = [(f"hand-{number:012d}", *row) for number in range(first, first + 100)]
+        database.executemany(f"INSERT INTO by_hand VALUES ({marks})", rows)
         database.execute("COMMIT")
     rate = WRITTEN / (time.perf_counter() - started)
-    database.execute("DELETE FROM bodies WHERE request_id BETWEEN 'hand-' AND 'hand.'")
+    database.execute("DROP TABLE by_hand")
     return rate
 
 

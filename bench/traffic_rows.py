@@ -39,7 +39,7 @@ def rows() -> Iterator[Row]:
         reader = TraceReader.open(stores.traces(path, COUNT))
         looked = median(lambda: look(reader.evidence, route, 2**62), runs=5)
         by_hand = sqlite3.connect(path)
-        query = "SELECT arm, u, COUNT(*), SUM(failed), SUM(graded) FROM answers WHERE epoch = 3 GROUP BY arm, u"
+        query = "SELECT arm, u, COUNT(*), SUM(status >= 500), SUM(graded) FROM requests WHERE epoch = 3 GROUP BY arm, u"
         grouped = median(lambda: by_hand.execute(query).fetchall(), runs=5)
         yield Row(
             f"one look at a canary of {COUNT:,} requests", 1000 * looked, "ms", 250, "GROUP BY by hand", 1000 * grouped

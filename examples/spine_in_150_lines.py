@@ -114,7 +114,7 @@ def evidence(ledger: sqlite3.Connection, entries: dict[str, Any], sha: str, name
 def follow(request_id: str, home: Path, ledger: sqlite3.Connection, entries: dict[str, Any]) -> dict[str, Any]:
     """(e) From one request to the data behind its answer: trace, model, re-hashed bytes, training manifest, corpora."""
     traces = sqlite3.connect((home / "traces.db").resolve().as_uri() + "?mode=ro", uri=True)
-    row = traces.execute("SELECT entry_sha FROM traces WHERE request_id = ?", (request_id,)).fetchone()
+    row = traces.execute("SELECT entry_sha FROM requests WHERE request_id = ?", (request_id,)).fetchone()
     if row is None:
         raise ValueError(f"no trace has the request id {request_id!r}")
     if canonical_sha(home / "cache" / row[0]) != row[0]:  # the name is recorded; only a new hash proves the bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shlex
 import signal
@@ -14,9 +15,12 @@ from typing import Any
 import pytest
 
 from bundles import write_bundle
+from minitutor.workload import Minitutor
 from modelspine.settings import load
 from modelspine.spine import Spine, create_ledger, open_spine
+from modelspine.words import use, words_of
 from postgres import fresh_schema
+from s3_server import make_bucket, s3_server
 from session_folder import session_folder
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
@@ -28,26 +32,62 @@ MODELS = {"tiny", "apt", "random_bundle", "random_tutor"}
 """Fixtures that train a model or make one of the full shape: half a minute each."""
 
 
-LONGEST = (
+LONG = (
     "e2e/test_week.py",
+    "e2e/test_examples.py",
     "e2e/test_rehearsal.py",
-    "minitutor/test_variants.py",
     "e2e/test_story.py",
-    "e2e/test_foreign_project.py",
-    "minitutor/test_training.py",
-    "console/test_screens.py",
-    "console/test_writes.py",
-    "e2e/test_canary.py",
-    "e2e/test_rollback.py",
-    "minitutor/test_corpus_rows.py",
+    "minitutor/test_variants.py",
     "fault/test_shadow.py",
+    "fault/test_workers.py",
+    "e2e/test_fleet.py",
+    "fault/test_kill_registry.py",
+    "e2e/test_mirror.py",
+    "e2e/test_deploy_page.py",
+    "fault/test_bundle_mutations.py",
+    "console/test_hostile.py",
+    "minitutor/test_training.py",
+    "minitutor/test_lattice.py",
+    "fault/test_linearisable.py",
+    "console/test_endurance.py",
+    "fault/test_syscalls.py",
+    "e2e/test_foreign_project.py",
+    "fault/test_many_writers.py",
+    "fault/test_server_fuzz.py",
+    "fault/test_server_overload.py",
+    "e2e/test_workload_page.py",
+    "fault/test_server_slow.py",
+    "docs/test_light_install.py",
+    "fault/test_kill_backup.py",
+    "fault/test_route_changes.py",
+    "miniobserve/test_export.py",
+    "registry/test_mlflow_over_http.py",
+    "security/test_verify_beside.py",
+    "console/test_pty.py",
+    "miniobserve/test_daily.py",
+    "security/test_strange_reports.py",
+    "console/test_web.py",
+    "e2e/test_server_signals.py",
+    "fault/test_server_kill.py",
 )
-"""Files that take most of a minute. They run first: one that a worker began last would be waited for by the others."""
+"""What `just test-long` runs and `just test` leaves out: trainings, whole weeks, fleets, faults and hostile texts by
+the hundred, closed days of every kind, and what needs a terminal, a browser or MLflow's server."""
+FIRST = (
+    *LONG,
+    "console/test_writes.py",
+    "security/test_denials.py",
+    "e2e/test_walk.py",
+    "console/test_screens.py",
+    "e2e/test_server.py",
+)
+"""The files that take longest. One that a worker began last would be waited for by the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `just check` leaves out as ``slow``, a test on a model among them, and put the longest files first."""
+    """Mark what `just check` and `just test` leave out as ``slow`` and ``long``, and put the longest files first."""
     for item in items:
+        if item.path.as_posix().endswith(LONG):
+            item.add_marker("long")
         if isinstance(item, pytest.Function) and MODELS & set(item.fixturenames):
             item.add_marker("slow")
             item.add_marker(pytest.mark.timeout(300))  # the first of them waits for a training, on a busy machine too
@@ -57,13 +97,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @functools.cache
 def _rank(path: Path) -> int:
     """The place of a file among the longest; the others stay behind them, in their order."""
-    return next((place for place, name in enumerate(LONGEST) if path.as_posix().endswith(name)), len(LONGEST))
+    return next((place for place, name in enumerate(FIRST) if path.as_posix().endswith(name)), len(FIRST))
+
+
+_HOMES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's home, git identity, MLflow store or colours."""
-    home = tmp_path_factory.mktemp("home")
+    # Not made by mktemp, which looks through all folders of all tests for the next free number.
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_HOMES))
+    home.mkdir(parents=True)
+    use(lambda: words_of(Minitutor()))  # until a project is opened, as texts are also made without one
     for name in ("MLFLOW_TRACKING_URI", "SPINE_ROOT", "SPINE_ENV", "SPINE_LEDGER", "SPINE_TRACES", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
@@ -127,6 +173,20 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
 
     return session_folder(tmp_path_factory, "mlflow", fill) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def _s3() -> Iterator[dict[str, str]]:
+    with s3_server() as environ:
+        yield environ
+
+
+@pytest.fixture
+def bucket(_s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an empty bucket on a real S3 server, which this test's environment leads to."""
+    for name, value in _s3.items():
+        monkeypatch.setenv(name, value)
+    return make_bucket(f"spine-{os.urandom(6).hex()}")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
 from textual.events import Event, Key, Paste, Resize
@@ -22,12 +22,14 @@ from modelspine_console.controllers.freshness import Freshness, context_of
 from modelspine_console.controllers.keys import Keys
 from modelspine_console.controllers.look import Look
 from modelspine_console.controllers.navigation import Navigation
+from modelspine_console.controllers.projects import Projects
 from modelspine_console.controllers.selection import Selection
 from modelspine_console.controllers.signals import Signals
 from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.data.jobs import Jobs, Outcome
 from modelspine_console.data.source import Clock, Pulse, Source, utc_now
 from modelspine_console.data.state import NOTHING, State
+from modelspine_console.draw.changed_cells import ThriftyApp
 from modelspine_console.draw.sanitize import toast
 from modelspine_console.draw.theme import Palette
 from modelspine_console.keymap import ACTIONS, EARLY, FOOTER, Controllers
@@ -52,7 +54,7 @@ class Frame(Screen[None], inherit_bindings=False):
     """The Textual screen below all dialogs. It inherits no bindings, so every key is the console's."""
 
 
-class Console(App[int], inherit_bindings=False):
+class Console(ThriftyApp, inherit_bindings=False):
     """The operator's console over one project."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -85,6 +87,7 @@ class Console(App[int], inherit_bindings=False):
         indexed: bool = False,
         quit_after: str = "",
         demo: bool = False,
+        project: str = "",
         state: State = NOTHING,
         warning: str = "",
         actions: Sequence[Action] = ACTIONS,
@@ -96,19 +99,17 @@ class Console(App[int], inherit_bindings=False):
         self.clock, self.interval, self.demo = clock, interval, demo
         self.header, self.tab_row, self.small = Lines(base="bar"), TabRow(self.tab_clicked), Lines(id="small")
         self.freshness = Freshness(self)
-        self.write_mode = WriteMode(self, self.freshness, changes)
-        self.write_mode.begin(on=write)
-        self.navigation = Navigation(self, self.write_mode)
-        self.keys = Keys(self, self.write_mode)
+        self.write_mode = WriteMode(self, self.freshness, changes, on=write)
+        self.projects = Projects(self, self.freshness, self.write_mode, self.look, project)
+        self.navigation = Navigation(self, self.write_mode, self.projects)
+        self.keys, self.body = Keys(self, self.write_mode), Container(id="body")
         self.hint_line = Footer(self.keys.click)
-        self._controllers = Controllers(
-            self, self.navigation, Selection(self), self.freshness, self.write_mode, self.look, Signals(self)
-        )
-        self.body = Container(id="body")
+        known = (self.navigation, Selection(self), self.freshness, self.write_mode, self.look, Signals(self))
+        self._controllers = Controllers(self, *known)
         self.prompt = Prompt(changed=self.navigation.prompt_changed, done=self.navigation.prompt_done)
         self.views, self.trail = dict[str, View](), list[str]()
         self._first, self._quit_after, self._warning = (screen, argument), quit_after, warning
-        self._drawn: tuple[Any, ...] = ()
+        self._drawn = tuple[Any, ...]()
         self.look.begin(self.prompt)
 
     def get_default_screen(self) -> Frame:
@@ -149,7 +150,7 @@ class Console(App[int], inherit_bindings=False):
 
     def context(self) -> frame.Context:
         """What the header shows."""
-        return context_of(self, self.freshness, self.write_mode.seconds, demo=self.demo)
+        return context_of(self, self.freshness, self.write_mode.seconds, demo=self.demo, project=self.projects.name)
 
     def where(self) -> tuple[str, ...]:
         """The breadcrumbs."""
@@ -180,6 +181,7 @@ class Console(App[int], inherit_bindings=False):
             "pulse": self.freshness.pulsed, "plan": self.write_mode.planned, "change": self.write_mode.changed,
             "cost": self.write_mode.priced, "traffic": self.write_mode.told, "servers": self.freshness.counted,
             "moment": self.navigation.moments.came, "between": self.navigation.moments.compared,
+            "project": self.projects.came,
         }  # fmt: skip
         handlers[answer.slot](answer.outcome)
 

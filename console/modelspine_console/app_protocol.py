@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.message import Message
@@ -55,6 +55,7 @@ class Host(Desk, Notifies, Protocol):
 
     interval: float
     trail: list[str]
+    demo: bool
     header: Lines
     prompt: Prompt
 
@@ -63,7 +64,7 @@ class Host(Desk, Notifies, Protocol):
         """The open screen; None before the first one is open."""
 
     @property
-    def views(self) -> Mapping[str, Any]:
+    def views(self) -> dict[str, Any]:
         """Every screen that was opened, by name."""
 
     @property
@@ -87,6 +88,9 @@ class Host(Desk, Notifies, Protocol):
 
     def tick(self) -> None:
         """Update everything that depends on the time."""
+
+    def repaint(self) -> None:
+        """Write every cell of the terminal again."""
 
     # Methods of Textual's App.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def command(subparsers: Any) -> None:
     parser.add_argument(
         "--screen", choices=[name for _, name, _ in SCREENS], help="the screen to open first (default the last one)"
     )
+    parser.add_argument("--project", metavar="NAME", help="open this project of your list; `:ctx` switches to others")
     parser.add_argument(
         "--write", action="store_true", help="start in write mode, as `:rw` does; ends after 10 idle minutes"
     )
@@ -53,7 +55,7 @@ def demo_command(subparsers: Any) -> None:
     )
     _add_web(parser)
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
-    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen=None)
+    parser.set_defaults(run=run, writes=False, demo=True, write=False, incident=None, screen=None, project=None)
 
 
 def _add_web(parser: argparse.ArgumentParser, more: str = "") -> None:
@@ -72,6 +74,14 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         raise BadInput("--port needs --web", "omit --port, or add --web to see the console in a browser")
     if args.demo and args.write:
         raise BadInput("the demo is read-only", "omit --write; `./run demo` makes a project that can be changed")
+    if args.project is not None:
+        from modelspine.projects import settings_of
+        from modelspine.spine import Spine
+
+        if args.demo:
+            raise BadInput("the demo is no project of the list", "omit --project or --demo")
+        with Spine(settings_of(args.project, os.environ), readonly=True) as listed:
+            return _serve(args, listed) if args.web else _open(args, listed)
     if args.web:
         return _serve(args, spine)
     if not args.demo:
@@ -91,6 +101,7 @@ def _serve(args: argparse.Namespace, spine: Spine) -> int:
         spine.ledger.head()  # without a ledger it fails here, and not on every page
     words = ["--root", str(spine.settings.root), *(["--no-color"] if getattr(args, "no_color", False) else [])]
     words += ["console", *(["--screen", args.screen] if args.screen else [])]
+    words += ["--project", args.project] if args.project else []
     words += ["--incident", args.incident] if args.incident else []
     return serve(args, words + [f"--{flag}" for flag in ("write", "demo", "ascii") if getattr(args, flag)])
 
@@ -111,6 +122,7 @@ def _open(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None = Non
     os.environ[_COLOUR_SYSTEM] = depth  # Textual reads it when it is imported, and knows fewer terminals
     from modelspine_console.data.state import state_file, write_state
 
+    _favour_keys()
     app = _console(args, spine, demo_clock, depth=depth, web=web)
     code = app.run()
     if not app.demo:
@@ -119,6 +131,16 @@ def _open(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None = Non
     if app.write_mode.parting:
         sys.stderr.write(f"{app.write_mode.parting}\n")
     return app.return_code or 0 if code is None else code
+
+
+def _favour_keys() -> None:
+    """Keep a key from waiting for the threads that read the stores, and for the garbage collector.
+
+    A large ledger is a million objects. Python would look at all of them again and again while they are read, and stop
+    everything for up to a second each time. They hold no circles, so nothing is lost by looking at them rarely.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.set_threshold(5_000, 10, 500)
 
 
 def _console(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None, *, depth: str, web: bool) -> Console:
@@ -150,6 +172,7 @@ def _console(args: argparse.Namespace, spine: Spine, demo_clock: Clock | None, *
         argument=argument,
         clock=demo_clock or utc_now,
         demo=demo,
+        project=args.project or "",
         plain=no_colour or depth == "standard",
         indexed=depth == "256",
         quit_after=os.environ.get("SPINE_CONSOLE_QUIT", ""),

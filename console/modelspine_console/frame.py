@@ -50,6 +50,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     at: str | None
     """The moment that is shown; None for the present."""
+    project: str = ""
+    """The project's name in the operator's list; empty for one that is not in it, or not opened by its name."""
     demo: bool = False
     """Whether the bundled demo is shown, whose week and time are simulated."""
 
@@ -83,7 +85,8 @@ def _left(context: Context, parts: int, name: int) -> Line:
         prod = context.env == "prod"
         named = [safe(" PROD" if prod else f" {context.env or '…'}", "bad" if prod else "strong", limit=name or 8)]
         ledger = "" if context.ledger == _USUAL else f" ({context.ledger})"
-        named += [edge, safe(f"{context.service}{ledger}", limit=name)] if name else []
+        listed = f"{context.project}: " if context.project not in ("", context.service) else ""
+        named += [edge, safe(f"{listed}{context.service}{ledger}", limit=name)] if name else []
     if context.production and parts >= 1:
         named += [edge if context.demo else safe(" "), safe(context.production, "good", limit=40)]
         named += [safe(f" since {context.since}", "muted")] if parts >= 3 else []

@@ -5,7 +5,10 @@
     with open_spine(readonly=True) as spine:
         print(spine.registry.state().production)
 
-The names in ``__all__`` are the public interface: ``open_spine``, ``Spine`` and the errors they raise.
+    with modelspine.request(text, unit=customer) as r:
+        r.output(models[r.entry.sha].predict(text))
+
+The names in ``__all__`` are the public interface: ``open_spine``, ``Spine``, ``request`` and the errors they raise.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from modelspine.errors import (
     AmbiguousRef,
     BadInput,
     BundleRefused,
+    CannotAnswer,
     Conflict,
     Damaged,
     Exit,
@@ -28,12 +32,14 @@ from modelspine.errors import (
 )
 
 if TYPE_CHECKING:
+    from modelspine.recorded_request import request
     from modelspine.spine import Spine, open_spine
 
 __all__ = [
     "AmbiguousRef",
     "BadInput",
     "BundleRefused",
+    "CannotAnswer",
     "Conflict",
     "Damaged",
     "Exit",
@@ -45,6 +51,7 @@ __all__ = [
     "Unavailable",
     "UnknownRef",
     "open_spine",
+    "request",
 ]
 
 
@@ -55,4 +62,8 @@ def __getattr__(name: str) -> Any:
         from modelspine import spine
 
         return getattr(spine, name)
+    if name == "request":
+        from modelspine.recorded_request import request
+
+        return request
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

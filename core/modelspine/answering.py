@@ -9,26 +9,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from modelspine.child_process import Failure, child_process, ended, own_request
+from modelspine.child_process import Failure, child_process, own_request
 from modelspine.errors import SpineError, Unavailable
-from modelspine.workload import Model, Workload, grade, load_workload, workload_errors
+from modelspine.model_pool import PIECE, ModelPool, cores
+from modelspine.workload import Answer, Model, Workload, grade, load_workload, workload_errors
 
 Progress = Callable[[int, int], None]
 """Called with how many of the texts were answered by every entry, and how many there are. It may raise, to stop."""
 Folders = Sequence[tuple[str, str | None]]
 """The verified folder of each entry, and of its parent."""
 
-_BATCH = 64
-"""Texts a worker answers at a time: enough to make the batch worth its message, few enough to show progress."""
 _FEW = 256
 """Up to so many texts are answered in this process: starting workers would take longer."""
 _GLANCE = 0.2
@@ -60,21 +56,19 @@ def answered(
     """
     batches = _batches(texts)
     replies: list[Replies] = []
-    count = min(workers or os.cpu_count() or 1, len(batches))
-    answer = partial(_answer, workload, tuple(folders))
+    count = min(workers or cores(), len(batches))
     if len(texts) <= _FEW or count == 1:
-        for some in map(answer, batches):
+        for some in map(partial(_answer, workload, tuple(folders)), batches):
             replies += some
             progress(len(replies), len(texts))
         return replies
-    # Spawned, not forked: the parent has threads (MLflow, the console), which a fork would copy in any state.
-    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
-        try:
-            for some in pool.map(answer, batches):
-                replies += some
-                progress(len(replies), len(texts))
-        except BrokenProcessPool as error:
-            raise ended(_PROCESS) from error
+    with ModelPool(workload, count) as pool:
+        keys = [str(number) for number in range(len(folders))]
+        for key, (folder, parent) in zip(keys, folders, strict=True):
+            pool.load(key, folder, parent)
+        for said in pool.pieces(keys, texts):
+            replies += zip(*(map(_reply, one.answers, one.graded) for one in said), strict=True)
+            progress(len(replies), len(texts))
     return replies
 
 
@@ -129,8 +123,13 @@ def _serve() -> None:
         tell(msgspec.json.encode(_Said(error=Failure.of(error))))
 
 
+def _reply(answer: Answer | None, right: bool | None) -> Reply:
+    assert answer is not None  # the pool fails where there is none
+    return Reply(answer.output, answer.accepted, right)
+
+
 def _batches(texts: Sequence[str]) -> list[Sequence[str]]:
-    return [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
+    return [texts[start : start + PIECE] for start in range(0, len(texts), PIECE)]
 
 
 @lru_cache(maxsize=1)

@@ -23,8 +23,19 @@ from modelspine.settings import masked
 Lines = Callable[[float], list[bytes]]
 """Waits so many seconds at most for the next lines of the process."""
 # Broad on purpose: a variable that is missing gives a clear error, one that is left shows a secret to foreign code.
-_SECRET_NAME = re.compile(r"^SPINE_|KEY|TOKEN(?!IZER)|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE|NETRC", re.IGNORECASE)
-_PRIVATE_KEY = "PRIVATE KEY-----"
+_SECRET_NAME = re.compile(
+    r"^SPINE_|KEY|TOKEN(?!IZER)|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE|NETRC|_PWD$|(^|_)PATS?($|_)|JWT|COOKIE|SESSION_ID|"
+    r"CONNECTION_?STR|DSN$|WEBHOOK|(^|_)SAS($|_)|(^|_)PEM($|_)|KUBECONFIG",
+    re.IGNORECASE,
+)
+# A key in PEM, as it is or in base64; tokens of GitHub, GitLab, Slack, Hugging Face, AWS and OpenAI; a JSON Web Token;
+# a password among the words of a connection.
+_SECRET_VALUE = re.compile(
+    r"PRIVATE KEY-----|LS0tLS1CRUdJTi|\bgh[opsur]_\w{20}|\bgithub_pat_\w{20}|\bglpat-[\w-]{20}|\bxox[abeprs]-\w{6}|"
+    r"\bhf_\w{20}|\bAKIA[0-9A-Z]{16}|\bsk-[\w-]{20}|\beyJ[\w-]{10,}\.[\w-]{10,}\.|\b(password|passwd|pwd|secret|token|"
+    r"(account|access)_?key)\s*[=:]",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 class Failure(msgspec.Struct):
@@ -61,7 +72,7 @@ def child_process(module: str, request: bytes, environ: Mapping[str, str], what:
     # Not by multiprocessing, which needs a true stderr, and a console has none. -P keeps the working directory out of
     # the search for modules. What a library prints there would be drawn over this process's table or screen.
     command = [sys.executable, "-P", "-m", module]
-    environ = {**environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the same code as this process's
+    environ = same_code(environ)
     with TemporaryFile() as asked, DefaultSelector() as selector:
         asked.write(request)
         asked.seek(0)
@@ -94,6 +105,11 @@ def child_process(module: str, request: bytes, environ: Mapping[str, str], what:
             process.stdout.close()
 
 
+def same_code(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which a process finds the same modules as this one."""
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def own_request() -> tuple[bytes, Callable[[bytes], None]]:
     """In the process: what it is asked for, and the function that sends a line to its parent.
 
@@ -116,11 +132,11 @@ def ended(what: str) -> Unavailable:
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
-    """The names of variables that may hold a secret: by their name, by a password in a URL, or by a private key."""
+    """The names of variables that may hold a secret: by their name, by what they hold, or by a password in a URL."""
     return [
         name
         for name, value in environ.items()
-        if _SECRET_NAME.search(name) or _PRIVATE_KEY in value or ("://" in value and masked(value) != value)
+        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value) or ("://" in value and masked(value) != value)
     ]
 
 

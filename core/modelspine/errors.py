@@ -4,7 +4,8 @@
     ├── BadInput            2   a REF, id, flag, file or bundle that cannot be used as given
     │   ├── UnknownRef          no entry, run or request has that name
     │   ├── AmbiguousRef        a SHA prefix that matches several entries
-    │   └── BundleRefused       a directory that is not a valid bundle/1, with the reason
+    │   ├── BundleRefused       a directory that is not a valid bundle/1, with the reason
+    │   └── CannotAnswer        a workload that a table describes, of which no model can be asked
     ├── Refused             1   valid but not allowed: the gate failed, the entry is on hold, a verdict is missing
     ├── Unavailable         3   a backend (ledger, traces, MLflow, DVC) cannot be reached
     │   └── Locked              another process is writing to it, and did not finish in time
@@ -64,6 +65,10 @@ class BundleRefused(BadInput):
     """A directory or file that is not a valid bundle/1."""
 
 
+class CannotAnswer(BadInput):
+    """The project's workload is described by a table, so no model of it can be loaded or asked here."""
+
+
 class Refused(SpineError):
     """The request is valid, and the rules do not allow it."""
 
@@ -93,4 +98,4 @@ class Damaged(SpineError):
 
 
 class Replaced(Damaged):
-    """The ledger's events do not continue those that were read from it before."""
+    """The ledger's events do not continue those that were read from it before, or no other process sees them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 
 from modelspine.child_process import Failure, child_process, own_request, secrets_in, without_secrets
 from modelspine.errors import SpineError
+from modelspine.model_pool import ModelPool, cores
 from modelspine.workload import load_workload, workload_errors
 
 Progress = Callable[[int, int, int], None]
@@ -38,13 +40,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """How many times to evaluate the bundle on the eval set."""
     texts: tuple[str, ...] = ()
     """Texts to answer after that."""
+    workers: int = 1
+    """How many processes answer the items of the eval set, if the workload can do without loading the model itself."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What the process did."""
 
     reports: tuple[dict[str, Any], ...]
-    """A report for each run, with the ``seconds`` that it took in its ``runtime``."""
+    """A report for each run. Its ``runtime`` has the ``seconds`` that it took, the ``busy_seconds`` of all processes
+    that answered, and among how many ``workers`` the rent of the machine is divided."""
     outputs: tuple[str, ...]
     """An output for each text."""
     key: bool
@@ -96,16 +101,30 @@ def _serve() -> None:
     try:
         with workload_errors(task.workload):
             workload = load_workload(task.workload)
-            for run in range(1, task.runs + 1):
-                say(_Said(report=_evaluated(workload, task, run, say)))
+            with _pool(workload, task) as pool:
+                for run in range(1, task.runs + 1):
+                    say(_Said(report=_evaluated(workload, task, run, say, pool)))
             outputs = _answered(workload, task) if task.texts or not task.runs else ()
         say(_Said(done=Done(reports=(), outputs=outputs, key=holds_key)))
     except SpineError as error:
         say(_Said(error=Failure.of(error)))
 
 
-def _evaluated(workload: Any, task: Task, run: int, say: Callable[[_Said], None]) -> dict[str, Any]:
-    """One run. The workload loads the model anew, so state left by one run cannot make the next one equal."""
+def _pool(workload: Any, task: Task) -> ModelPool | nullcontext[None]:
+    """The processes that answer the eval set; none for a workload that loads its models itself."""
+    if not (task.runs and hasattr(workload, "evaluate_model")):
+        return nullcontext()
+    return ModelPool(task.workload, _workers(task))
+
+
+def _workers(task: Task) -> int:
+    return task.workers or cores()
+
+
+def _evaluated(
+    workload: Any, task: Task, run: int, say: Callable[[_Said], None], pool: ModelPool | None
+) -> dict[str, Any]:
+    """One run. The model is loaded anew, so state left by one run cannot make the next one equal."""
     last = 0.0
 
     def progress(done: int, total: int) -> None:
@@ -115,14 +134,18 @@ def _evaluated(workload: Any, task: Task, run: int, say: Callable[[_Said], None]
             last = now
             say(_Said(at=(run, done, total)))
 
-    began = time.perf_counter()
-    report = dict(workload.evaluate(*_folders(task), Path(task.eval_set), progress))
+    began, busy = time.perf_counter(), 0.0 if pool is None else pool.busy_seconds
+    if pool is None:
+        report = dict(workload.evaluate(*_folders(task), Path(task.eval_set), progress))
+    else:
+        pool.load(str(run), task.folder, task.parent)
+        report = dict(workload.evaluate_model(pool.model(str(run)), Path(task.eval_set), progress))
     runtime = report.get("runtime")
     # A workload that measures itself leaves out loading the model, which is not part of what an answer costs.
-    report["runtime"] = {
-        "seconds": time.perf_counter() - began,
-        **(runtime if isinstance(runtime, Mapping) else {}),
-    }
+    measured = {"seconds": time.perf_counter() - began, **(runtime if isinstance(runtime, Mapping) else {})}
+    # Without a pool this process is the one that answers, as one worker does.
+    measured["busy_seconds"] = measured["seconds"] if pool is None else pool.busy_seconds - busy
+    report["runtime"] = measured | {"workers": _workers(task)}
     return report
 
 

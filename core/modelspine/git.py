@@ -34,8 +34,22 @@ _OFF = {
     # files that change what it answers
     "core.attributesFile": os.devnull,
     "core.commitGraph": "false",
+    "core.bigFileThreshold": "512m",
     "safe.bareRepository": "explicit",
+    "submodule.recurse": "false",
+    # what a listing of the history leaves out, and in which form it is printed
     "color.ui": "false",
+    "color.diff": "false",
+    "color.grep": "false",
+    "diff.orderFile": os.devnull,
+    "diff.relative": "false",
+    "i18n.logOutputEncoding": "UTF-8",
+    "log.date": "default",
+    "log.decorate": "no",
+    "log.diffMerges": "separate",
+    "log.follow": "false",
+    "log.mailmap": "false",
+    "log.showRoot": "true",
     "advice.graftFileDeprecated": "false",
 }
 """Settings with the values they have here, whatever a repository says."""
@@ -126,7 +140,8 @@ def git_output(root: Path, *words: str) -> bytes:
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.decode("utf-8", "replace")
-    if not said.strip() or _ABSENT.search(said):
+    # Without a word only 1 means that there is nothing; another code is a git that was ended before it could answer.
+    if _ABSENT.search(said) or (done.returncode == 1 and not said.strip()):
         return b""
     raise failed(root, done)
 
@@ -153,8 +168,9 @@ def failed(root: Path, done: subprocess.CompletedProcess[bytes]) -> Unavailable:
 
 
 _ABSENT = re.compile(
-    r"does not exist in|exists on disk, but not in|invalid object name|No such remote"
-    r"|does not have any commits yet|bad default revision|Needed a single revision|unknown revision"
-    r"|bad revision|Not a valid object name"
+    r"^(?:fatal|error): (?:path '.*' (?:does not exist in|exists on disk, but not in) '|invalid object name '"
+    r"|No such remote '|your current branch '.*' does not have any commits yet|bad default revision '"
+    r"|Needed a single revision$|ambiguous argument '.*': unknown revision|bad revision '|Not a valid object name )",
+    re.MULTILINE,
 )
-"""What git says where it looked and there is no such thing."""
+"""What git says where it looked and there is no such thing; a file's name in another message must not look like it."""

@@ -53,7 +53,7 @@ def file_at(root: Path, file: Path, commit: str = HEAD) -> bytes | None:
     # The name is taken as it is written: a link in the work tree leads nowhere here.
     name = os.path.relpath(os.path.normpath(folder / os.path.relpath(file, root)), top)
     parts = Path(name).parts
-    if parts[0] == os.pardir or any(character in name for character in "\n\0"):
+    if parts[:1] in ((), (os.pardir,)) or any(character in name + commit for character in "\n\0"):
         return None
     _check_one_repository(top)
     paths = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
@@ -84,6 +84,8 @@ def _check_one_repository(top: Path) -> None:
     outer = nearest(top.parent) if top.parent != top else None
     while outer is not None:
         place = top.relative_to(outer).as_posix()
+        if "\n" in place:
+            raise Unavailable("a folder above this one has a line break in its name", "rename it")
         done = run_git(outer, "cat-file", "--batch-check", stdin=f"HEAD:{place}\n".encode("utf-8", "surrogateescape"))
         if done.returncode != 0 and b"not a git repository" not in done.stderr:  # an empty `.git` is none
             raise failed(outer, done)

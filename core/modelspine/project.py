@@ -6,6 +6,7 @@ stores.
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import cached_property
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
-from modelspine.errors import UnknownRef
+from modelspine.errors import BadInput, UnknownRef
 from modelspine.identity.bundle_cache import Cache
 from modelspine.ledger.mark import NAME as MARK
 from modelspine.ledger.store import Ledger, storage_errors
@@ -21,14 +22,22 @@ from modelspine.registry.mlflow_runs import Artifacts
 from modelspine.registry.registry import Registry
 from modelspine.settings import Settings
 from modelspine.text import visible
+from modelspine.words import use, words_of
 from modelspine.workload import Workload, load_workload
+
+DAYS = "days"
+"""The folder in the cache for copies of closed days that are in a bucket."""
 
 if TYPE_CHECKING:  # imported by the properties that need them, so that other commands start faster
     from modelspine.attestation.verdict import SignedVerdict
+    from modelspine.labelling import Labelling
     from modelspine.lineage.corpora import Corpora
     from modelspine.lineage.walker import Walker
     from modelspine.traffic.commands import Routing
 
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_NAMED = 5
 
 if TYPE_CHECKING:
     _once = cached_property
@@ -55,6 +64,7 @@ class Project:
         self.settings = settings
         self.readonly = readonly
         self._lock = threading.RLock()
+        self.speak()
 
     @_once
     def ledger(self) -> Ledger:
@@ -108,27 +118,77 @@ class Project:
     def traces(self) -> TraceReader:
         """The traces that the server wrote; their store must exist."""
         with storage_errors():
-            return TraceReader.open(self.settings.traces, self.settings.parquet)
+            settings = self.settings
+            return TraceReader.open(settings.traces, settings.parquet, settings.cache)
 
     @_once
     def workload(self) -> Workload:
-        """The workload that the settings name."""
-        return load_workload(self.settings.workload)
+        """The workload that the settings name or describe."""
+        named = self.settings.workload
+        if isinstance(named, str):
+            return load_workload(named)
+        from modelspine.described.service import Described
 
-    def trace(self, request_id: str) -> Trace:
-        """The trace of a request.
+        return Described(named, self.settings.service_name)
+
+    def speak(self) -> None:
+        """Put the words of this project's workload in force, as opening it did."""
+        use(lambda: words_of(self.workload))
+
+    @_once
+    def labelling(self) -> Labelling:
+        """How answers are graded by what is said of them later."""
+        from modelspine.labelling import Labelling
+
+        settings = self.settings
+        return Labelling(lambda: self.workload, right_score=settings.right_score, text_policy=settings.text_policy)
+
+    @property
+    def labels_come_late(self) -> bool:
+        """Whether answers are graded by labels that come later than the answers: declared, or some were said."""
+        named = self.settings.workload
+        return (not isinstance(named, str) and bool(named.label)) or self.traces.has_labels
+
+    def trace(self, name: str) -> Trace:
+        """The trace of a request, named by its request id or by its W3C trace id.
 
         Raises:
-            UnknownRef: no trace has that id.
+            UnknownRef: no request has that id.
+            BadInput: several requests have that trace id.
+        """
+        found = self.named_traces(name)
+        if len(found) > 1:
+            ids = ", ".join(visible(trace.request_id, 64) for trace in found[:_NAMED])
+            more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+            raise BadInput(
+                f"{len(found):,} requests have the trace id {visible(name, 80)!r}: {ids}{more}",
+                f"give one of their ids; `spine traces show {visible(name, 80)}` lists them",
+            )
+        return found[0]
+
+    def named_traces(self, name: str) -> tuple[Trace, ...]:
+        """The trace of the request with this id; if there is none, those with this W3C trace id, oldest first.
+
+        Raises:
+            UnknownRef: there is none.
         """
         with storage_errors():
-            found = self.traces.get(request_id)
-        if found is None:
+            found = self.traces.get(name)
+            named = (found,) if found is not None else self.traces.of_trace(name) if _TRACE_ID.fullmatch(name) else ()
+        if not named:
             raise UnknownRef(
-                f"no trace has the id {visible(request_id, 80)!r}",
+                f"no trace has the id {visible(name, 80)!r}",
                 "search by text: `spine traces list --text WORD --day YYYY-MM-DD`",
             )
-        return found
+        return tuple(map(self._claimed, named))
+
+    def _claimed(self, trace: Trace) -> Trace:
+        """A trace without an entry with the one that its model's name was claimed for."""
+        if trace.entry_sha or "model" not in trace.fields:
+            return trace
+        from modelspine.registry.claims import as_claimed
+
+        return as_claimed(trace, self.registry.state(), self.registry.events())
 
     def verdict(self, digest: str) -> SignedVerdict:
         """The signed verdict with this digest, its signature checked again.

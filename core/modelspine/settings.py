@@ -15,13 +15,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from modelspine.collect_table import CollectTable
+from modelspine.described.table import WorkloadTable
 from modelspine.errors import BadInput
+from modelspine.places import PATHS, anchored, place
 from modelspine.text import visible
 
 _Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
 _BILLED = re.compile(r"\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64}")
+MOST_WORKERS = 256
+"""Most worker processes of one server."""
 SERVICE = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,39})?$"
 """The form of a service's name; empty where there is none."""
+_SERVICE = "a name has up to 40 letters of A-Z and a-z, digits and . _ -, and begins with a letter or digit"
 COMMITTED = {
     "eval_baseline": "eval_baseline.json",
     "trust": "spine.trust.json",
@@ -59,9 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mlflow: str
     artifacts: Path
     cache: Path
-    parquet: Path
-    """Folder of exported traces, one set of Parquet files per completed day."""
+    parquet: str
+    """Where the closed days of traces are: an absolute folder, or the URL of a bucket that ``miniobserve.objects``
+    opens."""
     drift_reports: Path
+    engine: Annotated[str, msgspec.Meta(pattern=r"^(local|ray://[A-Za-z0-9.:_-]+)$")] = "local"
+    """What sums up large reports: ``local``, or a Ray cluster as ``ray://HOST:PORT`` or ``ray://auto``."""
     eval_baseline: Path
     trust: Path
     """The committed list of keys whose signed verdicts are accepted."""
@@ -75,19 +84,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service: Annotated[str, msgspec.Meta(pattern=SERVICE)] = ""
     """Name of the service that this project deploys; recorded with each entry. Empty if it has none."""
     actor: str = "unknown"
-    workload: str = ""
-    """Name of the model service in the entry-point group ``spine.workloads``; empty for the only one installed."""
+    workload: str | WorkloadTable = ""
+    """Name of the model service in the entry-point group ``spine.workloads``, empty for the only one installed; or the
+    table that describes a service whose answers come from elsewhere."""
     text_policy: Literal["full", "hash", "none"] = "full"
     rate_per_hour: _Amount | None = None
     """Rent of this machine per hour, in USD or the currency of ``cost``; None if unknown, and then answers have no
     price."""
+    right_score: Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)] | None = None
+    """From which score on, said of an answer later, the answer is right; None where scores grade nothing."""
     price_version: str = "2026-01"
     cost: Prices = Prices()
     """Prices of models billed by token; only in the file."""
+    collect: CollectTable = CollectTable()
+    """Where the spans of a server that is not ours keep what a trace needs; only in the file."""
     mirror: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$")] | None = None
     """Name of the MLflow registered model that mirrors promotions and routes; None for no mirror."""
     otlp: str = ""
     """Base URL of an OpenTelemetry collector; empty to use ``OTEL_EXPORTER_OTLP_ENDPOINT``, if that is set."""
+    workers: Annotated[int, msgspec.Meta(ge=0, le=MOST_WORKERS)] = 0
+    """Processes of a server that answer, and of an evaluation; 0 for one for each core."""
+    worker_memory_mb: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 2048
+    """Most MiB of private memory of each of these processes, and of the shadow's; 0 for no limit."""
+    max_body_kb: Annotated[int, msgspec.Meta(ge=0, le=16_384)] = 0
+    """Most KiB of a request of ``spine serve``, or an export to ``spine collect``; 0 for 10, or 4,096 of an export."""
+    cors_origins: str = ""
+    """Origins of web pages that may read a server's replies, separated by commas; ``*`` for all. Empty for none."""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}
@@ -95,13 +117,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names_workload(self) -> bool:
-        """Whether this project says which workload loads its models; the default is a guess about that."""
-        return "workload" in self.origins
+        """Whether this project says which workload loads its models; the default is a guess, and a table loads none."""
+        return "workload" in self.origins and isinstance(self.workload, str)
+
+    @property
+    def names_mlflow(self) -> bool:
+        """Whether this project says where MLflow's runs and artifacts are; the default is a place on this disk."""
+        return "mlflow" in self.origins or "artifacts" in self.origins
 
     @property
     def service_name(self) -> str:
         """What to call what this project serves: its service, else its workload, else its folder."""
-        return self.service or self.workload or self.root.name
+        named = self.workload if isinstance(self.workload, str) else self.workload.name
+        return self.service or named or self.root.name
 
 
 _NAMES = tuple(name for name in Settings.__struct_fields__ if name not in ("root", "origins"))
@@ -200,7 +228,7 @@ def _file(root: Path) -> tuple[str, dict[str, Any]]:
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings given by ``SPINE_*`` variables; an empty variable counts as unset."""
-    texts = (name for name in _NAMES if name != "cost")  # a table is no text
+    texts = (name for name in _NAMES if name not in ("cost", "collect"))  # a table is no text
     return {name: value for name in texts if (value := environ.get(f"SPINE_{name.upper()}"))}
 
 
@@ -223,10 +251,10 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
     merged = {**defaults, **values}
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
         merged["rate_per_hour"] = None  # TOML and environment variables have no null
-    for name in ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust", "testers"):
-        merged[name] = str(root / str(merged[name]))
+    for name in PATHS:
+        merged[name] = place(name, str(merged[name]), root, origins.get(name, "its default"))
     for name in ("ledger", "traces", "mlflow"):
-        merged[name] = _anchored(str(merged[name]), root)
+        merged[name] = anchored(str(merged[name]), root)
     try:
         # strict=False, because environment variables and flags are texts where the settings are numbers.
         made = msgspec.convert(
@@ -236,8 +264,9 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         # msgspec ends its message with the path: `$.port` or `$.cost.tokens[...].input`
         name = re.split(r"[.\[]", str(error).rpartition("$.")[2].rstrip("`"))[0]
         where = origins.get(name, "its default")
+        why = _SERVICE if name == "service" else str(error)
         raise BadInput(
-            f"the setting {visible(name, 40)} is not valid: {visible(str(error), 160)}", f"correct it in {where}"
+            f"the setting {visible(name, 40)} is not valid: {visible(why, 160)}", f"correct it in {where}"
         ) from error
     for name in made.cost.tokens:
         # A misspelt name would match no entry and leave it without a price, silently.
@@ -254,13 +283,6 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
 def _path(kind: type, value: Any) -> Any:
     """Decode the one type of ``Settings`` that msgspec does not know: ``Path``."""
     return kind(value)
-
-
-def _anchored(url: str, root: Path) -> str:
-    """The URL; a relative SQLite path in it is taken from the root, not from the working directory."""
-    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
-        return f"sqlite:///{root / url.removeprefix('sqlite:///')}"
-    return url
 
 
 def _user(environ: Mapping[str, str]) -> str:

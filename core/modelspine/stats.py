@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+
+from modelspine.student_t import student_t_p
 
 ALPHA = 0.05
 """Probability that a confidence sequence ever misses the true value."""
@@ -76,25 +79,32 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """p-value of a fixed-horizon z-test by unit: valid for a single look at an n chosen beforehand."""
 
 
-def sums(units: Iterable[tuple[float, float]]) -> Sums:
-    """Sum (n, y) over units; units with n = 0 are ignored.
+def sums(units: Iterable[tuple[float, float]] | Mapping[tuple[float, float], int]) -> Sums:
+    """Sum (n, y) over units, given one by one or counted by their (n, y); units with n = 0 are ignored.
+
+    Units that are alike are summed up at once: of many thousand, there are few different ones.
 
     The variance of the rate is the jackknife estimate: how much the rate moves when each unit is left out.
     """
-    kept = [(n, y) for n, y in units if n]
-    total = math.fsum(n for n, _ in kept)
-    if len(kept) < 2:
-        return Sums(len(kept), total, math.fsum(y for _, y in kept), total * total, 0.0, math.inf)
-    right = math.fsum(y for _, y in kept)
-    rate = right / total
-    squares = [(y - rate * n) ** 2 for n, y in kept]
-    jackknife = math.fsum(square / (total - n) ** 2 for square, (n, _) in zip(squares, kept, strict=True))
-    weights = math.fsum(n * n for n, _ in kept)
+    alike = units if isinstance(units, Mapping) else Counter(units)
+    kept = [(n, y, times) for (n, y), times in alike.items() if n]
+    number = sum(times for *_, times in kept)
+    total, right = math.fsum(times * n for n, _, times in kept), math.fsum(times * y for _, y, times in kept)
+    left_out = [(times * (y - right / total * n) ** 2, total - n) for n, y, times in kept] if number > 1 else []
+    return summed(number, total, right, math.fsum(times * n * n for n, _, times in kept), left_out)
+
+
+def summed(units: int, total: float, right: float, weights: float, left_out: Sequence[tuple[float, float]]) -> Sums:
+    """The sums of units; ``left_out`` are squares of residuals, each with the requests of all other units."""
+    if units < 2:
+        return Sums(units, total, right, total * total, 0.0, math.inf)
+    squares = math.fsum(square for square, _ in left_out)
+    jackknife = math.fsum(square / others**2 for square, others in left_out)
     # With few effective units the variance estimate is itself uncertain. Inflating it by the variance of a t
     # distribution with as many degrees of freedom keeps the intervals from being too narrow.
     freedom = total * total / weights - 1
     inflation = freedom / (freedom - 2) if freedom > _LEAST_FREEDOM else math.inf
-    return Sums(len(kept), total, right, weights, math.fsum(squares), jackknife * inflation)
+    return Sums(units, total, right, weights, squares, jackknife * inflation)
 
 
 def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) -> float:
@@ -105,16 +115,14 @@ def half_width(variance: float, n: float, horizon: float, alpha: float = ALPHA) 
 
     Args:
         variance: variance of the estimate.
-        n: number of units the estimate is based on.
+        n: number of units it is based on.
         horizon: n at which the interval is narrowest; it affects the width, never the coverage.
         alpha: probability that the sequence ever misses the true value.
     """
     if variance <= 0:
         return 0.0
-    s2 = n * variance
-    v = n * s2
-    log = 2 * math.log(1 / alpha)
-    r = horizon * s2 / (log + math.log(1 + log))
+    s2, log = n * variance, 2 * math.log(1 / alpha)
+    v, r = n * s2, horizon * s2 / (log + math.log(1 + log))
     return math.sqrt((v + r) * math.log((v + r) / (r * alpha * alpha))) / n
 
 
@@ -126,10 +134,24 @@ def difference(stable: Sums, candidate: Sums, *, horizon: float, share: bool = T
     variance = variance_of_difference(stable, candidate, share=share)
     if not math.isfinite(variance):
         return None
-    value = candidate.rate - stable.rate
-    half = half_width(variance, stable.units + candidate.units, horizon)
+    units = stable.units + candidate.units
+    return estimated(candidate.rate - stable.rate, variance, units, horizon=horizon, share=share)
+
+
+def estimated(value: float, variance: float, units: int, *, horizon: float, share: bool) -> Difference:
+    """An estimate of a difference from so many units, with its confidence sequence.
+
+    That of a difference of shares (``share``) ends at what is possible: no two shares are further apart than 1.
+    """
+    half = half_width(variance, units, horizon)
     z = abs(value) / math.sqrt(variance) if variance > 0 else (math.inf if value else 0.0)
-    return Difference(value=value, low=value - half, high=value + half, fixed_p=math.erfc(z / math.sqrt(2)))
+    most = 1.0 if share else math.inf
+    return Difference(
+        value=value,
+        low=max(-most, value - half),
+        high=min(most, value + half),
+        fixed_p=math.erfc(z / math.sqrt(2)),
+    )
 
 
 def variance_of_difference(stable: Sums, candidate: Sums, *, share: bool = True) -> float:
@@ -173,10 +195,10 @@ def share_worse(stable: Sequence[float], candidate: Sequence[float], *, horizon:
     # Where all pairs agree, the estimated variance is 0; one more pair of units that does not agree limits it.
     near = (share * min(m, n) + 1) / (min(m, n) + 2)
     variance = max(variance, near * (1 - near) / min(m, n))
-    half = half_width(variance, m + n, horizon)
     value = share - 0.5
+    half = half_width(variance, m + n, horizon)
     p = math.erfc(abs(value) / math.sqrt(2 * variance))
-    return Difference(value=value, low=value - half, high=value + half, fixed_p=p)
+    return Difference(value=value, low=max(-0.5, value - half), high=min(0.5, value + half), fixed_p=p)
 
 
 def mismatch(units: Sequence[int], weights: Sequence[float]) -> float:
@@ -210,44 +232,6 @@ def welch_fixed_p(stable: Sequence[float], candidate: Sequence[float]) -> float 
         return 1.0 if means[0] == means[1] else 0.0
     freedom = sum(variances) ** 2 / sum(v * v / (len(arm) - 1) for v, arm in zip(variances, arms, strict=True))
     return student_t_p((means[1] - means[0]) / math.sqrt(sum(variances)), freedom)
-
-
-def student_t_p(t: float, freedom: float) -> float:
-    """Two-sided p-value of Student's t with ``freedom`` degrees of freedom.
-
-    It is the regularised incomplete beta function I_x(freedom/2, 1/2) at x = freedom/(freedom + t²). SciPy has this
-    function too, but is 143 MB; implementing it keeps the traffic report within the base install.
-    """
-    a, b, square = freedom / 2, 0.5, t * t
-    x, rest = freedom / (freedom + square), square / (freedom + square)
-    if rest == 0.0 or x == 0.0:
-        return 1.0 if rest == 0.0 else 0.0
-    log_power = -a * math.log1p(square / freedom) + b * math.log(rest)
-    ratio = math.lgamma(a + b) - math.lgamma(a)
-    if a > 100:  # subtracting two large log-gammas cancels digits; the asymptotic series of the ratio keeps them
-        ratio = 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5)
-    front = math.exp(ratio - math.lgamma(b) + log_power)
-    if x < (a + 1) / (a + b + 2):  # the fraction converges fast only on this side of the mean; else use symmetry
-        return front * _beta_fraction(a, b, x) / a
-    return 1.0 - front * _beta_fraction(b, a, rest) / b
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function, by the modified Lentz method."""
-    c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1))
-    value = d
-    for m in range(1, 10_000):
-        for term in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            # A zero denominator is replaced by a tiny number, as the method prescribes.
-            d = 1.0 / ((1.0 + term * d) or 1e-300)
-            c = (1.0 + term / c) or 1e-300
-            value *= c * d
-        if abs(c * d - 1.0) < 1e-15:
-            break
-    return value
 
 
 def wilson(k: float, n: float) -> tuple[float, float]:

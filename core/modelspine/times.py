@@ -15,6 +15,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _TO_END = timedelta(days=1, microseconds=-1)
 """From the beginning of a day to its end."""
+_LAST_NS = 2**63 - 1
+"""The last time that a trace store can hold, in 2262."""
 _LEAST = 3
 """Letters that name a weekday."""
 
@@ -123,6 +125,20 @@ def nanoseconds(moment: datetime | str) -> int:
     # Integer division, because a float of today's nanoseconds is only exact to about 200 of them.
     when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return (when - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def trace_ns(at: datetime) -> int:
+    """When a request began, as UTC nanoseconds since 1970.
+
+    Raises:
+        BadInput: the time has no zone, or no trace can have it.
+    """
+    if at.utcoffset() is None:
+        raise BadInput("`at` has no time zone", "use datetime.now(UTC)")
+    found = nanoseconds(at)
+    if not 0 <= found <= _LAST_NS:
+        raise BadInput(f"`at` is {at.isoformat()}, and a trace begins between 1970 and 2262", "give the request's time")
+    return found
 
 
 def after_ns(at: str) -> int:

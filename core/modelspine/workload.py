@@ -1,8 +1,10 @@
 """The interface a model service implements so that Spine can serve, evaluate and investigate its models.
 
-A workload is a class registered under the entry-point group ``spine.workloads``. It is constructed without
+A service whose answers come from elsewhere needs no class: a table describes it (``described.table``). A workload that
+answers is a class registered under the entry-point group ``spine.workloads``. It is constructed without
 arguments, and construction is cheap: heavy libraries are imported inside the methods that need them. This module
-does not know what a model computes. A *text* is what a user sends; an *output* is what the model returns.
+does not know what a model computes. A *text* is what a user sends; an *output* is what the model returns. An input that
+is no text, such as an object or a list of numbers, is its canonical JSON (``described.records.as_text``).
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from modelspine.errors import BadInput, SpineError, Unavailable
+from modelspine.described.table import WorkloadTable
+from modelspine.errors import BadInput, CannotAnswer, SpineError, Unavailable
 from modelspine.extras import missing_extra
 from modelspine.text import visible
 
@@ -27,7 +30,9 @@ Progress = Callable[[int, int], None]
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One output of a model, with its cost in tokens and seconds.
 
-    ``fields`` holds the workload's own additions to the HTTP reply.
+    ``fields`` holds the workload's own additions to the HTTP reply; the numbers among them, such as a score or class
+    probabilities, stay on the trace (``described.records.numbers_of``) and are measured for drift, as is a vector in
+    the field ``embedding``.
     ``stages`` maps a stage name (tokenize, prefill, decode, format) to this text's share of its time, in seconds.
     """
 
@@ -59,6 +64,15 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     against: str | None = None
     against_label: str = ""
+    same: str = ""
+    """Matches corpus rows with the same input, where ``pattern`` asks for more rows than those; else empty."""
+    same_label: str = ""
+    amounts: dict[str, float] = {}
+    """Numbers that decide in which range of an evaluation the case is, by the part of a bucket's name before ``/``."""
+    words: str = ""
+    """Matches corpus rows with the longest words of the text, for a text that no row has; else empty."""
+    columns: dict[str, tuple[str, ...]] = {}
+    """The columns that a row needs so that a pattern can match it, by the pattern; a corpus may lack one of them."""
 
 
 class Model(Protocol):
@@ -72,7 +86,10 @@ class Model(Protocol):
 class Workload(Protocol):
     """One kind of small-model service.
 
-    A workload may also declare the features that drift is measured on: see ``drift.reference``.
+    A workload may also declare the features that drift is measured on: see ``drift.reference``. One with a method
+    ``embed(text)``, which returns the text's vector as a list of numbers, is asked for those of a corpus and of a day
+    when a drift report is made. One with
+    ``takes_json = True`` is also sent objects, lists and numbers, each as the text of its canonical JSON.
     """
 
     name: str
@@ -82,6 +99,8 @@ class Workload(Protocol):
     """The field of the request's JSON that holds the text."""
     max_chars: int
     """Longest accepted text, in characters."""
+
+    # Optional: ``words``, a dict of what units, inputs and outputs are called in texts for people (``words.Words``).
 
     def load(self, bundle: Path, parent: Path | None) -> Model:
         """Load a bundle directory; an adapter also needs the directory of its parent."""
@@ -118,6 +137,51 @@ def grade(workload: Workload, text: str, output: str) -> bool | None:
     return None if graded is None else bool(graded)
 
 
+def right_by(workload: Workload, output: str, label: str) -> bool | None:
+    """Whether an output is right, given the right answer: by an optional method ``right(output, label)``, else exactly.
+
+    None if the method cannot decide or raises.
+    """
+    rule = getattr(workload, "right", None)
+    if rule is None:
+        return output == label
+    try:
+        right = rule(output, label)
+    except Exception:  # noqa: BLE001 -- foreign code: what else is known must not be lost with it
+        return None
+    return None if right is None else bool(right)
+
+
+def takes_json(workload: Workload) -> bool:
+    """Whether an input may be any JSON and not only text."""
+    return bool(getattr(workload, "takes_json", False))
+
+
+def can_answer(workload: Workload) -> bool:
+    """Whether its models can be loaded and asked here; not those of a workload that a table describes."""
+    return bool(getattr(workload, "can_answer", True))
+
+
+def cannot_answer() -> CannotAnswer:
+    """The error of whatever would have to ask a model of a described workload."""
+    return CannotAnswer(
+        "spine.toml describes this workload by a table, so its answers come from a server that Spine cannot ask",
+        "`spine eval import FILE` makes a report of answers that were given elsewhere; `spine workload new NAME` makes "
+        "a class that answers here",
+    )
+
+
+def plugin_of(workload: str | WorkloadTable) -> str:
+    """The name of the class that loads models.
+
+    Raises:
+        CannotAnswer: the project describes its workload by a table.
+    """
+    if isinstance(workload, str):
+        return workload
+    raise cannot_answer()
+
+
 def load_workload(name: str) -> Workload:
     """The workload registered under ``name``; for an empty name the only one that is installed.
 
@@ -136,7 +200,7 @@ def load_workload(name: str) -> Workload:
     if not name:
         raise BadInput(
             f"no workload is set, so it is not known which one answers (installed: {known})",
-            "name one: `workload` in spine.toml; or install the package that registers yours under spine.workloads",
+            "name one: `workload` in spine.toml; or describe your service there by a table [workload]",
         )
     raise BadInput(
         f"no workload named {name!r} is installed (installed: {known})",

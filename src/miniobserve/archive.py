@@ -1,182 +1,216 @@
-"""Reads closed days of traces from Parquet files, for queries that reach back beyond the live store.
+"""Reads the closed days of traces: Parquet files in a folder or in object storage, listed by a manifest for each day.
 
-Each day is one file, ``<folder>/day=YYYY-MM-DD/traces.parquet``, with its row count and digest in its metadata. A
-file named ``PRUNED`` next to it means that the live store may lack rows of that day. DuckDB reads the files and is
-imported by the first query that needs it. This module never writes; ``export`` does.
+A folder's files are read in place. Those of a bucket are fetched once into a cache and checked by their digests, since
+they never change. DuckDB reads them and is imported by the first query that needs it. What the live store still holds
+of a day takes precedence, and so does feedback that came after the day was closed. This module never writes to the
+days; ``export`` does.
 """
 
 from __future__ import annotations
 
-import re
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import msgspec
-
-from miniobserve.sql.protocol import StorageError
+from miniobserve.columns import STORED, partial, trace_of
+from miniobserve.day_files import connected, duckdb_errors, literal
+from miniobserve.day_index import DayIndex
+from miniobserve.day_view import ROW, in_view, view_of
+from miniobserve.manifests import Part, ranges, strays_key
+from miniobserve.objects import Objects, open_objects
+from miniobserve.stray_ids import SUFFIX, may_hold
+from miniobserve.traces import Trace
 
 if TYPE_CHECKING:
     import duckdb
 
-FILE = "traces.parquet"
-PRUNED = "PRUNED"
-Kept = tuple[int, str, str, str | None]
-"""The exact content of a row: started_ns, request id, the trace's canonical JSON, feedback or None."""
+__all__ = ["Archive", "Live", "connected"]
+T = TypeVar("T")
+_HOUR_NS = 3_600_000_000_000
 
-_FOLDER = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
-_WITHIN = ("started_ns >= ? AND started_ns < ?",)
-_SPELLED = {
-    "feedback.outcome": "traces.feedback",
-    "traces.features": "traces.terms",
-    "traces.accepted": "CAST(traces.is_correct AS INTEGER)",
-    "answers.seconds": "traces.seconds",
-    "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)": "traces.body",
-}
-"""Column of the live store → column of the files, whose names are chosen for people who query them directly."""
+
+class Live(Protocol):
+    """What the archive asks the live store beside it."""
+
+    def holds(self, day: str) -> bool:
+        """Whether it has any request of a day."""
+        ...
+
+    def ids(self, day: str) -> Iterator[list[tuple[str, int]]]:
+        """Yield pages of id and start (UTC ns) of the requests that it has of a day."""
+        ...
+
+    def feedback(self, day: str, since_ns: int) -> Iterator[list[tuple[str, str, str | None, int | None]]]:
+        """Yield pages of request id, outcome, label and grade of what was said, at a time or later, of a day."""
+        ...
 
 
 class Archive:
-    """The exported days in one folder; safe to use from any thread."""
+    """The closed days in one folder or bucket; safe to use from any thread."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Path | str, cache: Path | None = None) -> None:
+        """``cache`` is the folder for copies of a bucket's files; without one they last as long as this object."""
+        self.place = place
+        self.live: Live | None = None
+        self.cache = cache
+        self._copies = cache
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
         self._opened: duckdb.DuckDBPyConnection | None = None
+        self._days: DayIndex | None = None
 
-    def file(self, day: str) -> Path:
-        """Return the path of a day's file, whether it exists or not."""
-        return self.folder / f"day={day}" / FILE
+    @property
+    def index(self) -> DayIndex:
+        """The days and their manifests."""
+        with self._lock:
+            if self._days is None:
+                self._days = DayIndex(open_objects(self.place))
+            return self._days
+
+    @property
+    def objects(self) -> Objects:
+        """The store of the files."""
+        return self.index.objects
 
     def days(self, *, pruned: bool = False) -> list[str]:
-        """Return the exported days, oldest first; with ``pruned`` only those the live store may lack rows of."""
-        return [day for day in self._folders() if self.file(day).is_file() and (not pruned or self.is_pruned(day))]
-
-    def lost(self) -> list[str]:
-        """Return the days that were pruned from the live store but whose file is missing."""
-        return [day for day in self._folders() if self.is_pruned(day) and not self.file(day).is_file()]
-
-    def _folders(self) -> list[str]:
-        if not self.folder.is_dir():
-            return []
-        found = (_FOLDER.fullmatch(path.name) for path in self.folder.iterdir())
-        return sorted(match[1] for match in found if match and _is_day(match[1]))
+        """Return the closed days, oldest first; with ``pruned`` only those the live store may lack rows of."""
+        found = self.index.days()
+        if not pruned:
+            return list(found)
+        return [day for day, seen in found.items() if seen.pruning or (self.live and not self.live.holds(day))]
 
     def is_pruned(self, day: str) -> bool:
         """Whether rows of a day may have been deleted from the live store."""
-        return self.file(day).with_name(PRUNED).exists()
+        seen = self.index.days().get(day)
+        return seen is not None and seen.pruning
 
-    def get(self, request_id: str) -> tuple[str, str | None] | None:
-        """Return the body and feedback of one request, or None."""
-        days = self.days()
-        if not days:
-            return None
-        rows = self.read("SELECT body, feedback FROM {files} AS traces WHERE request_id = ?", days, (request_id,))
-        return (rows[0][0], rows[0][1]) if rows else None
+    def get(self, request_id: str) -> Trace | None:
+        """Return the trace of one request, or None.
 
-    def page(
-        self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], limit: int, without: Sequence[str]
-    ) -> list[tuple[Any, ...]]:
-        """Return the newest ``limit`` rows (body, feedback, started_ns, id) and all that tie with the last one."""
-        columns = "SELECT body, feedback, started_ns, request_id FROM {files} AS traces"
-        conditions, values = _spelled(where, params, without)
+        The day that a generated id carries is asked first; then all other days whose files may hold the id.
+        """
+        listed, carried = self.index.days(), self.index.days_of(request_id)
+        near, rest = [day for day in listed if day in carried], [day for day in listed if day not in carried]
+        for days, wanted in ((near, ranges), (rest, self._with_stray)):
+            parts = wanted(self.index.parts(days, listed), request_id)
+            if parts and (found := self._traces(days, parts, "request_id = ?", (request_id,))):
+                return found[0]
+        return None
+
+    def _with_stray(self, parts: Sequence[Part], request_id: str) -> list[Part]:
+        """Return the files that may hold an id that does not carry their day."""
+        near = [part for part in ranges(parts, request_id) if part.strays]
+        return [part for part in near if may_hold(self._file(strays_key(part), part.strays_sha256, SUFFIX), request_id)]
+
+    def some(self, days: Sequence[str], where: str, params: Sequence[Any]) -> list[Trace]:
+        """Return the traces of some days that match a condition, in no order."""
+        return self._traces(days, self.index.parts(days), where, params)
+
+    def known(self, day: str, ids: Sequence[str]) -> dict[str, int]:
+        """Return those of the ids that the files of a day hold, each with the start of its request, UTC ns."""
+        least, greatest = min(ids), max(ids)
+        parts = [p for p in self.index.parts([day]) if p.first_id <= greatest and p.last_id >= least]
+        if not parts:
+            return {}
+        query = (
+            "SELECT request_id, started_ns FROM read_parquet(?, hive_partitioning = false) WHERE request_id >= ?"
+            " AND request_id <= ? AND request_id IN (SELECT unnest(?::VARCHAR[]))"
+        )
+        with self._query() as cursor:
+            return dict(cursor.execute(query, [self.files(parts), least, greatest, list(ids)]).fetchall())
+
+    def page(self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], limit: int) -> list[Trace]:
+        """Return the newest ``limit`` matching traces and all that started with the last one."""
+        conditions = in_view(" AND ".join(["true", *where]))
         order = "ORDER BY started_ns DESC, request_id"
-        rows = self.read(f"{columns} WHERE {conditions} {order} LIMIT ?", days, (*values, limit))
-        if len(rows) == limit and rows:
-            ties = f"{columns} WHERE {conditions} AND started_ns = ? AND request_id > ? {order}"
-            rows += self.read(ties, days, (*values, rows[-1][2], rows[-1][3]))
-        return rows
+        query = f"SELECT {ROW} FROM {{files}} AS traces WHERE {conditions} {order} LIMIT ?"  # noqa: S608
+        found = self._decoded(self.read(query, days, (*params, limit)))
+        if len(found) == limit and found:
+            tied = f"{conditions} AND started_ns = ? AND request_id > ?"
+            query = f"SELECT {ROW} FROM {{files}} AS traces WHERE {tied} {order}"  # noqa: S608
+            found += self._decoded(self.read(query, days, (*params, found[-1].started_ns, found[-1].request_id)))
+        return found
 
     def ranked(
-        self,
-        day: str,
-        select: tuple[str, Sequence[Any]],
-        order: str,
-        where: tuple[str, Sequence[Any]],
-        without: Sequence[str],
-        limit: int,
+        self, day: str, select: tuple[str, Sequence[Any]], order: str, where: tuple[str, Sequence[Any]], limit: int
     ) -> list[tuple[Any, ...]]:
         """Return one day's first ``limit`` matching rows: ``select`` and ``where`` are SQL with its parameters."""
-        columns, values = select
-        conditions, more = _spelled([where[0]], where[1], without)
-        query = f"SELECT {_renamed(columns)} FROM {{files}} AS traces WHERE {conditions} {order} LIMIT ?"  # noqa: S608
-        return self.read(query, [day], (*more, limit), before=values)
+        query = f"SELECT {in_view(select[0])} FROM {{files}} AS traces WHERE {in_view(where[0])} {order} LIMIT ?"  # noqa: S608
+        return self.read(query, [day], (*where[1], limit), before=select[1])
 
-    def count(
-        self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], most: int, without: Sequence[str]
-    ) -> int:
+    def count(self, days: Sequence[str], where: Sequence[str], params: Sequence[Any], most: int) -> int:
         """Count the matching rows, up to ``most``."""
-        conditions, values = _spelled(where, params, without)
-        inner = f"SELECT 1 FROM {{files}} AS traces WHERE {conditions} LIMIT {most}"  # noqa: S608 -- an int
-        return len(self.read(inner, days, values))
+        conditions = in_view(" AND ".join(["true", *where]))
+        inner = f"(SELECT 1 FROM {{files}} AS traces WHERE {conditions} LIMIT {most})"  # noqa: S608 -- an int
+        return int(self.read(f"SELECT count(*) FROM {inner}", days, params)[0][0])  # noqa: S608
 
-    def rows(self, day: str, since_ns: int, until_ns: int, without: Sequence[str]) -> int:
-        """Count the requests of one day that started within a span, without those in ``without``."""
-        conditions, values = _spelled(_WITHIN, [since_ns, until_ns], without)
-        found = self.read(f"SELECT count(*) FROM {{files}} AS traces WHERE {conditions}", [day], values)  # noqa: S608
-        return int(found[0][0])
+    def rows(self, day: str, since_ns: int, until_ns: int) -> int:
+        """Count the requests of one day that started within a span and are not in the live store."""
+        query = "SELECT count(*) FROM {files} WHERE started_ns >= ? AND started_ns < ?"
+        return int(self.read(query, [day], (since_ns, until_ns))[0][0])
 
-    def bodies(self, day: str, since_ns: int, until_ns: int, without: Sequence[str]) -> Iterator[str]:
-        """Yield the bodies of one day's requests that started within a span, oldest first."""
-        conditions, values = _spelled(_WITHIN, [since_ns, until_ns], without)
-        query = f"SELECT body FROM read_parquet(?) AS traces WHERE {conditions} ORDER BY started_ns, request_id"  # noqa: S608
-        with self._query() as cursor:
-            cursor.execute(query, [_literal(self.file(day)), *values])
-            while rows := cursor.fetchmany(5000):
-                yield from (row[0] for row in rows)
+    def pages(
+        self, day: str, since_ns: int, until_ns: int, kind: type[T], size: int, *, testers: bool = False
+    ) -> Iterator[list[T]]:
+        """Yield pages of up to ``size`` of one day's requests that started within a span, sorted by start time.
 
-    def features(self, ids: Sequence[str]) -> dict[str, str]:
-        """Map request ids to features in the live store's format; ids that no file holds are left out."""
-        query = "SELECT request_id, terms FROM {files} WHERE request_id IN (SELECT unnest(?::VARCHAR[]))"
-        days = self.days(pruned=True)
-        return dict(self.read(query, days, (list(ids),))) if days and ids else {}
-
-    def kept(self, file: Path) -> Iterator[Kept]:
-        """Yield every row of a file, oldest first."""
-        with self._query() as cursor:
-            query = "SELECT started_ns, request_id, body, feedback FROM read_parquet(?) ORDER BY 1, 2"
-            cursor.execute(query, [_literal(file)])
-            while rows := cursor.fetchmany(5000):
-                yield from rows
-
-    def recheck(self, day: str) -> int:
-        """Read every row of a day's file, compare them with its metadata, and return their number.
-
-        Raises:
-            StorageError: the file cannot be read, or its rows do not match the count and digest in its metadata.
-
+        Each is made a ``kind``, a struct of some fields of a trace. Requests of the live store are left out, and those
+        of testers too unless ``testers`` is true.
         """
-        file = self.file(day)
-        try:  # DuckDB says of a missing permission what it says of other bytes
-            file.open("rb").close()
-        except OSError as error:
-            wrong = f"{file} cannot be read: {error.strerror or error}"
-            raise StorageError("unavailable", wrong, "check who may read it") from error
-        with self._query() as cursor:
-            pairs = cursor.execute("SELECT key, value FROM parquet_kv_metadata(?)", [_literal(file)]).fetchall()
-        said = {bytes(key): bytes(value).decode(errors="replace") for key, value in pairs}
-        count, sha = digest(self.kept(file))
-        if (said.get(b"rows"), said.get(b"sha256")) != (str(count), sha):
-            wrong = f"{file} does not match its metadata: it holds {count:,} rows with SHA-256 {sha[:12]}"
-            raise StorageError("damaged", wrong, "restore the file from a backup")
-        return count
+        only = "" if testers else " AND tester IS NULL"
+        columns, made = partial(kind)
+        query = (
+            f"SELECT {', '.join(columns)} FROM {{files}} WHERE started_ns >= ? AND started_ns < ?{only}"  # noqa: S608
+            " ORDER BY started_ns, request_id"
+        )
+        parts = self.index.parts([day])
+        first = max(since_ns, min((part.first_ns for part in parts), default=until_ns))
+        end = min(until_ns, max((part.last_ns for part in parts), default=since_ns) + 1)
+        while first < end:  # an hour at a time, so that only so much is sorted and held
+            following = min((first // _HOUR_NS + 1) * _HOUR_NS, end)
+            rows = self.read(query, [day], (first, following))
+            for start in range(0, len(rows), size):
+                yield [made(row) for row in rows[start : start + size]]
+            first = following
 
     def read(
         self, sql: str, days: Sequence[str], params: Sequence[Any], *, before: Sequence[Any] = ()
     ) -> list[tuple[Any, ...]]:
-        """Run one query over the files of some days; ``{files}`` in the query stands for them.
+        """Run one query over some days; ``{files}`` in the query stands for their rows, with the names of ``day_view``.
 
         ``before`` are the parameters in front of the files, ``params`` those behind them.
         """
-        files = [_literal(self.file(day)) for day in days]
-        with self._query() as cursor:
-            rows: list[tuple[Any, ...]] = cursor.execute(
-                sql.format(files="read_parquet(?)"), [*before, files, *params]
-            ).fetchall()
-        return rows
+        parts = self.index.parts(days)
+        return self._read(sql, days, parts, params, before) if parts else self._nothing(sql, params, before)
+
+    def files(self, parts: Sequence[Part]) -> list[str]:
+        """Return where DuckDB reads some files, fetching those that are not on this disk."""
+        return [literal(self.file(part)) for part in parts]
+
+    def file(self, part: Part) -> Path:
+        """Return where a file can be read, fetching it if it is not on this disk.
+
+        Raises:
+            Missing: it is not in the store.
+            StorageError: its bytes do not match its digest, or it cannot be fetched.
+        """
+        return self._file(part.path, part.sha256, ".parquet")
+
+    def _file(self, key: str, sha256: str, suffix: str) -> Path:
+        local = self.objects.local(key)
+        if local is not None:
+            return local
+        with self._lock:
+            if self._copies is None:
+                self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="days-")
+                self._copies = Path(self._temporary.name)
+        copy = self._copies / f"{sha256}{suffix}"
+        if not copy.is_file():
+            self.objects.fetch(key, copy, sha256=sha256)
+        return copy
 
     def close(self) -> None:
         """Close the DuckDB connection."""
@@ -184,6 +218,51 @@ class Archive:
             if self._opened is not None:
                 self._opened.close()
             self._opened = None
+            if self._temporary is not None:
+                self._temporary.cleanup()
+                self._temporary, self._copies = None, self.cache
+
+    def _traces(self, days: Sequence[str], parts: Sequence[Part], where: str, params: Sequence[Any]) -> list[Trace]:
+        if not parts:
+            return []
+        return self._decoded(self._read(f"SELECT {ROW} FROM {{files}} WHERE {where}", days, parts, params, ()))  # noqa: S608
+
+    def _decoded(self, rows: Sequence[tuple[Any, ...]]) -> list[Trace]:
+        return [trace_of(dict(zip(STORED, row, strict=True))) for row in rows]
+
+    def _nothing(self, sql: str, params: Sequence[Any], before: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run a query over no rows at all, for the columns and sums that it then gives."""
+        with self._query() as cursor:
+            kinds = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in _VIEWED.items())
+            view = f"(SELECT {kinds} WHERE false)"
+            return cursor.execute(sql.format(files=view), [*before, *params]).fetchall()
+
+    def _read(
+        self, sql: str, days: Sequence[str], parts: Sequence[Part], params: Sequence[Any], before: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        files = self.files(parts)
+        with self._query() as cursor:
+            there = {"later": self._later(cursor, days), "live": self._live(cursor, days)}
+            params = [*before, files, *params]
+            try:
+                return cursor.execute(sql.format(files=view_of(**there)), params).fetchall()
+            except duckdb.BinderException:  # all of them may be older than a column
+                return cursor.execute(sql.format(files=view_of(**there, older=True)), params).fetchall()
+
+    def _later(self, cursor: duckdb.DuckDBPyConnection, days: Sequence[str]) -> bool:
+        """Bring over the feedback that came since these days were closed; whether there is any."""
+        live = self.live
+        held = [] if live is None else [self.index.manifest(day) for day in days]
+        pages = (page for one in held if live and one for page in live.feedback(one[0].day, one[0].feedback_ns))
+        return _table(cursor, "later", _SAID, pages)
+
+    def _live(self, cursor: duckdb.DuckDBPyConnection, days: Sequence[str]) -> bool:
+        """Bring over the ids of these days that the live store still holds; whether there are any."""
+        live = self.live
+        pages = iter(()) if live is None else (page for day in days for page in live.ids(day))
+        return _table(cursor, "live", ("request_id VARCHAR", "started_ns BIGINT"), pages)
 
     @contextmanager
     def _query(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -192,70 +271,30 @@ class Archive:
             if self._opened is None:
                 self._opened = connected()
             cursor = self._opened.cursor()
-        import duckdb
-
+        hint = "restore the file from a backup; `spine verify` names the files that changed"
         try:
-            yield cursor
-        except duckdb.Error as error:
-            raise StorageError(
-                "damaged",
-                f"an exported day in {self.folder} cannot be read: {str(error).splitlines()[0]}",
-                "restore the file from a backup; `spine traces export --day D` rebuilds it from the live store",
-            ) from error
+            with duckdb_errors(f"a closed day in {self.place} cannot be read", hint):
+                yield cursor
         finally:
             cursor.close()
 
 
-def connected() -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB connection that never downloads extensions.
-
-    Raises:
-        StorageError: DuckDB is not installed.
-    """
-    try:
-        import duckdb
-    except ImportError as error:
-        wrong = f"DuckDB, which reads and writes exported days, cannot be imported: {error}"
-        raise StorageError("unavailable", wrong, "pip install 'modelspine[parquet]'") from error
-
-    connection = duckdb.connect(":memory:")
-    connection.execute("SET autoinstall_known_extensions = false")
-    connection.execute("SET autoload_known_extensions = false")
-    return connection
+def _table(
+    cursor: duckdb.DuckDBPyConnection, name: str, columns: Sequence[str], pages: Iterator[Sequence[tuple[Any, ...]]]
+) -> bool:
+    """Make a temporary table of pages of rows; whether there were any."""
+    made = False
+    marks = ", ".join(f"unnest(?::{column.split()[1]}[])" for column in columns)
+    for page in pages:
+        if not made:
+            cursor.execute(f"CREATE TEMP TABLE {name} ({', '.join(columns)})")
+            made = True
+        cursor.execute(f"INSERT INTO {name} SELECT {marks}", [list(column) for column in zip(*page, strict=True)])
+    return made
 
 
-def digest(rows: Iterator[Kept], note: Callable[[Kept], None] = lambda _row: None) -> tuple[int, str]:
-    """Return the number of rows and the SHA-256 over their JSON lines; ``note`` is called with each row."""
-    import hashlib  # here, because it loads OpenSSL and no look-up needs it
-
-    encode, sha, count = msgspec.json.Encoder().encode, hashlib.sha256(), 0
-    for row in rows:
-        note(row)
-        sha.update(encode(row) + b"\n")
-        count += 1
-    return count, sha.hexdigest()
-
-
-def _spelled(where: Sequence[str], params: Sequence[Any], without: Sequence[str]) -> tuple[str, list[Any]]:
-    """Translate conditions of the live store into conditions on the files, excluding some request ids."""
-    text = " AND ".join([*where, "traces.request_id NOT IN (SELECT unnest(?::VARCHAR[]))"])
-    return _renamed(text), [*params, list(without)]
-
-
-def _renamed(sql: str) -> str:
-    """Replace the names of the live store's columns by those of the files."""
-    for live, here in _SPELLED.items():
-        sql = sql.replace(live, here)
-    return sql
-
-
-def _literal(file: Path) -> str:
-    """Escape a path so that DuckDB reads it as one file and not as a glob pattern."""
-    return re.sub(r"([\[*?])", r"[\1]", str(file))
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
+_SAID = ("request_id VARCHAR", "outcome VARCHAR", "label VARCHAR", "graded INTEGER")
+_VIEWED = {
+    **STORED, "label": "VARCHAR", "later_graded": "INTEGER", "text": "VARCHAR", "text_sha256": "VARCHAR",
+    "terms": "VARCHAR",
+}  # fmt: skip

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from miniobserve.daily import day_range
+from miniobserve.days import day_range
 from miniobserve.schema import feature_term, searchable
 
 Conditions = list[Any]
+OUTCOME = "feedback.outcome = ?"
+GRADED = "CASE COALESCE(feedback.graded, traces.graded) WHEN 1 THEN 'right' WHEN 0 THEN 'wrong' ELSE '' END"
+"""How an answer is graded: by what was said of it, else by the workload."""
 
 
 def conditions(
@@ -21,7 +24,9 @@ def conditions(
     outcome: str | None,
     sha: str | None,
     features: Mapping[str, str],
-    is_correct: bool | None,
+    accepted: bool | None,
+    label: str | None = None,
+    graded: str | None = None,
 ) -> tuple[Conditions, Conditions]:
     """Return the conditions of a WHERE clause and their parameters."""
     found: list[tuple[str, tuple[Any, ...]]] = []
@@ -37,14 +42,18 @@ def conditions(
     if arm is not None:
         found.append(("traces.arm = ?", (arm,)))
     if outcome is not None:
-        found.append(("feedback.outcome = ?", (outcome,)))
+        found.append((OUTCOME, (outcome,)))
     if sha is not None:
         found.append(("traces.entry_sha = ?", (sha,)))
     found += [
         ("traces.features LIKE ? ESCAPE '!'", (like_pattern(f"|{feature_term(features, name)}|"),)) for name in features
     ]
-    if is_correct is not None:
-        found.append(("traces.accepted = ?", (int(is_correct),)))
+    if accepted is not None:
+        found.append(("traces.accepted = ?", (int(accepted),)))
+    if label is not None:
+        found.append(("feedback.label = ?", (label,)))
+    if graded is not None:
+        found.append((f"{GRADED} = ?", ("" if graded == "none" else graded,)))
     return [condition for condition, _ in found], [bindable(value) for _, values in found for value in values]
 
 

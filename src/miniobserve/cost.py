@@ -68,6 +68,8 @@ class Charge(NamedTuple):
     rate_per_hour: float | None = None
     token_price: TokenPrice | None = None
     unpriced: str = ""
+    workers: int | None = None
+    """Among how many workers the rent is divided; None where there is no rent."""
 
 
 class CostMeter(NamedTuple):
@@ -89,7 +91,7 @@ class CostMeter(NamedTuple):
         """
         if self.rate_per_hour is None or not stages:
             return None
-        return busy_seconds(stages) * self.rate_per_hour / (3600.0 * self.workers)
+        return share_of_rent(busy_seconds(stages), self.rate_per_hour, self.workers)
 
     def charge(self, used: Usage) -> Charge:
         """Return what a request costs.
@@ -104,7 +106,8 @@ class CostMeter(NamedTuple):
             return Charge(amount, TOKENS, None, listed, missing if amount is None else "")
         amount = None if used.copy else self.price(used.stages)
         missing = NO_RATE if self.rate_per_hour is None else COPY if used.copy else NO_SECONDS
-        return Charge(amount, BUSY, self.rate_per_hour, None, missing if amount is None else "")
+        workers = None if self.rate_per_hour is None else self.workers
+        return Charge(amount, BUSY, self.rate_per_hour, None, missing if amount is None else "", workers)
 
     def token_price(self, sha: str, semver: str) -> TokenPrice | None:
         """Return the price table's row for an entry: by its semver, else by its SHA, else the one for all."""
@@ -112,6 +115,11 @@ class CostMeter(NamedTuple):
             return self.tokens[semver]
         prefixes = [key for key in self.tokens if sha.startswith(key)]
         return self.tokens[max(prefixes, key=len)] if prefixes else self.tokens.get("*")
+
+
+def share_of_rent(busy: float, rate_per_hour: float, workers: int) -> float:
+    """Return the price of the seconds that a worker was busy, where several have equal parts of a machine's rent."""
+    return busy * rate_per_hour / (3600.0 * workers)
 
 
 def busy_seconds(stages: Mapping[str, float]) -> float:

@@ -5,37 +5,31 @@ A page holds only the fields its caller asks for. This module never writes and d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from miniobserve.archive import Archive
-from miniobserve.schema import MINUTE_NS
-from miniobserve.sql.protocol import Database, StorageError
-from miniobserve.traces import by_tester
+from miniobserve.closed_days import LiveRows
+from miniobserve.days import EPOCH, date_of, day_range
+from miniobserve.fold import Bucket
+from miniobserve.parts import buckets_of
+from miniobserve.rows import partial
+from miniobserve.schema import DAY_NS, MINUTE_NS, started, within
+from miniobserve.slices import Slices
+from miniobserve.sql.protocol import Database
+from miniobserve.sums import minute_sums
+from miniobserve.traces import Value
 from miniobserve.uptime import Servers, Up, servers_of, uptime_of
 
-DAY_NS = 1440 * MINUTE_NS
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["DAY_NS", "EPOCH", "PAGE", "Asked", "Request", "Requests", "day_range"]
 PAGE = 20_000
 """Requests per page: about 15 MB."""
 
 _PAGES = (
-    "SELECT traces.started_ns, traces.request_id, bodies.body FROM traces"
-    " JOIN bodies ON bodies.request_id = traces.request_id"
-    " WHERE traces.started_ns >= ? AND traces.started_ns < ?"
-    " AND (traces.started_ns > ? OR traces.request_id > ?)"
-    " ORDER BY traces.started_ns, traces.request_id LIMIT ?"
-)
-
-_ANSWERED = (
-    "SELECT day, n, EXISTS"  # noqa: S608 -- the only thing put in is a constant
-    f" (SELECT 1 FROM traces WHERE started_ns >= day * {DAY_NS} AND started_ns < (day + 1) * {DAY_NS}) FROM"
-    " (SELECT minute / 1440 AS day, SUM(n - errors) AS n FROM minutes WHERE minute < ? AND entry_sha <> ''"
-    " GROUP BY minute / 1440) AS days WHERE n > 0 ORDER BY day"
+    "SELECT {columns} FROM requests WHERE {within} AND (started_ns > ? OR request_id > ?){testers}"
+    " ORDER BY started_ns, request_id LIMIT ?"
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -47,24 +41,37 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     started_ns: int = 0
     entry_sha: str = ""
-    sentence: str | None = None
+    input: str | None = None
     features: dict[str, str] = {}
-    is_correct: bool | None = None
+    values: dict[str, Value] = {}
+    values_by: str = ""
+    accepted: bool | None = None
     in_scope: bool = True
     status: int = 200
     source: str = "live"
     shadow_of: str | None = None
     retry_of: str | None = None
-    learner_hash: str | None = None
+    unit_hash: str | None = None
     graded: bool | None = None
+
+
+class Asked(NamedTuple):
+    """The requests of learners on a day that an entry was to answer."""
+
+    day: str
+    answered: int
+    failed: int
 
 
 class Requests:
     """All requests of one trace store and of the days exported from it."""
 
-    def __init__(self, database: Database, archive: Archive | None = None) -> None:
+    def __init__(self, database: Database, archive: Archive | None = None, slices: Slices | None = None) -> None:
         self._database = database
         self._archive = archive
+        self._slices = Slices(database, None) if slices is None else slices
+        if archive is not None and archive.live is None:
+            archive.live = LiveRows(database)
 
     def pages(
         self, since_ns: int, until_ns: int, kind: type[T], *, size: int = PAGE, testers: bool = False
@@ -78,22 +85,31 @@ class Requests:
             StorageError: the store or a file failed, or a trace cannot be decoded.
 
         """
-        decode = msgspec.json.Decoder(kind).decode
-        try:
-            for bodies in chain(self._closed(since_ns, until_ns, size), self._live(since_ns, until_ns, size)):
-                yield [decode(body) for body in bodies if testers or not by_tester(body)]
-        except msgspec.MsgspecError as error:
-            raise StorageError(
-                "damaged", f"a trace cannot be decoded: {error}", "restore the trace store from a backup"
-            ) from error
+        yield from self._closed(since_ns, until_ns, kind, size, testers=testers)
+        columns, made = partial(kind)
+        for rows in self._live(since_ns, until_ns, size, columns, testers=testers):
+            yield [made(row) for row in rows]
+
+    def buckets(
+        self, since_ns: int, until_ns: int, step: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> list[Bucket]:
+        """Return the requests that started within a span, as ``fold`` reads them; testers' requests are among them.
+
+        ``step`` is called with the number of the live store's requests that are ready, and of all.
+        """
+        return buckets_of(self._slices, self._archive, since_ns, until_ns, step)
+
+    def copy(self, since_ns: int, until_ns: int) -> None:
+        """Copy the live store's requests of a span ahead of the report that will need them."""
+        # From the start of the day, because its number of requests so far decides whether each hour has its own copy.
+        self._slices.of(since_ns // DAY_NS * DAY_NS, until_ns)
 
     def count(self, since_ns: int, until_ns: int) -> int:
         """Count the requests that started within a span."""
-        found: int = self._database.read(
-            "SELECT COUNT(*) FROM traces WHERE started_ns >= ? AND started_ns < ?", (since_ns, until_ns)
-        )[0][0]
-        for day, without in self._left(since_ns, until_ns):
-            found += self._archive.rows(day, since_ns, until_ns, without) if self._archive else 0
+        condition, params = started(since_ns, until_ns, partitioned=self._database.partitioned)
+        found: int = self._database.read(f"SELECT COUNT(*) FROM requests WHERE {condition}", params)[0][0]  # noqa: S608
+        for day in self._left(since_ns, until_ns):
+            found += self._archive.rows(day, since_ns, until_ns) if self._archive else 0
         return found
 
     def uptime(self, since_ns: int, until_ns: int) -> tuple[Up, ...]:
@@ -106,63 +122,57 @@ class Requests:
 
     def last_day(self, until_ns: int = 2**63 - 1) -> str | None:
         """Return the newest day (UTC) on which a request started before ``until_ns``; None if there is none."""
-        newest = self._database.read("SELECT MAX(started_ns) FROM traces WHERE started_ns < ?", (until_ns,))[0][0]
-        live = [] if newest is None else [(EPOCH + timedelta(microseconds=newest // 1000)).date().isoformat()]
+        newest = self._database.read("SELECT MAX(started_ns) FROM requests WHERE started_ns < ?", (until_ns,))[0][0]
+        live = [] if newest is None else [date_of(newest // DAY_NS)]
         closed = self._archive.days(pruned=True) if self._archive else []
         return max([*live, *(day for day in closed if day_range(day)[0] < until_ns)], default=None)
 
     def answered(self, until_ns: int) -> list[tuple[str, int]]:
-        """Return each day (UTC) whose requests can still be read and its number of answered requests, oldest first.
+        """Return each day (UTC) of ``asked`` with an answered request, and how many were answered."""
+        return [(each.day, each.answered) for each in self.asked(until_ns) if each.answered]
+
+    def asked(self, until_ns: int) -> list[Asked]:
+        """Return each day (UTC) whose requests can still be read, oldest first.
 
         The numbers come from the roll-up by minute and include the minutes that began before ``until_ns``.
         """
         closed = set(self._archive.days(pruned=True)) if self._archive is not None else set()
-        rows = self._database.read(_ANSWERED, (-(-until_ns // MINUTE_NS),))
-        named = [((EPOCH + timedelta(days=int(day))).date().isoformat(), int(n), live) for day, n, live in rows]
-        return [(day, n) for day, n, live in named if live or day in closed]
+        sums = minute_sums(
+            self._database, "minute / 1440", ("n", "errors"), (0, -(-until_ns // MINUTE_NS)), ("entry_sha <> ''", ())
+        )
+        found = []
+        for number, (n, errors) in sorted(sums.items()):
+            day = date_of(number)
+            if n and (day in closed or self._is_live(number)):
+                found.append(Asked(day, n - errors, errors))
+        return found
 
-    def _live(self, since_ns: int, until_ns: int, size: int) -> Iterator[list[str]]:
+    def _is_live(self, day: int) -> bool:
+        condition, params = within(day * DAY_NS, (day + 1) * DAY_NS)
+        return bool(self._database.read(f"SELECT 1 FROM requests WHERE {condition} LIMIT 1", params))  # noqa: S608
+
+    def _live(
+        self, since_ns: int, until_ns: int, size: int, columns: Sequence[str], *, testers: bool
+    ) -> Iterator[list[tuple[Any, ...]]]:
         begin, after = since_ns, ""
-        while rows := self._database.read(_PAGES, (begin, until_ns, begin, after, size)):
-            yield [body for _, _, body in rows]
-            begin, after = rows[-1][0], rows[-1][1]
+        named = ", ".join((*columns, "started_ns", "request_id"))
+        while True:
+            condition, params = within(begin, until_ns)
+            query = _PAGES.format(columns=named, within=condition, testers="" if testers else " AND tester IS NULL")
+            rows = self._database.read(query, (*params, begin, after, size))
+            if not rows:
+                return
+            yield [row[:-2] for row in rows]
+            begin, after = rows[-1][-2:]
 
-    def _closed(self, since_ns: int, until_ns: int, size: int) -> Iterator[list[str]]:
+    def _closed(self, since_ns: int, until_ns: int, kind: type[T], size: int, *, testers: bool) -> Iterator[list[T]]:
         if self._archive is not None:
-            for day, without in self._left(since_ns, until_ns):
-                bodies = self._archive.bodies(day, since_ns, until_ns, without)
-                while page := list(islice(bodies, size)):
-                    yield page
+            for day in self._left(since_ns, until_ns):
+                yield from self._archive.pages(day, since_ns, until_ns, kind, size, testers=testers)
 
-    def _left(self, since_ns: int, until_ns: int) -> Iterator[tuple[str, Sequence[str]]]:
-        """Yield the pruned days of a span, each with the request ids that the live store still holds."""
+    def _left(self, since_ns: int, until_ns: int) -> Iterator[str]:
+        """Yield the days of a span from which requests were pruned."""
         for day in self._archive.days(pruned=True) if self._archive is not None else ():
             first, end = day_range(day)
             if first < until_ns and end > since_ns:
-                yield day, live_ids(self._database, [day])
-
-
-def day_range(day: str) -> tuple[int, int]:
-    """Return the first nanosecond of a day (``YYYY-MM-DD``, UTC) and of the next day.
-
-    A day before 1677 or after 2262, which no stored time can reach, gives an empty span at that end.
-
-    Raises:
-        ValueError: ``day`` is not a valid date.
-
-    """
-    start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
-    first = (start - EPOCH) // timedelta(microseconds=1) * 1000
-    return _storable(first), _storable(first + DAY_NS)
-
-
-def _storable(ns: int) -> int:
-    """The nearest time that a database can hold, which is one of 64 bits."""
-    return max(-(2**63), min(ns, 2**63 - 1))
-
-
-def live_ids(database: Database, days: Sequence[str]) -> list[str]:
-    """Return the request ids of these days that the live store holds; its rows take precedence over the files'."""
-    query = "SELECT request_id FROM traces WHERE started_ns >= ? AND started_ns < ?"
-    rows: Iterator[tuple[Any, ...]] = (row for day in days for row in database.read(query, day_range(day)))
-    return [row[0] for row in rows]
+                yield day

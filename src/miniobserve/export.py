@@ -1,252 +1,292 @@
-"""Closes days: exports a day's traces from the live store to one Parquet file and verifies it by reading it back.
+"""Closes days: writes the traces of a day to Parquet files, reads them back, and lists them in a manifest.
 
-Exporting a day again merges its file with the live store, so that late traces are added and none appears twice.
-Pruning deletes from the live store only rows that were just read back from the file. DuckDB converts JSON lines to
-Parquet, so that no text of a trace becomes part of a SQL statement. This module does not choose the days.
+The manifest is what makes a day closed: it is created last and never over another one. Two exports at once may both
+write files; one manifest wins, and the other export finds its number taken, reads the winner and adds what that one
+lacks, which is nothing if both read the same store. A killed export leaves files that no manifest lists: no reader
+sees them, and ``sweep`` deletes them. Rows are deleted from the live store only if the manifest that counts lists them
+and the digests of its files were read back just before. This module does not choose the days.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import heapq
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from miniobserve.archive import PRUNED, Archive, Kept, connected, digest
+from miniobserve import manifests
+from miniobserve.archive import Archive
+from miniobserve.day_files import Written, buckets_for, write_files
+from miniobserve.day_index import LISTING_SECONDS
+from miniobserve.days import day_number
+from miniobserve.manifests import Manifest, Part, Said, Totals
+from miniobserve.objects import Exists
+from miniobserve.prune import delete, delete_day
 from miniobserve.reader import TraceReader
-from miniobserve.schema import INSERT_EXPORTED, SCHEMA, trace_row
 from miniobserve.sql.open import connect
-from miniobserve.sql.protocol import StorageError, Transaction
+from miniobserve.sql.protocol import StorageError
+from miniobserve.stray_ids import SUFFIX
 from miniobserve.traces import Trace
 
-_COLUMNS = {
-    "request_id": "VARCHAR", "started_ns": "BIGINT", "entry_sha": "VARCHAR", "semver": "VARCHAR",
-    "arm": "VARCHAR", "strategy": "VARCHAR", "epoch": "BIGINT", "learner_hash": "VARCHAR",
-    "sentence": "VARCHAR", "correction": "VARCHAR", "is_correct": "BOOLEAN", "in_scope": "BOOLEAN",
-    "feedback": "VARCHAR", "features": "MAP(VARCHAR, VARCHAR)", "seconds": "DOUBLE", "cost": "DOUBLE",
-    "input_tokens": "BIGINT", "output_tokens": "BIGINT", "status": "INTEGER", "error": "VARCHAR",
-    "source": "VARCHAR", "shadow_of": "VARCHAR", "text": "VARCHAR", "text_sha256": "VARCHAR",
-    "terms": "VARCHAR", "body": "VARCHAR",
-}  # fmt: skip
-"""The columns of a file, which also has ``at``, the start time as a timestamp (UTC)."""
-_OF_TRACE = _COLUMNS.keys() & set(Trace.__struct_fields__) - {"feedback"}
-_CHUNK = 500
-_TEMPORARY = ".new-"
-"""Name prefix of files that are still being written; queries do not match it."""
+SERVICE = "default"
+"""What the files of a project without a name are filed under."""
+_CHUNK = 5_000
+_ATTEMPTS = 10
+"""How often an export tries for the next number of a manifest while others take it."""
+_IDS = "SELECT request_id, started_ns FROM requests WHERE day = ? AND request_id > ? ORDER BY request_id LIMIT ?"
+_UNSURE_NS = 3_600_000_000_000
+"""Feedback of the last hour before an export may have been committed while it read: the live store's is taken."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of requests read so far and the number of all."""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """One exported day, as verified by reading it back."""
+    """One closed day, as verified by reading it back."""
 
     day: str
     rows: int
+    """The number of requests in its files."""
     sha256: str
-    file: Path
+    """The SHA-256 of its manifest, which names the digests of all files."""
+    file: str
+    """Where its manifest is."""
+    files: int
     bytes: int
+    """The size of its files."""
     written: bool
-    """False if the file already held exactly these rows."""
+    """False if the files already held all requests."""
     pruned: int = 0
     """The number of rows deleted from the live store."""
 
 
-def export_day(url: str, archive: Archive, day: str, *, prune: bool = False) -> Exported | None:
-    """Export one closed day and verify its file; returns None if the day has no traces.
+def export_day(
+    url: str,
+    archive: Archive,
+    day: str,
+    *,
+    prune: bool = False,
+    service: str = "",
+    progress: Progress = lambda _done, _all: None,
+) -> Exported | None:
+    """Close one day, or add to it what came late; returns None if the day has no traces.
 
     Args:
         url: the live trace store.
-        archive: the folder of exported days.
+        archive: where closed days are.
         day: ``YYYY-MM-DD``, UTC; its last request must have been answered.
-        prune: delete from the live store the rows that the file holds.
+        prune: delete from the live store the rows that the files hold.
+        service: the name under which the files are filed.
+        progress: called now and then.
 
     Raises:
-        StorageError: the store or the folder cannot be used, or the rows read back differ from those written.
+        StorageError: the store or the place of closed days cannot be used, or what was read back differs from what was
+            written.
 
     """
-    with _alone(archive.folder):
-        # Left by an export that was killed. No other export can be using them, since this one holds the lock.
-        for leftover in archive.folder.glob(f"*/{_TEMPORARY}*"):
-            leftover.unlink()
-        reader = TraceReader.open(url)
-        try:
-            found = _written(reader, archive, day)
-        finally:
-            reader.close()
-        if found is None or not prune:
-            return found
-        return msgspec.structs.replace(found, pruned=_prune(url, archive, day))
-
-
-def _written(reader: TraceReader, archive: Archive, day: str) -> Exported | None:
-    """Write the day's file unless it already holds these rows; the file is read back in either case."""
-    file = archive.file(day)
-    there = file.is_file()
-    temporary = file.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}.tmp")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    reader, began_ns = TraceReader.open(url), time.time_ns()
     try:
-        with temporary.open("wb") as stream:
-            encode = msgspec.json.Encoder().encode
-            decode = msgspec.json.Decoder(Trace).decode
-            rows = _merged(reader.day_rows(day), _spoken_of(reader, archive.kept(file)) if there else iter(()))
-            count, sha = digest(rows, lambda row: _line(stream.write, encode, decode, row))
-        if not count:
-            return None
-        written = not (there and digest(archive.kept(file)) == (count, sha))
-        if written:
-            _to_parquet(temporary, archive, count, sha)
-            _check(archive, temporary, (count, sha))
-            temporary.replace(file)
-            _sync(file.parent)
+        held, seen, digests = _closed(reader, archive, day, service or SERVICE, began_ns, progress)
     finally:
-        temporary.unlink(missing_ok=True)
-        if not any(file.parent.iterdir()):
-            file.parent.rmdir()
-    return Exported(day=day, rows=count, sha256=sha, file=file, bytes=file.stat().st_size, written=written)
-
-
-def _merged(live: Iterator[Kept], kept: Iterator[Kept]) -> Iterator[Kept]:
-    """Merge two iterators sorted by time and id, each request once."""
-    # heapq.merge is stable, so of two equal keys the live row comes first: its feedback may be newer.
-    last: tuple[int, str] | None = None
-    for row in heapq.merge(live, kept, key=lambda row: row[:2]):
-        if row[:2] != last:
-            last = row[:2]
-            yield row
-
-
-def _spoken_of(reader: TraceReader, kept: Iterator[Kept]) -> Iterator[Kept]:
-    """Yield a file's rows with the feedback that arrived after the export."""
-    while chunk := [row for _, row in zip(range(_CHUNK), kept, strict=False)]:
-        said = reader.outcomes([row[1] for row in chunk])
-        yield from ((*row[:3], said.get(row[1], row[3])) for row in chunk)
-
-
-def _line(write: Any, encode: Any, decode: Any, row: Kept) -> None:
-    """Write one row as a line of JSON: the authoritative body, and the columns that people query."""
-    started_ns, request_id, body, feedback = row
-    trace: Trace = decode(body)
-    columns: dict[str, Any] = {name: getattr(trace, name) for name in _OF_TRACE}
-    _, _, arm, _, _, text, text_sha256, terms = trace_row(trace)
-    given = trace.assignment
-    columns |= {"request_id": request_id, "started_ns": started_ns, "feedback": feedback, "body": body}
-    columns |= {"arm": arm, "strategy": given.strategy, "epoch": given.epoch}
-    columns |= {"text": text, "text_sha256": text_sha256, "terms": terms}
-    write(encode(columns) + b"\n")
-
-
-def _to_parquet(lines: Path, archive: Archive, count: int, sha: str) -> None:
-    """Replace a file of JSON lines by the same rows as Parquet.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
-    connection = connected()
-    import duckdb
-
-    made = lines.with_suffix(".parquet")
-    types = ", ".join(f"{name}: '{kind}'" for name, kind in _COLUMNS.items())
-    select = (
-        "SELECT make_timestamp(started_ns // 1000) AS at, * FROM read_json(?, format = 'newline_delimited',"  # noqa: S608
-        f" columns = {{{types}}}, hive_partitioning = false) ORDER BY started_ns, request_id"
+        reader.close()
+    if held is None:
+        return None
+    manifest, sha256 = held
+    pruned = 0
+    if prune and seen:
+        check(archive, manifest, digests)
+        pruned = _prune(url, archive, manifest, seen)
+    key = manifests.manifest_key(day, manifest.n)
+    return Exported(
+        day=day,
+        rows=manifest.totals.rows,
+        sha256=sha256,
+        file=str(archive.objects.local(key) or f"{archive.place}/{key}"),
+        files=len(manifest.parts),
+        bytes=sum(part.bytes for part in manifest.parts),
+        written=bool(digests),
+        pruned=pruned,
     )
-    target = str(made).replace("'", "''")
-    options = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{rows: '{count}', sha256: '{sha}'}}"
-    try:
-        connection.execute(f"COPY ({select}) TO '{target}' ({options})", [str(lines).replace("[", "[[]")])
-        with made.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        made.replace(lines)
-    except (duckdb.Error, OSError) as error:
-        made.unlink(missing_ok=True)
-        reason = str(error).splitlines()[0]
-        raise StorageError(
-            "unavailable", f"cannot write the day to {archive.folder}: {reason}", "check the folder and its disk"
-        ) from error
-    finally:
-        connection.close()
 
 
-def _check(archive: Archive, file: Path, wanted: tuple[int, str]) -> None:
-    found = digest(archive.kept(file))
-    if found != wanted:
-        raise StorageError(
-            "damaged",
-            f"the rows read back ({found[0]:,} rows, {found[1][:12]}) differ from those written"
-            f" ({wanted[0]:,} rows, {wanted[1][:12]}); nothing was changed",
-            "check the disk, then export the day again",
-        )
+def _closed(
+    reader: TraceReader, archive: Archive, day: str, service: str, began_ns: int, progress: Progress
+) -> tuple[tuple[Manifest, str] | None, int, set[str]]:
+    """Bring a day's files up to date.
+
+    Returns:
+        The manifest that counts with its SHA-256, the number of the live store's rows, all of which the files hold, and
+        the keys of the files that were written and read back.
+
+    """
+    for _ in range(_ATTEMPTS):
+        before = archive.index.manifest(day, fresh=True)
+        late = _Late(reader, archive, day, progress)
+        buckets = before[0].buckets if before else buckets_for(late.number)
+        with tempfile.TemporaryDirectory(prefix="closing-") as folder:
+            written = write_files(late, Path(folder), buckets) if late.number else []
+            parts = [uploaded(archive, day, service, one) for one in written]
+            said = _said(reader, archive, before[0], Path(folder) / "said.parquet") if before else None
+        if not written and said is None:
+            return before, late.seen, set()
+        made = _next(before, day, buckets, began_ns, parts, [one.totals for one in written])
+        if said is not None:
+            others = (one for one in made.said if one.store != said.store)
+            made = msgspec.structs.replace(made, said=(*others, said))
+        digest = manifests.put(archive.objects, made)
+        if digest is not None:
+            archive.index.manifest(day, fresh=True)
+            return (made, digest), late.seen, {part.path for part in parts} | ({said.path} if said else set())
+    wrong = f"{day} could not be closed: other exports took {_ATTEMPTS} numbers of its manifest meanwhile"
+    raise StorageError("unavailable", wrong, "let one machine at a time close days, then try again")
 
 
-def _prune(url: str, archive: Archive, day: str) -> int:
-    """Delete from the live store every row of a day that the day's file holds unchanged."""
-    marker = archive.file(day).with_name(PRUNED)
-    marker.touch()  # before the first row is deleted, so that a query never misses both the row and the file
-    _sync(marker.parent)
+def _said(reader: TraceReader, archive: Archive, before: Manifest, file: Path) -> Said | None:
+    """Put what was said of a day's answers since it was closed beside its files; None where that is there already.
+
+    The file also has what was said just before, which its requests' files may hold already. It has what one live store
+    knows: another store that closes the same day has a file of its own.
+    """
+    store, rows, newest_ns = reader.said_since(before.day, before.feedback_ns)
+    known = next((one for one in before.said if one.store == store), None)
+    if known is None:
+        is_new = newest_ns >= before.feedback_ns + _UNSURE_NS
+    else:
+        is_new = (rows, newest_ns) != (known.rows, known.newest_ns)
+    if not is_new:
+        return None
+    reader.copy_said(before.day, before.feedback_ns, file)
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    key = manifests.said_key(before.day, sha256)
+    with suppress(Exists):
+        archive.objects.put(key, file)
+    if archive.objects.sha256(key) != sha256:
+        wrong = f"{archive.place}/{key} reads back with another digest; nothing was changed"
+        raise StorageError("damaged", wrong, "check the disk or the bucket, then export the day again")
+    return Said(store=store, path=key, bytes=file.stat().st_size, sha256=sha256, rows=rows, newest_ns=newest_ns)
+
+
+def _next(
+    before: tuple[Manifest, str] | None, day: str, buckets: int, began_ns: int, parts: Sequence[Part],
+    totals: Sequence[Totals],
+) -> Manifest:  # fmt: skip
+    """Return the manifest that adds some files to those of the one before it."""
+    if before is None:
+        return Manifest(
+            day=day, n=1, created_ns=began_ns, feedback_ns=began_ns - _UNSURE_NS, buckets=buckets,
+            totals=sum(totals, Totals()), parts=tuple(parts),
+        )  # fmt: skip
+    manifest, sha256 = before
+    return msgspec.structs.replace(
+        manifest, n=manifest.n + 1, previous=sha256, created_ns=began_ns, totals=sum(totals, manifest.totals),
+        parts=(*manifest.parts, *parts),
+    )  # fmt: skip
+
+
+class _Late:
+    """The traces of a day that its files do not hold yet."""
+
+    def __init__(self, reader: TraceReader, archive: Archive, day: str, progress: Progress) -> None:
+        self._reader = reader
+        self._archive = archive
+        self._day = day
+        self._progress = progress
+        self.number = reader.day_count(day)
+        """How many traces the live store has of the day."""
+        self.seen = 0
+        """How many of them were read so far, those that the files hold included."""
+
+    def __iter__(self) -> Iterator[Trace]:
+        traces = self._reader.day_traces(self._day)
+        is_closed = self._archive.index.manifest(self._day) is not None
+        while chunk := list(islice(traces, _CHUNK)):
+            known = self._archive.known(self._day, [one.request_id for one in chunk]) if is_closed else {}
+            self.seen += len(chunk)
+            # A request of another store may have the same id, so the time of its start counts too.
+            yield from (one for one in chunk if known.get(one.request_id) != one.started_ns)
+            self._progress(self.seen, self.number)
+
+
+def uploaded(archive: Archive, day: str, service: str, written: Written) -> Part:
+    """Put a file into the store, and read its bytes back."""
+    key = manifests.part_key(day, service, written.bucket, written.sha256)
+    # Another export may have put this very file.
+    with suppress(Exists):
+        archive.objects.put(key, written.file)
+    found = archive.objects.sha256(key)
+    if found != written.sha256:
+        wrong = f"{archive.place}/{key} reads back with another digest ({found[:12]}); nothing was changed"
+        raise StorageError("damaged", wrong, "check the disk or the bucket, then export the day again")
+    strays = len(written.strays) // 4
+    part = Part(
+        path=key, bytes=written.size, sha256=written.sha256, rows=written.totals.rows, service=service,
+        bucket=written.bucket, first_id=written.first_id, last_id=written.last_id, first_ns=written.first_ns,
+        last_ns=written.last_ns, strays=strays,
+        strays_sha256=hashlib.sha256(written.strays).hexdigest() if strays else "",
+    )  # fmt: skip
+    if strays:
+        with suppress(Exists):  # of the very same file, so of the same ids
+            archive.objects.put(manifests.strays_key(part), written.strays)
+        if archive.objects.sha256(manifests.strays_key(part)) != part.strays_sha256:
+            wrong = f"{archive.place}/{manifests.strays_key(part)} reads back with another digest; nothing was changed"
+            raise StorageError("damaged", wrong, "check the disk or the bucket, then export the day again")
+    return part
+
+
+def check(archive: Archive, manifest: Manifest, checked: Collection[str] = ()) -> None:
+    """Read the files of a manifest and compare their digests, but for those whose keys are in ``checked``.
+
+    Raises:
+        StorageError: a file is missing, cannot be read or has another digest.
+    """
+    for part in manifest.parts:
+        if part.path not in checked and (found := archive.objects.sha256(part.path)) != part.sha256:
+            wrong = f"{archive.place}/{part.path} does not match its manifest: its SHA-256 is {found[:12]}"
+            raise StorageError("damaged", wrong, "restore the file from a backup")
+
+
+def _prune(url: str, archive: Archive, manifest: Manifest, seen: int) -> int:
+    """Delete from the live store every row of a day that the files hold; ``seen`` is the number that they all were."""
+    day, number = manifest.day, day_number(manifest.day)
+    if manifests.mark_pruning(archive.objects, day) and archive.objects.local("any") is None:
+        time.sleep(LISTING_SECONDS + 1)  # until every reader looks at this day's files too
     database = connect(url)
-    gone = 0
     try:
-        database.script(SCHEMA)  # creates the table ``exported`` in a store of an older version
-        rows = archive.kept(archive.file(day))
-        while chunk := [row for _, row in zip(range(_CHUNK), rows, strict=False)]:
-            with database.transaction() as tx:
-                gone += _delete(tx, chunk, day)
+        if delete_day(database, number, seen):
+            return seen
+        # More came meanwhile, or another prune is at work: only what the files hold may go.
+        gone, after = 0, ""
+        while True:
+            rows = database.read(_IDS, (number, after, _CHUNK))
+            if not rows:
+                return gone
+            after = rows[-1][0]
+            known = archive.known(day, [name for name, _ in rows])
+            ids = [name for name, started_ns in rows if known.get(name) == started_ns]
+            if ids:
+                with database.transaction() as tx:
+                    delete(tx, number, ids)
+                gone += len(ids)
     finally:
         database.close()
-    return gone
 
 
-def _delete(tx: Transaction, chunk: list[Kept], day: str) -> int:
-    """Delete the rows that are still as the file holds them; a row with newer feedback stays. Returns the number."""
-    marks = ", ".join("?" for _ in chunk)
-    live = tx.execute(
-        "SELECT bodies.request_id, body, outcome FROM bodies LEFT JOIN feedback"  # noqa: S608 -- placeholders only
-        f" ON feedback.request_id = bodies.request_id WHERE bodies.request_id IN ({marks})",
-        [row[1] for row in chunk],
-    )
-    held = {row[1:] for row in chunk}
-    ids = [row[0] for row in live if tuple(row) in held]
-    if ids:
-        tx.executemany(INSERT_EXPORTED, [(one, day) for one in ids])
-    # The tables answers, units, minutes and feedback keep their rows: they are what arms are compared by.
-    for table in ("traces", "bodies") if ids else ():
-        some = ", ".join("?" for _ in ids)
-        tx.execute(f"DELETE FROM {table} WHERE request_id IN ({some})", ids)  # noqa: S608 -- table names from above
-    return len(ids)
+def sweep(archive: Archive) -> list[str]:
+    """Delete the files that no manifest which counts lists, as killed exports leave them; returns their keys.
 
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Allow one export at a time in a folder."""
-    # Two at once could each read the file before the other replaced it, and then lose the rows the other pruned.
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StorageError(
-            "unavailable", f"{folder}: {error.strerror}", "check your write permission there, or choose another --out"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise StorageError(
-            "unavailable", f"another export is running in {folder}", "try again when it is done"
-        ) from error
-    finally:
-        os.close(lock)
-
-
-def _sync(folder: Path) -> None:
-    """Flush a folder to disk, so that a rename in it survives a power failure."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    It must not run while a day is being closed: the files of that export are not listed yet.
+    """
+    found = []
+    for day, seen in archive.index.days(fresh=True).items():
+        held = archive.index.manifest(day)
+        listed = manifests.keys_of(held[0]) if held is not None else set()
+        found += [key for key in seen.parts if key not in listed and key.endswith((".parquet", SUFFIX))]
+    for key in found:
+        archive.objects.delete(key)
+    return found

@@ -13,6 +13,7 @@ import unicodedata
 from typing import NamedTuple
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_FRESH = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -64,13 +65,18 @@ def learner_of(text: str) -> str | None:
         kept = trimmed
     # Only ordinary blanks may be trimmed: str.strip also removes some control characters and line separators.
     if any((unicodedata.category(char) in _UNSEEN or char in _FILLERS) and char not in _JOINERS for char in text):
-        raise ValueError("a learner id may not contain control characters or others that cannot be seen")
+        raise ValueError("an id may not contain control characters or others that cannot be seen")
     return unicodedata.normalize("NFC", " ".join(kept.split())) or None
 
 
 def fresh_request_id() -> str:
     """Return a new request id: 12 hex digits of milliseconds, so that ids sort by age, and 80 random bits."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def id_day(request_id: str) -> int | None:
+    """Return the day in a request id as ``fresh_request_id`` makes it, UTC days since 1970; None in any other id."""
+    return int(request_id[:12], 16) // 86_400_000 if _FRESH.fullmatch(request_id) else None
 
 
 def fresh_span() -> Span:

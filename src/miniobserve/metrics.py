@@ -55,7 +55,8 @@ class Metrics:
         self._graded = Counter(
             "spine_graded", "Answers with a grade: right or wrong.", ("arm", "sha", "grade"), registry=registry
         )
-        self._said = Counter("spine_feedback", "Feedback of learners.", ("outcome",), registry=registry)
+        self._said = Counter("spine_feedback", "Feedback on answers.", ("outcome",), registry=registry)
+        self._labels = Counter("spine_labels", "Labels that were said of answers.", registry=registry)
         self._checks = Counter(
             "spine_canary_checks", "Checks of the canary here.", ("action", "verdict"), registry=registry
         )
@@ -96,9 +97,12 @@ class Metrics:
         """Count traces that a collector accepted (``exported``) or did not (``dropped``)."""
         self._spans[what].inc(traces)
 
-    def said(self, outcome: str) -> None:
-        """Count one learner's feedback."""
-        self._said.labels(outcome).inc()
+    def said(self, outcome: str | None, *, labelled: bool = False) -> None:
+        """Count what was said of one answer: its outcome, where it was given, and its label."""
+        if outcome is not None:
+            self._said.labels(outcome).inc()
+        if labelled:
+            self._labels.inc()
 
     def judged(self, action: str, verdict: str, written: bool) -> None:
         """Count one check of the canary, and the change that this server wrote for it."""

@@ -7,86 +7,109 @@ quickly. It does not know how traces are written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
-from itertools import starmap
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from miniobserve.archive import Archive, Kept
+from miniobserve.archive import Archive
+from miniobserve.closed_days import LiveRows, live_days, lost_complaints, lost_days
 from miniobserve.conditions import Conditions, bindable, conditions, where_clause
-from miniobserve.daily import DAY_NS, EPOCH, Requests, day_range, live_ids
+from miniobserve.daily import Requests
+from miniobserve.days import date_of, day_number, day_range
 from miniobserve.evidence import Evidence
+from miniobserve.ids import id_day
+from miniobserve.label_files import Later, later, write_said
+from miniobserve.labelled import Version, any_labels, history, labelled
 from miniobserve.recent import Recent
-from miniobserve.schema import (
-    BOUNDS,
-    MINUTE_COLUMNS,
-    MINUTE_NS,
-    latency_quantile,
-)
+from miniobserve.rows import trace_of
+from miniobserve.schema import MINUTE_NS, NAMES, OF_TRACE, refuse_old
 from miniobserve.search import COUNTED, Question, Search, SearchResult, Step, outcomes
+from miniobserve.slices import Slices
+from miniobserve.sql.claims import claim
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import Database, StorageError
+from miniobserve.sums import Minute, minute_sums, minutes
 from miniobserve.traces import Found, Trace
 
-_BODY = "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)"
-_JOINED = "FROM traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
-Rows = list[tuple[Any, ...]]
+__all__ = ["COUNTED", "Minute", "TraceReader"]
+
+_OF_TRACE = OF_TRACE.replace("trace_id", "traces.trace_id")
+_COLUMNS = ", ".join(f"traces.{name}" for name in NAMES)
+_JOINED = "FROM requests AS traces LEFT JOIN feedback ON feedback.request_id = traces.request_id"
+Traces = list[Trace]
 Usage = list[tuple[str, int]]
 Days = list[str]
 _PAGE = 5_000
 
 
-class Minute(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums of one minute, arm and entry, from which the console draws its live charts."""
-
-    minute_ns: int
-    arm: str
-    sha: str
-    n: int
-    errors: int
-    seconds: float
-    """Sum of the requests' latencies."""
-    p50: float | None
-    """Seconds, as the upper bound of a histogram bucket; infinity beyond the last bound."""
-    p99: float | None
-    priced: int
-    """The number of requests with a price; ``cost`` is their sum."""
-    cost: float
-    input_tokens: int
-    output_tokens: int
-
-
 class TraceReader:
     """A read-only view of one trace store and of the days exported from it; safe to use from any thread."""
 
-    def __init__(self, database: Database, archive: Archive | None = None) -> None:
+    def __init__(self, database: Database, archive: Archive | None = None, cache: Path | None = None) -> None:
         self._database = database
         self._archive = archive
-        self._decode = msgspec.json.Decoder(Trace).decode
+        if archive is not None:
+            archive.live = LiveRows(database)
+        self._slices = Slices(database, None if cache is None else cache / "slices")
 
     @classmethod
-    def open(cls, url: str, archive: Path | None = None) -> TraceReader:
-        """Open the store at ``url``; queries also search the days exported to the folder ``archive``.
+    def open(cls, url: str, archive: Path | str | None = None, cache: Path | None = None) -> TraceReader:
+        """Open the store at ``url``; queries also search the closed days in the folder or bucket ``archive``.
+
+        ``cache`` is the folder for copies of a bucket's files, and of the requests that reports are computed from;
+        a temporary one by default.
 
         Raises:
-            StorageError: there is no store (kind ``unavailable``), or its database is damaged.
+            StorageError: there is no store or one of an earlier version (kind ``unavailable``), or its database is
+                damaged.
 
         """
-        return cls(connect(url, readonly=True), None if archive is None else Archive(archive))
+        database = connect(url, readonly=True)
+        try:
+            refuse_old(database)
+        except StorageError:
+            database.close()
+            raise
+        return cls(
+            database, None if archive is None else Archive(archive, None if cache is None else cache / "days"), cache
+        )
 
     def get(self, request_id: str) -> Trace | None:
         """Return the trace of one request with its feedback; None if there is none."""
-        rows = self._database.read(
-            "SELECT body, outcome FROM bodies LEFT JOIN feedback ON feedback.request_id = bodies.request_id"
-            " WHERE bodies.request_id = ?",
-            (bindable(request_id),),
-        )
+        asked = bindable(request_id)
+        query = f"SELECT {_COLUMNS}, feedback.outcome {_JOINED} WHERE traces.request_id = ?"
+        day = id_day(asked)
+        rows = [] if day is None else self._database.read(f"{query} AND traces.day = ?", (asked, day))
+        rows = rows or self._database.read(query, (asked,))
         if rows:
-            return self._trace(*rows[0])
-        found = self._archive.get(bindable(request_id)) if self._archive is not None else None
-        return self._trace(found[0], self.outcomes([request_id]).get(request_id, found[1])) if found else None
+            found: Trace | None = trace_of(rows[0][:-1], rows[0][-1])
+        else:
+            found = self._archive.get(asked) if self._archive is not None else None
+        return None if found is None else labelled(self._database, [found])[0]
+
+    def of_trace(self, trace_id: str) -> tuple[Trace, ...]:
+        """Return the traces of the requests in a distributed trace (W3C Trace Context), oldest first."""
+        asked = bindable(trace_id)
+        query = f"SELECT {_COLUMNS}, feedback.outcome {_JOINED} WHERE {_OF_TRACE} = ?"
+        if self._database.partitioned:
+            rows = self._database.read(query, (asked[:8],))
+        else:  # one day after the other, because SQLite uses only the day of the index if it is given several
+            each = [(asked[:8], day) for day in live_days(self._database)]
+            rows = [row for params in each for row in self._database.read(f"{query} AND traces.day = ?", params)]
+        some = (trace_of(row[:-1], row[-1]) for row in rows)
+        found = {trace.request_id: trace for trace in some if trace.trace_id == asked}
+        if self._archive is not None and (days := self._archive.days(pruned=True)):
+            for trace in self._archive.some(days, "trace_id = ?", (asked,)):
+                found.setdefault(trace.request_id, trace)
+        ordered = sorted(found.values(), key=lambda trace: (trace.started_ns, trace.request_id))
+        return tuple(labelled(self._database, ordered))
+
+    def said(self, request_id: str) -> tuple[Version, ...]:
+        """Return all that was said of an answer, oldest first."""
+        return history(self._database, bindable(request_id))
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether anything that was ever said graded an answer."""
+        return any_labels(self._database)
 
     def __getitem__(self, request_id: str) -> Trace:
         trace = self.get(request_id)
@@ -103,7 +126,9 @@ class TraceReader:
         outcome: str | None = None,
         sha: str | None = None,
         features: Mapping[str, str] = {},
-        is_correct: bool | None = None,
+        accepted: bool | None = None,
+        label: str | None = None,
+        graded: str | None = None,
         limit: int = 50,
         before_ns: int | None = None,
     ) -> Found:
@@ -113,14 +138,16 @@ class TraceReader:
         that the next page, requested by ``before_ns``, skips none.
 
         Args:
-            text: part of the sentence or the correction, ignoring case; or the whole sentence if only its hash
+            text: part of the input or the output, ignoring case; or the whole input if only its hash
                 was stored.
             day: ``YYYY-MM-DD``, UTC.
             arm: name of the arm that answered.
             outcome: the learner's feedback: accepted, dismissed or revised.
             sha: the full canonical SHA of the entry that answered.
             features: required values of categorical features, such as ``{"verb": "go"}``.
-            is_correct: whether the model accepted the sentence as correct.
+            accepted: whether the model accepted the input as it was.
+            label: the right answer that was said later.
+            graded: ``right``, ``wrong``, or ``none`` for answers without a grade.
             limit: the number of traces to return.
             before_ns: only traces that started before this time.
 
@@ -128,7 +155,7 @@ class TraceReader:
             ValueError: ``day`` is not a valid date.
 
         """
-        where, params = conditions(text, day, arm, outcome, sha, features, is_correct)
+        where, params = conditions(text, day, arm, outcome, sha, features, accepted, label, graded)
         page_where, page_params = list(where), list(params)
         if before_ns is not None:
             page_where.append("traces.started_ns < ?")
@@ -137,15 +164,13 @@ class TraceReader:
         matched = len(rows) if before_ns is None and len(rows) < limit else self._count(where, params)
         if self._archive is not None and (days := self._archive.days(pruned=True)):
             days = [one for one in days if day in (None, one)]
-            without = live_ids(self._database, days)
             if days and matched <= COUNTED:
-                matched += self._archive.count(days, where, params, COUNTED + 1, without)
+                matched += self._archive.count(days, where, params, COUNTED + 1)
             if days:
-                archived = self._archive.page(days, page_where, page_params, limit, without)
-                said = self.outcomes([row[3] for row in archived])
-                rows = _newest(rows, [(row[0], said.get(row[3], row[1]), *row[2:]) for row in archived], limit)
+                archived = self._archive.page(days, page_where, page_params, limit)
+                rows = _newest(rows, archived, limit)
         return Found(
-            traces=tuple(self._trace(body, said) for body, said, *_ in rows),
+            traces=tuple(labelled(self._database, rows)),
             matched=matched if matched <= COUNTED else None,
         )
 
@@ -154,48 +179,68 @@ class TraceReader:
 
         ``step`` is called after each window of traces; it stops the search by raising.
         """
-        return Search(self._database, self._archive, question, self._trace).run(step)
+        return Search(self._database, self._archive, question).run(step)
+
+    def count(self, question: Question, step: Step = lambda _searched, _so_far: None) -> int:
+        """Count the traces that a question by fields asks for; with ``limit=0``, all of them, and none is loaded."""
+        search = Search(self._database, self._archive, question)
+        search.run(step)
+        return search.matched
 
     def outcomes(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the feedback on these requests by request id, as far as the live store has any."""
         return outcomes(self._database, ids)
 
-    def day_rows(self, day: str) -> Iterator[Kept]:
-        """Yield every trace of a day as started_ns, request id, canonical JSON and feedback, sorted by time and id."""
-        first, end = day_range(day)
-        columns = f"SELECT traces.started_ns, traces.request_id, {_BODY}, feedback.outcome {_JOINED}"
+    def day_count(self, day: str) -> int:
+        """Count the traces of a day that the live store holds."""
+        return int(self._database.read("SELECT COUNT(*) FROM requests WHERE day = ?", (day_number(day),))[0][0])
+
+    def day_traces(self, day: str) -> Iterator[Trace]:
+        """Yield every trace of a day that the live store holds, with its feedback, sorted by request id."""
+        after = ""
         while True:
-            page = (
-                f"{columns} WHERE traces.started_ns >= ? AND traces.started_ns < ? ORDER BY traces.started_ns LIMIT ?"
-            )
-            rows = self._database.read(page, (first, end, _PAGE))
+            query = f"SELECT {_COLUMNS}, feedback.outcome {_JOINED} WHERE traces.day = ? AND traces.request_id > ?"
+            order = f"ORDER BY traces.request_id LIMIT {_PAGE}"
+            rows = self._database.read(f"{query} {order}", (day_number(day), after))
             if not rows:
                 return
-            first = rows[-1][0] + 1
-            if len(rows) == _PAGE:  # more traces may share the last start time: read all of those at once
-                rows = [row for row in rows if row[0] < first - 1]
-                rows += self._database.read(f"{columns} WHERE traces.started_ns = ?", (first - 1,))
-            yield from sorted((int(ns), str(name), str(body), said) for ns, name, body, said in rows)
+            yield from (trace_of(row[:-1], row[-1]) for row in rows)
+            after = rows[-1][0]
 
     def days(self, before: str) -> Days:
         """Return the days (UTC) before another day of which the live store has traces, oldest first."""
-        rows = self._database.read(
-            f"SELECT DISTINCT started_ns / {DAY_NS} FROM traces WHERE started_ns < ? ORDER BY 1",  # noqa: S608
-            (day_range(before)[0],),
-        )
-        return [_dated(row[0], 0)[0] for row in rows]
+        return [date_of(day) for day in live_days(self._database, day_range(before)[0])]
+
+    def lost_days(self) -> Days:
+        """Return the days (UTC) of which requests are in neither the live store nor the closed days, oldest first."""
+        return lost_days(self._database, self._archive)
+
+    def lost_complaints(self, sha: str) -> Usage:
+        """Return the lost days on which users dismissed answers of an entry, with how many that were not right."""
+        return lost_complaints(self._database, self._archive, sha)
+
+    def days_spoken_of(self, before: str) -> Days:
+        """Return the days (UTC) before another day of whose answers something was said, oldest first."""
+        rows = self._database.read("SELECT DISTINCT day FROM feedback WHERE day < ? ORDER BY 1", (day_number(before),))
+        return [date_of(row[0]) for row in rows]
+
+    def said_since(self, day: str, since_ns: int) -> Later:
+        """Return of how many answers of a day something was said since a time, UTC ns."""
+        return later(self._database, day_number(day), since_ns)
+
+    def copy_said(self, day: str, since_ns: int, file: Path) -> None:
+        """Write what was said of a day's answers since a time (UTC ns) to a Parquet file."""
+        write_said(self._database, day_number(day), since_ns, file)
 
     def usage(self, sha: str) -> Usage:
         """Return the days (UTC) on which an entry answered learners, with its number of requests, oldest first."""
-        rows = self._database.read(
-            "SELECT minute / 1440, SUM(n - errors) FROM minutes WHERE entry_sha = ? GROUP BY 1 ORDER BY 1", (sha,)
-        )
-        return [*starmap(_dated, rows)]
+        sums = minute_sums(self._database, "minute / 1440", ("n", "errors"), where=("entry_sha = ?", (sha,)))
+        return [(date_of(day), n - errors) for day, (n, errors) in sorted(sums.items())]
 
     @property
     def evidence(self) -> Evidence:
         """Queries about the arms of an epoch."""
-        return Evidence(self._database, self._archive)
+        return Evidence(self._database, self._archive, self._slices)
 
     @property
     def recent(self) -> Recent:
@@ -204,45 +249,39 @@ class TraceReader:
 
     def tester_requests(self, epoch: int) -> int:
         """Return how many requests testers sent in an epoch; they are in no other figure."""
-        try:
-            rows = self._database.read("SELECT SUM(n) FROM testers WHERE epoch = ?", (epoch,))
-        except StorageError as error:
-            if error.kind not in ("damaged", "absent"):
-                raise
-            self._database.read("SELECT 1 FROM bodies LIMIT 1")  # raises if the store is really damaged
-            return 0  # a store that no server of this version has opened yet: no tester can have used it
-        return int(rows[0][0] or 0)
+        return self.evidence.testers(epoch)
 
     @property
     def requests(self) -> Requests:
         """Queries over all requests of a time span, for drift and cost."""
-        return Requests(self._database, self._archive)
+        return Requests(self._database, self._archive, self._slices)
 
     def minutes(self, since_ns: int, before_ns: int = 2**63 - 1) -> tuple[Minute, ...]:
         """Return the roll-up of each minute that began in ``since_ns`` ≤ t < ``before_ns``, oldest first."""
-        columns = ", ".join(MINUTE_COLUMNS)
-        rows = self._database.read(
-            f"SELECT {columns} FROM minutes WHERE minute >= ? AND minute < ? ORDER BY minute, arm, entry_sha",  # noqa: S608
-            (-(-since_ns // MINUTE_NS), -(-before_ns // MINUTE_NS)),
-        )
-        return tuple(_minute(row) for row in rows)
+        return minutes(self._database, (-(-since_ns // MINUTE_NS), -(-before_ns // MINUTE_NS)))
+
+    def claim(self, task: str) -> bool:
+        """Return whether this reader does a task that one of several servers does at a time; see ``sql.claims``."""
+        return claim(self._database, task)
 
     def close(self) -> None:
         """Close the connections."""
         self._database.close()
+        self._slices.close()
         if self._archive is not None:
             self._archive.close()
 
-    def _page(self, where: Conditions, params: Conditions, limit: int) -> Rows:
+    def _page(self, where: Conditions, params: Conditions, limit: int) -> Traces:
         """Return the newest ``limit`` rows and all that share the start time of the last one."""
-        columns = f"SELECT {_BODY}, feedback.outcome, traces.started_ns, traces.request_id"
+        columns = f"SELECT feedback.outcome, {_COLUMNS}"
         order = "ORDER BY traces.started_ns DESC, traces.request_id"
         rows = self._database.read(f"{columns} {_JOINED} {where_clause(where)} {order} LIMIT ?", (*params, limit))
         if len(rows) == limit and rows:
             tied = where_clause([*where, "traces.started_ns = ?", "traces.request_id > ?"])
             ties = f"{columns} {_JOINED} {tied} {order}"
-            rows += self._database.read(ties, (*params, rows[-1][2], rows[-1][3]))
-        return rows
+            last = trace_of(rows[-1][1:])
+            rows += self._database.read(ties, (*params, last.started_ns, last.request_id))
+        return [trace_of(row[1:], row[0]) for row in rows]
 
     def _count(self, where: Conditions, params: Conditions) -> int:
         """Count the matching traces, up to ``COUNTED`` + 1."""
@@ -250,36 +289,12 @@ class TraceReader:
         rows = self._database.read(f"SELECT COUNT(*) FROM ({inner}) AS counted", params)  # noqa: S608
         return int(rows[0][0])
 
-    def _trace(self, body: str, outcome: str | None) -> Trace:
-        try:
-            trace = self._decode(body)
-        except msgspec.MsgspecError as error:
-            raise StorageError(
-                "damaged", f"a trace cannot be decoded: {error}", "restore the trace store from a backup"
-            ) from error
-        return trace if outcome is None else msgspec.structs.replace(trace, feedback=outcome)
 
-
-def _newest(live: Rows, archived: Rows, limit: int) -> Rows:
-    """Merge two pages: the newest ``limit`` rows and all that share the start time of the last one."""
-    one_each = {row[3]: row for row in (*archived, *live)}
-    rows = sorted(one_each.values(), key=lambda row: (-row[2], row[3]))
-    last = rows[limit - 1][2] if len(rows) > limit > 0 else None
-    return rows if last is None else [row for number, row in enumerate(rows) if number < limit or row[2] == last]
-
-
-def _dated(day: int, count: int) -> tuple[str, int]:
-    return (EPOCH + timedelta(days=day)).date().isoformat(), int(count)
-
-
-def _minute(row: tuple[Any, ...]) -> Minute:
-    named = dict(zip(MINUTE_COLUMNS, row, strict=True))
-    counts = row[-(len(BOUNDS) + 1) :]
-    return Minute(
-        minute_ns=named["minute"] * MINUTE_NS,
-        arm=named["arm"],
-        sha=named["entry_sha"],
-        p50=latency_quantile(counts, 0.50),
-        p99=latency_quantile(counts, 0.99),
-        **{name: named[name] for name in ("n", "errors", "seconds", "priced", "cost", "input_tokens", "output_tokens")},
-    )
+def _newest(live: Traces, archived: Traces, limit: int) -> Traces:
+    """Merge two pages: the newest ``limit`` traces and all that share the start time of the last one."""
+    one_each = {trace.request_id: trace for trace in (*archived, *live)}
+    traces = sorted(one_each.values(), key=lambda trace: (-trace.started_ns, trace.request_id))
+    last = traces[limit - 1].started_ns if len(traces) > limit > 0 else None
+    if last is None:
+        return traces
+    return [trace for number, trace in enumerate(traces) if number < limit or trace.started_ns == last]

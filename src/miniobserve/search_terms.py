@@ -6,24 +6,26 @@ The SQL has the live store's names of columns. This module runs no query.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, Literal
 
 import msgspec
 
-from miniobserve.conditions import bindable, like_pattern
-from miniobserve.daily import day_range
+from miniobserve.conditions import GRADED, bindable, like_pattern
+from miniobserve.days import day_range
 from miniobserve.schema import searchable
 
-Order = Literal["time", "latency", "outcome", "feature"]
+Order = Literal["time", "latency", "outcome", "feature", "field"]
 Fragment = tuple[str, list[Any]]
 """A piece of SQL with its parameters."""
-BODY = "(SELECT bodies.body FROM bodies WHERE bodies.request_id = traces.request_id)"
 
 _COLUMNS = {
     "id": "LOWER(traces.request_id)",
     "arm": "LOWER(traces.arm)",
     "outcome": "COALESCE(feedback.outcome, '')",
+    "label": "LOWER(COALESCE(feedback.label, ''))",
+    "graded": GRADED,
     "sha": "traces.entry_sha",
     "text": "traces.text",
 }
@@ -71,12 +73,19 @@ def sort_key(order: Order, feature: str, find: str, bytewise: str) -> tuple[Frag
     database compare texts as Python does.
     """
     if order == "latency":
-        return ("CASE WHEN answers.seconds IS NULL THEN 1 ELSE 0 END", []), ("COALESCE(-answers.seconds, 0)", [])
+        return ("CASE WHEN traces.seconds IS NULL THEN 1 ELSE 0 END", []), ("COALESCE(-traces.seconds, 0)", [])
     if order == "outcome":
-        return ("CASE WHEN feedback.outcome IS NULL THEN 1 ELSE 0 END", []), (_WORST_FIRST, [])
+        return ("CASE WHEN COALESCE(feedback.outcome, '') = '' THEN 1 ELSE 0 END", []), (_WORST_FIRST, [])
     sql, params = _feature(feature, find)
     bound = [bindable(value) for value in params]
     return (f"CASE WHEN ({sql}) = '' THEN 1 ELSE 0 END", bound), (f"({sql}){bytewise}", bound)
+
+
+def span_of(terms: Sequence[Term]) -> tuple[int, int] | None:
+    """The first nanosecond, and the one after the last, of what the days leave that all of the terms ask for."""
+    asked = [term for term in terms if term.field == "day" and not term.feature and not term.inverted]
+    spans = [span for span in (day_span(searchable(term.text)) for term in asked) if span is not None]
+    return (max(first for first, _ in spans), min(end for _, end in spans)) if spans else None
 
 
 def _condition(term: Term, text: str, find: str) -> Fragment | None:
@@ -88,7 +97,7 @@ def _condition(term: Term, text: str, find: str) -> Fragment | None:
         span = day_span(text)
         return None if span is None else ("traces.started_ns >= ? AND traces.started_ns < ?", [*span])
     if field == "source":
-        return f"{BODY} LIKE ? ESCAPE '!'", [like_pattern(f'"source":"{text}')]
+        return "traces.source LIKE ? ESCAPE '!'", [like_pattern(text)[1:]]
     if field == "text" and text:
         return f"{_COLUMNS[field]} LIKE ? ESCAPE '!' OR {_HASH} = ?", [like_pattern(text), _sha256(term.text)]
     if field in _COLUMNS:

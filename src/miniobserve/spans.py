@@ -31,6 +31,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "cost": "spine.cost",
     "currency": "spine.currency",
     "rate_per_hour": "spine.rate_per_hour",
+    "workers": "spine.workers",
     "price_version": "spine.price_version",
     "priced_by": "spine.priced_by",
     "source": "spine.source",

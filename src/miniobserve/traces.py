@@ -14,6 +14,9 @@ GONE = 499
 """The status of a request whose client closed the connection before the answer, which is kept all the same."""
 
 
+Value = str | float | list[str]
+
+
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """The arm assigned to a request, with the inputs of that decision, so that it can be recomputed later."""
 
@@ -51,18 +54,28 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     intended_sha: str
     semver: str
     assignment: Assignment
-    learner_hash: str | None = None
-    sentence: str | None = None
-    """The text; None if the text policy does not keep it."""
-    sentence_sha256: str | None = None
-    correction: str | None = None
-    is_correct: bool | None = None
-    """True if the model accepted the sentence as correct."""
+    unit_hash: str | None = None
+    """The salted hash of the unit's id (of a learner, a customer, a device); None without one."""
+    input: str | None = None
+    """The text that was asked; None if the text policy does not keep it."""
+    input_sha256: str | None = None
+    output: str | None = None
+    accepted: bool | None = None
+    """True if the model accepted the input as it was."""
     in_scope: bool = True
     graded: bool | None = None
     """Whether the workload's oracle grades the output as correct; None if it cannot tell. Graded when the trace is
     built, because the text policy may not keep the text."""
     features: dict[str, str] = {}
+    values: dict[str, Value] = {}
+    """What drift is measured on, by name: a category, a number, or a list of tokens. Made when the trace is built, so
+    that no report needs the text; tokens only where the text policy keeps the text."""
+    values_by: str = ""
+    """Which code made ``values``: the first 16 hex digits of its SHA-256. Other code may count differently."""
+    embedding: list[float] | None = None
+    """The vector that was sent with the request, for drift; only where the text policy keeps the text."""
+    fields: dict[str, Any] = {}
+    """What the workload added to its answer, such as a score or the probabilities of classes."""
     stages: dict[str, float] = {}
     """Seconds per stage: queue, tokenize, prefill, decode, format, other. All but those in the queue are this request's
     share of the seconds in which its batch kept the worker busy."""
@@ -74,6 +87,10 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """The price at the terms of that time; None, never 0, if it is unknown, and then ``unpriced`` says why."""
     currency: str = "USD"
     rate_per_hour: float | None = None
+    """The rent of the whole machine."""
+    workers: int | None = None
+    """Among how many workers the rent was divided; None on traces older than this field and where no rent was known.
+    A report takes None as 1."""
     price_version: str = ""
     priced_by: str = ""
     """``busy/1``: the share of busy seconds at the rent; ``tokens/1``: tokens at a price table; empty on traces older
@@ -92,6 +109,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """``live`` or ``replay``; the times of replayed traffic are simulated."""
     feedback: str | None = None
     """The learner's later feedback: accepted, dismissed or revised."""
+    label: str | None = None
+    """The right answer, if somebody said it later; then ``graded`` is the grade by it. It is stored apart, as are
+    ``score`` and ``said_text``."""
+    score: float | None = None
+    said_text: str | None = None
 
     @property
     def is_evidence(self) -> bool:
@@ -110,6 +132,18 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     def traffic_assignment(self) -> Assignment:
         """The arm assigned to this request, with the inputs of that decision."""
         return self.assignment
+
+
+ALSO_NAMED = {
+    "model_sha": "entry_sha",
+    "traffic_assignment": "assignment",
+    "sentence": "input",
+    "sentence_sha256": "input_sha256",
+    "correction": "output",
+    "is_correct": "accepted",
+    "learner_hash": "unit_hash",
+}
+"""Further names of a trace's fields for programs. The last five are those of earlier versions, kept for one more."""
 
 
 def set_apart(trace: Trace) -> list[tuple[str, str]]:
@@ -141,9 +175,9 @@ def by_tester(body: str) -> bool:
 
 
 def trace_object(trace: Trace) -> dict[str, Any]:
-    """A trace as programs read it: its fields, two of them also as ``model_sha`` and ``traffic_assignment``."""
+    """A trace as programs read it: its fields, some of them also under the names that earlier versions gave them."""
     fields: dict[str, Any] = msgspec.to_builtins(trace)
-    return fields | {"model_sha": fields["entry_sha"], "traffic_assignment": fields["assignment"]}
+    return fields | {old: fields[name] for old, name in ALSO_NAMED.items()}
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from miniobserve.cost import CURRENCY, CostMeter
+from miniobserve.schema import IS_LIVE
 from miniobserve.sql.protocol import Database, Params, StorageError, Transaction
 from miniobserve.traces import Trace
 
@@ -22,6 +23,8 @@ BEAT_SECONDS = 5.0
 """How often a server without requests writes that it is up; one that is killed loses at most that much."""
 LATE_NS = round(3 * BEAT_SECONDS * 1e9)
 """A server that has not been seen for longer counts as gone: one late beat is no alarm."""
+RECENT_NS = 600 * 10**9
+"""A server that is not Spine's reports nothing but requests: after so long without one it counts as gone."""
 _DAY_NS = 86_400 * 10**9
 _STEP_NS = 60 * 10**9
 """A wall clock that disagrees by more with the time that has passed was set: a new row begins."""
@@ -36,6 +39,7 @@ _UPSERT = (
     " ON CONFLICT (server, part) DO UPDATE SET began_ns = excluded.began_ns, seen_ns = excluded.seen_ns"
 )
 _SERVERS = "SELECT server, MAX(seen_ns) FROM uptime WHERE simulated = 0 AND began_ns <= ? GROUP BY server"
+_NEWEST = f"SELECT MAX(started_ns) FROM requests WHERE started_ns > ? AND started_ns <= ? AND {IS_LIVE}"  # noqa: S608
 _READ = (
     "SELECT began_ns, seen_ns, rate, currency, price_version, simulated FROM uptime"
     " WHERE began_ns < ? AND seen_ns > ? ORDER BY began_ns, server, part"
@@ -55,6 +59,26 @@ class Up(msgspec.Struct, frozen=True, kw_only=True):
     """True for a day of replayed traffic, from its first simulated request to its last."""
 
 
+def passed_once(uptime: Iterable[Up]) -> list[Up]:
+    """Merge spans of replayed traffic that overlap at the same terms.
+
+    A day that several servers replayed, one after the other or at once, passed once, so it has one rent. Spans of real
+    time are left as they are: two servers that are up at once are two rents.
+    """
+    found: list[Up] = []
+    merged: dict[tuple[float | None, str, str], int] = {}
+    for up in sorted(uptime, key=lambda each: each.began_ns):
+        terms = (up.rate_per_hour, up.price_version, up.currency)
+        at = merged.get(terms) if up.simulated else None
+        if at is not None and up.began_ns <= found[at].seen_ns:
+            found[at] = msgspec.structs.replace(found[at], seen_ns=max(found[at].seen_ns, up.seen_ns))
+            continue
+        if up.simulated:
+            merged[terms] = len(found)
+        found.append(up)
+    return found
+
+
 class Servers(msgspec.Struct, frozen=True, kw_only=True):
     """What servers last reported of themselves, up to a moment."""
 
@@ -62,6 +86,14 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
     """Servers that were seen within ``LATE_NS`` before the moment."""
     seen_ns: int | None
     """When a server was last seen, in UTC nanoseconds and never after the moment; None if none ever was."""
+    recorded_ns: int | None = None
+    """When the newest request began, if a server that is not Spine's answered it within ``RECENT_NS``: it came after
+    the last sign of one of Spine's. None otherwise, and for replayed traffic."""
+
+    @property
+    def answering(self) -> int | None:
+        """Servers that answer requests; None where they are not Spine's, so that their number is not known."""
+        return None if not self.up and self.recorded_ns is not None else self.up
 
 
 class Uptime:
@@ -84,7 +116,11 @@ class Uptime:
 
     def record(self, tx: Transaction, traces: Iterable[Trace]) -> None:
         """Extend the server's row to now; and those of its replayed traffic, whose times are simulated."""
-        tx.execute(_UPSERT, self._row(self._part, *self._span(), simulated=False))
+        tx.batch(self.statements(traces))
+
+    def statements(self, traces: Iterable[Trace]) -> list[tuple[str, Params]]:
+        """Return the statements of ``record``."""
+        found: list[tuple[str, Params]] = [(_UPSERT, self._row(self._part, *self._span(), simulated=False))]
         touched = set()
         for trace in traces:
             if trace.source == "replay":
@@ -93,8 +129,8 @@ class Uptime:
                 before = self._replayed.get(day, (first, last))
                 self._replayed[day] = min(before[0], first), max(before[1], last)
                 touched.add(day)
-        for day in sorted(touched):
-            tx.execute(_UPSERT, self._row(-1 - day, *self._replayed[day], simulated=True))
+        found += [(_UPSERT, self._row(-1 - day, *self._replayed[day], simulated=True)) for day in sorted(touched)]
+        return found
 
     def _span(self) -> tuple[int, int]:
         """Return the current row's begin and end, by the time that passed and not by a clock that may be set."""
@@ -132,11 +168,18 @@ def uptime_of(database: Database, since_ns: int, until_ns: int) -> tuple[Up, ...
 
 
 def servers_of(database: Database, at_ns: int) -> Servers:
-    """Return how many servers are up at a moment, and when one was last seen; replayed traffic is no server."""
+    """Return how many servers are up at a moment, when one was last seen, and whether others answer requests.
+
+    Replayed traffic is no server.
+    """
     # A server's clock may be a little ahead of the reader's: its row has to be found all the same.
     seen = [int(seen) for _, seen in _rows(database, _SERVERS, (at_ns + LATE_NS,))]
     up = sum(last >= at_ns - LATE_NS for last in seen)
-    return Servers(up=up, seen_ns=min(max(seen), at_ns) if seen else None)
+    # A server's own requests begin before it was last seen; a minute is allowed for clocks that differ.
+    known_ns = max([at_ns - RECENT_NS, *(last + _STEP_NS for last in seen)])
+    newest = [] if up else _rows(database, _NEWEST, (known_ns, at_ns + LATE_NS))
+    recorded = next((int(ns) for (ns,) in newest if ns is not None), None)
+    return Servers(up=up, seen_ns=min(max(seen), at_ns) if seen else None, recorded_ns=recorded)
 
 
 def _rows(database: Database, query: str, params: Params) -> list[tuple[Any, ...]]:

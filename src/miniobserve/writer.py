@@ -8,109 +8,92 @@ trace is used for.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from typing import Literal, NamedTuple
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
-import msgspec
-
-from miniobserve.backfill import backfill
-from miniobserve.kept import ids_in_use, kept, not_kept, outcome
-from miniobserve.rollup import roll_up
-from miniobserve.schema import (
-    INSERT_BODY,
-    INSERT_TRACE,
-    SCHEMA,
-    UPSERT_FEEDBACK,
-    UPSERT_STORE,
-    BodyRow,
-    TraceRow,
-    body_row,
-    trace_row,
+from miniobserve.archive import Archive
+from miniobserve.commit import (
+    Duplicate,
+    Elsewhere,
+    Feedback,
+    Job,
+    NotFresh,
+    Probe,
+    Result,
+    Write,
+    apply,
+    apply_fresh,
+    is_fresh,
+    rows_of,
 )
+from miniobserve.kept import kept
+from miniobserve.label_lookup import in_closed_days
+from miniobserve.rollup import SecondThread
+from miniobserve.rows import request_row
+from miniobserve.saying import OUTCOMES, KeepAll, Keeper, Outcome, Saying, Stored, wrong_with
 from miniobserve.sql.open import connect
-from miniobserve.sql.protocol import StorageError, Transaction
+from miniobserve.sql.protocol import StorageError
+from miniobserve.tables import complete
 from miniobserve.traces import Trace
-from miniobserve.uptime import BEAT_SECONDS, UPTIME_SCHEMA, Uptime
+from miniobserve.uptime import BEAT_SECONDS, Uptime
 
-Outcome = Literal["accepted", "dismissed", "revised"]
-OUTCOMES: tuple[Outcome, ...] = ("accepted", "dismissed", "revised")
+__all__ = ["OUTCOMES", "Duplicate", "Outcome", "TraceWriter"]
 
 _RETRIES = 2
 """How often a group is retried after its connection broke or another server wrote the same id first."""
 
 
-class Duplicate(Exception):
-    """A trace with this request id already exists; it was not changed.
-
-    ``is_retry`` says that it is of the same learner and text, as far as traces keep them: the caller tried again.
-    """
-
-    def __init__(self, request_id: str, *, is_retry: bool = False) -> None:
-        super().__init__(f"a trace with request id {request_id} already exists")
-        self.request_id = request_id
-        self.is_retry = is_retry
-
-
-class _Write(NamedTuple):
-    """A trace to store."""
-
-    trace: Trace
-    row: TraceRow
-    body: BodyRow
-    future: Future[None]
-
-
-class _Feedback(NamedTuple):
-    """A learner's feedback to store."""
-
-    request_id: str
-    outcome: str
-    future: Future[bool]
-
-
-class _Probe(NamedTuple):
-    """A write that only tests whether the store accepts writes."""
-
-    future: Future[None]
-
-
-_Job = _Write | _Feedback | _Probe
-_Result = None | bool | Exception
-
-
 class TraceWriter:
     """Group commit: one thread writes all queued jobs in one transaction, then resolves their futures."""
 
-    def __init__(self, url: str, *, uptime: Uptime | None = None, queue: int = 8192, batch: int = 512) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        archive: Path | str | None = None,
+        cache: Path | None = None,
+        uptime: Uptime | None = None,
+        keeper: Keeper | None = None,
+        queue: int = 8192,
+        batch: int = 512,
+    ) -> None:
         """Open or create the store at ``url``.
 
         Args:
             url: a database URL of ``miniobserve.sql.open``.
+            archive: the folder or bucket of closed days, whose requests can be given feedback too; None without one.
+            cache: the folder for copies of a bucket's files.
             uptime: the server's uptime, which every commit extends; None for a writer that is no server.
+            keeper: grades answers by what is said of them; by default a label is compared with the answer exactly.
             queue: the most jobs that may wait; further ones fail immediately.
             batch: the most jobs per transaction.
 
         Raises:
-            StorageError: the store cannot be opened or written.
+            StorageError: the store cannot be opened or written, or is one of an earlier version.
 
         """
         self._database = connect(url, create=True)
         try:
-            self._database.script((*SCHEMA, UPTIME_SCHEMA))
-            backfill(self._database)
+            complete(self._database)
         except StorageError:
             self._database.close()
             raise
+        self._archive = None if archive is None else Archive(archive, cache)
+        self._days: set[int] = set()
+        """The days whose partition is there."""
         self._uptime = uptime
+        self._keeper = keeper if keeper is not None else KeepAll()
         self._limit = queue
         self._batch = batch
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="trace-writer", daemon=True)
+        self._second = SecondThread(url, self._database)
         self._thread.start()
 
     def submit(self, trace: Trace) -> Future[None]:
@@ -121,38 +104,62 @@ class TraceWriter:
         """
         future: Future[None] = Future()
         try:
-            row, body = trace_row(trace), body_row(trace)
-        except (UnicodeError, TypeError, ValueError) as error:
+            row = request_row(trace)
+        except (UnicodeError, TypeError, ValueError, OverflowError) as error:
             future.set_exception(error)
             return future
-        self._enqueue(_Write(trace, row, body, future))
+        self._enqueue(Write(trace, row, future))
         return future
 
     def feedback(self, request_id: str, outcome: Outcome) -> Future[bool]:
-        """Queue a learner's feedback, which replaces earlier feedback; the future is False if no trace has that id."""
+        """Queue a learner's outcome, which replaces an earlier one; the future is False if no request has that id."""
         if outcome not in OUTCOMES:
             raise ValueError(f"an outcome is one of {', '.join(OUTCOMES)}, not {outcome!r}")
         future: Future[bool] = Future()
-        self._enqueue(_Feedback(request_id, outcome, future))
+        future.set_running_or_notify_cancel()
+
+        def resolve(done: Future[list[Stored]]) -> None:
+            if (error := done.exception()) is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(done.result()[0].status not in ("unknown", "several"))
+
+        self.say([Saying(name=request_id, outcome=outcome)]).add_done_callback(resolve)
+        return future
+
+    def say(self, sayings: Sequence[Saying]) -> Future[list[Stored]]:
+        """Queue what is said of some answers; the future has one result a saying, once all of them are durable.
+
+        Raises:
+            ValueError: one of them says nothing, or what cannot be stored.
+        """
+        for saying in sayings:
+            if wrong := wrong_with(saying):
+                raise ValueError(wrong)
+        future: Future[list[Stored]] = Future()
+        self._enqueue(Feedback(tuple(sayings), future))
         return future
 
     def probe(self) -> Future[None]:
         """Queue a write without a trace; the future fails if the store does not accept writes now."""
         future: Future[None] = Future()
-        self._enqueue(_Probe(future))
+        self._enqueue(Probe(future))
         return future
 
     def close(self) -> None:
-        """Write the queued jobs, stop the thread and close the connection."""
+        """Write the queued jobs, make the sums, stop the threads and close the connections."""
         with self._changed:
             if self._uptime is not None and not self._closed:
-                self._waiting.append(_Probe(Future()))  # the last beat of the server's uptime
+                self._waiting.append(Probe(Future()))  # the last beat of the server's uptime
             self._closed = True
             self._changed.notify()
         self._thread.join()
+        self._second.close()
         self._database.close()
+        if self._archive is not None:
+            self._archive.close()
 
-    def _enqueue(self, job: _Job) -> None:
+    def _enqueue(self, job: Job) -> None:
         with self._changed:
             if not self._closed and len(self._waiting) < self._limit:
                 self._waiting.append(job)
@@ -165,7 +172,7 @@ class TraceWriter:
         while group := self._take():
             self._write(group)
 
-    def _take(self) -> list[_Job]:
+    def _take(self) -> list[Job]:
         """Wait for jobs and return a group of them; empty once closed and drained."""
         with self._changed:
             while True:
@@ -174,25 +181,32 @@ class TraceWriter:
                         return []
                     beat = None if self._uptime is None else BEAT_SECONDS
                     if not self._changed.wait(beat) and not self._waiting:
-                        self._waiting.append(_Probe(Future()))
+                        self._waiting.append(Probe(Future()))
                 count = min(len(self._waiting), self._batch)
                 taken = [self._waiting.popleft() for _ in range(count)]
-                # A cancelled future means that its caller has given up: there is nothing to write for it.
-                if group := [job for job in taken if job.future.set_running_or_notify_cancel()]:
+                if group := [job for job in taken if _is_wanted(job)]:
                     return group
 
-    def _write(self, group: Sequence[_Job], *, again: int = _RETRIES, doubtful: bool = False) -> None:
+    def _write(self, group: Sequence[Job], *, again: int = _RETRIES, doubtful: bool = False) -> None:
         """Commit a group and resolve its futures; never raises.
 
         ``doubtful`` means that an earlier attempt lost its connection and may have committed the group.
         """
         try:
+            for day in {job.row[1] for job in group if isinstance(job, Write)} - self._days:
+                self._database.partition("requests", day)
+                self._days.add(day)
+            if self._database.partitioned and not doubtful and again == _RETRIES and is_fresh(group):
+                with suppress(NotFresh):
+                    self._write_fresh(group)
+                    return
             with self._database.transaction() as tx:
-                ours = kept(tx, _pairs(group))[1] if doubtful else set()
-                results = _apply(tx, group, ours)
+                ours = kept(tx, rows_of(group)) if doubtful else set()
+                results = apply(tx, group, ours, self._keeper)
                 if self._uptime is not None:
-                    self._uptime.record(tx, (job.trace for job in group if isinstance(job, _Write)))
+                    self._uptime.record(tx, (job.trace for job in group if isinstance(job, Write)))
         except StorageError as error:
+            self._days.clear()  # a day's partition may have been dropped
             if error.kind in ("conflict", "damaged") and len(group) > 1:
                 self._write_singly(group)
                 return
@@ -206,75 +220,49 @@ class TraceWriter:
                 return
             results = [error]
         for job, result in zip(group, results, strict=True):
-            _resolve(job, result)
+            if isinstance(result, Elsewhere) and isinstance(job, Feedback):
+                self._second.call(partial(self._look, job))
+            else:
+                _resolve(job, result)
 
-    def _write_singly(self, group: Iterable[_Job]) -> None:
+    def _write_fresh(self, group: Sequence[Job]) -> None:
+        """Commit a group of new traces in two round trips.
+
+        Raises:
+            NotFresh: it is none; nothing was written.
+        """
+        traces = [job.trace for job in group if isinstance(job, Write)]
+        with self._database.transaction() as tx:
+            apply_fresh(tx, group, self._uptime.statements(traces) if self._uptime is not None else ())
+        for job in group:
+            _resolve(job, None)
+
+    def _write_singly(self, group: Iterable[Job]) -> None:
         """Write each job in its own transaction, so that only the job at fault fails."""
         for job in group:
             self._write([job])
 
-
-def _apply(tx: Transaction, group: Sequence[_Job], ours: set[BodyRow]) -> list[_Result]:
-    """Write a group inside a transaction and return a result per job, valid once the transaction is committed.
-
-    ``ours`` are the traces that an earlier attempt of this group has already committed: they are no duplicates.
-    """
-    taken = ids_in_use(tx, [job.trace.request_id for job in group if isinstance(job, _Write)])
-    results: list[_Result] = [None] * len(group)
-    fresh: list[_Write] = []
-    for index, job in enumerate(group):
-        if isinstance(job, _Write):
-            if job.body in ours:
-                ours.discard(job.body)
-            elif job.trace.request_id in taken:
-                results[index] = Duplicate(job.trace.request_id, is_retry=_is_retry(tx, job.trace, fresh))
-            else:
-                taken.add(job.trace.request_id)
-                fresh.append(job)
-    if fresh:
-        tx.executemany(INSERT_TRACE, [job.row for job in fresh])
-        tx.executemany(INSERT_BODY, [job.body for job in fresh])
-        if kept(tx, _pairs(fresh)) != ({job.row for job in fresh}, {job.body for job in fresh}):
-            raise not_kept("a trace")
-        roll_up(tx, [job.trace for job in fresh])
-    for index, job in enumerate(group):
-        if isinstance(job, _Feedback):
-            known = bool(ids_in_use(tx, (job.request_id,)))
-            if known:
-                tx.execute(UPSERT_FEEDBACK, (job.request_id, job.outcome, time.time_ns()))
-                if outcome(tx, job.request_id) != job.outcome:
-                    raise not_kept("a feedback")
-            results[index] = known
-        elif isinstance(job, _Probe):
-            tx.execute(UPSERT_STORE, ("probed_ns", str(time.time_ns())))
-    return results
-
-
-def _is_retry(tx: Transaction, trace: Trace, fresh: Sequence[_Write]) -> bool:
-    """Whether the trace that has this id already, in the store or in the same group, is of the same question."""
-    earlier = next((job.trace for job in fresh if job.trace.request_id == trace.request_id), None)
-    if earlier is None:
-        rows = tx.execute("SELECT body FROM bodies WHERE request_id = ?", (trace.request_id,))
-        if not rows:  # exported and pruned: nobody tries again after so long
-            return False
+    def _look(self, job: Feedback) -> None:
+        """Look for the requests of feedback in the closed days, and store it with what was found."""
         try:
-            earlier = msgspec.json.decode(rows[0][0], type=Trace)
-        except msgspec.MsgspecError:
-            return False
-    same = ("learner_hash", "sentence", "sentence_sha256", "source", "shadow_of")
-    return all(getattr(earlier, name) == getattr(trace, name) for name in same)
+            found = in_closed_days(self._archive, job.sayings) if self._archive is not None else []
+        except Exception as error:  # noqa: BLE001 -- whatever a file holds, the thread must not end
+            job.future.set_exception(error)
+            return
+        self._enqueue(job._replace(closed=tuple(found)))
 
 
-def _resolve(job: _Job, result: _Result) -> None:
+def _is_wanted(job: Job) -> bool:
+    """Whether a job is to be written: not if its future was cancelled, which means that its caller has given up."""
+    # Feedback that was looked for in closed days comes a second time, and its future is running already.
+    return (isinstance(job, Feedback) and job.closed is not None) or job.future.set_running_or_notify_cancel()
+
+
+def _resolve(job: Job, result: Result) -> None:
     """Resolve a job's future with its result."""
     if isinstance(result, Exception):
         job.future.set_exception(result)
-    elif isinstance(job, _Feedback):
-        job.future.set_result(bool(result))
+    elif isinstance(job, Feedback):
+        job.future.set_result(result if isinstance(result, list) else [])
     else:
         job.future.set_result(None)
-
-
-def _pairs(group: Sequence[_Job]) -> list[tuple[TraceRow, BodyRow]]:
-    """Return the two rows of each trace in a group."""
-    return [(job.row, job.body) for job in group if isinstance(job, _Write)]

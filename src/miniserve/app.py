@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -19,20 +19,25 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from miniobserve.ids import is_request_id, learner_of
-from miniobserve.writer import OUTCOMES
-from miniserve.limits import Guard, RateLimit, client_gone, parse_object
+from miniobserve.ids import learner_of
+from miniserve.cors import NO_ORIGINS, Origins
+from miniserve.feedback import feedback
+from miniserve.limits import FEEDBACK, MAX_BODY, BodyLimit, Guard, RateLimit, client_gone, parse_object
 from miniserve.openapi import describe, docs_page
 from miniserve.record import Ask
 from miniserve.replies import JSON, Problem, to_json
 from miniserve.service import Done, Service
 from miniserve.shadow import Shadow
 from miniserve.testers import Testers
-from modelspine.workload import Workload
+from modelspine.described.records import as_text
+from modelspine.errors import BadInput
+from modelspine.workload import Workload, takes_json
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LEARNER_CHARS = 128
+_UNIT_CHARS = 128
+_UNIT_FIELDS = ("unit", "learner_id")
+"""The field that names the unit an answer is for, and its earlier name, which is still read."""
 
 
 class Contract(NamedTuple):
@@ -46,15 +51,19 @@ class Contract(NamedTuple):
     shadow: Shadow | None = None
     """Receives a copy of each answered text that the route mirrors."""
     testers: Testers = Testers()
+    origins: Origins = NO_ORIGINS
+    """Of the web pages that may read replies."""
+    max_body: int = MAX_BODY
+    """Most bytes of a request for an answer."""
 
 
 def make_app(service: Service, contract: Contract) -> ASGIApp:
     """Build the ASGI application of one server."""
-    api = Api(service, contract)
+    api, path = Api(service, contract), contract.workload.http_path
     router = Router(
         [
             Route(contract.workload.http_path, api.answer, methods=["POST"]),
-            Route("/v1/feedback", api.feedback, methods=["POST"]),
+            Route(FEEDBACK, feedback(service.say), methods=["POST"]),
             Route("/v1/route", api.route, methods=["GET"]),
             Route("/healthz", api.healthz, methods=["GET"]),
             Route("/readyz", api.readyz, methods=["GET"]),
@@ -66,12 +75,17 @@ def make_app(service: Service, contract: Contract) -> ASGIApp:
     )
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == path and scope["method"] == "POST":  # at once, since nearly all requests are for it
+            reply = await api.answer(Request(scope, receive))
+            await reply(scope, receive, send)
+            return
         # With "app" in the scope Starlette raises for 404 and 405, so that Guard can reply with a JSON error;
         # without it Starlette replies in plain text.
         scope["app"] = router
         await router(scope, receive, send)
 
-    return Guard(routed, on_refused=service.metrics.refuse)
+    limits = {path: BodyLimit(contract.max_body)}
+    return Guard(routed, on_refused=service.metrics.refuse, origins=contract.origins, limits=limits)
 
 
 class Api:
@@ -83,7 +97,7 @@ class Api:
         self._workload = contract.workload
         self._allow_replay = contract.allow_replay
         self._rate = RateLimit(contract.rate) if contract.rate else None
-        document = describe(contract.workload, contract.version)
+        document = describe(contract.workload, contract.version, contract.max_body)
         self._openapi = to_json(document)
         self._docs = docs_page(document)
 
@@ -95,10 +109,10 @@ class Api:
         tester = self._contract.testers.of(request.headers)
         source, started_ns = self._when(request)
         body = parse_object(await request.body())
-        text, learner_id = self._asked(body)
+        text, unit = self._asked(body)
         ask = Ask(
             text=text,
-            learner_id=learner_id,
+            learner_id=unit,
             request_id=request.scope["request_id"],
             span=request.scope["span"],
             started_ns=started_ns,
@@ -128,19 +142,6 @@ class Api:
 
         return BackgroundTask(offer)
 
-    async def feedback(self, request: Request) -> Response:
-        """POST /v1/feedback: record the learner's feedback on an answer."""
-        body = parse_object(await request.body())
-        _reject_unknown_fields(body, ("request_id", "outcome"))
-        request_id, outcome = body.get("request_id"), body.get("outcome")
-        if not isinstance(request_id, str) or not is_request_id(request_id):
-            raise Problem(422, "bad_request_id", "request_id must be the id of an answer")
-        if outcome not in OUTCOMES:
-            raise Problem(422, "bad_outcome", f"outcome must be one of {', '.join(OUTCOMES)}")
-        if not await self._service.feedback(request_id, outcome):
-            raise Problem(404, "unknown_request", "no answer has that request_id")
-        return _json({"request_id": request_id, "outcome": outcome})
-
     async def route(self, _request: Request) -> Response:
         """GET /v1/route: the route in effect on this server."""
         return _json(msgspec.to_builtins(self._service.arms.current.route))
@@ -166,8 +167,8 @@ class Api:
 
     async def metrics(self, _request: Request) -> Response:
         """GET /metrics: the metrics in Prometheus text format."""
-        batcher = self._service.batcher
-        text = self._service.metrics.render(queue_depth=batcher.waiting, slots_used=batcher.busy)
+        pool = self._service.pool
+        text = self._service.metrics.render(queue_depth=pool.waiting, slots_used=pool.busy)
         return Response(text, media_type=self._service.metrics.content_type)
 
     async def openapi(self, _request: Request) -> Response:
@@ -180,13 +181,16 @@ class Api:
         return HTMLResponse(self._docs, headers={"Content-Security-Policy": policy})
 
     def _asked(self, body: Mapping[str, Any]) -> tuple[str, str | None]:
-        """Return the validated text and learner id of a request body."""
+        """Return the validated text and the unit of a request body."""
         field = self._workload.text_field
-        _reject_unknown_fields(body, (field, "learner_id"))
-        text, learner_id = body.get(field), body.get("learner_id")
+        units = [name for name in _UNIT_FIELDS if name != field]
+        _reject_unknown_fields(body, (field, *units))
+        text = body.get(field)
+        if text is not None and takes_json(self._workload):
+            text = _as_text(field, text)
         if not isinstance(text, str) or not 1 <= len(text) <= self._workload.max_chars:
             raise Problem(422, f"bad_{field}", f"{field} must be text of 1 to {self._workload.max_chars} characters")
-        return text, _learner(learner_id)
+        return text, _unit(body, units)
 
     def _when(self, request: Request) -> tuple[str, int]:
         """Return the source (``live`` or ``replay``) and start time of a request; only replay may set its time."""
@@ -200,16 +204,29 @@ class Api:
         return "replay", time.time_ns() if at is None else _simulated_ns(at)
 
 
-def _learner(given: Any) -> str | None:
-    """Return the learner of a request, in the one spelling by which everything downstream knows it."""
-    if given is None:
-        return None
-    if not (isinstance(given, str) and 1 <= len(given) <= _LEARNER_CHARS):
-        raise Problem(422, "bad_learner_id", f"learner_id must be text of 1 to {_LEARNER_CHARS} characters")
+def _as_text(field: str, value: Any) -> str:
+    """Return an input that may be any JSON as the one text by which everything downstream knows it."""
     try:
-        return learner_of(given)
+        return as_text(value)
+    except BadInput as error:
+        raise Problem(422, f"bad_{field}", error.message) from error
+
+
+def _unit(body: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Return the unit of a request, in the one spelling by which everything downstream knows it."""
+    given = [name for name in names if body.get(name) is not None]
+    if not given:
+        return None
+    if len(given) > 1:  # even where they are equal: a caller that sends both does not know which one counts
+        raise Problem(422, "two_units", f"give {' or '.join(given)}, and not both")
+    (name,) = given
+    unit = body[name]
+    if not (isinstance(unit, str) and 1 <= len(unit) <= _UNIT_CHARS):
+        raise Problem(422, f"bad_{name}", f"{name} must be text of 1 to {_UNIT_CHARS} characters")
+    try:
+        return learner_of(unit)
     except ValueError as error:
-        raise Problem(422, "bad_learner_id", str(error)) from error
+        raise Problem(422, f"bad_{name}", f"{name}: {error}") from error
 
 
 def _simulated_ns(at: str) -> int:
@@ -226,7 +243,7 @@ def _simulated_ns(at: str) -> int:
 
 def _reject_unknown_fields(body: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Raise ``Problem`` for a field that is not in ``known``."""
-    # Ignoring it would be worse: a misspelt learner_id would silently lose the learner's sticky assignment.
+    # Ignoring it would be worse: a misspelt unit would silently lose its sticky assignment.
     if not body.keys() <= set(known):
         raise Problem(422, "unknown_field", f"the only fields allowed are {' and '.join(known)}")
 
@@ -235,6 +252,8 @@ def _answer_body(done: Done, id_note: str) -> dict[str, Any]:
     answer, trace = done.answer, done.trace
     return {
         **answer.fields,
+        "output": answer.output,
+        "accepted": answer.accepted,
         "correction": answer.output,
         "is_correct": answer.accepted,
         "in_scope": answer.in_scope,

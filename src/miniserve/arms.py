@@ -1,9 +1,10 @@
 """The models that answer now: follows the ledger's route and swaps models while requests are served.
 
-A route takes effect as a whole or not at all: first every bundle it names is re-hashed, loaded and warmed up.
-If one of them fails, the previous route stays in effect and ``problem`` gives the reason. A request keeps the
-``Serving`` it started with, so no answer mixes two routes. A shadow arm is not loaded here, so that a broken
-shadow model cannot block a route. This module knows nothing of HTTP.
+A route takes effect as a whole or not at all: first every worker has loaded and warmed up every bundle it names.
+If one of them fails, the previous route stays in effect and ``problem`` gives the reason; ``behind`` decides what
+that means for this server. A request keeps the ``Serving`` it started with, so no answer mixes two routes. A shadow
+arm is not loaded here, so that a broken shadow model cannot block a route. This module knows nothing of HTTP and of
+processes.
 """
 
 from __future__ import annotations
@@ -11,20 +12,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
 
 from miniobserve.traces import Assignment
-from miniserve.bundles import Bundles, folders
+from miniserve.behind import Behind, given_up
 from miniserve.record import Served
 from miniserve.testers import Tester
-from modelspine.errors import BadInput, Replaced, SpineError, Unavailable
-from modelspine.identity.stamps import loaded_as_hashed
+from modelspine.errors import BadInput, Replaced, SpineError
 from modelspine.ledger.route import Arm, Route, assign, assign_tester, shadow_arm_of
 from modelspine.text import short
-from modelspine.workload import Model, Workload
 
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 2.0
@@ -32,10 +31,8 @@ LONGEST_RETRY = 30.0
 """A route that failed to load is retried after 2, 4, 8 … seconds, up to this: the bundle may have been repaired."""
 
 LOAD_SECONDS = 15.0
-"""A load that takes longer is reported. It cannot be interrupted, and no other route is followed meanwhile."""
+"""A load that takes longer is reported. No other route is followed meanwhile."""
 
-_WARM_TEXT = "a"
-_UNFIT = "fix the workload or the bundle, or route to another entry"
 _log = logging.getLogger("miniserve")
 
 
@@ -47,7 +44,19 @@ class Heads(Protocol):
         ...
 
 
-class Routes(Bundles, Protocol):
+class Loader(Protocol):
+    """The part of the worker pool used here."""
+
+    def load(self, sha: str) -> None:
+        """Load an entry's verified bundle into every worker; raises ``SpineError`` if that fails."""
+        ...
+
+    def keep(self, shas: Iterable[str]) -> None:
+        """Drop every entry but these."""
+        ...
+
+
+class Routes(Protocol):
     """The part of the registry used here."""
 
     def route(self) -> Route | None:
@@ -58,19 +67,24 @@ class Routes(Bundles, Protocol):
         """Raise ``Refused`` unless this entry may answer learners."""
         ...
 
+    def is_here(self, sha: str) -> bool:
+        """Whether a bundle and its parent's are on this machine; they are not hashed."""
+        ...
+
+    def obtain(self, sha: str, given_up: Callable[[], bool]) -> None:
+        """Fetch a bundle and its parent's if they are not on this machine, unless that is given up."""
+        ...
+
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """A route in effect on this server, with a warm model for every entry that answers learners."""
+    """A route in effect on this server, whose entries that answer learners are loaded in every worker."""
 
     route: Route
     wanted: Route
     """The ledger's route; it differs from ``route`` only while its models cannot be loaded."""
-    models: Mapping[str, Model]
 
-    def serve(self, unit: str, *, sticky: bool, tester: Tester | None = None) -> tuple[Served, Model | None]:
-        """Assign a unit to an arm; returns the assignment with its entry, and that entry's model.
-
-        The model is None for a tester who chose the shadow arm, whose model runs in a process of its own.
+    def serve(self, unit: str, *, sticky: bool, tester: Tester | None = None) -> Served:
+        """Assign a unit to an arm; returns the assignment with its entry.
 
         Raises:
             BadInput: the tester chose an arm that the route does not have.
@@ -80,21 +94,25 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
             return self._serve_tester(unit, sticky=sticky, tester=tester)
         assignment, arm = _assigned(self.route, unit, sticky=sticky)
         intended = arm.sha if self.wanted is self.route else _assigned(self.wanted, unit, sticky=sticky)[1].sha
-        served = Served(
+        return Served(
             assignment=assignment,
             sha=arm.sha,
             semver=arm.semver,
             intended_sha=intended,
             copy_to=shadow_arm_of(self.route, assignment),
         )
-        return served, self.models[arm.sha]
 
-    def _serve_tester(self, unit: str, *, sticky: bool, tester: Tester) -> tuple[Served, Model | None]:
+    def _serve_tester(self, unit: str, *, sticky: bool, tester: Tester) -> Served:
         assignment = assign_tester(self.route, unit, sticky=sticky, tester=tester.name, arm=tester.arm)
         arm = next(arm for arm in self.route.arms if arm.name == assignment.arm)
         # No copy for the shadow: pairs of answers are evidence, and a tester's requests are not.
-        served = Served(assignment=assignment, sha=arm.sha, semver=arm.semver, intended_sha=arm.sha)
-        return served, None if arm is self.route.shadow else self.models[arm.sha]
+        return Served(
+            assignment=assignment,
+            sha=arm.sha,
+            semver=arm.semver,
+            intended_sha=arm.sha,
+            by_shadow=arm is self.route.shadow,
+        )
 
 
 def _assigned(route: Route, unit: str, *, sticky: bool) -> tuple[Assignment, Arm]:
@@ -109,16 +127,15 @@ class Arms:
         self,
         ledger: Heads,
         registry: Routes,
-        workload: Workload,
+        models: Loader,
         *,
-        batch: int = 8,
         on_change: Callable[[Serving], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._registry = registry
-        self._workload = workload
-        self._batch = batch
+        self._models = models
         self._on_change = on_change
+        self.behind = Behind(registry.may_answer)
         self._current: Serving | None = None
         self._problem: str | None = None
         self._replaced: str | None = None
@@ -131,7 +148,7 @@ class Arms:
 
     @property
     def current(self) -> Serving:
-        """The route and models in effect; read it once per request, since it may change at any time."""
+        """The route in effect; read it once per request, since it may change at any time."""
         if self._current is None:
             raise RuntimeError("Arms.current was read before start()")
         return self._current
@@ -178,7 +195,7 @@ class Arms:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop following the ledger; the current models stay in effect."""
+        """Stop following the ledger; the current route stays in effect."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5)
@@ -194,6 +211,7 @@ class Arms:
             route = self._registry.route()
             self._replaced = None
             if head != self._seen:
+                self.behind.look(self.current.route, route)
                 self._seen, self._failures = head, 0
             if route is not None and (route != self.current.route or self.current.wanted != route):
                 self._take(route)
@@ -214,20 +232,35 @@ class Arms:
         if reason != self._problem:  # log a lasting problem once, not at every retry
             _log.error("the ledger's route is not in effect", extra={"fields": {"reason": reason}})
         self._problem = reason
+        self.behind.failed(reason)
         self._retry_at = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 10)  # keeps 2**failures small on a server that runs for months
 
     def _take(self, route: Route) -> None:
         """Load the models of a route that are not loaded yet, then put the route into effect."""
-        loaded = self._current.models if self._current else {}
+        loaded = {arm.sha for arm in self._current.route.learners} if self._current else set()
         if self._current is not None:
             self._current = msgspec.structs.replace(self._current, wanted=route)
         # The registry checks this before it writes a route, but another program may have written to the ledger.
         for arm in route.learners:
             self._registry.may_answer(arm.sha, arm.semver)
-        models = {arm.sha: loaded.get(arm.sha) or self._load(arm.sha) for arm in route.learners}
+        wanted = {arm.sha for arm in route.learners}
+        for sha in sorted(wanted - loaded):
+            self._obtain(sha, route)
+        try:
+            for sha in sorted(wanted - loaded):
+                self._loading = (sha, time.monotonic())
+                self._models.load(sha)
+        except BaseException:
+            self._models.keep(loaded)
+            raise
+        finally:
+            self._loading = None
         # One assignment, so that a request on another thread sees either the old route or the new one.
-        self._current = Serving(route=route, wanted=route, models=models)
+        self._current = Serving(route=route, wanted=route)
+        self.behind.reached()
+        # After it, because a request that began before keeps the route that it was assigned by.
+        self._models.keep(wanted)
         if self._on_change is not None:
             self._on_change(self._current)
         _log.info(
@@ -235,28 +268,13 @@ class Arms:
             extra={"fields": {"epoch": route.epoch, "strategy": route.strategy, "arms": [a.sha for a in route.arms]}},
         )
 
-    def _load(self, sha: str) -> Model:
-        """Load and warm up the model of one entry.
-
-        Raises:
-            SpineError: its bytes do not verify, or the workload failed to load it or to answer with it.
-        """
-        self._loading = (sha, time.monotonic())
+    def _obtain(self, sha: str, route: Route) -> None:
+        """Fetch an entry's bundle if it is not on this machine, as long as the ledger's route is the one given."""
+        if self._registry.is_here(sha):
+            return
+        _log.info("fetching a bundle", extra={"fields": {"sha": sha}})
+        self.behind.fetching(sha)
         try:
-            return self._warm(sha)
-        except SpineError:
-            raise
-        except Exception as error:
-            raise Unavailable(f"{short(sha)} cannot be loaded: {type(error).__name__}: {error}", _UNFIT) from error
+            self._registry.obtain(sha, given_up(self._ledger.head, self._registry.route, route, self._stop.is_set))
         finally:
-            self._loading = None
-
-    def _warm(self, sha: str) -> Model:
-        """Load one entry from verified bytes and run the smallest and the largest batch once."""
-        model = loaded_as_hashed(
-            lambda: self._registry.stamp(sha), lambda: self._workload.load(*folders(self._registry, sha)), short(sha)
-        )
-        for size in (1, self._batch):
-            if len(model.answer([_WARM_TEXT] * size)) != size:
-                raise BadInput(f"the model of {short(sha)} did not return one answer per text", _UNFIT)
-        return model
+            self.behind.fetching(None)

@@ -9,18 +9,21 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
-import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from modelspine import frames
 from modelspine.errors import BadInput, Unavailable
+from modelspine.settings import MOST_WORKERS
 
 if TYPE_CHECKING:
     from miniserve.arms import Serving
     from modelspine.spine import Spine
 
-_THREAD_COUNT_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_BATCH = 8
+_MOST = 4096
+"""The longest queue and the largest batch."""
 
 
 def command(subparsers: Any) -> None:
@@ -28,8 +31,13 @@ def command(subparsers: Any) -> None:
     parser = subparsers.add_parser("serve", help="serve the models of the current route over HTTP")
     parser.add_argument("--host", help="address to listen on (default: the setting `host`)")
     parser.add_argument("--port", type=int, help="port to listen on; 0 picks a free port (default: the setting `port`)")
+    parser.add_argument(
+        "--workers", type=int, help="processes that answer, each on one core (default: the setting `workers`)"
+    )
     parser.add_argument("--queue", type=int, default=16, help="most requests waiting; others get 503 (default 16)")
-    parser.add_argument("--batch", type=int, default=8, help="most texts per batch (default 8)")
+    parser.add_argument(
+        "--batch", type=int, help=f"most texts per batch (default {_BATCH}; fewer where max_body_kb is above 4096)"
+    )
     parser.add_argument("--rate", type=float, help="most requests per second; others get 429 (default: no limit)")
     parser.add_argument("--allow-replay", action="store_true", help="accept replayed traffic with simulated times")
     parser.set_defaults(run=run)
@@ -44,10 +52,7 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
     """
     _check(args)
-    # One worker answers one batch at a time, so more BLAS threads would only compete with the event loop.
-    # BLAS reads these variables when it is loaded, so they are set before the workload is.
-    for name in _THREAD_COUNT_VARIABLES:
-        os.environ.setdefault(name, "1")
+    batch = batch_size(args.batch, spine.settings.max_body_kb)
     host = args.host or spine.settings.host
     sock = listen(host, spine.settings.port if args.port is None else args.port)
 
@@ -55,13 +60,15 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
 
     from miniobserve.logs import log_to
     from miniserve.server import Options, serve
+    from modelspine.model_pool import cores
 
     log_to(sys.stderr)
     log_to(sys.stderr, level=logging.WARNING, names=("uvicorn",))
     options = Options(
         version=version("modelspine"),
+        workers=args.workers or spine.settings.workers or min(cores(), MOST_WORKERS),
         queue=args.queue,
-        batch=args.batch,
+        batch=batch,
         allow_replay=args.allow_replay,
         rate=args.rate,
     )
@@ -107,8 +114,26 @@ def listen(host: str, port: int) -> socket.socket:
 def _check(args: argparse.Namespace) -> None:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise BadInput(f"{args.port} is not a valid port", "choose a port from 1 to 65535, or 0 for a free one")
+    if args.workers is not None and not 1 <= args.workers <= MOST_WORKERS:
+        raise BadInput(f"--workers must be between 1 and {MOST_WORKERS}", "omit --workers for the default")
     for name in ("queue", "batch"):
-        if not 1 <= getattr(args, name) <= 4096:
-            raise BadInput(f"--{name} must be between 1 and 4096", f"omit --{name} for the default")
+        if (given := getattr(args, name)) is not None and not 1 <= given <= _MOST:
+            raise BadInput(f"--{name} must be between 1 and {_MOST}", f"omit --{name} for the default")
     if args.rate is not None and not 0 < args.rate < float("inf"):
         raise BadInput("--rate must be above 0", "omit --rate for no limit")
+
+
+def batch_size(wanted: int | None, max_body_kb: int) -> int:
+    """Return how many texts a batch may have: as many as wanted, or the default as far as the largest bodies allow it.
+
+    Raises:
+        BadInput: a batch of the largest bodies would be more than one message to a worker may hold.
+    """
+    # Half of a message is for what the model makes of the texts.
+    most = frames.MOST_BYTES // 2 // (max_body_kb * 1024) if max_body_kb else _MOST
+    if wanted is not None and wanted > most:
+        raise BadInput(
+            f"a batch of {wanted} bodies of {max_body_kb:,} KiB is more than a worker takes at once",
+            f"choose --batch {most}, or a lower max_body_kb",
+        )
+    return wanted if wanted is not None else min(_BATCH, most)

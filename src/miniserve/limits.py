@@ -12,21 +12,34 @@ import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miniobserve.ids import child_span, fresh_request_id, is_request_id
+from miniserve.cors import Origins
 from miniserve.replies import JSON, Problem, problem_body
 
 CLIENT_GONE = "client_gone"
 """The key of a request's state under which a function says whether its client has closed the connection."""
 
 MAX_BODY = 10 * 1024
-"""Most bytes of a request body, several times what the longest text allowed needs."""
+"""Most bytes of a request body unless the settings say otherwise, several times what a text needs."""
 
+
+class BodyLimit(NamedTuple):
+    """How large the body of a path may be as it is sent, and how it may be compressed; the handler decompresses it."""
+
+    most: int
+    encodings: tuple[bytes, ...] = ()
+
+
+_USUAL = BodyLimit(MAX_BODY)
+FEEDBACK = "/v1/feedback"
+LARGER = {FEEDBACK: BodyLimit(1024 * 1024)}
+"""Paths whose bodies may be larger: a call may speak of many answers."""
 _LENGTH = re.compile(rb"[0-9]{1,12}")
 _ROUTING = {
     404: ("not_found", "no such path; /docs lists the available ones"),
@@ -40,9 +53,14 @@ Refused = Callable[[int], None]
 class Guard:
     """ASGI middleware: gives every request an id, a span and a size-limited body, and every failure a JSON reply."""
 
-    def __init__(self, app: ASGIApp, *, on_refused: Refused) -> None:
+    def __init__(
+        self, app: ASGIApp, *, on_refused: Refused, origins: Origins, limits: Mapping[str, BodyLimit] = {}
+    ) -> None:  # fmt: skip
+        """Wrap an application; ``limits`` has those of paths whose bodies may be larger than ``MAX_BODY``."""
         self._app = app
         self._on_refused = on_refused
+        self._origins = origins
+        self._limits = {**LARGER, **limits}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -50,7 +68,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = headers_of(scope)
-        name_request(scope, headers)
+        name_request(scope, headers, self._origins)
         started = False
 
         async def named_send(message: Message) -> None:
@@ -60,6 +78,10 @@ class Guard:
                 message["headers"] = [*message.get("headers", []), *naming(scope)]
             await send(message)
 
+        if (allowed := self._origins.preflight(scope["method"], headers)) is not None:
+            await named_send({"type": "http.response.start", "status": 204, "headers": allowed})
+            await named_send({"type": "http.response.body", "body": b""})
+            return
         problem = await self._attempt(scope, headers, receive, named_send)
         if problem is not None and not started:
             if not problem.traced:
@@ -71,7 +93,8 @@ class Guard:
     ) -> Problem | None:
         """Run the application and return the problem it ended with, if any."""
         try:
-            body = await read_body(headers, scope["method"], receive)
+            limit = self._limits.get(scope["path"], _USUAL)
+            body = await read_body(headers, scope["method"], receive, limit)
             if body is not None:
                 await self._app(scope, _replay(body, receive), send)
         except Problem as problem:
@@ -85,8 +108,12 @@ class Guard:
         return None
 
 
-def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[bytes]]) -> None:
-    """Put ``request_id``, ``span`` and ``id_note`` into the scope: from the headers if well formed, else new."""
+def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[bytes]], origins: Origins) -> None:
+    """Put ``request_id``, ``span`` and ``id_note`` into the scope: from the headers if well formed, else new.
+
+    ``shown`` are the reply headers that let a web page read the reply.
+    """
+    scope["shown"] = origins.headers(headers)
     given = headers.get(b"x-request-id", [])
     wanted = given[0].decode("latin-1") if len(given) == 1 else ""
     parents = headers.get(b"traceparent", [])
@@ -97,7 +124,9 @@ def name_request(scope: MutableMapping[str, Any], headers: Mapping[bytes, list[b
     scope["id_note"] = "malformed" if given and scope["request_id"] != wanted else ""
 
 
-async def read_body(headers: Mapping[bytes, list[bytes]], method: str, receive: Receive) -> bytes | None:
+async def read_body(
+    headers: Mapping[bytes, list[bytes]], method: str, receive: Receive, limit: BodyLimit = _USUAL
+) -> bytes | None:
     """Read the whole body; None if the client disconnected.
 
     Raises:
@@ -106,13 +135,14 @@ async def read_body(headers: Mapping[bytes, list[bytes]], method: str, receive: 
 
     """
     encodings = [value.strip().lower() for value in headers.get(b"content-encoding", [])]
-    if any(value not in (b"", b"identity") for value in encodings):
-        raise Problem(415, "unsupported_encoding", "send the body uncompressed, without Content-Encoding")
+    if any(value not in (b"", b"identity", *limit.encodings) for value in encodings) or len(encodings) > 1:
+        allowed = f"as {b', '.join(limit.encodings).decode()} or uncompressed" if limit.encodings else "uncompressed"
+        raise Problem(415, "unsupported_encoding", f"send the body {allowed}, without another Content-Encoding")
     lengths = headers.get(b"content-length", [])
     if any(_LENGTH.fullmatch(value) is None for value in lengths) or len(set(lengths)) > 1:
         raise Problem(400, "bad_length", "Content-Length must be a single whole number")
-    if lengths and int(lengths[0]) > MAX_BODY:  # refuse before reading any of it
-        raise _too_large()
+    if lengths and int(lengths[0]) > limit.most:  # refuse before reading any of it
+        raise _too_large(limit)
     if method in ("POST", "PUT", "PATCH") and not lengths and b"transfer-encoding" not in headers:
         raise Problem(411, "length_required", "send Content-Length, or use chunked encoding")
     body = bytearray()
@@ -121,8 +151,8 @@ async def read_body(headers: Mapping[bytes, list[bytes]], method: str, receive: 
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise _too_large()
+        if len(body) > limit.most:
+            raise _too_large(limit)
         if not message.get("more_body", False):
             return bytes(body)
 
@@ -137,7 +167,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         # Some editors and clients begin UTF-8 with a byte order mark, which RFC 8259 lets a reader ignore.
         value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for lone surrogates, which json.loads accepts
+        if b"\\u" in body:  # fails for lone surrogates, which json.loads accepts where they are escaped
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise Problem(400, "malformed", "the body must be one JSON object in UTF-8") from error
     if not isinstance(value, dict):
@@ -145,8 +176,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _too_large() -> Problem:
-    return Problem(413, "too_large", f"the body may have at most {MAX_BODY} bytes")
+def _too_large(limit: BodyLimit) -> Problem:
+    return Problem(413, "too_large", f"the body may have at most {limit.most} bytes")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -174,15 +205,29 @@ def headers_of(scope: Mapping[str, Any]) -> dict[bytes, list[bytes]]:
     return found
 
 
+def wrong_headers(headers: Sequence[tuple[bytes, bytes]], version: str) -> str | None:
+    """Return what is wrong with headers that proxies and servers may read differently, or None.
+
+    Two readers that disagree about where a request ends or whom it is for let one caller speak for another.
+    """
+    hosts = sum(name == b"host" for name, _ in headers)
+    if hosts > 1 or (hosts == 0 and version != "1.0"):
+        return "send exactly one Host header"
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    if codings not in ([], [b"chunked"]):
+        return "the only transfer coding known here is chunked, given once"
+    return None
+
+
 def naming(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    """Return the reply headers that identify the request."""
+    """Return the reply headers that identify the request, and those that let a web page read the reply."""
     named = [
         (b"x-request-id", scope["request_id"].encode()),
         (b"traceparent", scope["span"].traceparent.encode()),
     ]
     if scope["id_note"]:
         named.append((b"x-request-id-replaced", scope["id_note"].encode()))
-    return named
+    return [*named, *scope["shown"]]
 
 
 def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:

@@ -5,24 +5,21 @@ This module does not know where traces are stored or how answers are produced.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from miniobserve.cost import CostMeter, TokenPrice, Usage
+from miniobserve.cost import QUEUE, CostMeter, TokenPrice, Usage
 from miniobserve.ids import Span, fresh_request_id
 from miniobserve.traces import GONE, Assignment, Trace
-from miniserve.batcher import Answered
+from miniserve.pending import Answered
 from miniserve.testers import Tester
+from modelspine.described.records import EMBEDDING
 from modelspine.ledger.route import SHADOW, Arm, shadow_assignment
-from modelspine.workload import Answer
-
-TextPolicy = Literal["full", "hash", "none"]
+from modelspine.recording.redaction import Redaction, kept_fields, kept_vector, sha256
 
 
 def _stays() -> bool:
@@ -58,36 +55,11 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         return self.learner_id is not None
 
 
-class Redaction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trace may keep of a learner's identity and text.
-
-    A learner is stored as SHA-256 of ``learner_salt | id``. The salt is the hash of the ledger's first event: the
-    same on every replica for the ledger's whole life, so that one learner keeps one hash, and different in every
-    ledger, so that hashes of two ledgers cannot be joined. Under ``full`` the assignment also keeps the id itself,
-    so that the incident walk can recompute the assignment.
-    """
-
-    text: TextPolicy
-    learner_salt: str
-
-    def learner_hash(self, learner_id: str | None) -> str | None:
-        """Return the salted hash under which traces store a learner."""
-        return None if learner_id is None else _sha256(f"{self.learner_salt}|{learner_id}")
-
-    def assignment(self, assignment: Assignment) -> Assignment:
-        """Return the assignment as a trace stores it: without the learner id unless the policy is ``full``."""
-        if self.text == "full" or not assignment.sticky:
-            return assignment
-        return msgspec.structs.replace(assignment, unit=None)
-
-
 class TracePolicy(NamedTuple):
-    """How one server prices, redacts and grades the requests it traces."""
+    """How one server prices and redacts the requests it traces."""
 
     meter: CostMeter
     redaction: Redaction
-    grade: Callable[[str, str], bool | None] = lambda _text, _output: None
-    """Whether an output is correct, None if the workload cannot tell; stored so that no report needs the text."""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +71,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     intended_sha: str
     copy_to: Arm | None = None
     """The shadow arm that gets a copy of this request, if any."""
+    by_shadow: bool = False
+    """Whether a tester chose the shadow arm, whose model runs in a process of its own."""
 
 
 class Copy(NamedTuple):
@@ -108,8 +82,6 @@ class Copy(NamedTuple):
     assignment: Assignment
     """The assignment of the answered request."""
     arm: Arm
-    reply: Future[Answered] | None = None
-    """Receives the answer where a tester waits for it; such a copy leaves no trace of its own."""
 
     @property
     def text(self) -> str:
@@ -117,12 +89,12 @@ class Copy(NamedTuple):
         return self.ask.text
 
 
-def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, policy: TracePolicy) -> Trace:
+def shadow_trace(copy: Copy, answered: Answered | None, began: float, error: str, policy: TracePolicy) -> Trace:
     """Build the trace of a shadow answer: it has its own id and names the answered request in ``shadow_of``.
 
     Args:
         copy: the answered request.
-        answer: the shadow's answer, or None if it failed.
+        answered: the shadow's answer, or None if it failed.
         began: when its batch was sent (``time.perf_counter()``).
         error: why there is no answer; empty if there is one.
         policy: how the server traces requests.
@@ -136,22 +108,16 @@ def shadow_trace(copy: Copy, answer: Answer | None, began: float, error: str, po
     )
     span = copy.ask.span._replace(span_id=secrets.token_hex(8))
     ask = msgspec.structs.replace(copy.ask, request_id=fresh_request_id(), arrived=began, span=span)
-    stages = answer.stages if answer else {}
-    return make_trace(ask, served, answer, stages, error, policy, shadow_of=copy.ask.request_id)
+    stages = {name: seconds for name, seconds in answered.stages.items() if name != QUEUE} if answered else {}
+    return make_trace(ask, served, answered, stages, error, policy, shadow_of=copy.ask.request_id)
 
 
 def make_trace(
-    ask: Ask,
-    served: Served,
-    answer: Answer | None,
-    stages: Mapping[str, float],
-    error: str,
-    policy: TracePolicy,
-    *,
-    failed: int = 500,
-    shadow_of: str | None = None,
-) -> Trace:
-    """Build the trace of an answered request, or of a failed one (``answer`` is None) with status ``failed``."""
+    ask: Ask, served: Served, answered: Answered | None, stages: Mapping[str, float], error: str, policy: TracePolicy,
+    *, failed: int = 500, shadow_of: str | None = None,
+) -> Trace:  # fmt: skip
+    """Build the trace of an answered request, or of a failed one (``answered`` is None) with status ``failed``."""
+    answer = answered.answer if answered else None
     meter, redaction = policy.meter, policy.redaction
     full = redaction.text == "full"
     tokens = (answer.input_tokens, answer.output_tokens) if answer else None
@@ -169,14 +135,18 @@ def make_trace(
         intended_sha=served.intended_sha,
         semver=served.semver,
         assignment=redaction.assignment(served.assignment),
-        learner_hash=redaction.learner_hash(ask.learner_id),
-        sentence=ask.text if full else None,
-        sentence_sha256=_sha256(ask.text) if redaction.text == "hash" else None,
-        correction=answer.output if answer and full else None,
-        is_correct=answer.accepted if answer else None,
+        unit_hash=redaction.unit_hash(ask.learner_id),
+        input=ask.text if full else None,
+        input_sha256=sha256(ask.text) if redaction.text == "hash" else None,
+        output=answer.output if answer and full else None,
+        accepted=answer.accepted if answer else None,
         in_scope=answer.in_scope if answer else True,
         features=answer.features if answer else {},
-        graded=policy.grade(ask.text, answer.output) if answer else None,
+        values=dict(answered.values) if answered else {},
+        values_by=answered.values_by if answered else "",
+        embedding=kept_vector(answer.fields.get(EMBEDDING), texts=full) if answer else None,
+        fields=kept_fields(answer.fields, texts=full) if answer else {},
+        graded=answered.graded if answered else None,
         stages=dict(stages),
         seconds=time.perf_counter() - ask.arrived,
         input_tokens=answer.input_tokens if answer else 0,
@@ -184,6 +154,7 @@ def make_trace(
         cost=charge.amount,
         currency=meter.currency,
         rate_per_hour=charge.rate_per_hour,
+        workers=charge.workers,
         price_version=meter.price_version,
         priced_by=charge.priced_by,
         input_price=token_price.input,
@@ -195,7 +166,3 @@ def make_trace(
         shadow_of=shadow_of,
         retry_of=ask.retry_of,
     )
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

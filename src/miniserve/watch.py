@@ -1,7 +1,8 @@
 """The thread that supervises a canary: it asks ``modelspine.traffic.canary`` for the next decision until it ends.
 
-Every replica runs one and there is no leader: all reach the same decision from the same data, and only the first
-append to the ledger succeeds. This module does not know how a decision is made.
+Every replica runs one and each reaches the same decision from the same data. Where they share a PostgreSQL server, one
+of them looks and the others wait until it is gone, because a look reads much; that saves work only, and it is still the
+first append to the ledger that counts. This module does not know how a decision is made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from miniobserve.sql.protocol import StorageError
 from modelspine.errors import SpineError
 from modelspine.ledger.route import Route
 from modelspine.spine import Spine
@@ -21,6 +23,24 @@ EVERY_SECONDS = 0.5
 PAUSE = 9
 """The pause after a check is at least this many times its processor time, so checks use at most 10 % of a core."""
 _log = logging.getLogger("miniserve")
+
+
+_NONE = Route(strategy="none", epoch=0, salt="0", arms=())
+
+
+def ledger_route(spine: Spine) -> Callable[[], Route]:
+    """Return a function that reads the route from the ledger; while that fails, it returns the last one it read."""
+    last = _NONE
+
+    def read() -> Route:
+        nonlocal last
+        try:
+            last = spine.registry.route() or _NONE
+        except SpineError as error:
+            _log.debug("the ledger cannot be read", extra={"fields": {"reason": error.message}})
+        return last
+
+    return read
 
 
 class Watch:
@@ -58,11 +78,25 @@ class Watch:
             began = time.thread_time()
             route = self._route()
             if route.strategy == "canary":
-                self._look()
+                if self._is_mine(route):
+                    self._look()
             else:
                 self._clock.see(route.epoch, time.monotonic())
                 self._blind_since, self._warned = None, ""
             pause = max(EVERY_SECONDS, PAUSE * (time.thread_time() - began))
+
+    def _is_mine(self, route: Route) -> bool:
+        """Whether this replica looks, rather than another one that shares the trace store."""
+        try:
+            if self._spine.traces.claim("canary"):
+                return True
+        except (SpineError, StorageError):
+            return True  # the look says why the traces cannot be read, and counts for how long
+        # The first epoch that this process looks at may be older than the process; the others began while it ran.
+        if not self._clock.is_new:
+            self._clock.see(route.epoch, time.monotonic())
+        self._blind_since, self._warned = None, ""
+        return False
 
     def _look(self) -> None:
         from modelspine.traffic.canary import tick  # imported here because few servers ever run a canary

@@ -20,6 +20,8 @@ from minitutor.pipeline import Pipeline, Report, Run
 from minitutor.problems import BadInput, Unavailable
 
 WORKFLOW: Final = Path(".github/workflows/deploy-grammar-tutor.yml")
+REPORT: Final = Path(".spine/report.json")
+"""What the workflow's last run evaluated."""
 _REMOTE: Final = Path(".spine/remote.git")
 _WITNESS: Final = Path(".spine/witness")
 _KEY: Final = Path(".spine/keys/demo-ci.pem")
@@ -49,7 +51,7 @@ def make(source: Path, folder: Path) -> None:
         # Git refuses to push a history that is cut off, so the demo has one that begins here.
         first = _git(making, "commit-tree", "HEAD^{tree}", "-m", "The project, without its history").strip()
         _git(making, "reset", "--quiet", "--hard", first)
-    _price(making)
+    _settings(making)
     _spine(making, "keys", "new", "--name", "demo-ci", "--out", str(_KEY))
     _git(making, "add", "-A")
     _git(making, "commit", "--quiet", "--message", "Trust the key of the demo's CI, and say what its machine costs")
@@ -60,11 +62,15 @@ def make(source: Path, folder: Path) -> None:
     making.rename(folder)
 
 
-def _price(root: Path) -> None:
-    """What an hour of the demo's machine costs, unless the checkout says so itself: nobody else has a default."""
+def _settings(root: Path) -> None:
+    """What an hour of the demo's machine costs, and whose models these are, unless the checkout says so itself.
+
+    A price has no default, and the workload has none once a second one is installed beside the tutor.
+    """
     settings = root / "spine.toml"
     if not settings.exists():
-        settings.write_text(f"rate_per_hour = {_RATE_PER_HOUR}  # USD\n", encoding="utf-8")
+        text = f'workload = "minitutor"\nrate_per_hour = {_RATE_PER_HOUR}  # USD\n'
+        settings.write_text(text, encoding="utf-8")
 
 
 def _identity(root: Path, name: str) -> None:
@@ -102,10 +108,11 @@ def _programs(root: Path) -> None:
         found = own / name if (own / name).exists() else shutil.which(name)
         if found is not None:
             (folder / name).symlink_to(found)
-    lock, run = (root / name for name in ("requirements.lock", "run"))
-    if lock.is_file() and run.is_file():
-        # `./run` installs anew where these two say that something changed, or a source is newer than `.project`.
-        summed = subprocess.run(["cksum"], input=lock.read_bytes() + run.read_bytes(), capture_output=True, check=True)
+    files = [root / name for name in ("requirements.lock", "tests/s3.lock", "run")]
+    if all(file.is_file() for file in files):
+        # `./run` installs anew where these say that something changed, or a source is newer than `.project`.
+        content = b"".join(file.read_bytes() for file in files)
+        summed = subprocess.run(["cksum"], input=content, capture_output=True, check=True)
         (root / ".venv" / ".packages").write_bytes(summed.stdout)
     project = root / ".venv" / ".project"
     project.touch()

@@ -10,20 +10,30 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from minitutor import corpus, explain, parse, pins
+from minitutor.answers import Answer
 from minitutor.corpus import Row
 from minitutor.problems import BadInput
-from minitutor.tutor import Tutor
+
+
+class Model(Protocol):
+    """What answers the items: a tutor, or one whose texts are spread over several processes."""
+
+    def answer(self, texts: Sequence[str]) -> Sequence[Answer]:
+        """One answer per text, in order."""
+        ...
+
 
 DECODING: Final = {"method": "constrained", "lattice": "verb forms", "choice": "most likely"}
-_CHUNK: Final = 128
+_CHUNK: Final = 1024
+"""Items answered between two reports of progress: enough for several processes to have work until its end."""
 
 
-def evaluate(tutor: Tutor, eval_set: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+def evaluate(tutor: Model, eval_set: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Answer every item and return the report; ``progress`` is called with (done, total)."""
     data = eval_set.read_bytes()
     try:

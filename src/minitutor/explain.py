@@ -85,10 +85,8 @@ def probe_of_features(features: Mapping[str, str]) -> Probe | None:
     if cell is None:
         return None
     error = features.get("error_type", "")
-    # After do, does and did the base form is correct, and the only possible mistake is an inflected verb.
-    bare = error == mistakes.INFLECTED and cell.tense in {grid.PRESENT, grid.PAST}
     written = features.get("form", "").lower()
-    right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=bare)
+    right = mistakes.right_form(cell.verb, cell.tense, cell.person, bare=_is_bare(cell, error))
     right = written if written and error == mistakes.NONE else right
     return _probe(cell, error if error in ERROR_TYPES else mistakes.NONE, None, features.get("form", "").lower(), right)
 
@@ -112,8 +110,24 @@ def _probe(cell: Cell, error_type: str, expected: str | None, written: str, form
         buckets=buckets(cell.verb, cell.tense, cell.person, error_type),
         mark=rf"\b{re.escape(form)}\b",
         against=taught,
-        against_label=f"{cell.verb} → {wrong}" if wrong else "",
+        against_label=f"{cell.verb} → {wrong}{_where(cell, error_type, wrong)}" if wrong else "",
     )
+
+
+def _where(cell: Cell, error_type: str, wrong: str) -> str:
+    """Return where a wrong word is wrong, if it is right elsewhere: *went* is, and *will went* is not."""
+    if wrong not in {grid.form(cell.verb, tense, person) for tense in grid.TENSES for person in conjugation.PERSONS}:
+        return ""
+    if _is_bare(cell, error_type):
+        return " (after do)"
+    if wrong in {grid.form(cell.verb, cell.tense, person) for person in conjugation.PERSONS}:
+        return f" ({TENSE_NAMES[cell.tense]} with {grid.SUBJECTS[cell.person][0]})"
+    return f" ({TENSE_NAMES[cell.tense]})"
+
+
+def _is_bare(cell: Cell, error_type: str) -> bool:
+    """Return whether a mistake stands after do, does or did: there it can only be an inflected verb."""
+    return error_type == mistakes.INFLECTED and cell.tense in {grid.PRESENT, grid.PAST}
 
 
 ERROR_TYPES: Final = (*mistakes.MISTAKES, mistakes.NONE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from minitutor import drift, explain, parse, pins
 from minitutor.answers import Probe
@@ -25,6 +25,16 @@ class Minitutor:
     http_path = "/v1/grammar/correct"
     text_field = "sentence"
     max_chars = 500
+    example = "Yesterday he goed home."
+    words: ClassVar[dict[str, str]] = {
+        "unit": "learner",
+        "input": "sentence",
+        "output": "correction",
+        "accepted": "accepted as correct",
+        "answered": "corrected",
+        "right": "correct form",
+    }
+    """What Spine calls these in texts for people."""
 
     def load(self, bundle: Path, parent: Path | None) -> Tutor:
         """Load a bundle directory for answering; an adapter is merged into its parent, other bundles need none."""
@@ -65,8 +75,12 @@ class Minitutor:
         self, bundle: Path, parent: Path | None, eval_set: Path, progress: Callable[[int, int], None]
     ) -> dict[str, Any]:
         """Evaluate a bundle over an eval set: a ``spine.eval/1`` report without ``entry_sha``."""
+        return self.evaluate_model(self.load(bundle, parent), eval_set, progress)
+
+    def evaluate_model(self, model: Any, eval_set: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+        """Evaluate a loaded model, whose texts may be answered by several processes, over an eval set."""
         from minitutor.evaluate import evaluate
 
         if not eval_set.is_file():
             raise BadInput(f"there is no eval set at {eval_set}", "create it: `python -m minitutor corpus`")
-        return evaluate(self.load(bundle, parent), eval_set, progress)
+        return evaluate(model, eval_set, progress)

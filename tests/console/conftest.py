@@ -22,11 +22,20 @@ import console_days
 import console_seed as _seed
 import console_tiny as tiny
 from hostile import STRINGS
+from minitutor.workload import Minitutor
+from modelspine import project as project_module
 from modelspine.spine import Spine
 from modelspine.traffic.ladder import read_ladder
 from modelspine_console.app import Console
 from modelspine_console.data.source import Source
 from session_folder import session_folder
+
+
+@pytest.fixture(autouse=True)
+def _words_of_the_tutor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project that names no workload speaks as where the tutor alone is installed, whatever other tests installed."""
+    real = project_module.load_workload
+    monkeypatch.setattr(project_module, "load_workload", lambda name: real(name or Minitutor.name))
 
 
 @pytest.fixture(autouse=True)
@@ -75,13 +84,28 @@ def spine(project: Path) -> Iterator[Spine]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def _with_canary(_made: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with a canary; its 1,200 requests are written once a session."""
+
+    def make(root: Path) -> dict[str, str]:
+        shutil.copytree(_made[0], root)
+        # The first step waits for no time, so that what it waits for is the same however long a test takes.
+        minima = ((3_000, 0), (6_000, 60), (10_000, 60))
+        steps = [{"weight_bp": bp, "min_seconds": seconds, "min_samples": 5_000} for bp, seconds in minima]
+        file = root / "ladder.json"
+        file.write_text(json.dumps({"steps": steps}))
+        _seed.try_out(root, "canary", _made[1]["lora"], ladder=read_ladder(file))
+        return _made[1]
+
+    return _project(tmp_path_factory, "canary", make)[0]
+
+
 @pytest.fixture
-def canary(project: Path, shas: dict[str, str]) -> None:
+def canary(project: Path, _with_canary: Path) -> None:
     """The LoRA entry on three tenths of the learners, the first of three steps."""
-    steps = [{"weight_bp": bp, "min_seconds": 60, "min_samples": 5_000} for bp in (3000, 6000, 10_000)]
-    file = project / "ladder.json"
-    file.write_text(json.dumps({"steps": steps}))
-    _seed.try_out(project, "canary", shas["lora"], ladder=read_ladder(file))
+    shutil.rmtree(project)
+    shutil.copytree(_with_canary, project)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +129,7 @@ class Desk:
         self.app = app
         self.pilot = pilot
 
-    async def settle(self, seconds: float = 8.0) -> None:
+    async def settle(self, seconds: float = 40.0) -> None:
         """Wait until nothing is being fetched, every message is handled and everything is drawn.
 
         Textual's own pause waits until the whole process was idle for 20 ms, several times a key. The event loop knows
@@ -221,6 +245,7 @@ def console(spine: Spine) -> Opener:
 
     def open_(**options: Any) -> Any:
         options.setdefault("clock", lambda: datetime.now(UTC))
+        spine.speak()  # another fixture may have opened the project since, without this workload
         return running(Source(spine), **options)
 
     return open_

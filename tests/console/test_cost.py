@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from modelspine.cost.figures import BreakEven, EntryCost, Range
-from modelspine.cost.format import money, unit_of
+from modelspine.cost.format import PER_1K, digits, money, per_million
+from modelspine.cost.left_out import LeftOut
 from modelspine.cost.query import Costs, measured
 from modelspine.cost.summary import as_object, choice_sentence, entry_sentence, version_sentence
 from modelspine.errors import Unavailable
-from modelspine.gate.eval_report import Count
+from modelspine.gate.eval_report import CostPerQuality, Count
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
 from modelspine_console.screens import cost_tabs as tabs
@@ -35,7 +36,7 @@ async def test_every_row_says_what_the_twin_says(days: Any, twin: Costs) -> None
         await desk.press("z")
         head, *rows = (line for line in desk.lines() if line[2:].strip() and line.startswith((" ", "▌")))
         lines = desk.lines()
-        for title in ("cost/1k µUSD", "CpQU µUSD", "/correct nUSD", "idle/1k mUSD"):
+        for title in ("USD/M right", "live", "live with idle"):
             assert title in desk.text()
         for cost in twin.entries:
             shown = next(line for line in lines if cost.sha[:12] in line)
@@ -43,20 +44,23 @@ async def test_every_row_says_what_the_twin_says(days: Any, twin: Costs) -> None
             assert cost.total is not None
             assert f"{cost.total.k:,}/{cost.total.n:,}  {100 * cost.total.k / cost.total.n:.1f} %" in shown
             assert (cost.standing or "–") in shown
-            if cost.cost_per_1k is None:
-                assert shown.count("unknown") == 4
+            if cost.cost_per_correct is None:
+                assert shown.count("unknown") == 2
                 continue
-            assert cost.cpqu is not None
-            assert cost.cost_per_correct is not None
-            assert cost.amortised_per_1k is not None
-            amounts = (f"{cost.cost_per_1k.value * 1e6:.2f}", f"{cost.cpqu * 1e6:.2f}",
-                       f"{cost.cost_per_correct.value * 1e9:.1f}", f"{cost.amortised_per_1k * 1e3:.0f}")  # fmt: skip
-            for amount in amounts:
+            assert cost.amortised_per_correct is not None
+            for amount in (digits(cost.cost_per_correct.value * 1e6), digits(cost.amortised_per_correct * 1e6)):
                 assert amount in shown, (amount, shown)
         assert "5,600 requests" in desk.text()
-        assert len(desk.app.view.table.columns) == 10
+        assert len(desk.app.view.table.columns) == 9
         assert head
         assert rows
+
+
+def test_what_the_gate_measured_stands_beside_the_live_figure(twin: Costs) -> None:
+    first, other = twin.entries[:2]
+    measured_there = CostPerQuality(usd=0.00418, low=0.004, high=0.0043, runs=2, rate_per_hour=0.05)
+    (gate,) = [column for column in columns_of({first.sha: measured_there}) if column.title == "USD/M right"]
+    assert [gate.cell(cost).plain for cost in (first, other)] == ["0.00418", "–"]
 
 
 async def test_the_figures_of_an_entry(days: Any, twin: Costs) -> None:
@@ -66,18 +70,20 @@ async def test_the_figures_of_an_entry(days: Any, twin: Costs) -> None:
         text = desk.text()
         cost = twin.entries[1]
         assert cost.semver == "v0.3.0"
-        for figure in (cost.cost_per_1k, cost.cost_per_correct):
+        for figure, times in ((cost.cost_per_1k, PER_1K), (cost.cost_per_correct, 1e6)):
             assert figure is not None
-            for bound in (figure.value, figure.low, figure.high):
-                assert money(bound, "USD") in text
+            assert per_million(figure.value, "USD", times) in text
+            for bound in (figure.low, figure.high):
+                assert bound is not None
+                assert digits(bound * times) in text
         for name, spent in cost.stages.items():
             line = next(line for line in desk.lines() if line.startswith(f" {name} "))
             assert f"{100 * spent / sum(cost.stages.values()):.1f} %" in line
         assert cost.break_even is not None
         assert f"costs at least {money(cost.break_even.price, 'USD')}" in text
         assert "2026-01" in text
-        for said in ("2026-01 at 50 mUSD/h", "evaluated" if cost.graded else "the accuracy on the eval set", cost.since,
-                     "idle time, 2026-01", "h of recorded uptime"):  # fmt: skip
+        by = "evaluated" if cost.graded else "the accuracy on the eval set"
+        for said in ("2026-01 at 0.05 USD/h", by, cost.since, "idle time, 2026-01", "h of recorded uptime"):
             assert said is not None
             assert said in text, said
         assert entry_sentence(cost)[:60] in text
@@ -112,7 +118,7 @@ async def test_filter_and_sort(days: Any, text: str, left: int) -> None:
             assert "no matches in 3 rows" in desk.text()
             assert "no entry selected" in desk.text()
         await desk.press("enter", "escape")
-        while not desk.app.view.table.sort_name.startswith("cost/1k"):
+        while not desk.app.view.table.sort_name.startswith("live"):
             await desk.press("s")
         await desk.press("S")
         assert desk.app.view.table.rows[desk.app.view.table.order[0]].cost is None, "what is unknown is no small amount"
@@ -314,6 +320,22 @@ def test_the_versions_are_bars_and_a_price_of_another_rent_has_none() -> None:
     assert "unknown" in lines[6]
 
 
+def test_what_no_figure_counts_is_named() -> None:
+    left = (
+        LeftOut(
+            why="tombstoned", sha="b" * 64, semver="v0.2.0\x1b[31m", requests=400, spent={"USD": 1e-6, "EUR": 2e-6}
+        ),
+        LeftOut(why="testers", sha="a" * 64, semver="v0.1.0", requests=100, spent={}),
+    )
+    entries = (cost("a", _ONE, _GOOD, semver="v0.1.0", workers=2),)
+    made = Costs(of="x", at=NOW, requests=501, entries=entries, left_out=left)
+    text = "\n".join(line.plain for line in tabs.figures(made, entries[0], None, NOW, 200))
+    assert "400 of 501 requests are in no figure, because their entry is tombstoned: v0.2.0" in text
+    assert "(n 400, 1 µUSD and 2 µEUR)" in text
+    assert "because testers asked them: v0.1.0 (n 100, no price)." in text
+    assert "\x1b" not in text
+
+
 def test_what_is_not_ready_or_unknown_is_called_so() -> None:
     even = BreakEven(
         parent_sha="b", currency="USD", cost_difference=1.0, accuracy_difference=0.0, price=None, pays="never"
@@ -327,38 +349,14 @@ def test_what_is_not_ready_or_unknown_is_called_so() -> None:
         "pays off at no price",
         "1 of 1 requests have no price: no rate",
         "no cost per quality is given",
-        "1 µUSD (900 nUSD to 1.1 µUSD)",  # per correct answer: the live grades know what the evaluation does not
+        "1 USD (0.9 to 1.1)",  # per million right answer: the live grades know what the evaluation does not
     ):
         assert said in text
-    graded = next(line for line in text.splitlines() if "per correct answer" in line)
+    graded = next(line for line in text.splitlines() if "a million right answers" in line)
     assert "not ready" not in graded
     without = msgspec.structs.replace(low, cost_per_correct=None)
-    cells = {
-        column.title.split()[0]: [column.cell(each).plain for each in (low, without)] for column in columns_of([low])
-    }
-    assert cells["/correct"] == ["1.00", "not ready"], "as `spine cost` has it"
+    cells = {column.title: [column.cell(each).plain for each in (low, without)] for column in columns_of({})}
+    assert cells["live"] == ["1", "not ready"], "as `spine cost` has it"
     unknown = "\n".join(line.plain for line in tabs.figures(made, made.entries[1], None, NOW, 80))
     assert unknown.count("unknown") >= 6
     assert "0 USD" not in unknown
-
-
-@pytest.mark.parametrize(
-    ("amounts", "unit", "shown"),
-    [
-        ([(2.5e-6, "USD"), (12e-6, "USD")], "µUSD", "2.50"),
-        ([(25e-6, "USD")], "µUSD", "25.0"),
-        ([(0.0, "USD"), (300.0, "USD")], "USD", "0"),
-        ([(1.0, "USD"), (2.0, "EUR"), (3.0, "EUR")], "EUR", "1 USD"),
-        ([(1e-9, "USD"), (5.0, "USD")], None, ""),
-        ([(None, "USD"), (1.0, None)], None, ""),
-        ([(0.0, "USD")], None, ""),
-    ],
-)
-def test_a_column_of_money_has_one_unit(
-    amounts: list[tuple[float | None, str | None]], unit: str | None, shown: str
-) -> None:
-    found = unit_of(amounts)
-    assert (found.name if found else None) == unit
-    if found is not None:
-        assert found.show(*amounts[0]) == shown
-        assert found.show(None, "USD") == "unknown"

@@ -14,14 +14,14 @@ from modelspine.cli.drift import status_cell
 from modelspine.drift.changes import two_way
 from modelspine.drift.days import Day, recorded
 from modelspine.drift.days import days as known
-from modelspine.drift.format import chance, figure, part, percent
+from modelspine.drift.features import Bin, Feature
+from modelspine.drift.figures import chance, figure, part, percent
 from modelspine.drift.measurement import measure
-from modelspine.drift.report import Bin, Feature
 from modelspine.errors import Unavailable
 from modelspine.spine import Spine
 from modelspine_console.data.source import Source
 from modelspine_console.screens import drift_tabs as tabs
-from modelspine_console.screens.drift import _requests
+from modelspine_console.screens.drift import _requests, _unreported
 from modelspine_console.writes.changes import Changes
 
 Capture = pytest.CaptureFixture[str]
@@ -60,6 +60,11 @@ async def test_every_day_says_what_the_twin_says(days: Any, twin: Any) -> None:
         assert [day["day"] for day in made["unreported"]] == [NEWEST]
         assert f"{made['unreported'][0]['answered']:,}" in missing
         assert [line[2:12] for line in lines[4:18]] == sorted((line[2:12] for line in lines[4:18]), reverse=True)
+
+
+def test_a_day_without_a_report_names_its_failures() -> None:
+    said, _ = _unreported(Day(day=NEWEST, answered=400, failed=30))
+    assert said == f"{NEWEST}: no report; 400 requests were answered, 30 failed"
 
 
 async def test_a_day_without_a_report_says_how_to_make_it(days: Any) -> None:
@@ -178,7 +183,7 @@ async def test_requests_after_the_report_are_said(days: Any, fortnight: Spine) -
 
     leave_trace(fortnight.settings.root, "req-came-later", "go x 1sg 1", "x", started_ns=1_793_836_800_000_000_000 + 12)
     async with days(screen="drift", argument=FIRST) as desk:
-        assert "1 more requests were answered since" in desk.text()
+        assert "1 more requests arrived since" in desk.text()
 
 
 async def test_a_damaged_report_spoils_its_own_day_alone(days: Any, fortnight: Spine) -> None:
@@ -274,8 +279,10 @@ async def test_no_report_is_made_on_a_ledger_that_moved_nor_in_read_only_mode(da
 async def test_what_was_graded_contradicts_and_a_request_ahead_is_named(fortnight: Spine, run_console: Any) -> None:
     import msgspec
 
-    from modelspine.drift.accuracy import Covered, Graded
-    from modelspine.drift.format import contradiction, graded
+    from modelspine.drift.accuracy import Covered
+    from modelspine.drift.failures import FailedRequests
+    from modelspine.drift.graded_text import contradiction, graded
+    from modelspine.drift.grades import Graded
     from modelspine.drift.measurement import Ahead, Named
 
     found = Source(fortnight).drift()
@@ -283,7 +290,8 @@ async def test_what_was_graded_contradicts_and_a_request_ahead_is_named(fortnigh
     assert day.made is not None
     against = msgspec.structs.replace(day.made.report.reference, day="2026-11-10")
     report = msgspec.structs.replace(
-        day.made.report, reference=against, coverage=0.6,
+        day.made.report, reference=against, coverage=0.6, status="act",
+        failed=FailedRequests(k=300, n=700, psi=2.5, p=0.0005, status="act", needed=39),
         graded=Graded(k=240, n=400, low=0.55, high=0.65, units=60, compared=400, dimension="verb", expected=0.95,
                       observed=0.6, p=0.0001, contradicts=True, ungraded=7),
         covered=Covered(k=240, n=400, reference_k=9, reference_n=9, psi=2.0, p=0.0, status="act", needed=39),
@@ -301,10 +309,12 @@ async def test_what_was_graded_contradicts_and_a_request_ahead_is_named(fortnigh
         await desk.press("z")
         row = next(line for line in desk.lines() if REPORTED in line and "▌" in line)
         assert "! 60.0" in row
+        assert "! 42.9" in row
         assert "2 ahead of the clock" in desk.text()
         await desk.press("z", "enter", "z")
         text = " ".join(desk.text().split())
-        assert "coverage 60.0 %" in text
+        assert "coverage 60.0 % failed 42.9 %" in text
+        assert "Failing: 300 of 700 requests failed (42.9 %)" in text
         assert "against 2026-11-10" in text
         assert contradiction(report) in text
         assert "also reported against" in text
@@ -316,7 +326,7 @@ async def test_what_was_graded_contradicts_and_a_request_ahead_is_named(fortnigh
         assert contradiction(report) in text
         await desk.press("minus")
         await desk.press("slash")
-        await desk.type("contradicts:yes")
+        await desk.type("contradicts:yes failing:yes")
         assert len(desk.app.view.table.order) == 1
 
 

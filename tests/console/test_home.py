@@ -33,6 +33,15 @@ def line_of(desk: Any, name: str) -> str:
     return next(line for line in desk.lines()[3:13] if f" {name} " in line)
 
 
+def test_servers_that_are_not_ours_have_no_number(canary: None, project: Path) -> None:
+    """No server of ours recorded uptime: while requests are new, somebody answers them, but nobody knows how many."""
+    with console_seed.open_project(project) as spine:
+        last = spine.traces.list(limit=1).traces[0]
+        soon = datetime.fromtimestamp(last.started_ns // 10**9 + 60, UTC)
+        assert Source(spine).servers(soon) is None
+        assert Source(spine).servers(soon + timedelta(hours=1)) == 0
+
+
 class Clock:
     """A clock that stands until it is moved."""
 

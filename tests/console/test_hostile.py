@@ -17,8 +17,9 @@ from miniobserve.traces import Assignment, Found, Trace
 from modelspine.cost.figures import BreakEven, EntryCost, Range
 from modelspine.cost.query import Costs
 from modelspine.drift.days import Day, Reported, Trend
-from modelspine.drift.report import Against, DriftReport, Expected, Feature, Window
-from modelspine.drift.report import Bin as DriftBin
+from modelspine.drift.features import Bin as DriftBin
+from modelspine.drift.features import Feature
+from modelspine.drift.report import Against, DriftReport, Expected, Window
 from modelspine.errors import Damaged
 from modelspine.gate.eval_report import Count, EvalReport, EvalSet, Score
 from modelspine.gate.result import AnchorRow, Decision, GateResult, Row, ScoreRow
@@ -44,7 +45,7 @@ from modelspine.traffic.ladder import default_ladder
 from modelspine.traffic.report import ArmReport, Comparison, EpochReport, ShadowReport, Split, Square
 from modelspine.traffic.report import Window as ReportWindow
 from modelspine.traffic.request_rate import ArmPace, Pace
-from modelspine.traffic.rollout_report import ArmTotal, LeftOut, PooledComparison, RolloutReport, RouteReport
+from modelspine.traffic.rollout_report import ArmTotal, NotCompared, PooledComparison, RolloutReport, RouteReport
 from modelspine.traffic.stratified import Pooled
 from modelspine_console.data.home_source import DayRead
 from modelspine_console.data.jobs import Outcome, attempt
@@ -52,6 +53,7 @@ from modelspine_console.data.source import Checked, Pulse, Source
 from modelspine_console.data.traffic_source import Reading, Traffic
 from modelspine_console.dialogs.confirm import Confirm
 from modelspine_console.draw.sanitize import strip
+from modelspine_console.screens.lineage import _nodes
 from modelspine_console.screens.registry_compare import comparison
 from modelspine_console.widgets.document import Doc
 from modelspine_console.writes.changes import Changes
@@ -99,7 +101,8 @@ def trace(s: str, n: int) -> Trace:
     spot = Assignment(strategy=s, epoch=1, salt=s, arm=s, bucket=1, sticky=True, u=s, unit=s)
     return Trace(
         request_id=f"{s}{n}", trace_id=s, span_id=s, started_ns=n, entry_sha=s, intended_sha=s, semver=s,
-        assignment=spot, sentence=s, correction=f"{s}x", features={s: s}, stages={s: 0.1}, error=s, feedback=s,
+        assignment=spot, input=s, output=f"{s}x", features={s: s},
+        fields={f"{s}f": s, f"{s}n": {s: n}}, stages={s: 0.1}, error=s, feedback=s,
         source=s, currency=s, cost=0.1,
     )  # fmt: skip
 
@@ -190,7 +193,7 @@ def reading(s: str, n: int) -> Reading:
         moved=(Move(seq=n, at=s, what=s, reason=s),), arms=(total, total), shadow=None,
         difference=PooledComparison(graded=together, accepted=None, errors=together, latency=together),
     )  # fmt: skip
-    report = RouteReport(**figures, whole=whole, left_out=(LeftOut(what=s, n=n, why=s),), epochs_in_rollout=2)
+    report = RouteReport(**figures, whole=whole, left_out=(NotCompared(what=s, n=n, why=s),), epochs_in_rollout=2)
     return Reading(report=report, decision=None, at=datetime.now(UTC), took=timedelta(0))
 
 
@@ -234,6 +237,8 @@ class Hostile(Source):
         super().__init__(spine)
         self.strings = strings
         self.s = strings[0]
+        self.made: Costs | None = None
+        """The figures of the next sums, instead of those of every string."""
 
     def pulse(self) -> Pulse:
         return Pulse(seq=1, hash=self.s, env=self.s)
@@ -286,7 +291,9 @@ class Hostile(Source):
 
     def costs(self, now: datetime, step: Any) -> Costs:
         step(1, 2)
-        return Costs(of=self.s, at=now, requests=1, entries=tuple(cost(s, n) for n, s in enumerate(self.strings)))
+        return self.made or Costs(
+            of=self.s, at=now, requests=1, entries=tuple(cost(s, n) for n, s in enumerate(self.strings))
+        )
 
 
 def harmless(segments: Any) -> None:
@@ -363,7 +370,9 @@ async def test_ledger_and_lineage(hostile: Hostile, run_console: Any) -> None:
         view = desk.app.view
         for n, s in enumerate(hostile.strings):
             hostile.s = s
-            view._walked(Outcome(lineage(s)))
+            walked = lineage(s)
+            nodes = _nodes(walked.root, (), set(), everything=True)
+            view._walked(Outcome((walked, nodes, view.texts(nodes))))
             view.table.move(1)
             view.select()
             if n % 10 == 0:
@@ -474,9 +483,9 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
     async with run_console(hostile, size=SIZE, screen="cost") as desk:
         view = desk.app.view
         for n, s in enumerate(hostile.strings):
-            view.loaded(
-                Outcome((Costs(of=s, at=desk.app.clock(), requests=1, entries=(cost(s, n), cost("b", 1))), {}, 0.0))
-            )
+            now = desk.app.clock()
+            hostile.made = Costs(of=s, at=now, requests=1, entries=(cost(s, n), cost("b", 1)))
+            view.loaded(Outcome(view._sum(now, view._request)))
             for _ in range(2):
                 view.turn_tab(1)
                 drawn(desk, view.about.body, view.beside.body, view.table)
@@ -485,7 +494,8 @@ async def test_cost(hostile: Hostile, run_console: Any) -> None:
             view.set_filter("")
             if n % 10 == 0:
                 await check(desk)
-        view.loaded(Outcome((hostile.costs(desk.app.clock(), lambda *_: None), {}, 0.0)))
+        hostile.made = None
+        view.loaded(Outcome(view._sum(desk.app.clock(), view._request)))
         for n in range(0, len(hostile.strings), 10):
             view.table.go(n)
             await check(desk)

@@ -22,8 +22,8 @@ BAD = "req-000000a7"
 
 
 def trace(sentence: str | None, correction: str | None, **more: Any) -> Any:
-    values = {"error": "", "in_scope": True, "graded": None, "is_correct": sentence == correction, **more}
-    return SimpleNamespace(sentence=sentence, correction=correction, **values)
+    values = {"error": "", "in_scope": True, "graded": None, "accepted": sentence == correction, **more}
+    return SimpleNamespace(input=sentence, output=correction, **values)
 
 
 def coloured(line: Line, role: str) -> list[str]:
@@ -66,8 +66,8 @@ def test_a_reply_that_is_another_text_is_shown_as_a_whole() -> None:
         ("≠", trace("I goed.", "I goes.", graded=False)),
         ("○", trace("Bonjour", "Bonjour", in_scope=False)),
         ("✖", trace("I go.", None, error="timeout", graded=False)),
-        ("=", trace(None, None, is_correct=True)),
-        ("→", trace(None, None, is_correct=False)),
+        ("=", trace(None, None, accepted=True)),
+        ("→", trace(None, None, accepted=False)),
     ],
 )
 def test_each_sign_is_in_the_legend(sign: str, shown: Any) -> None:
@@ -203,6 +203,7 @@ async def test_filter_and_place_are_kept_on_the_way_back_one_level_at_a_time(con
         assert (desk.app.view.NAME, view.filter_text) == ("incident", "")
 
 
+@pytest.mark.long
 async def test_before_and_after_walk_the_neighbours_and_open_on_the_first_answer(console: Any) -> None:
     async with console(screen="incident", size=(120, 40)) as desk:
         view = desk.app.view

@@ -124,15 +124,16 @@ async def test_the_progress_is_shown_and_escape_stops_the_answers(
 # what a walk proposes ---------------------------------------------------------------------------------
 
 
-def walk(evidence: dict[str, Any], suggestion: str) -> Any:
-    answers = tuple(finding(n, "x", "verified", evidence if n == 8 else {}, "spine list") for n in range(1, 9))
+def walk(evidence: dict[str, Any], suggestion: str, *, command: str = "spine list") -> Any:
+    answers = tuple(finding(n, "x", "verified", evidence if n == 8 else {}, command) for n in range(1, 9))
     return SimpleNamespace(answers=answers, suggestion=suggestion, trace=SimpleNamespace(entry_sha="a" * 64))
 
 
 def test_advice_to_release_an_entry_leads_to_that_entry_and_to_no_other_key() -> None:
     held = {"sha": "b" * 64, "right": True, "held": "slow", "gate": "pass"}
     wrong = {"sha": "c" * 64, "right": False, "held": "slow"}
-    found = walk({"go_to": None, "verb": None, "entries": [wrong, held]}, "release it: `spine release v0.3.0 …`")
+    evidence = {"go_to": None, "verb": None, "release": "b" * 64, "entries": [wrong, held]}
+    found = walk(evidence, "release it: `spine release v0.3.0 …`")
     assert texts.place(found, found.answers[7]) == ("registry", "b" * 64)
     for action in ("rollback", "route"):
         assert texts.refusal(action, found) == "answer 8 says: release it: `spine release v0.3.0 …`"
@@ -145,6 +146,21 @@ def test_advice_without_an_entry_leads_nowhere_and_what_is_fixed_to_production()
     fixed = walk({"go_to": "d" * 64, "verb": None, "entries": []}, "no rollback needed")
     assert texts.place(fixed, fixed.answers[7]) == ("registry", "d" * 64)
     assert texts.refusal("rollback", fixed) == "answer 8 says: no rollback needed"
+
+
+@pytest.mark.parametrize(("verb", "action", "key"), [("route single", "route", "route to (F)"),
+                                                    ("rollback", "rollback", "roll back (B)")])  # fmt: skip
+def test_the_first_command_of_the_advice_is_offered(verb: str, action: str, key: str) -> None:
+    evidence = {"go_to": "b" * 64, "verb": verb, "entries": []}
+    move = f"spine {verb} v0.2.0 --reason req-1"
+    at_once = walk(evidence, move, command=move)
+    assert texts.refusal(action, at_once) is None
+    assert texts.refusal("never", at_once) == f"answer 8 recommends {key}"
+    advice = f"`spine gate v0.2.0`; then `{move}`"
+    gated = walk(evidence, advice, command="spine gate v0.2.0")
+    for each in ("rollback", "route"):
+        assert texts.refusal(each, gated) == f"answer 8 says: {advice}"
+    assert texts.place(gated, gated.answers[7]) == ("registry", "b" * 64)
 
 
 async def test_the_commands_of_answers_7_and_8_are_shown_and_can_be_copied(console: Any) -> None:

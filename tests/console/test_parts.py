@@ -88,7 +88,7 @@ async def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
         table.go(50)
         table.load(tuple(range(20, 100)))
         assert table.current == 50
-        table.load(tuple(range(20, 100)), lambda index: index % 2 == 0)
+        table.load(tuple(range(20, 100)), range(0, 80, 2))
         assert table.current == 50
         table.load(tuple(range(51, 60)))
         assert table.current in range(51, 60)
@@ -132,7 +132,50 @@ async def test_columns_that_do_not_fit_are_left_out_and_numbers_stand_right() ->
 )
 def test_filter(text: str, passes: bool) -> None:
     found = filters.parse(text, frozenset({"kind"}))
-    assert found.matches("abc def", {"kind": "X"}.get) == passes
+    for haystack, complete in (("abc def", False), ("abc def x", True)):
+        assert found.matches(haystack, {"kind": "X"}.get) == passes
+        places = found.places([haystack, haystack], lambda _place: {"kind": "X"}.get, complete=complete)
+        assert list(places) == ([0, 1] if passes else [])
+
+
+class Counted(list[str]):
+    """Texts that count how often one is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize(
+    "typed",
+    ["promoted", "kind:x", "!kind:x", "!re", "pro !mo", "pro kind:", "kind: pro", "re kind:re", "x !x", "kind:!"],
+)
+def test_a_filter_that_is_typed_and_taken_back_passes_what_a_whole_search_passes(typed: str, *, complete: bool) -> None:
+    kinds = [["x", "", "re", "promote"][place % 4] for place in range(60)]
+    words = [["promoted", "re", "px", "moved", "!"][place % 5] for place in range(60)]
+    texts = [f"{word} {kind}" for word, kind in zip(words, kinds, strict=True)]
+    narrowing = filters.Narrowing()
+    forth = [typed[:end] for end in range(len(typed) + 1)]
+    for text in [*forth, *reversed(forth), typed, "m", typed]:
+        wanted = filters.parse(text, {"kind"})
+        found = narrowing.places(wanted, texts, lambda at: {"kind": kinds[at]}.get, complete=complete)
+        assert list(found) == list(wanted.places(texts, lambda at: {"kind": kinds[at]}.get, complete=complete)), text
+
+
+def test_one_more_letter_searches_what_passed_and_one_less_searches_nothing() -> None:
+    texts = Counted(["promoted"] * 3 + ["registered"] * 97)
+    narrowing = filters.Narrowing()
+    looks = []
+    for text in ("p", "pr", "pro", "pr", "p", "pr"):
+        texts.looks = 0
+        assert list(narrowing.places(filters.parse(text, ()), texts, lambda _at: {}.get, complete=True)) == [0, 1, 2]
+        looks.append(texts.looks)
+    assert looks == [100, 3, 3, 0, 0, 3]
+    other = Counted(["registered", "promoted"])
+    assert list(narrowing.places(filters.parse("pr", ()), other, lambda _at: {}.get, complete=True)) == [1]
 
 
 def test_jobs_keep_only_the_newest_waiting_request() -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -19,7 +20,8 @@ from modelspine.spine import Spine, create_ledger
 from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import consider
 from modelspine_console.data.source import Source
-from modelspine_console.data.traffic_source import Reading
+from modelspine_console.data.traffic_source import Reading, Traffic
+from modelspine_console.screens.traffic_tabs import noted
 
 SIZE = (170, 44)
 LATER = console_seed.NOON + timedelta(minutes=10)
@@ -117,7 +119,7 @@ async def test_the_comparison_says_what_may_be_peeked_at(console: Any, canary: N
         assert f"├─ ◐ 30 %   now      target 30.00   actual {said['steps'][0]['actual_bp'] / 100:.1f}" in text
         assert "├─ ○ 60 %   next     target 60.00   needs 60 s and 5,000 answers" in text
         answers = next(line for line in desk.lines() if "│     answers" in line)
-        assert f"{said['steps'][0]['evidence'][1]['have']} of 5,000 graded answers" in answers
+        assert f"{said['steps'][0]['evidence'][-1]['have']} of 5,000 graded answers" in answers
         assert "━" in answers
         assert "─" in answers
         for waits in decision.waits_for:
@@ -128,11 +130,41 @@ async def test_a_split_that_is_not_as_set_is_told(console: Any, canary: None, sp
     route = spine.registry.route()
     assert route is not None
     by_hand = sqlite3.connect(project / ".spine/traces.db")
-    by_hand.execute("UPDATE units SET arm = 'canary' WHERE epoch = ? AND arm = 'stable' AND u > 'a'", (route.epoch,))
+    for table in ("unit_sums", "requests"):
+        query = f"UPDATE {table} SET arm = 'canary' WHERE epoch = ? AND arm = 'stable' AND u > 'a'"
+        by_hand.execute(query, (route.epoch,))
     by_hand.commit()
     by_hand.close()
     async with console(screen="traffic") as desk:
         assert "✖ sample-ratio mismatch" in desk.text()
+
+
+async def test_an_arm_that_fails_is_named_beside_the_comparison_and_on_its_own(
+    console: Any, project: Path, shas: dict[str, str], told: Any
+) -> None:
+    console_seed.try_out(project, "ab", shas["lora"], failed=1.0)
+    (note,) = told("route", "show")["notes"]
+    failed = told("route", "report")["arms"][0]["errors"]
+    said = f"the stable arm fails on {failed} of {failed} requests;"
+    assert said in note
+    async with console(screen="traffic", size=(120, 40)) as desk:
+        assert said in " ".join(desk.text().split())
+        assert f"stable v0.1.0 none, {failed} of {failed} failed; counted by" in " ".join(desk.text().split())
+        await desk.press(NEXT)
+        assert said in " ".join(desk.text().split())
+
+
+@pytest.mark.parametrize(
+    ("recent", "shown"),
+    [(None, ["the epoch's"]), ((), []), (("the last hour's",), ["the last hour's"])],
+)
+def test_notes_of_the_last_hour_replace_those_of_the_epoch_once_they_were_read(
+    recent: tuple[str, ...] | None, shown: list[str]
+) -> None:
+    """Also where the last hour has none: an arm that failed at first and is well now is no longer named."""
+    traffic = Traffic(epochs=(), shown=None, pace=None, notes=recent, problem="", hint="", untraced=False, denied={})
+    report: Any = SimpleNamespace(notes=("the epoch's",))
+    assert [line.plain for _, line in noted(report, traffic)] == shown
 
 
 async def test_a_shadow_is_shown_as_pairs(console: Any, project: Path, shas: dict[str, str], told: Any) -> None:
@@ -147,7 +179,7 @@ async def test_a_shadow_is_shown_as_pairs(console: Any, project: Path, shas: dic
             name = "both graded" if square["bucket"] == "all" else square["bucket"]
             line = next(line for line in desk.lines() if line.strip().startswith(square["bucket"]))
             assert line.split()[-5:] == [*(f"{cell:,}" for cell in cells), f"{square['p']:.2g}"], name
-        assert "each user counted once" in text
+        assert "each learner counted once" in text
         copied = next(arm for arm in report["arms"] if arm["name"] == "shadow")
         assert share(copied["requests"], 1_200) in row_of(desk, "shadow")
 
@@ -357,7 +389,7 @@ def test_a_report_of_a_moment_counts_the_requests_until_then(canary: None, told:
     reading = source.report(epoch, lambda: LATER)
     assert reading.moment == source.at
     rows = spine.traces.evidence._read(
-        "SELECT COUNT(*), MIN(slot) FROM answers WHERE epoch = ? AND shadow_of IS NULL AND started_ns <= ?",
+        "SELECT COUNT(*), MIN(slot) FROM requests WHERE epoch = ? AND shadow_of IS NULL AND started_ns <= ?",
         (epoch.number, (first + last) // 2),
     )
     assert sum(arm.requests for arm in reading.report.arms) == rows[0][0]

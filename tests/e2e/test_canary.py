@@ -39,6 +39,7 @@ def until_over(spine: Spine) -> State:
     return state
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "good"), [(2, True), (93, False)])
 def test_a_canary_ends_itself(tmp_path: Path, number: int, good: bool) -> None:
     root = make_project(tmp_path / "project")

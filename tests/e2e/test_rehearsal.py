@@ -123,7 +123,7 @@ def answer_seven(opened: Spine, sha: str) -> Any:
     assert route is not None
     trace = Trace(
         request_id="req-rehearsed-1", trace_id="0" * 32, span_id="0" * 16, started_ns=1, entry_sha=sha,
-        intended_sha=sha, semver="v0.1.0", assignment=assign(route, "l", sticky=True), sentence="go", correction="go",
+        intended_sha=sha, semver="v0.1.0", assignment=assign(route, "l", sticky=True), input="go", output="go",
     )  # fmt: skip
     hashes = {event.seq: event.hash for event in opened.registry.events()}
     entry = opened.registry.state().entries[sha]

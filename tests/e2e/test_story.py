@@ -105,6 +105,9 @@ def test_the_learner_is_found_by_what_was_said(clone: Clone, server: str) -> Non
     connection.close()
     found = clone.json("spine", "traces", "list", "--text", "goes home", "--outcome", "dismissed")
     assert [trace["request_id"] for trace in found["traces"]] == ["req-story-0002"]
+    kept = found["traces"][0]
+    # A report on drift must not need the text, which another text policy would not keep.
+    assert (kept["values"]["verb"], kept["values"]["length"]) == (kept["features"]["verb"], 4.0)
 
 
 @pytest.fixture(scope="module")

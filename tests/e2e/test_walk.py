@@ -110,9 +110,9 @@ def answered(spine: Spine, request_id: str, text: str, said: str, **more: object
         intended_sha=arm.sha,
         semver=arm.semver,
         assignment=assign(route, "learner-1", sticky=True),
-        sentence=text,
-        correction=said,
-        is_correct=said == text,
+        input=text,
+        output=said,
+        accepted=said == text,
         features={"length": "3"},
     )
     trace = msgspec.structs.replace(trace, **more)
@@ -213,7 +213,7 @@ def test_an_entry_on_hold_is_named_with_its_reason(spine: Spine, world: Path, si
     assert "answers this correctly but is on hold: " in last.answer
     assert "learners dislike capitals" in last.answer
     assert last.command == "spine release v0.2.0 --reason req-held-1"
-    assert "then `spine rollback v0.2.0`" in last.evidence["suggestion"]
+    assert "then `spine rollback v0.2.0 --reason req-held-1`" in last.evidence["suggestion"]
 
 
 def test_it_says_where_production_fails_as_the_held_entry_did(
@@ -225,7 +225,7 @@ def test_it_says_where_production_fails_as_the_held_entry_did(
     answered(spine, "req-both-1", SAID, SAID)
     spine.routing.rollback(silent, reason="a test")
     last = spine.incident("req-both-1").answers[7]
-    assert "(v0.7.0, which answered, is on hold; production v0.1.0 is wrong about this sentence too)" in last.answer
+    assert "(v0.7.0, which answered, is on hold; production v0.1.0 is wrong about this input too)" in last.answer
 
 
 def test_a_mistake_of_an_entry_tried_beside_production_is_not_called_fixed(
@@ -254,13 +254,13 @@ def test_who_could_not_be_asked_did_not_answer_wrongly(
     other = spine.registry.register(write_bundle(world / ".spine" / "made-4", 5, corpora=[corpus("v2", V2)])).sha
     spine.registry.promote(other, "v0.5.0")
     answered(spine, "req-asked-1", SAID, SAID)
-    answered(spine, "req-asked-2", SAID, SAID, sentence=None)
+    answered(spine, "req-asked-2", SAID, SAID, input=None)
     unkept = spine.incident("req-asked-2").answers[7]
     monkeypatch.setenv("SPINE_WORKLOAD", "gone")
     with open_spine(world) as without:
         unasked = without.incident("req-asked-1").answers[7]
     for found, why in (
-        (unkept, "the sentence was not kept"),
+        (unkept, "the input was not kept"),
         (unasked, "v0.5.0 cannot be asked: no workload named 'gone'"),
     ):
         assert (found.status, found.evidence["go_to"]) == ("missing", None)
@@ -285,7 +285,7 @@ def test_what_does_not_hold_is_a_mismatch(spine: Spine, silent: str) -> None:
 def test_what_was_not_kept_is_recorded(spine: Spine, silent: str) -> None:
     trace = answered(spine, "req-00000006", SAID, SAID)
     unit_dropped = msgspec.structs.replace(trace.assignment, unit=None)
-    answered(spine, "req-00000007", SAID, SAID, assignment=unit_dropped, sentence=None)
+    answered(spine, "req-00000007", SAID, SAID, assignment=unit_dropped, input=None)
     found = statuses(spine, "req-00000007")
     assert (found[1], found[4], found[6]) == ("verified", "missing", "recorded")
 

@@ -30,7 +30,7 @@ NEXT = "\nNext, go to the demo's project,"
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole week
 
 
-PIPELINE = (".github/workflows/deploy-grammar-tutor.yml", "Justfile", "run", "requirements.lock")
+PIPELINE = (".github/workflows/deploy-grammar-tutor.yml", "Justfile", "run", "requirements.lock", "tests/s3.lock")
 """What the demo needs of the checkout, beside the data, to play the deploy workflow."""
 MAKE = "from pathlib import Path; from minitutor import demo_project; demo_project.make(Path(), Path('demo'))"
 
@@ -111,6 +111,7 @@ def test_the_complaint_stops_the_next_model_that_makes_the_mistake(
     assert len(refused) == 1
     semver_less = clone.json("spine", "show", refused[0]["body"]["sha"])
     assert (semver_less["status"], semver_less["semver"]) == ("pending", None)
+    assert semver_less["cost_per_quality"] is not None, "it is gated with the report that was evaluated twice"
     reasons = [line for line in told.splitlines() if line.startswith("  ✖ against")]
     assert reasons == [f"  ✖ against the baseline: never_regress item “{item[0]['id']}” is wrong again"]
 
@@ -259,10 +260,10 @@ def test_no_advice_makes_a_bucket_worse(clone: Clone, told: str, monkeypatch: py
         gate = cache(lambda sha: compare_entry(spine, sha, baseline=baseline).decision)
         # One trace for each answer of each entry to each sentence: what is proposed follows from these alone.
         traces = spine.traces.list(limit=100_000).traces
-        different = {(trace.entry_sha, trace.sentence, trace.correction): trace for trace in traces}
+        different = {(trace.entry_sha, trace.input, trace.output): trace for trace in traces}
         right = 0
         for trace in different.values():
-            probe = workload.probe(trace.sentence, trace.features)
+            probe = workload.probe(trace.input, trace.features)
             found = fix_answer(registry, lambda: workload, trace, probe, gate)
             there = found.evidence["go_to"]
             if trace.graded:

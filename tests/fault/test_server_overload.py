@@ -21,7 +21,7 @@ from shout_server import Server, add_entry, make_project, open_project, post
 ROOT = Path(__file__).parents[2]
 QUEUE, BATCH = 8, 4
 SHARE = 0.01
-"""Seconds of work a text: a hundred a second is what this server can do."""
+"""Seconds of work a text: a hundred a second is what a server of one worker can do."""
 OVER, SECONDS = 400.0, 1.5
 
 
@@ -56,7 +56,8 @@ class Overload(NamedTuple):
 
 def overloaded(root: Path, load: Any, launcher: str = "shout_main.py") -> Overload:
     """Run one overload on a server of the project."""
-    with Server(root, "--queue", str(QUEUE), "--batch", str(BATCH), launcher=launcher) as server:
+    options = ("--queue", str(QUEUE), "--batch", str(BATCH), "--workers", "1")
+    with Server(root, *options, launcher=launcher) as server:
         run = load.Run(f"127.0.0.1:{server.port}", "/v1/shout", [json.dumps({"text": "hello"})])
         asyncio.run(run.opened([(OVER, SECONDS)]))
         after = [server.ask().status_code for _ in range(10)]
@@ -113,7 +114,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = make_project(tmp_path_factory.mktemp("full") / "project")
     with open_project(root) as spine:
         add_entry(spine, 1)
-    with Server(root, launcher="shout_full.py") as server:
+    with Server(root, launcher="shout_full.py", SPINE_CORS_ORIGINS="https://app.example") as server:
         yield server
 
 
@@ -133,11 +134,14 @@ def parts(reply: bytes) -> list[tuple[int, dict[str, str], Any]]:
 def test_what_is_turned_away_is_named_as_any_reply(full: Server) -> None:
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     traceparent = f"00-{trace_id}-b7ad6b7169203331-01"
-    sent = post("x", X_Request_ID="crowd.0001", traceparent=traceparent, Connection="close")
+    sent = post(
+        "x", X_Request_ID="crowd.0001", traceparent=traceparent, Connection="close", Origin="https://app.example"
+    )
     [(status, headers, body)] = parts(full.raw(sent))
     assert (status, body["error"]["code"], body["error"]["request_id"]) == (503, "overloaded", "crowd.0001")
     assert (headers["x-request-id"], headers["retry-after"]) == ("crowd.0001", "1")
     assert headers["traceparent"].split("-")[1] == trace_id
+    assert headers["access-control-allow-origin"] == "https://app.example"
     assert 'code="503"' in full.get("/metrics").text
 
 
@@ -150,6 +154,12 @@ def test_the_connection_is_kept_and_the_body_thrown_away(full: Server) -> None:
     announced = post("x", Expect="100-continue")
     [(status, headers, _)] = parts(full.raw(announced))
     assert (status, headers["connection"]) == (503, "close")
+
+
+@pytest.mark.parametrize("url", ["/v1/shout?a=b", "/v1/%73hout", "http://x/v1/shout"])
+def test_every_way_to_write_the_path_is_turned_away_before_its_body_is_read(full: Server, url: str) -> None:
+    head = f"POST {url} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nConnection: close\r\n\r\n"
+    assert [status for status, _, _ in parts(full.raw(head.encode(), seconds=2))] == [503]
 
 
 def test_a_body_that_never_ends_is_not_read_for_ever(full: Server) -> None:

@@ -122,8 +122,8 @@ def test_a_healthy_shadow_answers_copies_linked_to_their_primaries_and_none_is_a
             assert server.stop() == 0
         assert {trace.shadow_of for trace in copies} == primaries
         assert {(trace.entry_sha, trace.assignment.arm, trace.status) for trace in copies} == {(other, "shadow", 200)}
-        assert all(trace.correction is not None and trace.correction.startswith("2:") for trace in copies)
-        assert all(spine.traces[one].correction.startswith("1:") for one in primaries)  # type: ignore[union-attr]
+        assert all(trace.output is not None and trace.output.startswith("2:") for trace in copies)
+        assert all(spine.traces[one].output.startswith("1:") for one in primaries)  # type: ignore[union-attr]
     assert 'arm="shadow"' not in metrics, "a shadow is not in what learners met"
 
 

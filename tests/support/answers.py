@@ -100,7 +100,7 @@ def _trace(
         intended_sha=sha,
         semver="",
         assignment=given,
-        sentence="Yesterday he goed home.",
+        input="Yesterday he goed home.",
         features={"verb": rng.choice(("go", "be", "eat")), "tense": "past_simple"},
         graded=right if graded and not failed else None,
         seconds=arm.seconds * rng.uniform(0.8, 1.2),

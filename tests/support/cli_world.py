@@ -77,9 +77,9 @@ def leave_trace(root: Path, request_id: str, text: str, said: str, feedback: str
             intended_sha=route.stable.sha,
             semver=route.stable.semver,
             assignment=assign(route, "learner-1", sticky=True),
-            sentence=text,
-            correction=said,
-            is_correct=said == text,
+            input=text,
+            output=said,
+            accepted=said == text,
             features={"length": "3"},
         )
         writer = TraceWriter(spine.settings.traces)

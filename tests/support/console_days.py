@@ -122,11 +122,11 @@ def requests(spine: Spine, day: int, shas: Mapping[str, str]) -> str:
             started_ns=FIRST_NS + day * DAY_NS + number * 60_000_000_000,
             entry_sha=shas["lora" if lora else "base"], intended_sha=shas["lora" if lora else "base"],
             semver="v0.3.0" if lora else "v0.1.0", assignment=assign(route, learner, sticky=True),
-            sentence=text, correction=text, is_correct=True, features=words, stages=stages,
+            input=text, output=text, accepted=True, features=words, stages=stages,
             seconds=sum(stages.values()), input_tokens=9, output_tokens=8,
             cost=(sum(stages.values()) - stages["queue"]) * 0.05 / 3600, rate_per_hour=0.05, price_version="2026-01",
             priced_by="busy/1",
-            source="replay" if day < 3 else "live", learner_hash=learner,
+            source="replay" if day < 3 else "live", unit_hash=learner,
         )  # fmt: skip
         waiting.append(writer.submit(trace))
     for each in waiting:

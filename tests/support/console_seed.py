@@ -158,9 +158,9 @@ def traffic(spine: Spine, count: int) -> None:
                 intended_sha=sha,
                 semver=route.stable.semver,
                 assignment=assign(route, learner, sticky=True),
-                sentence=sentence,
-                correction=sentence,
-                is_correct=True,
+                input=sentence,
+                output=sentence,
+                accepted=True,
                 features={"verb": "go" if wrong else verb, "tense": "past_simple" if wrong else tense},
                 stages={"queue": 0.0002, "prefill": 0.0011, "decode": 0.0024, "format": 0.0001},
                 seconds=0.004 + rng.random() / 500,
@@ -186,8 +186,8 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 """When the traffic of ``try_out`` begins; it lasts ten minutes."""
 
 
-def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
-    """Run an entry next to the stable one on 1,200 graded requests of 200 learners."""
+def try_out(root: Path, strategy: str, sha: str, *, failed: float = 0.0, **more: Any) -> None:
+    """Run an entry next to the stable one, which fails on a share, on 1,200 graded requests of 200 learners."""
     with open_project(root) as spine:
         registry = spine.registry
         start = {"canary": spine.routing.canary, "ab": spine.routing.ab, "shadow": spine.routing.shadow}[strategy]
@@ -196,7 +196,7 @@ def try_out(root: Path, strategy: str, sha: str, **more: Any) -> None:
         if route is None or route.candidate is None:
             raise ValueError("no rollout is in progress")
         arms = {
-            "stable": Arm(right=0.9, accepted=0.06, dismissed=0.03, seconds=0.004),
+            "stable": Arm(right=0.9, failed=failed, accepted=0.06, dismissed=0.03, seconds=0.004),
             route.candidate.name: Arm(right=0.99, failed=0.02, accepted=0.2, seconds=0.006),
         }
         start_ns = int(NOON.timestamp()) * 10**9

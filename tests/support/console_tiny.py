@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from minitutor.workload import Minitutor
 from modelspine.workload import Answer, Probe
 
 
@@ -41,6 +42,7 @@ class Tiny:
     http_path = "/v1/tiny"
     text_field = "text"
     max_chars = 500
+    words = Minitutor.words
 
     def load(self, bundle: Path, parent: Path | None) -> TinyModel:
         """Load a bundle; its manifest says what it was trained on."""

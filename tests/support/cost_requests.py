@@ -8,7 +8,7 @@ from typing import Any
 from miniobserve.cost import BUSY, NO_RATE, CostMeter
 from miniobserve.uptime import Up
 from modelspine.cost.figures import EntryCost, Priced, costs
-from modelspine.cost.meter import Spent, metered
+from modelspine.cost.query import Spent, metered
 from modelspine.gate.eval_report import Count
 
 RATE = 0.05
@@ -35,7 +35,7 @@ def entry(sha: str, k: int, n: int = 1000, parent: str | None = None) -> Priced:
 
 
 def figures(*pairs: tuple[Priced, list[Spent]], uptime: tuple[Up, ...] = ()) -> list[EntryCost]:
-    return list(costs([e for e, _ in pairs], metered(s for _, several in pairs for s in several), uptime)[0])
+    return list(costs([e for e, _ in pairs], metered([s for _, several in pairs for s in several]), uptime)[0])
 
 
 def up(hours: float, *, began: datetime = NOON, rate: float = RATE, version: str = "p1") -> Up:

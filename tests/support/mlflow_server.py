@@ -26,6 +26,8 @@ class Server:
         self.paths: list[str] = []
         self.fault: Fault | None = None
         self.injected = 0
+        self.down = False
+        """Whether it answers nothing but an error."""
         self.experiment = client.create_experiment("made")
 
     def artifacts(self, scratch: Path) -> Artifacts:
@@ -65,6 +67,9 @@ class Server:
 
         def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             path = str(environ["PATH_INFO"])
+            if self.down:
+                start("503 Service Unavailable", [])
+                return [b""]
             if environ["REQUEST_METHOD"] == "GET":
                 self.paths.append(path)
                 sent = self.fault(path) if self.fault is not None else None
@@ -78,17 +83,20 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """Run a server whose records and artifacts are in a folder."""
+def serving(folder: Path, *, bucket: str = "", hands_out: bool = True) -> Iterator[Server]:
+    """Run a server whose records are in a folder, and its artifacts in a bucket's URL or in the same folder.
+
+    With ``hands_out`` the server passes artifacts on; without, its clients go to the bucket themselves.
+    """
     kept = dict(os.environ)
     os.environ |= {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder / 'mlflow.db'}",
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(folder / "artifacts"),
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/" if hands_out else bucket,
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": bucket or str(folder / "artifacts"),
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true" if hands_out else "false",
     }
-    from mlflow.server import app
+    from mlflow.server import app, handlers
     from mlflow.tracking import MlflowClient
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -96,6 +104,8 @@ def serving(folder: Path) -> Iterator[Server]:
         def log(self, *_: Any) -> None:
             """Write no line for a request."""
 
+    # MLflow keeps the stores of the first server in a process; these belong to this one.
+    handlers._tracking_store = handlers._model_registry_store = handlers._artifact_repo = None
     made: list[Server] = []
     web = make_server(
         "127.0.0.1",

@@ -85,7 +85,7 @@ class Machine:
         assert just is not None
         (programs / "just").symlink_to(just)
         packages = subprocess.run(
-            "cat requirements.lock run | cksum", shell=True, cwd=self.workspace, capture_output=True
+            "cat requirements.lock tests/s3.lock run | cksum", shell=True, cwd=self.workspace, capture_output=True
         )
         (programs.parent / ".packages").write_bytes(packages.stdout)
         (programs.parent / ".project").touch()

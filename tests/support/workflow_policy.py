@@ -30,7 +30,7 @@ ORDER = (
 ENVIRONMENT = {
     *(f"SPINE_{name}" for name in ("ENV", "ACTOR", "CACHE", "LEDGER", "MLFLOW", "DVC_REMOTE", "SIGNING_KEY")),
     *(f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")),
-    *("RUN_ID", "SHA", "SEMVER", "REASON"),
+    *("RUN_ID", "SHA", "SEMVER", "REASON", "TORCH"),
 }  # fmt: skip
 MOVERS = {"promote", "route", "rollback", "release", "tombstone", "init", "keys", "restore", "drift"}
 FROM_MAIN = ("github.event_name == 'push'", "github.ref == 'refs/heads/main'", "github.ref_protected")
@@ -70,8 +70,10 @@ def _verb(step: Step) -> str:
 def _whole(workflow: dict[Any, Any]) -> Iterator[str]:
     triggers = workflow.get(True, workflow.get("on"))  # YAML 1.1 parses the key `on` as True
     names = {triggers} if isinstance(triggers, str) else set(triggers or ())
-    if not names <= {"pull_request", "push"}:
+    if not names <= {"pull_request", "push", "merge_group"}:
         yield "another trigger"
+    if "merge_group" not in names:
+        yield "a merge queue waits for ever"
     if isinstance(triggers, dict) and (triggers.get("push") or {}).get("branches") != ["main"]:
         yield "another trigger"
     if workflow.get("permissions") != {}:
@@ -142,6 +144,8 @@ def _steps(job: Job) -> Iterator[str]:
         if "cache" in str(uses) or any("cache" in name for name in given):
             yield "a cache"
         yield from _run(step)
+        if str(step.get("run", "")).startswith("./run") and (step.get("env") or {}).get("TORCH") != "none":
+            yield "a package without a hash"
         if not set(step.get("env") or ()) | set(job.get("env") or ()) <= ENVIRONMENT:
             yield "a foreign variable"
         if "SPINE_SIGNING_KEY" in repr({**step, **(job.get("env") or {})}) and _verb(step) != "gate --sign":

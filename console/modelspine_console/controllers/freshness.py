@@ -39,6 +39,11 @@ class Freshness:
         self._lost = ""
         """Why the ledger did not answer last."""
 
+    def begin_again(self) -> None:
+        """Forget what is known of a ledger, because another project's is shown from now on."""
+        self.pulse, self.answered, self.servers, self.last_error = None, None, None, None
+        self.link, self._lost, self.paused, self.reread = "connecting", "", False, False
+
     def look(self) -> None:
         """Poll the ledger, unless paused."""
         if not self.paused:
@@ -50,8 +55,8 @@ class Freshness:
     def _post_servers(self, outcome: Outcome[Any]) -> None:
         self._host.post_message(Answer("servers", 0, outcome))
 
-    def counted(self, outcome: Outcome[int]) -> None:
-        """Take the number of running servers; it is unknown where the traces cannot be read."""
+    def counted(self, outcome: Outcome[int | None]) -> None:
+        """Take the number of running servers; it is unknown where they are not Spine's or the traces cannot be read."""
         if outcome.value != self.servers:
             self.servers = outcome.value
             self._host.header.refresh()
@@ -118,8 +123,9 @@ class Freshness:
         self._host.tick()
 
     def restart(self) -> None:
-        """Close the stores, open them again and read everything."""
+        """Close the stores, open them again and read everything; what another program wrote over is drawn again."""
         source = self._host.source
+        self._host.repaint()
 
         def reopen() -> Pulse:
             source.reopen()
@@ -130,17 +136,19 @@ class Freshness:
         self._host.jobs.submit("pulse", reopen, self._post)
 
 
-def context_of(host: Host, freshness: Freshness, writing: float | None, *, demo: bool) -> Context:
+def context_of(host: Host, freshness: Freshness, writing: float | None, *, demo: bool, project: str = "") -> Context:
     """What the header shows; ``writing`` is how many seconds write mode lasts on, None in read-only mode."""
     now, pulse, at = host.clock(), freshness.pulse, host.source.at
     answered = freshness.answered
     place, mark, query = masked(host.source.settings.ledger).partition("?")
     stable = pulse.production if pulse is not None and at is None else None
     tried = pulse.rollout if pulse is not None and at is None else None
+    settings = host.source.settings
+    other = pulse.service if pulse is not None and settings.service not in ("", pulse.service) else ""
     read = host.view.read_age(now) if host.view is not None else None
     return Context(
         env=pulse.env if pulse else "",
-        service=host.source.settings.service_name,
+        service=f"{settings.service} in the ledger of {other}" if other else settings.service_name,
         ledger=place.rsplit("/", 1)[-1] + mark + query,
         production=(stable.semver or short(stable.sha)) if stable is not None else "",
         since=age(stable.since, now).plain if stable is not None else "",
@@ -153,4 +161,5 @@ def context_of(host: Host, freshness: Freshness, writing: float | None, *, demo:
         now=now,
         at=at,
         demo=demo,
+        project=project,
     )

@@ -12,13 +12,13 @@ _ALIASES = {
     "route": "traffic",
     "traces": "incident",
     "history": "ledger",
-    "ctx": "info",
+    "projects": "ctx",
     "q": "leave",
     "quit": "leave",
 }
 _PLACES = {
     "home", "registry", "lineage", "traffic", "drift", "cost", "incident", "ledger", "at", "rw", "ro", "info", "error",
-    "export", "help", "theme", "ascii", "columns",
+    "ctx", "export", "help", "theme", "ascii", "columns",
 }  # fmt: skip
 _NAMES = {name: name for name in _PLACES} | _ALIASES
 COMMANDS = tuple(sorted(_NAMES))
@@ -27,6 +27,7 @@ IN_PALETTE = (
     ("export a picture", "export svg", "write the screen to an SVG file"),
     *((f"theme {name}", f"theme {name}", "switch to this theme") for name in NAMES),
     ("ASCII", "ascii", "draw with ASCII characters only, or with all signs again"),
+    ("projects", "ctx", "switch to another project of the list"),
     ("settings", "info", "show the settings in force, each with its origin"),
     ("write mode", "rw", "allow changes until ten minutes pass without a key"),
     ("read-only", "ro", "allow no more changes"),

@@ -91,6 +91,10 @@ class Look:
             place = titles.index(left.sort) if left.sort and left.sort in titles else -1
             view.table.sort(place, backwards=left.backwards)
 
+    def keep(self, views: Collection[View], prompt: Prompt) -> None:
+        """Remember how the screens are laid out now, for the same screens of another project."""
+        self._state = self.remembered(views, prompt, "")
+
     def remembered(self, views: Collection[View], prompt: Prompt, screen: str) -> State:
         """How the console is now, to be recalled at the next start."""
         screens = {view.NAME: _left(view) for view in views}

@@ -11,6 +11,7 @@ from modelspine_console.action import SCREENS
 from modelspine_console.app_protocol import Host
 from modelspine_console.controllers import jump as jumps
 from modelspine_console.controllers.moments import Moments
+from modelspine_console.controllers.projects import Projects
 from modelspine_console.controllers.suggestions import command_words, filter_words
 from modelspine_console.controllers.write_mode import WriteMode
 from modelspine_console.draw.sanitize import toast
@@ -18,17 +19,18 @@ from modelspine_console.screens.base import View
 
 PLACES = (
     "home · registry · lineage REF · traffic · drift DAY · cost · incident ID · history · at TIME [.. TIME]"
-    " · rw · ro · q"
+    " · ctx PROJECT · rw · ro · q"
 )
 
 
 class Navigation:
     """Moves between screens and handles what is typed into the prompt."""
 
-    def __init__(self, host: Host, write_mode: WriteMode) -> None:
+    def __init__(self, host: Host, write_mode: WriteMode, projects: Projects) -> None:
         self._host = host
         self._write_mode = write_mode
         self.moments = Moments(host)
+        self.projects = projects
         self.commands: Mapping[str, Callable[[str], None]] = {}
         """What runs a command that goes nowhere, given its argument."""
 
@@ -98,7 +100,7 @@ class Navigation:
 
     def open_command_prompt(self) -> None:
         """Open the command prompt."""
-        self._host.prompt.open(":", "", PLACES, command_words(self._host.views))
+        self._host.prompt.open(":", "", PLACES, command_words(self._host.views, self.projects.names))
 
     def open_palette(self) -> None:
         """Open the command palette: the actions that can be done now, then the others with the reason."""
@@ -162,6 +164,8 @@ class Navigation:
             host.call_later(host.act, found.place)
         elif found.place == "info":
             self._show_settings()
+        elif found.place == "ctx":
+            self.projects.show(found.argument)
         elif found.place == "at":
             self.moments.show(found.argument)
         elif found.place in ("rw", "ro"):

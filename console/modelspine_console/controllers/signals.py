@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import Any
 
-from textual.app import App
+from modelspine_console.draw.changed_cells import ThriftyApp
 
 _ENDS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -19,7 +18,7 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 class Signals:
     """Handles the signals in the app's own event loop, where nothing else runs at the same time."""
 
-    def __init__(self, app: App[Any]) -> None:
+    def __init__(self, app: ThriftyApp) -> None:
         self._app = app
         self._resumed = False
         """True after a stop that was seen coming, until the signal that ended it has been handled."""
@@ -53,7 +52,7 @@ class Signals:
             signal.signal(signal.SIGTSTP, handler)
             signal.siginterrupt(signal.SIGTSTP, False)
         self._resumed = True
-        self._draw()
+        self._app.repaint()
 
     def _go_on(self) -> None:
         """Take the terminal again after a stop that could not be seen coming, such as SIGSTOP."""
@@ -64,8 +63,4 @@ class Signals:
         # background, the system stops it here again, and it goes on from here once it is in the foreground.
         with self._app.suspend():
             pass
-        self._draw()
-
-    def _draw(self) -> None:
-        for screen in self._app.screen_stack:
-            screen.refresh(layout=True)
+        self._app.repaint()

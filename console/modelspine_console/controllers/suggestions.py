@@ -20,8 +20,8 @@ _MAX_ROWS = 5_000
 """Rows whose values are offered; looking at more would make typing slow."""
 
 
-def command_words(views: Mapping[str, View]) -> Complete:
-    """Completes a command, and its argument from what the screens have read."""
+def command_words(views: Mapping[str, View], projects: Values = tuple) -> Complete:
+    """Completes a command, and its argument from what the screens have read; ``projects`` are those of ``:ctx``."""
 
     def rows(screen: str) -> Iterable[Any]:
         return islice(views[screen].table.shown, _MAX_ROWS) if screen in views else ()
@@ -37,7 +37,7 @@ def command_words(views: Mapping[str, View]) -> Complete:
     values: dict[str, Values] = {
         "registry": entries, "lineage": entries, "drift": keys("drift"), "incident": keys("incident"),
         "traces": keys("incident"), "history": keys("ledger"), "ledger": keys("ledger"), "at": lambda: ("now",),
-        "theme": lambda: NAMES, "export": lambda: FORMATS,
+        "ctx": projects, "projects": projects, "theme": lambda: NAMES, "export": lambda: FORMATS,
     }  # fmt: skip
     return lambda text: command_completion(text, COMMANDS, values)
 

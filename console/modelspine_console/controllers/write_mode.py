@@ -34,7 +34,7 @@ _CHECK = "This command shows its result, or makes the change if it was not made:
 class WriteMode:
     """Plans changes and sends them; nothing is changed that was not shown and confirmed."""
 
-    def __init__(self, host: Host, freshness: Freshness, changes: Changes | None) -> None:
+    def __init__(self, host: Host, freshness: Freshness, changes: Changes | None, *, on: bool = False) -> None:
         self._host = host
         self._freshness = freshness
         self._changes = changes
@@ -46,6 +46,7 @@ class WriteMode:
         """Keys that were pressed meanwhile; they are meant for the dialog."""
         self._sending: tuple[Plan, dict[str, str]] | None = None
         """The change that is being carried out, with what was typed."""
+        self.begin(on=on)
 
     # the mode -----------------------------------------------------------------------------------------
 
@@ -62,6 +63,20 @@ class WriteMode:
     def begin(self, *, on: bool) -> None:
         """Set the mode without drawing, as the app does before its first frame."""
         self._last_key = self._host.clock() if on else None
+
+    @property
+    def may_write(self) -> bool:
+        """Whether write mode can be entered in this console."""
+        return self._changes is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a change is being planned or carried out."""
+        return self._sending is not None or self.planning is not None
+
+    def change_project(self, changes: Changes | None) -> None:
+        """Make changes in another project from now on, read-only until write mode is entered again."""
+        self._changes, self._last_key = changes, None
 
     def extend(self) -> None:
         """Restart the idle time after a key, unless write mode has ended already."""

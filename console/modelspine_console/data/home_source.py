@@ -59,12 +59,12 @@ class HomeSource:
         ended = clock()
         return DayRead(figures=found, seq=seen.seq, moment=moment, at=ended, took=ended - began)
 
-    def servers(self, now: datetime) -> int:
-        """How many servers are running.
+    def servers(self, now: datetime) -> int | None:
+        """How many servers answer requests; None where they are not Spine's, so that their number is not known.
 
         Raises:
             Unavailable, Damaged: the traces cannot be read.
         """
         from modelspine.overview.glance import servers
 
-        return servers(self._spine, now).up
+        return servers(self._spine, now).answering

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from modelspine.errors import BadInput
+from modelspine.projects import xdg_folder
 from modelspine.text import visible
 from modelspine_console.data.completion import did_you_mean
-from modelspine_console.data.state import xdg_folder
 
 _EXAMPLE = "the README shows an example of this file below its table of keys"
 

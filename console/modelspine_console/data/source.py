@@ -57,6 +57,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     hash: str
     env: str
+    service: str = ""
+    """The service whose ledger it is; empty where no entry names one."""
     production: Standing | None = None
     """The entry in production."""
     rollout: Rollout | None = None
@@ -83,7 +85,7 @@ class Source(TrafficSource, HomeSource, MomentSource):
         self._inode: int | None = None
         self._last: Head | None = None
         self._env = ""
-        self._routed: tuple[Head, Standing | None, Rollout | None] | None = None
+        self._routed: tuple[Head, Standing | None, Rollout | None, str] | None = None
 
     @property
     def settings(self) -> Any:
@@ -110,13 +112,15 @@ class Source(TrafficSource, HomeSource, MomentSource):
         self._last = Head(head.seq, head.hash)
         if self._routed is None or self._routed[0] != self._last:
             from modelspine.overview.glance import rollout, standing
+            from modelspine.registry.rules import ledger_service
             from modelspine.traffic.epochs import epochs
 
             registry = self._spine.registry
-            known = epochs(registry.state(), registry.events())
-            self._routed = self._last, standing(known), rollout(known)
-        _, stable, tried = self._routed
-        return Pulse(seq=head.seq, hash=head.hash, env=self._env, production=stable, rollout=tried)
+            state = registry.state()
+            known = epochs(state, registry.events())
+            self._routed = self._last, standing(known), rollout(known), ledger_service(state)
+        _, stable, tried, service = self._routed
+        return Pulse(seq=head.seq, hash=head.hash, env=self._env, service=service, production=stable, rollout=tried)
 
     def entries(self) -> tuple[Entry, ...]:
         """Every entry, newest first."""
@@ -212,6 +216,14 @@ class Source(TrafficSource, HomeSource, MomentSource):
         with self.reading():
             # One worker, in this thread: it stops when ``step`` raises and when the console quits. A pool would not.
             return counterfactual(self._spine, a, b, since=None, progress=step, workers=1)
+
+    def speak(self) -> None:
+        """Put the words of this project in force."""
+        self._spine.speak()
+
+    def close(self) -> None:
+        """Close the stores; a thread that still reads them ends with an error, which is ignored."""
+        self._spine.close()
 
     def reopen(self) -> None:
         """Close the stores, so that the next read opens them again."""

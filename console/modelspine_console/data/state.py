@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from modelspine.files import OWNER, write_file
+from modelspine.projects import xdg_folder
 
 _Text = Annotated[str, msgspec.Meta(max_length=300)]
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(max_length=100)]
@@ -57,15 +58,6 @@ def starting(state: State, theme: str, ascii: bool | None, *, demo: bool) -> Sta
         ascii=state.ascii if ascii is None else ascii,
     )
     return chosen if demo else msgspec.structs.replace(state, theme=chosen.theme, ascii=chosen.ascii)
-
-
-def xdg_folder(environ: Mapping[str, str], variable: str, default: str) -> Path | None:
-    """The folder ``spine`` in one of the XDG base directories; ``default`` is below HOME. None without a home."""
-    base = environ.get(variable, "")
-    if Path(base).is_absolute():  # a relative path counts as unset, says the specification
-        return Path(base) / "spine"
-    home = environ.get("HOME", "")
-    return Path(home) / default / "spine" if Path(home).is_absolute() else None
 
 
 def state_file(environ: Mapping[str, str]) -> Path | None:

@@ -22,6 +22,7 @@ from modelspine.text import visible
 from modelspine.times import after_ns
 from modelspine.traffic.canary import consider_or_error
 from modelspine.traffic.epochs import Epoch, epochs
+from modelspine.traffic.operator_notes import recent_notes
 from modelspine.traffic.request_rate import pace
 from modelspine_console.data.jobs import Absent
 
@@ -49,9 +50,12 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     """The epoch that was requested, else the newest one."""
     pace: Pace | None
     servers: int | None = None
-    """Servers that are running; None for a past moment or epoch, or where traces cannot be read."""
+    """Servers that are running; None for a past moment or epoch, for another server than Spine's, or where
+    traces cannot be read."""
     decision: Decision | None = None
-    """The decision on the canary; it is made with the report, so it is not set here."""
+    """The decision on the canary. It takes as long as the report, so ``traffic`` leaves it out; the screen adds it."""
+    notes: tuple[str, ...] | None = None
+    """Those of ``Reading``, which the screen adds too; None where they were not read."""
     problem: str
     """Why there are no figures from traces; empty if there are."""
     hint: str
@@ -73,6 +77,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     report: RouteReport
     decision: Decision | None
     """The decision on the canary, if its epoch is the current one."""
+    notes: tuple[str, ...] | None = None
+    """Arms of the current route that fail, and heavy units, as ``spine route show`` says; None where a canary is
+    judged, or where the report is of the past."""
     moment: str | None = None
     """The moment it describes; None for the present."""
     at: datetime
@@ -106,7 +113,7 @@ class TrafficSource:
             refused |= {arm.sha: denied(state, arm.sha, own.env, service=own.service) for arm in arms}
             ended = shown.until or self.at
             try:
-                servers = running(self._spine, now).up if ended is None else None
+                servers = running(self._spine, now).answering if ended is None else None
                 with self.reading():
                     moment = datetime.fromisoformat(ended) if ended is not None else now
                     measured = pace(self._spine.traces, shown.route, moment)
@@ -161,5 +168,9 @@ class TrafficSource:
         decision = None
         if epoch.until is None and moment is None:
             decision, _ = consider_or_error(lambda: self._spine.traces, epoch.route, epoch.since, began)
+        notes: tuple[str, ...] | None = None
+        if epoch.until is None and moment is None and epoch.route.ladder is None:
+            with self.reading():
+                notes = tuple(recent_notes(self._spine.traces.evidence, epoch.route, began))
         ended = clock()
-        return Reading(report=report, decision=decision, moment=moment, at=ended, took=ended - began)
+        return Reading(report=report, decision=decision, notes=notes, moment=moment, at=ended, took=ended - began)

@@ -31,6 +31,8 @@ class Columns(Dialog[None]):
         # The most important column always has room, so leaving it out would change nothing.
         first = min(table.columns, key=lambda column: column.rank)
         titles = [column.title for column in table.columns if column is not first and column.title]
+        self._at_choice = {column.title for column in table.columns if column.only_sorted}
+        """Titles of columns that are not shown unless they are chosen here, or sorted by."""
         columns = (Column("", 2, self._sign), Column("", 20, safe, grow=True))
         self._titles = Table(columns, lambda title: title, head=False)
         self._rows = titles
@@ -63,4 +65,5 @@ class Columns(Dialog[None]):
         self._titles.move(rows)
 
     def _sign(self, title: str) -> Line:
-        return safe("○", "muted") if title in self._chosen.hidden else safe("✔", "good")
+        shown = (title in self._chosen.hidden) is (title in self._at_choice)
+        return safe("✔", "good") if shown else safe("○", "muted")

@@ -36,6 +36,7 @@ class View(Panes):
         super().__init__(self.NAME, table, details)
         self.about.clicked = lambda tab: self.turn_tab(tab - self.about.tab)
         self.filter_text, self.filter = "", filters.Filter()
+        self._narrowing = filters.Narrowing()
         self._empty = ""
 
     def on_mount(self) -> None:
@@ -126,8 +127,12 @@ class View(Panes):
         """Show only the rows that match; ``again`` reads the same text with other fields."""
         if text != self.filter_text or again:
             self.filter_text = text
-            self.filter = filters.parse(text, self.fields)
+            self.filter = self.parsed(text)
             self.refilter()
+
+    def parsed(self, text: str) -> filters.Filter:
+        """Parse the text of a filter."""
+        return filters.parse(text, self.fields)
 
     def unknown_fields(self) -> list[str]:
         """What is wrong with the filter, as a list of at most one text."""
@@ -158,18 +163,25 @@ class View(Panes):
         """Apply the filter to the rows that were read."""
 
     def texts(self, rows: Sequence[Any]) -> list[str]:
-        """The lower-case text of each row that the words of a filter are searched in: the text of all its fields."""
-        return [" ".join(text(item) for text in self.fields.values()).lower() for item in rows]
+        """The lower-case text of each row that the words of a filter are searched in: the words of all its fields."""
+        fields = self.fields.values()
+        # A filter's words hold no blanks, and a word that several fields share needs to be searched once.
+        return [" ".join(dict.fromkeys(" ".join(text(item) for text in fields).lower().split())) for item in rows]
 
-    def show_rows(self, rows: Sequence[Any], texts: Sequence[str], empty: str) -> None:
-        """Put the rows whose texts pass the filter into the list; ``empty`` is the message if there are no rows."""
-        wanted, fields = self.filter, self.fields
+    def show_rows(self, rows: Sequence[Any], texts: Sequence[str], empty: str, *, complete: bool = True) -> None:
+        """Put the rows whose texts pass the filter into the list; ``empty`` is the message if there are no rows.
 
-        def passes(index: int) -> bool:
-            item = rows[index]
-            return wanted.matches(texts[index], lambda name: fields[name](item) if name in fields else None)
+        ``complete`` texts are those of all fields, as ``texts`` makes them.
+        """
+        fields = self.fields
 
-        self.table.load(rows, passes if wanted.terms else None)
+        def fields_of(place: int) -> Callable[[str], str | None]:
+            return lambda name: fields[name](rows[place]) if name in fields else None
+
+        passing = None
+        if self.filter.terms:
+            passing = self._narrowing.places(self.filter, texts, fields_of, complete=complete)
+        self.table.load(rows, passing)
         self._empty = empty
         self.recount()
 

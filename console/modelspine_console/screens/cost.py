@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 from textual.message import Message
 
-from modelspine.cost.format import money, unit_of
+from modelspine.cost.format import digits, live_price, live_right
 from modelspine.cost.summary import as_object, name_of
 from modelspine.text import short
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw import plots
 from modelspine_console.draw.format import count, dash
 from modelspine_console.draw.sanitize import Line, safe
+from modelspine_console.draw.theme import Role
 from modelspine_console.screens import cost_tabs as tabs
 from modelspine_console.screens.base import Fields, document
 from modelspine_console.screens.listing import NO_ENTRIES, Listing
@@ -38,15 +39,18 @@ if TYPE_CHECKING:
 
 _QUICK = 0.5
 """Seconds: sums that took less are made again whenever there is a reason to."""
-_MONEY: tuple[tuple[str, int, Callable[[Any], float | None]], ...] = (
-    ("cost/1k", 2, lambda c: c.cost_per_1k.value if c.cost_per_1k else None),
-    ("CpQU", 3, lambda c: c.cpqu),
-    ("/correct", 7, lambda c: c.cost_per_correct.value if c.cost_per_correct else None),
-    ("idle/1k", 9, lambda c: c.amortised_per_1k),
-)
-"""The columns of money: title, rank and amount."""
-_PER_QUALITY = ("CpQU", "/correct")
-"""Columns whose amount may be unknown because an entry is not ready for deployment."""
+
+
+class _Summed(NamedTuple):
+    """What is shown, as it was made in the background."""
+
+    shown: tuple[Any, list[str]]
+    """The figures, and the texts of the list's rows."""
+    gate: Gate
+    foremost: Costs
+    columns: tuple[Column, ...]
+    took: float
+    """Seconds that it took to sum."""
 
 
 class Left(Exception):
@@ -78,12 +82,14 @@ class CostView(Listing):
             self.text = f"summing {done:,} of {total:,} requests"
 
     def __init__(self) -> None:
-        super().__init__(Table(_columns(()), lambda cost: cost.sha), document("entry"), document("beside"))
+        super().__init__(Table(_columns({}), lambda cost: cost.sha), document("entry"), document("beside"))
         self.beside = self.panes[2]
         self.moment: str | None = None
         """The moment of the figures; None for the present."""
         self.gate: Gate = {}
         """What right answers of each entry cost at the gate, by its SHA."""
+        self.foremost: Costs | None = None
+        """The same figures, but only of as many entries as can be compared at a glance."""
         self._took = 0.0
         self._request = 0
         """Number of the newest request for sums; an older one that is still running stops."""
@@ -106,8 +112,8 @@ class CostView(Listing):
         now, number = self.now(), self._request
         self.ask("list", lambda: self._sum(now, number), self.loaded)
 
-    def _sum(self, now: datetime, number: int) -> tuple[Costs, Gate, float] | None:
-        """The figures, those of the gate, and the seconds they took; None if they are no longer needed.
+    def _sum(self, now: datetime, number: int) -> _Summed | None:
+        """The figures and all that takes long to make of them; None if they are no longer needed.
 
         Runs in the background.
         """
@@ -118,7 +124,8 @@ class CostView(Listing):
         except Left:
             return None
         gate = {entry.sha: entry.cost_per_quality for entry in self.desk.source.entries()}
-        return made, gate, time.monotonic() - started
+        columns, shown = _columns(gate), self.searchable(made)
+        return _Summed(shown, gate, tabs.foremost(made), columns, time.monotonic() - started)
 
     def _step(self, number: int, done: int, total: int) -> None:
         if not self.display or number != self._request:
@@ -137,9 +144,9 @@ class CostView(Listing):
         """Show the sums; make them again if they were stopped and the screen is open again."""
         self._busy = False
         if outcome.value is not None:
-            made, self.gate, self._took = outcome.value
-            self.table.set_columns(_columns(made.entries))
-            super().loaded(Outcome(self.searchable(made)))
+            shown, self.gate, self.foremost, columns, self._took = outcome.value
+            self.table.set_columns(columns)
+            super().loaded(Outcome(shown))
         elif not outcome.ok:
             self.lost(outcome)
         elif self.display:
@@ -177,10 +184,12 @@ class CostView(Listing):
                 pane.show(self._drawing(self.data, cost, name), ages=name == "figures")
 
     def _drawing(self, made: Costs, cost: EntryCost, name: str) -> Callable[[int], Sequence[Line]]:
+        few = self.foremost or made
+        left_out = tabs.left_out(len(made.entries) - len(few.entries))
         if name == "versions":
-            return lambda width: tabs.versions(made, cost, width)
+            return lambda width: [*tabs.versions(few, cost, width), *left_out]
         if name == "plot":
-            return lambda width: tabs.plane(made, cost, width)
+            return lambda width: [*tabs.plane(few, cost, width), *left_out]
         return lambda width: tabs.figures(made, cost, self.gate.get(cost.sha), self.now(), width)
 
     # names --------------------------------------------------------------------------------------------
@@ -219,40 +228,47 @@ class CostView(Listing):
         return "cost", as_object(msgspec.structs.replace(self.data, entries=tuple(self.table.shown)))
 
 
-def _columns(entries: Sequence[EntryCost]) -> tuple[Column, ...]:
-    """The columns; each column of money has the unit that its amounts share."""
+def _columns(gate: Gate) -> tuple[Column, ...]:
+    """The columns; ``gate`` has what right answers of each entry cost at the gate, by its SHA."""
+
+    def at_gate(cost: Any) -> float | None:
+        found = gate.get(cost.sha)
+        return found.usd if found is not None else None
+
     return (
         Column("entry", 12, lambda c: safe(name_of(c)), lambda c: c.semver or "~"),
         Column("sha", 12, lambda c: safe(short(c.sha), "muted"), lambda c: c.sha, rank=6),
         Column("variant", 8, lambda c: dash(c.variant), lambda c: c.variant, rank=8),
         Column("n", 8, lambda c: safe(f"{c.priced:,}"), lambda c: -c.priced, right=True, rank=5),
         Column("correct", 19, lambda c: count(c.total) if c.total else _unknown(), _accuracy, right=True, rank=4),
-        *(_money(title, rank, amount, entries) for title, rank, amount in _MONEY),
+        Column("USD/M right", 11, lambda c: _gated(at_gate(c)), lambda c: _size(at_gate(c)), right=True, rank=2),
+        Column("live", 9, lambda c: _price(live_right(c, c)), lambda c: _size(_right(c)), right=True, rank=3),
+        Column("live with idle", 14, lambda c: _price(live_price(c.amortised_per_correct, c.currency)),
+               lambda c: _size(c.amortised_per_correct), right=True, rank=7),
         Column("standing", 11, tabs.standing_of, lambda c: str(c.standing or "~"), rank=1),
-    )
+    )  # fmt: skip
 
 
 def _accuracy(cost: Any) -> float:
     return -(cost.accuracy.value if cost.accuracy else 0.0)
 
 
-def _money(title: str, rank: int, amount: Callable[[Any], float | None], entries: Sequence[EntryCost]) -> Column:
-    unit = unit_of((amount(cost), cost.currency) for cost in entries)
+def _right(cost: Any) -> float | None:
+    """What a right answer costs, live."""
+    return cost.cost_per_correct.value if cost.cost_per_correct else None
 
-    def cell(cost: Any) -> Line:
-        value = amount(cost)
-        if value is None and title in _PER_QUALITY and cost.readiness == "not-deployment-ready":
-            return safe("not ready", "warn")
-        if value is None or cost.currency is None:
-            return _unknown()
-        return safe(unit.show(value, cost.currency) if unit is not None else money(value, cost.currency))
 
-    def size(cost: Any) -> float:
-        value = amount(cost)
-        return float("inf") if value is None else value
+def _gated(usd: float | None) -> Line:
+    return dash(None) if usd is None else safe(digits(usd))
 
-    head = f"{title} {unit.name}" if unit is not None else title
-    return Column(head, max(9, len(head)), cell, size, right=True, rank=rank)
+
+def _price(text: str) -> Line:
+    roles: dict[str, Role] = {"unknown": "faint", "not ready": "warn"}
+    return safe(text, roles.get(text, ""))
+
+
+def _size(value: float | None) -> float:
+    return float("inf") if value is None else value
 
 
 def _unknown() -> Line:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from modelspine.cost.basis import comparable
-from modelspine.cost.format import between, general, money, notes, pays, price, standing, unit_of
+from modelspine.cost.format import PER_1K, between, digits, general, money, notes, pays, per_million, price, standing
+from modelspine.cost.left_out_text import left_out_sentences
 from modelspine.cost.summary import choice_sentence, entry_sentence, name_of, version_sentence
-from modelspine.drift.format import percent
-from modelspine.text import counted, short
+from modelspine.drift.figures import percent
+from modelspine.text import counted, short, visible
 from modelspine_console.draw.format import bullet, count, dash, heading, headline, pairs, right_answers
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.plots import ACROSS, UPRIGHT, Axis, PointName, Series, plot
@@ -33,6 +36,8 @@ _MAX_UNPLOTTED = 20
 """Entries outside the plot that are named below it."""
 _MAX_PLOTTED = 24
 """Entries in the plot; more of them could not be told apart."""
+_MAX_COMPARED = 200
+"""Entries that are compared with each other; a hundred thousand would take seconds at each key."""
 _BAR = 24
 _LABEL = 16
 _PLOT_HEIGHT = 14
@@ -47,6 +52,21 @@ def standing_of(cost: EntryCost) -> Line:
     return safe(standing(cost), ROLES.get(cost.standing, ""))
 
 
+def foremost(made: Costs) -> Costs:
+    """The figures of at most ``_MAX_COMPARED`` entries: those with the most priced requests, then the newest."""
+    every = made.entries
+    if len(every) <= _MAX_COMPARED:
+        return made
+    kept = sorted(range(len(every)), key=lambda at: (-every[at].priced, -at))[:_MAX_COMPARED]
+    return msgspec.structs.replace(made, entries=tuple(every[at] for at in sorted(kept)))
+
+
+def left_out(number: int) -> list[Line]:
+    """How many entries are not compared, if any."""
+    text = f" {number:,} further entries have fewer priced requests: see the list"
+    return [safe(""), safe(text, "muted")] if number else []
+
+
 def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     """Accuracy against cost of the entries at the chosen entry's rent and currency, each with its two intervals."""
     placed = [cost for cost in made.entries if _placed(cost)]
@@ -56,7 +76,7 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     said = headline(choice_sentence(made.entries))
     if not shown:
         return [*said, safe(" no entry has both a price and an evaluation yet", "muted"), *_unplotted(made, [])]
-    x, unit = _across([cost.cost_per_1k for cost in shown], currency)
+    x = _across([cost.cost_per_1k for cost in shown])
     y = _up([cost.accuracy for cost in shown])
     # The selected entry is drawn over the others, and its label finds a place before theirs.
     last = sorted(shown, key=lambda each: each.sha == chosen.sha)
@@ -64,8 +84,8 @@ def plane(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
     labels = [PointName(_point(cost), name_of(cost), _role(cost, chosen)) for cost in reversed(last)]
     room = min(width, _PLOT_WIDTH)
     lines = [*said, safe(" correct answers, % ↑", "muted"), *plot(series, x, y, room, _PLOT_HEIGHT, labels)]
-    lines.append(cut(safe(f"cost of 1,000 tokens, {unit} → ", "muted"), room, right=True))
-    heads = (Head("entry"), Head("standing", rank=1), Head("cost/1k", right=True, rank=2),
+    lines.append(cut(safe(f"cost of a million tokens, {visible(currency or '', 8)} → ", "muted"), room, right=True))
+    heads = (Head("entry"), Head("standing", rank=1), Head("a million tokens", right=True, rank=2),
              Head("correct", right=True))  # fmt: skip
     lines += [safe(""), *grid(heads, [_legend(cost, chosen) for cost in shown], width)]
     return [*lines, *_unplotted(made, shown)]
@@ -83,7 +103,7 @@ def _foremost(costs: Sequence[EntryCost], chosen: EntryCost) -> list[EntryCost]:
 
 
 def _legend(cost: EntryCost, chosen: EntryCost) -> list[Line]:
-    price = safe(money(_value(cost.cost_per_1k), cost.currency))
+    price = safe(per_million(_value(cost.cost_per_1k), cost.currency, PER_1K))
     return [safe(name_of(cost), _role(cost, chosen)), standing_of(cost), price, count(cost.total)]
 
 
@@ -120,16 +140,12 @@ def _ends(figures: Sequence[Range | None]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _across(figures: Sequence[Range | None], currency: str | None) -> tuple[Axis, str]:
+def _across(figures: Sequence[Range | None]) -> Axis:
     low, high = _ends(figures)
     edge = (high - low) * _MARGIN or abs(high) * 0.1 or 1.0
     start, end = max(0.0, low - edge), high + edge
-    unit = unit_of([(f.value, currency) for f in figures if f is not None])
     at = (start, (start + end) / 2, end)
-    label = [unit.show(v, currency) if unit is not None else money(v, currency) for v in at]
-    return Axis(
-        start, end, tuple(zip(at, label, strict=True))
-    ), unit.name if unit is not None else "each in its own unit"
+    return Axis(start, end, tuple((value, digits(value * PER_1K)) for value in at))
 
 
 def _up(figures: Sequence[Range | None]) -> Axis:
@@ -160,7 +176,9 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
     accuracy = cost.accuracy
     bounds = f"   {percent(accuracy.low)} to {percent(accuracy.high)}" if accuracy is not None else ""
     unready = cost.readiness == "not-deployment-ready"
-    cpqu = "not ready: under 30 % correct, so not computed" if unready else money(cost.cpqu, cost.currency)
+    cpqu = (
+        "not ready: under 30 % correct, so not computed" if unready else per_million(cost.cpqu, cost.currency, PER_1K)
+    )
     correct = "not ready" if unready and not cost.cost_per_correct else between(cost.cost_per_correct, cost.currency)
     lines = headline(entry_sentence(cost))
     lines += pairs(
@@ -174,33 +192,35 @@ def figures(made: Costs, cost: EntryCost, gate: CostPerQuality | None, now: date
     lines += heading("live, from requests")
     lines += pairs(
         [
-            ("per 1,000 tokens", safe(between(cost.cost_per_1k, cost.currency))),
-            ("CpQU", safe(cpqu)),
-            ("per correct answer", safe(correct)),
+            ("a million right answers", safe(correct)),
+            ("a million tokens", safe(between(cost.cost_per_1k, cost.currency, PER_1K))),
+            ("token price ÷ accuracy", safe(cpqu)),
             ("per request", safe(money(cost.cost_per_request, cost.currency))),
         ]
     )
     lines += heading("including idle time")
-    amortised = (("per 1,000 tokens", cost.amortised_per_1k), ("per correct answer", cost.amortised_per_correct))
-    lines += pairs((name, safe(money(value, cost.currency))) for name, value in amortised)
+    idle = per_million(cost.amortised_per_correct, cost.currency)
+    tokens = per_million(cost.amortised_per_1k, cost.currency, PER_1K)
+    lines += pairs([("a million right answers", safe(idle)), ("a million tokens", safe(tokens))])
     lines += [*heading("price versions"), *_versions(cost, width)]
     lines += [*heading("requests"), *pairs(_counted(cost)), *heading("cost by stage"), *_stages(cost, width)]
     even = pays(cost, made.entries) or "unknown: no parent, or a figure of one of the two is unknown"
     lines += [*heading("break-even"), safe(f" {even}", limit=400), safe("")]
     lines += [bullet("!", text, "warn", text_role="") for text in notes(cost, made.entries)]
-    lines += [bullet("·", text, "muted", text_role="") for text in general(made.idle, made.future, made.at)]
+    apart = [*left_out_sentences(made), *general(made.idle, made.future, made.at)]
+    lines += [bullet("·", text, "muted", text_role="") for text in apart]
     return [*lines, safe(f" {aged(made, now)}", "faint")]
 
 
 def versions(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
-    """What a correct answer of each version costs, as bars, beside what was spent on it."""
+    """A bar for each version: what a million of its right answers cost in live traffic, and what was spent on it."""
     lines = headline(version_sentence(made.entries))
     known = [cost for cost in made.entries if cost.cost_per_correct is not None]
     against = chosen if chosen in known else known[0] if known else chosen
     # A bar beside another one is a comparison, so a price of another rent has no bar.
     alike = [cost for cost in known if cost is against or comparable(cost, against)]
     most = max((_value(cost.cost_per_correct) or 0.0 for cost in alike), default=0.0)
-    heads = (Head("version"), Head("variant", rank=4), Head("", rank=1), Head("a correct answer", right=True),
+    heads = (Head("version"), Head("variant", rank=4), Head("", rank=1), Head("a million right, live", right=True),
              Head("with idle", right=True, rank=3), Head("spent", right=True, rank=2),
              Head("n", right=True, rank=2))  # fmt: skip
     rows = []
@@ -210,8 +230,8 @@ def versions(made: Costs, chosen: EntryCost, width: int) -> list[Line]:
         role: Role = "accent" if cost.sha == chosen.sha else ""
         rows.append(
             [safe(name_of(cost), role), dash(cost.variant), cut(safe("━" * length, role or "muted"), _BAR),
-             safe(money(price, cost.currency), "" if price is not None else "faint"),
-             safe(money(idle, cost.currency), "" if idle is not None else "faint"),
+             safe(per_million(price, cost.currency), "" if price is not None else "faint"),
+             safe(per_million(idle, cost.currency), "" if idle is not None else "faint"),
              safe(money(cost.cost, cost.currency), "" if cost.cost is not None else "faint"),
              safe(f"{cost.priced:,}")]
         )  # fmt: skip
@@ -246,11 +266,12 @@ def _versions(cost: EntryCost, width: int) -> list[Line]:
     """The figures under each price, the newest first; they are never averaged."""
     if cost.price_version is None:
         return [safe(f" {cost.unknown.get('cost', 'unknown')}", "muted", limit=400)]
-    heads = (Head("price"), Head("n", right=True), Head("cost/1k", right=True), Head("/correct", right=True, rank=1),
-             Head("idle/1k", right=True, rank=2))  # fmt: skip
+    heads = (Head("price"), Head("n", right=True), Head("a million right", right=True),
+             Head("with idle", right=True, rank=1), Head("a million tokens", right=True, rank=2))  # fmt: skip
     rows = [
-        [safe(price(b)), safe(f"{b.priced:,}"), safe(money(_value(b.cost_per_1k), b.currency)),
-         safe(money(_value(b.cost_per_correct), b.currency)), safe(money(b.amortised_per_1k, b.currency))]
+        [safe(price(b)), safe(f"{b.priced:,}"), safe(per_million(_value(b.cost_per_correct), b.currency)),
+         safe(per_million(b.amortised_per_correct, b.currency)),
+         safe(per_million(_value(b.cost_per_1k), b.currency, PER_1K))]
         for b in cost.bases
     ]  # fmt: skip
     return grid(heads, rows, width)

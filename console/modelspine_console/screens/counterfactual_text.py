@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelspine.incident.counterfactual import sentence
+from modelspine.words import words
 from modelspine_console.draw.format import bullet, heading
 from modelspine_console.draw.grid import Head, grid
 from modelspine_console.draw.sanitize import Line, row, safe
@@ -26,7 +27,7 @@ def counterfactual_lines(found: Counterfactual, names: Sequence[str], width: int
     counts = (
         ("right", a.right, b.right),
         ("only this one right", a.only_right, b.only_right),
-        ("wrong text accepted as correct", a.false_accepts, b.false_accepts),
+        (f"wrong text {words().accepted}", a.false_accepts, b.false_accepts),
     )
     rows = [[safe(what, "muted"), safe(f"{one:,}"), safe(f"{two:,}")] for what, one, two in counts]
     heads = (Head("requests", least=12), *(Head(name, right=True) for name in names))
@@ -40,7 +41,7 @@ def counterfactual_lines(found: Counterfactual, names: Sequence[str], width: int
     ))  # fmt: skip
     for name, side in zip(names, (a, b), strict=True):
         if side.mistakes:
-            lines += [*heading(f"accepted as correct only by {name}"), *_mistakes(side.mistakes, width)]
+            lines += [*heading(f"{words().accepted} only by {name}"), *_mistakes(side.mistakes, width)]
     return lines
 
 
@@ -49,7 +50,7 @@ def _mistakes(mistakes: Sequence[Mistake], width: int) -> list[Line]:
         [safe(each.label), safe(f"{each.users:,}"), safe(f"{each.requests:,}"), safe(", ".join(each.examples), "muted")]
         for each in mistakes[:_MOST]
     ]
-    heads = (Head("mistake", least=10), Head("users", right=True), Head("requests", right=True, rank=1),
+    heads = (Head("mistake", least=10), Head(words().units, right=True), Head("requests", right=True, rank=1),
              Head("for example", rank=2))  # fmt: skip
     further = len(mistakes) - _MOST
     return [*grid(heads, rows, width), *([safe(f" and {further:,} more", "muted")] if further > 0 else [])]

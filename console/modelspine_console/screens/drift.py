@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from modelspine.drift.days import ALL_WEEKS, as_object, trend_as_object
-from modelspine.drift.format import ahead, contradiction, figure, percent, reference, source
+from modelspine.drift.figures import figure, percent
+from modelspine.drift.format import ahead, reference, source
+from modelspine.drift.graded_text import contradiction
 from modelspine.drift.status import LEVELS
 from modelspine.drift.weekdays import name_of, with_weekday
 from modelspine_console.draw import plots
@@ -70,6 +72,7 @@ class DriftView(Listing):
         "feature": lambda d: " ".join(d.made.report.features) if d.made is not None else "",
         "source": _source,
         "against": lambda d: reference(d.made.report) if d.made is not None else "",
+        "failing": lambda d: "yes" if d.made is not None and d.made.report.failing is not None else "no",
         "contradicts": lambda d: "yes" if d.made is not None and contradiction(d.made.report) else "no",
         "sha": _sha,
     }
@@ -84,7 +87,8 @@ class DriftView(Listing):
             Column("expect %", 8, _expected, _expected_accuracy, right=True, rank=4),
             Column("graded %", 8, _graded, _graded_share, right=True, rank=5),
             Column("cover %", 7, _coverage, _coverage_share, right=True, rank=6),
-            Column("source", 6, lambda d: dash(_source(d)), _source, rank=7),
+            Column("failed %", 8, _failed, _failed_share, right=True, rank=7),
+            Column("source", 6, lambda d: dash(_source(d)), _source, rank=8),
         )
         super().__init__(Table(columns, lambda day: day.day), document("day"), document("beside"))
         self.beside = self.panes[2]
@@ -246,8 +250,24 @@ def _graded(day: Any) -> Line:
 def _graded_share(day: Any) -> float:
     """Sorts days without a graded answer last."""
     report = _report(day)
-    found = report.graded if report is not None else None
+    found = report.graded.counted if report is not None and report.graded is not None else None
     return found.k / found.n if found is not None and found.n else 2.0
+
+
+def _failed(day: Any) -> Line:
+    """The failed share of the day's requests, marked where it lowers the day."""
+    report = _report(day)
+    found = report.failed if report is not None else None
+    if found is None:
+        return dash(None)
+    marked = report is not None and report.failing is not None
+    return safe(f"{'! ' if marked else ''}{percent(found.share).removesuffix(' %')}", "warn" if marked else "")
+
+
+def _failed_share(day: Any) -> float:
+    """Sorts days on which most failed first."""
+    report = _report(day)
+    return -report.failed.share if report is not None and report.failed is not None else 0.0
 
 
 def _coverage(day: Any) -> Line:
@@ -265,6 +285,7 @@ def _coverage_share(day: Any) -> float:
 
 def _unreported(day: Day) -> tuple[str, str]:
     number = "an unknown number of" if day.answered is None else f"{day.answered:,}"
-    return f"{day.day}: no report; {number} requests were answered", (
+    failed = f", {day.failed:,} failed" if day.failed else ""
+    return f"{day.day}: no report; {number} requests were answered{failed}", (
         f"make one with `spine drift report --day {day.day}`, or with D in write mode (:rw)"
     )

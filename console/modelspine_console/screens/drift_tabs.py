@@ -11,22 +11,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from modelspine.drift.changes import is_special, two_way
-from modelspine.drift.format import (
-    chance,
-    contradiction,
-    coverage,
-    expected_sentence,
-    facts,
-    figure,
-    graded,
-    other,
-    part,
-    percent,
-    reference,
-    remark,
-    sentence,
-    sparkline,
-)
+from modelspine.drift.figures import chance, figure, part, percent, sparkline
+from modelspine.drift.format import coverage, facts, other, reference, remarks, why_none_expected
+from modelspine.drift.graded_text import contradiction, graded
+from modelspine.drift.sentences import expected_sentence, sentence
 from modelspine.drift.status import ACT, WATCH
 from modelspine.drift.weekdays import trend_sentence
 from modelspine.text import visible
@@ -41,7 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelspine.drift.days import Day, Reported
-    from modelspine.drift.report import Bin, DriftReport, Feature
+    from modelspine.drift.features import Bin, Feature
+    from modelspine.drift.report import DriftReport
 
 _NAME = 26
 """Cells of the name of a feature or a bin."""
@@ -66,7 +55,7 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     lines = said(report)
     lines += pairs(
         [
-            ("status", row(status(report.status), safe(f"   coverage {percent(report.coverage)}", "muted"))),
+            ("status", row(status(report.status), safe(f"   {_shares(report)}", "muted"))),
             ("against", safe(reference(report))),
             ("recorded", row(safe(f"#{event.seq}  "), ago(event.at, now))),
             ("at", when(event.at)),
@@ -77,13 +66,19 @@ def features(made: Reported, day: Day, now: datetime, width: int) -> list[Line]:
     lines += [bullet("·", f"also reported {other(each.body, each.seq)}", "muted") for each in day.others]
     if day.uncounted:
         update = f"`spine drift report --day {day.day}` includes them"
-        lines.append(bullet("!", f"{day.uncounted:,} more requests were answered since; {update}", "warn"))
+        lines.append(bullet("!", f"{day.uncounted:,} more requests arrived since; {update}", "warn"))
     numbers = (("n / min", 2), ("missing", 6), ("PSI", 1), ("KL", 5), ("p", 4), ("p adj.", 3))
     heads = (Head("feature"), Head("status"), *(Head(title, right=True, rank=rank) for title, rank in numbers))
     rows = [[_short(name), *_figures(feature)] for name, feature in report.ranked]
     lines += [safe(""), *grid(heads, rows, width)]
-    lines += [bullet("·", f"{name}: {text}", "muted") for name, each in report.ranked if (text := remark(each))]
+    lines += [bullet("·", text, "muted") for text in remarks(report.ranked)]
     return [*lines, safe(""), *pairs([(name, safe(text, limit=2000)) for name, text in facts(report)])]
+
+
+def _shares(report: DriftReport) -> str:
+    failed = report.failed
+    more = f"   failed {percent(failed.share)}" if failed is not None and failed.k else ""
+    return f"coverage {percent(report.coverage)}{more}"
 
 
 def said(report: DriftReport) -> list[Line]:
@@ -262,8 +257,7 @@ def expected(report: DriftReport, width: int) -> list[Line]:
     if text := contradiction(report):
         lines.append(bullet("!", text, "warn"))
     if not report.expected:
-        why = "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
-        return [*lines, safe(f" expected accuracy unknown: {why}", "muted")]
+        return [*lines, safe(f" expected accuracy unknown: {why_none_expected(report)}", "muted")]
     heads = (Head("dimension"), Head("that day", right=True), Head("reference", right=True), Head("Δ pp", right=True),
              Head("n", right=True))  # fmt: skip
     rows = []

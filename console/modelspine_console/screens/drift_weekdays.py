@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from modelspine.drift.format import figure, share
+from modelspine.drift.figures import figure
+from modelspine.drift.graded_text import share
 from modelspine.drift.weekdays import NAMES, by_weekday, name_of, weekday_sentence, weeks
 from modelspine.signs import sign_of
 from modelspine_console.draw.charts import matrix

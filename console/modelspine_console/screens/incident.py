@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelspine.text import argument as shell_argument
+from modelspine.words import words
 from modelspine_console.action import ANSWERS
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.draw.format import builtins
@@ -271,7 +272,7 @@ class IncidentView(RequestsView):
         found = [("request id", self.request)]
         if trace is not None:
             found += [("entry sha", trace.entry_sha), ("trace id", trace.trace_id)]
-            found += [("sentence", trace.sentence)] if trace.sentence else []
+            found += [(words().input, trace.input)] if trace.input else []
         if finding is not None and self.active == 1:
             found.append(("verify command", finding.command))
         if walk is not None and walk.suggestion:

@@ -5,25 +5,32 @@ Pure drawing of traces. The words that a reply changed are coloured in the sente
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from msgspec import structs
+
+from miniobserve.field_tests import FieldTest, is_number, names_of, parse_test, value_of, value_text
 from modelspine.times import ledger_time
+from modelspine.words import words
+from modelspine_console.data.filter import Term
 from modelspine_console.draw.format import age, dash, milliseconds, status
 from modelspine_console.draw.sanitize import Line, row, safe
 from modelspine_console.draw.theme import Role
 from modelspine_console.widgets.column import Column
 
-LATENCY, FEEDBACK, FEATURES = 3, 2, 6
-"""Numbers of the columns by which the store can be sorted; the features come last."""
+LATENCY, FEEDBACK, OWN = 3, 2, 6
+"""Numbers of the columns by which the store can be sorted; features and fields of answers come last."""
+Own = tuple[Literal["feature", "field"], str]
+"""A feature, or a field of the answer, that requests have a column of."""
 NO_REQUESTS = "no requests yet\nstart the server with `spine serve`; every answer leaves a trace"
 _ID = 14
 """Cells of a request's id in a list."""
-_SENTENCE = 40
-"""Cells that the sentence has at least, before any column but the age gets room."""
+_LEAST_TEXT = 40
+"""Cells that the input has at least, before any column but the age gets room."""
 _MOST_TEXT = 1000
 """Characters of a text that are compared and drawn."""
 _ALIKE = 0.5
@@ -35,25 +42,25 @@ _SIGNS: dict[str, tuple[str, Role, str]] = {
     "failed": ("✖", "bad", "failed"),
     "out of scope": ("○", "muted", "out of scope"),
     "wrong": ("≠", "bad", "graded wrong"),
-    "accepted": ("=", "muted", "accepted as correct"),
-    "corrected": ("→", "accent", "corrected"),
+    "accepted": ("=", "muted", ""),
+    "answered": ("→", "accent", ""),
 }
-"""What became of a request → its sign, the sign's colour, and its words in the legend."""
+"""What became of a request → its sign, the sign's colour, and its words in the legend (empty: the workload's)."""
 
 
 # columns ------------------------------------------------------------------------------------------------
 
 
-def request_columns(now: Callable[[], datetime], features: Sequence[str] = ()) -> tuple[Column, ...]:
-    """The columns of a request, the same in every list of requests; ``features`` are shown while they are the order."""
+def request_columns(now: Callable[[], datetime], own: Sequence[Own] = ()) -> tuple[Column, ...]:
+    """The columns of a request, the same in every list of requests; ``own`` are shown while they are the order."""
     return (
         Column("age", 7, lambda t: age(ledger_time(t.started_ns), now()), right=True),
-        Column("request → reply", _SENTENCE, _exchange_in_full, grow=True, fitted=exchange),
+        Column("request → reply", _LEAST_TEXT, _exchange_in_full, grow=True, fitted=exchange),
         Column("feedback", 11, _feedback, _worst_first, rank=1),
         Column("ms", 6, lambda t: safe(milliseconds(t.seconds)), lambda t: -t.seconds, right=True, rank=2),
         Column("id", _ID, lambda t: safe(_end(t.request_id), "muted"), rank=4),
         Column("arm", 8, lambda t: dash(t.assignment.arm), rank=3),
-        *map(_feature_column, features),
+        *(_feature_column(name) if kind == "feature" else _field_column(name) for kind, name in own),
     )
 
 
@@ -76,6 +83,65 @@ def feature_of(name: str) -> Callable[[Any], str]:
     return value
 
 
+def _field_column(name: str) -> Column:
+    value = field_of(name)
+
+    def last_without_number(trace: Any) -> tuple[bool, float]:
+        held = value_of(trace.fields, name)
+        missing = not is_number(held)
+        return missing, 0 if missing else held
+
+    return Column(name, 12, lambda trace: dash(value(trace)), last_without_number, only_sorted=True)
+
+
+def field_of(name: str) -> Callable[[Any], str]:
+    """Returns the value of a field of an answer, as JSON has it; empty without it."""
+
+    def value(trace: Any) -> str:
+        return value_text(value_of(trace.fields, name))
+
+    return value
+
+
+def told_in(traces: Sequence[Any]) -> dict[str, bool]:
+    """The fields of some answers by name, as far as one can be typed in a filter: whether any is a number."""
+    found: dict[str, bool] = {}
+    for trace in traces:
+        for name in names_of(trace.fields):
+            if not found.get(name) and not any(map(str.isspace, name)):
+                found[name] = is_number(value_of(trace.fields, name))
+    return found
+
+
+class Divided(NamedTuple):
+    """The words of a filter, by what they are about."""
+
+    terms: tuple[Term, ...]
+    """Those that are looked for in texts."""
+    tests: tuple[FieldTest, ...]
+    """Those that compare a field of the answers."""
+    unfinished: tuple[str, ...]
+    """Those that name such a field, and are no comparison."""
+
+
+def divided(terms: Sequence[Term], fields: Mapping[str, str]) -> Divided:
+    """Divide the words of a filter.
+
+    ``fields`` are the names that compare, in lower case, each with the name as it stands in the answers. Without a sign
+    ``=`` is meant.
+    """
+    tests, unfinished = [], []
+    for term in terms:
+        if term.field in fields:
+            try:
+                bare = term.text[:1] not in ("", "=", "!", "<", ">")
+                test = parse_test(f"x{'=' if bare else ''}{term.text}")
+                tests.append(structs.replace(test, name=fields[term.field], inverted=term.inverted))
+            except ValueError:
+                unfinished.append(f"{term.field}:{term.text}")
+    return Divided(tuple(term for term in terms if term.field not in fields), tuple(tests), tuple(unfinished))
+
+
 def _end(name: str) -> str:
     """The end of an id: ids of the same hour differ only there."""
     return name if len(name) <= _ID else f"…{name[1 - _ID :]}"
@@ -91,7 +157,7 @@ def _feedback(trace: Any) -> Line:
 
 def haystack(trace: Any) -> str:
     """The lower-case text in which a word of the filter is looked for, in the page as in the store."""
-    parts = (trace.sentence, trace.correction, trace.request_id, trace.assignment.arm, trace.feedback)
+    parts = (trace.input, trace.output, trace.request_id, trace.assignment.arm, trace.feedback)
     return "\n".join(part or "" for part in parts).lower()
 
 
@@ -101,7 +167,7 @@ FIELDS: dict[str, Callable[[Any], str]] = {
     "outcome": lambda t: t.feedback or "",
     "sha": lambda t: t.entry_sha,
     "day": lambda t: ledger_time(t.started_ns)[:10],
-    "text": lambda t: f"{t.sentence or ''}\n{t.correction or ''}",
+    "text": lambda t: f"{t.input or ''}\n{t.output or ''}",
     "source": lambda t: t.source,
 }
 """The fields that every trace has; its features are fields too."""
@@ -118,13 +184,15 @@ def outcome_of(trace: Any) -> str:
         return "out of scope"
     if trace.graded is False:
         return "wrong"
-    unchanged = trace.is_correct if trace.sentence is None else trace.correction == trace.sentence
-    return "accepted" if unchanged else "corrected"
+    unchanged = trace.accepted if trace.input is None else trace.output == trace.input
+    return "accepted" if unchanged else "answered"
 
 
 def legend(width: int) -> Line:
     """What the signs of the list mean; the last ones are left out where there is no room."""
-    parts = [row(safe(f"{sign} ", role), safe(text, "muted")) for sign, role, text in reversed(_SIGNS.values())]
+    own = {"accepted": words().accepted, "answered": words().answered}
+    signs = [(sign, role, text or own[name]) for name, (sign, role, text) in reversed(_SIGNS.items())]
+    parts = [row(safe(f"{sign} ", role), safe(text, "muted")) for sign, role, text in signs]
     parts[1:1] = [row(safe("a", "bad"), safe(" → ", "faint"), safe("b", "good"), safe(" changed words", "muted"))]
     while len(parts) > 1 and sum(part.cell_length + 3 for part in parts) > width:
         parts.pop()
@@ -138,12 +206,12 @@ def exchange(trace: Any, room: int) -> Line:
     """
     sign, role, _ = _SIGNS[outcome_of(trace)]
     front = safe(f"{sign} ", role)
-    if trace.sentence is None:
+    if trace.input is None:
         return row(front, safe("text not stored", "faint"))
-    sentence, reply = trace.sentence[:_MOST_TEXT], trace.correction
+    sentence, reply = trace.input[:_MOST_TEXT], trace.output
     if trace.error:
         return row(front, safe(sentence, limit=200), safe(f"  {trace.error}", "bad"))
-    if reply is None or reply == trace.sentence:
+    if reply is None or reply == trace.input:
         return row(front, safe(sentence, limit=_MOST_TEXT))
     found = changes(sentence, reply[:_MOST_TEXT])
     if not found:

@@ -7,8 +7,8 @@ stops the search of an older one. The list says how much of the store was search
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from textual.message import Message
 
@@ -16,6 +16,7 @@ from miniobserve.search import Question
 from miniobserve.search_terms import Term
 from modelspine.errors import Unavailable
 from modelspine.times import ledger_time
+from modelspine_console.data.filter import Filter
 from modelspine_console.data.jobs import Outcome
 from modelspine_console.data.source import PAGE
 from modelspine_console.draw.format import builtins
@@ -25,6 +26,7 @@ from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
 if TYPE_CHECKING:
+    from miniobserve.field_tests import FieldTest
     from miniobserve.search import SearchResult
     from miniobserve.search_terms import Order
 
@@ -35,7 +37,9 @@ _PATIENCE = 0.4
 _COSTLY = 50_000
 """Traces from which on a search is not repeated at every poll."""
 _MAX_FEATURES = 6
-"""Features that get a column and an order of their own."""
+"""Features that get a column and an order of their own, and as many fields of answers."""
+_MAX_FIELDS = 200
+"""Features that the filter knows by name, and fields of answers."""
 
 
 class RequestsView(View):
@@ -58,8 +62,12 @@ class RequestsView(View):
     def __init__(self, *details: Pane) -> None:
         super().__init__(Table(texts.request_columns(self.now), lambda trace: trace.request_id), *details)
         self.found: SearchResult | None = None
-        self._features: list[str] = []
-        """Names of the features seen so far, in that order, so that a column keeps its place."""
+        self._own: list[texts.Own] = []
+        """The features and fields of answers with a column, as they were seen, so that each keeps its place."""
+        self._seen: dict[str, None] = {}
+        """Names of all of them, which the filter knows."""
+        self._told: dict[str, str] = {}
+        """Names of fields of answers, as the filter knows them and as they stand there."""
         self._asked = Question(limit=PAGE)
         self._moment: str | None = None
         """The moment up to which was searched last."""
@@ -79,8 +87,28 @@ class RequestsView(View):
 
     @property
     def fields(self) -> Fields:
-        """The fields of every trace, and the features seen so far."""
-        return {**{name: texts.feature_of(name) for name in self._features}, **self.FIELDS}
+        """The fields of every trace, and the features and fields of answers seen so far."""
+        features = {name: texts.feature_of(name) for name in self._seen}
+        return {**{name: texts.field_of(told) for name, told in self._told.items()}, **features, **self.FIELDS}
+
+    def parsed(self, text: str) -> Filter:
+        """The filter without what it asks of fields of answers."""
+        return Filter(self._divided(text).terms, super().parsed(text).unknown)
+
+    def _divided(self, text: str) -> texts.Divided:
+        """A filter's words, and apart from them what it asks of fields of answers."""
+        own = {name: told for name, told in self._told.items() if name not in self._seen and name not in self.FIELDS}
+        return texts.divided(super().parsed(text).terms, own)
+
+    @property
+    def _tests(self) -> tuple[FieldTest, ...]:
+        """What the filter asks of fields of answers."""
+        return self._divided(self.filter_text).tests
+
+    def unknown_fields(self) -> list[str]:
+        """What is wrong with the filter."""
+        words = " ".join(self._divided(self.filter_text).unfinished)
+        return [*super().unknown_fields(), *([f"{words} is not a comparison"] if words else [])]
 
     # asking the store ---------------------------------------------------------------------------------
 
@@ -114,16 +142,18 @@ class RequestsView(View):
         terms = tuple(Term(term.text, term.field, term.inverted) for term in self.filter.terms)
         order, feature = self._order()
         return Question(
-            terms=terms, order=order, feature=feature, limit=PAGE,
+            terms=terms, fields=self._tests, order=order, feature=feature, limit=PAGE,
             backwards=self.table.backwards and order != "time",
         )  # fmt: skip
 
     def _order(self) -> tuple[Order, str]:
-        """The order, and the feature it is by."""
+        """The order, and the feature or field it is by."""
         column = self.table.sorted_by
         orders: dict[int, Order] = {-1: "time", texts.FEEDBACK: "outcome", texts.LATENCY: "latency"}
         known = orders.get(column)
-        return (known, "") if known else ("feature", self._features[column - texts.FEATURES])
+        if known:
+            return known, ""
+        return self._own[column - texts.OWN]
 
     def _search(self, *, rest: float = 0.0) -> None:
         question, source = self._question(), self.desk.source
@@ -186,21 +216,34 @@ class RequestsView(View):
         """A page was read; ``same`` if it is the one before."""
 
     def _learn(self, found: SearchResult) -> None:
-        """Give each feature that was not seen before a column and a field."""
+        """Give each feature and field of an answer that was not seen before a column and a name in the filter."""
         names = (name for trace in found.traces for name in trace.features)
-        new = [name for name in dict.fromkeys(names) if name not in self._features]
-        if new:
-            self._features = [*self._features, *new][:_MAX_FEATURES]
-            self.table.set_columns(texts.request_columns(self.now, self._features))
+        new = [name for name in dict.fromkeys(names) if name not in self._seen]
+        new = new[: _MAX_FIELDS - len(self._seen)]
+        told = texts.told_in(found.traces)
+        fresh = [name for name in told if name.lower() not in self._told][: _MAX_FIELDS - len(self._told)]
+        columns = len(self._own)
+        self._seen |= dict.fromkeys(new)
+        self._told |= {name.lower(): name for name in fresh}
+        self._add_columns("feature", new)
+        self._add_columns("field", [name for name, numbers in told.items() if numbers and name not in self._seen])
+        if len(self._own) > columns:
+            self.table.set_columns(texts.request_columns(self.now, self._own))
+        if new or fresh:
             self.set_filter(self.filter_text, again=True)
+
+    def _add_columns(self, kind: Literal["feature", "field"], names: Sequence[str]) -> None:
+        room = _MAX_FEATURES - sum(each == kind for each, _ in self._own)
+        self._own += [(kind, name) for name in names if (kind, name) not in self._own][:room]
 
     # what is shown ------------------------------------------------------------------------------------
 
     def refilter(self) -> None:
         """Apply the filter to the page."""
         if self.found is not None:
-            rows = self.found.traces
-            self.show_rows(rows, [texts.haystack(trace) for trace in rows], texts.NO_REQUESTS)
+            tests = self._tests
+            rows = [one for one in self.found.traces if all(test.holds(one.fields) for test in tests)]
+            self.show_rows(rows, [texts.haystack(trace) for trace in rows], texts.NO_REQUESTS, complete=False)
 
     def recount(self) -> None:
         """Show how many requests match, how much of the store was searched, and what is wrong with the filter."""
@@ -211,7 +254,7 @@ class RequestsView(View):
         shown, asked = len(self.table.order), self._answered[0]
         if not shown and searching:
             self.list.turn("loading", f"searching … {self._searched or 0:,} requests so far", "esc stops it")
-        elif not shown and (asked.terms or self.filter.terms):
+        elif not shown and (asked.terms or asked.fields or self.filter.terms or self._tests):
             self.list.turn("nomatch", f"no matches in {self._extent()}", self.advice())
         total = "over 10,000" if self.found.matched is None else f"{max(self.found.matched, shown):,}"
         counts = f"{shown:,} so far" if searching else f"{shown:,} of {total}"
@@ -219,7 +262,7 @@ class RequestsView(View):
         parts += [f"sort: {self.table.sort_name}" if self.table.sort_name else ""]
         if searching:
             parts.append(f"searching … {self._searched or 0:,}")
-        elif asked.terms or asked.order != "time":
+        elif asked.terms or asked.fields or asked.order != "time":
             parts.append(f"searched {self._extent()}")
         parts.append("up to that moment" if self.desk.source.at is not None else "")
         self.list.describe("  ".join(part for part in parts if part))

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miniobserve.traces import set_apart
-from modelspine.cost.format import money, terms_of
+from modelspine.cost.format import money, terms_of, unpriced_text
+from modelspine.incident.finding import feedback_text
 from modelspine.text import short
 from modelspine.times import ledger_time
+from modelspine.words import words
 from modelspine_console.action import ANSWERS
 from modelspine_console.draw.format import bullet, dash, heading, milliseconds, pairs, status, tree, when
 from modelspine_console.draw.sanitize import Line, fill, row, safe
@@ -41,11 +43,10 @@ def about(trace: Trace | None, walk: Walk | None, width: int, *, at: str | None)
     """The exchange an incident is about, and whether the reply was wrong; ``at`` is the moment other screens show."""
     if trace is None:
         return [safe(""), safe("")]
-    feedback = f"feedback: {trace.feedback}" if trace.feedback else "no feedback"
     replay = " · replayed" if trace.source == "replay" else ""
-    right = row(safe(f"{feedback}{replay} · ", "muted"), when(ledger_time(trace.started_ns)), safe(" "))
-    sentence = safe(f"“{trace.sentence}”") if trace.sentence is not None else safe("text not stored", "muted")
-    reply = safe(f"“{trace.correction}”", "strong") if trace.correction is not None else safe("not stored", "muted")
+    right = row(safe(f"{feedback_text(trace)}{replay} · ", "muted"), when(ledger_time(trace.started_ns)), safe(" "))
+    sentence = safe(f"“{trace.input}”") if trace.input is not None else safe("text not stored", "muted")
+    reply = safe(f"“{trace.output}”", "strong") if trace.output is not None else safe("not stored", "muted")
     first = row(safe(" "), sentence, safe("  →  ", "faint"), reply)
     if at is not None:
         right = row(safe("based on the present, not on that moment · ", "warn"), right)
@@ -56,13 +57,15 @@ def about(trace: Trace | None, walk: Walk | None, width: int, *, at: str | None)
 
 def _judged(trace: Trace, walk: Walk | None) -> Line:
     """What the reply did with the sentence, and whether that agrees with the expected answer of the walk."""
-    handled = safe("accepted as correct" if trace.is_correct else "corrected", "muted")
+    handled = safe(words().accepted if trace.accepted else words().answered, "muted")
     expected = walk.expected if walk is not None else None
-    if expected is None:
+    if walk is None or expected is None:
         return handled
-    if expected == trace.correction:
+    if walk.right:
         return row(handled, safe("  "), bullet("✔", "as expected", "good"))
-    wrong = "false accept" if trace.is_correct else "wrong"
+    if walk.right is None:
+        return row(handled, safe(f"   expected: “{expected}”, which cannot be compared", "muted"))
+    wrong = words().false_accept if trace.accepted else "wrong"
     return row(handled, safe("  "), bullet("✖", wrong, "bad"), safe(f"   expected: “{expected}”", "muted"))
 
 
@@ -82,7 +85,7 @@ def trace_lines(trace: Trace) -> list[Line]:
     """Everything that was recorded about a request."""
     assignment = trace.assignment
     arm = f"{assignment.arm}, bucket {assignment.bucket:,}, epoch #{assignment.epoch}, {assignment.strategy}"
-    unknown = safe(f"unknown: {trace.unpriced or 'its trace gives no reason'}", "muted")
+    unknown = safe(f"unknown: {unpriced_text(trace.unpriced)}", "muted")
     facts = [
         ("request", safe(trace.request_id)),
         ("entry", row(safe(short(trace.entry_sha)), safe(f"  {trace.semver}", "muted"))),
@@ -105,12 +108,17 @@ def trace_lines(trace: Trace) -> list[Line]:
 
 
 def fix(walk: Walk) -> tuple[str, str]:
-    """The action that answer 8 recommends, and the SHA of the entry it applies to; empty if it recommends none."""
+    """The action that answer 8 recommends, and the SHA of the entry it applies to; empty if it recommends none.
+
+    No action either where another command has to come first, such as a gate run that is recorded.
+    """
     found = next((answer for answer in walk.answers if answer.n == _FIX), None)
     sha = found.evidence.get("go_to") if found is not None else None
     if found is None or not isinstance(sha, str) or not sha:
         return "", ""
-    return {"rollback": "rollback", "route single": "route"}.get(str(found.evidence.get("verb")), ""), sha
+    verb = str(found.evidence.get("verb"))
+    first = found.command.startswith(f"spine {verb} ")
+    return {"rollback": "rollback", "route single": "route"}.get(verb, "") if first else "", sha
 
 
 def refusal(action: str, walk: Walk | None) -> str | None:
@@ -118,8 +126,8 @@ def refusal(action: str, walk: Walk | None) -> str | None:
     if walk is None:
         return "investigate the request first (enter)"
     if action == "never_regress":
-        known = walk.expected and walk.trace.sentence is not None
-        return None if known else "the sentence or its correct form is unknown"
+        known = walk.expected and walk.trace.input is not None
+        return None if known else f"the {words().input} or its {words().right} is unknown"
     named, _ = fix(walk)
     keys = {"rollback": "roll back (B)", "route": "route to (F)"}
     recommended = f"recommends {keys[named]}" if named else f"says: {walk.suggestion or 'no fix is known'}"
@@ -140,12 +148,5 @@ def place(walk: Walk, finding: Finding) -> tuple[str, str]:
         return "ledger", str(walk.trace.assignment.epoch)
     if finding.n == 7 and "promoted" in finding.evidence:
         return "ledger", str(finding.evidence["promoted"].get("seq", ""))
-    better = finding.evidence.get("go_to") or _held_fix(finding)
+    better = finding.evidence.get("go_to") or finding.evidence.get("release")
     return ("registry", str(better)) if finding.n == _FIX and better else ("", "")
-
-
-def _held_fix(finding: Finding) -> str:
-    """SHA of the entry on hold that answer 8 proposes to release; empty if it proposes none."""
-    entries = finding.evidence.get("entries") or ()
-    usable = (each for each in entries if each.get("held") and each.get("right") and each.get("gate") == "pass")
-    return str(next((each["sha"] for each in usable), ""))

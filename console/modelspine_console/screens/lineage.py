@@ -56,6 +56,8 @@ class LineageView(View):
         self.rows_pane = self.panes[2]
         self.ref = ""
         self.lineage: Lineage | None = None
+        self._every: tuple[list[Node], list[str]] = ([], [])
+        """The nodes of all branches with their texts, in which a filter searches."""
         self.opened: set[Path] = {()}
         self.pattern = ""
         self._hash = ""
@@ -79,7 +81,13 @@ class LineageView(View):
 
     def _walk_from(self, *, verify: bool) -> None:
         ref = self.ref or "production"
-        self.ask("walk", lambda: self.desk.source.lineage(ref, verify=verify), self._walked)
+
+        def walk() -> tuple[Lineage, list[Node], list[str]]:
+            found = self.desk.source.lineage(ref, verify=verify)
+            nodes = _nodes(found.root, (), set(), everything=True)
+            return found, nodes, self.texts(nodes)
+
+        self.ask("walk", walk, self._walked)
 
     def go(self, argument: str) -> None:
         """Walk from another entry; ``REF HASH PATTERN`` also searches one of its corpora."""
@@ -95,7 +103,7 @@ class LineageView(View):
         self._hash, _, self.pattern = rest.partition(" ")
         self.reload()
 
-    def _walked(self, outcome: Outcome[Lineage]) -> None:
+    def _walked(self, outcome: Outcome[tuple[Lineage, list[Node], list[str]]]) -> None:
         self.list.describe("")
         if outcome.value is None and not self.ref:
             # Nothing is in production and no entry was named: there is nothing to walk from, and nothing failed.
@@ -105,11 +113,12 @@ class LineageView(View):
             self.lost(outcome)
         else:
             fresh = self.lineage is None
-            self.lineage = outcome.value
-            self.list.title(f"lineage of {short(outcome.value.sha)}")
+            self.lineage, nodes, texts = outcome.value
+            self._every = nodes, texts
+            self.list.title(f"lineage of {short(self.lineage.sha)}")
             self.refilter()
             if fresh and self._hash:
-                self._seek_corpus(outcome.value.root, self._hash)
+                self._seek_corpus(self._hash)
             self.select()
 
     # the tree -----------------------------------------------------------------------------------------
@@ -118,8 +127,11 @@ class LineageView(View):
         """Lay out the open branches; a filter searches closed ones too."""
         if self.lineage is None:
             return
-        nodes = _nodes(self.lineage.root, (), self.opened, everything=bool(self.filter.terms))
-        self.show_rows(nodes, self.texts(nodes), "nothing to walk")
+        if self.filter.terms:
+            nodes, texts = self._every
+        else:
+            nodes, texts = _nodes(self.lineage.root, (), self.opened, everything=False), []
+        self.show_rows(nodes, texts, "nothing to walk")
 
     def unfold(self, *, open_: bool) -> None:
         """Open the branch; or close it, or go to its parent if it is closed already."""
@@ -191,10 +203,9 @@ class LineageView(View):
             searched = f"{found.pattern}   the bytes of the corpus were verified"
             self.rows_pane.turn("nomatch", f"no matches in {found.rows:,} rows", searched)
 
-    def _seek_corpus(self, root: Hop, dvc_hash: str) -> None:
+    def _seek_corpus(self, dvc_hash: str) -> None:
         """Open the branches down to a corpus and search it."""
-        everything = _nodes(root, (), set(), everything=True)
-        path = next((node.path for node in everything if _corpus_hash(node.hop) == dvc_hash), None)
+        path = next((node.path for node in self._every[0] if _corpus_hash(node.hop) == dvc_hash), None)
         if path is not None:
             self.opened |= {path[:depth] for depth in range(len(path))}
             self.refilter()

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from modelspine.text import short
+from modelspine.words import words
 from modelspine_console.draw.format import age, count, dash, entry_status, status
 from modelspine_console.draw.sanitize import Line, safe
 from modelspine_console.widgets.column import Column
@@ -26,7 +27,7 @@ def entry_columns(now: Callable[[], datetime]) -> tuple[Column, ...]:
         Column("sha", 12, lambda e: safe(short(e.sha), "muted"), lambda e: e.sha, rank=8),
         Column("variant", 10, lambda e: dash(e.variant), lambda e: e.variant, rank=7),
         Column("accuracy", 19, lambda e: count(e.total), lambda e: -(e.accuracy or 0.0), right=True, rank=2),
-        Column("false accepts", 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=3),
+        Column(words().false_accepts, 18, lambda e: count(e.false_accept), _false_accepts, right=True, rank=3),
         Column("gate", 7, lambda e: status(e.gate) if e.gate else dash(None), _gate_rank, rank=4),
         Column("USD/1M right", 12, _right_answers, _cost, right=True, rank=5),
         Column("age", 7, lambda e: age(e.registered_at, now()), lambda e: e.seq, right=True, rank=6),

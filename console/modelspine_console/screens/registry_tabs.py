@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelspine.registry.entries import manifest_corpora
 from modelspine.text import size
+from modelspine.words import words
 from modelspine_console.draw.charts import bars, heat, tables
 from modelspine_console.draw.format import (
     age,
@@ -68,7 +69,7 @@ def _evaluation(detail: Detail) -> list[Line]:
     eval_set = report.eval_set
     facts = [
         ("correct", count(report.total)),
-        ("false accepts", count(report.false_accept)),
+        (words().false_accepts, count(report.false_accept)),
         ("cost at the gate", right_answers(detail.cost_per_quality)),
         ("eval set", safe(f"{eval_set.path}  {eval_set.n:,} items  md5 {eval_set.dvc_hash[:12]}")),
         *(("" if n else "weakest", row(cut(safe(name), 18), count(c))) for n, (_, name, c) in enumerate(worst)),

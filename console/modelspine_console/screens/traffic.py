@@ -171,8 +171,8 @@ class TrafficView(View):
         if self.traffic is not None:
             # Traces that cannot be read now may have changed since the report: a verdict based on it would be a guess.
             read = None if self.traffic.problem else self._current
-            decided = read.decision if read is not None else None
-            self.traffic = msgspec.structs.replace(self.traffic, decision=decided)
+            decided, notes = (read.decision, read.notes) if read is not None else (None, None)
+            self.traffic = msgspec.structs.replace(self.traffic, decision=decided, notes=notes)
             rows = texts.arm_rows(self.traffic, self.report)
             self.show_rows(rows, self.texts(rows), _EMPTY)
 
@@ -229,7 +229,7 @@ class TrafficView(View):
             return None
         shadow = report.shadow
         if tab == "shadow" and shadow is not None:
-            return lambda width: [*tabs.shadow(shadow, width), *tabs.left_out(report)]
+            return lambda width: tabs.shadow_tab(report, shadow, traffic, width)
         return lambda width: tabs.comparison(report, traffic, width)
 
     # moving -------------------------------------------------------------------------------------------

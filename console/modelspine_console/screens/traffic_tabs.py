@@ -5,20 +5,20 @@ Pure drawing of core's values; what is compared, and what follows from it, core 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from modelspine.gate.eval_report import Count
 from modelspine.signs import sign_of
-from modelspine.text import argument, counted, short
+from modelspine.text import argument, short
 from modelspine.times import age as age_of
 from modelspine.traffic.ladder import rungs
 from modelspine.traffic.report_text import difference_pairs, split_text
 from modelspine.traffic.rollout_text import (
     EPOCHS,
-    HOW_POOLED,
     epoch_rows,
+    how_pooled,
     left_out_texts,
     moved_texts,
     pooled_pairs,
@@ -26,6 +26,7 @@ from modelspine.traffic.rollout_text import (
     window_text,
 )
 from modelspine.traffic.sentences import arm_sentence, report_sentence, shadow_sentence
+from modelspine.words import words
 from modelspine_console.draw.charts import spark
 from modelspine_console.draw.format import age, ago, count, dash, headline, milliseconds, pairs, status, when
 from modelspine_console.draw.grid import Head, grid
@@ -59,7 +60,7 @@ def comparison(report: RouteReport, traffic: Traffic, width: int) -> list[Line]:
     lines = headline(report_sentence(report))
     if report.difference is not None and len(report.arms) > 1:
         title = safe(f" {report.arms[1].name} − stable", "accent", limit=40)
-        lines.append(row(title, safe(", each user counted once", "muted")))
+        lines.append(row(title, safe(f", each {words().unit} counted once", "muted")))
         lines += pairs((name, safe(text)) for name, text in difference_pairs(report.difference, report.arms))
         lines.append(safe(" always-valid intervals: safe to check at any time", "muted"))
     facts = [("requests", safe(window_text(report)))]
@@ -69,6 +70,7 @@ def comparison(report: RouteReport, traffic: Traffic, width: int) -> list[Line]:
         waits = "; ".join(traffic.decision.waits_for) if traffic.decision is not None else ""
         facts += [("waiting for", safe(waits))] if waits else []
         facts.append(("guard", safe(guard_text(chosen.guard))))
+    facts += noted(report, traffic)
     return [*lines, safe(""), *pairs(facts), *_whole(report, width)]
 
 
@@ -82,7 +84,7 @@ def _whole(report: RouteReport, width: int) -> list[Line]:
         lines += grid(heads, [[safe(cell) for cell in cells] for cells in epoch_rows(whole)], width)
         if whole.difference is not None:
             lines += pairs((name, safe(text)) for name, text in pooled_pairs(whole.difference, whole.arms))
-            lines.append(safe(f" {HOW_POOLED}", "muted"))
+            lines.append(safe(f" {how_pooled()}", "muted"))
         lines += pairs(("" if n else "changed", safe(text)) for n, text in enumerate(moved_texts(whole.moved)))
     return [*lines, *left_out(report)]
 
@@ -109,8 +111,22 @@ def _verdict(traffic: Traffic) -> Facts:
     decision = traffic.decision
     if decision is not None:
         verdict = ("verdict", row(status(decision.verdict), safe(f"  {decision.reason}")))
-        return [verdict, *(("note", safe(note, "warn")) for note in decision.notes)]
+        return [verdict, *_notes(decision.notes)]
     return [("verdict", safe(f"unknown: {traffic.problem}", "warn"))] if traffic.problem else []
+
+
+def noted(report: RouteReport, traffic: Traffic) -> Facts:
+    """The notes on a report, such as that an arm fails; empty for a canary, because its verdict contains them.
+
+    For the current route they come from the last hour, even if that has none, and otherwise from the report's epoch.
+    """
+    if traffic.decision is not None:
+        return []
+    return _notes(report.notes if traffic.notes is None else traffic.notes)
+
+
+def _notes(notes: Sequence[str]) -> Facts:
+    return [("note", safe(note, "warn")) for note in notes]
 
 
 def _steps(chosen: Ladder) -> Line:
@@ -129,7 +145,7 @@ def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
         facts.append(("since", row(when(shown.since), safe("  "), ago(shown.since, now, shown.number))))
         facts.append(("reason", safe(f"{shown.verb}: {shown.reason}")))
         facts += [("ended", when(shown.until))] if shown.until is not None else []
-    unit = "of requests, mirrored" if item.role == "shadow" else "of users"
+    unit = "of requests, mirrored" if item.role == "shadow" else f"of {words().units}"
     said = headline(arm_sentence(item.report)) if item.report is not None else []
     if item.report is None:
         actual = safe("unknown", "muted")
@@ -137,7 +153,7 @@ def arm(item: ArmRow, traffic: Traffic, now: datetime) -> list[Line]:
         actual = safe("no traffic yet", "muted")
     else:
         actual = row(actual_share(item), safe(f" % {unit}", "muted"))
-    facts += [("target", row(target_share(item), safe(" %"))), ("actual", actual)]
+    facts += [("target", row(target_share(item), safe(" %"))), ("actual", actual), *_notes(traffic.notes or ())]
     found = _reported(item.report) if item.report is not None else []
     return [*said, *pairs([*facts, *_pace(item, traffic, now), *found])]
 
@@ -159,7 +175,7 @@ def _reported(found: ArmReport) -> Facts:
     times = " / ".join("–" if each is None else milliseconds(each) for each in (found.p50, found.p95, found.p99))
     feedback = ", ".join(f"{number:,} {name}" for name, number in found.feedback.items())
     return [
-        ("requests", safe(f"{found.requests:,} by {counted(found.units, 'user')} in this epoch")),
+        ("requests", safe(f"{found.requests:,} by {words().count_units(found.units)} in this epoch")),
         ("p50/95/99", safe(f"{times} ms")),
         ("errors", count(Count(found.errors, found.requests))),
         ("graded correct", count(found.graded) if found.graded.n else safe("no graded answers", "muted")),
@@ -167,12 +183,18 @@ def _reported(found: ArmReport) -> Facts:
     ]
 
 
+def shadow_tab(report: RouteReport, found: ShadowReport, traffic: Traffic, width: int) -> list[Line]:
+    """The comparison with a shadow, the report's notes, and what the comparison leaves out."""
+    return [*shadow(found, width), *pairs(noted(report, traffic)), *left_out(report)]
+
+
 def shadow(report: ShadowReport, width: int) -> list[Line]:
     """Pairs of a live answer and its shadow's, overall and by feature."""
     whole = report.pairs
     if not whole.both + whole.only_live + whole.only_shadow + whole.neither:
         return headline(shadow_sentence(report), "muted")
-    note = " p: exact McNemar test, each user counted once, by which side did better; valid for a single look"
+    once = f"each {words().unit} counted once"
+    note = f" p: exact McNemar test, {once}, by which side did better; valid for a single look"
     table = grid(_heads("both graded"), [_square(whole)], width)
     lines = [*headline(shadow_sentence(report)), *table, safe(note, "muted")]
     if report.buckets:

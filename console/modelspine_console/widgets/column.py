@@ -41,13 +41,13 @@ def widths(
         columns: all of them, in order.
         width: cells of the table.
         chosen: the column that the rows are sorted by, which is always shown.
-        hidden: titles of the columns that the operator does not want to see.
+        hidden: titles of the columns that the operator does not want to see, or to see though they are ``only_sorted``.
     """
-    able = [column for column in columns if column is chosen or not column.only_sorted]
+    able = [column for column in columns if column is chosen or not column.only_sorted or column.title in hidden]
     first, *rest = sorted(able, key=lambda column: (column is not chosen, column.rank))
     fitting = [first]
     for column in rest:
-        if column.title not in hidden and _needed([*fitting, column]) <= width:
+        if (column.title not in hidden or column.only_sorted) and _needed([*fitting, column]) <= width:
             fitting.append(column)
     kept = [column for column in columns if column in fitting]
     spare = max(0, width - _needed(kept))

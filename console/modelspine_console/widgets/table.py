@@ -65,7 +65,8 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         self.presorted = False
         """Whether the rows are loaded in the order that is chosen, so that they need not be sorted here."""
         self.dimmed = False
-        self._passes: Callable[[int], bool] | None = None
+        self._passing: Sequence[int] = range(0)
+        """The rows that pass the filter, in the order in which they were loaded."""
         self._drawn: dict[int, str] = {}
         """Place of a row → the text it was last drawn with."""
         self._clicked = -1
@@ -74,12 +75,13 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     # what is in it ----------------------------------------------------------------------------------
 
-    def load(self, rows: Sequence[Any], passes: Callable[[int], bool] | None = None) -> None:
-        """Show these rows, or those whose index ``passes``; the cursor stays on its row."""
+    def load(self, rows: Sequence[Any], passing: Sequence[int] | None = None) -> None:
+        """Show these rows, or those of them with the indexes ``passing``; the cursor stays on its row."""
         held = self.current
+        at = self.order[self.cursor] if held is not None and rows is self.rows else None
         self.rows = rows
-        self._passes = passes
-        self._arrange(held)
+        self._passing = range(len(rows)) if passing is None else passing
+        self._arrange(held, at)
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Replace the columns; the order of the rows is kept."""
@@ -113,10 +115,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     def sort(self, column: int, *, backwards: bool) -> None:
         """Sort by a column; -1 is the order in which the rows were loaded."""
-        held = self.current
+        held, at = self.current, self.order[self.cursor] if self.order else None
         self.sorted_by, self.backwards = column, backwards
         self._shown = (-1, [])
-        self._arrange(held)
+        self._arrange(held, at)
 
     def next_sort(self) -> None:
         """Sort by the next sortable column; after the last one, by the order in which the rows were loaded."""
@@ -139,30 +141,35 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             self.marks[key] = current
         self.refresh_line(self.cursor + self.head)
 
-    def _arrange(self, held: Any | None) -> None:
-        """Filter and sort again; the cursor goes to the row ``held`` if it is still shown."""
-        passing: Sequence[int] = range(len(self.rows))
-        if self._passes is not None:
-            passing = [index for index in passing if self._passes(index)]
+    def _arrange(self, held: Any | None, at: int | None) -> None:
+        """Sort again; the cursor goes to the row ``held`` if it is still shown. ``at`` is its index where known."""
+        passing = self._passing
         sort = self.columns[self.sorted_by].sort if self.sorted_by >= 0 else None
         if sort is not None and not self.presorted:
             by, rows = sort, self.rows
             passing = sorted(passing, key=lambda index: by(rows[index]))
         self.order = passing[::-1] if self.backwards and not self.presorted else passing
         self.virtual_size = Size(self.size.width, len(self.order) + self.head)
-        place = min(self.cursor, max(len(self.order) - 1, 0))
-        if held is not None and self.order:
-            key = self.key(held)
-            if self.key(self.rows[self.order[place]]) != key:  # the row is usually where it was: search only if not
-                places = (p for p, index in enumerate(self.order) if self.key(self.rows[index]) == key)
-                place = next(places, place)
-        self.cursor = place
+        self.cursor = self._place_of(held, at)
         self._into_sight()
         self.refresh()
         now = self.current
         # Rows are compared by key, because reading again makes new objects for the same rows.
         if (held is None) != (now is None) or (held is not None and self.key(held) != self.key(now)):
             self.post_message(self.Moved(self))
+
+    def _place_of(self, held: Any | None, at: int | None) -> int:
+        """The place of a row in the order; if it is not shown, the place of the cursor, or the last one."""
+        place = min(self.cursor, max(len(self.order) - 1, 0))
+        if held is None or not self.order:
+            return place
+        if at is not None:  # the same rows in another order: a search for a number is quick
+            return self.order.index(at) if at in self.order else place
+        key = self.key(held)
+        if self.key(self.rows[self.order[place]]) != key:  # the row is usually where it was: search only if not
+            places = (p for p, index in enumerate(self.order) if self.key(self.rows[index]) == key)
+            place = next(places, place)
+        return place
 
     # moving -----------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from modelspine.release.promotion import floor_in_force
 from modelspine.text import counted, short
 from modelspine.traffic.request_rate import known_rate
 from modelspine.traffic.rollout import under_way
+from modelspine.words import words
 from modelspine_console.writes import rollout_plan as rollouts
 from modelspine_console.writes.plan import WHOLE, Ask, Done, Plan, Touched, next_semver
 from modelspine_console.writes.verbs import VERBS, Verdict, decide_now
@@ -109,7 +110,7 @@ class Changes:
         file = self._spine.settings.eval_baseline
         items = read_baseline(raw_baseline(file)).never_regress
         if any(msgspec.structs.replace(known, reason=item.reason) == item for known in items):
-            raise Refused("the baseline already contains this sentence", "nothing was changed")
+            raise Refused(f"the baseline already contains this {words().input}", "nothing was changed")
         return Plan(
             **self._basis("never_regress", walk.trace.entry_sha, walk.request_id, self._spine.registry.state()),
             key="",
@@ -230,14 +231,14 @@ def _guard(spine: Spine, plan: Plan, reason: str) -> Done:
     made = guard(spine.settings, item_with_reason(plan.item, reason), subject=f"Never answer {plan.name} wrong again")
     if made.branch is None:
         return Done(
-            text="the committed baseline already contains this sentence; nothing was changed", command=made.next
+            text=f"the committed baseline already contains this {words().input}; nothing was changed", command=made.next
         )
     patch = (
         f"; the same as a patch for `git am --keep-cr`, because there is no remote: {made.patch}"
         if made.patch is not None
         else ""
     )
-    return Done(text=f"branch {made.branch} adds the sentence; review and merge it{patch}", command=made.next)
+    return Done(text=f"branch {made.branch} adds the {words().input}; review and merge it{patch}", command=made.next)
 
 
 def _report(spine: Spine, plan: Plan) -> str:

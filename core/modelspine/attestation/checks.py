@@ -96,8 +96,13 @@ def staleness(said: Predicate, promoted: Event, events: Sequence[Event]) -> str 
     if (late := _written_after(said, before)) is not None:
         return f"its verdict had expired at {said.expires}: event #{late.seq} before it was written at {late.time}"
     written = datetime.fromisoformat(promoted.time)
-    # The time of an event that follows another by a microsecond or less is that of the other, and not its writer's.
-    if before and written <= datetime.fromisoformat(before[-1].at) + timedelta(microseconds=1):
+    # The time of an event that follows another by a microsecond or less is that of the other, and not its writer's,
+    # unless it carries its writer's clock.
+    if (
+        "clock" not in promoted.body
+        and before
+        and written <= datetime.fromisoformat(before[-1].at) + timedelta(microseconds=1)
+    ):
         return None
     if written >= expires:
         return f"its verdict had expired at {said.expires}"

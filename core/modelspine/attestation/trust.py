@@ -64,10 +64,12 @@ def committed_settings(settings: Settings, commit: str = HEAD) -> dict[str, Any]
 def must_load(settings: Settings) -> bool:
     """Whether the project, by its settings here or by the committed ones, names the workload that loads its models.
 
+    A table names none. A committed name counts even where the settings here have a table in its place.
+
     Raises:
         Refused, Unavailable: the committed settings cannot be read.
     """
-    return settings.names_workload or "workload" in committed_settings(settings)
+    return settings.names_workload or isinstance(committed_settings(settings).get("workload"), str)
 
 
 def baseline_at(settings: Settings, commit: str) -> bytes | None:
@@ -90,7 +92,15 @@ def _check_setting(settings: Settings, name: str) -> None:
     if origin is not None and not origin.endswith(".toml"):
         # Otherwise anybody could bring a trust file of their own, commit it in some path and point to it.
         raise Refused(f"{visible(origin, 60)} names the {what}; only committed settings may", f"unset {origin}")
-    named = str(committed_settings(settings).get(name, COMMITTED[name]))
+    table = committed_settings(settings)
+    if not table and not _is_project(settings.root):
+        # A folder of fixtures may hold a committed file of this name; a new `.spine` there makes no project of it.
+        raise Refused(
+            f"{visible(str(settings.root), 120)} is neither the top of its repository nor a folder with committed "
+            f"settings, so it has no {what}",
+            "run this in the project's folder (see `SPINE_ROOT`), or commit a spine.toml here",
+        )
+    named = str(table.get(name, COMMITTED[name]))
     file: Path = getattr(settings, name)
     if os.path.normpath(settings.root / named) != os.path.normpath(file):
         here = visible(os.path.relpath(file, settings.root), 80)
@@ -98,6 +108,12 @@ def _check_setting(settings: Settings, name: str) -> None:
             f"the {what} is {here} by the settings on disk, but {visible(named, 80)} by the committed ones",
             "restore the committed settings (see `git status`), or have the change reviewed and committed",
         )
+
+
+def _is_project(root: Path) -> bool:
+    """Whether a folder is one by what is committed: the top of its repository, or one with a file of settings."""
+    top = top_of(root)
+    return top is None or top == Path(os.path.realpath(root)) or file_at(root, root / "spine.toml") is not None
 
 
 def _as_committed(root: Path, file: Path, hint: str) -> bytes:

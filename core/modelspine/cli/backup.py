@@ -24,7 +24,8 @@ def command(verbs: Verbs) -> None:
     """Add ``backup`` and ``restore``."""
     keep = verbs.add(
         "backup", "back up all stores into one file while the service runs", run,
-        details="The stores are ledger, traces, cache, MLflow store and drift reports.",
+        details="The stores are ledger, traces, cache, MLflow store and drift reports. Ledger and traces may be on "
+        "PostgreSQL. An MLflow server and closed days in a bucket are not included.",
         example="spine backup spine-2026-11-22.tar.gz",
     )  # fmt: skip
     keep.add_argument("file", metavar="F", type=Path, help="a tar archive; a name that ends in .gz compresses it")
@@ -34,6 +35,7 @@ def command(verbs: Verbs) -> None:
     )  # fmt: skip
     back = verbs.add(
         "restore", "restore a backup into an empty project and verify it", run_restore,
+        details="Ledger and traces go where the project's settings lead, also to an empty schema of PostgreSQL.",
         example="spine restore spine-2026-11-22.tar.gz --into /srv/spine",
     )  # fmt: skip
     back.add_argument("file", metavar="F", type=Path, help="a file that `spine backup` wrote")

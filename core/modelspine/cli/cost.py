@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,24 +13,31 @@ from modelspine.cli.event_text import entry_name
 from modelspine.cli.output import Cell, Out, share
 from modelspine.cli.parser import Verbs, at_flag, day
 from modelspine.cli.progress import working
-from modelspine.cost.format import general, money, price, sentences, standing
+from modelspine.cost.format import digits, general, live_price, live_right, price, sentences, standing
+from modelspine.cost.left_out_text import left_out_sentences
 from modelspine.cost.summary import as_object, choice_sentence, version_sentence
 from modelspine.errors import Exit, Unavailable
 from modelspine.signs import sign_of
 from modelspine.spine import Spine
 from modelspine.text import counted, visible
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from modelspine.cost.basis import Basis
     from modelspine.cost.figures import EntryCost
     from modelspine.cost.query import Costs
+    from modelspine.gate.eval_report import CostPerQuality
 
-_COLUMNS = (
-    "entry", "variant", "price", "n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s", "standing"
-)  # fmt: skip
-_NUMERIC = ("n", "right", "cost/1k", "CpQU", "per correct", "with idle/1k", "tokens/s")
-_OPTIONAL = ("variant", "tokens/s", "CpQU", "with idle/1k", "cost/1k", "n")
-"""Columns that a narrow terminal leaves out; accuracy and the price of a correct answer stay."""
+    Gate = Mapping[str, CostPerQuality | None]
+
+_COLUMNS = ("entry", "price", "n", "right", "USD/M right", "live", "live with idle", "standing")
+_NUMERIC = ("n", "right", "USD/M right", "live", "live with idle")
+_OPTIONAL = ("price", "live with idle", "n")
+"""Columns that a narrow terminal leaves out; accuracy and the prices of right answers stay."""
+_UNIT = (
+    "USD/M right: USD per million right answers, measured at the gate on the eval set. live: the same of the requests "
+    "below, without and with the rent of idle time."
+)
 
 
 def command(verbs: Verbs) -> None:
@@ -47,14 +55,16 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     from modelspine.cost.query import measured, sampled
 
     out = Out.of(args)
+    gate: Gate = {}
     if args.traces is not None:
         costs = sampled(Path(args.traces))
     else:
         with working("adding up") as progress:
             costs = measured(spine, args.day, datetime.now(UTC), partial(progress.step, "request"), at=args.at)
+        gate = {entry.sha: entry.cost_per_quality for entry in spine.registry.list(args.at)}
     if args.md is not None:
         try:
-            Path(args.md).write_text("\n".join(markdown(costs)) + "\n", encoding="utf-8")
+            Path(args.md).write_text("\n".join(markdown(costs, gate)) + "\n", encoding="utf-8")
         except OSError as error:
             raise Unavailable(
                 f"{visible(args.md, 120)} cannot be written: {error.strerror or error}", "name another file"
@@ -62,58 +72,75 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     if out.json:
         out.object(as_object(costs))
         return Exit.OK
-    _draw(out, costs)
+    _draw(out, costs, gate)
     return Exit.OK
 
 
-def markdown(costs: Costs) -> list[str]:
-    """The figures as a page."""
+def markdown(costs: Costs, gate: Gate | None = None) -> list[str]:
+    """The figures as a page; ``gate`` has what right answers of each entry cost at the gate, by its SHA."""
     lines = [
         "# Costs",
         "",
         f"{_requests(costs)} of {_code(costs.of)}; as of {costs.at:%Y-%m-%d %H:%M:%S} UTC.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        "|---|---|---:|---:|---:|---:|---:|---|",
     ]
-    for row in _rows(costs):
+    for row in _rows(costs, gate or {}):
         cells = [cell.text.replace("|", "\\|") for cell in row]
-        lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), _code(cells[2]), *cells[3:]]) + " |")
+        lines.append("| " + " | ".join([_code(cells[0]), _code(cells[1]), *cells[2:]]) + " |")
     remarks = _remarks(costs)
     lines += ["", *[f"- {sentence}" for sentence in remarks]] if remarks else []
-    return [*lines, "", *_NOTES]
+    return [*lines, "", *_notes()]
+
+
+def _notes() -> list[str]:
+    """How to read the page."""
+    return [*_NOTES, *_between_units(), *_MORE_NOTES]
+
+
+def _between_units() -> tuple[str, str]:
+    named = words().units
+    first = f"- **a to b**: 95 % bounds, of a price between {named} and between minutes, the wider ones; none where"
+    return first, f"  {named} are few."
 
 
 _NOTES = [
-    "A price is frozen on each trace with its currency, rate and version: the request's share of one worker's",
-    "busy seconds × rate / 3600, its `priced_by` is `busy/1`. A batch's wall seconds are divided among its texts,",
-    "those that failed included, so prices never add up to more than the rent; waiting in the queue costs",
+    "A price is frozen on each trace with its currency, rate, number of workers and version: the request's share",
+    "of one worker's busy seconds × rate / (3600 · workers), its `priced_by` is `busy/1`. The rate is the rent of",
+    "the whole machine, of which each worker has an equal part. A batch's wall seconds are divided among its",
+    "texts, those that failed included, so prices never add up to more than the rent; waiting in the queue costs",
     "nothing. Wall seconds are what the clock says: where other programs take the processor, a worker is busy for",
-    "longer. A model listed in `[cost]` is billed by its tokens, `tokens/1`. Traces without `priced_by` are older",
-    "and paid for waiting: their figures stand apart and are compared with nothing. `spine cost --md FILE` makes",
-    "this page of your own traces.",
+    "longer. A model listed in `[cost]` is billed by its tokens, `tokens/1`. Traces that do not tell the number",
+    "of workers are older, and 1 is taken. Traces without `priced_by` are older and paid for waiting: their",
+    "figures stand apart and are compared with nothing. `spine cost --md FILE` makes this page of your own",
+    "traces.",
     "",
-    "- **price**: version and rate of the figures in the row. An entry has a row for each, the newest first;",
-    "  prices of different versions, rates or currencies are never added up or averaged.",
+    "- **price**: version, rate and workers of the figures in the row. An entry has a row for each, the newest",
+    "  first; prices of different versions, rates, workers or currencies are never added up or averaged.",
     "- **n**: requests with a price. Without one are those served while no rate was known. A shadow copy runs on",
     "  what the worker leaves idle and is charged nothing; an entry that answered nobody is shown at what its",
-    "  copies would have cost as answers. Requests dated in the future are left out and counted.",
-    "- **cost/1k**: of 1,000 tokens, read and written: rate / (tokens per second · 3.6).",
-    "- **CpQU**: cost/1k divided by the share of evaluated items answered right. Under 0.30 nothing is divided:",
-    "  not-deployment-ready.",
-    "- **per correct**: the price of graded and failed answers divided by those graded correct, where there are",
-    "  grades (failures in proportion, where only some answers have one); else one answer's price divided by the",
-    "  accuracy on the eval set. Between Wilson 95 % bounds.",
+    "  copies would have cost as answers. Requests dated in the future are left out and counted. So are those of",
+    "  testers, whose prices count as spent, and those of entries that are tombstoned or not registered.",
+    "- **USD/M right**: USD per million right answers, the one unit of cost per quality. The gate measures it on the",
+    "  eval set, under full load: [the definition](CONCEPTS.md#cost-per-million-right-answers). – where it was not.",
+    "- **live**: the same of these requests: the price of graded and failed answers divided by those graded correct,",
+    "  where there are grades (failures in proportion, where only some answers have one); else one answer's price",
+    "  divided by the accuracy on the eval set; times 1,000,000. Between Wilson 95 % bounds. In USD, or in the",
+    "  currency that is named.",
     "  Requests out of scope (or without any feature, where others have some) are not in it.",
-    "- **with idle**: with the rent of the recorded uptime of servers that no request paid for, apportioned by",
-    "  day, rate and price version to what was answered then. Unknown where no uptime was recorded. The uptime of",
-    "  replayed traffic is simulated like its times: of each day, from the first request to the last.",
-    "- **tokens/s**: per busy second.",
-    "- **a to b**: 95 % bounds, of a price between learners and between minutes, the wider ones; none where",
-    "  learners are few.",
+    "- **live with idle**: with the rent of the recorded uptime of servers that no request paid for, apportioned by",
+    "  day, rate and price version to what was answered then, but for testers. Unknown where no uptime was",
+    "  recorded. The uptime of replayed traffic is simulated like its times: of each day, from the first request to",
+    "  the last, once however many servers replayed it.",
+    "- **a million tokens**: read and written: rate / (tokens per second of the machine, all of its workers busy,",
+    "  · 0.0036). In the JSON, `cost_per_1k` is the price of 1,000, and `cpqu` that divided by the share of evaluated",
+    "  items answered right. Under 0.30 nothing is divided: not-deployment-ready.",
+]
+_MORE_NOTES = [
     "- **standing**: an entry is dominated where another is no dearer and no worse and one of the two intervals",
     "  lies apart; tied where both overlap; else on the frontier. Compared are the newest prices of the same rent",
-    "  that two entries share. A held entry has no standing.",
+    "  and number of workers that two entries share. A held entry has no standing.",
     "- **break-even**: (cost − parent's cost) / (accuracy − parent's accuracy), the price of one wrong answer",
     "  from which the dearer and better one pays.",
     "",
@@ -122,13 +149,14 @@ _NOTES = [
 ]
 
 
-def _draw(out: Out, costs: Costs) -> None:
-    if not costs.entries:
+def _draw(out: Out, costs: Costs, gate: Gate) -> None:
+    if not costs.entries and not costs.requests:
         out.line("no entry is registered yet")
         return
     out.paragraph(choice_sentence(costs.entries))
     out.paragraph(version_sentence(costs.entries))
-    out.table(_COLUMNS, _rows(costs), right=_NUMERIC, optional=_OPTIONAL)
+    out.table(_COLUMNS, _rows(costs, gate), right=_NUMERIC, optional=_OPTIONAL)
+    out.paragraph(_UNIT)
     for sentence in _remarks(costs):
         out.paragraph(sentence, indent=2)
     out.line(f"{_requests(costs)} of {costs.of}")
@@ -137,35 +165,28 @@ def _draw(out: Out, costs: Costs) -> None:
 def _remarks(costs: Costs) -> list[str]:
     """What the figures rest on and what they leave out."""
     lines = [sentence for cost in costs.entries for sentence in sentences(cost, costs.entries)]
-    return [*lines, *general(costs.idle, costs.future, costs.at)]
+    return [*lines, *left_out_sentences(costs), *general(costs.idle, costs.future, costs.at)]
 
 
-def _rows(costs: Costs) -> list[tuple[Cell, ...]]:
+def _rows(costs: Costs, gate: Gate) -> list[tuple[Cell, ...]]:
     """A row for each entry and price, the newest price first."""
-    return [_cells(cost, basis) for cost in costs.entries for basis in cost.bases]
+    return [_cells(cost, basis, gate.get(cost.sha)) for cost in costs.entries for basis in cost.bases]
 
 
 def _requests(costs: Costs) -> str:
     return counted(costs.requests, "request")
 
 
-def _cells(cost: EntryCost, basis: Basis) -> tuple[Cell, ...]:
-    tps = "–" if basis.tokens_per_second is None else f"{basis.tokens_per_second:,.0f}"
-    per_1k = basis.cost_per_1k.value if basis.cost_per_1k else None
-    per_correct = basis.cost_per_correct.value if basis.cost_per_correct else None
-    unready = cost.readiness == "not-deployment-ready"
+def _cells(cost: EntryCost, basis: Basis, gate: CostPerQuality | None) -> tuple[Cell, ...]:
     newest = basis is cost
     texts = (
         entry_name(cost.sha, cost.semver),
-        cost.variant or "–",
         price(basis) if basis.price_version is not None else "–",
         f"{basis.priced:,}",
         share(cost.total.k, cost.total.n) if cost.total else "unknown",
-        money(per_1k, basis.currency),
-        "not ready" if unready else money(basis.cpqu, basis.currency),
-        "not ready" if unready and per_correct is None else money(per_correct, basis.currency),
-        money(basis.amortised_per_1k, basis.currency),
-        tps,
+        digits(gate.usd) if newest and gate is not None else "–",
+        live_right(cost, basis),
+        live_price(basis.amortised_per_correct, basis.currency),
     )
     return (
         *(Cell(text) for text in texts),

@@ -16,6 +16,7 @@ from modelspine.errors import Exit
 from modelspine.ledger.store import storage_errors
 from modelspine.registry.entries import Entry
 from modelspine.spine import Spine
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from modelspine.incident.counterfactual import Counterfactual
@@ -54,7 +55,7 @@ def _draw_scores(out: Out, found: Counterfactual, names: tuple[str, str]) -> Non
         (name, share(side.right, judged), f"{side.only_right:,}", f"{side.false_accepts:,}")
         for name, side in zip(names, (found.a, found.b), strict=True)
     ]
-    head = ("entry", "right", "only this one right", "false accepts")
+    head = ("entry", "right", "only this one right", words().false_accepts)
     out.table(head, rows, right=head[1:])
 
 
@@ -67,5 +68,5 @@ def _draw_mistakes(out: Out, found: Counterfactual, names: tuple[str, str]) -> N
     ]
     if rows:
         out.line()
-        head = ("only accepted by", "mistake", "users", "requests", "example")
-        out.table(head, rows, right=("users", "requests"), optional=("example", "requests"))
+        head = ("only accepted by", "mistake", words().units, "requests", "example")
+        out.table(head, rows, right=(words().units, "requests"), optional=("example", "requests"))

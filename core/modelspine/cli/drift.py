@@ -10,22 +10,10 @@ from typing import TYPE_CHECKING
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Parser, Verbs, at_flag, count, day
 from modelspine.cli.progress import working
-from modelspine.drift.format import (
-    BARS,
-    ahead,
-    chance,
-    contradiction,
-    facts,
-    figure,
-    part,
-    percent,
-    reference,
-    remark,
-    sentence,
-    share,
-    source,
-    sparkline,
-)
+from modelspine.drift.figures import BARS, chance, figure, part, percent, sparkline
+from modelspine.drift.format import ahead, facts, reference, remarks, source
+from modelspine.drift.graded_text import contradiction, share
+from modelspine.drift.sentences import sentence
 from modelspine.drift.weekdays import by_weekday, trend_sentence, weekday_sentence, with_weekday
 from modelspine.errors import BadInput, Exit, UnknownRef
 from modelspine.spine import Spine
@@ -33,7 +21,8 @@ from modelspine.times import ledger_time
 
 if TYPE_CHECKING:
     from modelspine.drift.days import Trend
-    from modelspine.drift.report import DriftReport, Feature
+    from modelspine.drift.features import Feature
+    from modelspine.drift.report import DriftReport
     from modelspine.ledger.store import Event
 
 _SHOWN_BINS = 5
@@ -155,7 +144,8 @@ def _draw_trend(out: Out, found: Trend, weeks: int) -> None:
     for each in found.days:
         if each.made is None:
             answered = "an unknown number of requests" if each.answered is None else f"{each.answered:,}"
-            out.line(f"{each.day}  {answered} answered, no report: `spine drift report --day {each.day}`")
+            failed = f", {each.failed:,} failed" if each.failed else ""
+            out.line(f"{each.day}  {answered} answered{failed}, no report: `spine drift report --day {each.day}`")
         for event in each.others:
             out.line(f"{each.day}  also reported {_other(event)}")
     if found.older:
@@ -175,10 +165,9 @@ def _other(event: Event) -> str:
 
 
 def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
-    from modelspine.drift.status import ACT
-
     out.paragraph(trend_sentence(reports))
     rows = []
+    some_failed = any(report.failed is not None and report.failed.k for report in reports)
     for report in reports:
         name, psi = (report.worst[0], figure(report.worst[1].psi)) if report.worst else ("–", "–")
         graded: Piece = share(report.graded)
@@ -186,23 +175,41 @@ def _draw_reports(out: Out, reports: list[DriftReport]) -> None:
             graded = Cell(f"! {graded}", "warn")
         numbers = (percent(report.coverage), percent(report.expected_accuracy), graded)
         n = f"{report.window.n:,}"
-        rows.append((with_weekday(report.day), status_cell(report.status), n, name, psi, *numbers, source(report)))
-    right = ("n", "PSI", "coverage", "expected", "graded")
-    out.table(("day", "status", "n", "worst", "PSI", "coverage", "expected", "graded", "source"), rows, right=right)
+        failed: tuple[Piece, ...] = (_failed_share(report),) if some_failed else ()
+        head = (with_weekday(report.day), status_cell(report.status), n, *failed, name, psi)
+        rows.append((*head, *numbers, source(report)))
+    names = ("day", "status", "n", *(("failed",) if some_failed else ()), "worst", "PSI")
+    right = ("n", "failed", "PSI", "coverage", "expected", "graded")
+    out.table((*names, "coverage", "expected", "graded", "source"), rows, right=right, optional=("source",))
     for report in reports:
         if text := contradiction(report):
             out.line(Cell(f"! {report.day}: {text}", "warn"))
     out.line()
+    _draw_courses(out, reports, some_failed=some_failed)
+    _draw_weekdays(out, reports)
+
+
+def _failed_share(report: DriftReport) -> Piece:
+    """The failed share of a day's requests, marked where it lowers the day; a dash in reports of older versions."""
+    if report.failed is None:
+        return "–"
+    text = percent(report.failed.share)
+    return Cell(f"! {text}", "warn") if report.failing is not None else text
+
+
+def _draw_courses(out: Out, reports: list[DriftReport], *, some_failed: bool) -> None:
+    """A sparkline of each feature's PSI over the days, and of the shares."""
+    from modelspine.drift.status import ACT
+
     names = dict.fromkeys(name for report in reports for name in report.features)
     columns = {name: [f.psi if (f := report.features.get(name)) else None for report in reports] for name in names}
-    columns["coverage"] = [report.coverage for report in reports]
-    tops = {"coverage": 1.0}
-    out.pairs((name, sparkline(values, tops.get(name, ACT))) for name, values in columns.items())
-    legend = (
-        f"PSI of each day against its reference, {BARS[0]} = 0, {BARS[-1]} = {ACT} and above; coverage from 0 to 100 %"
-    )
-    out.line(Cell(legend, "muted"))
-    _draw_weekdays(out, reports)
+    shares = {"coverage": [report.coverage for report in reports]}
+    if some_failed:
+        shares["failed"] = [report.failed.share if report.failed is not None else None for report in reports]
+    lines = [(name, sparkline(values, ACT)) for name, values in columns.items()]
+    out.pairs([*lines, *((name, sparkline(values, 1.0)) for name, values in shares.items())])
+    legend = f"PSI of each day against its reference, {BARS[0]} = 0, {BARS[-1]} = {ACT} and above"
+    out.line(Cell(f"{legend}; {' and '.join(shares)} from 0 to 100 %", "muted"))
 
 
 def _draw_weekdays(out: Out, reports: list[DriftReport]) -> None:
@@ -217,7 +224,9 @@ def _draw_weekdays(out: Out, reports: list[DriftReport]) -> None:
 
 
 def _draw_day(out: Out, report: DriftReport, others: tuple[Event, ...]) -> None:
-    head = f"  coverage {percent(report.coverage)}  against {reference(report)}"
+    failed = report.failed
+    share_failed = f"  failed {percent(failed.share)}" if failed is not None and failed.k else ""
+    head = f"  coverage {percent(report.coverage)}{share_failed}  against {reference(report)}"
     out.paragraph(sentence(report))
     out.line(Cell(with_weekday(report.day), "strong"), "  ", status_cell(report.status), Cell(head, "muted"))
     if text := contradiction(report):
@@ -227,11 +236,10 @@ def _draw_day(out: Out, report: DriftReport, others: tuple[Event, ...]) -> None:
         out.line(Cell(f"also reported {_other(event)}", "muted"))
     out.line()
     rows = [_row(name, feature) for name, feature in report.features.items()]
-    head_row = ("feature", "status", "n", "min", "missing", "PSI", "KL", "p", "p adj.")
-    out.table(head_row, rows, right=head_row[2:])
-    for name, feature in report.features.items():
-        if text := remark(feature):
-            out.line(Cell(f"{name}: {text}", "muted"))
+    head_row = ("feature", "status", "n", "min", "missing", "PSI", "usual", "KL", "p", "p adj.")
+    out.table(head_row, rows, right=head_row[2:], optional=("usual",))
+    for text in remarks(report.features.items()):
+        out.line(Cell(text, "muted"))
     for name, feature in report.features.items():
         if feature.status in ("watch", "act"):
             out.line()
@@ -246,6 +254,7 @@ def _row(name: str, feature: Feature) -> tuple[Piece, ...]:
         f"{feature.needed:,}",
         f"{feature.absent:,}",
         figure(feature.psi),
+        figure(feature.usual),
         figure(feature.kl),
         chance(feature.p),
         chance(feature.p_adjusted),

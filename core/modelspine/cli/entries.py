@@ -19,12 +19,19 @@ from modelspine.registry.lookup import Lookup, look_up, may_look_up
 from modelspine.spine import Spine
 from modelspine.text import counted, short, size, visible
 from modelspine.times import age
+from modelspine.words import words
 
 _COST = "USD/M right"
 """The column of ``list`` with the cost per million right answers; ``show`` explains it."""
-_COLUMNS = ("status", "semver", "sha", "variant", "accuracy", "false accept", _COST, "parent", "age", "verdict")
-_OPTIONAL = ("parent", "variant", "false accept", _COST, "age", "verdict")
-"""Columns that a narrow terminal leaves out; ``spine show`` has them all."""
+
+
+def _columns() -> tuple[str, ...]:
+    return ("status", "semver", "sha", "variant", "accuracy", words().false_accept, _COST, "parent", "age", "verdict")
+
+
+def _optional() -> tuple[str, ...]:
+    """Columns that a narrow terminal leaves out; ``spine show`` has them all."""
+    return ("parent", "variant", words().false_accept, _COST, "age", "verdict")
 
 
 def command(verbs: Verbs) -> None:
@@ -40,8 +47,9 @@ def command(verbs: Verbs) -> None:
     show = verbs.add(
         "show", "show an entry, or the entry that a folder, file or digest is in", run_show,
         details="A name that is a REF is read as one; write ./NAME for a path of the same name. Where several entries "
-        "have the digest, they are listed. The cost per million right answers is the time an evaluation was busy x the "
-        "machine's rate / right answers on the eval set, measured at the gate: compute under full load, no traffic.",
+        "have the digest, they are listed. The cost per million right answers is the time an evaluation's workers were "
+        "busy x the machine's rate / workers / right answers on the eval set, measured at the gate: compute under full "
+        "load, no traffic.",
         example="spine show production",
     )  # fmt: skip
     show.add_argument(
@@ -63,7 +71,8 @@ def run_list(args: argparse.Namespace, spine: Spine) -> int:
     else:
         now = datetime.fromisoformat(args.at) if args.at else datetime.now(UTC)
         rows = [_row(entry, now) for entry in entries]
-        out.table(_COLUMNS, rows, right=("accuracy", "false accept", _COST, "age"), optional=_OPTIONAL)
+        right = ("accuracy", words().false_accept, _COST, "age")
+        out.table(_columns(), rows, right=right, optional=_optional())
     return Exit.OK
 
 
@@ -167,7 +176,7 @@ def _summary(detail: Detail) -> list[tuple[str, str]]:
         ("variant", entry.variant or "–"),
         ("parent", entry.parent_sha or "–"),
         ("accuracy", score(entry.total)),
-        ("false accept", score(entry.false_accept)),
+        (words().false_accept, score(entry.false_accept)),
         ("cost per million right answers", _cost(entry)),
         ("tensors", f"{len(detail.tensors):,} with {size(elements)}; {size(entry.size_bytes)} in total"),
         *([("other files", ", ".join(visible(f.name) for f in detail.assets))] if detail.assets else []),

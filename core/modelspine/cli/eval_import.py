@@ -15,6 +15,7 @@ from modelspine.spine import Spine
 from modelspine.text import argument, short, visible
 
 if TYPE_CHECKING:
+    from modelspine.gate.baseline import Item
     from modelspine.release.result_import import Imported
 
 
@@ -25,7 +26,8 @@ def command(nested: Verbs) -> None:
         details="Formats: jsonl and csv (a line for each item), sklearn (classification_report with output_dict=True), "
         "lm-eval (results, or the samples of --log_samples) and hf (evaluate.save, Trainer.save_metrics). Only a file "
         "with a line for each item lets the gate name the items that changed. Without --right, a report has scores "
-        "alone. The report of a bundle is registered with it, as its eval_report.json.",
+        "alone, unless the table [workload] of spine.toml says which columns hold the label and the features; then "
+        "such a file needs no other option. The report of a bundle is registered with it, as its eval_report.json.",
         example="spine evaluate import answers.csv --right prediction=label --set data/eval.csv",
     )  # fmt: skip
     parser.add_argument("file", type=Path, metavar="FILE", help="the result")
@@ -57,6 +59,9 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     """Make a report of a result."""
     from modelspine.release.result_import import Asked, import_result, report_bytes
 
+    workload = spine.settings.workload
+    table = None if isinstance(workload, str) else workload
+    named = spine.settings.root / table.eval_set if table is not None and table.eval_set else None
     asked = Asked(
         format=args.format,
         id_column=args.id,
@@ -65,7 +70,9 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         higher=tuple(args.higher),
         lower=tuple(args.lower),
         without=tuple(args.without),
-        eval_set=args.set,
+        eval_set=args.set or named,
+        table=table,
+        guards=_guards(spine) if table is not None else (),
         entry_sha=_sha(args.entry, spine) if args.entry is not None else None,
     )
     made = import_result(_bytes(args.file), asked, name=args.file.name, root=spine.settings.root)
@@ -80,6 +87,16 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         _draw(out, made, args.out)
         out.line(f"   next: `{_next(args.entry, args.out, spine)}`")
     return Exit.OK
+
+
+def _guards(spine: Spine) -> tuple[Item, ...]:
+    """The never-regress items of the baseline; none where there is no baseline that can be read."""
+    from modelspine.release.eval_set import baseline_at
+
+    try:
+        return baseline_at(spine.settings.eval_baseline).never_regress
+    except BadInput:
+        return ()
 
 
 def _next(entry: str | None, file: Path, spine: Spine) -> str:
@@ -120,6 +137,7 @@ def _draw(out: Out, made: Imported, file: Path) -> None:
     pairs = [
         ("total", score(report.total)),
         ("buckets", f"{len(report.buckets):,}"),
+        *([("false accepts", score(report.false_accept))] if report.false_accept is not None else []),
         *((name, f"{each.text}, {each.better} is better") for name, each in report.scores.items()),
         ("entry", short(report.entry_sha) if report.entry_sha is not None else "none named; --entry names one"),
         ("report", str(file)),

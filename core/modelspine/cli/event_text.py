@@ -98,6 +98,10 @@ def _noted(body: dict[str, Any]) -> str:
     return f"{subject}{body.get('text')}"
 
 
+def _claimed(body: dict[str, Any]) -> str:
+    return f"{visible(str(body.get('model')), 60)} is {entry_name(str(body.get('sha')))}"
+
+
 def _drift_reported(body: dict[str, Any]) -> str:
     against = str(body.get("against_day") or entry_name(str(body.get("entry", ""))))
     return f"{body.get('day')} {body.get('status')}, n {body.get('n')}, against {against}"
@@ -117,6 +121,7 @@ _SUMMARIES = {
     "denied": _denied,
     "gated": _gated,
     "noted": _noted,
+    "claimed": _claimed,
     "drift_reported": _drift_reported,
 }
 """Kind of event → how its body is summarised."""

@@ -30,7 +30,8 @@ _TEXT = """\
 # The service that this project deploys. Each entry records it, and a route refuses an entry of another one.
 {service}
 
-# The model service: the name that a package registers in the entry-point group spine.workloads.
+# The model service: the name that a package registers in the entry-point group spine.workloads. A service whose answers
+# come from another server needs no package: describe it by a table [workload] instead, at the end of this file.
 # workload = "NAME"
 
 # Rent of the machine that serves, per hour in USD. Without it, answers have no price.

@@ -16,10 +16,12 @@ from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import Exit, UnknownRef
+from modelspine.incident.finding import feedback_text
 from modelspine.incident.walk import Walk
 from modelspine.spine import Spine
 from modelspine.text import short, visible
 from modelspine.times import ledger_time
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from miniobserve.traces import Trace
@@ -40,7 +42,9 @@ def command(verbs: Verbs) -> None:
         run,
         example="spine incident req-7f3a91c2 -v",
     )
-    parser.add_argument("request_id", metavar="REQUEST_ID")
+    parser.add_argument(
+        "request_id", metavar="REQUEST_ID", help="a request id, or the W3C trace id of a caller's trace"
+    )
     parser.add_argument("--md", metavar="F", help="also write it to this file as Markdown")
     parser.add_argument("--pack", type=Path, metavar="F", help="also write a zip file with the evidence and a verifier")
     parser.add_argument(
@@ -49,7 +53,7 @@ def command(verbs: Verbs) -> None:
     parser.add_argument(
         "--never-regress",
         action="store_true",
-        help="also make a branch that adds the sentence to the baseline's never-regress items, ready for review",
+        help="also make a branch that adds the input to the baseline's never-regress items, ready for review",
     )
     parser.add_argument("--reason", metavar="TEXT", help="why it must stay right, for the branch of --never-regress")
 
@@ -121,33 +125,37 @@ def _guard_lines(guarded: Guard) -> list[str]:
 
 def _exchange(trace: Trace) -> str:
     """The request and its answer in a line."""
-    if trace.sentence is None:
-        return "the sentence was not kept"
+    if trace.input is None:
+        return f"the {words().input} was not kept"
     if trace.status >= 500:
-        return f"“{trace.sentence}” got no answer: {trace.status} {trace.error}"
-    return f"“{trace.sentence}” → “{trace.correction or ''}”"
+        return f"“{trace.input}” got no answer: {trace.status} {trace.error}"
+    if trace.output is None:
+        return f"“{trace.input}”; there is no answer{': it could not be read' if 'unread' in trace.fields else ''}"
+    return f"“{trace.input}” → “{trace.output}”"
 
 
 def _outcome(walk: Walk) -> str:
     """What the model did with the request, and whether that was right where the right answer is known."""
     trace = walk.trace
-    if trace.sentence is None or trace.status >= 500:
+    if trace.input is None or trace.status >= 500:
         return ""
-    outcome = "accepted as correct" if trace.is_correct else "corrected"
+    outcome = words().accepted if trace.accepted else words().answered
     if walk.expected is None:
         return outcome
-    if walk.expected == trace.correction:
+    if walk.right:
         return f"{outcome}  ✔ right"
-    return f"{outcome}  ✖ {'false accept' if trace.is_correct else 'wrong'}: it should be “{walk.expected}”"
+    if walk.right is None:
+        return f"the right answer is “{walk.expected}”; what was answered cannot be compared with it"
+    return f"{outcome}  ✖ {words().false_accept if trace.accepted else 'wrong'}: it should be “{walk.expected}”"
 
 
 def _draw(out: Out, walk: Walk, *, verbose: bool) -> None:
     trace = walk.trace
-    feedback = f"feedback: {trace.feedback}" if trace.feedback else "no feedback"
+    said = feedback_text(trace)
     replayed = " · replayed" if trace.source == "replay" else ""
     at = ledger_time(trace.started_ns)[:19].replace("T", " ")
     retried = f" · retry of {trace.retry_of}" if trace.retry_of else ""
-    out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {feedback}{replayed}{retried} · {at} UTC")
+    out.paragraph(Cell(f"incident {walk.request_id}", "strong"), f"  {said}{replayed}{retried} · {at} UTC")
     out.paragraph(_exchange(trace))
     if outcome := _outcome(walk):
         out.paragraph(outcome)

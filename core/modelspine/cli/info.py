@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,12 +23,16 @@ from modelspine.cli.errors import as_spine_error
 from modelspine.cli.output import Cell, Out, Piece, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
-from modelspine.errors import Exit
+from modelspine.errors import BadInput, Exit
 from modelspine.ledger.clocks import jumps
-from modelspine.settings import Prices, Settings, masked
+from modelspine.ledger.store import storage_errors
+from modelspine.projects import Listed, projects_file, read_projects, settings_of
+from modelspine.registry.rules import ledger_service
+from modelspine.settings import Settings, masked
 from modelspine.spine import Spine
-from modelspine.text import counted, size
+from modelspine.text import counted, size, visible
 from modelspine.times import FORMAT
+from modelspine.words import words_of
 
 if TYPE_CHECKING:
     from modelspine.overview.lines import Fact
@@ -45,6 +50,8 @@ _PACKAGES = (
     "tokenizers",
     "psycopg",
     "duckdb",
+    "obstore",
+    "boto3",
 )
 _NAMED = 3
 """Most events of one kind that the row of the ledger names."""
@@ -66,10 +73,16 @@ def command(verbs: Verbs) -> None:
         help="only check that ledger, MLflow and DVC answer; else exit 3",
     )
 
+    info.add_argument(
+        "--projects", action="store_true", help="only list the projects that `spine console` can switch to"
+    )
+
 
 def run(args: argparse.Namespace, spine: Spine) -> int:
     """Show settings, stores and versions, or only ask whether the backends answer."""
     out = Out.of(args)
+    if args.projects:
+        return _projects(out)
     if args.reach:
         return _reach(out, spine)
     root, settings, stores, versions = str(spine.settings.root), _settings(spine.settings), _stores(spine), _versions()
@@ -85,7 +98,15 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.line(f"{overview['sentence']} Figures: {overview['span']}")
     out.pairs((fact.name, Cell(fact.text, "" if fact.state == "good" else fact.state)) for fact in lines)
     out.line()
-    rows = [(name, str(setting["value"]), Cell(setting["origin"], "muted")) for name, setting in settings.items()]
+    if (wrong := _unusable_words(spine)) is not None:
+        out.line(status_cell("warn", f"{wrong}; texts use neutral words"))
+    table = spine.settings.workload
+    shown = {"collect": spine.settings.collect.summary}
+    shown |= {} if isinstance(table, str) else {"workload": table.summary}
+    rows = [
+        (name, shown.get(name, str(setting["value"])), Cell(setting["origin"], "muted"))
+        for name, setting in settings.items()
+    ]
     out.table(("setting", "value", "from"), rows)
     out.line()
     out.table(("store", "state", "size", "holds", "where"), [_row(*item) for item in stores.items()], right=("size",))
@@ -111,9 +132,24 @@ def _overview(spine: Spine) -> tuple[dict[str, Any], tuple[Fact, ...]]:
     return msgspec.to_builtins(shown), lines
 
 
+def _unusable_words(spine: Spine) -> str | None:
+    """Why the words that the workload declares are not used; None where they are, or where it does not load."""
+    try:
+        words_of(spine.workload)
+    except BadInput as error:
+        return error.message if "declares words" in error.message else None
+    except Exception:  # noqa: BLE001  (foreign code; that it does not load is said where it is needed)
+        return None
+    return None
+
+
 def _reach(out: Out, spine: Spine) -> int:
     """Ask each backend a deployment needs; the first that does not answer is the command's error."""
-    backends = {"ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach}
+    backends: dict[str, Callable[[], object]] = {
+        "ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach
+    }  # fmt: skip
+    if "://" in spine.settings.parquet:
+        backends["parquet"] = lambda: _probe(spine.settings.parquet)
     with working("asking the backends"):
         for ask in backends.values():
             ask()
@@ -122,6 +158,46 @@ def _reach(out: Out, spine: Spine) -> int:
     else:
         out.line(status_cell("ok", f"{', '.join(backends)} answer"))
     return Exit.OK
+
+
+def _projects(out: Out) -> int:
+    """List the projects of the operator's list; each ledger is asked, and one that does not answer hides no other."""
+    file = projects_file(os.environ)
+    found = [_project(each) for each in read_projects(os.environ)]
+    if out.json:
+        out.object({"file": str(file) if file else None, "projects": found})
+        return Exit.OK
+    if not found:
+        out.line(f"{file or 'no folder for settings'} lists no project; `spine init --remember` adds the one here")
+        return Exit.OK
+    rows = [
+        (each["name"], status_cell(each["state"]), each["env"], each["service"], Cell(each["says"], "muted"))
+        for each in found
+    ]
+    out.table(("project", "state", "env", "service", "folder"), rows, optional=("service",))
+    return Exit.OK
+
+
+def _project(listed: Listed) -> dict[str, str]:
+    """What is known of a listed project; its ledger is read."""
+    answer = {"name": listed.name, "folder": str(listed.folder or ""), "state": "unusable", "env": "", "service": ""}
+    if listed.problem:
+        return answer | {"says": listed.problem}
+    try:
+        settings = settings_of(listed.name, os.environ)
+        with Spine(settings, readonly=True) as spine:
+            env = spine.registry.state().env
+    except Exception as error:  # noqa: BLE001  (one broken project must not hide the others)
+        return answer | {"says": as_spine_error(error).message}
+    return answer | {"state": "ok", "env": env, "service": settings.service_name, "says": str(listed.folder)}
+
+
+def _probe(url: str) -> None:
+    """Check that a bucket can be written, and that an object in it is never replaced."""
+    from miniobserve.objects import open_objects
+
+    with storage_errors():
+        open_objects(url).probe()
 
 
 def _settings(settings: Settings) -> Facts:
@@ -134,7 +210,7 @@ def _settings(settings: Settings) -> Facts:
 
 def _presentable(value: Any) -> Any:
     """A setting without the password that a URL may hold."""
-    if isinstance(value, Prices):
+    if isinstance(value, msgspec.Struct):
         return msgspec.to_builtins(value)
     return masked(str(value)) if isinstance(value, str | Path) else value
 
@@ -160,7 +236,7 @@ def _stores(spine: Spine) -> Facts:
         "mlflow": _store(settings.mlflow, lambda: ""),
         "cache": _folder(settings.cache, "bundle"),
         "artifacts": _folder(settings.artifacts, "folder"),
-        "parquet": _folder(settings.parquet, "day"),
+        "parquet": _days(settings.parquet),
     }
 
 
@@ -169,6 +245,9 @@ def _events(spine: Spine) -> str:
     events = spine.registry.events()
     now = datetime.now(UTC).strftime(FORMAT)
     found = [counted(len(events), "event")]
+    if owner := ledger_service(spine.registry.state()):
+        other = f", and this project is {spine.settings.service}" if spine.settings.service not in ("", owner) else ""
+        found.append(f"of the service {visible(owner, 60)}{other}")
     found += [f"#{each.seq} cannot be read" for each in spine.registry.history.unreadable[:_NAMED]]
     found += [f"the time of #{each.seq} jumped" for each in islice(jumps(events, now), _NAMED)]
     return ", ".join(found)
@@ -194,6 +273,14 @@ def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
         if isinstance(cause, StorageError) and cause.kind == "absent":
             return answer | {"state": "missing"}
         return answer | {"state": "unusable", "holds": as_spine_error(error).message}
+
+
+def _days(place: str) -> dict[str, Any]:
+    """The closed days; a bucket is not asked, because that takes a network and credentials."""
+    if "://" not in place:
+        return _folder(Path(place), "day")
+    holds = "not asked; `spine info --reach` asks"
+    return {"where": masked(place), "state": "not_checked", "bytes": None, "holds": holds}
 
 
 def _folder(path: Path, noun: str) -> dict[str, Any]:

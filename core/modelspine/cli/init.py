@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from modelspine.cli.parser import Verbs
 from modelspine.errors import Damaged, Exit, Unavailable
 from modelspine.git import run_git
 from modelspine.ledger.store import Ledger
+from modelspine.projects import projects_file, remember
 from modelspine.settings import Settings, masked, settings_file
 from modelspine.spine import Spine, create_ledger
 
@@ -27,6 +29,10 @@ def command(verbs: Verbs) -> None:
         example="spine init --env prod --service tickets",
     )  # fmt: skip
     init.add_argument("--env", choices=("dev", "prod"), help="the permanent environment of the ledger (default: dev)")
+    init.add_argument(
+        "--remember", nargs="?", const="", metavar="NAME",
+        help="add this project to your list, which the console switches between (default NAME: that of the service)",
+    )  # fmt: skip
     init.add_argument("--service", metavar="NAME", help="the name of the service (default: that of the folder)")
 
 
@@ -53,6 +59,10 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         "settings": str(written) if written else None,
         "service": service,
     }
+    if args.remember is not None:
+        name = args.remember or service or folder_name(settings.root)
+        listed = remember(settings.root, name, os.environ)
+        answer |= {"project": name, "projects": str(projects_file(os.environ)), "listed": listed is not None}
     if out.json:
         out.object(answer)
         return Exit.OK
@@ -61,6 +71,9 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         out.line(f"   added {settings.home.name}/ to {ignored}")
     if written:
         out.line(f"   wrote {written}, for the service {service or '(no name)'}: commit it")
+    if args.remember is not None:
+        done = f"added {answer['project']} to" if answer["listed"] else f"{answer['project']} is already in"
+        out.line(f"   {done} {answer['projects']}: `spine console --project {answer['project']}`")
     if args.service is not None and args.service != service:
         name = settings_file(settings.root) or "spine.toml, which cannot be written,"
         out.line(status_cell("warn", f'{name} was not changed: add service = "{args.service}" to it'))

@@ -36,7 +36,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def step(self, what: str, done: int, total: int) -> None:
-        """Report how much of a piece of the work is done."""
+        """Report how much of a piece of the work is done; a total of 0 is unknown."""
         now = time.monotonic()
         if self._enabled and now - self._started_at > DELAY and now - self._updated_at > _INTERVAL:
             self._updated_at = now
@@ -52,8 +52,8 @@ class Progress:
                 self._bar = _bar()
                 self._bar.add_task(self._label, total=None, count="")
             text = f"{self._label}: {visible(what, 40)}" if what else self._label
-            count = f"{done:,} of {total:,}" if total is not None else ""
-            self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=total, count=count)
+            count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
+            self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=total or None, count=count)
             self._bar.start()  # nothing happens where it is started already
 
     def hide(self) -> None:

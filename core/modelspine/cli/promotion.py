@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from modelspine.cli.errors import print_note
 from modelspine.cli.event_text import entry_name, event_summary
 from modelspine.cli.output import Out, status_cell
 from modelspine.cli.parser import Verbs, change_flags
-from modelspine.cli.progress import working
+from modelspine.cli.progress import Progress, working
 from modelspine.cli.rollback_cost import CostNotice, preview_rollback
 from modelspine.errors import Exit
-from modelspine.ledger.transactions import Receipt
+from modelspine.ledger.transactions import PATIENCE, Receipt, patiently
 from modelspine.spine import Spine
+
+if TYPE_CHECKING:  # imported by the commands that change the route
+    from modelspine.traffic.commands import Routing
 
 LOCKED = "waiting, because another process keeps the ledger locked"
 """Shown while a change that stops harm waits."""
@@ -64,7 +68,7 @@ def _rollback(verbs: Verbs) -> None:
     rollback = verbs.add(
         "rollback", "route all traffic back to an earlier stable entry", run_rollback,
         details="The replaced entries are put on hold. What this gave up is printed after the change, which never "
-        "waits for it: the bucket of the eval set that loses most, and the complaints of learners that come "
+        "waits for it: the bucket of the eval set that loses most, and the complaints of users that come "
         "back. With --dry-run, both entries also answer the newest stored requests, and nothing is changed.",
         example='spine rollback v0.1.0 --reason "accepts goed"', writes=True,
     )  # fmt: skip
@@ -99,11 +103,26 @@ def run_rollback(args: argparse.Namespace, spine: Spine) -> int:
         return preview_rollback(out, spine, args.ref)
     cost = CostNotice(out, spine, args.ref, always=True)
     with working("hashing the bundle") as progress:
-        spine.routing.locked = partial(progress.show, LOCKED)
-        receipt = spine.routing.rollback(
+        receipt = patient_routing(spine, progress).rollback(
             args.ref, reason=args.reason, expected=args.expect, key=args.key, announce=cost
         )
     return show_change_and_cost(out, receipt, cost)
+
+
+def patient_routing(spine: Spine, progress: Progress) -> Routing:
+    """The operations on the route, opened and used with patience for a locked ledger, which is shown."""
+    told = False
+
+    def waiting() -> None:
+        nonlocal told
+        progress.show(LOCKED)
+        if not told and not sys.stderr.isatty():
+            print_note(f"{LOCKED}; for up to {PATIENCE:.0f} s")
+        told = True
+
+    routing = patiently(lambda: spine.routing, waiting)
+    routing.locked = waiting
+    return routing
 
 
 def run_release(args: argparse.Namespace, spine: Spine) -> int:

@@ -23,7 +23,8 @@ def command(verbs: Verbs) -> None:
         details="A model in MLflow is named by a run id, runs:/ID/path, models:/name@alias, models:/name/3, "
         "models:/name/latest or models:/m-… (a logged model). Without a path, a run is searched for the folder that "
         "holds a model. A bundle without a training manifest gets one, made of the options below and of the run's "
-        "parameters, commit and tags (spine.corpus, spine.parent).",
+        "parameters, commit and tags (spine.corpus, spine.parent). Where the settings name an MLflow store, a folder "
+        "is logged into a run, from which other machines fetch its files.",
         example="spine register models:/tickets@candidate --corpus data/tickets.jsonl", writes=True,
     )  # fmt: skip
     register.add_argument("source", metavar="RUN_ID|URI|BUNDLE_DIR", help="where the bundle is: in MLflow, or a folder")
@@ -39,6 +40,9 @@ def command(verbs: Verbs) -> None:
     register.add_argument("--parent", metavar="REF", help="the entry it was made from, which is part of its identity")
     register.add_argument("--seed", metavar="N", help="the seed of its training")
     register.add_argument(
+        "--local", action="store_true", help="do not log a folder into MLflow: only this machine can then use the entry"
+    )
+    register.add_argument(
         "--follow", action="store_true", help="read links to files, as in a hub's cache, as those files"
     )
 
@@ -47,10 +51,12 @@ def run_register(args: argparse.Namespace, spine: Spine) -> int:
     """Register a bundle's folder, or what a source in MLflow names."""
     receipt = _registered(args, spine)
     out = Out.of(args)
-    code = show_receipt(out, receipt, by_products=receipt.by_products)
+    code = show_receipt(out, receipt, by_products=receipt.by_products, logged=receipt.logged)
     if out.json:
         return code
-    if (origin := source_of(receipt.event.body)) is not None and {"source", "path"} & {*receipt.event.body}:
+    if receipt.logged:
+        out.line(f"    its files are in MLflow as {visible(receipt.logged)}, from which other machines fetch them")
+    elif (origin := source_of(receipt.event.body)) is not None and {"source", "path"} & {*receipt.event.body}:
         out.line(f"    from {visible(origin)}")
     if receipt.by_products:
         left_out = ", ".join(visible(path) for path in receipt.by_products)
@@ -85,9 +91,10 @@ def _registered(args: argparse.Namespace, spine: Spine) -> Registration:
                 "leave them out, or give the folder itself",
             )
         with working("hashing the bundle"):
-            return register_folder(spine, folder, given, follow=args.follow)
-    if args.follow:
-        raise BadInput("--follow is for a folder of this machine, and the source is in MLflow", "leave it out")
+            return register_folder(spine, folder, given, follow=args.follow, local=args.local)
+    for flag in ("follow", "local"):
+        if getattr(args, flag):
+            raise BadInput(f"--{flag} is for a folder of this machine, and the source is in MLflow", "leave it out")
     _check_source(source, args.path, spine)
     with working("asking MLflow"):
         return register_source(spine, source, given, path=args.path, unfinished=args.unfinished)

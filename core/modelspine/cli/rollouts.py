@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from modelspine.cli.event_text import event_summary
 from modelspine.cli.output import Cell, Out
 from modelspine.cli.parser import Verbs, change_flags
 from modelspine.cli.progress import working
-from modelspine.cli.promotion import LOCKED, show_change_and_cost, show_receipt
+from modelspine.cli.promotion import patient_routing, show_change_and_cost, show_receipt
 from modelspine.cli.rollback_cost import CostNotice
 from modelspine.ledger.route import FULL, Guard, Ladder, weight_of
 from modelspine.spine import Spine
@@ -27,8 +26,8 @@ def command(nested: Verbs) -> None:
     )  # fmt: skip
     single.add_argument("ref", metavar="REF")
     ab = nested.add(
-        "ab", "start an A/B test: a promoted entry answers a share of the learners", run_ab,
-        example='spine route ab v0.3.0 --weight 5000 --reason "which do learners prefer?"', writes=True,
+        "ab", "start an A/B test: a promoted entry answers a share of the users", run_ab,
+        example='spine route ab v0.3.0 --weight 5000 --reason "which do users prefer?"', writes=True,
     )  # fmt: skip
     ab.add_argument("ref", metavar="REF")
     ab.add_argument(
@@ -68,7 +67,7 @@ def command(nested: Verbs) -> None:
     )  # fmt: skip
     abort = nested.add(
         "abort", "end the rollout: restore the previous route and put the entry on hold", run_abort,
-        example='spine route abort --reason "slow on long sentences"', writes=True,
+        example='spine route abort --reason "slow on long inputs"', writes=True,
     )  # fmt: skip
     for parser in (single, ab, canary, advance):
         parser.add_argument(
@@ -150,8 +149,7 @@ def run_advance(args: argparse.Namespace, spine: Spine) -> int:
 def run_abort(args: argparse.Namespace, spine: Spine) -> int:
     """End the rollout and hold its candidate."""
     with working("aborting") as progress:
-        spine.routing.locked = partial(progress.show, LOCKED)
-        receipt = spine.routing.abort(reason=args.reason, expected=args.expect, key=args.key)
+        receipt = patient_routing(spine, progress).abort(reason=args.reason, expected=args.expect, key=args.key)
     out = Out.of(args)
     code = show_receipt(out, receipt)
     held = spine.registry.events()[receipt.seq : receipt.seq + 1]

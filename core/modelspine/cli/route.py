@@ -85,42 +85,62 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
             out.line("nothing is routed yet; the first promotion gives the promoted entry all traffic")
         return Exit.OK
     since = spine.registry.events()[route.epoch - 1].time
-    decision, problem, pace, servers = (None, None, None, None) if args.at else _measured(spine, route, since)
+    measured = _Measured() if args.at else _measure(spine, route, since)
+    decision, problem, pace = measured.decision, measured.problem, measured.pace
     steps = _steps(spine, decision, args.at) if route.ladder is not None else ()
     said = _sentence(route, steps, decision, problem)
     if out.json:
         more = {"at": args.at, "since": since, "canary": msgspec.to_builtins(decision), "problem": problem,
-                "sentence": said, "steps": msgspec.to_builtins(steps), "servers": servers}  # fmt: skip
+                "sentence": said, "steps": msgspec.to_builtins(steps), "servers": measured.servers,
+                "notes": measured.notes}  # fmt: skip
         out.object({"ladder": None} | msgspec.to_builtins(route) | more | {"pace": msgspec.to_builtins(pace)})
         return Exit.OK
     out.paragraph(said)
     out.line(f"{route.strategy}, epoch #{route.epoch} since {since}, salt {route.salt}")
-    _draw_arms(out, route, pace, servers)
+    _draw_arms(out, route, pace, unserved=measured.unserved)
+    if route.ladder is None:
+        out.pairs([("note", Cell(note, "warn")) for note in measured.notes])
     if steps:
         _draw_steps(out, steps)
         _draw_canary(out, decision, problem)
     return Exit.OK
 
 
-def _measured(spine: Spine, route: Route, since: str) -> tuple[Decision | None, str | None, Pace | None, int | None]:
-    """The decision on a canary at this moment, or why there is none; the rate of requests; the running servers."""
+class _Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What traces and servers say of a route at this moment."""
+
+    decision: Decision | None = None
+    """The decision on a canary."""
+    problem: str | None = None
+    """Why there is no decision."""
+    pace: Pace | None = None
+    servers: int | None = None
+    """How many are running."""
+    unserved: bool = False
+    """Whether nothing answers requests: no server is running, and no other server's request was recorded."""
+    notes: tuple[str, ...] = ()
+
+
+def _measure(spine: Spine, route: Route, since: str) -> _Measured:
     from modelspine.ledger.store import storage_errors
     from modelspine.overview.glance import servers
     from modelspine.traffic.canary import consider_or_error
+    from modelspine.traffic.operator_notes import recent_notes
     from modelspine.traffic.request_rate import pace
 
     now = datetime.now(UTC)
     decision, problem = consider_or_error(lambda: spine.traces, route, since, now)
-    running: int | None = None
-    try:
-        running = servers(spine, now).up
-        with storage_errors():
-            return decision, problem, pace(spine.traces, route, now), running
-    except SpineError:
-        return decision, problem, None, running
+    found = _Measured(decision=decision, problem=problem, notes=decision.notes if decision is not None else ())
+    with suppress(SpineError), storage_errors():
+        running = servers(spine, now)
+        found = msgspec.structs.replace(found, servers=running.up, unserved=running.answering == 0)
+        found = msgspec.structs.replace(found, pace=pace(spine.traces, route, now))
+        if route.ladder is None:
+            found = msgspec.structs.replace(found, notes=tuple(recent_notes(spine.traces.evidence, route, now)))
+    return found
 
 
-def _draw_arms(out: Out, route: Route, pace: Pace | None, servers: int | None) -> None:
+def _draw_arms(out: Out, route: Route, pace: Pace | None, *, unserved: bool) -> None:
     # A rate of replayed traffic that ended long ago is none of now.
     paces = {arm.name: f"{arm.per_second:.2f}" for arm in pace.arms} if pace is not None and not pace.quiet else {}
     share = "copied %" if route.shadow else "weight %"
@@ -138,7 +158,7 @@ def _draw_arms(out: Out, route: Route, pace: Pace | None, servers: int | None) -
             else f"the last request came {age(pace.last, datetime.now(UTC))} ago"
         )
         out.line(Cell(f"idle: {last}", "warn"))
-    if servers == 0 and route.candidate is not None and (pace is None or not pace.replayed):
+    if unserved and route.candidate is not None and (pace is None or not pace.replayed):
         out.line(Cell(f"no server is running: the {route.candidate.name} gets no requests", "warn"))
 
 

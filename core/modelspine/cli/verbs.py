@@ -9,6 +9,7 @@ what a verb does.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 FAMILIES = {
-    "start": {"init": "init", "info": "info"},
+    "start": {"init": "init", "workload": "workload", "info": "info"},
     "ship": {"register": "register", "evaluate": "evaluate", "baseline": "baseline", "gate": "gate",
              "promote": "promotion", "keys": "keys"},
-    "route": {"route": "route", "rollback": "promotion", "release": "promotion", "tombstone": "promotion"},
+    "route": {"route": "route", "assign": "assign", "rollback": "promotion", "release": "promotion",
+              "tombstone": "promotion"},
     "look": {"list": "entries", "show": "entries", "diff": "bundles", "sha": "bundles", "history": "history",
-             "traces": "traces", "drift": "drift", "cost": "cost"},
+             "traces": "traces", "labels": "labels", "drift": "drift", "cost": "cost"},
     "find evidence": {"incident": "incident", "lineage": "lineage", "impact": "lineage", "corpus": "corpus",
                       "verify": "verify", "note": "promotion"},
-    "maintain": {"backup": "backup", "restore": "backup", "completion": "completion"},
+    "maintain": {"backup": "backup", "restore": "backup", "migrate": "migrate", "completion": "completion"},
 }  # fmt: skip
 """What people do → its built-in verbs, each with the module of this package that adds it."""
 VERBS = {verb: module for family in FAMILIES.values() for verb, module in family.items()}
@@ -73,6 +75,9 @@ class TopParser(Parser):
         return "\n".join(lines) + "\n"
 
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; the result's ``run`` is to be called with the result and the open spine.
 
@@ -93,9 +98,22 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     beside = _beside(parser, words)
     found, unknown = beside if beside is not None else parser.parse_known_args(list(words) or ["--help"])
     if unknown:
-        hint = f"`spine {typed[0]} --help` shows the usage" if typed else "`spine --help` lists the commands"
-        raise BadInput(f"unknown arguments: {visible(' '.join(unknown), 200)}", hint)
+        raise BadInput(f"unknown arguments: {visible(' '.join(unknown), 200)}", _way_out(parser, typed, unknown))
     return found
+
+
+def _way_out(parser: Parser, typed: Sequence[str], unknown: Sequence[str]) -> str:
+    """What to do about unknown arguments: the help of the command that was reached, and how it takes a day."""
+    if not typed:
+        return "`spine --help` lists the commands"
+    for word in typed:
+        if parser.verbs is None or word not in parser.verbs.known:
+            break
+        parser = parser.verbs.known[word][1]
+    takes_day = any("--day" in action.option_strings for action in parser.arguments)
+    given = next((word for word in unknown if takes_day and _DAY.fullmatch(word)), None)
+    day = f"a day is given as `--day {given}`; " if given is not None else ""
+    return f"{day}`{parser.prog} --help` shows the usage"
 
 
 def _spelled_out(words: Sequence[str]) -> list[str]:

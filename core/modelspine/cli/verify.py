@@ -91,7 +91,9 @@ def run_checks(
             stream.write(f"{head}\n" if ends_in_newline else f"\n{head}\n")
     if out.json:
         unread = sum(len(check.not_checked) for check in checks)
-        result = {"ok": code is Exit.OK, "not_checked": unread, "checkpoint": head, "checks": checks}
+        # `ok` is the exit code; only `sound` says that everything was looked at.
+        ok = code is Exit.OK
+        result = {"ok": ok, "sound": ok and not unread, "not_checked": unread, "checkpoint": head, "checks": checks}
         out.object(extra | result)
     else:
         out.line(_result(checks, code, head))

@@ -18,6 +18,7 @@ from modelspine.cost.idle import Share
 from modelspine.cost.meter import Meter
 from modelspine.gate.eval_report import Count
 from modelspine.stats import sums, wilson
+from modelspine.units_by_size import sums_by_size
 
 READY = 0.30
 """The accuracy below which no cost per quality is given: dividing by it would make a bad model look like a choice."""
@@ -44,11 +45,15 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     """Of the priced requests."""
     tokens_per_second: float | None
-    """Per busy second of the worker."""
+    """Of the machine with all of its workers busy."""
     currency: str | None
     """None where no request has a price."""
     rate_per_hour: float | None
-    """None where there is no price or the model is billed by token."""
+    """Rent of the whole machine; None where there is no price or the model is billed by token."""
+    workers: int | None = None
+    """Among how many workers the rent was divided; None where no share of a rent was paid."""
+    workers_unknown: int = 0
+    """Requests whose traces are too old to tell the number of workers; it is taken as 1."""
     price_version: str | None = None
     priced_by: str | None = None
     """``busy/1``, ``tokens/1``, or empty for older traces, whose price includes the time in the queue."""
@@ -79,7 +84,8 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """``amortised_per_correct`` as well: with ``idle``."""
     amortised_per_correct: float | None
     unexplained: float | None
-    """Relative difference between the recorded prices and seconds × recorded rate; within 0.001 by design."""
+    """Relative difference between the recorded prices and seconds × rate / (3600 · workers), as recorded; within 0.001
+    by design."""
     unknown: dict[str, str] = {}
     """Figure → why it is unknown, and what would make it known."""
 
@@ -104,9 +110,11 @@ def basis_of(meter: Meter, idle: Share, total: Count | None) -> Basis:
     return Basis(
         priced=meter.priced,
         tokens=meter.tokens,
-        tokens_per_second=meter.tokens / meter.busy if meter.busy else None,
+        tokens_per_second=meter.tokens / meter.busy * (terms.workers or 1) if meter.busy else None,
         currency=terms.currency,
         rate_per_hour=terms.rate_per_hour,
+        workers=terms.workers,
+        workers_unknown=meter.workers_unknown,
         price_version=terms.price_version,
         priced_by=terms.priced_by,
         input_price=terms.input_price,
@@ -163,7 +171,9 @@ def comparable(one: Basis, other: Basis) -> bool:
     """Whether two costs differ by what the models need and not by the rent or the way of pricing."""
     if one.currency is None or one.currency != other.currency or WAITING in (one.priced_by, other.priced_by):
         return False
-    return TOKENS in (one.priced_by, other.priced_by) or one.rate_per_hour == other.rate_per_hour
+    if TOKENS in (one.priced_by, other.priced_by):
+        return True
+    return (one.rate_per_hour, one.workers) == (other.rate_per_hour, other.workers)
 
 
 def _correct(meter: Meter, accuracy: Range | None) -> _Correct:
@@ -219,7 +229,7 @@ def _per_1k(meter: Meter) -> Range:
     bounds.
     """
     ratio = meter.cost / meter.tokens
-    by_learner, by_minute = sums(meter.units()).variance, sums(meter.minutes.values()).variance
+    by_learner, by_minute = sums_by_size(meter.units).variance, sums(meter.minutes.values()).variance
     if not math.isfinite(by_learner):
         return Range(1000 * ratio, None, None)
     half = _Z * math.sqrt(max(by_learner, by_minute if math.isfinite(by_minute) else 0.0))

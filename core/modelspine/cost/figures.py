@@ -1,7 +1,7 @@
 """Cost per quality of each entry, under each of its price terms, and each entry's standing among the others.
 
-Entries are compared only at prices of the same rent: a dearer machine makes no model worse. It does not know where
-traces come from or how a figure is drawn.
+Entries are compared only at prices of the same rent and number of workers: a dearer machine makes no model worse. It
+does not know where traces come from or how a figure is drawn.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from miniobserve.cost import BUSY, WAITING
 from miniobserve.uptime import Up
 from modelspine.cost.basis import READY, Basis, Range, accuracy_of, basis_of, comparable, without_price
 from modelspine.cost.idle import Bucket, IdleDay, Share, idle_days, idle_share
-from modelspine.cost.meter import Totals
+from modelspine.cost.meter import Terms, Totals
 from modelspine.gate.eval_report import Count
+from modelspine.words import words
 
 Standing = Literal["frontier", "tied", "dominated"]
 
@@ -57,6 +58,8 @@ class EntryCost(Basis, frozen=True, kw_only=True):
     requests: int
     shadow: int
     """How many of the requests were shadow copies. The figures exclude them unless there were no others."""
+    testers: int = 0
+    """Requests of testers. They are not among ``requests`` and in no figure, but what they cost counts as spent."""
     price_versions: tuple[str, ...]
     """Every version that requests were priced under, the newest first."""
     total: Count | None
@@ -83,7 +86,9 @@ def costs(
     entries: Sequence[Priced], totals: Mapping[str, Totals], uptime: Iterable[Up] = ()
 ) -> tuple[tuple[EntryCost, ...], tuple[IdleDay, ...]]:
     """The figures of every entry, in the given order, each with its standing; and the idle time of each day."""
-    idle = idle_days(uptime, _spent(totals.values()))
+    learners, testers = _spent(totals.values()), _of_testers(totals.values())
+    spent = {bucket: learners.get(bucket, 0.0) + testers.get(bucket, 0.0) for bucket in {**learners, **testers}}
+    idle = idle_days(uptime, spent, testers)
     figures = [_entry(entry, totals.get(entry.sha, Totals()), idle) for entry in entries]
     by_sha = {cost.sha: cost for cost in figures}
     # A held entry is no alternative to choose, so it must not make another one look dominated.
@@ -177,7 +182,7 @@ def break_even(cost: EntryCost, parent: EntryCost | None) -> BreakEven | None:
 
 
 def _entry(entry: Priced, totals: Totals, idle: Mapping[Bucket, IdleDay]) -> EntryCost:
-    copies = Share(None, "no learner got an answer of it, so it bears no rent") if totals.only_copies else None
+    copies = Share(None, f"no {words().unit} got an answer of it, so it bears no rent") if totals.only_copies else None
     bases = [basis_of(m, copies or idle_share(m.terms, m.days, idle), entry.total) for m in totals.meters]
     newest = bases[0] if bases else without_price(sorted(totals.unpriced))
     accuracy = accuracy_of(entry.total)
@@ -192,6 +197,7 @@ def _entry(entry: Priced, totals: Totals, idle: Mapping[Bucket, IdleDay]) -> Ent
         variant=entry.variant,
         requests=totals.requests + totals.copies,
         shadow=totals.copies,
+        testers=totals.testers.n,
         price_versions=tuple(dict.fromkeys(meter.terms.price_version for meter in totals.meters)),
         total=entry.total,
         accuracy=accuracy,
@@ -203,14 +209,24 @@ def _entry(entry: Priced, totals: Totals, idle: Mapping[Bucket, IdleDay]) -> Ent
 
 
 def _spent(totals: Iterable[Totals]) -> dict[Bucket, float]:
-    """What learners' answers cost by day and terms, of every entry and at a share of the rent."""
+    """What requests cost by day and rent, of every entry and of none, but for testers' requests."""
+    every = list(totals)
+    meters = [meter for each in every for meter in each.charged]
+    prices = [((day, meter.terms), cost) for meter in meters for day, cost in meter.days.items()]
+    return _by_rent([*prices, *(price for each in every for price in each.nameless.costs.items())])
+
+
+def _of_testers(totals: Iterable[Totals]) -> dict[Bucket, float]:
+    return _by_rent(price for each in totals for price in each.testers.costs.items())
+
+
+def _by_rent(prices: Iterable[tuple[tuple[int, Terms], float]]) -> dict[Bucket, float]:
+    """The sums of prices that are a share of a rent."""
     found: dict[Bucket, float] = {}
-    for each in totals:
-        for meter in each.charged:
-            if meter.terms.priced_by == BUSY:
-                for day, cost in meter.days.items():
-                    bucket = Bucket(day, meter.terms)
-                    found[bucket] = found.get(bucket, 0.0) + cost
+    for (day, terms), cost in prices:
+        if terms.priced_by == BUSY:
+            bucket = Bucket(day, terms.rent)
+            found[bucket] = found.get(bucket, 0.0) + cost
     return found
 
 

@@ -5,58 +5,23 @@ Pure. Control characters in names are made visible here. It computes no price.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
-import msgspec
-
-from miniobserve.cost import BUSY, TOKENS, WAITING
+from miniobserve.cost import BUSY, COPY, TOKENS, WAITING
 from miniobserve.traces import Trace
 from modelspine.cost.basis import Basis, Range
 from modelspine.cost.figures import EntryCost
 from modelspine.cost.idle import IdleDay
 from modelspine.signs import sign_of
 from modelspine.text import counted, short, visible
+from modelspine.words import words
 
 _SCALES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-_SPAN = 1e6
-"""Largest ratio of two amounts that may share a unit: beyond it, the column would need too many digits."""
-
-
-class Unit(msgspec.Struct, frozen=True):
-    """The unit shared by a column of amounts."""
-
-    scale: float
-    name: str
-    decimals: int
-    currency: str
-
-    def show(self, value: float | None, currency: str | None) -> str:
-        """Format an amount in this unit, or with a unit of its own where its currency differs."""
-        if value is None or currency is None:
-            return "unknown"
-        if currency != self.currency:
-            return money(value, currency)
-        return f"{value / self.scale:,.{self.decimals}f}"
-
-
-def unit_of(amounts: Iterable[tuple[float | None, str | None]]) -> Unit | None:
-    """Choose the unit of a column of amounts, each with its currency.
-
-    It fits the smallest amount in the most common currency. None where there is no amount, or where they differ too
-    much for one unit.
-    """
-    known = [(value, currency) for value, currency in amounts if value is not None and currency is not None]
-    if not known:
-        return None
-    most = Counter(currency for _, currency in known).most_common(1)[0][0]
-    sizes = [abs(value) for value, currency in known if currency == most and value]
-    if not sizes or not max(sizes) < min(sizes) * _SPAN:
-        return None
-    scale, sign = _scale(min(sizes))
-    smallest = min(sizes) / scale
-    return Unit(scale, f"{sign}{visible(most, 8)}", 2 if smallest < 10 else 1 if smallest < 100 else 0, most)
+_MILLION = 1e6
+PER_1K: Final = 1e3
+"""Factor from the price of 1,000 tokens to that of a million."""
 
 
 def money(value: float | None, currency: str | None) -> str:
@@ -68,7 +33,39 @@ def money(value: float | None, currency: str | None) -> str:
         return f"0 {name}"
     scale, sign = _scale(abs(value))
     amount = value / scale
-    return f"{amount:,.0f} {sign}{name}" if abs(amount) >= 999.5 else f"{amount:.3g} {sign}{name}"
+    return f"{digits(amount)} {sign}{name}"
+
+
+def per_million(value: float | None, currency: str | None, times: float = _MILLION) -> str:
+    """The price of a million right answers: the one unit of cost per quality, without a letter for its size.
+
+    ``times`` is the factor from the given price to that of a million; ``PER_1K`` for the price of 1,000 tokens.
+    """
+    if value is None or currency is None:
+        return "unknown"
+    return f"{digits(value * times)} {visible(currency, 8)}"
+
+
+def live_price(value: float | None, currency: str | None) -> str:
+    """A price of a million in a column of USD: the number alone, or with its name in another currency."""
+    return per_million(value, currency).removesuffix(" USD")
+
+
+def live_right(cost: EntryCost, basis: Basis) -> str:
+    """The price of a million right answers of one basis, in a column of USD; *not ready* where too few are right."""
+    if basis.cost_per_correct is None:
+        return "not ready" if cost.readiness == "not-deployment-ready" else "unknown"
+    return live_price(basis.cost_per_correct.value, basis.currency)
+
+
+def digits(amount: float) -> str:
+    """A number with three significant digits."""
+    return f"{amount:,.0f}" if abs(amount) >= 999.5 else f"{amount:.3g}"
+
+
+def hourly(rate: float | None, currency: str | None) -> str:
+    """The rent of a machine."""
+    return "unknown" if rate is None or currency is None else f"{rate:g} {visible(currency, 8)}/h"
 
 
 def standing(cost: EntryCost) -> str:
@@ -100,25 +97,33 @@ def terms_of(priced: Basis | Trace) -> str:
     if priced.rate_per_hour is None:
         return f"{version}, rate unknown"
     waiting = ", waiting included" if priced.priced_by == WAITING else ""
-    return f"{version} at {money(priced.rate_per_hour, priced.currency)}/h{waiting}"
+    shared = f" for {priced.workers:,} workers" if (priced.workers or 1) > 1 else ""
+    return f"{version} at {hourly(priced.rate_per_hour, priced.currency)}{shared}{waiting}"
 
 
 def rests_on(basis: Basis) -> str:
     """What the figures under one price rest on: its terms, n and window, the price of a correct answer, its n."""
     window = f"{basis.since} to {basis.until}"
     said = f"price version {price(basis)}: n {basis.priced:,}, {window};"
-    said += f" 1,000 tokens cost {between(basis.cost_per_1k, basis.currency)}"
+    said += f" a million tokens cost {between(basis.cost_per_1k, basis.currency, PER_1K)}"
     if basis.cost_per_correct is None:
-        return f"{said}; a correct answer: unknown, {basis.unknown.get('cost_per_correct', 'no evaluation')}."
+        return f"{said}; a million right answers: unknown, {basis.unknown.get('cost_per_correct', 'no evaluation')}."
     by = "by the accuracy on the eval set, because no answer has a grade"
     if basis.graded is not None:
         failed = f", {basis.failed:,} of them failures" if basis.failed else ""
         if failed and basis.ungraded:
             failed += " that count in the same proportion as answers have a grade"
         by = f"by {basis.graded.k:,} answers graded correct of {basis.graded.n:,}{failed}"
-    idle = money(basis.amortised_per_correct, basis.currency)
+    idle = per_million(basis.amortised_per_correct, basis.currency)
     with_idle = f"{idle} with idle time" if basis.idle is not None else "with idle time unknown"
-    return f"{said}, a correct answer {between(basis.cost_per_correct, basis.currency)} ({with_idle}), {by}."
+    return f"{said}, a million right answers {between(basis.cost_per_correct, basis.currency)}; {with_idle}; {by}."
+
+
+def unpriced_text(reason: str) -> str:
+    """Why a trace has no price. A store compares the reason of a shadow copy, so its wording there is fixed."""
+    if reason == COPY:
+        return f"a shadow copy: the rent is charged to the answers that {words().units} get"
+    return reason or "its trace gives no reason"
 
 
 def notes(cost: EntryCost, entries: Sequence[EntryCost] = ()) -> list[str]:
@@ -126,12 +131,12 @@ def notes(cost: EntryCost, entries: Sequence[EntryCost] = ()) -> list[str]:
     name = visible(cost.semver or short(cost.sha), 40)
     found = []
     if cost.held:
-        found.append("held; takes no learner traffic and is excluded from comparison.")
+        found.append(f"held; takes no {words().unit} traffic and is excluded from comparison.")
     if cost.readiness == "not-deployment-ready":
         found.append("not-deployment-ready: accuracy below 30 %, so no cost per quality is given.")
     due = cost.requests - cost.shadow
     for reason, n in sorted(cost.unpriced.items()):
-        found.append(f"{n:,} of {due:,} requests have no price: {visible(reason, 120)}.")
+        found.append(f"{n:,} of {due:,} requests have no price: {visible(unpriced_text(reason), 120)}.")
     if cost.shadow:
         only = cost.shadow == cost.requests
         scope = "the figures are what these copies would have cost as answers" if only else "the figures exclude them"
@@ -143,7 +148,7 @@ def notes(cost: EntryCost, entries: Sequence[EntryCost] = ()) -> list[str]:
     if cost.not_compared:
         named = [next((e.semver for e in entries if e.sha == sha), None) or short(sha) for sha in cost.not_compared]
         whom = visible(", ".join(named[:5]) + (" and others" if len(named) > 5 else ""), 120)
-        found.append(f"not compared with {whom}: no price of the same rent; serve both under one.")
+        found.append(f"not compared with {whom}: no price of the same rent and number of workers; serve both alike.")
     return [f"{name}: {note}" for note in found]
 
 
@@ -163,7 +168,13 @@ def _left_out(basis: Basis) -> list[str]:
     if basis.priced and basis.priced_by == BUSY and basis.idle is None:
         found.append(f"idle time is unknown: {visible(basis.unknown.get('idle', ''), 160)}.")
     if basis.unexplained is not None and basis.unexplained > 0.001:
-        found.append(f"recorded prices differ from stage seconds × rate by {100 * basis.unexplained:.2f} %.")
+        share = "stage seconds × rate / (3600 · workers)"
+        older = (
+            f"; {counted(basis.workers_unknown, 'older trace')} without the number of workers, which is taken as 1"
+            if basis.workers_unknown
+            else ""
+        )
+        found.append(f"recorded prices differ from {share} by {100 * basis.unexplained:.2f} %{older}.")
     if not basis.priced and "cost" in basis.unknown:
         found.append(f"cost unknown: {visible(basis.unknown['cost'], 200)}.")
     return found
@@ -199,7 +210,7 @@ def _idle_sentence(version: str, currency: str, rate: float, days: Sequence[Idle
     if missing:
         first = missing[0]
         parts.append(f"unknown on {counted(len(missing), 'day')}, {first.day} the first: {first.why}")
-    return f"idle time, {visible(version, 40) or 'no version'} at {money(rate, currency)}/h: {'; '.join(parts)}."
+    return f"idle time, {visible(version, 40) or 'no version'} at {hourly(rate, currency)}: {'; '.join(parts)}."
 
 
 def _duration(seconds: float) -> str:
@@ -233,13 +244,14 @@ def _signed(value: float, currency: str) -> str:
     return ("+" if value > 0 else "") + money(value, currency)
 
 
-def between(figure: Range | None, currency: str | None) -> str:
-    """Format an amount with its 95 % bounds."""
+def between(figure: Range | None, currency: str | None, times: float = _MILLION) -> str:
+    """Format the price of a million with its 95 % bounds; see ``per_million``."""
     if figure is None:
         return "unknown"
+    said = per_million(figure.value, currency, times)
     if figure.low is None or figure.high is None:
-        return money(figure.value, currency)
-    return f"{money(figure.value, currency)} ({money(figure.low, currency)} to {money(figure.high, currency)})"
+        return said
+    return f"{said} ({digits(figure.low * times)} to {digits(figure.high * times)})"
 
 
 def _scale(size: float) -> tuple[float, str]:

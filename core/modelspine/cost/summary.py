@@ -12,7 +12,7 @@ import msgspec
 
 from modelspine.cost.basis import Range, comparable
 from modelspine.cost.figures import EntryCost
-from modelspine.cost.format import between, money
+from modelspine.cost.format import PER_1K, between, money, per_million
 from modelspine.cost.query import Costs
 from modelspine.text import counted, short, visible
 
@@ -45,17 +45,18 @@ def version_sentence(entries: Sequence[EntryCost]) -> str:
     """Which version's correct answers cost the least and the most, in one plain sentence."""
     known = _group(entries, lambda cost: cost.cost_per_correct)
     if not known:
-        return "What a correct answer costs is unknown for every version"
+        return "What right answers cost in live traffic is unknown for every version"
     least, most = min(known, key=_per_correct), max(known, key=_per_correct)
     if len(known) == 1:
-        price = f"A correct answer costs {_correct(least)} from {name_of(least)}"
+        price = f"In live traffic, a million right answers of {name_of(least)} cost {_correct(least)}"
         return f"{price}; no other version has a price that can be compared"
     low, high = _per_correct(least), _per_correct(most)
     if low == high:
-        return f"A correct answer costs {_correct(least)} from each of {counted(len(known), 'version')}"
+        each = f"each of {counted(len(known), 'version')}"
+        return f"In live traffic, a million right answers of {each} cost {_correct(least)}"
     factor = f", {100 * (high / low - 1):,.0f} % more" if low > 0 and high < 100 * low else ""
     sure = "" if _apart(least.cost_per_correct, most.cost_per_correct) else "; the 95 % bounds overlap"
-    text = f"A correct answer costs least from {name_of(least)} ({_correct(least)})"
+    text = f"In live traffic, a million right answers cost least from {name_of(least)} ({_correct(least)})"
     return f"{text} and most from {name_of(most)} ({_correct(most)}{factor}){sure}"
 
 
@@ -68,8 +69,9 @@ def entry_sentence(cost: EntryCost) -> str:
     spent = f"{money(cost.cost, cost.currency)} for {counted(cost.priced, 'priced request')}"
     if cost.cost_per_correct is None:
         why = visible(cost.unknown.get("cost_per_correct", "no evaluation"), 200)
-        return f"{name} cost {spent}; what a correct answer costs is unknown: {why}"
-    return f"{name} cost {spent}; a correct answer costs {between(cost.cost_per_correct, cost.currency)}"
+        return f"{name} cost {spent}; what its right answers cost is unknown: {why}"
+    price = between(cost.cost_per_correct, cost.currency)
+    return f"{name} cost {spent}; in live traffic, a million right answers cost {price}"
 
 
 def as_object(costs: Costs) -> dict[str, Any]:
@@ -99,11 +101,12 @@ def _per_correct(cost: EntryCost) -> float:
 
 
 def _figures(cost: EntryCost) -> str:
-    return f"{name_of(cost)} ({money(_price(cost), cost.currency)}/1k tokens, {100 * _accuracy(cost):.1f} % correct)"
+    price = per_million(_price(cost), cost.currency, PER_1K)
+    return f"{name_of(cost)} ({price} per million tokens, {100 * _accuracy(cost):.1f} % correct)"
 
 
 def _correct(cost: EntryCost) -> str:
-    return money(_per_correct(cost), cost.currency)
+    return per_million(_per_correct(cost), cost.currency)
 
 
 def _apart(low: Range | None, high: Range | None) -> bool:

@@ -31,6 +31,9 @@ _CATEGORIES = 20
 _QUANTILES = 10
 _SAMPLE = 20_000
 """Rows kept to estimate the design effect of tokens: enough for a stable estimate, few enough for memory."""
+_WHOLE = 1e6
+_PLACES = 308
+"""Beyond so many places a power of ten is no float."""
 _LABEL = 80
 """Longest label of a bin, in characters."""
 
@@ -81,20 +84,23 @@ class Tally:
                 rows = [value for value in column if isinstance(value, tuple) and value]
                 column = [value for value in column if not isinstance(value, tuple)]
                 if rows:
-                    self._count(name, "tokens", Counter(token for row in rows for token in row), len(rows), textless)
+                    self.count(
+                        name, "tokens", Counter(token for row in rows for token in row), len(rows), textless=textless
+                    )
             # Counting the whole column in C and then sorting its distinct values by kind is much faster than testing
             # each value: a million take a tenth of a second.
             for value, count in Counter(column).items():
                 kind = _kind(value)
                 if kind == "tokens":
                     rows += [value] * count
-                    self._count(name, kind, Counter({token: value.count(token) * count for token in value}), count,
-                                textless)  # fmt: skip
+                    self.count(name, kind, Counter({token: value.count(token) * count for token in value}), count,
+                               textless=textless)  # fmt: skip
                 elif kind is not None:
-                    self._count(name, kind, {value: count}, count, textless)
+                    kept = four_digits(value) if kind == "number" else value
+                    self.count(name, kind, {kept: count}, count, textless=textless)
             if self._keep and rows:
-                kept = self.rows.setdefault(name, [])
-                kept += rows[: _SAMPLE - len(kept)]
+                sample = self.rows.setdefault(name, [])
+                sample += rows[: _SAMPLE - len(sample)]
 
     def kind(self, name: str) -> Kind | None:
         """The kind of most values of a feature; None if no request has a value."""
@@ -109,7 +115,9 @@ class Tally:
         """How many requests have no value of this kind and were known without their text."""
         return self.textless - self._present.get((name, kind, True), 0)
 
-    def _count(self, name: str, kind: Kind, found: Mapping[Any, int], requests: int, textless: bool) -> None:
+    def count(self, name: str, kind: Kind, found: Mapping[Any, int], requests: int, *, textless: bool = False) -> None:
+        """Add counts of a feature's values of one kind, which so many requests have."""
+        self.names[name] = None
         self.counts.setdefault(name, {}).setdefault(kind, Counter()).update(found)
         key = (name, kind, textless)
         self._present[key] = self._present.get(key, 0) + requests
@@ -130,6 +138,22 @@ def _kind(value: Any) -> Kind | None:
     if isinstance(value, tuple):
         return "tokens" if value else None
     return "number" if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def four_digits(value: float) -> float:
+    """A number by its first four digits, as ``partial`` counts it in SQL; whole numbers below a million stay.
+
+    Both sides of a comparison must be rounded alike, or a value that often repeats is on two sides of an edge.
+    """
+    if value == 0 or (abs(value) < _WHOLE and value == math.floor(value)):
+        return float(value)
+    places = 3 - math.floor(math.log10(abs(value)))
+    # The arithmetic is DuckDB's, half away from zero; Python's ``round`` differs from it in the last place.
+    if abs(places) > _PLACES:
+        return float(value)
+    factor = 10.0 ** abs(places)
+    whole = math.floor((abs(value) * factor if places >= 0 else abs(value) / factor) + 0.5)
+    return math.copysign(whole / factor if places >= 0 else whole * factor, value)
 
 
 def fix(tally: Tally, needs_text: Collection[str] = ()) -> dict[str, Bins]:
@@ -190,24 +214,29 @@ def _categories(counts: Counter[str]) -> Bins:
     return Bins(kind="category", labels=tuple(labels), counts=tuple(sums), places=places)
 
 
-def _numbers(counts: Counter[float]) -> Bins:
-    ordered, total = sorted(counts.items()), counts.total()
-    # A value is an edge where the cumulative count passes another tenth, so equal values never straddle an edge and
-    # a frequent value makes fewer bins instead of empty ones.
+def decile_bins(counts: Mapping[float, int]) -> Bins:
+    """Bins at the deciles of some numbers, given as value → how often; fewer than ten where values repeat.
+
+    A value is an edge where the cumulative count passes another tenth, so equal values never straddle an edge and a
+    frequent value makes fewer bins instead of empty ones. Where no value is an edge, more than nine tenths are the
+    largest one: it has a bin of its own, with one below and one above it, so that any other value is seen.
+    """
+    ordered, total = sorted(counts.items()), sum(counts.values())
     edges: list[float] = []
     below = 0
     for value, count in ordered[:-1]:
         before, below = below, below + count
         if below * _QUANTILES // total > before * _QUANTILES // total:
             edges.append(value)
-    sums = [0] * (len(edges) + 1)
-    for value, count in ordered:
-        sums[bisect_left(edges, value)] += count
     if edges:
         between = [f"> {start:g} to {end:g}" for start, end in pairwise(edges)]
         labels = [f"≤ {edges[0]:g}", *between, f"> {edges[-1]:g}"]
     else:
-        labels = [f"{ordered[0][0]:g}"]
+        most = ordered[-1][0]
+        edges, labels = [math.nextafter(most, -math.inf), most], [f"< {most:g}", f"{most:g}", f"> {most:g}"]
+    sums = [0] * len(labels)
+    for value, count in ordered:
+        sums[bisect_left(edges, value)] += count
     return Bins(kind="number", labels=tuple(labels), counts=tuple(sums), edges=tuple(edges))
 
 
@@ -232,4 +261,4 @@ def _label(text: str) -> str:
     return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
-_FIX: dict[Kind, Any] = {"category": _categories, "number": _numbers, "tokens": _tokens}
+_FIX: dict[Kind, Any] = {"category": _categories, "number": decile_bins, "tokens": _tokens}

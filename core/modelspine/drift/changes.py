@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from modelspine.drift.bins import MISSING, UNSEEN
-from modelspine.drift.report import Bin, Feature
+from modelspine.drift.features import Bin, Feature
 from modelspine.text import visible
 
 _PAIR = re.compile(r"\s*×\s*|\s*/\s*|\s*\|\s*|\s+")

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from modelspine.drift.format import sentence
+from miniobserve.daily import Asked
 from modelspine.drift.measurement import Ahead, clock_limit, requests_ahead
 from modelspine.drift.report import DriftReport
+from modelspine.drift.sentences import sentence
 from modelspine.drift.weekdays import by_weekday, trend_sentence, weekday_sentence
 from modelspine.errors import Damaged, SpineError, Unavailable
 from modelspine.files import write_file
@@ -83,7 +84,7 @@ def file_name(report: DriftReport) -> str:
     """
     if report.reference.day is not None:
         return against_day_file(report.day, report.reference.day)
-    main = max(report.window.entries, key=lambda sha: report.window.entries[sha], default="") == report.entry_sha
+    main = report.window.main == report.entry_sha
     return f"{report.day}.json" if main else f"{report.day}-{short(report.entry_sha)}.json"
 
 
@@ -162,6 +163,8 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     day: str
     answered: int | None
     """Answered requests that can be counted now; None where the traces cannot be read."""
+    failed: int = 0
+    """Failed requests that can be counted now."""
     event: Event | None = None
     made: Reported | None = None
     damaged: Damaged | None = None
@@ -172,7 +175,12 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def uncounted(self) -> int:
         """Requests that are not in the report because they arrived after it was made."""
-        return 0 if self.made is None else max(0, (self.answered or 0) - self.made.report.window.n)
+        if self.made is None:
+            return 0
+        report = self.made.report
+        # Reports of older versions do not count failures by themselves.
+        failed = max(0, self.failed - report.failed.k) if report.failed is not None else 0
+        return max(0, (self.answered or 0) - report.window.n) + failed
 
 
 class Trend(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +203,7 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 
 def trend(project: Project, *, weeks: int = ALL_WEEKS, at: str | None = None) -> Trend:
     """List the days of the last ``weeks`` up to today; as of ``at`` (RFC 3339 UTC) where given."""
-    reports, counts = _by_day(project, at), _answered(project, at)
+    reports, counts = _by_day(project, at), _asked(project, at)
     today = ledger_time(time.time_ns() if at is None else nanoseconds(at))[:10]
     past = [name for name in sorted({*reports, *(counts or ())}) if name <= today]
     first = _weeks_before(today, weeks)
@@ -243,15 +251,19 @@ def trend_as_object(found: Trend) -> dict[str, Any]:
         "weekdays": msgspec.to_builtins(by_weekday(reports)),
         "window": {"from": found.first, "to": found.last, "older": found.older, "counted": found.counted},
         "days": [as_object(day.made, day.others) for day in found.days if day.made is not None],
-        "unreported": [{"day": day.day, "answered": day.answered} for day in found.days if day.event is None],
+        "unreported": [
+            {"day": day.day, "answered": day.answered, "failed": day.failed} for day in found.days if day.event is None
+        ],
         "ahead": {**msgspec.to_builtins(found.ahead), "reports": found.ahead_reports},
     }
 
 
-def _day(project: Project, name: str, reports: dict[str, Event], counts: dict[str, int] | None) -> Day:
+def _day(project: Project, name: str, reports: dict[str, Event], counts: dict[str, Asked] | None) -> Day:
     main = f"{name}.json"
     event, others = reports.get(main), tuple(event for file, event in reports.items() if file != main)
-    day = Day(day=name, answered=None if counts is None else counts.get(name, 0), event=event, others=others)
+    asked = None if counts is None else counts.get(name, Asked(name, 0, 0))
+    answered, failed = (None, 0) if asked is None else (asked.answered, asked.failed)
+    day = Day(day=name, answered=answered, failed=failed, event=event, others=others)
     if event is None:
         return day
     try:
@@ -260,10 +272,10 @@ def _day(project: Project, name: str, reports: dict[str, Event], counts: dict[st
         return msgspec.structs.replace(day, damaged=error)
 
 
-def _answered(project: Project, at: str | None) -> dict[str, int] | None:
+def _asked(project: Project, at: str | None) -> dict[str, Asked] | None:
     until = clock_limit() if at is None else nanoseconds(at)
     try:
         with storage_errors():
-            return dict(project.traces.requests.answered(until))
+            return {each.day: each for each in project.traces.requests.asked(until)}
     except SpineError:  # the reports can be listed without traces; a command that needs traces reports the error
         return None

@@ -1,53 +1,33 @@
-"""Formatting of drift reports for command line and console: figures, sparklines and one-line summaries.
+"""Formatting of drift reports for command line and console: what a report rests on, and one-line summaries.
 
 Pure. Control characters in names from reports are made visible here. It decides nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelspine.drift.accuracy import Graded
-from modelspine.drift.changes import largest_change, readable
-from modelspine.drift.report import DriftReport, Feature, Window
-from modelspine.gate.eval_report import Count
+from modelspine.drift.failures import FailedRequests
+from modelspine.drift.features import Feature
+from modelspine.drift.figures import chance, figure, left_out, percent
+from modelspine.drift.graded_text import graded, share
+from modelspine.drift.report import DriftReport, Window
 from modelspine.text import counted, short, visible
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from modelspine.drift.measurement import Ahead
 
-BARS = "▁▂▃▄▅▆▇█"
 
-
-def figure(value: float | None) -> str:
-    """Format a PSI or KL with three decimals, or as a power of ten where that would show 0."""
-    return "–" if value is None else (f"{value:.3f}" if value >= 0.0005 or value == 0 else f"{value:.0e}")
-
-
-def chance(p: float | None) -> str:
-    """Format a p-value with three decimals, or as ``< 0.001``."""
-    return "–" if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def percent(value: float | None) -> str:
-    """Format a share as a percentage with one decimal."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def part(contribution: float, psi: float | None) -> str:
-    """Format a bin's signed share of its feature's PSI."""
-    return f"{100 * contribution / psi if psi else 0:+.0f} %"
-
-
-def sparkline(values: Sequence[float | None], top: float) -> str:
-    """Draw one block character per value, full height at ``top`` and above; a dot where there is no value."""
-    last = len(BARS) - 1
-    return "".join("·" if v is None else BARS[min(last, max(0, int(v / top * last)))] for v in values)
+_MOST_NAMED = 4
+"""Features that one remark names."""
 
 
 def source(report: DriftReport) -> str:
-    """``replay`` where any of the day's requests carries simulated time, otherwise ``live``."""
+    """``replay`` where any of the day's requests carries simulated time, otherwise ``live``; a dash without answers."""
+    if not report.window.n:
+        return "–"
     return "replay" if report.window.replayed else "live"
 
 
@@ -61,6 +41,19 @@ def remark(feature: Feature) -> str:
     return "; ".join(parts)
 
 
+def remarks(features: Iterable[tuple[str, Feature]]) -> list[str]:
+    """The remarks of some features, each one once, behind the names of the features it is about."""
+    found: dict[str, list[str]] = {}
+    for name, each in features:
+        if text := remark(each):
+            found.setdefault(text, []).append(visible(name, 40))
+    more = {text: len(names) - _MOST_NAMED for text, names in found.items()}
+    return [
+        f"{', '.join(names[:_MOST_NAMED])}{f' and {more[text]} more' if more[text] > 0 else ''}: {text}"
+        for text, names in found.items()
+    ]
+
+
 def reference(report: DriftReport) -> str:
     """What a day is compared with, in short: ``corpora``, or another day."""
     return report.reference.day or "corpora"
@@ -70,7 +63,7 @@ def coverage(report: DriftReport) -> str:
     """The share of requests in an evaluated bucket beside the reference's; unknown with its reason."""
     covered = report.covered
     if covered is None:
-        return percent(report.coverage) if report.coverage is not None else "unknown: the entry was never evaluated"
+        return percent(report.coverage) if report.coverage is not None else f"unknown: {why_none_expected(report)}"
     counts = f"{covered.k:,} of {covered.n:,} requests are in an evaluated bucket"
     before = f"reference {percent(covered.reference_k / covered.reference_n)}"
     lower = ""
@@ -82,50 +75,29 @@ def coverage(report: DriftReport) -> str:
     return f"{percent(report.coverage)} ({counts}); {before}{lower}"
 
 
-def graded(report: DriftReport) -> str:
-    """What was graded that day with its interval, its unit and what was left out; unknown with its reason."""
-    found = report.graded
-    if found is None:
-        return "unknown: this report was made before graded answers were counted"
-    left = [
-        text
-        for number, text in (
-            (found.ungraded, f"{found.ungraded:,} ungraded"),
-            (found.others, f"{found.others:,} answered by other entries"),
-        )
-        if number
-    ]
-    out = f"; left out: {', '.join(left)}" if left else ""
-    if not found.n:
-        return f"{found.reason}{out}"
-    interval = f"95 % interval {100 * (found.low or 0.0):.1f}–{percent(found.high)}"
-    test = f"; {found.reason}" if found.reason else ""
-    return f"{share(found)} ({interval} over {counted(found.units, 'learner')}){out}{test}"
-
-
-def share(found: Graded | Count | None) -> str:
-    """``k/n`` graded correct and its percentage; a dash where nothing was graded."""
-    return f"{found.k:,}/{found.n:,} {percent(found.k / found.n)}" if found is not None and found.n else "–"
-
-
-def contradiction(report: DriftReport) -> str:
-    """One sentence where the graded answers contradict the expected accuracy; else empty."""
-    found = report.graded
-    if found is None or not found.contradicts or found.expected is None or found.observed is None:
+def failed(report: DriftReport) -> str:
+    """The failed requests among all, and their status; empty where none failed, or an older version made the report."""
+    found = report.failed
+    if found is None or not found.k:
         return ""
-    direction = "worse" if found.observed < found.expected else "better"
-    return (
-        f"the evaluation by {visible(found.dimension, 24)} expects {percent(found.expected)} of these "
-        f"{found.compared:,} answers to be correct, but {percent(found.observed)} are (p {chance(found.p)}): "
-        f"the model answers {direction} than it was evaluated"
-    )
+    judged = f"not judged: {found.n:,} of {found.needed:,} requests"
+    if found.status != "insufficient":
+        judged = f"{found.status} (PSI {figure(found.psi)}, p {chance(found.p)})"
+    return f"{few_or_many(found)}: {judged}"
+
+
+def few_or_many(found: FailedRequests) -> str:
+    """How many requests failed, of how many."""
+    if found.k == found.n:
+        return f"all {counted(found.n, 'request')} failed"
+    return f"{found.k:,} of {counted(found.n, 'request')} failed ({percent(found.share)})"
 
 
 def reasons(report: DriftReport) -> list[str]:
     """Why the day has its status, one line for each cause: of ``insufficient`` what is missing, else what drifted."""
     against = report.reference.day or "the reference"
     if report.status == "insufficient":
-        return [f"{visible(name, 40)}: {text}" for name, each in report.ranked if (text := remark(each))]
+        return remarks(report.ranked)
     if report.status == "stable":
         return []
     found = [
@@ -139,60 +111,9 @@ def reasons(report: DriftReport) -> list[str]:
         found.append(
             f"coverage {percent(report.coverage)}, {percent(covered.reference_k / covered.reference_n)} of {against}"
         )
+    if report.failing is not None and report.failing.status == report.status:
+        found.insert(0, few_or_many(report.failing))
     return found
-
-
-_MOST_CHANGES = 3
-"""Changes that the sentence about a day names."""
-
-
-def sentence(report: DriftReport) -> str:
-    """What the day's report says, in one plain sentence: what changed, or what was not judged and why."""
-    text = {"stable": _no_drift, "insufficient": _not_judged}.get(report.status, _drifted)(report)
-    found = report.graded
-    if found is not None and found.contradicts and found.observed is not None and found.expected is not None:
-        text += f"; {percent(found.observed)} of the answers are correct, {percent(found.expected)} were expected"
-    return text
-
-
-def _drifted(report: DriftReport) -> str:
-    worse = [(name, each) for name, each in report.ranked if each.status in ("watch", "act")]
-    changes = [change.text for name, each in worse if (change := largest_change(name, each)) is not None]
-    covered = report.covered
-    if covered is not None and covered.status in ("watch", "act"):
-        before = percent(covered.reference_k / covered.reference_n).removesuffix(" %")
-        changes.insert(0, f"inputs the evaluation covers {before} → {percent(report.coverage)}")
-    more = f" and {len(changes) - _MOST_CHANGES} more" if len(changes) > _MOST_CHANGES else ""
-    head = "Drifted" if report.status == "act" else "Drifted a little"
-    return f"{head}: {', '.join(changes[:_MOST_CHANGES])}{more}" if changes else head
-
-
-def _no_drift(report: DriftReport) -> str:
-    against = f"those of {visible(report.reference.day, 10)}" if report.reference.day else "the training data"
-    judged = [readable(name) for name, each in report.ranked if each.status != "insufficient"]
-    others = [readable(name) for name, each in report.ranked if each.status == "insufficient"]
-    unknown = f"; not judged: {', '.join(others)}" if others else ""
-    return f"No drift: {counted(report.window.n, 'request')} like {against} by {', '.join(judged)}{unknown}"
-
-
-def _not_judged(report: DriftReport) -> str:
-    found = report.ranked
-    if not found:
-        return "Not judged: the report has no features"
-    name, nearest = min(found, key=lambda item: (item[1].reason.startswith("unknown"), item[1].missing))
-    return f"Not judged: {counted(report.window.n, 'request')}; {readable(name)}: {remark(nearest) or 'no figure'}"
-
-
-def expected_sentence(report: DriftReport) -> str:
-    """The accuracy to expect of the day's requests beside the one that was graded, in one plain sentence."""
-    found = report.graded
-    known = found is not None and found.n > 0
-    is_graded = f"{share(found)} of the graded answers are" if known else "no answer was graded"
-    if report.expected_accuracy is None:
-        return f"No accuracy to expect: {_why_none_expected(report)}; {is_graded}{' correct' if known else ''}"
-    lowest = min(report.expected.values(), key=lambda each: each.live, default=None)
-    before = f" ({percent(lowest.reference)} with the reference's)" if lowest and lowest.reference is not None else ""
-    return f"With this day's inputs {percent(report.expected_accuracy)} should be correct{before}; {is_graded}"
 
 
 def ahead(found: Ahead, *, counted_day: str = "") -> str:
@@ -218,10 +139,15 @@ def summary(report: DriftReport) -> str:
         text += f", worst {worst[0]} PSI {worst[1].psi:.3f} (p {chance(worst[1].p)})"
     if report.covered is not None and report.covered.status in ("watch", "act"):
         text += f", coverage {percent(report.coverage)}"
+    if report.failing is not None:
+        text += f", {few_or_many(report.failing)}"
     if report.expected_accuracy is not None:
         text += f", expected accuracy {100 * report.expected_accuracy:.1f} %"
     if report.graded is not None and report.graded.contradicts:
-        text += f", contradicted by {share(report.graded)} graded"
+        failed_too = ", failed requests counted as wrong" if report.graded.failed else " graded"
+        text += f", contradicted by {share(report.graded)}{failed_too}"
+    if report.graded is not None and report.graded.contradicted_by:
+        text += ", other entries answered differently"
     return text
 
 
@@ -235,6 +161,7 @@ def facts(report: DriftReport) -> list[tuple[str, str]]:
     found = [("because", reason) for reason in reasons(report)]
     found += [
         ("requests", _requests(window)),
+        *([("failed", text)] if (text := failed(report)) else []),
         ("reference", f"{short(report.entry_sha)}: {basis}"),
         ("coverage", coverage(report)),
         ("expected accuracy", _expected(report)),
@@ -248,27 +175,24 @@ def _requests(window: Window) -> str:
     text = f"{window.n:,} answered{replayed}"
     if window.learners:
         heaviest = f"{100 * window.heaviest / window.n:.0f} %" if window.n else "–"
-        text += f"; {window.learners:,} learners, the busiest sent {heaviest}"
+        text += f"; {words().count_units(window.learners)}, the busiest sent {heaviest}"
     if window.outside:
         text += f"; {window.outside:,} out of scope, counted as (missing)"
     if window.left_out:
-        said = ", ".join(
-            f"{number:,} {_LEFT_OUT.get(name, visible(name, 24))}" for name, number in window.left_out.items()
-        )
-        text += f"; left out: {said}"
+        text += f"; left out: {left_out(window.left_out)}"
     return f"{text}; {visible(window.start[:10], 10)} in UTC"
 
 
-_LEFT_OUT = {"shadow": "shadow copies", "failed": "failed", "ahead": "dated ahead of the clock"}
-
-
-def _why_none_expected(report: DriftReport) -> str:
+def why_none_expected(report: DriftReport) -> str:
+    """Why there is no accuracy to expect, or no coverage."""
+    if report.failed is not None and not report.window.n:
+        return "no request was answered"
     return "no request is in a bucket that was evaluated" if report.covered else "the entry was never evaluated"
 
 
 def _expected(report: DriftReport) -> str:
     if report.expected_accuracy is None:
-        return f"unknown: {_why_none_expected(report)}"
+        return f"unknown: {why_none_expected(report)}"
     parts = []
     for name, expected in report.expected.items():
         before = f" (reference: {percent(expected.reference)})" if expected.reference is not None else ""

@@ -7,21 +7,23 @@ not move what "today" is for everybody else.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from miniobserve.daily import Request, Requests, day_range
-from modelspine.drift.accuracy import Buckets, GradedKey
-from modelspine.drift.bins import Tally, fix
-from modelspine.drift.reference import SAMPLE, Values, reference_of
+from modelspine.drift.bins import fix
+from modelspine.drift.counting import Span, count_requests
+from modelspine.drift.figures import left_out
+from modelspine.drift.reference import Values, reference_of
 from modelspine.drift.report import DriftReport, Live, Reference, Window, judge_day
+from modelspine.drift.vectors import fixed
 from modelspine.errors import BadInput
 from modelspine.ledger.store import storage_errors
 from modelspine.times import ledger_time
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from modelspine.project import Project
@@ -56,8 +58,6 @@ class _Counted(NamedTuple):
 
     live: Live
     window: Window
-    main: str
-    """The entry that answered most requests."""
     needs_text: set[str]
 
 
@@ -79,12 +79,14 @@ def measure(
     Args:
         project: the project.
         day: ``YYYY-MM-DD``, UTC.
-        against: REF of the entry to compare with; by default the one that answered most requests of the day.
+        against: REF of the entry to compare with; by default the one that answered most requests of the day, or on a
+            day without answers, failed on most.
         against_day: the day to compare with instead of corpora.
         step: called with the progress.
 
     Raises:
-        BadInput: no request was answered on one of the days, or the entry has no corpus to compare with.
+        BadInput: no request was answered on one of the days, nor did an entry fail on one of ``day``; or the entry
+            has no corpus to compare with.
         UnknownRef, AmbiguousRef: ``against`` names no entry, or several.
         Unavailable, Damaged: a corpus is not on this machine, or does not match its hash.
     """
@@ -92,21 +94,25 @@ def measure(
         raise BadInput(f"{day} cannot be compared with itself", "name another day: `--against-day YYYY-MM-DD`")
     values = Values(project.workload)
     found = _count(project, day, values, step)
-    if not found.window.n:
-        raise BadInput(f"no request was answered on {day}", "`spine traces list` shows recent requests")
-    sha = project.registry.resolve(against) if against is not None else found.main
+    if not found.window.main:
+        left = left_out(found.window.left_out)
+        why = f"; left out: {left}" if left else ""
+        raise BadInput(f"no request was answered on {day}{why}", "`spine traces list` shows recent requests")
+    sha = project.registry.resolve(against) if against is not None else found.window.main
     if against_day is None:
         reference = reference_of(project, sha, values)
     else:
         reference = _reference_day(project, against_day, values, step)
-    return judge_day(
-        day=day,
-        entry_sha=sha,
-        reference=reference,
-        live=found.live,
-        window=found.window,
-        evaluated=project.registry.get(sha).eval_report,
-    )
+    evaluated = project.registry.get(sha).eval_report
+    with storage_errors():
+        return judge_day(
+            day=day,
+            entry_sha=sha,
+            reference=reference,
+            live=found.live,
+            window=found.window,
+            evaluated=evaluated,
+        )
 
 
 def same_weekday(day: str) -> str:
@@ -122,18 +128,20 @@ def same_weekday(day: str) -> str:
 
 
 def newest_day(project: Project) -> str:
-    """The last day on which learners were answered by requests that are not dated ahead of this machine's clock.
+    """The last day, at most today (UTC), on which learners asked, whether they were answered or not.
 
     Raises:
-        BadInput: there are no such requests yet.
+        BadInput: there is no such day yet.
     """
     limit = clock_limit()
+    # Just before midnight, a request that is dated within the tolerance may be one of tomorrow.
+    today = ledger_time(limit - TOLERANCE_NS)[:10]
     with storage_errors():
         requests = project.traces.requests
         # A day on which only testers asked has nothing to compare, and must not become the default.
-        answered, last = requests.answered(limit), requests.last_day()
-    if answered:
-        return answered[-1][0]
+        asked, last = requests.asked(limit), requests.last_day()
+    if past := [each.day for each in asked if each.day <= today]:
+        return past[-1]
     if last is None:
         raise BadInput("there are no traces yet", "serve requests with `spine serve`")
     if day_range(last)[1] > limit:
@@ -141,7 +149,7 @@ def newest_day(project: Project) -> str:
             f"every request is dated ahead of this machine's clock, the last on {last}",
             f"set the clock, or measure that day: `spine drift report --day {last}`",
         )
-    raise BadInput("no request of a learner was answered yet", "`spine traces list` shows recent requests")
+    raise BadInput(f"no {words().unit} sent a request yet", "`spine traces list` shows recent requests")
 
 
 def requests_ahead(project: Project) -> Ahead:
@@ -170,48 +178,41 @@ def _reference_day(project: Project, day: str, values: Values, step: Step) -> Re
             "name a day that `spine drift show` lists: `--against-day YYYY-MM-DD`",
         )
     features = fix(found.live.tally, found.needs_text)
-    return Reference(day=day, n=found.window.n, features=features, mixes=sorted(found.live.mixes.items()))
+    with storage_errors():
+        embedding = fixed(found.live.sample().vectors, values.axes) if found.live.sample is not None else None
+    return Reference(
+        day=day, n=found.window.n, features=features, mixes=sorted(found.live.mixes.items()), embedding=embedding
+    )
 
 
 def _count(project: Project, day: str, values: Values, step: Step, *, keep_rows: bool = False) -> _Counted:
     """Count a day's requests."""
-    live = Live(Tally(keep_rows=keep_rows), Counter[Buckets](), Counter[GradedKey]())
-    entries, learners, left_out = Counter[str](), Counter[str](), Counter[str]()
-    replayed, outside, seen, without_text = 0, 0, 0, set[str]()
     since, end = day_range(day)
     # A day that lies ahead altogether was asked for by name: then all of its requests count.
     until = min(end, limit) if since < (limit := clock_limit()) else end
     with storage_errors():
         requests = project.traces.requests
-        total = requests.count(since, until)
-        for page in requests.pages(since, until, Request):
-            seen += len(page)
-            answered = [r for r in page if r.shadow_of is None and r.status < 500 and r.entry_sha]
-            entries.update(request.entry_sha for request in answered)
-            learners.update(request.learner_hash for request in answered if request.learner_hash)
-            replayed += sum(request.source == "replay" for request in answered)
-            outside += sum(not request.features or not request.in_scope for request in answered)
-            copies = sum(r.shadow_of is not None for r in page)
-            left_out += Counter(shadow=copies, failed=len(page) - copies - len(answered))
-            for textless in (False, True):
-                some = [r for r in answered if (r.sentence is None) == textless]
-                live.tally.add(values.of_requests(some), textless=textless)
-            live.mixes.update(values.mixes(answered))
-            live.graded.update(values.graded(answered))
-            for request in answered[: max(0, SAMPLE - live.tally.n + len(answered))]:
-                without_text |= values.names_without_text(request.features)
-            step(seen, total)
+        span = Span(since, until, project.settings.engine)
+        found = count_requests(requests.buckets(since, until, step), span, values, step, keep_rows=keep_rows)
+        left = {"shadow": found.copies, "failed": found.failed.total(), "no entry": found.unassigned}
+        left["testers"] = found.testers
         if until < end:
-            left_out["ahead"] = _ahead(requests, until, end).n
+            left["ahead"] = _ahead(requests, until, end).n
     window = Window(
         start=ledger_time(since),
         to=ledger_time(end),
-        n=entries.total(),
-        replayed=replayed,
-        learners=len(learners),
-        heaviest=max(learners.values(), default=0),
-        entries=dict(sorted(entries.items(), key=lambda pair: (-pair[1], pair[0]))),
-        outside=outside,
-        left_out={name: n for name, n in left_out.items() if n},
+        n=found.n,
+        replayed=found.replayed,
+        learners=found.learners,
+        heaviest=found.heaviest,
+        entries=_most_first(found.entries),
+        outside=found.outside,
+        left_out={name: n for name, n in left.items() if n},
+        failed=_most_first(found.failed),
     )
-    return _Counted(live, window, next(iter(window.entries), ""), set(live.tally.counts) - without_text)
+    needs_text = set(found.live.tally.counts) - found.without_text
+    return _Counted(found.live, window, needs_text)
+
+
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

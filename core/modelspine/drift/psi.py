@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,8 @@ _EXPECTED = 5.0
 """Smallest expected count for which the χ² approximation is commonly considered accurate."""
 _LARGE = 0.10
 """The PSI from which drift is commonly reported."""
+_SURE = 0.95
+"""The share of days without drift whose PSI is below the one that is called usual."""
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +86,28 @@ def compare(
     )
 
 
+def null_psi(reference: Sequence[float], n: float) -> float:
+    """The PSI that 95 % of windows of ``n`` requests stay below without drift.
+
+    ``reference`` are the counts of the bins that are compared, of independent observations; where a bin expects few
+    requests, it is simulated.
+    """
+    total, bins = sum(reference), sum(1 for count in reference if count)
+    if bins < 2 or not n or not total:
+        return 0.0
+    shares = _smoothed([count for count in reference if count])
+    if min(shares) * n >= _EXPECTED:
+        from scipy.special import chdtri
+
+        return float(chdtri(bins - 1, 1 - _SURE)) * (1 / total + 1 / n)
+    import numpy as np
+
+    draw = np.random.default_rng(bins)
+    sizes = max(1, round(total)), max(1, round(n))
+    found = _psi_of(*(draw.multinomial(size, shares, DRAWS) for size in sizes))
+    return float(np.quantile(found.sum(1), _SURE))
+
+
 def design_effect(rows: Sequence[Sequence[int]], bins: int) -> float:
     """How much more the counts of whole rows vary than those of as many independent values; at least 1.
 
@@ -121,7 +146,7 @@ def _groups(reference: Sequence[int], live: Sequence[int], apart: Sequence[int])
     return (*alone, tuple(rare)) if rare else tuple(alone)
 
 
-def _smoothed(counts: Sequence[int]) -> list[float]:
+def _smoothed(counts: Sequence[float]) -> list[float]:
     """Shares of the counts after smoothing; none is 0."""
     total = sum(counts) + _SMOOTH * len(counts)
     return [(count + _SMOOTH) / total for count in counts]
@@ -144,10 +169,17 @@ def _p_value(before: Sequence[int], now: Sequence[int], psi: float, effect: floa
     draw = np.random.default_rng(int.from_bytes(seed[:8], "big"))
     sizes = max(1, round(total)), max(1, round(window))
     a, b = (draw.multinomial(size, share, draws) for size in sizes)
-    p = (a + _SMOOTH) / (a + _SMOOTH).sum(1, keepdims=True)
-    q = (b + _SMOOTH) / (b + _SMOOTH).sum(1, keepdims=True)
-    terms = (q - p) * np.log(q / p)
+    terms = _psi_of(a, b)
     # As in ``compare``: a bin that is empty in the reference counts only where the live draw has something in it.
     terms[:, np.array(before) == 0] *= b[:, np.array(before) == 0] > 0
     # The observed value counts as one of the draws, so that p is never 0 (Davison and Hinkley).
     return float((1 + (terms.sum(1) >= psi).sum()) / (1 + draws))
+
+
+def _psi_of(a: Any, b: Any) -> Any:
+    """Each bin's part of the PSI of many drawn pairs of counts, one pair a row."""
+    import numpy as np
+
+    p = (a + _SMOOTH) / (a + _SMOOTH).sum(1, keepdims=True)
+    q = (b + _SMOOTH) / (b + _SMOOTH).sum(1, keepdims=True)
+    return (q - p) * np.log(q / p)

@@ -8,10 +8,12 @@ request has. Another day as the reference is counted in ``measurement``.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,15 +21,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from miniobserve.daily import Request
-from modelspine.drift import bins, psi, report
-from modelspine.drift.accuracy import Buckets, GradedKey
+from modelspine.described.records import numbers_of
+from modelspine.drift import bins, embedding, psi, report, vectors
+from modelspine.drift.accuracy import Buckets
 from modelspine.drift.bins import Tally, Value, fix
+from modelspine.drift.embedding import AXES, vectors_of
 from modelspine.drift.report import Reference
+from modelspine.drift.vectors import Drawn, fixed
 from modelspine.errors import BadInput
 from modelspine.files import write_file
 from modelspine.lineage import row_formats, row_objects
 from modelspine.text import short
-from modelspine.workload import OF_ANSWER, Workload, workload_errors
+from modelspine.workload import OF_ANSWER, Answer, Workload, workload_errors
 
 if TYPE_CHECKING:
     from modelspine.lineage.corpora import Corpora
@@ -74,22 +79,28 @@ def count(corpora: Corpora, hashes: tuple[str, ...], values: Values) -> Referenc
         Damaged: a corpus does not match its hash.
     """
     tally, mixes, rows, without_text = Tally(keep_rows=True), Counter[Buckets](), 0, set[str]()
+    drawn = Drawn()
     for dvc_hash in hashes:
         remaining = corpora.rows(dvc_hash, values.text_columns)
         while batch := list(islice(remaining, _BATCH)):
-            counted = [found for row in batch if (found := values.of_row(row)) is not None]
+            counted = []
+            for row in batch:
+                if (found := values.of_row(row)) is not None:
+                    counted.append(found)
+                    drawn.add(row)
             tally.add([found.values for found in counted])
             mixes.update(found.buckets for found in counted)
             for found in counted[: max(0, SAMPLE - tally.n + len(counted))]:
                 without_text |= values.names_without_text(found.features)
             rows += len(batch)
     features = fix(tally, set(tally.counts) - without_text)
-    if not any(bins_.labels for bins_ in features.values()):
+    placed = fixed(values.vectors(drawn.rows), values.axes) if values.has_vectors else None
+    if placed is None and not any(bins_.labels for bins_ in features.values()):
         raise BadInput(
             f"none of {rows:,} rows of {', '.join(h[:12] for h in hashes)} has a text with features",
             "compare with another entry: `--against REF`",
         )
-    return Reference(corpora=hashes, n=tally.n, features=features, mixes=sorted(mixes.items()))
+    return Reference(corpora=hashes, n=tally.n, features=features, mixes=sorted(mixes.items()), embedding=placed)
 
 
 def _read(file: Path) -> Reference | None:
@@ -120,13 +131,15 @@ class Values:
     A workload may have ``drift_values(text, features, accepted)`` for a request and ``drift_row(row)`` for a corpus
     row, both returning name → value (``drift.bins.Value``). Without ``drift_row``, a row has the values of a request
     with its text. Without both, every feature of the text is a categorical value. A text that the workload fails on
-    raises ``Unavailable``.
+    raises ``Unavailable``. A workload that reads columns instead of texts has ``row_features(row)`` too, and then a row
+    needs no text.
     """
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
         self._of_request = getattr(workload, "drift_values", None)
         self._of_row = getattr(workload, "drift_row", None)
+        self._features_of_row = getattr(workload, "row_features", None)
         self._buckets_of: dict[tuple[tuple[str, str], ...], Buckets] = {}
 
     @property
@@ -139,10 +152,54 @@ class Values:
 
         The text passed to the workload is None where only features were kept.
         """
-        if self._of_request is None:
-            return [_of_input(request.features) if request.in_scope else {} for request in requests]
         with workload_errors(self._workload.name):
-            return [self._of_request(r.sentence, r.features, r.is_correct) if r.in_scope else {} for r in requests]
+            return [self._of_trace(request) if request.in_scope else {} for request in requests]
+
+    def _of_trace(self, request: Request) -> Mapping[str, Value]:
+        """The recorded values of a request.
+
+        Other code than today's may have counted differently: then they are made anew, from its text if that was kept.
+        """
+        if request.values_by == self.code:
+            return {name: tuple(one) if isinstance(one, list) else one for name, one in request.values.items()}
+        if self._of_request is None:
+            return _of_input(request.features)
+        made: Mapping[str, Value] = self._of_request(request.input, request.features, request.accepted)
+        return made
+
+    def of_answer(self, text: str | None, answer: Answer) -> tuple[dict[str, Value], str]:
+        """The values that the trace of an answer records, and which code made them.
+
+        They are those of the text, and the numbers of the answer's fields; none where the text is out of scope. Where
+        the workload's code fails, nothing is recorded, and a report makes the values from the text.
+        """
+        if not answer.in_scope:
+            return {}, self.code
+        try:
+            made = self._of_request(text, answer.features, answer.accepted) if self._of_request else None
+        except Exception:  # noqa: BLE001 -- foreign code: it must not fail the request
+            return {}, ""
+        found = {**numbers_of(answer.fields), **(_of_input(answer.features) if made is None else made)}
+        return _finite(found), self.code
+
+    @property
+    def makes_vectors(self) -> bool:
+        """Whether the workload makes the vector of a text; otherwise a request's vector is on its trace."""
+        return hasattr(self._workload, "embed")
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether a corpus row may have a vector."""
+        return self.makes_vectors or getattr(self._workload, "axes", None) is not None
+
+    @property
+    def axes(self) -> int:
+        """Of how many directions of the vectors drift is measured."""
+        return getattr(self._workload, "axes", None) or AXES
+
+    def vectors(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, ...] | None]:
+        """The vectors of rows that have a text in ``text``, or the column of vectors; None where a row has none."""
+        return vectors_of(self._workload, rows)
 
     def names_without_text(self, features: Mapping[str, str]) -> set[str]:
         """The names of the values that a request with these features has if its text was not kept."""
@@ -151,30 +208,13 @@ class Values:
         with workload_errors(self._workload.name):
             return {name for name, value in self._of_request(None, features, True).items() if value is not None}
 
-    def mixes(self, requests: Sequence[Request]) -> Counter[Buckets]:
-        """Count requests by the evaluation buckets they are in."""
-        counts: Counter[Buckets] = Counter()
-        # Many requests share their features, and asking the workload for buckets is slow.
-        for items, n in Counter(tuple(r.features.items()) if r.in_scope else () for r in requests).items():
-            counts[self.buckets(dict(items))] += n
-        return counts
-
-    def graded(self, requests: Sequence[Request]) -> Counter[GradedKey]:
-        """Count graded requests by entry, learner, evaluation buckets and grade."""
-        return Counter(
-            # A request of nobody in particular is a unit of its own, together with its retries.
-            GradedKey(r.entry_sha, r.learner_hash or r.retry_of or r.request_id, self.buckets(r.features), r.graded)
-            for r in requests
-            if r.graded is not None
-        )
-
     def of_row(self, row: Mapping[str, Any]) -> Row | None:
         """The values and evaluation buckets of a corpus row; None where it has no text."""
         text = row.get("text")
-        if not isinstance(text, str):
+        if not isinstance(text, str) and self._features_of_row is None:
             return None
         with workload_errors(self._workload.name):
-            features = self._workload.features(text)
+            features = self._features_of_row(row) if self._features_of_row else self._workload.features(str(text))
             if self._of_row is not None:
                 values = self._of_row(row)
             else:
@@ -194,14 +234,34 @@ class Values:
 
     def digest(self) -> str:
         """SHA-256 of the code that defines values and bins; in the cache key, as other code may count differently."""
-        code = hashlib.sha256()
+        ours = (bins, embedding, vectors, psi, report, row_formats, row_objects, sys.modules[__name__])
+        made = _digest([*self._files(), *(Path(str(module.__file__)) for module in ours)])
+        return hashlib.sha256(f"{made} {self.code}".encode()).hexdigest()
+
+    @cached_property
+    def code(self) -> str:
+        """Which code makes the values of a request: the first 16 hex digits of the SHA-256 of the workload's files.
+
+        Those of a workload that a table describes are made by the table.
+        """
+        return str(getattr(self._workload, "values_code", "")) or _digest(self._files())[:16]
+
+    def _files(self) -> list[Path]:
         module = sys.modules[type(self._workload).__module__]
         file = Path(module.__file__ or "")
-        files = sorted(file.parent.glob("*.py")) if "." in module.__name__ else [file]
-        ours = (bins, psi, report, row_formats, row_objects, sys.modules[__name__])
-        for source in (*files, *(Path(str(module.__file__)) for module in ours)):
-            code.update(source.read_bytes() if source.is_file() else b"")
-        return code.hexdigest()
+        return sorted(file.parent.glob("*.py")) if "." in module.__name__ else [file]
+
+
+def _digest(files: Sequence[Path]) -> str:
+    code = hashlib.sha256()
+    for source in files:
+        code.update(source.read_bytes() if source.is_file() else b"")
+    return code.hexdigest()
+
+
+def _finite(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values without NaN and infinities, which are in no bin and which JSON cannot carry."""
+    return {name: one for name, one in values.items() if not isinstance(one, float) or math.isfinite(one)}
 
 
 def _of_input(features: Mapping[str, str]) -> dict[str, Value]:

@@ -12,8 +12,9 @@ from statistics import median
 
 import msgspec
 
-from modelspine.drift.format import sentence
+from modelspine.drift.figures import percent
 from modelspine.drift.report import DriftReport
+from modelspine.drift.sentences import sentence
 from modelspine.gate.eval_report import Count
 from modelspine.text import counted, visible
 
@@ -31,14 +32,18 @@ class Weekday(msgspec.Struct, frozen=True, kw_only=True):
     days: int
     """Days with a report."""
     drifted: int
-    """How many of them have the status ``watch`` or ``act``."""
+    """How many of them have inputs of the status ``watch`` or ``act``."""
     judged: int
-    """How many of them have a status other than ``insufficient``."""
+    """How many of them have inputs of a status other than ``insufficient``."""
     requests: int
     psi: float | None
     """The median, over the days, of the PSI of each day's worst feature; None where no day has one."""
     graded: Count
-    """Correct answers of those that were graded."""
+    """Correct answers of those that were graded, failed requests counted as wrong."""
+    failed: Count = Count(0, 0)
+    """Failed requests of all."""
+    failing: int = 0
+    """Days on which so many requests failed that they are not stable."""
 
 
 def name_of(day: str) -> str:
@@ -62,20 +67,39 @@ def by_weekday(reports: Sequence[DriftReport]) -> tuple[Weekday, ...]:
 
 def _weekday(name: str, reports: Sequence[DriftReport]) -> Weekday:
     worst = [each.worst[1].psi for each in reports if each.worst is not None and each.worst[1].psi is not None]
-    graded = [each.graded for each in reports if each.graded is not None]
+    graded = [each.graded.counted for each in reports if each.graded is not None]
+    failed = [each.failed for each in reports if each.failed is not None]
     return Weekday(
         name=name,
         days=len(reports),
-        drifted=sum(each.status in ("watch", "act") for each in reports),
-        judged=sum(each.status != "insufficient" for each in reports),
+        drifted=sum(each.inputs in ("watch", "act") for each in reports),
+        judged=sum(each.inputs != "insufficient" for each in reports),
         requests=sum(each.window.n for each in reports),
         psi=median(worst) if worst else None,
         graded=Count(sum(each.k for each in graded), sum(each.n for each in graded)),
+        failed=Count(sum(each.k for each in failed), sum(each.n for each in failed)),
+        failing=sum(each.failing is not None for each in reports),
     )
 
 
 def weekday_sentence(reports: Sequence[DriftReport]) -> str:
-    """Which weekdays drifted, in one plain sentence."""
+    """Which weekdays drifted, and on which many requests failed, in one plain sentence."""
+    return f"{_drift_by_weekday(reports)}{_failing(reports)}"
+
+
+def _failing(reports: Sequence[DriftReport]) -> str:
+    """The days on which many requests failed; empty where there are none."""
+    found = [each for each in reports if each.failing is not None]
+    if not found:
+        return ""
+    named = ", ".join(
+        f"{with_weekday(each.day)} {percent(each.failing.share)}" for each in found[-_MOST_NAMED:] if each.failing
+    )
+    newest = f"the newest {_MOST_NAMED}: " if len(found) > _MOST_NAMED else ""
+    return f"; many requests failed on {counted(len(found), 'day')} ({newest}{named})"
+
+
+def _drift_by_weekday(reports: Sequence[DriftReport]) -> str:
     found = by_weekday(reports)
     if not found:
         return "No day has a report yet"
@@ -95,11 +119,14 @@ def weekday_sentence(reports: Sequence[DriftReport]) -> str:
 
 
 def trend_sentence(reports: Sequence[DriftReport]) -> str:
-    """How many days drifted, and what the newest one says, in one plain sentence; ``reports`` are oldest first."""
+    """How many days drifted or failed, and what the newest one says, in one plain sentence.
+
+    ``reports`` are sorted, oldest first.
+    """
     if not reports:
         return "No day has a report yet"
-    judged = [each for each in reports if each.status != "insufficient"]
-    drifted = [each for each in judged if each.status != "stable"]
+    judged = [each for each in reports if each.inputs != "insufficient"]
+    drifted = [each for each in judged if each.inputs != "stable"]
     if not judged:
         text = f"Not judged: none of {counted(len(reports), 'day')} had enough requests"
     elif not drifted:
@@ -111,7 +138,7 @@ def trend_sentence(reports: Sequence[DriftReport]) -> str:
     if len(reports) == 1:
         return f"{with_weekday(newest.day)}: {sentence(newest)}"
     said = sentence(newest)
-    return f"{text}{unknown}; newest ({with_weekday(newest.day)}) {said[:1].lower()}{said[1:]}"
+    return f"{text}{unknown}{_failing(reports)}; newest ({with_weekday(newest.day)}) {said[:1].lower()}{said[1:]}"
 
 
 def weeks(days: Sequence[str]) -> list[str]:

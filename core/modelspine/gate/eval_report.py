@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
+from miniobserve.cost import share_of_rent
 from modelspine.canonical_json import parse_json
 from modelspine.errors import BadInput
 from modelspine.text import visible
@@ -80,8 +81,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 class CostPerQuality(msgspec.Struct, frozen=True, kw_only=True):
     """What right answers of an entry cost, measured where quality is: on the eval set, at the gate.
 
-    USD per million right answers: busy seconds of an evaluation × the machine's rate an hour ÷ 3,600 ÷ right answers
-    × 1,000,000. It is the price of compute under a full load, without idle time, network or queue.
+    USD per million right answers: the price of an evaluation ÷ right answers × 1,000,000. It is priced as a request is:
+    the busy seconds of the processes that answered, added up, × the machine's rate an hour ÷ (3,600 × workers). That is
+    the price of compute under a full load, without idle time, network or queue.
     """
 
     usd: float
@@ -92,6 +94,8 @@ class CostPerQuality(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     rate_per_hour: float
     """USD for an hour of the machine that evaluated."""
+    workers: int = 1
+    """Among how many workers that rent was divided."""
 
 
 class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,9 +138,19 @@ class EvalReport(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if not all(isinstance(each, int | float) and 0 <= each < float("inf") for each in (*seconds, rate)):
             return None
-        each_run = [1e6 * run * rate / 3600 / right for run in seconds]
-        usd = sum(each_run) / len(each_run)
-        return CostPerQuality(usd=usd, low=min(each_run), high=max(each_run), runs=len(seconds), rate_per_hour=rate)
+        # Reports of earlier versions have no workers: their seconds are those of the whole machine.
+        workers = self.runtime.get("workers", 1)
+        if not isinstance(workers, int) or workers < 1:
+            return None
+        each_run = [1e6 * share_of_rent(run, rate, workers) / right for run in seconds]
+        return CostPerQuality(
+            usd=sum(each_run) / len(each_run),
+            low=min(each_run),
+            high=max(each_run),
+            runs=len(seconds),
+            rate_per_hour=rate,
+            workers=workers,
+        )
 
     def was_loaded(self, sha: str) -> bool:
         """Whether the report records that the stored copy of this entry was loaded by a process without a key."""

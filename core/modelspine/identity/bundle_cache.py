@@ -8,9 +8,11 @@ once. It does not know the ledger.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from modelspine.errors import BundleRefused, Damaged, Unavailable
@@ -44,14 +46,19 @@ class Cache:
         follow: bool = False,
         evidence: Texts | None = None,
         is_recorded: Callable[[str], bool] = lambda _sha: True,
+        expected: str | None = None,
+        held: ExitStack | None = None,
     ) -> Bundle:
         """Hash a bundle directory and store exactly the bytes that were hashed; see ``read_bundle`` for ``evidence``.
 
         ``is_recorded`` says whether the ledger has an entry of a SHA. The stored copy of one keeps its evidence, which
-        the ledger names; a copy that a refused or interrupted registration left behind does not.
+        the ledger names; a copy that a refused or interrupted registration left behind does not. With ``expected``,
+        only a bundle of that SHA is stored. ``held`` takes a lock that keeps other registrations of this machine from
+        replacing the copy before the ledger names it.
 
         Raises:
             BundleRefused: the directory is not a bundle.
+            Damaged: it has another SHA than the expected one.
             Unavailable: the cache cannot be written.
         """
         # The SHA is known only after the copy: the bytes go to a private name first and are renamed when complete.
@@ -59,6 +66,13 @@ class Cache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             bundle = read_bundle(source, store=staging, follow=follow, evidence=evidence)
+            if expected is not None and bundle.sha != expected:
+                raise Damaged(
+                    f"the files hash to {short(bundle.sha)}, not to {short(expected)}; they are not used",
+                    "find out who changed them, or register the right bundle again",
+                )
+            if held is not None:
+                held.enter_context(self._alone())
             self._settle(staging, bundle, is_recorded)
         except OSError as error:
             raise Unavailable(
@@ -90,6 +104,17 @@ class Cache:
         if bundle.sha != sha:
             raise Damaged(f"the cached bundle of {short(sha)} now hashes to {short(bundle.sha)}", _HINT)
         return folder, bundle
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other registration on this machine is between storing its bundle and recording it."""
+        handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _settle(self, staging: Path, bundle: Bundle, is_recorded: Callable[[str], bool]) -> None:
         """Rename a hashed bundle to its SHA. An intact one that is already there stays; a damaged one is moved away."""

@@ -12,11 +12,13 @@ import msgspec
 
 from modelspine.answering import Progress, Replies, Reply, answered, answered_within
 from modelspine.errors import SpineError
+from modelspine.identity.private_copies import PrivateCopies
 from modelspine.incident.stored_requests import RECENT, Asked, stored_requests
 from modelspine.ledger.store import storage_errors
 from modelspine.project import Project
 from modelspine.text import counted, short, visible
-from modelspine.workload import Workload, workload_errors
+from modelspine.words import words
+from modelspine.workload import Workload, plugin_of, workload_errors
 
 _SECONDS = 20.0
 """How long a preview may take to answer the requests that ``stored_requests.RECENT`` bounds."""
@@ -101,7 +103,9 @@ def counterfactual(
     """
     asked = stored_requests(project.traces, since)
     texts = asked.texts()
-    replies = answered(project.settings.workload, _folders(project, a, b), texts, progress, workers)
+    with PrivateCopies() as copies:
+        folders = _folders(copies, project, a, b)
+        replies = answered(plugin_of(project.settings.workload), folders, texts, progress, workers)
     return _summed(project.workload, (a, b), asked, dict(zip(texts, replies, strict=True)), since)
 
 
@@ -122,8 +126,9 @@ def preview(project: Project, ref: str, progress: Progress) -> Preview:
         with storage_errors():
             asked = stored_requests(project.traces, None, RECENT)
             texts = asked.texts()
-            folders = _folders(project, sha, production)
-            replies = answered_within(_SECONDS, project.settings.workload, folders, texts, progress)
+            with PrivateCopies() as copies:
+                folders = _folders(copies, project, sha, production)
+                replies = answered_within(_SECONDS, plugin_of(project.settings.workload), folders, texts, progress)
             pairs = dict(zip(texts, replies, strict=False))
             found = _summed(project.workload, (sha, production), asked, pairs, None)
     except SpineError as error:
@@ -157,7 +162,7 @@ def sentence(found: Counterfactual, name_a: str, name_b: str) -> str:
     more = len(worse.mistakes) - 1
     rest = f", and {counted(more, 'other kind')} of mistake" if more else ""
     return (
-        f"had {name} answered instead of {other}, {counted(first.users, 'user')} would have been told "
+        f"had {name} answered instead of {other}, {words().count_units(first.users)} would have been told "
         f"that {visible(first.label, 80)} is right{rest}"
     )
 
@@ -177,13 +182,10 @@ def basis(found: Counterfactual) -> str:
     return "; ".join(parts)
 
 
-def _folders(project: Project, *shas: str) -> list[tuple[str, str | None]]:
-    """The verified folder of each entry, and of its parent."""
-    parents = [project.registry.parent_folder(sha) for sha in shas]
-    return [
-        (str(project.registry.verified(sha)), str(parent) if parent is not None else None)
-        for sha, parent in zip(shas, parents, strict=True)
-    ]
+def _folders(copies: PrivateCopies, project: Project, *shas: str) -> list[tuple[str, str | None]]:
+    """A private copy of each entry's bundle, and of its parent's."""
+    pairs = [copies.both(project.registry, sha) for sha in shas]
+    return [(str(folder), str(parent) if parent is not None else None) for folder, parent in pairs]
 
 
 def _summed(

@@ -5,12 +5,16 @@ It does not know how an answer is found.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from modelspine.errors import SpineError
 from modelspine.lineage.status import Status
+from modelspine.text import visible
+
+if TYPE_CHECKING:
+    from miniobserve.traces import Trace
 
 QUESTIONS = (
     "Which checkpoint answered?",
@@ -34,6 +38,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     evidence: dict[str, Any]
     command: str
+
+
+def feedback_text(trace: Trace) -> str:
+    """What was said of an answer later: the outcome and the right answer, as far as somebody said them."""
+    said = [f"feedback: {trace.feedback}"] if trace.feedback else []
+    if trace.label is not None:
+        said.append(f"labelled “{visible(trace.label, 60)}”")
+    return " · ".join(said) or "no feedback"
 
 
 def reason(error: SpineError) -> dict[str, Any]:

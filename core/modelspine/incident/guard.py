@@ -19,6 +19,7 @@ from modelspine.gate.baseline import Item, read_baseline, with_item
 from modelspine.git import git_output, run_git
 from modelspine.settings import Settings
 from modelspine.text import argument, visible
+from modelspine.words import words
 
 _LONGEST_NAME, _LONGEST_REASON = 80, 300
 # Spelled out, because a user's own settings could make a patch that `git am` does not read.
@@ -27,6 +28,16 @@ _FORMAT_PATCH = (
     "-1",
     "--stdout",
     "--no-attach",
+    "--no-signature",
+    "--no-signoff",
+    "--no-notes",
+    "--no-base",
+    "--no-cover-letter",
+    "--no-thread",
+    "--no-add-header",
+    "--no-to",
+    "--no-cc",
+    "--no-from",
     "--no-ext-diff",
     "--no-textconv",
     "--unified=3",
@@ -168,7 +179,7 @@ def item_with_reason(item: Item, reason: str) -> Item:
         BadInput: the reason is blank, or not one plain line.
     """
     if not reason.strip():
-        raise BadInput("a guard needs a reason", "say what the learner complained about")
+        raise BadInput("a guard needs a reason", f"say what the {words().unit} complained about")
     # A line break could put another diff into the patch, which is a mail that `git am` reads.
     if visible(reason, _LONGEST_REASON) != reason:
         raise BadInput(

@@ -28,8 +28,11 @@ from modelspine.incident.walk import Walk
 from modelspine.ledger.state import State
 from modelspine.ledger.store import GENESIS, Event
 from modelspine.project import Project
+from modelspine.recording.placing import CONTRADICTS, contradiction_of
+from modelspine.registry.claims import CLAIM, claim_seq
 from modelspine.registry.entries import manifest_corpora
 from modelspine.text import visible
+from modelspine.words import words
 
 SCHEMA = "spine.pack/1"
 WHOLE = 20_000
@@ -58,8 +61,29 @@ def without_text(trace: Trace) -> Trace:
     assignment = trace.assignment
     if assignment.sticky:  # a sticky unit is the learner's hash; otherwise it is the request's own id
         assignment = msgspec.structs.replace(assignment, unit=None)
-    # An error message may quote the sentence.
-    return msgspec.structs.replace(trace, sentence=None, correction=None, error="", assignment=assignment)
+    return msgspec.structs.replace(
+        trace,
+        input=None,
+        output=None,
+        embedding=None,
+        error="",  # it may quote the sentence
+        assignment=assignment,
+        values={name: value for name, value in trace.values.items() if not isinstance(value, list)},  # its tokens
+        fields={name: value for name, value in trace.fields.items() if _is_number(value)} | _told(trace),
+    )
+
+
+def _told(trace: Trace) -> dict[str, str]:
+    """What answers 1 and 6 rest on: the claim of the model's name, and what contradicts the ledger about the arm."""
+    wrong, claim = contradiction_of(trace), claim_seq(trace)
+    return ({CONTRADICTS: wrong} if wrong else {}) | ({CLAIM: f"#{claim}"} if claim is not None else {})
+
+
+def _is_number(value: object) -> bool:
+    """Whether a field of an answer is a number, or a table of numbers such as the probabilities of classes."""
+    if isinstance(value, dict):
+        return all(isinstance(one, (int, float)) for one in value.values())
+    return isinstance(value, (bool, int, float))
 
 
 def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
@@ -77,9 +101,10 @@ def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
         BadInput: the folder of ``path`` does not exist.
     """
     policy = project.settings.text_policy
-    if policy != "full" and walk.trace.sentence is not None:
+    if policy != "full" and walk.trace != without_text(walk.trace):
         raise Refused(
-            f"the text policy is {policy}, but this walk contains the sentence", "walk the trace without its text"
+            f"the text policy is {policy}, but this walk contains the {words().input}",
+            "walk the trace without its text",
         )
     state = project.registry.state()
     entries = list(dict.fromkeys(_entries(walk, state)))
@@ -100,11 +125,13 @@ def pack(project: Project, walk: Walk, page: str, path: Path) -> Packed:
         "pack.json": _json(about),
         "ledger.jsonl": lines,
         "trace.json": _json(walk.trace),
-        "walk.json": _json(walk),
+        # `right` follows from the answer, the label and the workload's rule, and the verifier does not know the rule.
+        "walk.json": _json({name: one for name, one in msgspec.to_builtins(walk).items() if name != "right"}),
         "walk.md": page.encode(),
         "corpus.json": _json(list(_corpora(project, walk))),
         "trust.json": _trust(project),
         **_evidence(project, state, entries),
+        **_drift_report(project, walk),
     }
     files |= _signatures(files, [e for sha in entries if sha in state.entries for e in state.entries[sha].promoted])
     sums = "".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(files.items())).encode()
@@ -132,7 +159,8 @@ def _lines(project: Project, walk: Walk, events: list[Event], entries: list[str]
     """The stored ledger lines to include, and the seq of the first of them."""
     first = 1
     if len(events) > WHOLE:
-        relevant = [e.seq for e in events if e.seq == walk.trace.assignment.epoch or e.body.get("sha") in entries]
+        named = (f"#{walk.trace.assignment.epoch}", walk.answers[1].evidence.get("event"))
+        relevant = [e.seq for e in events if f"#{e.seq}" in named or e.body.get("sha") in entries]
         first = min(relevant, default=1)
     # Another process may have appended since ``events`` was read; the pack ends where ``events`` does.
     lines = project.ledger.lines(first)[: len(events) - first + 1]
@@ -149,6 +177,13 @@ def _evidence(project: Project, state: State, entries: list[str]) -> dict[str, b
                 digests |= dict.fromkeys(event.body.get("evidence", {}).values())
                 digests |= {str(verdict["digest"]): None} if verdict.get("signed") else {}
     return {f"evidence/{digest}": project.ledger.get(digest) for digest in digests}
+
+
+def _drift_report(project: Project, walk: Walk) -> dict[str, bytes]:
+    """The drift report that answer 2 quotes, if it is one that the ledger names."""
+    evidence = walk.answers[1].evidence
+    digest = evidence.get("report") if "event" in evidence else None
+    return {f"evidence/{digest}": project.ledger.get(str(digest))} if digest else {}
 
 
 def _signatures(files: Mapping[str, bytes], promoted: list[Event]) -> dict[str, bytes]:
@@ -194,7 +229,12 @@ def _corpora(project: Project, walk: Walk) -> Iterator[dict[str, Any]]:
         except SpineError as error:
             yield about | {"missing": error.message}
             continue
-        yield about | {"path": project.corpora.resolve(dvc_hash, path).path, **msgspec.to_builtins(search)}
+        about |= {"path": project.corpora.resolve(dvc_hash, path).path, **msgspec.to_builtins(search)}
+        # The rows that teach the wrong answer are other ones, and are searched in the entry's own corpora alone.
+        if (against := found.evidence.get("against")) is not None and dvc_hash in own:
+            rows = project.corpora.search(dvc_hash, against["pattern"], limit=_ROWS, path=path)
+            about |= {"against": msgspec.to_builtins(rows)}
+        yield about
 
 
 def _json(value: Any) -> bytes:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 import msgspec
 
 from modelspine.errors import Damaged, SpineError, Unavailable
-from modelspine.identity.stamps import loaded_as_hashed
+from modelspine.identity.private_copies import PrivateCopies
 from modelspine.registry.registry import Registry
-from modelspine.text import short
 from modelspine.workload import Workload, workload_errors
 
 
@@ -35,12 +34,8 @@ def ask(registry: Registry, workload: Callable[[], Workload], sha: str, text: st
             registry.verified(sha), registry.parent_folder(sha)
             return Reply()
         own = workload()
-        with workload_errors(own.name):
-            model = loaded_as_hashed(
-                lambda: registry.stamp(sha),
-                lambda: own.load(registry.verified(sha), registry.parent_folder(sha)),
-                short(sha),
-            )
+        with PrivateCopies() as copies, workload_errors(own.name):
+            model = own.load(*copies.both(registry, sha))
             return Reply(output=model.answer([text])[0].output)
     except SpineError as error:
         return Reply(

@@ -64,15 +64,15 @@ def stored_requests(reader: TraceReader, since: str | None, most: Most | None = 
     for trace in islice(stored, most.requests) if most is not None else stored:
         if trace.shadow_of is not None or not trace.is_evidence:
             continue
-        if trace.sentence is None:
+        if trace.input is None:
             without += 1
             continue
-        if most is not None and len(requests) == most.texts and trace.sentence not in requests:
+        if most is not None and len(requests) == most.texts and trace.input not in requests:
             older = True
             break
-        requests[trace.sentence] += 1
-        users.setdefault(trace.sentence, set()).add(trace.learner_hash or trace.retry_of or trace.request_id)
-        features.setdefault(trace.sentence, trace.features)
+        requests[trace.input] += 1
+        users.setdefault(trace.input, set()).add(trace.unit_hash or trace.retry_of or trace.request_id)
+        features.setdefault(trace.input, trace.features)
     older = older or (most is not None and next(stored, None) is not None)
     return Asked(requests, users, features, without, older)
 

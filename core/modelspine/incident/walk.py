@@ -21,13 +21,15 @@ from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
 from modelspine.incident.rollback_target import Gate, fix_answer
 from modelspine.incident.rows_answer import path_of, rows_answer
+from modelspine.incident.told_answers import case_of, covering, told_answer, told_fix, unattributed, with_claim
 from modelspine.ledger.state import Known
 from modelspine.lineage.corpora import Corpora
 from modelspine.lineage.status import Status
 from modelspine.registry.entries import Detail, describe, manifest_corpora
 from modelspine.registry.registry import Registry
 from modelspine.text import short, visible
-from modelspine.workload import Probe, Workload, workload_errors
+from modelspine.words import words
+from modelspine.workload import Probe, Workload, can_answer, right_by, workload_errors
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,10 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     suggestion: str
     trace: Trace
     expected: str | None
-    """The correct output according to the workload's oracle; None where it has none."""
+    """The right answer: by the workload's oracle, or its label; None where it is not known."""
+    right: bool | None = None
+    """Whether the answer was right, by the same rule as a grade; None where there is no answer, no right one is known,
+    or the two cannot be compared."""
 
 
 class Investigator:
@@ -72,14 +77,14 @@ class Investigator:
         self._registry.state()
         sha = trace.entry_sha
         steps: tuple[Callable[[], Finding], ...] = (
-            lambda: self._model(trace),
+            lambda: with_claim(self._model(trace), trace, self._registry.state(), self._registry.events()),
             lambda: self._inputs(trace),
             lambda: self._corpus(trace, self._detail(sha)),
             lambda: rows_answer(sha, self._detail(sha), probe, problem, self._corpora),
             lambda: self._score(trace, self._detail(sha), probe),
-            lambda: arm_answer(trace, self._registry.state().route_at(trace.assignment.epoch)),
+            lambda: self._arm(trace),
             lambda: gate_answer(trace, self._known(sha), self._verdict, self._hash_at, self._registry.evidence),
-            lambda: fix_answer(self._registry, self._workload, trace, probe, self._gate),
+            lambda: self._fix(trace, probe),
         )
         answers = tuple(_answer_or_problem(number, step) for number, step in enumerate(steps, 1))
         return Walk(
@@ -89,6 +94,7 @@ class Investigator:
             suggestion=str(answers[7].evidence.get("suggestion", "")),
             trace=trace,
             expected=probe.expected if probe else None,
+            right=self._right(trace, probe),
         )
 
     def _detail(self, sha: str) -> Detail | None:
@@ -109,27 +115,33 @@ class Investigator:
     def _model(self, trace: Trace) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"
         known = self._known(trace.entry_sha)
+        if not trace.entry_sha:
+            return unattributed(trace)
         if known is None:
             return finding(1, f"{short(trace.entry_sha)} is not in the registry", "missing", {}, command)
         entry = describe(known, self._registry.state())
-        name = f"{short(entry.sha)}  {trace.semver}  {entry.variant}"
+        name = "  ".join(word for word in (short(entry.sha), trace.semver, entry.variant) if word)
         evidence: dict[str, Any] = {"sha": entry.sha, "semver": trace.semver, "registered": f"#{entry.seq}"}
         if trace.semver and trace.semver not in entry.semvers:
             answer = f"{name} — it was never promoted as {visible(trace.semver, 40)}"
             return finding(1, answer, "mismatch", evidence, command)
-        reply = ask(self._registry, self._workload, entry.sha, trace.sentence)
+        if not self._can_answer():
+            return told_answer(self._registry, self._workload, entry.sha, name, trace, evidence, command)
+        reply = ask(self._registry, self._workload, entry.sha, trace.input)
         if reply.problem is not None:
             status: Status = "mismatch" if reply.damaged else "not_checked" if reply.unavailable else "missing"
             return finding(1, f"{name} — it cannot be asked again: {reply.problem}", status, evidence, command)
         evidence["rehashed"] = "equal"
-        if trace.sentence is None:
-            return finding(1, f"{name}, bytes verified; the sentence was not kept", "verified", evidence, command)
-        evidence |= {"answered": trace.correction, "answers_now": reply.output}
+        if trace.input is None:
+            return finding(
+                1, f"{name}, bytes verified; the {words().input} was not kept", "verified", evidence, command
+            )
+        evidence |= {"answered": trace.output, "answers_now": reply.output}
         if trace.status >= 500:
             failure = f"{trace.status} {visible(trace.error, 80)}"
             answer = f"{name}, bytes verified; the request itself failed: {failure}"
             return finding(1, answer, "verified", evidence, command)
-        if reply.output != trace.correction:
+        if reply.output != trace.output:
             return finding(1, f"{name} — it gives a different answer now", "mismatch", evidence, command)
         return finding(1, f"{name}, bytes verified; it gives the same answer now", "verified", evidence, command)
 
@@ -157,8 +169,7 @@ class Investigator:
         report = detail.eval_report
         if report is None:
             return finding(5, "it was never evaluated", "missing", {}, command)
-        wanted = [name for name in (probe.buckets if probe else ()) if name in report.buckets]
-        counts = {name: report.buckets[name] for name in wanted}
+        counts = {name: report.buckets[name] for name in covering(report, probe)}
         if not counts and report.total is not None:
             counts = {"total": report.total}
         answer = "  ".join(f"{name} {c.k}/{c.n} = {100 * c.k / c.n:.1f} %" for name, c in counts.items() if c.n)
@@ -173,12 +184,35 @@ class Investigator:
         }
         return finding(5, answer, "recorded", evidence, command)
 
+    def _arm(self, trace: Trace) -> Finding:
+        epoch, events = trace.assignment.epoch, self._registry.events()
+        since = events[epoch - 1].time if 0 < epoch <= len(events) else ""
+        return arm_answer(trace, self._registry.state().route_at(epoch), since)
+
+    def _can_answer(self) -> bool:
+        """Whether models can be asked here; a workload that does not load is reported where it is asked."""
+        try:
+            return can_answer(self._workload())
+        except SpineError:
+            return True
+
+    def _fix(self, trace: Trace, probe: Probe | None) -> Finding:
+        if not self._can_answer():
+            return told_fix(self._registry, self._workload(), trace, probe, self._gate)
+        return fix_answer(self._registry, self._workload, trace, probe, self._gate)
+
+    def _right(self, trace: Trace, probe: Probe | None) -> bool | None:
+        if trace.status >= 500 or trace.output is None or probe is None or probe.expected is None:
+            return None
+        return right_by(self._workload(), trace.output, probe.expected)
+
     def _probe(self, trace: Trace) -> tuple[Probe | None, SpineError | None]:
         """What the workload says to search for, None where it has no probe for this text; and its error, if any."""
         try:
             workload = self._workload()
             with workload_errors(workload.name):
-                return workload.probe(trace.sentence, trace.features), None
+                features = trace.features if can_answer(workload) else case_of(trace)
+                return workload.probe(trace.input, features), None
         except SpineError as error:
             return None, error
 
@@ -205,10 +239,11 @@ def item_of(walk: Walk) -> Item:
     Raises:
         Refused: the sentence was not kept, or the workload gives no correct answer.
     """
-    if walk.trace.sentence is None:
+    if walk.trace.input is None:
         raise Refused(
-            "the sentence was not kept, so it cannot be evaluated again", "`text_policy = full` keeps sentences"
+            f"the {words().input} was not kept, so it cannot be evaluated again",
+            f"`text_policy = full` keeps {words().inputs}",
         )
     if not walk.expected:
         raise Refused("the workload gives no correct answer", "add the item to the baseline by hand")
-    return Item(id=walk.request_id, text=walk.trace.sentence, correct_form=walk.expected)
+    return Item(id=walk.request_id, text=walk.trace.input, correct_form=walk.expected)

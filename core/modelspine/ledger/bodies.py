@@ -20,6 +20,8 @@ from modelspine.text import visible
 
 MAX_BODY = 1024
 """Maximum size of an event's canonical body in bytes; larger content is stored as evidence and named by digest."""
+MAX_NAME = 256
+"""Maximum length of an actor, a host and a kind in characters."""
 UNREADABLE = "unreadable"
 """The kind of an event that stands in for a row that could not be read; no stored event has it."""
 CLOCK_ROOM = len(',"clock":"2026-01-01T00:00:00.000000Z"')
@@ -200,6 +202,14 @@ class Noted(Body, frozen=True, kw_only=True):
     sha: Sha | None = None
 
 
+class Claimed(Body, frozen=True, kw_only=True):
+    """A name that a server gives its model, and the entry that it means."""
+
+    model: Text
+    sha: Sha
+    reason: Text
+
+
 BODIES: dict[str, type[Body]] = {
     "opened": Opened,
     "registered": Registered,
@@ -213,6 +223,7 @@ BODIES: dict[str, type[Body]] = {
     "tombstoned": Marked,
     "drift_reported": DriftReported,
     "noted": Noted,
+    "claimed": Claimed,
 }
 """Kind of event → the type of its body."""
 
@@ -244,6 +255,8 @@ def frame_fault(event: Any, raw: bytes, before: str, *, fractions: bool) -> str 
     """
     if not is_time(event.at):
         return f"its time {visible(event.at, 40)!r} is not one"
+    if max(len(event.actor), len(event.host), len(event.kind)) > MAX_NAME:
+        return f"its actor, host or kind has over {MAX_NAME} characters"
     if event.at < before:
         return f"its time {event.at} is before that of the event before it, {before}"
     # The canonical encoder takes 0.1 ms an event, msgspec 1 µs; they agree on nearly every event.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -37,14 +37,17 @@ class Jump(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
 
 
-def cut_at(events: Sequence[Event], at: str) -> Cut:
+def cut_at(events: Sequence[Event], at: str, now: str | None = None) -> Cut:
     """Where a ledger stood at a time (RFC 3339, UTC, six digits).
 
     ``seq`` counts the events up to the last one that was written at or before that time by its writer's own clock. A
-    clock that lies before the ledger's first event says nothing, so such an event has the time ``at``.
+    clock that lies before the ledger's first event says nothing, so such an event has the time ``at``; unless the first
+    event is what lies ahead, also of ``now``, this machine's clock.
     """
     by_order = bisect_right(events, at, key=_order)
     first = events[0].at if events else ""
+    if first > _latest(now or datetime.now(UTC).strftime(FORMAT)):
+        first = ""
     # From the end: an event with a clock of its own lies behind later times, so the times need not be sorted.
     for number in range(len(events), by_order, -1):
         if first <= events[number - 1].time <= at:

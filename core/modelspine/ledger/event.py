@@ -97,7 +97,10 @@ def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> 
 
     Raises:
         Conflict: the key was used for a different request.
+        Damaged: the database names the event under this key, and the event has another one.
     """
+    if event.body.get("key") != key:
+        raise wrong_key(event.seq, key)
     # Fields derived from the state may differ between the attempts of one request, so only asked fields count.
     names: Sequence[str] = asked or tuple(draft.body)
     if event.kind == draft.kind and all(event.body.get(name) == draft.body.get(name) for name in names):
@@ -105,6 +108,14 @@ def same_request(event: Event, draft: Draft, key: str, asked: Sequence[str]) -> 
     raise Conflict(
         f"the key {key[:64]!r} was already used for event #{event.seq} ({event.kind})",
         "use a new key for a new request",
+    )
+
+
+def wrong_key(seq: int, key: str) -> Damaged:
+    """The error if the database names an event under a key that no event of the chain has."""
+    return Damaged(
+        f"the ledger's database names event #{seq} under the key {visible(key, 64)!r}, and no event has it",
+        "repeat the command with another --key; `spine verify` names what is wrong with the database",
     )
 
 
@@ -127,10 +138,11 @@ def decode_event(text: str | bytes, digest: str) -> Event:
 def verified_events(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Event]:
     """The events of the rows (seq, bytes, hash) that follow ``start``, with their chain verified.
 
-    A row that is linked, but is not an event as this package writes it, gives a stand-in: see ``stand_in``.
+    A row that is in its place, but was changed there, or is not an event as this package writes it, gives a stand-in:
+    see ``stand_in``.
 
     Raises:
-        Damaged: a row's bytes do not match its hash, an event does not link to the previous one, or a seq is missing.
+        Damaged: an event does not link to the previous one, or a seq is missing.
     """
     seq, prev, at = start.seq, start.hash, ""
     for stored, text, digest in rows:
@@ -139,8 +151,11 @@ def verified_events(rows: Sequence[tuple[Any, ...]], start: Head) -> Iterator[Ev
             raise _broken(f"event #{seq} is missing")
         raw, found = bytes(text or b""), text_of(digest)
         if hashlib.sha256(raw).hexdigest() != found:
-            raise _broken(f"event #{seq} does not match its stored hash")
-        event, linked = read_event(raw, found, Head(seq, prev), at)
+            # It was changed where it stands. The next row names its hash, so the chain goes on, and a rollback is
+            # possible; what it said is lost.
+            event, linked = stand_in(Head(seq, prev), found, at, "its bytes do not match its stored hash"), None
+        else:
+            event, linked = read_event(raw, found, Head(seq, prev), at)
         if linked is not None:
             raise _broken(linked)
         prev, at = found, event.at

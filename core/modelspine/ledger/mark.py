@@ -7,7 +7,9 @@ It does not protect from somebody who can write to the folder; a checkpoint kept
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from modelspine.errors import BadInput
@@ -28,8 +30,11 @@ def read_mark(file: Path) -> Head | None:
         BadInput: the file cannot be read, or is not a mark.
     """
     try:
-        with file.open("rb") as stream:
-            match = _LINE.fullmatch(stream.read(_MAX_BYTES))
+        # Without waiting: a pipe in its place must not stop a rollback.
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            plain = stat.S_ISREG(os.fstat(handle).st_mode)
+            match = _LINE.fullmatch(stream.read(_MAX_BYTES)) if plain else None
     except FileNotFoundError:
         return None
     except OSError as error:

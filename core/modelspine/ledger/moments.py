@@ -23,7 +23,7 @@ def moment_of(events: Sequence[Event], text: str, now: datetime | None = None) -
     if not 1 <= seq <= len(events):
         there = f"the ledger has #1 to #{len(events)}" if events else "the ledger is empty"
         raise BadInput(f"there is no event #{seq}", f"{there}: `spine history` lists them")
-    return events[seq - 1].at
+    return events[seq - 1].time
 
 
 def before_start(events: Sequence[Event], at: str) -> str:
@@ -38,7 +38,7 @@ def neighbour(events: Sequence[Event], at: str | None, by: int) -> str | None:
 
     From a moment between two events, one step back leads to the event before it. Events of one time are one step.
     """
-    times = sorted({event.at for event in events})
+    times = sorted({event.time for event in events})
     if by < 0:
         earlier = [each for each in times if at is None or each < at]
         # The present shows the newest event already, so that one step back from it shows the one before.

@@ -21,7 +21,12 @@ FULL = 10_000
 """All of the traffic, in basis points."""
 SHADOW = "shadow"
 """The strategy that sends copies of requests to its second arm, and the name of that arm."""
+UNROUTED = "unrouted"
+"""The arm of an answer by an entry that its route does not name, where another server chose."""
+UNATTRIBUTED = "unattributed"
+"""The arm of an answer by a model that means no entry."""
 _PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))? ?%", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _POINTS = re.compile(r"(\d{1,9})(?: ?bp)?", re.ASCII)
 
 
@@ -112,7 +117,11 @@ def assign(route: Route, unit: str, *, sticky: bool) -> Assignment:
 
     ``sticky`` says whether the unit is a learner or only the request itself.
     """
-    u = unit_hash(route.salt, unit)
+    return _assigned(route, unit_hash(route.salt, unit), unit, sticky=sticky)
+
+
+def _assigned(route: Route, u: int, unit: str | None, *, sticky: bool) -> Assignment:
+    """The assignment of a unit with this hash."""
     bucket = u * FULL >> 64  # floor(u / 2^64 * 10,000) without the rounding of a division
     # The arms after the first take the lowest buckets in order, the stable arm takes the rest: raising the weight of
     # a canary moves units to it and none away from it.
@@ -167,9 +176,17 @@ def shadow_assignment(assignment: Assignment, arm: Arm) -> Assignment:
     return msgspec.structs.replace(assignment, arm=arm.name)
 
 
-def reassigned(route: Route, stored: Assignment, unit: str) -> Assignment:
-    """The assignment computed again for a stored one, to compare with it; also for the assignment of a copy."""
-    again = assign(route, unit, sticky=stored.sticky)
+def reassigned(route: Route, stored: Assignment) -> Assignment:
+    """The assignment computed again for a stored one, to compare with it; also for the assignment of a copy.
+
+    Where the unit was not kept, its hash decides, which the trace has all the same.
+    """
+    if stored.unit is not None:
+        again = assign(route, stored.unit, sticky=stored.sticky)
+    else:
+        # A hash of another form is no hash that Spine stored: 0 then differs from it.
+        u = int(stored.u, 16) if _HASH.fullmatch(stored.u) else 0
+        again = _assigned(route, u, None, sticky=stored.sticky)
     if stored.tester is not None:  # the tester's choice cannot be computed; all else can
         return msgspec.structs.replace(again, arm=stored.arm, tester=stored.tester)
     arm = shadow_arm_of(route, again)

@@ -39,12 +39,8 @@ def create_tables(database: Database) -> None:
         database.append_only(name)
 
 
-def schema_faults(database: Database) -> tuple[str, ...]:
-    """What differs from the schema that ``create_tables`` makes, each in words."""
-    return tuple(_sqlite(database) if database.bytes_column == "TEXT" else _postgres(database))
-
-
-def _sqlite(database: Database) -> Iterator[str]:
+def sqlite_faults(database: Database) -> Iterator[str]:
+    """What differs in a SQLite database from the schema that ``create_tables`` makes, each in words."""
     found = {
         (kind, name): (table, sql)
         for kind, name, table, sql in database.read("SELECT type, name, tbl_name, sql FROM sqlite_master")
@@ -52,7 +48,7 @@ def _sqlite(database: Database) -> Iterator[str]:
     expected = dict(_expected_sqlite())
     for key, (table, sql) in expected.items():
         if key not in found:
-            yield f"the {key[0]} {key[1]} is missing: {_WHY[key[0]]}"
+            yield f"the {key[0]} {key[1]} is missing: {WHY[key[0]]}"
         elif (found[key][0], _plain(found[key][1])) != (table, _plain(sql)):
             yield f"the {key[0]} {key[1]} is not the one that was created: {visible(_plain(found[key][1]), 120)}"
     for (kind, name), (table, _sql) in found.items():
@@ -81,36 +77,7 @@ def _expected_sqlite() -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
         yield (kind, name), (table, sql)
 
 
-def _postgres(database: Database) -> Iterator[str]:
-    kinds = dict(
-        database.read(
-            "SELECT relname, CAST(relkind AS TEXT) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
-            "WHERE n.nspname = current_schema() AND relname IN ('events', 'evidence')"
-        )
-    )
-    for name in TABLES:
-        if kinds.get(name) != "r":
-            yield f"{name} is not a table" if name in kinds else f"the table {name} is missing"
-    guards = {(name, f"{name}_append_only") for name in TABLES}
-    triggers = database.read(
-        "SELECT relname, tgname, CAST(tgenabled AS TEXT) FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE NOT tgisinternal AND n.nspname = current_schema() AND relname IN ('events', 'evidence')"
-    )
-    working = {(table, name) for table, name, enabled in triggers if enabled in ("O", "A")}
-    for table, name in sorted(guards - working):
-        yield f"the trigger {name} on {table} is missing or disabled: {_WHY['trigger']}"
-    for table, name, _enabled in triggers:
-        if (table, name) not in guards:
-            yield f"the trigger {visible(str(name), 60)} on {table} does not belong to a ledger"
-    for table, name in database.read(
-        "SELECT tablename, rulename FROM pg_rules "
-        "WHERE schemaname = current_schema() AND tablename IN ('events', 'evidence')"
-    ):
-        yield f"the rule {visible(str(name), 60)} on {table} does not belong to a ledger"
-
-
-_WHY = {"trigger": "nothing refuses to change or delete rows", "table": "its rows are gone"}
+WHY = {"trigger": "nothing refuses to change or delete rows", "table": "its rows are gone"}
 
 
 def _plain(sql: str | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import rfc8785
 
 from modelspine.errors import BadInput, Damaged
-from modelspine.ledger.bodies import MAX_BODY, body_fault, is_time
+from modelspine.ledger.bodies import MAX_BODY, MAX_NAME, body_fault, is_time
 from modelspine.ledger.event import Draft, Event, Head, decode_event
 from modelspine.times import FORMAT
 
@@ -47,8 +47,8 @@ def seal(
     fields: dict[str, Any] = {
         "seq": after.seq + 1,
         "at": max(stamp, _just_after(at)),
-        "actor": actor,
-        "host": host,
+        "actor": _name(actor),
+        "host": _name(host),
         "kind": draft.kind,
         "body": body | behind,
         "prev": after.hash,
@@ -63,6 +63,11 @@ def seal(
     if fault := body_fault(draft.kind, fields["body"], after.seq + 1):
         raise BadInput(f"this event would not be readable: {fault}", "correct what it names; nothing was written")
     return decode_event(raw, hashlib.sha256(raw).hexdigest()), raw
+
+
+def _name(text: str) -> str:
+    """A name from this machine's environment as it can be stored: no such name may block a change."""
+    return text.encode("utf-8", "replace").decode()[:MAX_NAME]
 
 
 def newest_time(rows: Iterable[bytes]) -> str:

@@ -181,13 +181,17 @@ def route_of(event: Event) -> Route:
 
 
 def completes(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether a second registration adds a report or a manifest that the first one lacks, and keeps the rest.
+    """Whether a second registration adds a report, a manifest or a place of the files, and keeps the rest.
 
-    Only such a registration takes effect: evidence can be added, but never replaced.
+    Only such a registration takes effect: evidence can be added, but never replaced. Where the files are may change,
+    as when their run was deleted and they were logged into another one; the SHA says whether they are the same.
     """
     had, has = before.get("evidence", {}), after.get("evidence", {})
     kept = had.items() <= has.items() and before.get("run_id") in (None, after.get("run_id"))
-    return kept and has.keys() > had.keys()
+    source = str(after.get("source", ""))
+    logged = source.startswith("runs:/") and source != before.get("source")  # only a folder that was logged has one
+    placed = not (before.get("run_id") or before.get("source")) and bool(after.get("run_id") or source)
+    return kept and (has.keys() > had.keys() or logged or placed)
 
 
 def check_semver(semver: str) -> str:

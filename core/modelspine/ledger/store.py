@@ -13,8 +13,7 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ from typing import Any
 from miniobserve.sql.open import connect
 from miniobserve.sql.protocol import StorageError, Transaction
 from modelspine.canonical_json import MAX_INTEGER
-from modelspine.errors import BadInput, Conflict, Damaged, Locked, SpineError, Unavailable
-from modelspine.extras import missing_extra
+from modelspine.errors import BadInput, Damaged
 from modelspine.ledger.bodies import MAX_BODY
 from modelspine.ledger.event import (
     GENESIS,
@@ -37,6 +35,7 @@ from modelspine.ledger.event import (
     text_of,
     verified_events,
 )
+from modelspine.ledger.failures import append_error, not_kept, storage_errors
 from modelspine.ledger.mark import advance_mark, read_mark
 from modelspine.ledger.schema import create_tables
 from modelspine.ledger.sealing import newest_time, seal
@@ -53,21 +52,6 @@ Clock = Callable[[], datetime]
 
 # The values of ledger.event are re-exported, so that users of the ledger import from one module.
 __all__ = ["GENESIS", "MAX_BODY", "Clock", "Draft", "Event", "Head", "Ledger", "storage_errors"]
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Translate ``StorageError`` into Spine's own exceptions."""
-    try:
-        yield
-    except StorageError as error:
-        raise missing_extra(error) or _mapped(error) from error
-
-
-def _mapped(error: StorageError) -> SpineError:
-    return {"damaged": Damaged, "conflict": Conflict, "locked": Locked}.get(error.kind, Unavailable)(
-        error.message, error.hint
-    )
 
 
 def _raw(stored: str | bytes) -> bytes:
@@ -110,8 +94,7 @@ class Ledger:
         """Every event after ``after`` (default: from the first), in order, with the hash chain verified.
 
         Raises:
-            Damaged: a row's bytes do not match its hash, an event does not link to the previous one, or a seq is
-                missing.
+            Damaged: an event does not link to the previous one, or a seq is missing.
         """
         start = after or Head(0, GENESIS)
         with storage_errors():
@@ -163,13 +146,14 @@ class Ledger:
                     continues = mark is None or tx.execute(_HAS, (mark.seq, mark.hash))
                 if earlier:
                     return [earlier], False
+                self._check_committed(sealed)
                 if self._mark is not None and continues:
                     advance_mark(self._mark, Head(sealed[-1].seq, sealed[-1].hash), mark)
                 return sealed, True
             except StorageError as error:
                 doubtful += [sealed] if sealed and error.kind == "lost" else []
                 if error.kind != "conflict" and (error.kind != "lost" or attempt == _TRIES - 1):
-                    raise _append_error(error, doubtful) from error
+                    raise append_error(error, doubtful) from error
                 # Neither is permanent: a conflict means that another writer was first, a lost connection reconnects.
                 # A random pause of up to 10 ms, so that writers that collided once do not collide again.
                 time.sleep(os.urandom(1)[0] / 25_600 if attempt else 0)
@@ -178,8 +162,8 @@ class Ledger:
     def by_key(self, key: str) -> Event | None:
         """The event recorded under an idempotency key, or None."""
         with storage_errors():
-            rows = self._db.read(f"SELECT {self._event}, hash FROM events WHERE key = ?", (key,))  # noqa: S608
-        return decode_event(*rows[0]) if rows else None
+            rows = self._db.read(f"SELECT {self._event}, {self._hash} FROM events WHERE key = ?", (key,))  # noqa: S608
+        return decode_event(rows[0][0], text_of(rows[0][1])) if rows else None
 
     def put(self, body: bytes) -> str:
         """Store a piece of evidence (UTF-8 text) and return its SHA-256; equal bytes are stored once.
@@ -201,7 +185,7 @@ class Ledger:
                     with self._db.transaction() as tx:
                         tx.execute(statement, row)
                         if not tx.execute("SELECT 1 FROM evidence WHERE digest = ?", (digest,)):
-                            raise _not_kept(f"evidence {digest[:12]}")
+                            raise not_kept(f"evidence {digest[:12]}")
                     break
                 except StorageError as error:
                     if error.kind != "lost" or attempt == _LOST_RETRIES:
@@ -233,6 +217,17 @@ class Ledger:
         """Close the database."""
         self._db.close()
 
+    def lost(self) -> Head | None:
+        """The event that this machine's high-water mark names, if the ledger does not have it any more.
+
+        None also without a mark, and for one that cannot be read, which ``spine verify`` names.
+        """
+        mark = self._read_mark()
+        if mark is None or not mark.hash:
+            return None
+        with storage_errors():
+            return None if self._db.read(_HAS, (mark.seq, mark.hash)) else mark
+
     def _read_mark(self) -> Head | None:
         """The high-water mark; one that cannot be read is beyond every event, so that nothing replaces it."""
         try:
@@ -252,9 +247,9 @@ class Ledger:
         """One attempt: appends and adds to ``sealed``, or returns the event already recorded under the key."""
         rows = tx.execute(f"SELECT seq, {self._hash}, {self._event} FROM events ORDER BY seq DESC LIMIT {_LOOK_BACK}")  # noqa: S608
         if key is not None:
-            earlier = tx.execute(f"SELECT {self._event}, hash FROM events WHERE key = ?", (key,))  # noqa: S608
+            earlier = tx.execute(f"SELECT {self._event}, {self._hash} FROM events WHERE key = ?", (key,))  # noqa: S608
             if earlier:  # before the check of `expected`: a retry sends the seq of its first attempt
-                return same_request(decode_event(*earlier[0]), drafts[0], key, asked)
+                return same_request(decode_event(earlier[0][0], text_of(earlier[0][1])), drafts[0], key, asked)
         head = Head(rows[0][0], text_of(rows[0][1])) if rows else Head(0, GENESIS)
         at = newest_time(raw for _, _, raw in rows[:1]) or newest_time(raw for _, _, raw in rows)
         if expected is not None and head.seq != expected:
@@ -272,6 +267,19 @@ class Ledger:
         self._check_kept(tx, before, written)
         return None
 
+    def _check_committed(self, sealed: Sequence[Event]) -> None:
+        """Look for the appended rows again: PostgreSQL can run a trigger at the commit, and a file can be replaced.
+
+        Raises:
+            Damaged: they are not there.
+        """
+        try:
+            found = self._db.read("SELECT hash FROM events WHERE seq >= ? ORDER BY seq", (sealed[0].seq,))
+        except StorageError:
+            return  # they are committed; that nobody can read at this moment must not be told as a failed write
+        if [text_of(row[0]) for row in found[: len(sealed)]] != [event.hash for event in sealed]:
+            raise not_kept(f"event #{sealed[0].seq}")
+
     def _check_kept(self, tx: Transaction, before: int, written: list[tuple[Any, ...]]) -> None:
         """Read the appended rows back, because a trigger in the database can drop or change them without an error.
 
@@ -280,21 +288,4 @@ class Ledger:
         """
         query = f"SELECT seq, {self._event}, hash, key FROM events WHERE seq > ? ORDER BY seq"  # noqa: S608
         if [(seq, bytes(raw), *rest) for seq, raw, *rest in tx.execute(query, (before,))] != written:
-            raise _not_kept(f"event #{written[0][0]}")
-
-
-def _not_kept(what: str) -> Damaged:
-    return Damaged(
-        f"the database did not keep {what} as it was written; nothing was changed",
-        "`spine verify` names the triggers and rules that do not belong in it; drop them, or restore a backup",
-    )
-
-
-def _append_error(error: StorageError, doubtful: Sequence[Sequence[Event]]) -> SpineError:
-    """The exception for a failed append; it says so if a commit may nevertheless have succeeded."""
-    if not doubtful:
-        return _mapped(error)
-    return Unavailable(
-        f"the connection broke during the commit of #{doubtful[-1][0].seq}; its outcome is unknown: {error.message}",
-        "check `spine history`, or repeat the command with the same --key",
-    )
+            raise not_kept(f"event #{written[0][0]}")

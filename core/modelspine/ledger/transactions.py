@@ -9,18 +9,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from modelspine.errors import Conflict, Locked, Refused, Replaced
 from modelspine.ledger.clocks import Cut, cut_at, events_until
-from modelspine.ledger.event import Unreadable, moved, overtaken, same_request
+from modelspine.ledger.event import Unreadable, moved, overtaken, same_request, wrong_key
 from modelspine.ledger.replay import replay
 from modelspine.ledger.state import State, check_key
 from modelspine.ledger.store import GENESIS, Draft, Event, Head, Ledger
 
 _TRIES = 200
+_PAUSE = 0.1
+_T = TypeVar("_T")
 PATIENCE = 30.0
 """Seconds for which a rollback or an abort waits for another process that keeps the ledger locked."""
 
@@ -104,9 +107,16 @@ class History:
             Refused: ``forward`` is set, and an event cannot be interpreted.
             Locked: another process kept the ledger locked for too long.
         """
-        until = time.monotonic() + PATIENCE
         if key is not None:
             check_key(key)
+        attempt = partial(self._change, decide, sha=sha, expected=expected, key=key, asked=asked, forward=forward)
+        return attempt() if locked is None else patiently(attempt, locked)
+
+    def _change(
+        self, decide: Callable[[State], Sequence[Draft]], *, sha: str, expected: int | None, key: str | None,
+        asked: tuple[str, dict[str, Any]] | None, forward: bool,
+    ) -> Receipt | None:  # fmt: skip
+        """Make a change without waiting for a locked ledger for long; see ``change``."""
         for _attempt in range(_TRIES):
             # Before deciding: on the state after its own success, the same request would often be refused.
             wanted = Draft(kind=asked[0], body=asked[1]) if asked is not None else None
@@ -124,11 +134,6 @@ class History:
                 events, created = self._ledger.append(
                     drafts, expected=state.seq, key=key, asked=tuple(asked[1]) if asked else ()
                 )
-            except Locked:
-                if locked is None or time.monotonic() > until:
-                    raise
-                locked()
-                continue
             except Conflict:
                 if expected is not None:  # the caller's decision is outdated; only the caller can decide again
                     raise
@@ -141,10 +146,15 @@ class History:
 
     def _earlier(self, key: str | None, wanted: Draft | None) -> Event | None:
         """The event of an earlier request with this key, which must have asked for the same."""
-        earlier = self._ledger.by_key(key) if key else None
-        if earlier is None or key is None or wanted is None:
+        found = self._ledger.by_key(key) if key else None
+        if found is None or key is None or wanted is None:
             return None
-        return same_request(earlier, wanted, key, tuple(wanted.body))
+        # The row may not be in the chain, and “done already” must not rest on that: what was asked may be a rollback.
+        self._refresh()
+        known = self._events[found.seq - 1] if 0 < found.seq <= len(self._events) else None
+        if known is None or known.hash != found.hash:
+            raise wrong_key(found.seq, key)
+        return same_request(known, wanted, key, tuple(wanted.body))
 
     def _require_continued(self, events: list[Event]) -> None:
         """Raise ``Replaced`` unless the events continue those that were read before.
@@ -171,6 +181,25 @@ class History:
             self._events, self._state, self._unreadable = events, state, found.unreadable
             self._head = Head(events[-1].seq, events[-1].hash) if events else Head(0, GENESIS)
         return state
+
+
+def patiently(attempt: Callable[[], _T], locked: Callable[[], None]) -> _T:
+    """Try until no other process keeps the ledger locked, for ``PATIENCE`` seconds; ``locked`` is called meanwhile.
+
+    Opening and reading are tried like writing: a lock may exclude readers too.
+
+    Raises:
+        Locked: another process kept the ledger locked for too long.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except Locked:
+            if time.monotonic() > until:
+                raise
+            locked()
+            time.sleep(_PAUSE)
 
 
 def _unsure(seqs: Sequence[int]) -> Refused:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from modelspine.lineage.corpus_files import check, counted_rows, digests_of, fil
 from modelspine.lineage.dvc_fetch import reach
 from modelspine.lineage.dvc_hash import Digest
 from modelspine.lineage.dvc_lookup import CHANGED, Found, Part, find, named, parts
-from modelspine.lineage.dvc_repository import Repository
+from modelspine.lineage.dvc_repository import Repository, Snapshot
 from modelspine.lineage.row_formats import NotRowsError
 from modelspine.lineage.row_objects import objects
 from modelspine.lineage.row_search import PATIENCE, TooSlowError, matching
@@ -92,6 +93,13 @@ class Corpora:
         self.root = root
         self._remote = remote
         self._text = text
+        self._repository: Callable[[], Repository] = lambda: Repository(root)
+
+    def snapshot(self) -> Corpora:
+        """The same corpora for a walk over many of them: the repository is read once, and counts as unchanged."""
+        found = Corpora(self.root, self._remote, self._text)
+        found._repository = cache(lambda: Snapshot(self.root))
+        return found
 
     @file_errors()
     def resolve(self, dvc_hash: str, path: str = "") -> Place:
@@ -216,10 +224,8 @@ class Corpora:
         every = self.parts(dvc_hash, path)
         searched = [part for part in every if not directory or row_format(part) is not None]
         if not searched:
-            raise BadInput(
-                f"none of the {len(every):,} files of {dvc_hash[:12]} has rows",
-                "rows are read from JSON lines, CSV, TSV, Parquet and plain text",
-            )
+            wrong = f"none of the {len(every):,} files of {dvc_hash[:12]} has rows"
+            raise BadInput(wrong, "rows are read from JSON lines, CSV, TSV, Parquet and plain text")
         with tempfile.TemporaryDirectory(prefix="spine-rows-") as folder:
             sources = [source_of(part, Path(folder)) for part in searched]
             try:
@@ -258,16 +264,15 @@ class Corpora:
         """
         roots = Repository(self.root).dvc_roots()
         if not roots:
-            raise Unavailable(
-                f"{visible(str(self.root), 120)} is not a DVC repository", "run this in the repository's folder"
-            )
+            wrong = f"{visible(str(self.root), 120)} is not a DVC repository"
+            raise Unavailable(wrong, "run this in the repository's folder")
         for root in roots:
             reach(root, self._remote)
 
     def _find(self, dvc_hash: str, path: str = "", *, pull: bool = False) -> Found:
         if _HASH.fullmatch(dvc_hash) is None:
             raise BadInput(f"{visible(dvc_hash, 60)!r} is not a DVC hash", "give the 32 hex digits in a .dvc file")
-        return find(Repository(self.root), dvc_hash, path=path, remote=self._remote if pull else None)
+        return find(self._repository(), dvc_hash, path=path, remote=self._remote if pull else None)
 
 
 def _compiled(pattern: str) -> None:
@@ -275,10 +280,8 @@ def _compiled(pattern: str) -> None:
     try:
         re.compile(pattern[: _LONGEST_PATTERN + 1])
     except (re.error, RecursionError, OverflowError) as error:
-        raise BadInput(
-            f"{visible(pattern, 60)!r} is not a valid regular expression: {error}",
-            "put a backslash before special characters",
-        ) from error
+        wrong = f"{visible(pattern, 60)!r} is not a valid regular expression: {error}"
+        raise BadInput(wrong, "put a backslash before special characters") from error
     if len(pattern) > _LONGEST_PATTERN:
         raise BadInput(f"the pattern has {len(pattern):,} characters, limit {_LONGEST_PATTERN}", "shorten it")
 

@@ -13,6 +13,7 @@ from modelspine.lineage.dvc_repository import INLINE, TRACKING, Repository, Trac
 from modelspine.text import argument, visible
 
 _DIRECTORY = re.compile(rb"[0-9a-f]{32}\.dir")
+_PLAIN = ("--text", "--no-textconv", "--no-ext-diff")
 
 
 def in_history(repository: Repository, dvc_hash: str) -> tuple[Tracked, str] | None:
@@ -23,13 +24,14 @@ def in_history(repository: Repository, dvc_hash: str) -> tuple[Tracked, str] | N
     Raises:
         Unavailable: git could not look.
     """
+    # --text, because attributes in the tree may call these files binary, of which git shows no lines.
     # -S finds the commits that added or removed the hash; the one that removed it does not name it any more. The hash
     # of a directory whose files are named in the same file is not written down, so there every version is read.
     searches = [(f"-S{dvc_hash}", dvc_hash)]
     searches += [(f"-G{INLINE}", INLINE)] if dvc_hash.endswith(DIRECTORY) else []
     for changed, naming in searches:
         # Of a merge, -m compares each side: a hash that only came about as branches were merged is in no other commit.
-        words = ("log", "--all", "-m", "--no-textconv", "--no-ext-diff", "--format=%H", changed, "--", *TRACKING)
+        words = ("log", "--all", "-m", *_PLAIN, "--format=%H", changed, "--", *TRACKING)
         for revision in dict.fromkeys(_git(repository, *words).split()):
             for tracked in _at(repository, revision, naming):
                 if names(tracked.out, dvc_hash):
@@ -43,7 +45,7 @@ def directories(repository: Repository) -> list[str]:
     Raises:
         Unavailable: git could not look.
     """
-    words = ("log", "--all", "-m", "-p", "--no-textconv", "--no-ext-diff", "--format=", r"-G\.dir", "--", *TRACKING)
+    words = ("log", "--all", "-m", "-p", *_PLAIN, "--format=", r"-G\.dir", "--", *TRACKING)
     found = _DIRECTORY.findall(git_output(repository.top, *words)) if repository.with_git else []
     return list(dict.fromkeys(found_hash.decode() for found_hash in found))
 

@@ -93,8 +93,8 @@ class Walker:
             UnknownRef, AmbiguousRef: ``ref`` names no entry, or several.
         """
         sha = self._registry.resolve(ref)
-        seen: set[str] = set()
-        return Lineage(sha=sha, root=self._entry(sha, verify, seen), corpora=self._registry.get(sha).entry.corpora)
+        walk = Walker(self._registry, self._artifacts, self._corpora.snapshot(), self._root)
+        return Lineage(sha=sha, root=walk._entry(sha, verify, set()), corpora=self._registry.get(sha).entry.corpora)
 
     def impact(self, dvc_hash: str, traces: TraceReader | None) -> list[Touched]:
         """The recall list of a corpus: every entry trained on it, directly or not, with its traffic by day.

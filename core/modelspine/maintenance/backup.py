@@ -2,8 +2,9 @@
 
 Parts are read in an order in which everything that one part names is in a later one. A trace names a ledger event, so
 traces come before the ledger. An event names bundles and runs that existed before it, so those come after the ledger.
-Databases are copied by SQLite's backup within one read transaction, never as files. Not included are files in git
-(spine.toml, trust file, baseline), files in DVC and private keys. It does not know how an archive is unpacked.
+Databases are copied by SQLite's backup within one read transaction, never as files, or row by row from PostgreSQL. Not
+included are files in git (spine.toml, trust file, baseline), files in DVC, private keys, MLflow's server and the closed
+days in a bucket. It does not know how an archive is unpacked.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import errno
 import hashlib
 import os
 import re
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from modelspine.errors import BadInput, Damaged, Unavailable
 from modelspine.files import path_fault
 from modelspine.ledger.store import Event, Head
 from modelspine.maintenance.chain import read_chain
+from modelspine.maintenance.store_copies import copied_out, on_server, snapshot
 from modelspine.maintenance.tar_archive import Member, Writer, created
 from modelspine.settings import Settings, masked
 from modelspine.text import short, visible
@@ -37,8 +37,6 @@ DATABASES = ("traces", "ledger", "mlflow")
 FOLDERS = ("cache", "mlartifacts", "drift_reports", "days")
 OPTIONAL = ("traces", "mlflow", "drift_reports")
 """Parts that a backup may leave out."""
-_PAGES = 4096
-"""Pages copied between two reports of progress."""
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 """The errors of opening a file that is gone, a symbolic link and a socket."""
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -102,17 +100,16 @@ def database(settings: Settings, name: str) -> Path:
     """The file of a database.
 
     Raises:
-        BadInput: the database is on a server, which needs its own backup tool.
+        BadInput: the database is on a server, and has no file.
     """
     url = str(getattr(settings, name))
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
-    tool = "pg_dump" if url.startswith("postgres") else "the tools of that server"
-    rest = f", and repeat this with `--without {name}`" if name in OPTIONAL else " and restore it there"
     raise BadInput(
         f"{name} is at {visible(masked(url), 80)}, which is not a SQLite file on this machine",
-        f"back it up with {tool}{rest}",
-    )
+        "take the backup with `--without mlflow`, and copy that server's own backup to it" if name == "mlflow"
+        else "set a URL that begins with sqlite:/// or postgresql://",
+    )  # fmt: skip
 
 
 def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progress: Progress) -> Backup:
@@ -125,25 +122,28 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
         progress: called with the progress.
 
     Raises:
-        BadInput: the path exists, its folder does not, or a database is on a server.
+        BadInput: the path exists, or its folder does not.
         Unavailable: a file cannot be read, shrank while it was read, or is in a bundle and cannot be in an archive.
         Damaged: the ledger's hash chain is broken, or a database is.
     """
     # Checked before anything is read: a large backup must not fail at its last part.
-    for name in set(DATABASES) - set(without):
-        database(settings, name)
+    sources = {name: str(getattr(settings, name)) for name in DATABASES if name not in without}
     warnings: list[str] = []
+    if not sources.get("mlflow", "sqlite:").startswith("sqlite:"):
+        at = visible(masked(sources.pop("mlflow")), 80)
+        warnings.append(f"MLflow's runs at {at} are not included: back up that server's database and artifacts")
+    for name, url in sources.items():
+        if not on_server(url):
+            database(settings, name)
     path = path.parent.resolve() / path.name
     if not path.parent.is_dir():
         raise BadInput(f"there is no folder {visible(str(path.parent), 160)}", "create it, then repeat the command")
     with created(path) as archive, tempfile.TemporaryDirectory(prefix=".spine-", dir=path.parent) as scratch:
         head, events = Head(0, ""), ()  # type: tuple[Head, tuple[Event, ...]]
-        for name in DATABASES:
-            file = database(settings, name) if name not in without else None
-            if file is None or not (file.is_file() or name == "ledger"):
-                continue
+        for name, url in sources.items():
             copy = Path(scratch) / f"{name}.db"
-            snapshot(file, copy, lambda done, of, name=name: progress(f"{name} pages", done, of))  # type: ignore[misc]
+            if not _copied(settings, name, url, copy, progress):
+                continue
             if name == "ledger":
                 head, events = _verified_chain(copy)
             archive.file(f"{name}.db", copy)
@@ -152,8 +152,10 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
             if part not in without and not (part == "mlartifacts" and "mlflow" in without):
                 _add(archive, part, folder, warnings, progress)
         warnings += _missing_bundles(events, archive.members)
-        if "traces" not in without and not settings.parquet.is_relative_to(settings.home):
-            warnings.append(f"closed days in {visible(str(settings.parquet), 120)}, outside the home, are not included")
+        if "traces" not in without and not Path(settings.parquet).is_relative_to(settings.home):
+            days = visible(masked(settings.parquet), 120)
+            what = "in the bucket" if "://" in settings.parquet else "outside the home"
+            warnings.append(f"closed days in {days}, {what}, are not included")
         parts = tuple(part_totals(archive.members))
         manifest = _seal(archive, settings, head, str(events[0].body.get("env", "dev")) if events else "dev")
     return Backup(
@@ -166,40 +168,16 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
     )
 
 
-def snapshot(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Copy a live SQLite database as of one moment, without blocking its writers.
-
-    Raises:
-        Unavailable: the database does not exist or cannot be read, or there is no room for the copy.
-        Damaged: it is not an intact database.
-    """
-    if not source.is_file():
-        raise Unavailable(f"there is no database at {source}", "run `spine init`, or restore a backup there")
-    try:
-        with (
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as live,
-            closing(sqlite3.connect(target, isolation_level=None)) as copy,
-        ):
-            # The open read transaction fixes the moment; without it, every write by others would restart the backup.
-            # BEGIN alone takes no snapshot, the first read does.
-            live.execute("BEGIN")
-            live.execute("SELECT count(*) FROM sqlite_master")
-            live.backup(copy, pages=_PAGES, progress=lambda _status, left, of: progress(of - left, of))
-            live.execute("ROLLBACK")
-            copy.execute("PRAGMA journal_mode=DELETE")  # a copy in WAL mode would be more than one file
-    except sqlite3.OperationalError as error:
-        reason = visible(str(error), 120)
-        if "full" in reason:
-            raise Unavailable(
-                f"{target.parent} has no room for a copy of {source.name}: {reason}",
-                "a backup also needs room for the largest database; free disk space, or write it elsewhere",
-            ) from error
-        hint = "another process is writing; try again" if "locked" in reason else "check the file's permissions"
-        raise Unavailable(f"{source}: {reason}", hint) from error
-    except sqlite3.DatabaseError as error:
-        raise Damaged(
-            f"{source} is not an intact database: {visible(str(error), 120)}", "restore it from an earlier backup"
-        ) from error
+def _copied(settings: Settings, name: str, url: str, copy: Path, progress: Progress) -> bool:
+    """Copy a database into a file; False where there is none, which is right for all but the ledger."""
+    if on_server(url):
+        copied_out(name, url, copy, progress)
+        return True
+    file = database(settings, name)
+    if not file.is_file() and name != "ledger":
+        return False
+    snapshot(file, copy, lambda done, of: progress(f"{name} pages", done, of))
+    return True
 
 
 def walked(folder: Path, failed: Callable[[OSError], None]) -> Iterator[str]:
@@ -263,7 +241,8 @@ def _belongs(part: str, name: str) -> bool:
     if part == "cache":
         return _SHA.fullmatch(first) is not None
     if part == "days":
-        return name.endswith(".parquet") and first not in ("cache", "mlartifacts", "bundles", "tmp")
+        inside = "/day=" in f"/{name}" and name.endswith((".json", ".ids"))
+        return (inside or name.endswith(".parquet")) and first not in ("cache", "mlartifacts", "bundles", "tmp")
     return part != "drift_reports" or name.endswith(".json")
 
 

@@ -14,7 +14,8 @@ from miniobserve.sql.open import connect
 from modelspine.ledger.bodies import UNREADABLE
 from modelspine.ledger.event import Unreadable, linked_to, read_event, text_of
 from modelspine.ledger.replay import replay
-from modelspine.ledger.schema import schema_faults
+from modelspine.ledger.schema import sqlite_faults
+from modelspine.ledger.schema_postgres import postgres_faults
 from modelspine.ledger.store import GENESIS, Event, Head, storage_errors
 from modelspine.text import visible
 
@@ -48,7 +49,7 @@ def read_chain(url: str) -> Chain:
     with storage_errors():
         database = connect(url, readonly=True)
         try:
-            foreign = schema_faults(database)
+            foreign = tuple((sqlite_faults if sqlite else postgres_faults)(database))
             rows = database.read(f"SELECT {columns} FROM events ORDER BY seq")  # noqa: S608  (names of our own)
             # With intact rows but a damaged index, looking up a key or a digest would silently find nothing.
             findings = database.read(f"PRAGMA integrity_check({_MOST})") if sqlite else []

@@ -34,6 +34,7 @@ from modelspine.maintenance.backup import (
     part_totals,
     place_of,
 )
+from modelspine.maintenance.store_copies import STORES, copied_in, on_server, refuse_used
 from modelspine.maintenance.tar_archive import Member, Reader, opened
 from modelspine.maintenance.witness import parse_checkpoint
 from modelspine.settings import Settings
@@ -84,11 +85,19 @@ def restore(archive: Path, settings: Settings, *, progress: Progress) -> tuple[R
         with opened(archive) as reader:
             members, manifest, digest = _unpacked(reader, settings, staging, progress)
         _relocated(staging, Path(manifest.artifacts), settings.artifacts)
-        moves = list(_moves(members, settings, staging))
+        loads = list(_loads(members, settings, staging))
+        moves = list(_moves(members, settings, staging, {source for _, source, _ in loads}))
+        for name, source, url in loads:
+            if name != "ledger":
+                copied_in(name, source, url, progress)
         for number, (source, target) in enumerate(moves, 1):
             progress("files", number, len(moves))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(source, target)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        for name, source, url in loads:
+            if name == "ledger":
+                copied_in(name, source, url, progress)
         sync_folder(settings.home)
         # The mark of the ledger that was here before says nothing about this one.
         write_mark(settings.home / MARK, parse_checkpoint(manifest.ledger))
@@ -111,7 +120,10 @@ def _check_empty(settings: Settings) -> None:
 
     Drift reports may exist, as they are usually in git; ``_moves`` compares them.
     """
-    places = [database(settings, name) for name in ("ledger", "traces", "mlflow")]
+    for name in STORES:
+        if on_server(url := str(getattr(settings, name))):
+            refuse_used(name, url)
+    places = [database(settings, name) for name in ("ledger", "traces", "mlflow") if _is_file(settings, name)]
     places += [folder for name, folder in folders(settings).items() if name != "drift_reports"]
     for place in places:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -122,6 +134,12 @@ def _check_empty(settings: Settings) -> None:
                 f"{visible(str(place), 160)} already exists, and a restore replaces nothing",
                 "give an empty folder: `spine restore F --into DIR`, or move it away first",
             )
+
+
+def _is_file(settings: Settings, name: str) -> bool:
+    """Whether a database of the settings is a file; a server of MLflow is left as it is."""
+    url = str(getattr(settings, name))
+    return not on_server(url) and (name != "mlflow" or url.startswith("sqlite:"))
 
 
 def _unpacked(
@@ -141,7 +159,7 @@ def _unpacked(
             sums = reader.read(size)
         elif name == MANIFEST:
             raw = reader.read(size)
-        elif place_of(settings, name) is None:
+        elif name not in (f"{store}.db" for store in STORES) and place_of(settings, name) is None:
             raise BadInput(f"the archive has the unexpected file “{visible(name, 120)}”", _NOT_OURS)
         else:
             try:
@@ -183,7 +201,16 @@ def _listed(sums: bytes) -> Iterator[tuple[str, str]]:
         yield name, digest
 
 
-def _moves(members: list[Member], settings: Settings, staging: Path) -> Iterator[tuple[Path, Path]]:
+def _loads(members: list[Member], settings: Settings, staging: Path) -> Iterator[tuple[str, Path, str]]:
+    """Setting, file and URL of each store that goes onto a server, the ledger last."""
+    found = {member.name for member in members}
+    for name in STORES:
+        url = str(getattr(settings, name))
+        if f"{name}.db" in found and on_server(url):
+            yield name, staging / f"{name}.db", url
+
+
+def _moves(members: list[Member], settings: Settings, staging: Path, loaded: set[Path]) -> Iterator[tuple[Path, Path]]:
     """Source and target of each file. The ledger comes last, because a folder without one is not taken for a project.
 
     Raises:
@@ -192,6 +219,8 @@ def _moves(members: list[Member], settings: Settings, staging: Path) -> Iterator
     last: list[tuple[Path, Path]] = []
     moves: list[tuple[Path, Path]] = []
     for member in members:
+        if staging / member.name in loaded:
+            continue
         source, target = staging / member.name, place_of(settings, member.name)
         if target is None:
             continue

@@ -25,7 +25,7 @@ from modelspine.ledger.state import Known, State, fold
 from modelspine.ledger.store import Event, Head, Ledger
 from modelspine.maintenance.chain import Chain, contradiction
 from modelspine.maintenance.verify_rules import MOVES, breaches, not_checked
-from modelspine.registry.entries import EVIDENCE
+from modelspine.registry.entries import EVIDENCE, source_of
 from modelspine.registry.rules import may_answer
 from modelspine.text import counted, short, visible
 from modelspine.times import FORMAT
@@ -99,7 +99,12 @@ def verify(
     state = replay(chain.events).state
     yield _bundles(state, cache, progress)
     yield _pointers(chain.events)
-    for step in () if chain.problems else more:  # these use the registry, which refuses a broken chain
+    try:
+        ledger.events() if chain.problems and more else None
+    except Damaged as error:  # the others use the registry, which refuses a broken chain
+        yield Check(name="the rest", checked=0, not_checked=(f"verdicts and other stores, as {error.message}",))
+        return
+    for step in more:
         check = step(state, progress)
         if check is not None:
             yield check
@@ -110,6 +115,7 @@ def _events(chain: Chain) -> Check:
     unknown = [event for event in chain.events if event.kind not in BODIES and event.kind != UNREADABLE]
     now = datetime.now(UTC).strftime(FORMAT)
     notes = [jump_text(jump) for jump in islice(jumps(chain.events, now), _JUMPS)]
+    notes += _services(chain)
     unknown_kinds: tuple[str, ...] = ()
     if unknown:
         kinds = ", ".join(sorted({visible(event.kind, 40) for event in unknown})[:5])
@@ -122,6 +128,16 @@ def _events(chain: Chain) -> Check:
         notes=tuple(notes),
         not_checked=unknown_kinds,
     )
+
+
+def _services(chain: Chain) -> Iterator[str]:
+    """Name the entries of another service than the one whose ledger it is; earlier versions registered them."""
+    entries = replay(chain.events).state.entries.values()
+    named = [str(name) for known in entries if (name := known.registered.body.get("service"))]
+    others = [name for name in named if name != named[0]]
+    if others:
+        of = f"of another service than {visible(named[0], 60)}: {visible(', '.join(sorted(set(others))), 120)}"
+        yield f"{len(others):,} {'entry is' if len(others) == 1 else 'entries are'} {of}"
 
 
 def _mark(chain: Chain, file: Path) -> Check:
@@ -175,9 +191,12 @@ def _bundles(state: State, cache: Cache, progress: Progress) -> Check:
             _, bundle = cache.verified(known.sha)
         except Unavailable as error:
             absent = cache.holds(known.sha) is False
-            # A promoted entry may be the target of a rollback, which reads only the cache.
-            needed = absent and bool(known.semvers) and known.tombstoned is None
+            # A promoted entry may be the target of a rollback; where its files are in a run, that fetches them.
+            source = source_of(known.registered.body)
+            needed = absent and bool(known.semvers) and known.tombstoned is None and source is None
             text = f"{_name(known)} has no bundle in the cache" if absent else f"{error.message}; {error.hint}"
+            if absent and source is not None:
+                text += f"; it would be fetched from {visible(source, 100)}"
             (problems if needed else unread).append(f"{text}, but may have to serve" if needed else text)
         except SpineError as error:
             problems.append(f"{_name(known)}: {error.message}")

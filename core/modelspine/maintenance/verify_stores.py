@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miniobserve.archive import Archive
+from miniobserve.migrate import refuse_old
 from miniobserve.sql.open import connect
 from modelspine.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from modelspine.ledger.state import Known, State, fold
 from modelspine.ledger.store import Event, Ledger, storage_errors
+from modelspine.maintenance.verify_grounds import gate_runs, judged_canaries
 from modelspine.maintenance.verify_ledger import Check, Progress
-from modelspine.project import Project
+from modelspine.project import DAYS, Project
 from modelspine.registry.entries import manifest_corpora
 from modelspine.registry.floor import floor_of
 from modelspine.registry.promotion_record import excluded, verdict_kind
@@ -35,9 +37,11 @@ def steps(project: Project) -> tuple[Step, ...]:
     return (
         lambda state, _progress: _committed(project, state),
         lambda state, _progress: _verdicts(project, state),
+        lambda _state, _progress: gate_runs(project.registry.events(), project.ledger.get),
+        lambda _state, _progress: judged_canaries(project.registry.events(), lambda: project.traces.evidence),
         lambda state, progress: _corpora(project, state, progress),
         lambda _state, _progress: _traces(project.settings.traces),
-        lambda _state, progress: _exports(Archive(project.settings.parquet), progress),
+        lambda _state, progress: _exports(project, progress),
     )
 
 
@@ -231,7 +235,8 @@ def _traces(url: str) -> Check:
             database = connect(url, readonly=True)
             try:
                 findings = database.read("PRAGMA integrity_check(20)") if sqlite else []
-                count = int(database.read("SELECT count(*) FROM traces")[0][0])
+                refuse_old(database)
+                count = int(database.read("SELECT count(*) FROM requests")[0][0])
             finally:
                 database.close()
     except Damaged as error:
@@ -242,20 +247,24 @@ def _traces(url: str) -> Check:
     return Check(name="traces", checked=count, problems=problems)
 
 
-def _exports(archive: Archive, progress: Progress) -> Check:
-    """Read and hash the rows of every exported day again; a pruned day exists nowhere else."""
-    try:
-        days, lost = archive.days(), archive.lost()
-    except OSError as error:
-        why = f"{visible(str(error.filename), 160)}: {error.strerror}"
-        return Check(name="exports", checked=0, not_checked=(why,))
-    problems = [f"{day}: it was pruned from the live store, and its file is missing" for day in lost]
+def _exports(project: Project, progress: Progress) -> Check:
+    """Hash every file and manifest of closed days again, and name the pruned days that are not there."""
+    from miniobserve.closed_check import checked_day
+
+    problems: list[str] = []
     unread: Counter[str] = Counter()
+    days: list[str] = []
+    archive = Archive(project.settings.parquet, project.settings.cache / DAYS)
     try:
+        try:
+            with storage_errors():
+                days = list(archive.index.known())
+        except SpineError as error:
+            return Check(name="exports", checked=0, not_checked=(visible(error.message, 200),))
         for number, day in enumerate(days, 1):
             try:
                 with storage_errors():
-                    archive.recheck(day)
+                    problems += [f"{day}: {visible(problem, 200)}" for problem in checked_day(archive, day)]
             except Unavailable as error:  # a library that is not installed, or a file that may not be read
                 unread[error.message] += 1
             except SpineError as error:
@@ -263,6 +272,17 @@ def _exports(archive: Archive, progress: Progress) -> Check:
             progress("exports", number, len(days))
     finally:
         archive.close()
-    not_checked = tuple(f"{counted(n, 'day')}: {visible(why, 200)}" for why, n in unread.items())
+    not_checked = [f"{counted(n, 'day')}: {visible(why, 200)}" for why, n in unread.items()]
+    lost = [day for day in _lost(project) if day not in days]
+    not_checked += [f"{day}: it was pruned from the live store, and its files are not there" for day in lost]
     checked = len(days) - unread.total()
-    return Check(name="exports", checked=checked, problems=tuple(problems), not_checked=not_checked)
+    return Check(name="exports", checked=checked, problems=tuple(problems), not_checked=tuple(not_checked))
+
+
+def _lost(project: Project) -> list[str]:
+    """Closed days that left the live store and cannot be read back, also those of which some file is left."""
+    try:
+        with storage_errors():
+            return project.traces.lost_days()
+    except SpineError:  # the check of the live store says so
+        return []

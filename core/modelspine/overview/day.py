@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from miniobserve.uptime import Up
+from miniobserve.uptime import Up, passed_once
 from modelspine.drift.days import days, recorded
-from modelspine.drift.format import contradiction, reasons
+from modelspine.drift.format import few_or_many, reasons
+from modelspine.drift.graded_text import against_evaluation
 from modelspine.errors import SpineError
 from modelspine.ledger.state import State
 from modelspine.ledger.store import Event, storage_errors
@@ -39,6 +40,10 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """The first reason for the status; empty for a stable day."""
     contradiction: str = ""
     """One sentence where graded answers contradict the expected accuracy."""
+    inputs: str = ""
+    """The status of the inputs alone; empty where the report cannot be read."""
+    failing: str = ""
+    """How many requests failed, where they are so many that the day is not stable."""
 
 
 class DayFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +53,13 @@ class DayFigures(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     replayed: bool
     graded: int | None = None
-    """Graded answers, of which ``right`` are correct; None, like all others, where traces cannot be read."""
+    """Graded answers of the entry in production, of which ``right`` are correct; None where traces cannot be read."""
     right: int | None = None
+    others_graded: int | None = None
+    """Graded answers of all other entries, of which ``others_right`` are correct."""
+    others_right: int | None = None
+    labels: bool = False
+    """Whether labels grade answers here, so that what has no grade yet may still get one."""
     expected: float | None = None
     """The accuracy to expect of the entry in production."""
     expected_from: str = ""
@@ -90,7 +100,7 @@ def day_figures(project: Project, seen: Glance, now: datetime, at: str | None = 
         return msgspec.structs.replace(found, problem=seen.problem, hint=seen.hint)
     try:
         with storage_errors():
-            return _with_sums(project, found, state)
+            return _with_sums(project, found, state, seen.production.sha if seen.production is not None else "")
     except SpineError as error:
         return msgspec.structs.replace(found, problem=error.message, hint=error.hint)
 
@@ -132,23 +142,29 @@ def _drift(project: Project, day: str, event: Event) -> tuple[Drift, Reported | 
         day=day,
         status=made.report.status,
         reason=why[0] if why else "",
-        contradiction=contradiction(made.report),
+        contradiction=against_evaluation(made.report),
+        inputs=made.report.inputs,
+        failing=few_or_many(made.report.failing) if made.report.failing is not None else "",
     )
     return drift, made
 
 
-def _with_sums(project: Project, found: DayFigures, state: State) -> DayFigures:
+def _with_sums(project: Project, found: DayFigures, state: State, production: str) -> DayFigures:
     since, until = nanoseconds(found.since), after_ns(found.until)
     recent, requests = project.traces.recent, project.traces.requests
     grades = recent.grades([route.epoch for route in state.routes], since, until)
+    right, graded = grades.entries.get(production, (0, 0))
     totals = recent.totals(since, until)
     uptime = [up for up in requests.uptime(since, until) if up.simulated == found.replayed]
     currencies = {up.currency for up in uptime} or {project.settings.cost.currency}
     answered = sum(each.answered for each in totals)
     return msgspec.structs.replace(
         found,
-        graded=grades.graded,
-        right=grades.right,
+        graded=graded,
+        right=right,
+        others_graded=sum(each for _, each in grades.entries.values()) - graded,
+        others_right=sum(each for each, _ in grades.entries.values()) - right,
+        labels=project.labels_come_late,
         false_accepts=grades.false_accepts,
         dismissed=recent.dismissed(since, until),
         unattributed=sum(each.answered for each in totals if each.sha not in state.entries),
@@ -161,7 +177,7 @@ def _with_sums(project: Project, found: DayFigures, state: State) -> DayFigures:
 
 
 def _rent(uptime: list[Up]) -> float | None:
-    rented = [up for up in uptime if up.rate_per_hour is not None]
+    rented = [up for up in passed_once(uptime) if up.rate_per_hour is not None]
     if not rented:
         return None
     return sum((up.seen_ns - up.began_ns) / 3.6e12 * (up.rate_per_hour or 0.0) for up in rented)

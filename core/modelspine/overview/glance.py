@@ -86,14 +86,20 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     """Servers that are running; None where traces cannot be read."""
     server_seen: str | None = None
     """When a server was last seen."""
+    recorded: str | None = None
+    """When the newest request began, where it was recorded of a server that is not Spine's, and none of Spine's is up.
+    """
     problem: str = ""
     """Why nothing is known of traces; empty where it is."""
     hint: str = ""
 
     @property
     def unserved(self) -> bool:
-        """Whether a rollout cannot get a request, because no server is running; replayed traffic needs none."""
-        return self.rollout is not None and self.servers == 0 and not self.replayed
+        """Whether a rollout cannot get a request, because no server is running.
+
+        Replayed traffic needs none, and the requests of a server that is not Spine's are recorded without one.
+        """
+        return self.rollout is not None and self.servers == 0 and self.recorded is None and not self.replayed
 
 
 def glance(project: Project, now: datetime, at: str | None = None) -> Glance:
@@ -114,7 +120,8 @@ def glance(project: Project, now: datetime, at: str | None = None) -> Glance:
     try:
         running = servers(project, moment)
         seen = None if running.seen_ns is None else ledger_time(running.seen_ns)
-        found = msgspec.structs.replace(found, until=found.at, servers=running.up, server_seen=seen)
+        recorded = None if running.recorded_ns is None else ledger_time(running.recorded_ns)
+        found = msgspec.structs.replace(found, until=found.at, servers=running.up, server_seen=seen, recorded=recorded)
         with storage_errors():
             return _with_traces(project, found, known, moment)
     except SpineError as error:

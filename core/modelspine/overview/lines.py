@@ -12,6 +12,7 @@ import msgspec
 
 from modelspine.text import counted, short, visible
 from modelspine.times import age
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from modelspine.overview.day import DayFigures
@@ -168,10 +169,19 @@ def _accuracy(day: DayFigures | None) -> Fact:
     expected, source = "expectation unknown", "the entry was never evaluated"
     if day.expected is not None:
         expected, source = f"{percent(day.expected)} expected", day.expected_from
+    others = ""
+    if day.others_graded:
+        counted = f"{day.others_right:,} of {day.others_graded:,} graded"
+        others = f"; other entries {percent((day.others_right or 0) / day.others_graded)} ({counted})"
+    labelled = f"{(day.graded or 0) + (day.others_graded or 0):,} of {day.answered or 0:,} labelled"
     if not day.graded:
-        return Fact(name="accuracy", state="muted", text=f"nothing graded; {expected} ({source})")
+        none = "no answer of production is graded" if day.others_graded else "nothing graded"
+        none = labelled if day.labels else none
+        return Fact(name="accuracy", state="muted", text=f"{none}; {expected} ({source}){others}")
+    so_far = f", {labelled}" if day.labels else ""
     text = f"{percent((day.right or 0) / day.graded)} correct, {expected}"
-    return Fact(name="accuracy", state="", text=f"{text} ({day.right:,} of {day.graded:,} graded; {source})")
+    graded = f"{day.right:,} of {day.graded:,} graded{so_far}; {source}"
+    return Fact(name="accuracy", state="", text=f"{text} ({graded}){others}")
 
 
 def _drift(day: DayFigures | None) -> Fact:
@@ -181,9 +191,11 @@ def _drift(day: DayFigures | None) -> Fact:
     if found is None:
         hint = "`spine drift report` makes one"
         return Fact(name="drift", state="muted", text="no day has a drift report yet", hint=hint)
-    says = _DRIFT_SAYS.get(found.status, "the report of {day} says {status}")
+    says = _DRIFT_SAYS.get(found.inputs or found.status, "the report of {day} says {status}")
     text = says.format(day=found.day, status=visible(found.status, 24))
-    if found.reason:
+    if found.failing:
+        text = f"{visible(found.failing, 80)}; {text}"
+    elif found.reason:
         text += f": {visible(found.reason, 200)}"
     if found.contradiction:
         return Fact(name="drift", state="bad", text=f"{text}; {found.contradiction}")
@@ -195,9 +207,9 @@ def _incidents(day: DayFigures | None) -> Fact:
         return _waiting("incidents")
     if day.problem:
         return _not_checked("incidents", day.problem, day.hint)
-    accepted = "false accepts not checked (traces of that time are archived)"
+    accepted = f"{words().false_accepts} not checked (traces of that time are archived)"
     if day.false_accepts is not None:
-        accepted = counted(day.false_accepts, "false accept")
+        accepted = words().count_false_accepts(day.false_accepts)
     text = f"{day.dismissed:,} dismissed, {accepted}, {day.unattributed:,} unattributed"
     some = day.dismissed or day.false_accepts or day.unattributed
     return Fact(name="incidents", state="warn" if some else "good", text=text)
@@ -220,6 +232,9 @@ def _servers(seen: Glance, now: datetime) -> Fact:
         return Fact(name="servers", state="good", text=f"{seen.servers:,} running, {last}")
     if seen.replayed:
         return Fact(name="servers", state="muted", text=f"none running; replayed traffic needs none ({last})")
+    if seen.recorded is not None:
+        recorded = f"the newest request is recorded of another server, {ago(seen.recorded, now)} ago"
+        return Fact(name="servers", state="muted", text=f"none of Spine's is running ({last}); {recorded}")
     return Fact(name="servers", state="warn", text=f"none running; {last}", hint="start one with `spine serve`")
 
 

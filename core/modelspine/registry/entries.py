@@ -95,14 +95,18 @@ class Registration(Receipt, frozen=True, kw_only=True):
 
     by_products: tuple[str, ...] = ()
     """What the folder held and was neither hashed nor stored; a folder ends in "/"."""
+    logged: str = ""
+    """The source in MLflow that this registration logged the files into; empty if it logged none."""
 
 
 def registered_body(
-    bundle: Bundle, run_id: str | None, put: Callable[[bytes], str], *, source: str = "", service: str = ""
-) -> dict[str, Any]:
+    bundle: Bundle, run_id: str | None, put: Callable[[bytes], str], *, source: str = "", service: str = "",
+    logged: str = "",
+) -> dict[str, Any]:  # fmt: skip
     """The body of the event that registers a bundle; evidence is stored with ``put`` and named by digest.
 
-    ``source`` is where in MLflow it came from, and ``service`` the service that it was registered for.
+    ``source`` is where in MLflow its files are, ``service`` the service that it was registered for, and ``logged`` the
+    run that the files were logged into, if that is not the one that trained it.
 
     Raises:
         BadInput: a manifest or the report is not strict JSON, or the report is not a ``spine.eval/1``.
@@ -124,7 +128,7 @@ def registered_body(
         "parent": bundle.parent_sha,
         # Texts from outside are cut, because an event's body has a size limit.
         "variant": str(bundle.config_json.get("variant", ""))[:40],
-        "run_id": run_id or _run_id(manifest),
+        "run_id": run_id or _run_id(manifest) or logged or None,
         "size": sum(file.size for file in bundle.files),
         "evidence": evidence,
         "corpora": [str(c.get("dvc_hash"))[:64] for c in corpora_of(manifest)][:NAMED_CORPORA],
@@ -145,7 +149,7 @@ def _fitted(body: dict[str, Any]) -> dict[str, Any]:
     What is cut is convenient here and stands in the evidence too; of four corpora, lineage reads the evidence.
     """
     corpora = body["corpora"]
-    shorter = {"variant": "", "source": "", "path": "", "corpora": [*corpora[:1], *(each[:12] for each in corpora[1:])]}
+    shorter = {"variant": "", "corpora": [*corpora[:1], *(each[:12] for each in corpora[1:])], "source": "", "path": ""}
     for name, value in shorter.items():
         cut = name in body and (name != "corpora" or len(corpora) >= NAMED_CORPORA)
         if cut and len(canonical(body)) > MAX_BODY:

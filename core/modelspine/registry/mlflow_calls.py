@@ -94,6 +94,7 @@ def set_limits() -> None:
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("MLFLOW_LOGGING_LEVEL", "WARNING"),
         ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
+        ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),  # stdout belongs to the command
     ):
         os.environ.setdefault(name, value)
 
@@ -106,6 +107,9 @@ def mapped(what: str) -> Iterator[None]:
     except SpineError:
         raise
     except ImportError as error:
+        if error.name in ("boto3", "botocore"):
+            wrong = "MLflow needs boto3 for artifacts in S3: pip install 'modelspine[s3]'"
+            raise Unavailable(wrong, "install it, then repeat the command") from error
         broken = Unavailable(f"MLflow cannot be imported: {visible(str(error))}", "install it again, then retry")
         raise missing_extra(error) or broken from error
     except Exception as error:

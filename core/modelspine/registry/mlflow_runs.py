@@ -61,7 +61,7 @@ class Artifacts:
     def __init__(self, url: str, folder: Path, scratch: Path) -> None:
         self.url = url
         self.folder = folder
-        self._scratch = scratch
+        self.scratch = scratch
         self._client: Any = None
 
     def run(self, run_id: str) -> Run:
@@ -86,11 +86,7 @@ class Artifacts:
         )
 
     def reach(self) -> None:
-        """Check that the store answers.
-
-        Raises:
-            Unavailable: it does not.
-        """
+        """Check that the store answers; ``Unavailable`` if it does not."""
         self._ask("", lambda client: client.search_experiments(max_results=1))
 
     def find(self, source: str, *, path: str | None = None, unfinished: bool = False) -> Found:
@@ -121,12 +117,12 @@ class Artifacts:
         Raises:
             UnknownRef, BundleRefused, Unavailable: see ``RemotePlace.copied``.
         """
-        with found.place.copied(found.path, self._scratch) as copy:
+        with found.place.copied(found.path, self.scratch) as copy:
             yield copy
 
     @contextmanager
     def fetched(self, source: str, *, unfinished: bool = False) -> Iterator[Path]:
-        """The folder of the bundle that a source names; see ``find`` and ``copied``."""
+        """The folder of what a source names; see ``find`` and ``copied``."""
         with self.copied(self.find(source, unfinished=unfinished)) as copy:
             yield copy.folder
 
@@ -138,13 +134,18 @@ class Artifacts:
         """
         with mapped(""):
             client = self.client(create=True)
-            found = client.get_experiment_by_name(experiment)
-            # A server chooses its own artifact location; a local store would default to the working directory.
-            where = self.folder.as_uri() if self.url.startswith("sqlite:") else None
-            experiment_id = found.experiment_id if found else client.create_experiment(experiment, where)
-            run_id = str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+            run_id = bounded(lambda: self._new_run(client, experiment, name, tags), self.url)
             client.log_artifacts(run_id, str(folder), FOLDER)
-            client.set_terminated(run_id)
+            bounded(lambda: client.set_terminated(run_id), self.url)
+        return run_id
+
+    def _new_run(self, client: Any, experiment: str, name: str, tags: dict[str, str]) -> str:
+        found = client.get_experiment_by_name(experiment)
+        # A server chooses its own artifact location; a local store would default to the working directory.
+        where = self.folder.as_uri() if self.url.startswith("sqlite:") else None
+        experiment_id = found.experiment_id if found else client.create_experiment(experiment, where)
+        run_id = str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+        client.list_artifacts(run_id)  # a place that does not answer is noticed before bytes are sent to it
         return run_id
 
     def client(self, *, create: bool = False) -> Any:
@@ -222,7 +223,8 @@ class Artifacts:
                 return client.get_model_version_by_alias(name, source.alias)
             if source.kind == "version":
                 return client.get_model_version(name, source.version)
-            versions = client.search_model_versions(f"name='{_quoted(name)}'")
+            quoted = name.replace("'", "''")
+            versions = client.search_model_versions(f"name='{quoted}'")
             return max(versions, key=lambda version: int(version.version), default=None)
 
         version = self._ask(what, look_up)
@@ -294,7 +296,3 @@ def _no_single(run: Run, found: list[str], place: Place) -> BadInput:
 def _names(place: Place) -> str:
     items = [f"{item.name}/" if item.is_folder else item.name for item in place.list("")]
     return visible(", ".join(items[:8]), 200) or "no files"
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "''")

@@ -55,7 +55,10 @@ def load_notes(promoted: Event, read: Read) -> tuple[str, ...]:
     return () if checked else (_NOT_LOADED,)
 
 
-_NOT_LOADED = "load not checked: its report does not record that the stored copy was loaded; `spine evaluate` does"
+_NOT_LOADED = (
+    "load not checked: its report does not record that the stored copy was loaded; `spine evaluate` records it, for a "
+    "model that can be loaded here"
+)
 
 
 def verdict_record(verdict: VerifiedVerdict, sha: str, state: State, read: Read) -> dict[str, Any]:

@@ -7,15 +7,14 @@ current. It does not know how events or bundles are stored, or what a model comp
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from modelspine.errors import BadInput, Damaged, Refused, Unavailable
+from modelspine.errors import BadInput, Damaged, Refused
 from modelspine.identity.bundle_cache import Cache
-from modelspine.identity.stamps import Stamp, stamp
+from modelspine.identity.stamps import Stamp
 from modelspine.ledger.route import Route, single
 from modelspine.ledger.state import State, check_reason, check_semver
 from modelspine.ledger.store import Draft, Event, Ledger
@@ -23,6 +22,7 @@ from modelspine.ledger.transactions import After, History, Receipt
 from modelspine.registry.entries import Detail, Entry, Registration, describe, detail
 from modelspine.registry.manifest import NO_FACTS, Facts
 from modelspine.registry.mlflow_runs import Artifacts, Found
+from modelspine.registry.obtaining import EntryBundles, standby
 from modelspine.registry.promotion_record import denial, load_notes, verdict_record
 from modelspine.registry.registrar import Registrar
 from modelspine.registry.rules import Floor, may_answer, may_join, may_promote, may_release, may_tombstone
@@ -47,7 +47,7 @@ class Registry:
     ) -> None:  # fmt: skip
         self._ledger = ledger
         self.history = History(ledger, after)
-        self._cache = cache
+        self._bundles = EntryBundles(self.state, ledger.get, cache, artifacts)
         self._artifacts = artifacts
         self.env = env
         self.service = service
@@ -97,37 +97,36 @@ class Registry:
         return self._ledger.get(digest)
 
     def may_answer(self, sha: str, semver: str) -> None:
-        """Check that the entry and semver of an arm may answer learners; see ``registry.rules.may_answer``.
-
-        Raises:
-            Refused: they may not.
-        """
+        """Check that the entry and semver of an arm may answer learners; ``Refused`` if not, see ``rules``."""
         may_answer(self.state(), sha, semver)
 
+    def is_here(self, sha: str) -> bool:
+        """Whether the bundles of an entry and of its parent are on this machine; they are not hashed."""
+        return self._bundles.are_here(sha)
+
+    def standby(self) -> tuple[str, ...]:
+        """The entries that may have to answer next: the newest promoted one, and the one that was stable before."""
+        return standby(self.state())
+
+    def obtain(self, sha: str, given_up: Callable[[], bool]) -> None:
+        """Fetch an entry's bundle and its parent's if they are not here; see ``EntryBundles.obtain``."""
+        self._bundles.obtain(sha, given_up)
+
     def verified(self, sha: str) -> Path:
-        """The folder of an entry's bundle, hashed again by this call; see ``Cache.verified`` for its errors."""
-        return self._cache.verified(sha)[0]
+        """The folder of an entry's bundle, fetched if it is not here, and hashed again; see ``EntryBundles``."""
+        return self._bundles.verified(sha)
 
     def parent_folder(self, sha: str) -> Path | None:
-        """The verified folder of an entry's parent, or None if it has no parent."""
-        parent = self.state().entries[sha].registered.body.get("parent")
-        return self.verified(parent) if parent else None
+        """The verified folder of an entry's parent; None if it has none."""
+        return self._bundles.parent_folder(sha)
 
     def stamp(self, sha: str) -> Stamp:
         """The stamp of the cached files of an entry and its parent; see ``identity.stamps``."""
-        shas = (sha, self.state().entries[sha].registered.body.get("parent"))
-        return stamp(self._cache.path(each) for each in shas if each)
+        return self._bundles.stamp(sha)
 
     def hashed(self, sha: str) -> None:
-        """Hash again the bundles an entry answers from: its own and, if it is in the cache, its parent's.
-
-        Raises:
-            Unavailable: the entry's bundle is not in the cache, or cannot be read.
-            Damaged: a bundle's bytes do not match its SHA.
-        """
-        self.verified(sha)
-        with suppress(Unavailable):  # only an adapter needs its parent, and its workload says so if that is missing
-            self.parent_folder(sha)
+        """Hash again the bundles an entry answers from; see ``EntryBundles.verified`` for the errors."""
+        self._bundles.hash_again(sha)
 
     # changing
 
@@ -143,20 +142,22 @@ class Registry:
         return self._registrar.found(found, facts)
 
     def register(
-        self, source: Path, *, run_id: str | None = None, follow: bool = False, facts: Facts = NO_FACTS
-    ) -> Registration:
+        self, source: Path, *, run_id: str | None = None, follow: bool = False, facts: Facts = NO_FACTS,
+        log: bool = False,
+    ) -> Registration:  # fmt: skip
         """Register a bundle directory; the same content again gives the same entry.
 
         Evidence is never replaced, but an entry registered without a report is completed by registering it again
         with one. The receipt warns about evidence that differs from what was registered. With ``follow``, links to
-        regular files count as those files. ``facts`` are what is said about the bundle beside its files.
+        regular files count as those files. ``facts`` are what is said about the bundle beside its files. With ``log``
+        its files are logged into a run of MLflow, unless the entry names a place of them, so that others fetch them.
 
         Raises:
             BundleRefused: the directory is not a bundle, or its evidence contradicts it.
             BadInput: a manifest or the report cannot be read, or a fact contradicts it.
-            Unavailable: the cache cannot be written.
+            Unavailable: the cache cannot be written, or MLflow; nothing is registered then.
         """
-        return self._registrar.folder(source, facts, run_id=run_id, follow=follow)
+        return self._registrar.folder(source, facts, run_id=run_id, follow=follow, log=log)
 
     def gated(
         self, sha: str, *, result: str, report: str, baseline: str, stable: str | None, **more: object

@@ -11,6 +11,7 @@ from typing import Any
 from modelspine.errors import Refused
 from modelspine.ledger.state import Known, State
 from modelspine.text import short, visible
+from modelspine.words import words
 
 
 def may_promote(
@@ -78,7 +79,7 @@ def gate_overridden(state: State, sha: str, env: str, *, override: bool, since: 
             "train a better model, or `spine rollback REF` to an earlier one",
         )
     entry = state.entries[sha]
-    fault = _gate_fault(entry, "answers no learner")
+    fault = _gate_fault(entry, f"answers no {words().unit}")
     if fault is None or entry.gated is None or entry.gated.seq < since or sha == state.production:
         return {}
     if not override:
@@ -111,7 +112,7 @@ def may_route(state: State, sha: str) -> str:
     entry = _usable(state, sha)
     if not entry.semvers:
         raise Refused(
-            f"{short(sha)} was never promoted; only promoted entries may answer learners",
+            f"{short(sha)} was never promoted; only promoted entries may answer {words().units}",
             f"promote it first: `spine promote {short(sha)} --semver vX.Y.Z --reason TEXT`",
         )
     return entry.semvers[-1]
@@ -168,6 +169,32 @@ def may_join(state: State, sha: str, service: str) -> None:
             f"{visible(str(own), 60)}",
             "route it in the project of its own service; `service` in spine.toml says which one this is",
         )
+
+
+def ledger_service(state: State) -> str:
+    """The service whose ledger it is: that of the first entry which names one; empty before there is one."""
+    named = (known.registered.body.get("service") for known in state.entries.values())
+    return next((str(name) for name in named if name), "")
+
+
+def may_register(state: State, service: str) -> str:
+    """Check that an entry is of the service whose ledger it is; returns a warning, or an empty text.
+
+    A dev ledger only warns, so that a service can be renamed and tried out under its new name.
+
+    Raises:
+        Refused: it is a prod ledger, and its first entries are of another service.
+    """
+    first = ledger_service(state)
+    if not first or not service or service == first:
+        return ""
+    text = f"this ledger is that of the service {visible(first, 60)}, and the project is now {visible(service, 60)}"
+    if state.env == "prod":
+        raise Refused(
+            f"{text}: one ledger is one service",
+            f'set service = "{visible(first, 60)}" in spine.toml; another service has a folder and a ledger of its own',
+        )
+    return f"{text}; a prod ledger would refuse it"
 
 
 def may_shadow(state: State, sha: str) -> str:

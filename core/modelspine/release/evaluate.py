@@ -21,10 +21,11 @@ from modelspine.gate.baseline import Baseline, Item
 from modelspine.gate.decision import read_submission
 from modelspine.gate.eval_report import EvalReport, Loaded, read_report
 from modelspine.identity.bundle import read_bundle
-from modelspine.identity.stamps import loaded_as_hashed, stamp
+from modelspine.identity.private_copies import PrivateCopies
 from modelspine.project import Project
 from modelspine.release.eval_set import checked
 from modelspine.text import short, visible
+from modelspine.workload import plugin_of
 
 Registered = Literal["same", "differs", "other eval set", "none"]
 
@@ -61,7 +62,7 @@ def evaluate(project: Project, source: str, baseline: Baseline, *, runs: int, pr
     with _source(project, source) as (sha, folder, parent, own):
         texts = tuple(item.text for item in baseline.never_regress)
         task = _task(project, folder, parent, eval_set=str(eval_set), runs=runs, texts=texts)
-        done = _apart(project, task, sha, progress)
+        done = _apart(project, task, progress)
     reports = done.reports
     kept = _kept(baseline.never_regress, done.outputs)
     for number, report in enumerate(reports, 1):
@@ -90,31 +91,38 @@ def _source(project: Project, source: str) -> Iterator[tuple[str, Path, Path | N
         folder = Path(scratch) / "bundle"
         bundle = read_bundle(Path(source), store=folder)
         raw = bundle.evidence.get("eval_report.json")
-        parent = project.cache.verified(bundle.parent_sha)[0] if bundle.parent_sha else None
+        parent = _parent(project, bundle.parent_sha) if bundle.parent_sha else None
         yield bundle.sha, folder, parent, read_report(raw) if raw is not None else None
+
+
+def _parent(project: Project, sha: str) -> Path:
+    """The verified folder of a parent. A job that gates a pull request has it in its cache, and no ledger."""
+    if project.cache.holds(sha):
+        return project.cache.verified(sha)[0]
+    return project.registry.verified(sha)
 
 
 def _task(project: Project, folder: Path, parent: Path | None, **more: Any) -> Task:
     return Task(
-        workload=project.settings.workload,
+        workload=plugin_of(project.settings.workload),
         folder=str(folder),
         parent=str(parent) if parent is not None else None,
+        workers=project.settings.workers,
         **more,
     )
 
 
-def _apart(project: Project, task: Task, sha: str, progress: Progress) -> Done:
-    """Run a task, again if a cached file that it loads was changed after it was hashed."""
-    cached = [Path(folder) for folder in (task.folder, task.parent) if folder]
-    # A bundle that was given as a folder is loaded from a copy of its own, which nobody else knows.
-    cached = [folder for folder in cached if folder.parent == project.cache.folder]
+def _apart(project: Project, task: Task, progress: Progress) -> Done:
+    """Run a task on private copies of the cached bundles that it loads."""
+    with PrivateCopies() as copies:
 
-    def run() -> Done:
-        for folder in cached:
-            project.cache.verified(folder.name)
-        return run_apart(task, progress)
+        def own(folder: str | None) -> str | None:
+            # A bundle that was given as a folder is a private copy already.
+            if folder is None or Path(folder).parent != project.settings.cache:
+                return folder
+            return str(copies.of(Path(folder).name, Path(folder)))
 
-    return loaded_as_hashed(lambda: stamp(cached), run, short(sha))
+        return run_apart(msgspec.structs.replace(task, folder=own(task.folder), parent=own(task.parent)), progress)
 
 
 def _runtime(report: dict[str, Any]) -> dict[str, Any]:
@@ -123,9 +131,9 @@ def _runtime(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _price(project: Project, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The busy seconds of each run and the rate that prices them, recorded when they were measured."""
+    """The busy seconds of each run, and the rate and workers that price them, recorded when they were measured."""
     settings = project.settings
-    measured = {"busy_seconds": [_runtime(report).get("seconds") for report in reports]}
+    measured = {"busy_seconds": [_runtime(report).get("busy_seconds") for report in reports]}
     if settings.rate_per_hour is None:
         return measured
     other = {} if settings.cost.currency == "USD" else {"currency": settings.cost.currency}
@@ -141,7 +149,7 @@ def load_stored(project: Project, sha: str, items: Sequence[Item] = ()) -> tuple
     """
     folder, parent = project.registry.verified(sha), project.registry.parent_folder(sha)
     task = _task(project, folder, parent, texts=tuple(item.text for item in items))
-    done = _apart(project, task, sha, lambda *_: None)
+    done = _apart(project, task, lambda *_: None)
     return Loaded(sha=sha, stored=True, key=done.key), _kept(items, done.outputs)
 
 

@@ -17,7 +17,7 @@ from modelspine.errors import BadInput, SpineError, Unavailable
 from modelspine.identity.bundle_files import LIMITS
 from modelspine.lineage.dvc_repository import Repository
 from modelspine.project import Project
-from modelspine.registry.entries import Registration
+from modelspine.registry.entries import Registration, source_of
 from modelspine.registry.manifest import Facts
 from modelspine.registry.mlflow_runs import Run
 from modelspine.text import argument, visible
@@ -46,15 +46,26 @@ def register_source(
     return project.registry.register_found(found, facts_of(project, given, found.run))
 
 
-def register_folder(project: Project, folder: Path, given: Given, *, follow: bool = False) -> Registration:
-    """Register a bundle directory.
+def register_folder(
+    project: Project, folder: Path, given: Given, *, follow: bool = False, local: bool = False
+) -> Registration:
+    """Register a bundle directory, and log it into a run where the settings name an MLflow store.
+
+    With ``local`` nothing is logged. An entry whose files are in no run can be used on this machine alone; the
+    registration warns of that where the ledger is one that several machines share.
 
     Raises:
         BadInput: DVC does not track a corpus, the report cannot be read, or the bundle's manifest says something else.
         UnknownRef, AmbiguousRef: the parent is no entry, or several.
         BundleRefused: the directory is not a bundle.
+        Unavailable: MLflow cannot be written; nothing is registered then.
     """
-    return project.registry.register(folder, follow=follow, facts=facts_of(project, given, None))
+    log = project.settings.names_mlflow and not local
+    done = project.registry.register(folder, follow=follow, facts=facts_of(project, given, None), log=log)
+    if project.settings.ledger.startswith("sqlite:") or source_of(done.event.body) is not None:
+        return done
+    alone = "only this machine has its files, and no other can serve it: register it again with `mlflow` set"
+    return msgspec.structs.replace(done, warnings=(*done.warnings, alone))
 
 
 def facts_of(project: Project, given: Given, run: Run | None) -> Facts:

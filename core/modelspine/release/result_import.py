@@ -14,12 +14,15 @@ from typing import Any
 import msgspec
 
 from modelspine.canonical_json import canonical, parse_json
+from modelspine.described.table import WorkloadTable
 from modelspine.errors import BadInput, SpineError
+from modelspine.gate.baseline import Item
 from modelspine.gate.decision import read_submission
 from modelspine.gate.eval_report import SCHEMA, EvalSet
 from modelspine.gate.foreign import Format, guess_format
 from modelspine.lineage.corpora import Corpora
 from modelspine.release.eval_set import legacy_md5
+from modelspine.release.result_described import count_described
 from modelspine.release.result_items import Counted, Measure, Row, count_items, measure_of, read_rows
 from modelspine.release.result_metrics import Choice, harness_tasks, read_harness, read_huggingface, read_sklearn
 from modelspine.text import visible
@@ -45,6 +48,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     without: tuple[str, ...] = ()
     eval_set: Path | None = None
     entry_sha: str | None = None
+    table: WorkloadTable | None = None
+    """The project's ``[workload]``; it says what ``right`` and ``buckets`` say, where those are not given."""
+    guards: tuple[Item, ...] = ()
+    """The baseline's never-regress items, which a result by a table may answer too."""
+
+    @property
+    def by_table(self) -> WorkloadTable | None:
+        """The table, if it says when an item is right and nothing here says it otherwise."""
+        return self.table if self.table is not None and self.table.label and not (self.right or self.buckets) else None
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +104,11 @@ def import_result(raw: bytes, asked: Asked, *, name: str, root: Path) -> Importe
         "decoding": counted.decoding,
         **({"total": msgspec.to_builtins(counted.total)} if counted.total is not None else {}),
         "buckets": msgspec.to_builtins(counted.buckets),
+        **({"false_accept": msgspec.to_builtins(counted.false_accept)} if counted.false_accept is not None else {}),
         **({"scores": msgspec.to_builtins(counted.scores)} if counted.scores else {}),
         "failed": msgspec.to_builtins(counted.failed),
+        **({"views": counted.views} if counted.views else {}),
+        **({"never_regress": counted.never_regress} if counted.never_regress else {}),
         "runtime": {"imported": {"format": form, "sha256": hashlib.sha256(raw).hexdigest()}},
     }
     read_submission(report_bytes(report), what=f"the report of {shown}")
@@ -108,7 +123,7 @@ def report_bytes(report: dict[str, Any]) -> bytes:
 def _counted(raw: bytes, form: Format, asked: Asked, what: str, chosen: _Set | None) -> tuple[Counted, dict[str, Any]]:
     """The counts of a result, and what a harness says about its tasks."""
     if form in _ITEM_FORMATS or (form == "lm-eval" and not _is_one_object(raw)):
-        return _count_rows(raw, form, asked, what), {}
+        return _count_rows(raw, form, asked, what, chosen), {}
     if asked.buckets or asked.id_column is not None:
         raise BadInput(
             f"{what} has measures and no items, so --id and --bucket say nothing",
@@ -141,24 +156,35 @@ def _is_one_object(raw: bytes) -> bool:
     return isinstance(data, dict) and "doc_id" not in data
 
 
-def _count_rows(raw: bytes, form: Format, asked: Asked, what: str) -> Counted:
+def _count_rows(raw: bytes, form: Format, asked: Asked, what: str, chosen: _Set | None) -> Counted:
     if asked.without:
         raise BadInput(f"--without says nothing about {what}, which has items and no measures", "leave it out")
     rows = read_rows(raw, what=what, table=form == "csv")
     right = asked.right
     if form == "lm-eval":
         rows, right = _one_filter(rows, right, what)
-    id_column = asked.id_column or next((name for name in _ID_COLUMNS if name in rows[0]), None)
+    id_column = asked.id_column or (asked.table.id if asked.table is not None else None)
+    id_column = id_column or next((name for name in _ID_COLUMNS if name in rows[0]), None)
+    table = asked.by_table if form != "lm-eval" else None
     scores_alone = right is None and bool(asked.higher or asked.lower) and not asked.buckets
-    if id_column is None or (right is None and not scores_alone):
+    if id_column is None or (table is None and right is None and not scores_alone):
         columns = ", ".join(visible(name, 40) for name in list(rows[0])[:12])
         missing = "which column names an item" if id_column is None else "when an item is right"
-        hint = "give --id COLUMN" if id_column is None else "give --right COLUMN, or --right PREDICTION=LABEL"
+        hint = (
+            "give --id COLUMN, or `id` in [workload]"
+            if id_column is None
+            else "give --right COLUMN, or --right PREDICTION=LABEL"
+        )
         raise BadInput(f"nothing says {missing}; the columns of {what} are {columns}", hint)
     measures: list[Measure] = [
         *(measure_of(text, "higher") for text in asked.higher),
         *(measure_of(text, "lower") for text in asked.lower),
     ]
+    if table is not None:
+        items = chosen.rows if chosen is not None else None
+        return count_described(
+            rows, table, what=what, id_column=id_column, items=items, measures=measures, guards=asked.guards
+        )
     return count_items(rows, what=what, id_column=id_column, right=right, buckets=asked.buckets, measures=measures)
 
 

@@ -61,6 +61,9 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     total: Count | None
     buckets: dict[str, Count]
     scores: dict[str, Score] = {}
+    false_accept: Count | None = None
+    views: dict[str, Any] = {}
+    never_regress: dict[str, bool] = {}
     failed: tuple[Failed, ...] = ()
     decoding: dict[str, Any]
     """What decides whether an item is right; reports that differ in it are not comparable."""
@@ -114,13 +117,13 @@ def count_items(
     counts: dict[str, list[int]] = {}
     for number, row in enumerate(rows, 1):
         where = f"item {number:,} of {what}"
-        name = _id(_cell(row, id_column, where), where)
+        name = item_id(item_cell(row, id_column, where), where)
         if name in ids:
             raise BadInput(f"{where} has the id “{visible(name, 60)}”, as an item before it", _ID_HINT)
         ids.add(name)
         if is_right is None:
             continue
-        own = [f"{column}/{_label(_cell(row, column, where), where)}" for column in buckets] or [ALL]
+        own = [f"{column}/{_label(item_cell(row, column, where), where)}" for column in buckets] or [ALL]
         kept = is_right(row, where)
         for bucket in own:
             count = counts.setdefault(bucket, [0, 0])
@@ -132,7 +135,7 @@ def count_items(
         n=len(rows),
         total=Count(len(rows) - len(failed), len(rows)) if is_right is not None else None,
         buckets={name: Count(k, n) for name, (k, n) in sorted(counts.items())},
-        scores={each.name: _summed(each, rows, what) for each in measures},
+        scores={each.name: summed(each, rows, what) for each in measures},
         failed=tuple(sorted(failed, key=lambda item: item.id)),
         decoding={"right": right} if right is not None else {},
         ids=frozenset(ids),
@@ -190,7 +193,7 @@ def _table_rows(text: str, what: str) -> Iterator[Row]:
         raise BadInput(f"line {lines.line_num:,} of {what} is no CSV: {error}", "save it as CSV in UTF-8") from error
 
 
-def _cell(row: Row, column: str, where: str) -> Any:
+def item_cell(row: Row, column: str, where: str) -> Any:
     """A column of an item; in JSON, ``doc.question`` is the member of a member where no column has that name."""
     if column in row:
         return row[column]
@@ -204,7 +207,7 @@ def _cell(row: Row, column: str, where: str) -> Any:
 
 def _has(row: Row, column: str) -> bool:
     try:
-        _cell(row, column, "")
+        item_cell(row, column, "")
     except BadInput:
         return False
     return True
@@ -219,15 +222,15 @@ def _rule(right: str, row: Row, what: str) -> Callable[[Row, str], bool]:
     """When an item is right; ``row`` is the first item, whose columns decide how the condition is read."""
     condition = _CONDITION.fullmatch(right)
     if _has(row, right) or condition is None:
-        return lambda row, where: _yes(_cell(row, right, where), where, right)
+        return lambda row, where: _yes(item_cell(row, right, where), where, right)
     column, sign, other = (part.strip() for part in condition.groups())
     if sign == "==":
-        return lambda row, where: _text(_cell(row, column, where)) == other
+        return lambda row, where: _text(item_cell(row, column, where)) == other
     if sign == "=":
-        _cell(row, other, f"the first item of {what}")
-        return lambda row, where: _equal(_cell(row, column, where), _cell(row, other, where))
+        item_cell(row, other, f"the first item of {what}")
+        return lambda row, where: _equal(item_cell(row, column, where), item_cell(row, other, where))
     compare, limit = _COMPARED[sign], exact(other, "--right")
-    return lambda row, where: compare(exact(_cell(row, column, where), f"{column} of {where}"), limit)
+    return lambda row, where: compare(exact(item_cell(row, column, where), f"{column} of {where}"), limit)
 
 
 def _yes(cell: Any, where: str, column: str) -> bool:
@@ -255,7 +258,8 @@ def _text(cell: Any) -> str:
     return cell if isinstance(cell, str) else "" if cell is None else str(cell)
 
 
-def _id(cell: Any, where: str) -> str:
+def item_id(cell: Any, where: str) -> str:
+    """The id of an item, or ``BadInput`` for a cell that is none."""
     if isinstance(cell, bool) or not isinstance(cell, str | int) or not str(cell).strip():
         raise BadInput(f"{where} has no id: {visible(repr(cell), 40)} is neither a text nor a whole number", _ID_HINT)
     return str(cell)
@@ -268,7 +272,7 @@ def _label(cell: Any, where: str) -> str:
     return _text(cell).strip() or "(empty)"
 
 
-def _summed(measure: Measure, rows: Sequence[Row], what: str) -> Score:
+def summed(measure: Measure, rows: Sequence[Row], what: str) -> Score:
     """A score over all items: a quotient of two sums, or a mean."""
     per_item = Fraction(1)
     column = measure.den
@@ -287,7 +291,7 @@ def _summed(measure: Measure, rows: Sequence[Row], what: str) -> Score:
 
 def _amount(row: Row, column: str, where: str) -> Fraction:
     """A number of an item; yes counts as 1 and no as 0."""
-    cell = _cell(row, column, where)
+    cell = item_cell(row, column, where)
     text = _text(cell).strip().lower()
     return Fraction(text == "true") if text in ("true", "false") else exact(cell, f"{column} of {where}")
 

@@ -7,16 +7,20 @@ reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from miniobserve.traces import Trace
 from modelspine.answering import answered_within
 from modelspine.errors import SpineError
 from modelspine.gate.eval_report import Count, EvalReport
+from modelspine.identity.private_copies import PrivateCopies
 from modelspine.ledger.state import State
 from modelspine.ledger.store import storage_errors
 from modelspine.project import Project
 from modelspine.text import counted, short, visible
+from modelspine.workload import plugin_of
 
 _MANY = 10_000
 """Complaints are looked at up to here, the newest first."""
@@ -145,6 +149,7 @@ def _with_complaints(project: Project, cost: RollbackCost, production: str, seco
     try:
         with storage_errors():
             listed = project.traces.list(outcome="dismissed", sha=cost.target, limit=_MANY).traces
+            lost = project.traces.lost_complaints(cost.target)
     except SpineError as error:
         return msgspec.structs.replace(cost, reopened=None, unchecked_why=error.message)
     # A copy for a shadow reached nobody, a tester is no learner, and a right answer that was dismissed is not a mistake
@@ -153,16 +158,24 @@ def _with_complaints(project: Project, cost: RollbackCost, production: str, seco
     complaints = [trace for trace in by_learners if trace.graded is not True]
     wrong = [trace for trace in complaints if trace.graded is False]
     right, why = _answers_of_production(project, production, wrong, seconds)
-    verdicts = [right.get(trace.sentence or "") for trace in wrong]
+    verdicts = [right.get(trace.input or "") for trace in wrong]
     unknown = verdicts.count(None)
     ungraded = len(complaints) - len(wrong)
+    gone = sum(number for _, number in lost)
+    reasons = (_lost([day for day, _ in lost]) if lost else "", why if unknown else "", _UNGRADED if ungraded else "")
     return msgspec.structs.replace(
         cost,
         reopened=tuple(trace.request_id for trace, verdict in zip(wrong, verdicts, strict=True) if verdict),
         still_wrong=verdicts.count(False),
-        unchecked=unknown + ungraded,
-        unchecked_why=(why if unknown else _UNGRADED) if unknown + ungraded else None,
+        unchecked=gone + unknown + ungraded,
+        unchecked_why=", ".join(dict.fromkeys(filter(None, reasons))) or None,
     )
+
+
+def _lost(days: Sequence[str]) -> str:
+    """Why complaints of these days are unknown."""
+    more = f" and {counted(len(days) - 1, 'other closed day')}" if len(days) > 1 else ""
+    return f"the files of {days[0]}{more} are missing"
 
 
 _UNGRADED = "the workload does not know the right answer"
@@ -172,14 +185,15 @@ def _answers_of_production(
     project: Project, production: str, wrong: list[Trace], seconds: float
 ) -> tuple[dict[str, bool | None], str]:
     """Whether production answers each text right, and why that is not known of the texts that are missing."""
-    texts = list(dict.fromkeys(trace.sentence for trace in wrong if trace.sentence))
+    texts = list(dict.fromkeys(trace.input for trace in wrong if trace.input))
     if not texts:
         return {}, "their texts were not kept"
     asked = texts[:_TEXTS]
     try:
-        parent = project.registry.parent_folder(production)
-        folders = [(str(project.registry.verified(production)), str(parent) if parent is not None else None)]
-        replies = answered_within(seconds, project.settings.workload, folders, asked, lambda *_: None)
+        with PrivateCopies() as copies:
+            folder, parent = copies.both(project.registry, production)
+            folders = [(str(folder), str(parent) if parent is not None else None)]
+            replies = answered_within(seconds, plugin_of(project.settings.workload), folders, asked, lambda *_: None)
     except SpineError as error:
         return {}, f"production could not be asked: {error.message}"
     right = {text: reply.right for text, (reply,) in zip(asked, replies, strict=False)}

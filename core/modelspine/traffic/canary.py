@@ -20,20 +20,21 @@ from modelspine.errors import Conflict, Refused, SpineError
 from modelspine.ledger.route import Ladder, Route
 from modelspine.ledger.store import storage_errors
 from modelspine.stats import SRM_ALARM, SRM_UNITS, mismatch
-from modelspine.text import visible
 from modelspine.times import nanoseconds
 from modelspine.traffic.commands import Routing
-from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, stray_texts, timing
+from modelspine.traffic.epoch_clock import MOST_WINDOWS, Window, timing
+from modelspine.traffic.epoch_scope import stray_texts
 from modelspine.traffic.epochs import CONTROLLER_KEY
-from modelspine.traffic.noninferiority import WORDS, Heavy, Judgement, Result, judge_units, measure_of
+from modelspine.traffic.noninferiority import Judgement, Result, judge_units
+from modelspine.traffic.operator_notes import canary_notes, heavy_text
+from modelspine.traffic.sides import measure_of
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from modelspine.registry.registry import Registry
 
 FAILS = 2
 """Consecutive windows with the verdict ``fail`` after which the canary is aborted."""
-MOST_NAMED = 3
-"""At most this many heavy units are named."""
 ERRORS = MOST_WINDOWS
 """The same for ``error``: more of them, as a trace store that cannot be read may be back soon."""
 BY_HAND, VERDICT_PASS = "a manual advance", "verdict pass"
@@ -115,33 +116,9 @@ def decide(
         epoch=route.epoch,
         window=window,
         judgement=judgement,
-        notes=(*strays, *notes(route, judgement)),
+        notes=(*strays, *canary_notes(route, judgement)),
         seconds=seconds,
     )
-
-
-def notes(route: Route, judgement: Judgement) -> list[str]:
-    """What an operator should know beside the verdict, each with the way out where there is one."""
-    found = []
-    candidate = route.candidate
-    if judgement.stable_fails is not None and candidate is not None:
-        failed, requests = judgement.stable_fails
-        semver = visible(candidate.semver, 40)
-        if judgement.errors is None or judgement.errors.value < 0:
-            way_out = f"if {semver} is the fix, `spine route single {semver} --reason TEXT` gives it all traffic"
-        else:
-            way_out = f"{semver} fails no less; `spine rollback REF --reason TEXT` goes back to an earlier entry"
-        found.append(f"the stable arm fails on {failed:,} of {requests:,} requests; {way_out}")
-    if judgement.heavy:
-        advice = "if many people share its id, give each one of their own, or send none"
-        found += [*map(heavy_text, judgement.heavy[:MOST_NAMED]), advice]
-    return found
-
-
-def heavy_text(heavy: Heavy) -> str:
-    """Name a heavy unit by the hash that its traces carry; the ledger and the notes name no learner."""
-    share = f"{100 * heavy.requests / heavy.of:.0f} %"
-    return f"unit {heavy.u} sent {share} of the {heavy.arm} arm's requests and counts as one learner"
 
 
 def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str, ...]:
@@ -153,7 +130,7 @@ def waits_for(ladder: Ladder, judgement: Judgement, seconds: float) -> tuple[str
     if seconds < step.min_seconds:
         missing.append(f"{max(1, round(step.min_seconds - seconds)):,} more seconds")
     if judgement.samples < step.min_samples:
-        missing.append(f"{step.min_samples - judgement.samples:,} more {WORDS[judgement.measure]}")
+        missing.append(f"{step.min_samples - judgement.samples:,} more {judgement.wanted}")
     if judgement.verdict != "pass":
         missing.append(VERDICT_PASS)
     return tuple(missing)
@@ -171,13 +148,14 @@ def look(evidence: Evidence, route: Route, before_ns: int, from_ns: int = 0) -> 
     units = evidence.units(route.epoch, before_ns, from_ns)
     measure = measure_of(units)
     said = evidence.said(route.epoch, before_ns, from_ns) if measure == "accepted" else []
-    found = judge_units(ladder.guard, units, said, measure, arms=(route.stable.name, arm.name))
+    arms, labels = (route.stable.name, arm.name), evidence.has_labels
+    found = judge_units(ladder.guard, units, said, measure, arms=arms, labels=labels)
     weights = [each.weight_bp for each in route.learners]
     counts = [sum(unit.arm == each.name for unit in units) for each in (route.stable, arm)]
     # A wrong split means that assignment or tracing lost units, and lost units may be the bad ones. So it blocks a
     # pass, but never softens a fail.
     if found.verdict == "pass" and sum(counts) >= SRM_UNITS and mismatch(counts, weights) > SRM_ALARM:
-        reason = f"{counts[1]:,} of {sum(counts):,} learners at a weight of {arm.weight_bp / 100:g} %"
+        reason = f"{counts[1]:,} of {words().count_units(sum(counts))} at a weight of {arm.weight_bp / 100:g} %"
         return msgspec.structs.replace(found, verdict="inconclusive", reason=f"sample-ratio mismatch: {reason}")
     return found
 
@@ -198,16 +176,16 @@ def consider(evidence: Evidence, route: Route, since_ns: int, now: datetime, wat
     if route.ladder is None:
         raise ValueError("the route is not a canary")
     clock = timing(evidence, route, since_ns, nanoseconds(now), route.ladder.guard.window_seconds, watched)
-    newest = clock.windows[0] if clock.windows else Window(0, nanoseconds(now))
-    judgement = look(evidence, route, newest.before_ns, clock.from_ns)
+    from_ns, newest = clock.scope.from_ns, clock.windows[0] if clock.windows else Window(0, nanoseconds(now))
+    judgement = look(evidence, route, newest.before_ns, from_ns)
     history: list[Result] = []
     # Only ``fail`` and ``error`` are counted over consecutive windows; each earlier judgement reads the traces again.
     for window in clock.windows[1:] if judgement.verdict in ("fail", "error") else ():
-        verdict = look(evidence, route, window.before_ns, clock.from_ns).verdict
+        verdict = look(evidence, route, window.before_ns, from_ns).verdict
         history.append(verdict)
         if verdict != judgement.verdict:
             break
-    strays = stray_texts(clock, since_ns, nanoseconds(now))
+    strays = stray_texts(clock.scope, since_ns, nanoseconds(now))
     return decide(route, judgement, history, seconds=clock.seconds, window=newest.number, strays=strays)
 
 

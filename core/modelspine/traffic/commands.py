@@ -12,7 +12,7 @@ from typing import Any
 from modelspine.ledger.route import FULL, SHADOW, Guard, Ladder, single
 from modelspine.ledger.state import State, check_reason
 from modelspine.ledger.store import Draft
-from modelspine.ledger.transactions import Receipt
+from modelspine.ledger.transactions import Receipt, patiently
 from modelspine.registry.registry import Registry
 from modelspine.registry.rules import gate_overridden, may_join, may_lead, may_roll_back
 from modelspine.traffic import rollout
@@ -189,7 +189,7 @@ class Routing:
             Damaged, Unavailable: its bytes do not match its SHA, or are not in the cache.
         """
         check_reason(reason)
-        sha = self.registry.resolve(ref)
+        sha = patiently(lambda: self.registry.resolve(ref), self.locked)
 
         def decide(state: State) -> list[Draft]:
             drafts = self._rollback(state, sha, reason)

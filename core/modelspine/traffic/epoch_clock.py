@@ -5,26 +5,15 @@ The time of an epoch is the ledger's and the reader's, never that of a single re
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
-from miniobserve.evidence import Evidence, Stray
+from miniobserve.evidence import Evidence
 from modelspine.ledger.route import Route
-from modelspine.text import visible
-from modelspine.times import age, ledger_time
+from modelspine.traffic.epoch_scope import STRAYS, Scope, scope_of
 
 MOST_WINDOWS = 4
 """No decision looks back further than this many windows."""
-STRAYS = 5
-"""So many requests at each end of replayed traffic do not count for its duration, so that a few stray times of
-replayed requests end no step."""
-LIVE_NS = 600 * 1_000_000_000
-"""A service that answered more than ``STRAYS`` requests in this time before an epoch is a live one, and what is
-replayed into it brings no clock, even if it comes before the epoch's first live request."""
 _NS = 1_000_000_000
-TOLERANCE_NS = _NS
-"""How far the clock of another replica may differ from this one's without its requests being set aside."""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -40,12 +29,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: float
     windows: tuple[Window, ...]
-    ahead: Stray | None = None
-    """The requests that claim to have started after the present; they are set aside."""
-    behind: Stray | None = None
-    """The requests that claim to have started before the epoch, although others started in it; they are set aside."""
-    from_ns: int = 0
-    """Requests that started earlier are set aside."""
+    scope: Scope
+    """The requests that count."""
 
 
 def timing(
@@ -58,10 +43,9 @@ def timing(
 ) -> Timing:
     """Measure an epoch's duration and its most recent windows.
 
-    An epoch lasts from its event in the ledger to the present, and no request's time changes that: one that lies ahead
-    of the present is set aside, and so is one that lies before the epoch. Only where all requests lie before the epoch,
-    and the service was idle when it began, were they replayed with simulated times; then the first and the last
-    request define the start and the present, without the outermost ``STRAYS`` at each end.
+    An epoch lasts from its event in the ledger to the present, and no longer than a server has watched it; no request's
+    time changes that. Only where all requests were replayed with simulated times (``Scope.simulated``) do the first and
+    the last of them define the start and the present, without the outermost ``STRAYS`` at each end.
 
     Args:
         evidence: the trace store's evidence.
@@ -72,20 +56,16 @@ def timing(
         watched: the longest that the epoch can have lasted, in seconds, by the monotonic clock of a server that has
             watched it; None where nobody has. It keeps a wall clock that jumps ahead from ending a step.
     """
-    limit = now_ns + TOLERANCE_NS
-    ahead = evidence.ahead(route.epoch, limit)
-    own = evidence.span(route.epoch, limit, since_ns - TOLERANCE_NS)
-    live = own is not None or evidence.busy(since_ns - LIVE_NS, since_ns, STRAYS + 1)
-    from_ns = since_ns - TOLERANCE_NS if live else 0
-    behind = evidence.behind(route.epoch, from_ns) if live else None
-    replayed = None if live else evidence.span(route.epoch, limit, spare=STRAYS)
-    start, present = replayed or (since_ns, now_ns)
-    seconds = (present - start) / _NS
+    scope = scope_of(evidence, route.epoch, since_ns, now_ns)
+    replayed = evidence.span(route.epoch, scope.before_ns, spare=STRAYS) if scope.simulated else None
+    start, present = replayed or (scope.begins_ns, now_ns)
+    # An epoch may be dated ahead of the present, by a clock that is; it has lasted for no time then.
+    seconds = max(0.0, (present - (start if replayed else since_ns)) / _NS)
     if watched is not None and replayed is None:
         seconds = min(seconds, watched)
-    span = own or evidence.span(route.epoch, limit, from_ns)
+    span = evidence.span(route.epoch, scope.before_ns, scope.from_ns)
     if span is None:
-        return Timing(seconds=seconds, windows=(), ahead=ahead, behind=behind, from_ns=from_ns)
+        return Timing(seconds=seconds, windows=(), scope=scope)
     last = span[1]
     width = window_seconds * _NS
     windows: list[Window] = []
@@ -93,36 +73,18 @@ def timing(
     while len(windows) < MOST_WINDOWS:
         number = max(0, (last - start) // width)
         end = start + (number + 1) * width
-        windows.append(Window(number, min(end, limit)))
+        windows.append(Window(number, min(end, scope.before_ns)))
         # The first window also holds what came before it: clocks differ, and a replay's outermost requests do not
         # count for its start.
         earlier = evidence.span(route.epoch, start + number * width, span[0]) if number else None
         if earlier is None:
             break
         last = earlier[1]
-    return Timing(seconds=seconds, windows=tuple(windows), ahead=ahead, behind=behind, from_ns=from_ns)
-
-
-def stray_texts(clock: Timing, since_ns: int, now_ns: int) -> list[str]:
-    """Say which requests are set aside because they claim to be ahead of the present, or to precede the epoch."""
-    found = []
-    if clock.ahead is not None:
-        by = age(ledger_time(now_ns), datetime.fromtimestamp(clock.ahead.started_ns / _NS, UTC))
-        found.append(_stray_text(clock.ahead, "ahead of this clock", by))
-    if clock.behind is not None:
-        by = age(ledger_time(clock.behind.started_ns), datetime.fromtimestamp(since_ns / _NS, UTC))
-        found.append(_stray_text(clock.behind, "before this epoch", by))
-    return found
-
-
-def _stray_text(stray: Stray, where: str, by: str) -> str:
-    number = "1 request lies" if stray.n == 1 else f"{stray.n:,} requests lie"
-    furthest = f"{visible(stray.request_id, 64)} by {by}"
-    return f"{number} {where} ({furthest}) and {'is' if stray.n == 1 else 'are'} set aside"
+    return Timing(seconds=seconds, windows=tuple(windows), scope=scope)
 
 
 def covered(evidence: Evidence, route: Route, since_ns: int, now_ns: int) -> float:
-    """Return how many seconds of an epoch its requests cover, counting each window with a request in full.
+    """Return how many seconds of an epoch its live requests cover, counting each window with one in full.
 
     A process that has just started cannot tell the age of an epoch from a wall clock that may be hours ahead. A wrong
     clock adds no more than the windows in which it stamped a request.

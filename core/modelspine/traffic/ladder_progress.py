@@ -16,7 +16,6 @@ from modelspine.ledger.route import Ladder, Step
 from modelspine.text import visible
 from modelspine.traffic.canary import BY_HAND, VERDICT_PASS, Decision
 from modelspine.traffic.epochs import Epoch
-from modelspine.traffic.noninferiority import WORDS
 from modelspine.traffic.report import EpochReport
 
 State = Literal["done", "skipped", "here", "ahead"]
@@ -150,8 +149,8 @@ def _evidence(step: Step, decision: Decision | None) -> tuple[Evidence, ...]:
     if step.min_seconds and decision.seconds is not None:
         found.append(Evidence(name="time", have=decision.seconds, need=step.min_seconds, unit="s"))
     if step.min_samples and decision.judgement is not None:
-        what = WORDS[decision.judgement.measure]
-        found.append(Evidence(name="answers", have=decision.judgement.samples, need=step.min_samples, unit=what))
+        judged = decision.judgement
+        found.append(Evidence(name="answers", have=judged.samples, need=step.min_samples, unit=judged.counted))
     return tuple(found)
 
 

@@ -17,6 +17,8 @@ from modelspine.ledger.route import FULL, Arm, Guard, Route
 from modelspine.stats import SRM_ALARM, SRM_UNITS, Difference, difference, holm, mcnemar, mismatch, sums, welch_fixed_p
 from modelspine.times import ledger_time
 from modelspine.traffic.epochs import Epoch
+from modelspine.traffic.heavy_units import Heavy
+from modelspine.traffic.operator_notes import failing_notes, heavy_among, heavy_notes
 from modelspine.traffic.votes import Ballot, Stratum, ballot
 from modelspine.workload import OF_ANSWER
 
@@ -43,6 +45,11 @@ class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
     feedback: dict[str, int]
     graded: Count
 
+    @property
+    def answered(self) -> int:
+        """How many of its requests were answered."""
+        return self.requests - self.errors
+
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
     """The check for sample-ratio mismatch: whether units were split as the weights say."""
@@ -60,9 +67,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     accepted: Difference | None
     errors: Difference | None
     latency: Difference | None
-    """Of the mean, in seconds."""
+    """Of the mean, in seconds. Up to three of an arm's slowest units, and at most 1 % of them (but one at least), count
+    no slower than the next one."""
     latency_fixed_p: float | None
-    """Welch's fixed-horizon test on unit means: valid only for a single look at an n fixed beforehand."""
+    """Welch's fixed-horizon test on the same unit means: valid only for a single look at an n fixed beforehand."""
+    coverage: Difference | None = None
+    """Of the share of answers that have a grade; None also where every answer has one, or none."""
 
 
 class Square(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +101,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
     first: str | None = None
     last: str | None = None
+    misdated: bool = False
+    """Whether all lie before the epoch although some were not replayed, so that a clock is wrong."""
 
 
 class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +119,12 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
     split: Split | None
     difference: Comparison | None
     shadow: ShadowReport | None
+    labels: bool = False
+    """Whether labels grade answers here, so that what has no grade yet may still get one."""
+    heavy: tuple[Heavy, ...] = ()
+    """Units that sent a large share of their arm's requests, the heaviest first, where arms are compared."""
+    notes: tuple[str, ...] = ()
+    """What to know beside the figures, safe to display: arms that fail on most requests, and heavy units."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,26 +137,32 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     pairs: list[Pair]
     ballot: Ballot | None
     """None where no two arms are compared."""
+    before_ns: int
+    from_ns: int
+    """The requests that were read started from ``from_ns`` up to, but not including, ``before_ns``."""
 
 
-def read_epoch(evidence: Evidence, route: Route, before_ns: int) -> Reading:
-    """Read the evidence of one epoch; writes nothing."""
-    scope = route.epoch, before_ns
-    units, said = evidence.units(*scope), evidence.said(*scope)
+def read_epoch(evidence: Evidence, route: Route, before_ns: int, from_ns: int = 0) -> Reading:
+    """Read the evidence of the requests of one epoch that started within a time range; writes nothing."""
+    scope = route.epoch, before_ns, from_ns
+    units, said = evidence.units(*scope, from_files=True), evidence.said(*scope)
     compared = route.learners[1] if len(route.learners) > 1 else None
     return Reading(
         units=units,
         said=said,
-        copies=evidence.units(*scope, copies=True) if route.shadow else [],
-        pairs=evidence.pairs(*scope) if route.shadow else [],
+        copies=evidence.units(*scope, copies=True, from_files=True) if route.shadow else [],
+        pairs=evidence.pairs(route.epoch, before_ns) if route.shadow else [],
         ballot=ballot(units, said, arms=(route.stable.name, compared.name)) if compared else None,
+        before_ns=before_ns,
+        from_ns=from_ns,
     )
 
 
-def epoch_report(evidence: Evidence, epoch: Epoch, read: Reading, before_ns: int) -> EpochReport:
+def epoch_report(evidence: Evidence, epoch: Epoch, read: Reading) -> EpochReport:
     """Sum up one epoch by what was read of it."""
     route = epoch.route
-    times, span = evidence.latencies(route.epoch, before_ns), evidence.span(route.epoch, before_ns)
+    scope = route.epoch, read.before_ns, read.from_ns
+    times, span = evidence.latencies(*scope), evidence.span(*scope)
     live = len({(unit.arm, unit.u) for unit in read.units})
     requests = sum(unit.n for unit in read.units)
     arms = []
@@ -146,18 +170,30 @@ def epoch_report(evidence: Evidence, epoch: Epoch, read: Reading, before_ns: int
         shadow = arm is route.shadow
         rows, whole = (read.copies, requests) if shadow else (read.units, live)
         arms.append(_arm(arm, rows, read.said, times.get(arm.name, []), whole, by_unit=not shadow))
+    heavy = heavy_among(route, read.units)
+    failing = failing_notes(route.arms, [*read.units, *read.copies], ended=epoch.until is not None)
     return EpochReport(
         strategy=route.strategy,
         epoch=route.epoch,
         rollout=route.salt,
         since=epoch.since,
         until=epoch.until,
-        window=Window(first=ledger_time(span[0]), last=ledger_time(span[1])) if span else Window(),
+        window=_window(evidence, epoch, read, span) if span else Window(),
         arms=tuple(arms),
         split=_split(route.learners, read.units) if len(route.learners) > 1 else None,
-        difference=_comparison(route, read, horizon_of(route)) if read.ballot is not None else None,
+        difference=_comparison(read, horizon_of(route)) if read.ballot is not None else None,
         shadow=shadow_report(read.pairs) if route.shadow else None,
+        labels=evidence.has_labels,
+        heavy=tuple(heavy),
+        notes=(*failing, *heavy_notes(heavy)),
     )
+
+
+def _window(evidence: Evidence, epoch: Epoch, read: Reading, span: tuple[int, int]) -> Window:
+    first, last = map(ledger_time, span)
+    # Live requests, too, lie before an epoch that was dated by a clock that is ahead.
+    misdated = last < epoch.since and evidence.first_live(epoch.number, read.before_ns, read.from_ns) is not None
+    return Window(first=first, last=last, misdated=misdated)
 
 
 def horizon_of(route: Route) -> float:
@@ -196,22 +232,26 @@ def _split(arms: Sequence[Arm], units: Sequence[Unit]) -> Split:
     return Split(units=counts, bayes_factor=factor, alarm=factor is not None and factor > SRM_ALARM)
 
 
-def _comparison(route: Route, read: Reading, horizon: float) -> Comparison:
+def _comparison(read: Reading, horizon: float) -> Comparison:
     def compared(votes: Stratum, *, share: bool = True) -> Difference | None:
         return difference(sums(votes.stable.values()), sums(votes.candidate.values()), horizon=horizon, share=share)
 
     assert read.ballot is not None
-    means = [
-        [unit.seconds / (unit.n - unit.failed) for unit in read.units if unit.arm == arm.name and unit.n > unit.failed]
-        for arm in route.learners[:2]
-    ]
+    seconds = read.ballot.latency
+    means = [[amount / n for n, amount in votes.values()] for votes in (seconds.stable, seconds.candidate)]
     return Comparison(
         graded=compared(read.ballot.graded),
         accepted=compared(read.ballot.accepted),
         errors=compared(read.ballot.errors),
         latency=compared(read.ballot.latency, share=False),
         latency_fixed_p=welch_fixed_p(*means),
+        coverage=compared(read.ballot.coverage) if some_graded(read.units) else None,
     )
+
+
+def some_graded(units: Sequence[Unit]) -> bool:
+    """Whether some answers have a grade and others do not."""
+    return 0 < sum(unit.graded for unit in units) < sum(unit.answered for unit in units)
 
 
 def shadow_report(pairs: Sequence[Pair]) -> ShadowReport:

@@ -12,21 +12,23 @@ import msgspec
 
 from modelspine.stats import FEW_UNITS, SRM_ALARM, SRM_UNITS, Difference
 from modelspine.text import short, visible
-from modelspine.traffic.noninferiority import milliseconds, points
+from modelspine.traffic.difference_text import milliseconds, points
 from modelspine.traffic.report import OUTCOMES, ArmReport, Comparison, ShadowReport, Split
 from modelspine.traffic.rollout_report import RolloutReport, RouteReport
 from modelspine.traffic.rollout_text import (
     EPOCHS,
-    HOW_POOLED,
     epoch_rows,
+    how_pooled,
     left_out_texts,
     measure_pairs,
     moved_texts,
+    noted_texts,
     pooled_pairs,
     whole_text,
     window_text,
 )
-from modelspine.traffic.sentences import report_sentence
+from modelspine.traffic.sentences import labelled_text, report_sentence
+from modelspine.words import words
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -48,10 +50,13 @@ def parts(report: RouteReport) -> list[Part]:
         Table((*ARMS, *OUTCOMES), tuple(_arm(arm) for arm in report.arms)),
         window_text(report),
     ]
+    found += [f"note: {text}" for text in noted_texts(report)]
+    if report.labels:
+        found.append(labelled_text(report.arms))
     if report.split is not None:
         found.append(split_text(report.split))
     if report.difference is not None:
-        found.append(f"{visible(report.arms[1].name, 20)} − stable, by learner, 95 % always-valid intervals:")
+        found.append(f"{visible(report.arms[1].name, 20)} − stable, by {words().unit}, 95 % always-valid intervals:")
         found += [f"  {name}: {value}" for name, value in difference_pairs(report.difference, report.arms)]
     if report.shadow is not None:
         found += _shadow(report.shadow)
@@ -71,7 +76,7 @@ def _whole(whole: RolloutReport) -> list[Part]:
         found.append("what changed:")
         found += [f"  {text}" for text in moved_texts(whole.moved)]
     if whole.difference is not None:
-        found.append(f"{visible(whole.epochs[-1].arms[1].name, 20)} − stable over the rollout, {HOW_POOLED}:")
+        found.append(f"{visible(whole.epochs[-1].arms[1].name, 20)} − stable over the rollout, {how_pooled()}:")
         found += [f"  {name}: {value}" for name, value in pooled_pairs(whole.difference, whole.arms)]
     if whole.shadow is not None:
         found += _shadow(whole.shadow)
@@ -120,8 +125,9 @@ def split_text(split: Split) -> str:
 
 def difference_pairs(compared: Comparison, arms: Sequence[ArmReport]) -> list[tuple[str, str]]:
     """The compared measures, each with its difference as text."""
-    texts = (_difference_text(found) for found in (compared.graded, compared.accepted, compared.errors))
-    pairs = measure_pairs(arms, *texts)
+    graded, accepted, errors = map(_difference_text, (compared.graded, compared.accepted, compared.errors))
+    coverage = _difference_text(compared.coverage) if compared.coverage is not None else ""
+    pairs = measure_pairs(arms, graded, accepted, errors, coverage)
     if compared.latency is not None:
         p = compared.latency_fixed_p
         fixed = f"; fixed-horizon Welch test p {p:.2g}" if p is not None else ""
@@ -131,7 +137,7 @@ def difference_pairs(compared: Comparison, arms: Sequence[ArmReport]) -> list[tu
 
 def _difference_text(found: Difference | None) -> str:
     if found is None:
-        return f"not enough learners (minimum {FEW_UNITS} per arm, none dominating)"
+        return f"not enough {words().units} (minimum {FEW_UNITS} per arm, none dominating)"
     return f"{points(found)}; fixed-horizon z-test p {found.fixed_p:.2g}"
 
 
@@ -146,7 +152,7 @@ def _shadow(shadow: ShadowReport) -> list[Part]:
         (visible(r.bucket, 40), f"{r.both:,}", f"{r.only_live:,}", f"{r.only_shadow:,}", f"{r.neither:,}", f"{r.p:.2g}")
         for r in rows
     )
-    note = "p: McNemar test, one vote per learner; Holm-corrected over all features"
+    note = f"p: McNemar test, one vote per {words().unit}; Holm-corrected over all features"
     return [Table(head, cells), note]
 
 

@@ -19,7 +19,7 @@ from modelspine.ledger.route import FULL, Guard, Route
 from modelspine.ledger.store import storage_errors
 from modelspine.times import ledger_time, nanoseconds
 from modelspine.traffic.canary import FAILS
-from modelspine.traffic.epoch_clock import TOLERANCE_NS
+from modelspine.traffic.epoch_scope import TOLERANCE_NS
 
 MINUTES = 30
 """How many minutes are counted one by one."""

@@ -19,7 +19,7 @@ from modelspine.ledger.store import Draft
 from modelspine.registry.rules import gate_overridden, may_route, may_shadow
 from modelspine.text import short
 from modelspine.traffic.ladder import after, at_weight
-from modelspine.traffic.most_traffic import HALF, may_take_over
+from modelspine.traffic.most_traffic import HALF, began, check_limits, leads, may_take_over
 
 ARMS = {"ab": "candidate", "canary": "canary", SHADOW: SHADOW}
 """Strategy → the name of the arm beside the stable one."""
@@ -50,6 +50,8 @@ def start(
     semver = may_shadow(state, sha) if strategy == SHADOW else may_route(state, sha)
     if strategy != SHADOW and weight_bp > HALF:
         may_take_over(state, sha)
+    if ladder is not None and not leads(state, sha):
+        check_limits(ladder.guard)  # now, and not when it is to pass half of the traffic and could only wait
     stable = msgspec.structs.replace(route.stable, weight_bp=FULL if strategy == SHADOW else FULL - weight_bp)
     arm = Arm(name=ARMS[strategy], sha=sha, semver=semver, weight_bp=weight_bp)
     return [_route_draft(strategy, (stable, arm), ladder, reason, verb="start", rollout=None)]
@@ -141,7 +143,7 @@ def more_traffic(state: State, drafts: Sequence[Draft], env: str, *, override: b
     now = next((each["weight_bp"] for each in drafts[0].body["arms"] if each["sha"] == arm.sha), 0)
     if now <= arm.weight_bp:
         return {}
-    return gate_overridden(state, arm.sha, env, override=override, since=int(route.salt))
+    return gate_overridden(state, arm.sha, env, override=override, since=began(state, arm.sha))
 
 
 def marked(drafts: Sequence[Draft], mark: dict[str, Any]) -> list[Draft]:

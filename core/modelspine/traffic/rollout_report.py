@@ -19,7 +19,7 @@ from modelspine.ledger.event import Event
 from modelspine.ledger.route import Route
 from modelspine.stats import FEW_UNITS
 from modelspine.times import after_ns, nanoseconds
-from modelspine.traffic.epoch_clock import TOLERANCE_NS
+from modelspine.traffic.epoch_scope import TOLERANCE_NS, Scope, scope_of
 from modelspine.traffic.epochs import Epoch, Move, moves, rollout_of
 from modelspine.traffic.report import (
     OUTCOMES,
@@ -30,9 +30,11 @@ from modelspine.traffic.report import (
     horizon_of,
     read_epoch,
     shadow_report,
+    some_graded,
 )
 from modelspine.traffic.stratified import Pooled, pooled
 from modelspine.traffic.votes import Ballot, Stratum
+from modelspine.words import words
 
 
 class ArmTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,11 @@ class ArmTotal(msgspec.Struct, frozen=True, kw_only=True):
     feedback: dict[str, int]
     graded: Count
 
+    @property
+    def answered(self) -> int:
+        """How many of its requests were answered."""
+        return self.requests - self.errors
+
 
 class PooledComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Differences candidate − stable over a rollout; None where no epoch has enough units in both arms."""
@@ -53,7 +60,9 @@ class PooledComparison(msgspec.Struct, frozen=True, kw_only=True):
     accepted: Pooled | None
     errors: Pooled | None
     latency: Pooled | None
-    """Of the mean, in seconds."""
+    """Of the mean, in seconds, limited as in ``Comparison``."""
+    coverage: Pooled | None = None
+    """Of the share of answers that have a grade; None also where every answer has one, or none."""
 
 
 class RolloutReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +85,7 @@ class RolloutReport(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowReport | None
 
 
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+class NotCompared(msgspec.Struct, frozen=True, kw_only=True):
     """Something the comparison does not count."""
 
     what: str
@@ -90,7 +99,7 @@ class RouteReport(EpochReport, frozen=True, kw_only=True):
 
     whole: RolloutReport | None
     """None if the rollout has only this epoch, or if one epoch was asked for."""
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[NotCompared, ...]
     epochs_in_rollout: int
 
 
@@ -136,9 +145,15 @@ def route_report(
     limit = nanoseconds(now) + TOLERANCE_NS
     before = limit if at is None else min(limit, after_ns(at))
     rollout = rollout_of(known, epoch)
-    readings = {each.number: read_epoch(traces.evidence, each.route, before) for each in rollout}
+    scopes = {each.number: scope for each in rollout if (scope := _scope(traces, each, before)) is not None}
+    readings = {
+        each.number: read_epoch(
+            traces.evidence, each.route, before, scopes[each.number].from_ns if each.number in scopes else 0
+        )
+        for each in rollout
+    }
     taken = [epoch] if alone else [*rollout]
-    reports = {each.number: epoch_report(traces.evidence, each, readings[each.number], before) for each in taken}
+    reports = {each.number: epoch_report(traces.evidence, each, readings[each.number]) for each in taken}
     left_out = [*_other_epochs(rollout, readings, reports)]
     whole = None
     if len(taken) > 1:
@@ -147,13 +162,30 @@ def route_report(
         whole = _whole(epoch.route, taken, readings, reports, ballots, moves(rollout, events))
     ahead = sum(found.n for each in taken if (found := traces.evidence.ahead(each.number, limit)))
     if ahead:
-        left_out.append(LeftOut(what="requests from the future", n=ahead, why="they claim to have started after now"))
-    left_out += _uncounted([readings[each.number] for each in taken])
+        left_out.append(
+            NotCompared(what="requests from the future", n=ahead, why="they claim to have started after now")
+        )
+    behind = sum(scope.behind.n for each in taken if (scope := scopes.get(each.number)) and scope.behind)
+    if behind:
+        why = "they claim to have started before their epoch: replayed, or by a clock that is behind"
+        left_out.append(NotCompared(what="requests from before the epoch", n=behind, why=why))
+    left_out += _uncounted([readings[each.number] for each in taken], labels=reports[epoch.number].labels)
     by_testers = sum(traces.tester_requests(each.number) for each in taken)
     if by_testers:
-        left_out.append(LeftOut(what="requests of testers", n=by_testers, why="they chose their arm themselves"))
+        left_out.append(NotCompared(what="requests of testers", n=by_testers, why="they chose their arm themselves"))
     figures = {name: getattr(reports[epoch.number], name) for name in EpochReport.__struct_fields__}
     return RouteReport(**figures, whole=whole, left_out=tuple(left_out), epochs_in_rollout=len(rollout))
+
+
+def _scope(traces: TraceReader, epoch: Epoch, before_ns: int) -> Scope | None:
+    """The requests of a canary's epoch that its judge counts; None where nobody is judged, so that all count."""
+    if epoch.route.ladder is None:
+        return None
+    try:
+        since_ns = nanoseconds(epoch.since)
+    except ValueError:  # a damaged ledger may hold any text here
+        return None
+    return scope_of(traces.evidence, epoch.number, since_ns, before_ns - TOLERANCE_NS)
 
 
 def _whole(
@@ -165,20 +197,20 @@ def _whole(
     moved: tuple[Move, ...],
 ) -> RolloutReport:
     arms_of: dict[str, set[str]] = {}
-    for each in taken:
-        for unit in readings[each.number].units:
-            arms_of.setdefault(unit.u, set()).add(unit.arm)
+    units = [unit for each in taken for unit in readings[each.number].units]
+    for unit in units:
+        arms_of.setdefault(unit.u, set()).add(unit.arm)
     return RolloutReport(
         rollout=route.salt,
         since=taken[0].since,
         until=taken[-1].until,
-        requests=sum(unit.n for each in taken for unit in readings[each.number].units),
+        requests=sum(unit.n for unit in units),
         units=len(arms_of),
         switched=sum(len(arms) > 1 for arms in arms_of.values()),
         epochs=tuple(reports[each.number] for each in taken),
         moved=moved,
         arms=tuple(_total(arm.name, [readings[each.number] for each in taken]) for arm in route.learners),
-        difference=_pooled(ballots, horizon_of(route)) if len(route.learners) > 1 else None,
+        difference=_pooled(ballots, horizon_of(route), graded=some_graded(units)) if len(route.learners) > 1 else None,
         shadow=shadow_report([pair for each in taken for pair in readings[each.number].pairs])
         if route.shadow
         else None,
@@ -198,7 +230,7 @@ def _total(name: str, readings: Sequence[Reading]) -> ArmTotal:
     )
 
 
-def _pooled(ballots: Sequence[tuple[int, Ballot]], horizon: float) -> PooledComparison:
+def _pooled(ballots: Sequence[tuple[int, Ballot]], horizon: float, *, graded: bool) -> PooledComparison:
     def over(votes: Callable[[Ballot], Stratum], *, share: bool = True) -> Pooled | None:
         return pooled([(number, votes(each)) for number, each in ballots], horizon=horizon, share=share)
 
@@ -207,16 +239,17 @@ def _pooled(ballots: Sequence[tuple[int, Ballot]], horizon: float) -> PooledComp
         accepted=over(lambda each: each.accepted),
         errors=over(lambda each: each.errors),
         latency=over(lambda each: each.latency, share=False),
+        coverage=over(lambda each: each.coverage) if graded else None,
     )
 
 
 def _comparable(
     route: Route, taken: Sequence[Epoch], readings: Mapping[int, Reading], reports: Mapping[int, EpochReport]
-) -> tuple[list[tuple[int, Ballot]], list[LeftOut]]:
+) -> tuple[list[tuple[int, Ballot]], list[NotCompared]]:
     """The votes of the epochs that may be compared, and the epochs that may not, with the reason."""
     shas = [arm.sha for arm in route.learners]
     ballots: list[tuple[int, Ballot]] = []
-    unfit: list[LeftOut] = []
+    unfit: list[NotCompared] = []
     for each in taken:
         read, split = readings[each.number], reports[each.number].split
         if read.ballot is None:
@@ -225,11 +258,11 @@ def _comparable(
         if [arm.sha for arm in each.route.learners] != shas:
             why = "it compares other entries"
         elif split is not None and split.alarm:
-            why = "sample-ratio mismatch: its learners are not divided as the weights say"
+            why = f"sample-ratio mismatch: its {words().units} are not divided as the weights say"
         elif min(len(read.ballot.errors.stable), len(read.ballot.errors.candidate)) < FEW_UNITS:
-            why = f"fewer than {FEW_UNITS} learners in an arm"
+            why = f"fewer than {FEW_UNITS} {words().units} in an arm"
         if why:
-            unfit.append(LeftOut(what=f"epoch #{each.number}", n=sum(unit.n for unit in read.units), why=why))
+            unfit.append(NotCompared(what=f"epoch #{each.number}", n=sum(unit.n for unit in read.units), why=why))
         else:
             ballots.append((each.number, read.ballot))
     return ballots, unfit
@@ -237,19 +270,21 @@ def _comparable(
 
 def _other_epochs(
     rollout: Sequence[Epoch], readings: Mapping[int, Reading], reports: Mapping[int, EpochReport]
-) -> list[LeftOut]:
+) -> list[NotCompared]:
     return [
-        LeftOut(what=f"epoch #{each.number}", n=n, why="another epoch of this rollout")
+        NotCompared(what=f"epoch #{each.number}", n=n, why="another epoch of this rollout")
         for each in rollout
         if each.number not in reports and (n := sum(unit.n for unit in readings[each.number].units))
     ]
 
 
-def _uncounted(readings: Sequence[Reading]) -> list[LeftOut]:
+def _uncounted(readings: Sequence[Reading], *, labels: bool) -> list[NotCompared]:
     units = [unit for read in readings for unit in read.units]
-    answered = sum(unit.n - unit.failed for unit in units)
+    answered = sum(unit.answered for unit in units)
     graded = sum(unit.graded for unit in units)
     if graded and answered > graded:
         why = "the workload cannot tell whether they are correct"
-        return [LeftOut(what="answers without a grade", n=answered - graded, why=why)]
+        if labels:
+            why = f"no label says whether they are correct: {graded:,} of {answered:,} are labelled"
+        return [NotCompared(what="answers without a grade", n=answered - graded, why=why)]
     return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelspine.ledger.route import FULL, Route
 from modelspine.text import short, visible
+from modelspine.words import words
 
 
 def route_sentence(route: Route) -> str:
@@ -14,7 +15,7 @@ def route_sentence(route: Route) -> str:
     name, share = _named(candidate.semver, candidate.sha), f"{100 * candidate.weight_bp / FULL:g} %"
     if route.shadow is not None:
         return f"{stable} answers everything; {share} of requests are copied to {name}, whose answers nobody sees"
-    return f"{name} answers {share} of the learners as {visible(candidate.name, 20)}, {stable} the others"
+    return f"{name} answers {share} of the {words().units} as {visible(candidate.name, 20)}, {stable} the others"
 
 
 def _named(semver: str, sha: str) -> str:

@@ -18,6 +18,7 @@ from modelspine.traffic.canary import Decision
 from modelspine.traffic.epochs import Epoch
 from modelspine.traffic.ladder_progress import StepProgress
 from modelspine.traffic.report import ArmReport, EpochReport, ShadowReport
+from modelspine.words import words
 
 if TYPE_CHECKING:
     from miniobserve.traces import Trace
@@ -35,30 +36,51 @@ def report_sentence(report: EpochReport) -> str:
     stable, candidate = report.arms[0], report.arms[1]
     if report.split is not None and report.split.alarm:
         divided = " and ".join(f"{each:,}" for each in report.split.units)
-        return f"Do not trust the comparison: the learners ({divided}) are not divided as the weights say"
-    graded, accepted = report.difference.graded, report.difference.accepted
-    if stable.graded.n and candidate.graded.n:
-        shares = f"{_share(candidate, candidate.graded)}, {_share(stable, stable.graded)}"
-        return f"Correct answers: {shares}; {_sure(graded)}"
-    said = [Count(arm.feedback.get("accepted", 0), sum(arm.feedback.values())) for arm in (candidate, stable)]
-    if all(each.n for each in said):
-        shares = f"{_share(candidate, said[0])}, {_share(stable, said[1])}"
-        return f"Accepted answers: {shares}; {_sure(accepted)}"
+        return f"Do not trust the comparison: the {words().units} ({divided}) are not divided as the weights say"
+    both = candidate, stable
+    if any(arm.graded.n for arm in both) and all(arm.graded.n or arm.errors for arm in both):
+        shares = ", ".join(_share(arm, arm.graded) for arm in both)
+        so_far = f"; {labelled_text(report.arms[:2])}" if report.labels else ""
+        return f"Correct answers: {shares}; {_sure(report.difference.graded)}{so_far}{_unequal(report)}"
+    said = [Count(arm.feedback.get("accepted", 0), sum(arm.feedback.values())) for arm in both]
+    if any(each.n for each in said) and all(each.n or arm.errors for arm, each in zip(both, said, strict=True)):
+        shares = ", ".join(_share(arm, each) for arm, each in zip(both, said, strict=True))
+        return f"Accepted answers: {shares}; {_sure(report.difference.accepted)}"
     requests = (
         f"{counted(candidate.requests, 'request')} to {_called(candidate)}, {stable.requests:,} to the stable arm"
     )
     return f"Not judged: {requests}, but no answer of both arms was graded or spoken about"
 
 
+def _unequal(report: EpochReport) -> str:
+    """Say that the answers of one arm have a grade less often, beyond chance; else empty."""
+    coverage = report.difference.coverage if report.difference is not None else None
+    if coverage is None or coverage.low <= 0 <= coverage.high:
+        return ""
+    fewer, other = report.arms[:2] if coverage.low > 0 else report.arms[1::-1]
+    counts = " and ".join(f"{arm.graded.n:,} of {arm.answered:,} of {arm.name}" for arm in (fewer, other))
+    return f"; but fewer of the answers of {visible(fewer.name, 20)} have a grade ({visible(counts, 120)})"
+
+
+def labelled_text(arms: Sequence[ArmReport]) -> str:
+    """How many of the answers of each arm are labelled, or graded by the workload."""
+    counts = (f"{arm.graded.n:,} of {arm.answered:,} of {visible(arm.name, 20)}" for arm in arms)
+    return f"labelled answers: {', '.join(counts)}"
+
+
 def _share(arm: ArmReport, count: Count) -> str:
-    return f"{_called(arm)} {100 * count.k / count.n:.1f} % of {count.n:,}"
+    """An arm's share of right answers; failed ones, which the difference counts as wrong, are named beside it."""
+    if not count.n:
+        return f"{_called(arm)} none, {arm.errors:,} of {arm.requests:,} failed"
+    failed = f" and {arm.errors:,} failed" if arm.errors else ""
+    return f"{_called(arm)} {100 * count.k / count.n:.1f} % of {count.n:,}{failed}"
 
 
 def _sure(found: Difference | None) -> str:
     """Whether a difference is one, by its always-valid interval."""
     if found is None:
-        return f"too few learners to tell (at least {FEW_UNITS} in each arm)"
-    points = f"counted by learner {100 * found.value:+.1f} pp"
+        return f"too few {words().units} to tell (at least {FEW_UNITS} in each arm)"
+    points = f"counted by {words().unit} {100 * found.value:+.1f} pp"
     if found.low > 0:
         return f"{points}, better beyond chance"
     if found.high < 0:
@@ -84,7 +106,7 @@ def arm_sentence(arm: ArmReport) -> str:
     """What one arm did."""
     if not arm.requests:
         return f"{_called(arm)} has no traffic in this epoch yet"
-    by = f"{counted(arm.requests, 'request')} by {counted(arm.units, 'learner')}"
+    by = f"{counted(arm.requests, 'request')} by {words().count_units(arm.units)}"
     correct = "no answer graded"
     if arm.graded.n:
         correct = f"{100 * arm.graded.k / arm.graded.n:.1f} % of {arm.graded.n:,} graded answers correct"
@@ -138,7 +160,7 @@ def requests_sentence(traces: Sequence[Trace]) -> str:
             f"{number:,} {word}"
             for word, number in (
                 ("failed", sum(each.status >= 500 for each in traces)),
-                ("dismissed by the learner", sum(each.feedback == "dismissed" for each in traces)),
+                (f"dismissed by the {words().unit}", sum(each.feedback == "dismissed" for each in traces)),
                 ("copied to the shadow", sum(each.shadow_of is not None for each in traces)),
                 ("replayed, at simulated times", sum(each.source == "replay" for each in traces)),
             )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from modelspine.stats import Difference, Sums, half_width, sums, variance_of_difference
+from modelspine.stats import Difference, Sums, estimated, sums, variance_of_difference
 from modelspine.traffic.votes import Stratum
 
 
@@ -62,9 +62,7 @@ def pooled(strata: Sequence[tuple[int, Stratum]], *, horizon: float, share: bool
     independent = math.fsum((part.weight / total) ** 2 * part.variance for part in parts)
     variance = max(independent, math.fsum(influence**2 for influence in moved.values()))
     value = math.fsum(part.weight * part.value for part in parts) / total
-    half = half_width(variance, len(moved), horizon)
-    z = abs(value) / math.sqrt(variance) if variance > 0 else (math.inf if value else 0.0)
-    found = Difference(value=value, low=value - half, high=value + half, fixed_p=math.erfc(z / math.sqrt(2)))
+    found = estimated(value, variance, len(moved), horizon=horizon, share=share)
     return Pooled(difference=found, epochs=tuple(part.number for part in parts), units=len(moved))
 
 

@@ -7,13 +7,21 @@ intervals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from miniobserve.evidence import Said, Unit
 
+_SLOWEST_SHARE = 0.01
+"""This share of an arm's units, at least one of them, count no slower than the next one. A mean has no bound: one wrong
+clock, or one request that hung for a night, would decide it and widen its interval until nothing could be judged."""
+_MOST_SLOWEST = 3
+"""They are at most so many: more are no accident, and a share alone would hide any slowness of fewer requests."""
 Measure = Literal["graded", "accepted"]
 """What counts as a correct answer: one the workload graded as correct, or one its learner accepted."""
 MOST_WEIGHT = 10
@@ -37,6 +45,8 @@ class Ballot(msgspec.Struct, frozen=True, kw_only=True):
     accepted: Stratum
     errors: Stratum
     latency: Stratum
+    coverage: Stratum
+    """How many of a unit's answers have a grade."""
 
 
 def ballot(units: Sequence[Unit], said: Sequence[Said], *, arms: tuple[str, str]) -> Ballot:
@@ -48,29 +58,62 @@ def ballot(units: Sequence[Unit], said: Sequence[Said], *, arms: tuple[str, str]
         arms: the names of the stable arm and of the candidate.
     """
     errors = ((unit, unit.n, unit.failed) for unit in units)
-    latency = ((unit, unit.n - unit.failed, unit.seconds) for unit in units)
     return Ballot(
         graded=_stratum(arms, correct_answers(units, said, "graded")),
         accepted=_stratum(arms, correct_answers(units, said, "accepted")),
         errors=_stratum(arms, errors),
-        latency=_stratum(arms, latency),
+        latency=_stratum(arms, answer_seconds(units)),
+        coverage=_stratum(arms, ((unit, unit.answered, unit.graded) for unit in units)),
     )
 
 
 def correct_answers(
-    units: Sequence[Unit], said: Sequence[Said], measure: Measure
+    units: Sequence[Unit], said: Sequence[Said], measure: Measure, arm: str | None = None
 ) -> Iterable[tuple[Unit, float, float]]:
-    """Each unit of both arms with its answers that have the measure, and how many of them were correct.
+    """Each unit with its answers that have the measure, and how many of them were correct; none where none has it.
 
     Not every answer gets a grade or feedback. A failed one counts as wrong as often as an answered one is measured:
     otherwise one failure would outweigh many answers of a service in which few learners give feedback.
+
+    Args:
+        units: the sums of every unit of both arms, which together say how often an answer is measured.
+        said: the feedback of the learners of both arms.
+        measure: what counts as a correct answer.
+        arm: return the units of this arm only.
     """
-    measured = _measured(units, said, measure)
-    answered = sum(unit.n - unit.failed for unit in units)
-    coverage = min(1.0, sum(n for n, _ in measured.values()) / answered) if answered else 1.0
-    for unit in units:
-        n, right = measured.get((unit.arm, unit.u), (0, 0))
+    own = units if arm is None else [unit for unit in units if unit.arm == arm]
+    answered = sum(unit.answered for unit in units)
+    if measure == "graded":
+        coverage = _share(sum(unit.graded for unit in units), answered)
+        for unit in own if coverage else ():
+            yield unit, unit.graded + coverage * unit.failed, unit.right if unit.graded else 0
+        return
+    spoken = _spoken(said)
+    coverage = _share(sum(n for n, _ in spoken.values()), answered)
+    for unit in own if coverage else ():
+        n, right = spoken.get((unit.arm, unit.u), (0, 0))
         yield unit, n + coverage * unit.failed, right
+
+
+def answer_seconds(units: Sequence[Unit]) -> Iterator[tuple[Unit, int, float]]:
+    """Each unit with its answered requests and their seconds, a few of the slowest of each arm limited to the next one.
+
+    At most three units of an arm are limited, and at most 1 % of them (but one at least).
+    """
+    rates: dict[str, list[float]] = defaultdict(list)
+    for unit in units:
+        if unit.answered:
+            rates[unit.arm].append(unit.seconds / unit.answered)
+    most = {arm: _slowest_that_counts(own) for arm, own in rates.items()}
+    for unit in units:
+        seconds = min(unit.seconds, most[unit.arm] * unit.answered) if unit.answered else 0.0
+        yield unit, unit.answered, seconds
+
+
+def _slowest_that_counts(rates: Sequence[float]) -> float:
+    """The mean seconds of the slowest of an arm's units that counts in full."""
+    limited = min(_MOST_SLOWEST, math.ceil(_SLOWEST_SHARE * len(rates)), len(rates) - 1)
+    return heapq.nlargest(limited + 1, rates)[-1]
 
 
 def vote(n: float, amount: float) -> tuple[float, float]:
@@ -79,10 +122,20 @@ def vote(n: float, amount: float) -> tuple[float, float]:
     return weight, amount * weight / n if n else 0.0
 
 
-def _measured(units: Sequence[Unit], said: Sequence[Said], measure: Measure) -> dict[tuple[str, str], tuple[int, int]]:
-    """The answered requests of each arm and unit that have the measure, and how many of them were correct."""
-    if measure == "graded":
-        return {(unit.arm, unit.u): (unit.graded, unit.right) for unit in units if unit.graded}
+def votes_of(alike: Mapping[tuple[float, float], int]) -> Mapping[tuple[float, float], int]:
+    """The votes of units that were counted by their answers and amount, counted by vote."""
+    found = Counter[tuple[float, float]]()
+    for (n, amount), units in alike.items():
+        found[vote(n, amount)] += units
+    return found
+
+
+def _share(measured: int, answered: int) -> float:
+    return min(1.0, measured / answered) if answered else 1.0
+
+
+def _spoken(said: Sequence[Said]) -> dict[tuple[str, str], tuple[int, int]]:
+    """The answers of each arm and unit that its learner spoke about, and how many of them were accepted."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for each in said:
         n, accepted = found.get((each.arm, each.u), (0, 0))

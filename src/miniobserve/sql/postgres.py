@@ -1,40 +1,34 @@
 """The PostgreSQL driver of the storage protocol: one connection, reopened when it is lost.
 
-All differences from SQLite are handled here: ``?`` becomes ``$1``, triggers, the type of byte columns, and error
-codes. A URL may name a schema (``postgresql://host/database?schema=tutor``). This module is imported only if a URL
-needs it. It does not know any table.
+All differences from SQLite are handled here, such as ``$1`` for ``?``, triggers and partitions. A URL may name a schema
+(``postgresql://host/database?schema=tutor``). It is imported only if a URL needs it, and does not know any table.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, LiteralString
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from miniobserve.sql import protocol
+from miniobserve.sql.postgres_arrays import Array, register
 from miniobserve.sql.postgres_errors import failed, unreachable
-from miniobserve.sql.protocol import Params, StorageError, Transaction
-
-STALLED_SECONDS = 10
-"""The server rolls back a transaction that has been idle for this long, since its locks block other clients."""
+from miniobserve.sql.postgres_names import partition_name, split
+from miniobserve.sql.postgres_session import STALLED_SECONDS, prepare
+from miniobserve.sql.protocol import Column, Params, StorageError, Transaction
 
 _DEFAULTS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "application_name": "spine",
-    "tcp_user_timeout": 1000 * STALLED_SECONDS,
-}
+    "connect_timeout": 5, "application_name": "spine", "tcp_user_timeout": 1000 * STALLED_SECONDS
+}  # fmt: skip
 """Connection parameters unless the URL sets them."""
 _SCHEMA_LOCK = 0x5350494E45
 """Advisory lock held while tables are created: two concurrent ``CREATE … IF NOT EXISTS`` can still conflict."""
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class Postgres:
@@ -43,9 +37,10 @@ class Postgres:
     bytes_column = "BYTEA"
     find = "strpos"
     bytewise = ' COLLATE "C"'
+    partitioned = True
 
     def __init__(self, url: str, *, create: bool, readonly: bool) -> None:
-        self._conninfo, self._schema = _split(url)
+        self._conninfo, self._schema = split(url)
         given = conninfo_to_dict(self._conninfo)
         self.name = f"{given.get('host', 'local')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
         self._defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
@@ -53,6 +48,8 @@ class Postgres:
         self._lock = threading.RLock()
         self._closed = False
         self._inside = False
+        self._unbegun = False
+        """A transaction has begun here and not yet on the server."""
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._open()
         if create and self._schema is not None:
@@ -72,34 +69,130 @@ class Postgres:
     def transaction(self) -> Iterator[Transaction]:
         """Begin a transaction without locks: the first writer of a unique value wins, others get a ``conflict``.
 
+        BEGIN is sent with the first statement, so that it costs no round trip of its own.
+
         Raises:
             StorageError: kind ``lost`` if the connection broke. Nothing was committed, unless it broke during the
                 commit: then the caller must read the data to find out.
         """
         with self._lock:
             try:
-                self._begin()
-                self._inside = True
+                self._unbegun = True
                 yield self
                 # The server answers COMMIT with ROLLBACK, not with an error, if a statement failed before.
-                if self._status("COMMIT") != "COMMIT":
+                if not self._unbegun and self._status("COMMIT") != "COMMIT":
                     raise StorageError("unavailable", f"{self.name}: the server rolled back", "try again")
             except BaseException:
                 self._abandon()
                 raise
             finally:
-                self._inside = False
+                self._inside = self._unbegun = False
 
     def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one statement."""
+        if self._unbegun:
+            return self.batch([(sql, params)])[0]
         with self._mapped() as connection:
             cursor = connection.execute(_numbered(sql), params)
             return cursor.fetchall() if cursor.description else []
 
+    def batch(self, statements: Sequence[tuple[str, Params]]) -> list[list[tuple[Any, ...]]]:
+        """Run statements in one round trip, and return the rows of each."""
+        if not self._unbegun:
+            return self._pipelined(statements)
+        begin: tuple[str, Params] = ("BEGIN", ())
+        try:
+            found = self._pipelined([begin, *statements])
+        except StorageError as error:
+            if error.kind != "lost":
+                raise
+            # The connection was lost while it was idle; whatever ran, nothing was committed.
+            self._inside, self._unbegun = False, True
+            found = self._pipelined([begin, *statements])
+        return found[1:]
+
+    def _pipelined(self, statements: Sequence[tuple[str, Params]]) -> list[list[tuple[Any, ...]]]:
+        with self._mapped() as connection:
+            with connection.pipeline():
+                cursors = [connection.execute(_numbered(sql), params) for sql, params in statements]
+                self._inside, self._unbegun = self._inside or self._unbegun, False
+            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
     def executemany(self, sql: str, rows: Sequence[Params]) -> None:
         """Run one statement of the open transaction for each row."""
+        if self._unbegun:
+            self.batch([])
         with self._mapped() as connection, connection.cursor() as cursor:
             cursor.executemany(_numbered(sql), rows)
+
+    def insert(self, table: str, columns: Sequence[Column], rows: Sequence[Params]) -> None:
+        """Insert rows by one statement with one array a column, in the open transaction."""
+        self.batch([self.insertion(table, columns, rows)])
+
+    def insertion(self, table: str, columns: Sequence[Column], rows: Sequence[Params]) -> tuple[str, Params]:
+        """Return the statement that inserts rows, and its parameters; a condition on ``given`` may follow."""
+        names = ", ".join(name for name, _ in columns)
+        arrays = ", ".join("?" for _ in columns)
+        values = [Array(kind, each) for (_, kind), each in zip(columns, zip(*rows, strict=True), strict=True)]
+        return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) AS given ({names})", values  # noqa: S608
+
+    def lock(self, name: str, keys: Sequence[int] = (0,), *, shared: bool = False) -> None:
+        """Take advisory locks for the rest of the open transaction, in the order of their keys."""
+        self.batch([self.locking(name, keys, shared=shared)])
+
+    def locking(self, name: str, keys: Sequence[int], *, shared: bool) -> tuple[str, Params]:
+        """Return the statement that takes locks, and its parameters."""
+        # The schema is part of the name, because advisory locks are those of the whole database.
+        kind = zlib.crc32(f"{self._schema or ''} {name}".encode()) - 2**31
+        taken = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        return (
+            f"SELECT {taken}(?::int, one) FROM unnest(?) AS one",  # noqa: S608 -- one of two functions
+            (kind, Array("INTEGER", sorted({(key + 2**31) % 2**32 - 2**31 for key in keys}))),
+        )
+
+    def only_writer(self, table: str, value: int | None = None) -> None:
+        """Lock a table or its partition of a value, if there is one, against everything else."""
+        name = table if value is None else partition_name(table, value)
+        if self.execute("SELECT 1 WHERE to_regclass(?) IS NOT NULL", (name,)):
+            self.execute(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+
+    def drop_partition(self, table: str, column: str, value: int) -> None:  # noqa: ARG002 -- as in the protocol
+        """Drop the partition of a value, if there is one."""
+        # Readers lock the table before its partitions; the same order prevents a deadlock.
+        self.execute(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
+        self.execute(f"DROP TABLE IF EXISTS {partition_name(table, value)}")
+
+    @contextmanager
+    def snapshot(self, table: str) -> Iterator[Transaction]:
+        """Begin a transaction that only reads, all its statements the same state."""
+        with self._lock:
+            self._begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._inside = True
+            try:
+                # Before the first query, which fixes the state: from here on no partition is dropped.
+                self._status(f"LOCK TABLE ONLY {table} IN ACCESS SHARE MODE")
+                yield self
+            finally:
+                self._inside = False
+                self._abandon()
+
+    def among(self, column: str, values: Sequence[Any], kind: str = "TEXT") -> tuple[str, Params]:
+        """Return the condition that a column has one of some values, and its parameters."""
+        return f"{column} = ANY(?)", (Array(kind, values),)
+
+    def partition_by(self, column: str) -> str:
+        """Return the clause for a table with a partition for each value of a column."""
+        return f" PARTITION BY LIST ({column})"
+
+    def partition(self, table: str, value: int) -> None:
+        """Make the partition of a value, unless it is there; inserts into other partitions go on meanwhile."""
+        name = partition_name(table, value)
+        with self.transaction() as tx:
+            tx.execute("SELECT pg_advisory_xact_lock(?)", (_SCHEMA_LOCK,))
+            # Attaching takes a weaker lock on the table than CREATE … PARTITION OF.
+            if tx.execute("SELECT to_regclass(?) IS NULL", (name,))[0][0]:
+                tx.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
+                tx.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES IN ({value})")
 
     def script(self, statements: Sequence[str]) -> None:
         """Run schema statements in one transaction, one client at a time."""
@@ -152,47 +245,23 @@ class Postgres:
             )
         except psycopg.Error as error:
             raise unreachable(self.name, error) from error
+        register(made)
         try:
-            self._prepare(made)
+            prepare(made, self.name, self._schema, readonly=self._readonly)
         except BaseException:
             made.close()
             raise
         self._connection = made
         return made
 
-    def _prepare(self, made: psycopg.Connection[tuple[Any, ...]]) -> None:
-        """Set the parameters of a new session, and check the server's encoding."""
-        try:
-            encoding, durable = made.execute(
-                "SELECT current_setting('server_encoding'), current_setting('synchronous_commit')"
-            ).fetchone() or ("", "")
-            wanted = {
-                "lock_timeout": str(int(1000 * protocol.BUSY_SECONDS)),
-                "idle_in_transaction_session_timeout": str(1000 * STALLED_SECONDS),
-                "default_transaction_isolation": "read committed",
-                "default_transaction_read_only": "on" if self._readonly else "off",
-                **({"synchronous_commit": "on"} if durable in ("off", "local") else {}),
-                **({"search_path": f'"{self._schema}"'} if self._schema is not None else {}),
-            }
-            for name, value in wanted.items():
-                made.execute("SELECT set_config($1, $2, false)", (name, value))
-        except psycopg.Error as error:
-            raise failed(self.name, error, lost=bool(made.closed)) from error
-        if encoding != "UTF8":
-            raise StorageError(
-                "unavailable",
-                f"{self.name} uses the encoding {encoding}, which lacks many characters; UTF8 is required",
-                "create a database with `createdb --encoding=UTF8 --template=template0`",
-            )
-
-    def _begin(self) -> None:
+    def _begin(self, statement: LiteralString = "BEGIN") -> None:
         """Begin a transaction, on a new connection if the old one was lost while idle."""
         try:
-            self._status("BEGIN")
+            self._status(statement)
         except StorageError as error:
             if error.kind != "lost":
                 raise
-            self._status("BEGIN")
+            self._status(statement)
 
     def _status(self, statement: LiteralString) -> str | None:
         with self._mapped() as connection:
@@ -222,31 +291,6 @@ class Postgres:
             if connection.closed:
                 self._drop()
             raise failed(self.name, error, lost=bool(connection.closed)) from error
-
-
-def _split(url: str) -> tuple[str, str | None]:
-    """Split a URL into one that libpq understands and the schema, a parameter that libpq does not know."""
-    try:
-        parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        schema = dict(query).get("schema")
-        rest = urlencode([pair for pair in query if pair[0] != "schema"])
-        conninfo = urlunsplit(parts._replace(query=rest))
-        conninfo_to_dict(conninfo)
-    except (ValueError, psycopg.Error):
-        # The URL is not quoted, and neither is the parser's error, since both may contain a password.
-        raise StorageError(
-            "unavailable",
-            "the URL of a PostgreSQL database cannot be read",
-            "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME, with special characters as %XX",
-        ) from None
-    if schema is not None and not _NAME.fullmatch(schema):
-        raise StorageError(
-            "unavailable",
-            f"{schema[:63]!r} is not a valid schema name in a PostgreSQL URL",
-            "use lower-case letters, digits and _, such as ?schema=tutor",
-        )
-    return conninfo, schema
 
 
 @lru_cache(maxsize=256)

@@ -52,7 +52,7 @@ def failed(name: str, error: psycopg.Error, *, lost: bool) -> StorageError | Val
             "`spine init` creates a ledger there, `spine serve` its traces; or correct the URL and its ?schema=",
         )
     if isinstance(error, errors.LockNotAvailable):
-        return StorageError("unavailable", told, "another process is writing (see pg_stat_activity); try again")
+        return StorageError("locked", told, "another process is writing (see pg_stat_activity); try again")
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return StorageError("unavailable", told, "the connection is read-only; on a standby, use the primary")
     if isinstance(error, errors.InsufficientPrivilege):

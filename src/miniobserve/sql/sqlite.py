@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from miniobserve.sql import protocol
-from miniobserve.sql.protocol import Params, StorageError, Transaction
+from miniobserve.sql.protocol import Column, Params, StorageError, Transaction
 
 
 class SQLite:
@@ -20,11 +20,14 @@ class SQLite:
     bytes_column = "TEXT"
     find = "instr"
     bytewise = ""
+    partitioned = False
 
     def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._readonly = readonly
+        self._file: tuple[int, int, int] | None = None
+        self._log: int | None = None
         if not path.exists() and not create:
             raise StorageError(
                 "unavailable",
@@ -40,6 +43,8 @@ class SQLite:
         """Connect to the file that is at the path now."""
         self._mode = mode
         self._frozen = self._readonly and self._cannot_change()
+        # Looked at before it is opened, so that a file which comes later is noticed; none until that has succeeded.
+        self._file, seen = None, self._file_now()
         self._connection = self._connect()
         try:
             with self._mapped():
@@ -52,7 +57,7 @@ class SQLite:
         except StorageError:
             self._connection.close()
             raise
-        self._file = self._file_now()
+        self._file, self._log = seen or self._file_now(), None if self._frozen else self._log_now()
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file; one that cannot change is read without the files beside it, which nobody could create."""
@@ -98,6 +103,7 @@ class SQLite:
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
                     raise
+            self._check_committed()
 
     def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one statement of the open transaction."""
@@ -108,6 +114,59 @@ class SQLite:
         """Run one statement of the open transaction for each row."""
         with self._mapped():
             self._connection.executemany(sql, rows)
+
+    def batch(self, statements: Sequence[tuple[str, Params]]) -> list[list[tuple[Any, ...]]]:
+        """Run statements of the open transaction one after the other."""
+        return [self.execute(sql, params) for sql, params in statements]
+
+    def insert(self, table: str, columns: Sequence[Column], rows: Sequence[Params]) -> None:
+        """Insert rows, in the open transaction."""
+        names, marks = ", ".join(name for name, _ in columns), ", ".join("?" for _ in columns)
+        self.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 -- names, marks
+
+    def insertion(self, table: str, columns: Sequence[Column], rows: Sequence[Params]) -> tuple[str, Params]:
+        """Return the statement that inserts rows; SQLite takes at most 32,766 values in one."""
+        names = ", ".join(name for name, _ in columns)
+        marks = ", ".join([f"({', '.join('?' for _ in columns)})"] * len(rows))
+        return f"INSERT INTO {table} ({names}) VALUES {marks}", [value for row in rows for value in row]  # noqa: S608
+
+    def lock(self, name: str, keys: Sequence[int] = (0,), *, shared: bool = False) -> None:
+        """Do nothing: a transaction holds the only write lock from its start."""
+
+    def locking(self, name: str, keys: Sequence[int], *, shared: bool) -> tuple[str, Params]:  # noqa: ARG002
+        """Return a statement that does nothing."""
+        return "SELECT 1", ()
+
+    def only_writer(self, table: str, value: int | None = None) -> None:
+        """Do nothing: a transaction is the only writer from its start."""
+
+    def drop_partition(self, table: str, column: str, value: int) -> None:
+        """Delete the rows whose column has a value."""
+        self.execute(f"DELETE FROM {table} WHERE {column} = ?", (value,))  # noqa: S608 -- names from callers
+
+    @contextmanager
+    def snapshot(self, table: str) -> Iterator[Transaction]:  # noqa: ARG002 -- as in the protocol
+        """Begin a transaction that only reads; in WAL mode it neither waits for a writer nor makes one wait."""
+        with self._lock:
+            with self._mapped():
+                self._still_there()
+                self._connection.execute("BEGIN")
+            try:
+                yield self
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def among(self, column: str, values: Sequence[Any], kind: str = "TEXT") -> tuple[str, Params]:  # noqa: ARG002
+        """Return the condition that a column has one of some values, and its parameters."""
+        return f"{column} IN ({', '.join('?' for _ in values)})", values
+
+    def partition_by(self, column: str) -> str:  # noqa: ARG002
+        """Return nothing: SQLite has no partitions."""
+        return ""
+
+    def partition(self, table: str, value: int) -> None:
+        """Do nothing."""
 
     def script(self, statements: Sequence[str]) -> None:
         """Run schema statements in one transaction."""
@@ -139,7 +198,9 @@ class SQLite:
 
         SQLite would go on with the file that it has open, which nobody else sees any more.
         """
-        now = self._file_now()
+        now, known = self._file_now(), self._file
+        if self._connection.in_transaction:
+            return  # which would be lost; after its COMMIT, the file is looked at again
         if now is None:
             raise StorageError(
                 "unavailable",
@@ -147,18 +208,50 @@ class SQLite:
                 "restore a backup there, then start again",
             )
         unfrozen = self._frozen and not self._cannot_change()  # another user has begun to write
-        if now != self._file or unfrozen:
-            # Closing leaves the new file and its log alone: SQLite sees that its own file has moved.
-            self._connection.close()
-            self._open("ro" if self._readonly else "rw")
+        same = known is not None and now[:2] == known[:2]
+        if same and self._log is not None and self._log_now() != self._log:
+            # What is written goes to a log that has no name. Closing every connection writes it into the file.
+            raise StorageError(
+                "replaced",
+                f"the log of {self.path.name} was removed or replaced while it was open",
+                "stop every process that has the database open, which keeps what they wrote, then start again",
+            )
+        if now != known or unfrozen:
+            # Closing leaves another file and its log alone: SQLite sees that its own file has moved. Of the same file,
+            # the old connection goes last, because closing the only one would write its log into it.
+            before = self._connection
+            if not same:
+                before.close()
+            try:
+                self._open("ro" if self._readonly else "rw")
+            finally:
+                before.close()
 
-    def _file_now(self) -> tuple[int, int] | None:
-        """Device and inode of the file at the path; None where there is none."""
+    def _file_now(self) -> tuple[int, int, int] | None:
+        """Device, inode and time of change of the file at the path; None where there is none.
+
+        Another file may have been copied over it (``cp``), which SQLite does not notice: it goes on with the pages that
+        it has read. A write of this or another process changes the time as well, when the log is merged into the file.
+        """
         try:
             found = self.path.stat()
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino, found.st_ctime_ns
+
+    def _log_now(self) -> int | None:
+        """The inode of the write-ahead log; None where there is none."""
+        try:
+            return os.stat(f"{self.path}-wal").st_ino  # noqa: PTH116 -- a Path would take longer than the call
+        except OSError:
+            return None
+
+    def _check_committed(self) -> None:
+        """Raise ``StorageError`` if a commit went to a file that is not at the path any more."""
+        now = self._file_now()
+        if now is None or self._file is None or now[:2] != self._file[:2]:
+            raise StorageError("lost", f"{self.path.name} was replaced during a write", "repeat the command")
+        self._file = now  # the commit may have merged the log into the file
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

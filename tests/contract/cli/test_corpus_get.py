@@ -61,6 +61,7 @@ def test_what_cannot_be_got(world: World, capsys: Capture, tmp_path: Path) -> No
     check_refused(run(capsys, "corpus", "get", dvc_hash), 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("below", [False, True], ids=["at the top", "below the top"])
 def test_a_corpus_that_only_an_old_commit_names_is_fetched(
     world: World, capsys: Capture, tmp_path: Path, below: bool

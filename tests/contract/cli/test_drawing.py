@@ -204,7 +204,7 @@ def test_no_data_leaves_its_code_span(text: str) -> None:
     given_ = Assignment(strategy="single", epoch=1, salt="1", arm="stable", bucket=1, sticky=True, u="0" * 16)
     trace = Trace(
         request_id=text, trace_id="", span_id="", started_ns=0, entry_sha="", intended_sha="", semver="",
-        assignment=given_, sentence=text, correction=text,
+        assignment=given_, input=text, output=text,
     )  # fmt: skip
     findings = [
         Finding(n=n, question=question, answer=text, status="verified", evidence={}, command=text)

@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
     for number in range(60):
         leave_trace(
             world.root, f"req-old-{number:05d}", "row 1", "row 1", started_ns=OLD_NS + number, source="replay",
-            features={"length": "2" if number < 40 else "9"}, learner_hash="heavy" if number % 4 else str(number),
+            features={"length": "2" if number < 40 else "9"}, unit_hash="heavy" if number % 4 else str(number),
         )  # fmt: skip
     return world
 
@@ -65,7 +65,7 @@ def test_a_report_is_a_file_and_an_event(world: World, capsys: Capture) -> None:
     human = run(capsys, "drift", "show", "--day", OLD).out
     for part in (
         "✖ act",
-        "60 answered, 60 of them replayed; 16 learners, the busiest sent 75 %",
+        "60 answered, 60 of them replayed; 16 users, the busiest sent 75 %",
         "(unseen)",
         "50 rows",
     ):
@@ -107,7 +107,7 @@ def test_shadow_copies_and_failures_are_no_inputs(world: World, capsys: Capture)
 
 
 def test_features_serve_where_the_text_was_not_kept(world: World, capsys: Capture) -> None:
-    more = {"sentence": None, "correction": None, "sentence_sha256": "0" * 64, "features": {"length": "2"}}
+    more = {"input": None, "output": None, "input_sha256": "0" * 64, "features": {"length": "2"}}
     for number in range(3):
         leave_trace(world.root, f"req-hashed-{number}", "row 1", "row 1", started_ns=OLD_NS + 80 + number, **more)
     assert run(capsys, "drift", "report", "--day", OLD, "--json").json["features"]["length"]["n"] == 63
@@ -144,7 +144,7 @@ def test_the_trend(world: World, capsys: Capture) -> None:
         at = next(event.at for event in spine.registry.events() if event.seq == first["seq"])
     then = run(capsys, "drift", "show", "--weeks", "5000", "--at", at, "--json").json
     assert [made["day"] for made in then["days"]] == [OLD]
-    assert then["unreported"] == [{"day": today, "answered": 1}]
+    assert then["unreported"] == [{"day": today, "answered": 1, "failed": 0}]
     human = run(capsys, "drift", "show", "--weeks", "5000").out
     assert f"{OLD} Mon  ✖ act" in human
     assert "Drifted on 1 of 1 day, 1 not judged; newest" in human

@@ -34,10 +34,11 @@ def leave_many(world: World, day_ns: int, n: int, **more: Any) -> None:
         writer = TraceWriter(spine.settings.traces)
     waiting = []
     for number in range(n):
-        own = {name: value(number) if callable(value) else value for name, value in more.items()}
+        own: dict[str, Any] = {name: value(number) if callable(value) else value for name, value in more.items()}
         trace = msgspec.structs.replace(
-            some, request_id=f"req-{day_ns // DAY_NS}-{number:05d}", started_ns=day_ns + number, entry_sha=world.silent,
-            learner_hash=f"learner-{number % 20}", feedback=None, features={"length": "2"}, **own,
+            some, started_ns=day_ns + number, unit_hash=f"learner-{number % 20}", feedback=None,
+            **{"request_id": f"req-{day_ns // DAY_NS}-{number:05d}", "entry_sha": world.silent,
+               "features": {"length": "2"}} | own,
         )  # fmt: skip
         waiting.append(writer.submit(trace))
     for each in waiting:
@@ -168,6 +169,91 @@ def test_a_tester_moves_no_default(world: World, capsys: Capture, monkeypatch: A
     monkeypatch.chdir(world.root)
     ahead = run(capsys, "drift", "show", "--json").json["ahead"]
     assert (ahead["n"], len(ahead["first"])) == (1, 1), "nor is it one of the learners' requests ahead"
+
+
+def test_a_request_of_tomorrow_moves_no_default_just_before_midnight(
+    world: World, capsys: Capture, monkeypatch: Any
+) -> None:
+    """At 23:58, a request dated 00:01 is within the tolerance of the clocks, and still one of tomorrow."""
+    midnight = OLD_NS - OLD_NS % DAY_NS + DAY_NS
+    leave_trace(world.root, "req-of-tomorrow", "x", "x", started_ns=midnight + 60 * 10**9, features={"length": "2"})
+    monkeypatch.setattr("modelspine.drift.measurement.clock_limit", lambda: midnight + 180 * 10**9)
+    found = run(capsys, "drift", "report", "--json").json
+    assert (found["day"], found["window"]["n"]) == (OLD, 80)
+
+
+def test_requests_of_testers_are_named(world: World, capsys: Capture) -> None:
+    with open_spine(world.root, readonly=True) as spine:
+        given = spine.traces.list(limit=1).traces[0].assignment
+    eva = msgspec.structs.replace(given, tester="eva")
+    leave_many(world, OLD_NS - 14 * DAY_NS, 3, assignment=eva)
+    leave_many(world, OLD_NS - 7 * DAY_NS + 1_000, 3, assignment=eva, request_id=lambda number: f"req-eva-{number}")
+    found = run(capsys, "drift", "report", "--day", BEFORE, "--json").json
+    assert (found["window"]["n"], found["window"]["left_out"]) == (80, {"testers": 3})
+    assert "left out: 3 of testers" in run(capsys, "drift", "show", "--day", BEFORE).out
+    refused = run(capsys, "drift", "report", "--day", "2026-02-16")
+    check_refused(refused, 2)
+    assert "no request was answered on 2026-02-16; left out: 3 of testers" in refused.err
+
+
+def test_a_day_on_which_most_requests_failed_is_not_stable(world: World, capsys: Capture) -> None:
+    stable = run(capsys, "drift", "report", "--day", BEFORE, "--json").json
+    assert (stable["status"], stable["failed"]["k"], stable["failed"]["n"]) == ("stable", 0, 80)
+    failing = {"status": 500, "graded": None, "features": {}, "request_id": lambda number: f"req-failed-{number}"}
+    leave_many(world, OLD_NS - 7 * DAY_NS + 1_000, 320, **failing)
+    found = run(capsys, "drift", "report", "--day", BEFORE, "--json").json
+    assert (found["status"], found["window"]["n"], found["window"]["left_out"]) == ("act", 80, {"failed": 320})
+    assert (found["failed"]["k"], found["failed"]["n"], found["failed"]["status"]) == (320, 400, "act")
+    assert found["window"]["failed"] == {world.silent: 320}
+    said = "Failing: 320 of 400 requests failed (80.0 %); no drift: 80 requests like the training data by length"
+    assert found["sentence"].startswith(said)
+    graded = found["graded"]
+    assert (graded["k"], graded["n"], graded["right"], graded["right_of"]) == (80, 80, 0.2, 400)
+    day = run(capsys, "drift", "show", "--day", BEFORE).out
+    for part in ("✖ act  coverage 0.0 %  failed 80.0 %", "80/400 20.0 %", "of the answers 80/80 100.0 %"):
+        assert part in day
+    trend = run(capsys, "drift", "show", "--weeks", "5200").out
+    row = next(line for line in trend.splitlines() if line.startswith(f"{BEFORE} Mon  ✖"))
+    assert "! 80.0 %" in row
+    assert "80/400 20.0 %" in row
+    against = run(capsys, "drift", "report", "--day", BEFORE, "--against-day", OLD, "--json").json
+    assert against["status"] == "act"
+
+
+def test_a_day_on_which_every_request_failed_is_reported(world: World, capsys: Capture) -> None:
+    day = "2026-02-16"
+    leave_many(world, OLD_NS - 14 * DAY_NS, 60, status=503, graded=None, features={})
+    run(capsys, "drift", "report", "--day", BEFORE)
+    trend = run(capsys, "drift", "show", "--weeks", "5200", "--json").json
+    assert {"day": day, "answered": 0, "failed": 60} in trend["unreported"]
+    assert f"{day}  0 answered, 60 failed, no report" in run(capsys, "drift", "show", "--weeks", "5200").out
+    found = run(capsys, "drift", "report", "--day", day, "--json").json
+    assert (found["status"], found["sentence"], found["file"]) == (
+        "act",
+        "Failing: all 60 requests failed",
+        f"{day}.json",
+    )
+    assert (found["graded"]["right"], found["graded"]["right_of"]) == (0.0, 60)
+    assert "coverage           unknown: no request was answered" in run(capsys, "drift", "show", "--day", day).out
+    trend = run(capsys, "drift", "show", "--weeks", "5200", "--json").json
+    assert [each["day"] for each in trend["days"]] == [day, BEFORE]
+    assert f"many requests failed on 1 day ({day} Mon 100.0 %)" in trend["sentences"]["trend"]
+    assert [(each["failing"], each["failed"]) for each in trend["weekdays"]] == [(1, {"k": 60, "n": 140})]
+    check_refused(run(capsys, "drift", "report", "--day", BEFORE, "--against-day", day), 2)
+
+
+def test_another_entry_that_answers_worse_on_the_same_day_is_said(world: World, capsys: Capture) -> None:
+    other = {"entry_sha": world.loud, "request_id": lambda number: f"req-loud-{number}"}
+    leave_many(world, OLD_NS - 7 * DAY_NS + 1_000, 60, graded=False, **other)
+    found = run(capsys, "drift", "report", "--day", BEFORE, "--json").json
+    (each,) = found["graded"]["by_others"]
+    assert (each["entry"], each["k"], each["n"], each["contradicts"]) == (world.loud, 0, 60, True)
+    short = world.loud[:12]
+    assert f"0.0 % of the answers by {short} are correct, but 100.0 % of those by" in found["sentence"]
+    human = run(capsys, "drift", "show", "--day", BEFORE).out
+    assert f"60 answered by other entries ({short} 0/60 0.0 %)" in human
+    assert f"! the figure is not that of the whole day: {short} answered worse" in human
+    assert "! 80/80 100.0 %" in run(capsys, "drift", "show", "--weeks", "5200").out
 
 
 def test_the_calendars_first_days_have_no_weekday_before_them(world: World, capsys: Capture) -> None:

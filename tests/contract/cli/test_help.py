@@ -133,8 +133,9 @@ def test_an_older_script_may_go_on_setting_a_weight(words: list[str]) -> None:
     assert (parsed.weight, parsed.reason) == (2_500, "so")
 
 
-def test_there_is_room_for_more_verbs() -> None:
-    assert len(grammar.full_parser().verbs.known) <= 32  # type: ignore[union-attr]
+def test_the_first_screen_stays_one_screen() -> None:
+    """It lists the verbs by what people do. With what a service that is not ours needs, 32 were too few."""
+    assert len(grammar.full_parser().verbs.known) <= 40  # type: ignore[union-attr]
 
 
 # completion -----------------------------------------------------------------------------------------

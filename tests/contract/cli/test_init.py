@@ -167,6 +167,52 @@ def test_what_is_refused_is_not_offered(spine: Spine, tmp_path: Path) -> None:
         assert not routing & set(denied(state, theirs, "dev", service="letters"))
 
 
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_one_ledger_is_one_service(root: Path, tmp_path: Path, capsys: Capture, env: str) -> None:
+    run(capsys, "init", "--env", env, "--service", "tickets", root=root)
+    first = run(capsys, "register", str(write_bundle(tmp_path / "1", 1)), root=root)
+    assert (first.code, "service" in first.err) == (0, False)
+    (root / "spine.toml").write_text('service = "letters"\n')
+    again = run(capsys, "register", str(tmp_path / "1"), root=root)
+    assert again.code == 0, "what the ledger has is not registered again"
+    second = run(capsys, "register", str(write_bundle(tmp_path / "2", 2)), root=root)
+    said = second.out + second.err
+    assert "this ledger is that of the service tickets, and the project is now letters" in said
+    assert second.code == (1 if env == "prod" else 0)
+    assert len(run(capsys, "list", "--json", root=root).json["entries"]) == (1 if env == "prod" else 2)
+    assert "of the service tickets, and this project is letters" in run(capsys, "info", root=root).out
+    verified = run(capsys, "verify", root=root).out
+    assert ("1 entry is of another service than tickets: letters" in verified) == (env == "dev")
+
+
+def test_the_list_of_projects(root: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert "lists no project" in run(capsys, "info", "--projects", root=root).out
+    assert "added tickets to" in run(capsys, "init", "--remember", root=root).out
+    assert "is already in" in run(capsys, "init", "--remember", root=root).out
+    other = tmp_path / "other"
+    other.mkdir()
+    refused = run(capsys, "init", "--remember", "tickets", root=other)
+    check_refused(refused, 2)
+    assert "has another project 'tickets'" in refused.err
+    refused = run(capsys, "init", "--remember", "a b", root=other)
+    check_refused(refused, 2)
+    assert "cannot name a project" in refused.err
+    file = tmp_path / "config" / "spine" / "projects.toml"
+    file.write_text(file.read_text() + f'gone = "/nowhere/at/all"\nodd = 7\nempty = "{tmp_path}"\n')
+    shown = {each["name"]: each for each in run(capsys, "info", "--projects", "--json", root=root).json["projects"]}
+    assert {name: each["state"] for name, each in shown.items()} == {
+        "tickets": "ok", "gone": "unusable", "odd": "unusable", "empty": "unusable",
+    }  # fmt: skip
+    assert shown["tickets"]["env"] == "dev"
+    assert all(name in run(capsys, "info", "--projects", root=root).out for name in shown)
+    file.write_text("tickets = [")
+    refused = run(capsys, "info", "--projects", root=root)
+    check_refused(refused, 2)
+    assert "could not be read" in refused.err
+    assert run(capsys, "info", root=root).code == 0
+
+
 def test_a_body_with_everything_fits_into_an_event(spine: Spine, tmp_path: Path) -> None:
     """The longest service, source and texts that are recorded, with all kinds of evidence."""
     from modelspine.registry.mlflow_source import MAX_SOURCE

@@ -314,8 +314,9 @@ def test_traces(world: World, capsys: Capture) -> None:
     shown = run(capsys, "traces", "show", REQUEST, "--json").json
     assert (shown["model_sha"], shown["traffic_assignment"]) == (shown["entry_sha"], shown["assignment"])
     assert shown["traffic_assignment"]["arm"] == "stable"
+    assert [said["outcome"] for said in shown.pop("said")] == ["dismissed"]
     assert found["traces"] == [shown]
-    assert (shown["sentence"], shown["entry_sha"], shown["feedback"]) == (SAID, world.silent, "dismissed")
+    assert (shown["input"], shown["entry_sha"], shown["feedback"]) == (SAID, world.silent, "dismissed")
     assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
 
 
@@ -350,7 +351,8 @@ def test_incident(world: World, capsys: Capture, tmp_path: Path, baseline: None)
     done = run(capsys, "incident", REQUEST, "--json", "--md", str(tmp_path / "walk.md"))
     walk = done.json
     assert (done.code, walk["request_id"], walk["found"]) == (0, REQUEST, True)
-    assert walk["trace"] == run(capsys, "traces", "show", REQUEST, "--json").json
+    shown = run(capsys, "traces", "show", REQUEST, "--json").json
+    assert walk["trace"] == {name: value for name, value in shown.items() if name != "said"}
     assert walk["trace"]["model_sha"] == world.silent
     assert [answer["n"] for answer in walk["answers"]] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert all({"n", "question", "answer", "status", "evidence", "command"} == set(a) for a in walk["answers"])
@@ -373,14 +375,14 @@ def test_incident_of_a_request_that_got_no_answer(
 ) -> None:
     root = Path(shutil.copytree(world.root, tmp_path / "copy"))
     monkeypatch.chdir(root)
-    more = {"correction": None, "is_correct": None, "status": 503, "error": "too late"}
+    more = {"output": None, "accepted": None, "status": 503, "error": "too late"}
     leave_trace(root, "req-late-0001", "went to school", "", **more)
     answer = run(capsys, "incident", "req-late-0001", "--json").json["answers"][0]
     assert (answer["status"], "the request itself failed: 503 too late" in answer["answer"]) == ("verified", True)
     out = run(capsys, "incident", "req-late-0001").out
     assert "“went to school” got no answer: 503 too late" in out
     assert "✖ wrong" not in out
-    assert "answered             nothing" in run(capsys, "traces", "show", "req-late-0001").out
+    assert "answered     nothing" in run(capsys, "traces", "show", "req-late-0001").out
 
 
 def test_a_better_entry_that_answers_learners_already_needs_no_change(tmp_path: Path, capsys: Capture) -> None:
@@ -526,7 +528,7 @@ def test_hostile_text_never_reaches_the_terminal(world: World, tmp_path: Path, c
         for text in (done.out, done.err):
             assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u200b]", text), words
     raw = run(capsys, "traces", "show", "req-hostile1", "--json", root=hostile.root)
-    assert raw.json["sentence"] == HOSTILE
+    assert raw.json["input"] == raw.json["sentence"] == HOSTILE
     assert "\u202e" not in raw.out
     assert "\x1b" not in raw.out
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,28 @@ def test_a_rollback_without_a_reason_is_refused_and_a_dry_run_needs_none(world: 
     check_refused(run(capsys, "rollback", "v0.1.0"), 2)
     with open_spine(world.root, readonly=True) as spine:
         assert spine.registry.state().production == world.loud
+
+
+@pytest.mark.long
+def test_complaints_of_closed_days_that_are_gone_are_not_checked(world: World, capsys: Capture) -> None:
+    """What was said of them stays in the live store, so their number is known."""
+    now = time.time_ns()
+    for ago in (40, 41):
+        started = now - ago * 86_400 * 10**9
+        for name, more in (("wrong", {"graded": False}), ("right", {"graded": True}), ("copy", {"shadow_of": "req-x"})):
+            more |= {"started_ns": started, "entry_sha": world.silent}
+            leave_trace(world.root, f"req-{name}-{ago}", SAID, SAID, "dismissed", **more)
+    cost = run(capsys, "rollback", "v0.1.0", "--dry-run", "--json").json["cost"]
+    assert (len(cost["reopened"]), cost["unchecked"]) == (3, 1)
+    run(capsys, "traces", "export", "--prune", "--json")
+    assert run(capsys, "rollback", "v0.1.0", "--dry-run", "--json").json["cost"] == cost
+    one, other = sorted(path for path in Path(".spine/parquet").iterdir() if path.is_dir())
+    shutil.rmtree(one)
+    days = [path.name.removeprefix("day=") for path in (one, other)]
+    cost = run(capsys, "rollback", "v0.1.0", "--dry-run", "--json").json["cost"]
+    assert (len(cost["reopened"]), cost["unchecked"]) == (2, 2)
+    assert cost["unchecked_why"] == f"the files of {days[0]} are missing, {UNGRADED}"
+    shutil.rmtree(".spine/parquet")
+    cost = run(capsys, "rollback", "v0.1.0", "--dry-run", "--json").json["cost"]
+    assert (len(cost["reopened"]), cost["unchecked"]) == (1, 3)
+    assert cost["unchecked_why"] == f"the files of {days[0]} and 1 other closed day are missing, {UNGRADED}"

@@ -20,7 +20,7 @@ def world(tmp_path: Path, echo: None, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.chdir(made.root)
     leave_trace(made.root, "req-00000002", "goed home", "goed home")
     leave_trace(made.root, "req-00000003", f"walk {HOSTILE}", "")
-    leave_trace(made.root, "req-00000004", "", "", sentence=None, sentence_sha256="0" * 64)
+    leave_trace(made.root, "req-00000004", "", "", input=None, input_sha256="0" * 64)
 
     def grade(_workload: object, text: str, output: str) -> bool | None:
         return None if text.startswith("walk") else output == text.upper()

@@ -17,13 +17,17 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [
-        (("traces", "lst"), "there is no command `spine traces lst`", "there are list, show, export: "),
+        (("traces", "lst"), "there is no command `spine traces lst`", "there are list, show, export, claim: "),
         (("route", "go"), "there is no command `spine route go`", "there are show, epochs, report, tester, "),
         (("corpus",), "`spine corpus` needs one of its commands", "there are get, grep: "),
         (("keys", "\x1b[2J"), "there is no command `spine keys ", "there are new: "),
+        (("drift", "show", "2026-11-29"), "unknown arguments: 2026-11-29",
+         "a day is given as `--day 2026-11-29`; `spine drift show --help` shows the usage"),
+        (("evaluate", "import", "a", "b"), "unknown arguments: b", "`spine evaluate import --help` shows the usage"),
+        (("gate", "v0.1.0", "2026-11-29"), "unknown arguments: 2026-11-29", "`spine gate --help` shows the usage"),
     ],
-)
-def test_a_nested_verb_that_is_none_names_those_there_are(
+)  # fmt: skip
+def test_words_that_are_no_command_line_say_which_there_are(
     capsys: Capture, tmp_path: Path, words: tuple[str, ...], message: str, hint: str
 ) -> None:
     done = run(capsys, *words, root=tmp_path)

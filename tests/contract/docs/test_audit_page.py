@@ -62,7 +62,7 @@ def test_a_command_that_names_nothing_would_be_seen() -> None:
 
 
 def test_the_commands_in_its_text_exist() -> None:
-    recipes = re.findall(r"^([a-z]+)[^:\n]*:(?!=)", (ROOT / "Justfile").read_text(encoding="utf-8"), re.MULTILINE)
+    recipes = re.findall(r"^([a-z-]+)[^:\n]*:(?!=)", (ROOT / "Justfile").read_text(encoding="utf-8"), re.MULTILINE)
     for command in re.findall(r"`((?:spine|just|\./run) [^`]+)`", PAGE):
         words = shlex.split(command)
         if words[0] == "spine":

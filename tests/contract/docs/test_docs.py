@@ -44,7 +44,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_verb_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"`spine ([a-z]+)", text)) | set(re.findall(r"^\$ spine ([a-z]+)", text, re.MULTILINE))
-    assert named <= {*VERBS, *SHORT, "serve", "console", "demo"}
+    assert named <= {*VERBS, *SHORT, "serve", "collect", "watch", "console", "demo"}
 
 
 def test_readme_asks_the_eight_questions_of_a_walk() -> None:
@@ -91,6 +91,16 @@ def test_every_module_of_core_has_its_line() -> None:
     assert sorted(named) == sorted(name for name in there if not name.endswith("__init__") and "cli/" not in name)
 
 
+def test_every_module_of_the_server_has_its_line() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = page.split("## Who owns what in `src/miniserve/`")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    assert sorted(named) == sorted(
+        file.stem for file in (ROOT / "src" / "miniserve").glob("*.py") if file.stem != "__init__"
+    )
+
+
 def test_what_core_takes_from_the_traces_is_named() -> None:
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     named = page.split("`core` takes from `miniobserve`")[1].split("`minitutor`")[0]
@@ -134,12 +144,24 @@ def test_git_ignores_what_the_demo_writes(written: str, tmp_path: Path) -> None:
     assert subprocess.run(["git", "-C", str(tmp_path), "check-ignore", "-q", written]).returncode == 0
 
 
+def test_the_list_of_long_tests_names_files() -> None:
+    """A file that was renamed would silently go back to the suite that people wait for."""
+    conftest = ast.parse((ROOT / "tests" / "conftest.py").read_text(encoding="utf-8"))
+    (long,) = [n.value for n in conftest.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "LONG"]
+    names = ast.literal_eval(long)
+    assert len(names) > 20
+    files = [file.as_posix() for file in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for name in names if sum(file.endswith(f"/{name}") for file in files) != 1] == []
+
+
 def test_ci_runs_what_the_readme_says() -> None:
-    assert "./run test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert {"./run test ", "./run test-long "} <= set(re.findall(r"\./run test\S* ", README))
+    ran = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert {"./run lint", "./run test", "./run test-long"} <= set(ran)
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock", "tests/s3.lock"])
 def test_the_lock_names_no_local_path_and_no_cuda(name: str) -> None:
     lock = (ROOT / name).read_text(encoding="utf-8")
     requirements = [line for line in lock.splitlines() if line and not line.startswith(("#", " "))]
@@ -147,7 +169,7 @@ def test_the_lock_names_no_local_path_and_no_cuda(name: str) -> None:
     assert not re.search(r"nvidia|cuda|triton|file:", "\n".join(requirements))
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "bench/peers.lock", "tests/s3.lock"])
 def test_every_pin_but_torch_has_hashes(name: str) -> None:
     lock = (ROOT / name).read_text(encoding="utf-8")
     pins = re.findall(r"^[A-Za-z0-9].*(?:\n .*)*", lock, re.MULTILINE)

@@ -130,7 +130,7 @@ def test_it_follows_a_request_to_the_corpus(world: World, tmp_path: Path, capsys
 def test_it_reports_a_changed_tensor(world: World, tmp_path: Path, capsys: Capture) -> None:
     root = copy_of(world, tmp_path)
     with sqlite3.connect(root / ".spine" / "traces.db") as traces:
-        (sha,) = traces.execute("SELECT entry_sha FROM traces").fetchone()
+        (sha,) = traces.execute("SELECT entry_sha FROM requests").fetchone()
     file = root / ".spine" / "cache" / sha / "model.safetensors"
     raw = bytearray(file.read_bytes())
     raw[-1] ^= 1

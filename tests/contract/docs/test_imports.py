@@ -28,6 +28,8 @@ CORE_TAKES = {
     f"miniobserve.{name}"
     for name in (
         "reader",
+        "writer",
+        "ids",
         "evidence",
         "daily",
         "traces",
@@ -36,12 +38,22 @@ CORE_TAKES = {
         "uptime",
         "archive",
         "export",
+        "closed_check",
+        "objects",
+        "migrate",
+        "transfer",
+        "fold",
         "search",
         "search_terms",
+        "field_tests",
+        "saying",
+        "label_store",
+        "labelled",
+        "tables",
     )
 }
 HEAVY = {"textual", "rich", "mlflow", "dvc", "torch", "numpy", "scipy", "sqlalchemy", "pandas"}
-HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry"}
+HEAVY |= {"psycopg", "duckdb", "pyarrow", "opentelemetry", "obstore", "boto3"}
 
 
 def imported(source: str) -> Iterator[str]:
@@ -92,7 +104,7 @@ def test_imports_run_one_way(package: str) -> None:
     [
         ("modelspine", "import modelspine_console"),
         ("modelspine", "def f():\n    from miniserve.app import x"),
-        ("modelspine", "from miniobserve.writer import TraceWriter"),
+        ("modelspine", "from miniobserve.prune import prune_days"),
         ("modelspine", "from miniobserve import metrics"),
         ("minitutor", "from modelspine.workload import Answer"),
         ("miniobserve", "import modelspine.errors"),
@@ -138,7 +150,7 @@ def test_the_public_names_are_there_and_load_nothing_until_they_are_used() -> No
     tree = {
         name for name, made in vars(errors).items() if isinstance(made, type) and made.__module__ == errors.__name__
     }
-    assert set(modelspine.__all__) == tree | {"Spine", "open_spine"}
+    assert set(modelspine.__all__) == tree | {"Spine", "open_spine", "request"}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = modelspine.nothing
 
@@ -152,7 +164,13 @@ def test_what_others_rely_on_is_found() -> None:
 
     assert all(map(callable, (main, baseline_bytes, baseline_of, read_report, Answer, Probe)))
     assert {point.value for point in entry_points(group="console_scripts", name="spine")} == {"modelspine.cli:main"}
-    assert {point.name for point in entry_points(group="spine.commands")} >= {"serve", "console", "demo"}
+    assert {point.name for point in entry_points(group="spine.commands")} >= {
+        "serve",
+        "collect",
+        "watch",
+        "console",
+        "demo",
+    }
     assert {point.name for point in entry_points(group="spine.workloads")} >= {"minitutor"}
 
 

@@ -14,11 +14,14 @@ from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bundles import eval_report, write_bundle
-from miniobserve.schema import SCHEMA
+from miniobserve.manifests import Manifest, Part, Totals, manifest_key, part_key, strays_key
+from miniobserve.schema import schema
 from miniobserve.sql.open import connect
+from miniobserve.stray_ids import hash_of, packed
 from modelspine.extras import _PROVIDERS as PROVIDERS
 from modelspine.gate.baseline import baseline_bytes, baseline_of
 from modelspine.gate.eval_report import read_report
@@ -26,7 +29,21 @@ from modelspine.gate.eval_report import read_report
 ROOT = Path(__file__).resolve().parents[3]
 MOST = 200_000_000
 """Bytes that the environment may take, Python's own files included."""
-HEAVY = {"torch", "mlflow", "dvc", "textual", "duckdb", "uvicorn", "starlette", "opentelemetry", "scipy", "numpy"}
+HEAVY = {
+    "torch",
+    "mlflow",
+    "dvc",
+    "textual",
+    "duckdb",
+    "nanoarrow",
+    "obstore",
+    "boto3",
+    "uvicorn",
+    "starlette",
+    "opentelemetry",
+    "scipy",
+    "numpy",
+}
 ENVIRONMENT = ("SPINE_", "MLFLOW_", "PYTHON")
 """What the settings, and another Python's modules, are passed in."""
 
@@ -155,10 +172,18 @@ def _closed_day(project: Path) -> None:
     (project / ".dvc").mkdir()
     entry = f"outs:\n- md5: {'d' * 32}\n  hash: md5\n  path: corpus.jsonl\n"
     (project / "data" / "corpus.jsonl.dvc").write_text(entry)
-    connect(f"sqlite:///{project / '.spine' / 'traces.db'}", create=True).script(SCHEMA)
-    day = project / ".spine" / "parquet" / "day=2026-11-22"
-    day.mkdir(parents=True)
-    (day / "traces.parquet").write_bytes(b"PAR1")
+    store = connect(f"sqlite:///{project / '.spine' / 'traces.db'}", create=True)
+    store.script(schema(store))
+    key, days = part_key("2026-11-22", "default", 0, "0" * 64), project / ".spine" / "parquet"
+    part = Part(
+        path=key, bytes=4, sha256="0" * 64, rows=1, service="default", bucket=0, first_id="a", last_id="z", strays=1,
+        strays_sha256="0" * 64, first_ns=0, last_ns=1,
+    )  # fmt: skip
+    made = Manifest(day="2026-11-22", n=1, created_ns=0, feedback_ns=0, buckets=1, totals=Totals(rows=1), parts=(part,))
+    (days / key).parent.mkdir(parents=True)
+    (days / key).write_bytes(b"PAR1")
+    (days / strays_key(part)).write_bytes(packed([hash_of("req-0")]))
+    (days / manifest_key("2026-11-22", 1)).write_bytes(msgspec.json.encode(made))
 
 
 def test_the_console_says_so_too(light: Path, project: Path) -> None:

@@ -18,7 +18,7 @@ from modelspine.errors import Refused, SpineError, Unavailable
 from modelspine.git import run_git
 from modelspine.git_files import file_at
 from modelspine.settings import Settings, load
-from prod import Prod, make_prod
+from prod import KEPT, Prod, make_prod
 
 Patch = pytest.MonkeyPatch
 Attack = Callable[[Prod, Patch], None]
@@ -236,6 +236,31 @@ def test_settings_on_disk_choose_no_other_committed_file(
     assert prod.open().ledger.head() == head
     monkeypatch.setattr("modelspine.attestation.trust._check_setting", lambda settings, name: None)
     assert not in_force(settings(prod), BASELINE, committed=True).endswith(b"\n\n"), "the twin takes the other file"
+
+
+@pytest.mark.parametrize("marker", [".spine", "spine.toml", ".git"])
+def test_a_folder_of_fixtures_is_no_project_of_its_own(marker: str, prod: Prod, monkeypatch: Patch) -> None:
+    """It may hold a committed trust file; whoever puts a marker there must not make it the one that counts."""
+    key = with_own_key(prod)
+    folder = prod.root / "p"
+    if marker == "spine.toml":
+        (folder / marker).write_text('home = "../.spine"\n')
+    else:
+        (folder / marker).symlink_to(Path("..", marker))
+    monkeypatch.chdir(folder)
+    found = load(environ={})
+    assert found.root == folder
+    for name in (TRUST, BASELINE):
+        with pytest.raises((Refused, Unavailable)):
+            in_force(found, name, committed=True)
+    (prod.root / KEPT).write_bytes(prod.reseal(prod.data(), key))
+    head = prod.open().ledger.head()
+    words = ["--semver", "v2.0.0", "--reason", "x", "--verdict", str(prod.root / KEPT)]
+    assert main(["promote", prod.entries["good"], *words]) != 0
+    assert [event.kind for event in prod.open().ledger.events(head)] in ([], ["denied"])
+    if marker == "spine.toml":
+        prod.commit()
+        assert in_force(load(environ={}), TRUST, committed=True), "once it is committed, it is a project"
 
 
 @pytest.mark.parametrize("name", ["SPINE_EVAL_BASELINE", "SPINE_TRUST"])

@@ -445,6 +445,7 @@ def mutants(data: Any) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long  # some four hundred promotions, each with its gits
 def test_every_field_of_a_verdict_changed_under_the_old_signature_is_denied(prod: Prod) -> None:
     valid = prod.signed()
     envelope = json.loads(valid)
@@ -458,6 +459,7 @@ def test_every_field_of_a_verdict_changed_under_the_old_signature_is_denied(prod
 
 
 @pytest.mark.slow
+@pytest.mark.long  # some four hundred promotions, each with its gits
 def test_every_field_of_a_verdict_changed_and_signed_by_nobody_trusted_is_denied(prod: Prod) -> None:
     data = prod.data()
     with prod.open() as spine:

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from cli_world import leave_trace
 from modelspine.errors import Refused
+from modelspine.ledger.route import Guard, Ladder, assign, ladder_body
+from modelspine.ledger.state import fold
 from modelspine.ledger.store import Draft
+from modelspine.maintenance.verify_grounds import gate_runs, judged_canaries
 from modelspine.maintenance.verify_rules import breaches, not_checked
+from modelspine.release.gate_run import gate_entry
 from modelspine.release.promotion import Attempt
 from modelspine.spine import Spine
+from modelspine.traffic.ladder import DEFAULT_STEPS
 from prod import Prod, make_prod
 
 REST = "was compared with"
@@ -44,8 +50,6 @@ def spine(prod: Prod) -> Iterator[Spine]:
 def faults(spine: Spine) -> tuple[list[str], list[str]]:
     """What the rules say of the ledger's newest event: breaches, and what they cannot decide."""
     *before, newest = spine.registry.events()
-    from modelspine.ledger.state import fold
-
     state = fold(before)
     unseen = not_checked(state, newest)
     return list(breaches(state, newest)), [unseen] if unseen else []
@@ -176,3 +180,109 @@ def test_a_step_by_hand_without_a_judgement_is_found(prod: Prod, spine: Spine) -
     found, unseen = written(spine, **step)
     assert any(REST in each for each in found)
     assert unseen == []
+
+
+def failed(prod: Prod, spine: Spine, name: str = "other") -> None:
+    """Record a gate run that the entry failed."""
+    report = spine.registry.state().entries[prod.entries[name]].report
+    baseline = spine.ledger.put((prod.root / "eval_baseline.json").read_bytes())
+    spine.registry.gated(prod.entries[name], result="fail", report=str(report), baseline=baseline, stable=None)
+
+
+def test_a_route_that_names_a_later_rollout_hides_no_failed_gate(prod: Prod, spine: Spine) -> None:
+    """A gate run before the rollout began was asked about then; a row can claim that it begins after every run."""
+    good, other = (prod.entries["good"], "v2.0.0"), (prod.entries["other"], "v3.0.0")
+    spine.routing.ab("v3.0.0", reason="x", weight_bp=100)
+    failed(prod, spine)
+    claims = {"sha": other[0], "strategy": "ab", "verb": "weight", "rollout": spine.registry.state().seq}
+    found, _ = written(spine, **claims, arms=arms((*good, 9_900), (*other, 100)))
+    assert found == [f"it claims to continue the rollout #{claims['rollout']}, which is none of these entries"]
+    with pytest.raises(Refused, match="failed the gate"):
+        spine.routing.weigh(4_000, reason="x")
+    found, _ = written(spine, **claims, arms=arms((*good, 6_000), (*other, 4_000)))
+    assert any("failed the gate" in each for each in found), found
+
+
+def test_rollouts_that_the_registry_continues_and_restores_are_no_fault(prod: Prod, spine: Spine) -> None:
+    spine.routing.shadow("v3.0.0", reason="x", share_bp=500)
+    assert faults(spine) == ([], [])
+    spine.routing.weigh(900, reason="x")
+    assert faults(spine) == ([], [])
+    spine.routing.canary(prod.entries["other"], reason="x")
+    spine.routing.weigh(50, reason="x")
+    assert faults(spine) == ([], [])
+    spine.routing.abort(reason="x")
+    route = spine.registry.state().route
+    assert route is not None
+    assert route.strategy == "shadow"
+    routed = [event for event in spine.registry.events() if event.kind == "routed"][-1]
+    assert list(breaches(fold(spine.registry.events()[: routed.seq - 1]), routed)) == []
+
+
+@pytest.mark.parametrize("field", ["margin_bp", "error_bp"])
+def test_a_canary_with_wide_limits_stands_for_no_comparison(field: str, prod: Prod, spine: Spine) -> None:
+    """Whatever it answers, a canary that may lose everything passes."""
+    guard = Guard(**{field: 10_000})
+    wide = Ladder(steps=DEFAULT_STEPS, at=0, auto=True, guard=guard)
+    with pytest.raises(Refused, match="may lose 100 pp"):
+        spine.routing.canary("v3.0.0", reason="x", ladder=wide)
+    assert spine.routing.canary("v1.0.0", reason="it was stable before", ladder=wide).created
+    spine.routing.abort(reason="x")
+    good, other = (prod.entries["good"], "v2.0.0"), (prod.entries["other"], "v3.0.0")
+    body = {"sha": other[0], "strategy": "canary", "verb": "start", "ladder": ladder_body(wide)}
+    written(spine, **body, arms=arms((*good, 9_900), (*other, 100)))
+    epoch = spine.registry.state().seq
+    with pytest.raises(Refused, match="may lose 100 pp"):
+        spine.routing.advance(reason="x", judged=epoch)
+    step = {"sha": other[0], "strategy": "single", "verb": "advance", "judged": epoch, "arms": arms((*other, 10_000))}
+    found, _ = written(spine, **step)
+    assert any("may lose 100 pp" in each for each in found), found
+
+
+def test_a_pass_that_its_report_does_not_give_is_found(prod: Prod, spine: Spine) -> None:
+    failed(prod, spine)
+    run = next(event for event in reversed(spine.registry.events()) if event.kind == "gated")
+    assert gate_runs(spine.registry.events(), spine.ledger.get).problems == ()  # type: ignore[union-attr]
+    bad = spine.registry.state().entries[prod.entries["bad"]].report
+    for more, told in (
+        ({"result": "pass"}, "another entry than the one that was in production"),
+        ({"result": "pass", "stable": prod.entries["good"], "report": bad}, "gives fail"),
+        ({"result": "pass", "stable": prod.entries["good"], "report": run.body["baseline"]}, "gives error"),
+    ):
+        spine.ledger.append([Draft(kind="gated", body={**run.body, **more})], expected=None)
+        check = gate_runs(spine.registry.events(), spine.ledger.get)
+        assert check is not None
+        assert told in check.problems[-1]
+    baseline = prod.root / "eval_baseline.json"
+    true = gate_entry(spine, prod.entries["other"], baseline=baseline)
+    assert true.decision.result == "pass"
+    assert len(gate_runs(spine.registry.events(), spine.ledger.get).problems) == 3  # type: ignore[union-attr]
+
+
+def test_a_judged_canary_that_no_request_reached_is_found(prod: Prod, spine: Spine) -> None:
+    """The writer's word is that its verdict was a pass; the traces say that there was none to judge."""
+
+    def check() -> tuple[int, int, int]:
+        with prod.open() as opened:
+            found = judged_canaries(opened.registry.events(), lambda: opened.traces.evidence)
+        assert found is not None
+        return found.checked, len(found.problems), len(found.not_checked)
+
+    epochs = [spine.routing.canary("v3.0.0", reason="x").seq]
+    for _ in range(2):
+        epochs.append(spine.routing.advance(reason="x", judged=epochs[-1]).seq)
+    assert check() == (0, 0, 1), "without a trace store nothing can be said"
+    state = spine.registry.state()
+    route = state.route_at(epochs[1])
+    assert route is not None
+    candidate = next(f"unit-{n}" for n in range(10**6) if assign(route, f"unit-{n}", sticky=True).arm == "canary")
+    placed = assign(route, candidate, sticky=True)
+    leave_trace(prod.root, "req-00000001", "a", "a", assignment=placed, entry_sha=prod.entries["other"])
+    assert check() == (1, 0, 1), "the first epoch may have been before the traces began"
+    earlier = state.routes[0]
+    stable = assign(earlier, "somebody", sticky=True)
+    leave_trace(prod.root, "req-00000002", "a", "a", assignment=stable, entry_sha=prod.entries["first"])
+    assert check() == (2, 1, 0)
+    step = {"sha": prod.entries["other"], "strategy": "single", "arms": arms((prod.entries["other"], "v3.0.0", 10_000))}
+    written(spine, **step, verb="advance", key=f"canary-{epochs[-1]}-7")
+    assert check() == (3, 2, 0), "nor did one reach it on the step of an older version"

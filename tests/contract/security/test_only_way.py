@@ -103,7 +103,7 @@ def test_every_draft_that_may_move_traffic_stands_behind_a_rule() -> None:
     for where, kinds in makers().items():
         if not kinds & {*MOVES, "?"}:
             continue
-        if where == "core/modelspine/ledger/transactions.py:change":  # that one compares and appends nothing
+        if where == "core/modelspine/ledger/transactions.py:_change":  # that one compares and appends nothing
             continue
         module, _, name = where.partition(":")
         guarded = [inside for function, _, inside in calls(ROOT / module) if function == name]
@@ -120,7 +120,7 @@ def test_the_ledger_is_appended_to_in_three_places() -> None:
         if called(call) == "append" and keyword(call, "expected") is not None
     }
     assert found == {
-        "core/modelspine/ledger/transactions.py:change",  # what a rule allowed, on the state it was decided on
+        "core/modelspine/ledger/transactions.py:_change",  # what a rule allowed, on the state it was decided on
         "core/modelspine/registry/registry.py:promote",  # the denial
         "core/modelspine/spine.py:create_ledger",  # the first event
     }

@@ -90,7 +90,7 @@ def test_a_signed_pass_promotes_and_the_walk_verifies_it(
         trace = Trace(
             request_id="req-signed-1", trace_id="0" * 32, span_id="0" * 16, started_ns=1, entry_sha=sha,
             intended_sha=sha, semver="v1.0.0", assignment=assign(route, "l", sticky=True),
-            sentence="go", correction="GO",
+            input="go", output="GO",
         )  # fmt: skip
         writer = TraceWriter(spine.settings.traces)
         writer.submit(trace).result(5)
@@ -235,6 +235,7 @@ def test_a_project_in_a_folder_of_a_repository_has_its_own_committed_files(
     shutil.move(prod / ".spine", prod / "inner" / ".spine")
     for name in ("eval_baseline.json", "spine.trust.json"):
         shutil.copy(prod / name, prod / "inner" / name)
+    (prod / "inner" / "spine.toml").write_text("# a project of its own\n")
     commit(prod)
     top.write_bytes(top.read_bytes() + b"\n")
     os.chdir(prod / "inner")

@@ -120,7 +120,7 @@ def test_what_may_not_be_read_is_not_checked(world: World, capsys: Capture, monk
 
 def test_the_trace_store_of_a_sound_world_is_read_whole(world: World, capsys: Capture) -> None:
     with sqlite3.connect(world.root / ".spine" / "traces.db") as database:
-        (count,) = database.execute("SELECT count(*) FROM traces").fetchone()
+        (count,) = database.execute("SELECT count(*) FROM requests").fetchone()
     assert checks(capsys, world.root)[1]["traces"]["checked"] == count == 1
 
 

@@ -62,6 +62,7 @@ def test_a_request_that_lacks_something_or_is_not_there_is_refused(here: Path, c
     check_refused(run(capsys, "gate", "--candidate", "candidate.toml"), 2)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_runs_bundle_is_fetched_and_another_model_is_refused(here: Path, make_bundle, capsys: Capture) -> None:  # type: ignore[no-untyped-def]
     write(here, **GOOD)

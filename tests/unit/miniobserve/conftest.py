@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,13 @@ def trace() -> Callable[..., Trace]:
 
 
 @pytest.fixture
-def writer(url: str) -> Iterator[TraceWriter]:
-    opened = TraceWriter(url)
+def folder(tmp_path: Path) -> Path:
+    """Where closed days are; its name has what a path in a glob pattern or in SQL must survive."""
+    return tmp_path / "it's [a] parquet?" / "parquet"
+
+
+@pytest.fixture
+def writer(url: str, folder: Path) -> Iterator[TraceWriter]:
+    opened = TraceWriter(url, archive=folder)
     yield opened
     opened.close()

@@ -22,8 +22,8 @@ TIMES = [MONDAY_NS - 1, MONDAY_NS, MONDAY_NS, MONDAY_NS, MONDAY_NS + 5, MONDAY_N
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = Archive(tmp_path / "parquet")
+def archive(folder: Path) -> Iterator[Archive]:
+    opened = Archive(folder)
     yield opened
     opened.close()
 
@@ -32,7 +32,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 def requests(writer: TraceWriter, url: str, archive: Archive, trace: Callable[..., Trace]) -> Iterator[Requests]:
     """Seven requests around a Monday."""
     for number, started in enumerate(TIMES):
-        writer.submit(trace(f"request-{number}", started_ns=started, sentence=str(number))).result(5)
+        writer.submit(trace(f"request-{number}", started_ns=started, input=str(number))).result(5)
     database = connect(url, readonly=True)
     yield Requests(database, archive)
     database.close()
@@ -41,7 +41,7 @@ def requests(writer: TraceWriter, url: str, archive: Archive, trace: Callable[..
 def sentences(requests: Requests, since_ns: int, until_ns: int, size: int = 20) -> list[str | None]:
     pages = list(requests.pages(since_ns, until_ns, Request, size=size))
     assert max((len(page) for page in pages), default=0) <= size
-    found = [request.sentence for page in pages for request in page]
+    found = [request.input for page in pages for request in page]
     assert requests.count(since_ns, until_ns) == len(found)
     return found
 
@@ -62,11 +62,11 @@ def test_closed_days_are_read_as_if_they_were_live(
         done = export_day(url, archive, day, prune=True)
         assert done is not None
         assert done.pruned
-    assert connect(url, readonly=True).read("SELECT COUNT(*) FROM traces")[0][0] == 1
+    assert connect(url, readonly=True).read("SELECT COUNT(*) FROM requests")[0][0] == 1
     assert [sorted(sentences(requests, *span, size), key=str) for span in spans] == before
     assert sentences(requests, *spans[0], size) == before[0]
     assert requests.last_day() == "2026-03-03"
-    writer.submit(trace("request-late", started_ns=MONDAY_NS + 9, sentence="late")).result(5)
+    writer.submit(trace("request-late", started_ns=MONDAY_NS + 9, input="late")).result(5)
     assert sentences(requests, *day_range(MONDAY), size) == [*before[0], "late"]
     export_day(url, archive, MONDAY)
     assert sentences(requests, *day_range(MONDAY), size) == [*before[0], "late"], "it is live and in the file"
@@ -93,8 +93,8 @@ def test_answered_days_are_those_whose_requests_can_still_be_read(
     assert requests.answered(MONDAY_NS) == []
     export_day(url, archive, "2026-03-03", prune=True)
     assert requests.answered(2**63 - 1) == days
-    archive.file("2026-03-03").unlink()
-    assert requests.answered(2**63 - 1) == days[:1], "its file is gone"
+    (Path(archive.place) / "day=2026-03-03" / "manifest-1.json").unlink()
+    assert requests.answered(2**63 - 1) == days[:1], "its manifest is gone"
     database.close()
 
 
@@ -110,7 +110,7 @@ def test_an_empty_store(writer: TraceWriter, url: str, archive: Archive) -> None
 def test_a_trace_that_cannot_be_read_is_damage(requests: Requests, url: str) -> None:
     database = connect(url)
     with database.transaction() as tx:
-        tx.execute("UPDATE bodies SET body = '{'")
+        tx.execute("UPDATE requests SET rest = '{'")
     with pytest.raises(StorageError) as caught:
         list(requests.pages(*day_range(MONDAY), Request))
     assert caught.value.kind == "damaged"

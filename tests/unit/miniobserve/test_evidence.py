@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -13,8 +12,7 @@ import pytest
 
 from miniobserve.evidence import Unit, quantile
 from miniobserve.reader import TraceReader
-from miniobserve.schema import latency_slot, slot_seconds, unit_rows
-from miniobserve.sql.protocol import StorageError
+from miniobserve.schema import latency_slot, slot_seconds
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
 
@@ -142,51 +140,3 @@ def test_quantiles() -> None:
     counts = [(1.0, 50), (2.0, 45), (3.0, 4), (9.0, 1)]
     assert [quantile(counts, share) for share in (0.5, 0.51, 0.95, 0.99, 1.0)] == [1.0, 2.0, 2.0, 3.0, 9.0]
     assert quantile([], 0.5) is None
-
-
-@only_sqlite
-def test_a_store_from_before_is_filled_in_once(kept: list[Trace], writer: TraceWriter, url: str) -> None:
-    before = TraceReader.open(url).evidence
-    expected = rounded(before.units(9)), rounded(before.units(9, copies=True)), before.latencies(9)
-    writer.close()
-    by_hand = sqlite3.connect(url.removeprefix("sqlite:///"))
-    by_hand.execute("DROP TABLE answers")
-    by_hand.execute("DROP TABLE units")
-    by_hand.commit()
-    with pytest.raises(StorageError, match="lacks the tables for comparing arms") as told:
-        TraceReader.open(url).evidence.units(9)
-    assert told.value.kind == "unavailable"
-    TraceWriter(url).close()
-    after = TraceReader.open(url).evidence
-    assert (rounded(after.units(9)), rounded(after.units(9, copies=True)), after.latencies(9)) == expected
-    TraceWriter(url).close()
-    assert rounded(TraceReader.open(url).evidence.units(9)) == expected[0]
-    assert by_hand.execute("SELECT COUNT(*) FROM answers").fetchone() == (len(kept),)
-    by_hand.close()
-
-
-@only_sqlite
-def test_a_fill_that_was_cut_short_goes_on(
-    kept: list[Trace], writer: TraceWriter, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = rounded(TraceReader.open(url).evidence.units(9))
-    writer.close()
-    by_hand = sqlite3.connect(url.removeprefix("sqlite:///"))
-    by_hand.executescript("DROP TABLE answers; DROP TABLE units")
-    by_hand.close()
-    monkeypatch.setattr("miniobserve.backfill._PAGE", 40)
-    pages = []
-
-    def third_page(answers: Any) -> Any:
-        pages.append(1)
-        if len(pages) == 3:
-            raise RuntimeError("pulled the plug")
-        return unit_rows(answers)
-
-    monkeypatch.setattr("miniobserve.backfill.unit_rows", third_page)
-    with pytest.raises(RuntimeError):
-        TraceWriter(url)
-    assert 0 < sum(unit.n for unit in TraceReader.open(url).evidence.units(9)) < sum(unit.n for unit in expected)
-    monkeypatch.setattr("miniobserve.backfill.unit_rows", unit_rows)
-    TraceWriter(url).close()
-    assert rounded(TraceReader.open(url).evidence.units(9)) == expected

@@ -42,7 +42,7 @@ def test_every_promised_name_is_there_and_no_label_names_a_request_or_learner(tr
     metrics.serving([("stable", "e" * 64, "v0.1.0")], 7)
     metrics.said("dismissed")
     metrics.judged("advance", "pass", True)
-    metrics.observe(trace("request-1", graded=True, learner_hash="c" * 64, input_tokens=3, output_tokens=4))
+    metrics.observe(trace("request-1", graded=True, unit_hash="c" * 64, input_tokens=3, output_tokens=4))
     metrics.refuse(422)
     found = samples(metrics)
     assert {name for name, _ in found} >= PROMISED

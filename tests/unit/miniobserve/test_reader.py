@@ -13,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from miniobserve.archive import Archive
+from miniobserve.export import export_day
 from miniobserve.reader import COUNTED, TraceReader
-from miniobserve.schema import BOUNDS, MINUTE_NS, latency_bucket, latency_quantile
+from miniobserve.rows import request_row
+from miniobserve.schema import BOUNDS, COLUMNS, MINUTE_NS, latency_bucket, latency_quantile
 from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Assignment, Trace
 from miniobserve.writer import TraceWriter
@@ -39,11 +42,11 @@ def reader(writer: TraceWriter, url: str, trace: Make) -> TraceReader:
         writer,
         [
             trace("request-0", started_ns=MONDAY_NS),
-            trace("request-1", started_ns=MONDAY_NS + 1, sentence="He works 100%_here!", features={"verb": "work"}),
-            trace("request-2", started_ns=MONDAY_NS + DAY_NS - 1, is_correct=True, correction="HE GOED HOME"),
+            trace("request-1", started_ns=MONDAY_NS + 1, input="He works 100%_here!", features={"verb": "work"}),
+            trace("request-2", started_ns=MONDAY_NS + DAY_NS - 1, accepted=True, output="HE GOED HOME"),
             trace("request-3", started_ns=MONDAY_NS + DAY_NS, entry_sha="f" * 64, assignment=CANARY),
-            trace("request-4", started_ns=MONDAY_NS + DAY_NS + 5, sentence="Ü", correction="ü", is_correct=True),
-            trace("request-5", started_ns=MONDAY_NS + DAY_NS + 9, sentence=None, correction=None, is_correct=None),
+            trace("request-4", started_ns=MONDAY_NS + DAY_NS + 5, input="Ü", output="ü", accepted=True),
+            trace("request-5", started_ns=MONDAY_NS + DAY_NS + 9, input=None, output=None, accepted=None),
         ],
     )
     writer.feedback("request-2", "dismissed").result(5)
@@ -68,8 +71,8 @@ def reader(writer: TraceWriter, url: str, trace: Make) -> TraceReader:
         ({"sha": "f" * 64}, "3"),
         ({"outcome": "dismissed"}, "2"),
         ({"outcome": "revised"}, ""),
-        ({"is_correct": True}, "42"),
-        ({"is_correct": False}, "310"),
+        ({"accepted": True}, "42"),
+        ({"accepted": False}, "310"),
         ({"features": {"verb": "work"}}, "1"),
         ({"features": {"verb": "go", "tense": "past_simple"}}, "54320"),
         ({"features": {"verb": "g"}}, ""),
@@ -96,7 +99,7 @@ def test_a_sentence_of_which_only_the_hash_was_kept_is_found_whole(writer: Trace
     import hashlib
 
     digest = hashlib.sha256(b"He goed.").hexdigest()
-    fill(writer, [trace("request-1", sentence=None, correction=None, sentence_sha256=digest)])
+    fill(writer, [trace("request-1", input=None, output=None, input_sha256=digest)])
     reader = TraceReader.open(url)
     assert reader.list(text="He goed.").matched == 1
     assert reader.list(text="goed").matched == 0
@@ -121,12 +124,10 @@ def test_paging_skips_no_trace_that_shares_a_nanosecond(writer: TraceWriter, url
 
 
 def test_beyond_a_bound_matches_are_not_counted(writer: TraceWriter, url: str, trace: Make) -> None:
-    from miniobserve.schema import INSERT_BODY, INSERT_TRACE, body_row, trace_row
-
     traces = [trace(f"request-{number}") for number in range(COUNTED + 1)]
+    writer._database.partition("requests", traces[0].started_ns // DAY_NS)
     with writer._database.transaction() as tx:
-        tx.executemany(INSERT_TRACE, [trace_row(one) for one in traces])
-        tx.executemany(INSERT_BODY, [body_row(one) for one in traces])
+        tx.insert("requests", COLUMNS, [request_row(one) for one in traces])
     assert TraceReader.open(url).list(limit=1).matched is None
 
 
@@ -188,7 +189,7 @@ def test_a_missing_store_is_unavailable_and_not_created(tmp_path: Path) -> None:
 
 def test_a_trace_that_cannot_be_read_is_damage_and_not_a_crash(reader: TraceReader, writer: TraceWriter) -> None:
     with writer._database.transaction() as tx:
-        tx.execute("UPDATE bodies SET body = '{' WHERE request_id = 'request-1'")
+        tx.execute("UPDATE requests SET rest = '{' WHERE request_id = 'request-1'")
     with pytest.raises(StorageError) as caught:
         reader.get("request-1")
     assert caught.value.kind == "damaged"
@@ -196,7 +197,7 @@ def test_a_trace_that_cannot_be_read_is_damage_and_not_a_crash(reader: TraceRead
 
 def test_the_reader_cannot_write(reader: TraceReader) -> None:
     with pytest.raises(StorageError):
-        reader._database.script(["DELETE FROM traces"])
+        reader._database.script(["DELETE FROM requests"])
 
 
 def test_a_day_that_is_none_is_refused(reader: TraceReader) -> None:
@@ -208,3 +209,26 @@ def test_importing_the_reader_loads_nothing_heavy() -> None:
     code = "import sys, miniobserve.reader; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "prometheus_client", "starlette", "uvicorn", "torch", "modelspine", "asyncio"} & set(loaded)
+
+
+def test_a_request_is_found_by_its_trace_id_in_live_and_pruned_days(
+    writer: TraceWriter, url: str, folder: Path, trace: Make
+) -> None:
+    fill(
+        writer,
+        [
+            trace("request-0", trace_id="1" * 32, started_ns=MONDAY_NS),
+            trace("request-1", trace_id="1" * 32, started_ns=MONDAY_NS + DAY_NS),
+            trace("request-2", trace_id="1" * 31 + "2", started_ns=MONDAY_NS),
+        ],
+    )
+    reader = TraceReader.open(url, folder)
+
+    def found(trace_id: str) -> list[str]:
+        return [one.request_id for one in reader.of_trace(trace_id)]
+
+    assert export_day(url, Archive(folder), "2026-03-02", prune=True) is not None
+    assert found("1" * 32) == ["request-0", "request-1"]
+    assert found("1" * 31 + "2") == ["request-2"]
+    assert found("3" * 32) == []
+    reader.close()

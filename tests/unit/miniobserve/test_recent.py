@@ -9,10 +9,11 @@ import msgspec
 
 from miniobserve.archive import Archive
 from miniobserve.cost import CostMeter
+from miniobserve.export import export_day
 from miniobserve.reader import TraceReader
-from miniobserve.recent import Grades, Recent, Totals
+from miniobserve.recent import Grades, Totals
 from miniobserve.traces import Assignment, Trace
-from miniobserve.uptime import LATE_NS, Servers, Uptime
+from miniobserve.uptime import LATE_NS, RECENT_NS, Servers, Uptime
 from miniobserve.writer import TraceWriter
 from observed import ASSIGNMENT, MONDAY_NS
 
@@ -25,12 +26,12 @@ def test_the_sums_of_a_span(url: str, trace: Callable[..., Trace]) -> None:
     at = {"started_ns": MONDAY_NS}
     for made in (
         trace("right-request", graded=True, **at),
-        trace("caught-request", graded=False, is_correct=False, **at),
-        trace("false-accept", graded=False, is_correct=True, assignment=OTHER, **at),
+        trace("caught-request", graded=False, accepted=False, **at),
+        trace("false-accept", graded=False, accepted=True, assignment=OTHER, **at),
         trace("ungraded-one", cost=None, **at),
         trace("failed-request", entry_sha="", status=500, cost=None, **at),
-        trace("shadow-copy", graded=False, is_correct=True, shadow_of="right-request", **at),
-        trace("hour-before", graded=False, is_correct=True, started_ns=MONDAY_NS - HOUR),
+        trace("shadow-copy", graded=False, accepted=True, shadow_of="right-request", **at),
+        trace("hour-before", graded=False, accepted=True, started_ns=MONDAY_NS - HOUR),
     ):
         writer.submit(made).result(5)
     for request_id in ("right-request", "hour-before", "shadow-copy"):
@@ -44,9 +45,9 @@ def test_the_sums_of_a_span(url: str, trace: Callable[..., Trace]) -> None:
         Totals(sha="", answered=0, failed=1, priced=0, cost=0.0),
         Totals(sha="e" * 64, answered=4, failed=0, priced=3, cost=1.2e-7),
     ]
-    assert reader.recent.grades([3, 4], *span) == Grades(right=1, graded=3, false_accepts=1)
-    assert reader.recent.grades([3], *span) == Grades(right=1, graded=2, false_accepts=0)
-    assert reader.recent.grades([], *span) == Grades(right=0, graded=0, false_accepts=0)
+    assert reader.recent.grades([3, 4], *span) == Grades(entries={"e" * 64: (1, 3)}, false_accepts=1)
+    assert reader.recent.grades([3], *span) == Grades(entries={"e" * 64: (1, 2)}, false_accepts=0)
+    assert reader.recent.grades([], *span) == Grades(entries={}, false_accepts=0)
     assert reader.recent.dismissed(*span) == 1
     last = reader.evidence.last(ASSIGNMENT.epoch)
     assert last is not None
@@ -56,19 +57,16 @@ def test_the_sums_of_a_span(url: str, trace: Callable[..., Trace]) -> None:
     reader.close()
 
 
-def test_false_accepts_of_a_pruned_day_are_unknown(url: str, trace: Callable[..., Trace], tmp_path: Path) -> None:
+def test_false_accepts_of_a_pruned_day_are_unknown(url: str, trace: Callable[..., Trace], folder: Path) -> None:
     writer = TraceWriter(url)
-    writer.submit(trace("false-accept", graded=False, is_correct=True)).result(5)
+    for name, started in (("false-accept", MONDAY_NS), ("day-before-it", MONDAY_NS - HOUR)):
+        writer.submit(trace(name, graded=False, accepted=True, started_ns=started)).result(5)
     writer.close()
-    reader = TraceReader.open(url)
-
-    class Pruned(Archive):
-        def days(self, *, pruned: bool = False) -> list[str]:
-            return ["2026-03-02"] if pruned else []
-
-    recent = Recent(reader._database, Pruned(tmp_path))
-    assert recent.grades([3], MONDAY_NS, MONDAY_NS + HOUR).false_accepts is None
-    assert recent.grades([3], MONDAY_NS - HOUR, MONDAY_NS).false_accepts == 0, "the day before it was not pruned"
+    assert export_day(url, Archive(folder), "2026-03-02", prune=True) is not None
+    reader = TraceReader.open(url, folder)
+    grades = reader.recent.grades([3, 4], MONDAY_NS, MONDAY_NS + HOUR)
+    assert grades == Grades(entries={"e" * 64: (0, 1)}, false_accepts=None), "its grades are in the file"
+    assert reader.recent.grades([3], MONDAY_NS - HOUR, MONDAY_NS).false_accepts == 1, "the day before was not pruned"
     reader.close()
 
 
@@ -104,6 +102,36 @@ def test_a_server_runs_while_its_uptime_is_extended(url: str, trace: Callable[..
     assert servers(began + LATE_NS + 1) == Servers(up=0, seen_ns=began)
     assert servers(began - LATE_NS) == Servers(up=1, seen_ns=began - LATE_NS), "a clock that is a little ahead"
     assert servers(began + HOUR) == Servers(up=1, seen_ns=began + HOUR), "the first one is long gone"
+    reader.close()
+
+
+def test_requests_that_another_server_answered_count_as_a_server(url: str, trace: Callable[..., Trace]) -> None:
+    """A batch or a collector writes no uptime; a server of Spine that was stopped before it is not the one."""
+    writer = TraceWriter(url)
+    writer.submit(trace("recorded-one", started_ns=MONDAY_NS + HOUR)).result(5)
+    writer.close()
+    reader = TraceReader.open(url)
+    now = MONDAY_NS + HOUR
+    found = reader.requests.servers(now + RECENT_NS - 1)
+    assert found == Servers(up=0, seen_ns=None, recorded_ns=now)
+    assert found.answering is None
+    assert reader.requests.servers(now + RECENT_NS).answering == 0, "too long ago"
+    assert reader.requests.servers(now - HOUR).answering == 0, "not yet"
+
+    def a_server(began: int) -> Servers:
+        TraceWriter(url, uptime=Uptime(CostMeter(None, "p1"), clock=lambda: began, passed=lambda: 0)).close()
+        return reader.requests.servers(now + 2 * LATE_NS)
+
+    assert a_server(now - HOUR).recorded_ns == now
+    assert a_server(now + 1).recorded_ns is None, "it may be the server that answered"
+    writer = TraceWriter(url)
+    writer.submit(trace("replayed-one", started_ns=now + 120 * 10**9, source="replay")).result(5)
+    writer.close()
+    assert reader.requests.servers(now + 130 * 10**9) == Servers(up=0, seen_ns=now + 1)
+    writer = TraceWriter(url)
+    writer.submit(trace("recorded-two", started_ns=now + 110 * 10**9)).result(5)
+    writer.close()
+    assert reader.requests.servers(now + 130 * 10**9).recorded_ns == now + 110 * 10**9, "the newest is a replayed one"
     reader.close()
 
 

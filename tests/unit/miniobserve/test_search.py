@@ -34,8 +34,8 @@ def some_traces(make: Make) -> list[Trace]:
         make(
             f"Req-{n:02}",
             started_ns=MONDAY_NS + n // 3 * (DAY_NS // 6),
-            sentence=None if n % 11 == 10 else f"Sentence {n} isn't 100%_sure",
-            correction=f"reply {n % 7}",
+            input=None if n % 11 == 10 else f"Sentence {n} isn't 100%_sure",
+            output=f"reply {n % 7}",
             features={"verb": VERBS[n % 5], "tense": "past"} if n % 5 != 3 else {"tense": f"goes{n % 4}"},
             seconds=(n * 37 % 40) / 1000,
             entry_sha=("f" if n % 4 else "e") * 64,
@@ -48,8 +48,8 @@ def some_traces(make: Make) -> list[Trace]:
 
 @pytest.fixture(params=["live", "pruned"])
 def stored(
-    request: pytest.FixtureRequest, writer: TraceWriter, url: str, trace: Make, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, writer: TraceWriter, url: str, trace: Make,
+    monkeypatch: pytest.MonkeyPatch, folder: Path,
 ) -> Iterator[tuple[TraceReader, list[Trace]]]:  # fmt: skip
     """The traces in windows of seven; or with one of the days in a file and no longer in the live store."""
     monkeypatch.setattr(module, "WINDOW", 7)
@@ -58,7 +58,6 @@ def stored(
     said = [(one, OUTCOMES[n % 5]) for n, one in enumerate(traces)]
     wait([writer.feedback(one.request_id, outcome) for one, outcome in said if outcome], 10)
     writer.close()
-    folder = tmp_path / "parquet"
     if request.param == "pruned":
         assert export_day(url, Archive(folder), "2026-03-03", prune=True) is not None
     reader = TraceReader.open(url, folder)
@@ -76,7 +75,7 @@ def text_of(trace: Trace, field: str) -> str:
     """What a term with this field is looked for in."""
     known = {
         "id": trace.request_id, "arm": trace.assignment.arm, "outcome": trace.feedback or "", "sha": trace.entry_sha,
-        "text": f"{trace.sentence or ''}\n{trace.correction or ''}",
+        "text": f"{trace.input or ''}\n{trace.output or ''}",
     }  # fmt: skip
     return known.get(field, trace.features.get(field, "").replace("|", "/")).lower()
 
@@ -159,9 +158,33 @@ def check_order(reader: TraceReader, traces: list[Trace], order: Any, feature: s
         assert (found.matched, found.searched) == (40, 40)
 
 
+@pytest.mark.parametrize(
+    ("name", "features", "orders"),
+    [
+        ("latency", [{}], ["latency"]),
+        ("lang", [{}, {"lang": "en"}], ["feature"]),
+        ("score", [{}, {"lang": "en"}], ["feature", "field"]),
+        ("score", [], ["feature"]),
+    ],
+)
+def test_a_name_of_an_order_is_that_of_a_feature_if_a_request_has_it_and_else_of_a_field(
+    trace: Make, name: str, features: list[dict[str, str]], orders: list[str]
+) -> None:
+    asked: list[Question] = []
+
+    def search(question: Question) -> SearchResult:
+        asked.append(question)
+        traces = tuple(trace(f"req-{n:05}", features=each) for n, each in enumerate(features))
+        return SearchResult(traces=traces, matched=len(traces), searched=9, since_ns=None)
+
+    question, found = module.search_in_order(name, Question(limit=7), search)
+    assert ([each.order for each in asked], question, len(found.traces)) == (orders, asked[-1], len(features))
+    assert (question.feature, question.limit) == ("" if name == "latency" else name, 7)
+
+
 def test_a_sentence_of_which_only_the_hash_was_kept_is_found_whole(writer: TraceWriter, url: str, trace: Make) -> None:
     digest = hashlib.sha256(b"He goed.").hexdigest()
-    traces = [trace("hashed", sentence=None, correction=None, sentence_sha256=digest), trace("other")]
+    traces = [trace("hashed", input=None, output=None, input_sha256=digest), trace("other")]
     wait([writer.submit(one) for one in traces], 10)
     reader = TraceReader.open(url)
 
@@ -208,7 +231,7 @@ def test_a_search_stops_where_it_is_told_to_and_says_how_far_it_came(
     assert found.since_ns is not None
     looked_at = [one for one in traces if one.started_ns >= found.since_ns]
     assert found.searched == len(looked_at)
-    assert len(found.traces) == sum(one.sentence is not None for one in looked_at)
+    assert len(found.traces) == sum(one.input is not None for one in looked_at)
     before = traces[20].started_ns
     assert all(one.started_ns < before for one in reader.search(Question(before_ns=before)).traces)
 
@@ -228,13 +251,15 @@ def test_a_search_stops_where_it_is_told_to_and_says_how_far_it_came(
 
 
 def test_feedback_that_came_after_its_day_was_pruned_is_joined(
-    stored: tuple[TraceReader, list[Trace]], url: str
+    stored: tuple[TraceReader, list[Trace]], url: str, folder: Path
 ) -> None:
     reader, traces = stored
-    late = TraceWriter(url)
+    late = TraceWriter(url, archive=folder)
     wait([late.feedback(one.request_id, "revised") for one in traces], 10)
     late.close()
     assert {one.feedback for one in reader.search(Question()).traces} == {"revised"}
+    assert reader.search(Question(terms=(Term("revised", "outcome", exact=True),))).matched == len(traces)
+    assert reader.search(Question(terms=(Term("dismissed", "outcome"),))).matched == 0
 
 
 def test_matches_beyond_a_bound_are_not_counted_and_end_the_search(

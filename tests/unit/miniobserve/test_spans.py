@@ -47,7 +47,7 @@ def caller(request_id: str = "request-1", **more: object) -> tuple[Trace, Span]:
 def test_a_collector_decodes_the_five_spans_of_a_request(collector: Collector) -> None:
     tally = Tally()
     exporter = SpanExporter(collector.url, count=tally)
-    exporter.submit(*caller(input_tokens=9, output_tokens=8, learner_hash="c" * 64))
+    exporter.submit(*caller(input_tokens=9, output_tokens=8, unit_hash="c" * 64))
     spans = collector.wait(5)
     exporter.close()
     assert [span.name for span in spans] == NAMES
@@ -72,7 +72,7 @@ def test_a_collector_decodes_the_five_spans_of_a_request(collector: Collector) -
 
 def test_no_text_and_no_learner_is_sent(collector: Collector) -> None:
     exporter = SpanExporter(collector.url, count=Tally())
-    trace, span = caller(sentence="He goed home.", correction="He went home.", learner_hash="c" * 64)
+    trace, span = caller(input="He goed home.", output="He went home.", unit_hash="c" * 64)
     exporter.submit(trace, span)
     exporter.submit(*caller("request-2", status=500, error="cannot read 'He goed'"))
     spans = collector.wait(10)

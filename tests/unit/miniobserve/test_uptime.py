@@ -12,7 +12,7 @@ import pytest
 from miniobserve.cost import CostMeter
 from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
-from miniobserve.uptime import Up, Uptime
+from miniobserve.uptime import Up, Uptime, passed_once
 from miniobserve.writer import TraceWriter
 
 SECOND = 10**9
@@ -91,6 +91,21 @@ def test_replayed_traffic_has_the_uptime_of_its_simulated_times(url: str, trace:
     writer.close()
     simulated = [(up.began_ns // SECOND, up.seen_ns // SECOND) for up in recorded(url) if up.simulated]
     assert simulated == [(5_000, 9_001), (3_000_000_000, 3_000_000_001)], "a stray time makes no years of uptime"
+
+
+def test_a_day_that_several_servers_replayed_passed_once() -> None:
+    """Overlapping spans of replayed traffic are one; spans at another rate, and those of real time, are left."""
+
+    def up(began: int, seen: int, rate: float = 0.05, *, simulated: bool = True) -> Up:
+        return Up(began_ns=began, seen_ns=seen, rate_per_hour=rate, price_version="p1", simulated=simulated)
+
+    spans = [up(0, 10), up(2, 5), up(8, 20), up(30, 40), up(3, 9, 0.1), up(0, 10, simulated=False)]
+    again = [up(0, 10, simulated=False)]
+    found = passed_once([*reversed(spans), *again])
+    assert sorted((u.began_ns, u.seen_ns, u.rate_per_hour) for u in found if u.simulated) == [
+        (0, 20, 0.05), (3, 9, 0.1), (30, 40, 0.05)
+    ]  # fmt: skip
+    assert [u for u in found if not u.simulated] == [up(0, 10, simulated=False)] * 2
 
 
 def test_a_store_from_before_has_none(tmp_path: Path) -> None:

@@ -30,16 +30,16 @@ def lock_of(writer: TraceWriter) -> Any:
 def test_a_resolved_future_means_another_connection_reads_the_same_trace(
     writer: TraceWriter, url: str, trace: Make
 ) -> None:
-    written = trace("request-1", sentence="naïve \x00 \u202e text", learner_hash="c" * 64)
+    written = trace("request-1", input="naïve \x00 \u202e text", unit_hash="c" * 64)
     writer.submit(written).result(5)
     assert TraceReader.open(url).get("request-1") == written
 
 
 def test_a_repeated_request_id_never_overwrites(writer: TraceWriter, url: str, trace: Make) -> None:
-    writer.submit(trace("request-1", correction="first")).result(5)
+    writer.submit(trace("request-1", output="first")).result(5)
     with pytest.raises(Duplicate):
-        writer.submit(trace("request-1", correction="second")).result(5)
-    assert TraceReader.open(url)["request-1"].correction == "first"
+        writer.submit(trace("request-1", output="second")).result(5)
+    assert TraceReader.open(url)["request-1"].output == "first"
 
 
 def test_of_one_id_submitted_by_many_threads_one_is_kept_and_the_others_are_told(
@@ -50,7 +50,7 @@ def test_of_one_id_submitted_by_many_threads_one_is_kept_and_the_others_are_told
 
     def submit(number: int) -> None:
         barrier.wait()
-        futures.append(writer.submit(trace("request-1", correction=str(number))))
+        futures.append(writer.submit(trace("request-1", output=str(number))))
 
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -131,7 +131,7 @@ def test_a_full_disk_fails_its_group_and_the_writer_goes_on(writer: TraceWriter,
     connection = writer._database._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count={pages + 2}")
-    futures = [writer.submit(trace(f"request-{number}", sentence="x" * 3000)) for number in range(40)]
+    futures = [writer.submit(trace(f"request-{number}", input="x" * 3000)) for number in range(40)]
     wait(futures, 10)
     failed = [future.exception() for future in futures if future.exception() is not None]
     assert failed, "the fault did not fire"
@@ -160,10 +160,10 @@ def test_a_locked_store_fails_the_future_and_heals(writer: TraceWriter, tmp_path
 
 
 SWALLOWED = {
-    "bodies": "CREATE TRIGGER t BEFORE INSERT ON bodies WHEN {} BEGIN SELECT RAISE(IGNORE); END",
-    "traces": "CREATE TRIGGER t BEFORE INSERT ON traces WHEN {} BEGIN SELECT RAISE(IGNORE); END",
-    "deleted": "CREATE TRIGGER t AFTER INSERT ON bodies WHEN {} BEGIN DELETE FROM bodies WHERE {}; END",
-    "changed": "CREATE TRIGGER t AFTER INSERT ON traces WHEN {} BEGIN UPDATE traces SET arm = 'x' WHERE {}; END",
+    "ignored": "CREATE TRIGGER t BEFORE INSERT ON requests WHEN {} BEGIN SELECT RAISE(IGNORE); END",
+    "deleted": "CREATE TRIGGER t AFTER INSERT ON requests WHEN {} BEGIN DELETE FROM requests WHERE {}; END",
+    "changed": "CREATE TRIGGER t AFTER INSERT ON requests WHEN {} BEGIN UPDATE requests SET arm = 'x' WHERE {}; END",
+    "altered": "CREATE TRIGGER t AFTER INSERT ON requests WHEN {} BEGIN UPDATE requests SET cost = 1 WHERE {}; END",
 }
 
 
@@ -224,7 +224,7 @@ def test_a_value_the_driver_cannot_bind_fails_alone(writer: TraceWriter, url: st
 
 
 def test_a_trace_that_cannot_be_encoded_fails_its_own_future(writer: TraceWriter, trace: Make) -> None:
-    assert isinstance(writer.submit(trace("request-1", sentence="\ud800")).exception(5), ValueError)
+    assert isinstance(writer.submit(trace("request-1", input="\ud800")).exception(5), ValueError)
     writer.submit(trace("request-2")).result(5)
 
 

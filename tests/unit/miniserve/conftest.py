@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from inline_pool import InlinePool
 from miniobserve.cost import CostMeter
 from miniobserve.metrics import Metrics
 from miniobserve.reader import TraceReader
 from miniobserve.writer import TraceWriter
 from miniserve.app import Contract, make_app
 from miniserve.arms import Arms
-from miniserve.batcher import Batcher
 from miniserve.record import Redaction, TracePolicy
 from miniserve.service import Service
-from modelspine.errors import Damaged, Refused, SpineError
+from modelspine.errors import Damaged, Refused, SpineError, Unavailable
 from modelspine.identity.stamps import Stamp
 from modelspine.ledger.route import Arm, Route
 
@@ -52,6 +53,11 @@ class Truth:
         self.forbidden: set[str] = set()
         self.down: SpineError | None = None
         self.verified_shas: list[str] = []
+        self.absent: set[str] = set()
+        self.fetched: list[str] = []
+        self.sent = threading.Event()
+        self.sent.set()
+        self.gone = False
 
     def move(self, route: Route) -> None:
         self.now = route
@@ -68,6 +74,18 @@ class Truth:
     def may_answer(self, sha: str, semver: str) -> None:
         if sha in self.forbidden:
             raise Refused(f"{semver} may not answer", "route to another entry")
+
+    def is_here(self, sha: str) -> bool:
+        return sha not in self.absent
+
+    def obtain(self, sha: str, given_up: Callable[[], bool]) -> None:
+        self.fetched.append(sha)
+        while not self.sent.wait(0.02):
+            if given_up():
+                raise Unavailable("the fetch was given up", "it is not wanted")
+        if self.gone:
+            raise Unavailable("MLflow does not answer", "start it")
+        self.absent.discard(sha)
 
     def verified(self, sha: str) -> Path:
         self.verified_shas.append(sha)
@@ -95,8 +113,13 @@ def truth() -> Truth:
 
 
 @pytest.fixture
-def arms(truth: Truth) -> Iterator[Arms]:
-    made = Arms(truth, truth, NumberedShout(), batch=4)
+def pool(truth: Truth) -> InlinePool:
+    return InlinePool(truth, NumberedShout())
+
+
+@pytest.fixture
+def arms(truth: Truth, pool: InlinePool) -> Iterator[Arms]:
+    made = Arms(truth, truth, pool)
     yield made
     made.stop()
 
@@ -119,19 +142,14 @@ def reader(writer: TraceWriter, trace_url: str) -> TraceReader:
 
 
 @pytest.fixture
-def make_service(arms: Arms, writer: TraceWriter) -> Iterator[Callable[..., Service]]:
-    batchers: list[Batcher] = []
-
-    def make(text: str = "full", rate: float | None = 0.05, queue: int = 64) -> Service:
+def make_service(arms: Arms, pool: InlinePool, writer: TraceWriter) -> Callable[..., Service]:
+    def make(text: str = "full", rate: float | None = 0.05) -> Service:
         if not arms._thread.is_alive():
             arms.start()
-        batchers.append(Batcher(queue=queue, batch=4))
         redaction = Redaction(text=text, learner_salt="5a17")  # type: ignore[arg-type]
-        return Service(arms, batchers[-1], writer, Metrics(), TracePolicy(CostMeter(rate, "p1"), redaction))
+        return Service(arms, pool, writer, Metrics(), TracePolicy(CostMeter(rate, "p1"), redaction))  # type: ignore[arg-type]
 
-    yield make
-    for batcher in batchers:
-        batcher.close(2)
+    return make
 
 
 @pytest.fixture

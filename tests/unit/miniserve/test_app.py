@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from shout_workload import Shout
 
 from miniobserve.reader import TraceReader
 from miniserve.arms import Arms
+from miniserve.openapi import describe, docs_page
+from miniserve.pending import Pending, TooLate
 from miniserve.service import Service
+from minitutor.workload import Minitutor
 from modelspine.ledger.route import assign
 
 Clients = Callable[..., httpx.AsyncClient]
@@ -40,6 +45,8 @@ async def test_an_answer_says_everything_the_contract_promises(
     assert reply.status_code == 200
     assert reply.json() == {
         "loudness": 11,
+        "output": "1:HELLO YOU",
+        "accepted": False,
         "correction": "1:HELLO YOU",
         "is_correct": False,
         "in_scope": True,
@@ -65,13 +72,14 @@ async def test_the_trace_says_who_answered_what_for_whom_and_at_what_price(
         "/v1/shout", json={"text": "HELLO", "learner_id": "learner-7"}, headers={"X-Request-ID": "my.request-1"}
     )
     trace = reader["my.request-1"]
-    assert (trace.sentence, trace.correction, trace.is_correct) == ("HELLO", "1:HELLO", True)
+    assert (trace.input, trace.output, trace.accepted) == ("HELLO", "1:HELLO", True)
     assert (trace.entry_sha, trace.intended_sha, trace.status, trace.source) == (SHA, SHA, 200, "live")
     assert trace.assignment == assign(truth.now, "learner-7", sticky=True)
-    assert trace.learner_hash == hashlib.sha256(b"5a17|learner-7").hexdigest()
+    assert trace.unit_hash == hashlib.sha256(b"5a17|learner-7").hexdigest()
     assert set(trace.stages) - {"other"} == {"queue", "tokenize", "prefill", "decode", "format"}
     assert trace.cost == pytest.approx((sum(trace.stages.values()) - trace.stages["queue"]) * 0.05 / 3600, rel=1e-3)
     assert (trace.rate_per_hour, trace.price_version, trace.priced_by, trace.unpriced) == (0.05, "p1", "busy/1", "")
+    assert trace.workers == 1
     assert trace.seconds > 0
     assert trace.features == {"words": "1"}
 
@@ -82,7 +90,7 @@ async def test_without_a_learner_the_request_is_the_unit(
     reply = await ask(clients(make_service()))
     trace = reader[reply.json()["request_id"]]
     assert trace.assignment == assign(truth.now, trace.request_id, sticky=False)
-    assert trace.learner_hash is None
+    assert trace.unit_hash is None
 
 
 @pytest.mark.parametrize("policy", ["full", "hash", "none"])
@@ -100,11 +108,20 @@ async def test_the_text_policy_decides_what_a_trace_keeps(
         "hash": (None, None, digest, None),
         "none": (None, None, None, None),
     }[policy]
-    assert (trace.sentence, trace.correction, trace.sentence_sha256, trace.assignment.unit) == kept
+    assert (trace.input, trace.output, trace.input_sha256, trace.assignment.unit) == kept
     assert trace.assignment.u
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("traces.db*")).lower()
     for secret in (b"secret text", b"a-known-learner"):
         assert (secret in stored) == (policy == "full")
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("full", [0.5, -1.25]), ("none", None)])
+async def test_the_vector_of_an_answer_stays_on_the_trace_with_the_text_alone(
+    clients: Clients, make_service: Make, reader: TraceReader, policy: str, kept: Any
+) -> None:
+    reply = await clients(make_service(text=policy)).post("/v1/shout", json={"text": "!embed"})
+    trace = reader[reply.json()["request_id"]]
+    assert (trace.embedding, trace.values) == (kept, {"loudness": 11, "words": "1"})
 
 
 async def test_an_unknown_rate_is_null_and_never_zero(
@@ -140,24 +157,28 @@ async def test_an_id_used_twice_gets_a_fresh_one_and_the_first_trace_stays(
     assert fresh != "my.request-1"
     assert second.headers["x-request-id"] == fresh
     assert second.headers["x-request-id-replaced"] == second.json()["request_id_replaced"] == "used"
-    assert reader["my.request-1"].sentence == "first"
-    assert reader[fresh].sentence == "second"
+    assert reader["my.request-1"].input == "first"
+    assert reader[fresh].input == "second"
     assert reader[fresh].assignment == assign(truth.now, fresh, sticky=False)
 
 
 async def test_a_request_its_arm_did_not_answer_in_time_has_a_trace(
-    clients: Clients, make_service: Make, reader: TraceReader, monkeypatch: pytest.MonkeyPatch
+    clients: Clients, make_service: Make, reader: TraceReader, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An arm that hangs must not look like one that nobody was sent to."""
     client = clients(make_service())
-    monkeypatch.setattr("miniserve.service.ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr("shout_workload.ShoutModel.answer", lambda _self, _texts: time.sleep(0.3))
+
+    def late(pending: Pending) -> None:
+        pending.take(time.monotonic() - 0.3, 1)
+        pending.end(TooLate())
+
+    monkeypatch.setattr(pool, "_answer", late)
     reply = await ask(client, X_Request_ID="my.request-late")
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_late")
     trace = reader["my.request-late"]
     assert (trace.status, trace.error, trace.assignment.arm) == (503, "too late", "stable")
     assert trace.cost is not None
-    assert 0 < trace.cost <= trace.seconds * 0.05 / 3600, "it kept the worker busy until then"
+    assert trace.cost == pytest.approx(0.3 * 0.05 / 3600, rel=0.2), "it kept the worker busy until then"
     (unit,) = reader.evidence.units(3)
     assert (unit.n, unit.failed) == (1, 1)
 
@@ -179,9 +200,63 @@ async def test_feedback_reaches_the_trace(clients: Clients, make_service: Make, 
     assert reader[request_id].feedback == "dismissed"
 
 
+async def test_what_is_said_later_grades_the_answer(clients: Clients, make_service: Make, reader: TraceReader) -> None:
+    """By request id and by trace id, corrected, taken back, and many at a time, each answered by itself."""
+    client = clients(make_service())
+    first, second = [(await ask(client, "yes", X_Request_ID=f"my.request-{n}")).json() for n in (1, 2)]
+    said = {"request_id": "my.request-1", "label": first["correction"], "text": "thanks", "outcome": "accepted"}
+    reply = await client.post("/v1/feedback", json=said)
+    assert reply.json() == {
+        "request_id": "my.request-1", "outcome": "accepted", "status": "stored", "graded": True
+    }  # fmt: skip
+    assert (await client.post("/v1/feedback", json=said)).json()["status"] == "unchanged"
+    by_trace = {"trace_id": reader["my.request-2"].trace_id, "label": {"not": ["text"]}}
+    wrong = (await client.post("/v1/feedback", json=by_trace)).json()
+    assert (wrong["request_id"], wrong["status"], wrong["graded"]) == ("my.request-2", "stored", False)
+    assert reader["my.request-2"].label == '{"not":["text"]}'
+    several = [
+        {"request_id": "my.request-2", "label": second["correction"]},
+        {"request_id": "my.request-9", "score": 1},
+        {"request_id": "my.request-1", "score": "1"},
+        {"request_id": "my.request-1", "taken_back": True},
+        7,
+    ]
+    found = (await client.post("/v1/feedback", json={"feedback": several})).json()["feedback"]
+    assert [each["status"] for each in found] == ["corrected", "unknown", "invalid", "corrected", "invalid"]
+    assert (found[2]["code"], found[0]["graded"]) == ("bad_score", True)
+    assert (reader["my.request-1"].label, reader["my.request-1"].feedback) == (None, None)
+    assert "spine_labels_total 3.0" in (await client.get("/metrics")).text
+    large = {"feedback": [{"request_id": f"my.request-{n}", "text": "x" * 500} for n in range(1_000)]}
+    assert len((await client.post("/v1/feedback", json=large)).json()["feedback"]) == 1_000
+    large["feedback"] += large["feedback"][:1]
+    assert (await client.post("/v1/feedback", json=large)).json()["error"]["code"] == "bad_feedback"
+    huge = {"request_id": "my.request-1", "text": "x" * 2**21}
+    assert (await client.post("/v1/feedback", json=huge)).status_code == 413
+
+
+async def test_a_body_may_be_as_large_as_the_server_allows(clients: Clients, make_service: Make) -> None:
+    blanks = b" " * 30_000
+    replies = [
+        await clients(make_service(), **limit).post("/v1/shout", content=b'{"text": "hi"}' + blanks)
+        for limit in ({}, {"max_body": 40_000})
+    ]
+    assert [reply.status_code for reply in replies] == [413, 200]
+    assert replies[0].json()["error"]["message"] == "the body may have at most 10240 bytes"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [
+        ("/v1/feedback", {"request_id": "unknown-1"}, 422, "bad_feedback"),
+        ("/v1/feedback", {"request_id": "unknown-1", "trace_id": "a" * 32, "score": 1}, 422, "bad_request_id"),
+        ("/v1/feedback", {"trace_id": "A" * 32, "score": 1}, 422, "bad_trace_id"),
+        ("/v1/feedback", {"request_id": "unknown-1", "score": True}, 422, "bad_score"),
+        ("/v1/feedback", {"request_id": "unknown-1", "label": 2**60}, 422, "bad_label"),
+        ("/v1/feedback", {"request_id": "unknown-1", "text": ""}, 422, "bad_text"),
+        ("/v1/feedback", {"request_id": "unknown-1", "taken_back": "yes"}, 422, "bad_taken_back"),
+        ("/v1/feedback", {"request_id": "unknown-1", "taken_back": True, "score": 1}, 422, "bad_taken_back"),
+        ("/v1/feedback", {"request_id": "unknown-1", "scores": 1}, 422, "unknown_field"),
+        ("/v1/feedback", {"feedback": []}, 422, "bad_feedback"),
         ("/v1/shout", {}, 422, "bad_text"),
         ("/v1/shout", {"text": ""}, 422, "bad_text"),
         ("/v1/shout", {"text": "x" * 501}, 422, "bad_text"),
@@ -191,6 +266,9 @@ async def test_feedback_reaches_the_trace(clients: Clients, make_service: Make, 
         ("/v1/shout", {"text": "x", "learner_id": 7}, 422, "bad_learner_id"),
         ("/v1/shout", {"text": "x", "learner_id": "l" * 129}, 422, "bad_learner_id"),
         ("/v1/shout", {"text": "x", "learnerId": "l"}, 422, "unknown_field"),
+        ("/v1/shout", {"text": "x", "unit": ""}, 422, "bad_unit"),
+        ("/v1/shout", {"text": "x", "unit": "a\u0007b"}, 422, "bad_unit"),
+        ("/v1/shout", {"text": "x", "unit": "l", "learner_id": "l"}, 422, "two_units"),
         ("/v1/shout", ["x"], 400, "malformed"),
         ("/v1/feedback", {"request_id": "unknown-1", "outcome": "accepted"}, 404, "unknown_request"),
         ("/v1/feedback", {"request_id": "unknown-1", "outcome": "loved"}, 422, "bad_outcome"),
@@ -226,8 +304,8 @@ async def test_the_longest_and_the_strangest_texts_are_answered(clients: Clients
 
 
 async def test_over_the_queue_it_is_503_with_a_time_to_wait(clients: Clients, make_service: Make) -> None:
-    service = make_service(queue=1)
-    service.batcher._limit = 0
+    service = make_service()
+    service.pool.full = True  # type: ignore[misc]
     reply = await ask(clients(service))
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "overloaded")
     assert reply.headers["retry-after"] == "1"
@@ -250,7 +328,7 @@ async def test_a_model_that_fails_is_500_with_a_trace(
     reply = await ask(client, "please !fail", X_Request_ID="my.request-1")
     assert (reply.status_code, reply.json()["error"]["code"]) == (500, "model_failed")
     trace = reader["my.request-1"]
-    assert (trace.status, trace.error, trace.is_correct) == (500, "RuntimeError: told to fail", None)
+    assert (trace.status, trace.error, trace.accepted) == (500, "RuntimeError: told to fail", None)
     assert (await ask(client)).status_code == 200
 
 
@@ -353,3 +431,63 @@ async def test_a_handler_that_breaks_is_500_json_and_logged(
         "request_id": "my.request-1",
     }
     assert "oops" in caplog.text
+
+
+async def test_an_input_may_be_any_json_where_the_workload_takes_it(
+    clients: Clients, make_service: Make, reader: TraceReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order of its keys, an object is one text, with one hash in the traces."""
+    monkeypatch.setattr(Shout, "takes_json", True, raising=False)
+    client = clients(make_service())
+    for number, row in enumerate(({"plan": "pro", "age": 41.0}, {"age": 41, "plan": "pro"})):
+        reply = await ask(client, row, X_Request_ID=f"req-row-{number}")
+        assert reply.json()["correction"] == '1:{"AGE":41,"PLAN":"PRO"}'
+    traces = [reader[f"req-row-{number}"] for number in range(2)]
+    assert traces[0].input == traces[1].input == '{"age":41,"plan":"pro"}'
+    assert traces[0].input_sha256 == traces[1].input_sha256
+    assert (await ask(client, [1.5, 2])).json()["correction"] == "1:[1.5,2]"
+    for given in (None, 2**60, ["x" * 500]):
+        refused = await ask(client, given)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "bad_text")
+    document = (await client.get("/openapi.json")).json()
+    assert "any JSON" in json.dumps(document["paths"]["/v1/shout"])
+
+
+async def test_a_unit_is_the_same_under_either_name(clients: Clients, make_service: Make, reader: TraceReader) -> None:
+    client = clients(make_service())
+    named = [{"unit": "u-7"}, {"learner_id": "u-7"}, {"unit": "u-7", "learner_id": None}, {"unit": None}]
+    ids = [(await client.post("/v1/shout", json={"text": "HELLO"} | each)).json()["request_id"] for each in named]
+    hashes = [reader[each].unit_hash for each in ids]
+    assert hashes[0] is not None
+    assert hashes == [hashes[0], hashes[0], hashes[0], None]
+
+
+async def test_the_description_of_the_api_says_how_large_a_body_may_be(clients: Clients, make_service: Make) -> None:
+    client = clients(make_service(), max_body=40_000)
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    bodies = [paths[path]["post"]["requestBody"]["description"] for path in ("/v1/shout", "/v1/feedback")]
+    assert bodies == ["at most 40,000 bytes", "at most 1,048,576 bytes"]
+    page = (await client.get("/docs")).text
+    assert "at most 40,000 bytes" in page
+    assert "max_body_kb" not in page, "a caller cannot change the settings of the server"
+
+
+def test_the_description_of_the_api_uses_the_workloads_words() -> None:
+    class Tickets(Minitutor):
+        name, http_path, text_field = "tickets", "/v1/tickets", "body"
+        words = {"unit": "customer", "input": "ticket"}  # noqa: RUF012
+        example = "where is my parcel"
+
+    tutors, tickets = describe(Minitutor(), "1"), describe(Tickets(), "1")
+    page = f"{json.dumps(tickets)}{docs_page(tickets)}"
+    assert not re.search("learner|sentence|correction|goed", page)
+    assert "the customer whom the answer is for" in page
+    assert "Say what is known of an answer later" in page
+    assert """-d '{"body": "where is my parcel", "unit": "customer-7"}'""" in docs_page(tickets)
+    page = docs_page(tutors)
+    assert """-d '{"sentence": "Yesterday he goed home.", "learner_id": "learner-7"}'""" in page
+    assert {"unit", "learner_id"} <= set(
+        tutors["paths"]["/v1/grammar/correct"]["post"]["requestBody"]["content"]["application/json"]["schema"][
+            "properties"
+        ]
+    )

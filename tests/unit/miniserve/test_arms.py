@@ -23,12 +23,12 @@ def route(number: int, epoch: int, candidate: int | None = None) -> Route:
     return Route(strategy="single" if candidate is None else "canary", epoch=epoch, salt=str(epoch), arms=tuple(arms))
 
 
-def test_it_starts_on_the_route_in_force_with_a_warm_model(arms: Arms, truth: Any) -> None:
+def test_it_starts_on_the_route_in_force_with_a_warm_model(arms: Arms, truth: Any, pool: Any) -> None:
     arms.start()
-    served, model = arms.current.serve("learner", sticky=True)
+    served = arms.current.serve("learner", sticky=True)
     assert (served.sha, served.intended_sha, served.semver) == (sha(1), sha(1), "v0.1.0")
     assert served.assignment == assign(truth.now, "learner", sticky=True)
-    assert model.sizes == [1, 4]  # type: ignore[attr-defined]
+    assert pool.models[sha(1)].sizes == [1, 4]
     assert arms.problem is None
 
 
@@ -45,7 +45,7 @@ def test_it_does_not_start_on_a_damaged_bundle(arms: Arms, truth: Any) -> None:
         arms.start()
 
 
-def test_a_moved_route_is_taken_and_every_new_bundle_verified_once(arms: Arms, truth: Any) -> None:
+def test_a_moved_route_is_taken_and_every_new_bundle_verified_once(arms: Arms, truth: Any, pool: Any) -> None:
     arms.start()
     arms.stop()
     truth.move(route(1, 4, candidate=2))
@@ -56,7 +56,7 @@ def test_a_moved_route_is_taken_and_every_new_bundle_verified_once(arms: Arms, t
     truth.move(route(2, 5))
     arms.refresh()
     assert truth.verified_shas == [sha(1), sha(2)]
-    assert set(arms.current.models) == {sha(2)}
+    assert set(pool.models) == {sha(2)}
 
 
 def test_a_request_keeps_what_it_was_given(arms: Arms, truth: Any) -> None:
@@ -65,13 +65,12 @@ def test_a_request_keeps_what_it_was_given(arms: Arms, truth: Any) -> None:
     before = arms.current
     truth.move(route(2, 4))
     arms.refresh()
-    _, model = before.serve("learner", sticky=True)
-    assert model.answer(["x"])[0].output == "1:X"
-    assert arms.current.serve("learner", sticky=True)[1].answer(["x"])[0].output == "2:X"
+    assert before.serve("learner", sticky=True).sha == sha(1)
+    assert arms.current.serve("learner", sticky=True).sha == sha(2)
 
 
 def test_a_damaged_bundle_never_serves_and_is_taken_once_mended(
-    arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch
+    arms: Arms, truth: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("miniserve.arms.RETRY_SECONDS", 0.0)
     arms.start()
@@ -80,16 +79,16 @@ def test_a_damaged_bundle_never_serves_and_is_taken_once_mended(
     truth.move(route(2, 4))
     for _ in range(3):
         arms.refresh()
-    served, model = arms.current.serve("learner", sticky=True)
+    served = arms.current.serve("learner", sticky=True)
     assert served.sha == sha(1)
     assert served.intended_sha == sha(2)
     assert served.assignment.epoch == 3
-    assert model.answer(["x"])[0].output == "1:X"
+    assert set(pool.models) == {sha(1)}
     assert "hash" in (arms.problem or "")
     truth.damaged.clear()
     arms.refresh()
     assert arms.problem is None
-    assert arms.current.serve("learner", sticky=True)[0].sha == sha(2)
+    assert arms.current.serve("learner", sticky=True).sha == sha(2)
 
 
 def test_a_route_to_what_may_not_answer_is_not_followed(arms: Arms, truth: Any) -> None:
@@ -132,14 +131,14 @@ def test_a_damaged_bundle_is_not_hashed_without_end(arms: Arms, truth: Any, monk
     assert len(truth.verified_shas) == 9, "an event is a reason to look again"
 
 
-def test_a_route_with_one_damaged_arm_is_not_taken_in_part(arms: Arms, truth: Any) -> None:
+def test_a_route_with_one_damaged_arm_is_not_taken_in_part(arms: Arms, truth: Any, pool: Any) -> None:
     arms.start()
     arms.stop()
     truth.damaged.add(sha(3))
     truth.move(route(2, 4, candidate=3))
     arms.refresh()
     assert arms.current.route == route(1, 3)
-    assert set(arms.current.models) == {sha(1)}
+    assert set(pool.models) == {sha(1)}
 
 
 def test_the_way_back_from_a_damaged_bundle_is_taken(arms: Arms, truth: Any) -> None:
@@ -152,10 +151,10 @@ def test_the_way_back_from_a_damaged_bundle_is_taken(arms: Arms, truth: Any) -> 
     arms.refresh()
     assert arms.problem is None
     assert arms.current.route.epoch == 5
-    assert arms.current.serve("learner", sticky=True)[0].intended_sha == sha(1)
+    assert arms.current.serve("learner", sticky=True).intended_sha == sha(1)
 
 
-def test_a_shadow_that_is_damaged_keeps_no_route_from_taking_effect(arms: Arms, truth: Any) -> None:
+def test_a_shadow_that_is_damaged_keeps_no_route_from_taking_effect(arms: Arms, truth: Any, pool: Any) -> None:
     arms.start()
     arms.stop()
     truth.damaged.add(sha(3))
@@ -163,12 +162,14 @@ def test_a_shadow_that_is_damaged_keeps_no_route_from_taking_effect(arms: Arms, 
     truth.move(Route(strategy="shadow", epoch=4, salt="4", arms=(*route(2, 4).arms, shadow)))
     arms.refresh()
     assert arms.problem is None
-    assert set(arms.current.models) == {sha(2)}
-    served, _ = arms.current.serve("learner", sticky=True)
+    assert set(pool.models) == {sha(2)}
+    served = arms.current.serve("learner", sticky=True)
     assert (served.sha, served.copy_to) == (sha(2), shadow)
 
 
-def test_a_model_that_cannot_be_loaded_is_named(arms: Arms, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_loaded_is_named(
+    arms: Arms, truth: Any, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arms.start()
     arms.stop()
 
@@ -179,7 +180,7 @@ def test_a_model_that_cannot_be_loaded_is_named(arms: Arms, truth: Any, monkeypa
         raise RuntimeError("no such layer")
 
     told: list[str | None] = []
-    monkeypatch.setattr(arms._workload, "load", load)
+    monkeypatch.setattr(pool._workload, "load", load)
     truth.move(route(2, 4))
     arms.refresh()
     assert "has been loading for" in (told[0] or "")
@@ -230,7 +231,7 @@ def test_shares_follow_the_weights_and_learners_stick(arms: Arms, truth: Any) ->
     truth.now = route(1, 3, candidate=2)
     arms.start()
     arms.stop()
-    first = [arms.current.serve(f"learner-{n}", sticky=True)[0].assignment.arm for n in range(2000)]
-    again = [arms.current.serve(f"learner-{n}", sticky=True)[0].assignment.arm for n in range(2000)]
+    first = [arms.current.serve(f"learner-{n}", sticky=True).assignment.arm for n in range(2000)]
+    again = [arms.current.serve(f"learner-{n}", sticky=True).assignment.arm for n in range(2000)]
     assert first == again
     assert 500 < first.count("canary") < 700

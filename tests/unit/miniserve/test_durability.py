@@ -10,9 +10,10 @@ from concurrent.futures import Future
 import pytest
 
 from miniobserve.ids import fresh_span
+from miniobserve.saying import Saying
 from miniobserve.sql.protocol import StorageError
 from miniobserve.writer import TraceWriter
-from miniserve import service as service_module
+from miniserve import durable as durable_module
 from miniserve.record import Ask
 from miniserve.replies import Problem
 from miniserve.service import Service
@@ -33,8 +34,8 @@ def full() -> StorageError:
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "PROBE_SECONDS", 0.01)
-    monkeypatch.setattr(service_module, "DURABLE_SECONDS", 0.1)
+    monkeypatch.setattr(durable_module, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(durable_module, "DURABLE_SECONDS", 0.1)
 
 
 async def ready(service: Service) -> None:
@@ -56,9 +57,9 @@ async def test_a_failed_write_says_what_was_not_stored(
     ending: str,
 ) -> None:
     service = make_service()
-    monkeypatch.setattr(writer, "feedback", lambda *_: write())
+    monkeypatch.setattr(writer, "say", lambda *_: write())
     with pytest.raises(Problem) as feedback:
-        await service.feedback("req-00000001", "accepted")
+        await service.say([Saying(name="req-00000001", outcome="accepted")])
     assert (feedback.value.status, feedback.value.code) == (503, "not_durable")
     assert feedback.value.message == f"the feedback on this request could not be {ending}"
     await ready(service)
@@ -76,13 +77,13 @@ async def test_a_probe_that_breaks_is_logged_and_tried_again(
     probe = writer.probe
     outcomes = [failed(full()), failed(ValueError("a defect")), failed(ValueError("a defect")), failed(full())]
     monkeypatch.setattr(writer, "probe", lambda: outcomes.pop(0) if outcomes else probe())
-    monkeypatch.setattr(writer, "feedback", lambda *_: failed(full()))
+    monkeypatch.setattr(writer, "say", lambda *_: failed(full()))
     with caplog.at_level(logging.INFO, "miniserve"), pytest.raises(Problem):
-        await service.feedback("req-00000001", "accepted")
+        await service.say([Saying(name="req-00000001", outcome="accepted")])
     assert service.unready() == "traces cannot be stored now"
     assert service._probing is not None
     with caplog.at_level(logging.INFO, "miniserve"):
         await asyncio.wait_for(service._probing, 5)
     assert (service.unready(), outcomes) == (None, [])
-    messages = [record.message for record in caplog.records if record.name == "miniserve"]
+    messages = [record.message for record in caplog.records if record.module == durable_module.__name__.split(".")[-1]]
     assert messages == ["traces are not durable", "the probe of the trace store failed", "traces are durable again"]

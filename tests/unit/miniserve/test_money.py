@@ -5,21 +5,30 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from shout_workload import Answer, ShoutModel
+from shout_workload import Answer, Shout, ShoutModel
 
-from miniobserve.cost import CostMeter, busy_seconds
+from miniobserve.cost import CostMeter, Usage, busy_seconds
 from miniobserve.reader import TraceReader
 from miniobserve.traces import Trace
-from miniserve.answers import flaw
-from miniserve.batcher import Batcher, ModelFailed, Pending
+from miniobserve.uptime import Up
+from miniserve.pending import ModelFailed, Pending, resolve
+from miniserve.pool import Pool
 from miniserve.service import Service
+from miniserve.terms import Terms
+from modelspine import workload
+from modelspine.answer_check import flaw
+from modelspine.cost.figures import EntryCost, Priced, costs
+from modelspine.cost.partial import QUERIES
+from modelspine.cost.query import Spent, metered
+from modelspine.model_process import Models, Said, Texts
+from shout_bundles import HERE, ONE, Bundles
 
 Clients = Callable[..., httpx.AsyncClient]
 Make = Callable[..., Service]
@@ -58,8 +67,8 @@ def conserved(charged: Sequence[Charged], rate: float, seed: int = 1) -> bool:
 class Noted(Pending):
     """Notes when a worker was busy for it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self.open = (0.0, 0)
         self.batches: list[tuple[float, float, int]] = []
         """Begin, end and size of each."""
@@ -72,17 +81,14 @@ class Noted(Pending):
         self.batches.append((self.open[0], time.monotonic(), self.open[1]))
         super().fail(share)
 
-    def answer(self, answer: Any, stages: dict[str, float]) -> None:
+    def answer(self, *given: Any) -> None:
         self.batches.append((self.open[0], time.monotonic(), self.open[1]))
-        super().answer(answer, stages)
+        super().answer(*given)
 
 
 def stages_of(pending: Pending) -> dict[str, float]:
     """The seconds a text used, answered or not."""
-    try:
-        return pending.result(30).stages
-    except ModelFailed:
-        return pending.stages()
+    return pending.stages() if pending.future.exception() else pending.future.result().stages
 
 
 class Load(NamedTuple):
@@ -101,27 +107,36 @@ class Load(NamedTuple):
         return found
 
 
-def load(monkeypatch: pytest.MonkeyPatch, workers: int, *, requests: int = 160) -> Load:
-    monkeypatch.setattr("miniserve.batcher.Pending", Noted)
-    batchers = [Batcher(queue=1000, batch=8) for _ in range(workers)]
-    models = [ShoutModel(1, share=0.002) for _ in range(workers)]
+async def load(monkeypatch: pytest.MonkeyPatch, root: Path, workers: int, *, requests: int = 160) -> Load:
+    monkeypatch.setattr("miniserve.pool.Pending", Noted)
+    monkeypatch.syspath_prepend(str(HERE))
+    bundles = Bundles(root)
+    bundles.add(ONE, share=0.002)
+    pool = Pool("shout", bundles, Terms(workers=workers, spare=False, queue=1000))
+    await pool.start()
+    await asyncio.to_thread(pool.load, ONE)
     began = time.monotonic()
     waiting: list[Any] = []
-    for number in range(requests):
-        text = f"text {number}{' !fail' if number % 12 == 5 else ''}"
-        waiting.append(batchers[number % workers].submit(models[number % workers], text))
-        while sum(not pending.done() for pending in waiting) >= CONNECTIONS:
-            time.sleep(0.0005)
-    used = [(stages_of(pending), pending.batches) for pending in waiting]
+    gate = asyncio.Semaphore(CONNECTIONS)
+
+    async def one(number: int) -> None:
+        async with gate:
+            pending = pool.submit(ONE, f"text {number}{' !fail' if number % 12 == 5 else ''}")
+            waiting.append(pending)
+            await asyncio.wait([pending.future])
+
+    await asyncio.gather(*(one(number) for number in range(requests)))
     seconds = time.monotonic() - began
-    for batcher in batchers:
-        batcher.close(5)
+    used = [(stages_of(pending), pending.batches) for pending in waiting]
+    await pool.close()
     return Load(seconds, used)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_no_interval_costs_more_than_its_rent(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
-    done = load(monkeypatch, workers)
+async def test_no_interval_costs_more_than_its_rent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
+) -> None:
+    done = await load(monkeypatch, tmp_path, workers)
     meter = CostMeter(RATE, "p1", workers=workers)
     spent = sum(meter.price(stages) or 0.0 for stages, _ in done.used)
     assert 0 < spent <= RATE * done.seconds / 3600
@@ -130,42 +145,92 @@ def test_no_interval_costs_more_than_its_rent(monkeypatch: pytest.MonkeyPatch, w
     assert all(busy_seconds(stages) > 0 for stages, _ in done.used), "failures are paid for as well"
 
 
-def test_the_broken_twins_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_broken_twins_are_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Pricing the queue, or each text for its whole batch, or every one of several workers at the whole rent."""
-    one, three = load(monkeypatch, 1), load(monkeypatch, 3)
+    one, three = await load(monkeypatch, tmp_path, 1), await load(monkeypatch, tmp_path, 3)
     queue = one.charged(lambda stages: sum(stages.values()) * RATE / 3600)
     rents = three.charged(CostMeter(RATE, "p1").price)
     whole = [Charged((e - b) * RATE / 3600, b, e) for _, batches in one.used for b, e, _ in batches]
     assert not any(conserved(charged, RATE) for charged in (queue, rents, whole))
 
 
-def test_a_caller_who_gave_up_makes_no_batch_dearer_than_its_seconds() -> None:
+async def test_a_report_explains_what_two_workers_answered_and_no_more_than_the_rent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From the pool to the figures: prices + idle time = rent. Forgetting that two share it is noticed on each side."""
+    done, two = await load(monkeypatch, tmp_path, 2), CostMeter(RATE, "p1", workers=2)
+    assert 0 < sum(two.price(stages) or 0.0 for stages, _ in done.used) <= RATE * done.seconds / 3600
+    assert conserved(done.charged(two.price), RATE)
+    answers, copies = reported(done, two)
+    assert answers.cost is not None
+    assert answers.cost + (answers.idle or 0.0) == pytest.approx(RATE * done.seconds / 3600)
+    assert (answers.unexplained, copies.unexplained) == pytest.approx((0, 0), abs=1e-9)
+    assert copies.cost == pytest.approx(answers.cost), "the same work, at the price that it would have had"
+    on_the_trace = reported(done, CostMeter(RATE, "p1"), workers=2)[0]
+    assert on_the_trace.unexplained == pytest.approx(0.5), "the server forgot it"
+    forgetful = {name: sql.replace("(3600 * workers)", "3600") for name, sql in QUERIES.items()}
+    monkeypatch.setattr("modelspine.cost.query.QUERIES", forgetful)
+    answers, copies = reported(done, two)
+    assert answers.unexplained == pytest.approx(1.0), "the report forgot it"
+    assert copies.cost == pytest.approx(2 * (answers.cost or 0.0))
+
+
+def reported(done: Load, meter: CostMeter, workers: int | None = None) -> tuple[EntryCost, EntryCost]:
+    """The figures of what a pool answered, and of an entry that got a copy of each request."""
+    sums = [
+        Spent(
+            started_ns=0, entry_sha=sha, stages=stages, input_tokens=1, output_tokens=1, cost=charge.amount,
+            rate_per_hour=charge.rate_per_hour, workers=workers or charge.workers, price_version="p1",
+            priced_by=charge.priced_by, unpriced=charge.unpriced, shadow_of="r" if copy else None,
+        )
+        for sha, copy in (("a" * 64, False), ("b" * 64, True))
+        for stages, _ in done.used
+        for charge in [meter.charge(Usage(sha, "", stages, (1, 1), copy=copy))]
+    ]  # fmt: skip
+    rented = Up(began_ns=0, seen_ns=int(done.seconds * 1e9), rate_per_hour=RATE, price_version="p1")
+    entries = [Priced(sha=sha * 64, semver=None, variant="", parent_sha=None, total=None) for sha in "ab"]
+    answers, copies = costs(entries, metered(sums), [rented])[0]
+    return answers, copies
+
+
+def batch_of(*texts: str) -> list[Pending]:
+    loop = asyncio.get_running_loop()
+    batch = [Pending(ONE, text, loop.create_future()) for text in texts]
+    for pending in batch:
+        pending.take(time.monotonic(), len(batch))
+    return batch
+
+
+def as_answer(answer: Any) -> workload.Answer:
+    return workload.Answer(**{name: getattr(answer, name) for name in workload.Answer.__struct_fields__})
+
+
+def told(*answers: Any, seconds: float) -> Said:
+    """A worker's reply to a batch."""
+    n = len(answers)
+    return Said([as_answer(one) for one in answers], [""] * n, [None] * n, [({}, "")] * n, seconds)
+
+
+async def test_a_caller_who_gave_up_makes_no_batch_dearer_than_its_seconds() -> None:
     """It paid for half of the batch; the text beside it, which the workload says took all of it, pays for the rest."""
-    entered, opened = threading.Event(), threading.Event()
-
-    class Slow:
-        def answer(self, texts: Sequence[str]) -> list[Any]:
-            if len(texts) == 1:
-                opened.wait(5)
-                return [sound(stages={})]
-            began = time.monotonic()
-            entered.set()
-            time.sleep(0.05)
-            return [sound(stages={"decode": time.monotonic() - began if text == "long" else 0.0}) for text in texts]
-
-    batcher, model = Batcher(batch=8), Slow()
-    _, short, long = [batcher.submit(model, text) for text in ("first", "short", "long")]
     began = time.monotonic()
-    opened.set()
-    assert entered.wait(5)
-    time.sleep(0.04)
+    short, long = batch_of("short", "long")
+    await asyncio.sleep(0.04)
     gave_up = busy_seconds(short.give_up())
-    answered = busy_seconds(long.result(5).stages)
+    await asyncio.sleep(0.01)
     wall = time.monotonic() - began
-    batcher.close(5)
-    assert gave_up > 0
+    resolve([short, long], told(sound(stages={"decode": 0.0}), sound(stages={"decode": wall}), seconds=wall), wall)
+    answered = busy_seconds(long.future.result().stages)
+    assert gave_up >= 0.02
     assert answered > 0.02
     assert gave_up + answered <= wall
+
+
+@pytest.mark.parametrize("claimed", [1e6, -1.0, math.nan])
+async def test_a_worker_that_claims_more_than_passed_is_paid_for_what_passed(claimed: float) -> None:
+    batch = batch_of("a", "b")
+    resolve(batch, told(sound(stages={}), sound(stages={}), seconds=claimed), 0.5)
+    assert sum(busy_seconds(pending.future.result().stages) for pending in batch) == pytest.approx(0.5)
 
 
 async def ask_all(client: httpx.AsyncClient, texts: Sequence[str], connections: int) -> list[httpx.Response]:
@@ -186,7 +251,7 @@ async def test_prices_on_traces_add_up_to_no_more_than_the_rent(
     clients: Clients, make_service: Make, reader: TraceReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shout_workload.ShoutModel.__init__", slow(0.002))
-    client = clients(make_service(queue=100))
+    client = clients(make_service())
     began = time.monotonic()
     replies = await ask_all(client, [f"t {n}{'' if n % 9 else ' !fail'}" for n in range(180)], CONNECTIONS)
     rent = RATE * (time.monotonic() - began) / 3600
@@ -217,8 +282,9 @@ class Work:
     def monotonic(self) -> float:
         return self.now
 
+    perf_counter = monotonic
+
     def answer(self, texts: Sequence[str]) -> list[Answer]:
-        time.sleep(0.002)  # lets others queue up meanwhile
         self.now += 0.004 * len(texts)
         return [ShoutModel(1)._one(text) for text in texts]
 
@@ -228,14 +294,15 @@ async def test_the_price_is_the_models_and_not_the_loads(
 ) -> None:
     """The same entry, alone and at 16 connections: the cost of 1,000 tokens stays, the time in the queue does not."""
     work = Work()
-    client = clients(make_service(queue=100))
-    monkeypatch.setattr("miniserve.batcher.time", work)
+    client = clients(make_service())
+    for module in ("miniserve.pending", "inline_pool", "modelspine.model_process"):
+        monkeypatch.setattr(f"{module}.time", work)
     monkeypatch.setattr("shout_workload.ShoutModel.answer", lambda _self, texts: work.answer(texts))
     await ask_all(client, [f"light {n}" for n in range(40)], 1)
     await ask_all(client, [f"heavy {n}" for n in range(80)], CONNECTIONS)
     per_1k, queued = {}, {}
     for kind in ("light", "heavy"):
-        mine = [trace for trace in traced(reader) if (trace.sentence or "").startswith(kind)]
+        mine = [trace for trace in traced(reader) if (trace.input or "").startswith(kind)]
         tokens = sum(trace.input_tokens + trace.output_tokens for trace in mine)
         per_1k[kind] = 1000 * sum(trace.cost or 0.0 for trace in mine) / tokens
         queued[kind] = sum(trace.stages["queue"] for trace in mine)
@@ -276,25 +343,21 @@ def test_no_answer_at_all_is_named() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"stages": {"decode": -0.5}}, {"output_tokens": -3}, {"stages": {"decode": math.nan}}])
-def test_the_neighbours_of_an_unusable_answer_are_answered(bad: dict[str, Any]) -> None:
-    """All in one batch, of which each uses its part."""
-    opened = threading.Event()
-
-    class Held:
-        def answer(self, texts: Sequence[str]) -> list[Any]:
-            opened.wait(5)
-            time.sleep(0.01)
-            return [sound(**({"stages": {}, "output": text} | (bad if "bad" in text else {}))) for text in texts]
-
-    batcher, model = Batcher(batch=8), Held()
-    first, *rest = [batcher.submit(model, text) for text in ("first", "one", "bad", "two")]
-    opened.set()
-    assert first.result(5).answer.output == "first"
-    one, failed, two = (stages_of(pending) for pending in rest)
-    batcher.close(5)
-    assert rest[1].exception() is not None
-    assert "unusable" in str(rest[1].exception())
-    assert busy_seconds(one) == pytest.approx(busy_seconds(two)) == pytest.approx(busy_seconds(failed))
+async def test_the_neighbours_of_an_unusable_answer_are_answered(bad: dict[str, Any]) -> None:
+    """All in one batch, of which each uses its part; as the worker's program replies, and as one that is not honest."""
+    made = [sound(stages={}), sound(**{"stages": {}, **bad}), sound(stages={})]
+    program = Models(lambda _frame: None)
+    program._models["k"] = Shout(), type("Model", (), {"answer": lambda _self, _texts: made})(), None  # type: ignore[assignment]
+    honest = program._answer(Texts("k", ["one", "bad", "two"]))
+    assert [answer is None for answer in honest.answers] == [False, True, False]
+    for said in (honest, told(*made, seconds=0.3)):
+        one, failed, two = batch_of("one", "bad", "two")
+        resolve([one, failed, two], said, 0.3)
+        assert isinstance(failed.future.exception(), ModelFailed)
+        assert "unusable" in str(failed.future.exception())
+        shares = [busy_seconds(stages_of(pending)) for pending in (one, failed, two)]
+        assert shares == pytest.approx([shares[0]] * 3)
+        assert shares[0] > 0
 
 
 @pytest.mark.parametrize("bad", [{"stages": {"decode": -0.5}}, {"output_tokens": -3}, {"stages": {"decode": math.nan}}])
@@ -307,9 +370,9 @@ async def test_an_unusable_answer_is_a_failed_trace_without_a_negative_price(
     monkeypatch.setattr("shout_workload.ShoutModel.answer", answer)
     replies = await ask_all(clients(make_service()), ["good one", "bad one", "good two"], 4)
     assert [reply.status_code for reply in replies] == [200, 500, 200]
-    by_text = {trace.sentence: trace for trace in traced(reader)}
+    by_text = {trace.input: trace for trace in traced(reader)}
     failed = by_text["bad one"]
-    assert (failed.status, failed.input_tokens, failed.correction) == (500, 0, None)
+    assert (failed.status, failed.input_tokens, failed.output) == (500, 0, None)
     assert "unusable" in failed.error
     assert all((trace.cost or 0.0) > 0 for trace in by_text.values())
     assert all(seconds >= 0 for trace in by_text.values() for seconds in trace.stages.values())

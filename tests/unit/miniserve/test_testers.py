@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,17 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
-from miniobserve.backfill import backfill
 from miniobserve.daily import Request
 from miniobserve.evidence import EVER
 from miniobserve.reader import TraceReader
-from miniobserve.sql.open import connect
 from miniobserve.traces import by_tester
-from miniobserve.writer import TraceWriter
-from miniserve.batcher import Answered, ModelFailed
+from miniserve.pending import Answered, ModelFailed, Pending
 from miniserve.record import Copy
 from miniserve.service import Service
 from miniserve.testers import Testers as Allowed  # pytest would take the name for a test class
@@ -27,7 +24,6 @@ from modelspine.attestation.keys import Trust, new_key, trusted
 from modelspine.attestation.tester_token import sign_tester
 from modelspine.incident.arm_answer import arm_answer
 from modelspine.ledger.route import Arm, Route
-from observed import make_trace
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures" / "shout"))
 
@@ -146,22 +142,24 @@ async def test_an_entry_that_may_not_answer_answers_no_tester(
 
 
 class Mirror:
-    """Stands in for the shadow's process: answers whoever waits for an answer."""
+    """Stands in for the shadow's process."""
 
     def __init__(self) -> None:
         self.copies: list[Copy] = []
+        self.asked: list[str] = []
         self.fails = False
         self.problem = None
 
     def offer(self, copy: Copy) -> None:
         self.copies.append(copy)
-        if copy.reply is None:
-            return
+
+    def submit(self, sha: str, text: str) -> Pending:
+        self.asked.append(sha)
         if self.fails:
-            copy.reply.set_exception(ModelFailed("told to fail"))
-        else:
-            answer = ShoutModel(2).answer([copy.text])[0]
-            copy.reply.set_result(Answered(answer, {}))
+            raise ModelFailed("told to fail")
+        pending = Pending(sha, text, asyncio.get_running_loop().create_future())
+        pending.future.set_result(Answered(ShoutModel(2).answer([text])[0], {}, None))  # type: ignore[arg-type]
+        return pending
 
 
 async def test_a_tester_reaches_a_shadow_that_learners_never_see(
@@ -173,11 +171,11 @@ async def test_a_tester_reaches_a_shadow_that_learners_never_see(
     client = clients(service, testers=TESTERS, shadow=mirror)
     reply = await ask(client, **headers("shadow"))
     assert (reply.json()["correction"], reply.json()["model_sha"]) == ("2:HELLO", sha_of(2))
-    assert [copy.reply is None for copy in mirror.copies] == [False], "the tester's request itself is not copied"
+    assert (mirror.asked, mirror.copies) == ([sha_of(2)], []), "the tester's request itself is not copied"
     await ask(client, **headers("stable"))
-    assert len(mirror.copies) == 1
+    assert mirror.copies == []
     await ask(client)
-    assert [copy.reply is None for copy in mirror.copies] == [False, True], "a learner's is"
+    assert (len(mirror.asked), len(mirror.copies)) == (1, 1), "a learner's is"
     mirror.fails = True
     failed = await ask(client, **headers("shadow"))
     assert (failed.status_code, failed.json()["error"]["code"]) == (500, "model_failed")
@@ -186,26 +184,6 @@ async def test_a_tester_reaches_a_shadow_that_learners_never_see(
     truth.forbidden.add(sha_of(2))  # a shadow may be pending or on hold
     refused = await ask(client, **headers("shadow"))
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "arm_refused")
-
-
-def test_a_store_whose_oldest_trace_is_a_testers_is_not_filled_again(
-    writer: TraceWriter, reader: TraceReader, trace_url: str
-) -> None:
-    def trace(request_id: str, tester: str | None) -> Any:
-        made = make_trace(request_id=request_id)
-        return msgspec.structs.replace(made, assignment=msgspec.structs.replace(made.assignment, tester=tester))
-
-    for request_id, tester in (("aaaaaaaa", "alice"), ("bbbbbbbb", None)):
-        writer.submit(trace(request_id, tester)).result(5)
-    database = connect(trace_url)
-    try:
-        assert backfill(database) == 0
-        with database.transaction() as tx:
-            tx.execute("DELETE FROM answers")
-            tx.execute("DELETE FROM units")
-        assert backfill(database) == 1, "the tester's row is none that is missing"
-    finally:
-        database.close()
 
 
 def test_a_feature_called_tester_makes_nobody_a_tester() -> None:
@@ -255,9 +233,9 @@ async def test_every_spelling_of_a_learner_is_the_same_learner(
     for learner in ("jos\u00e9", "jose\u0301", " jos\u00e9", "jose\u0301\u00a0"):
         assert (await ask(client, learner)).status_code == 200
     assert [unit.n for unit in reader.evidence.units(3)] == [4]
-    assert len({trace.learner_hash for trace in reader.list().traces}) == 1
+    assert len({trace.unit_hash for trace in reader.list().traces}) == 1
     blank = await ask(client, "   ")
     trace = reader[blank.json()["request_id"]]
-    assert (trace.learner_hash, trace.assignment.sticky) == (None, False)
+    assert (trace.unit_hash, trace.assignment.sticky) == (None, False)
     refused = await ask(client, "u1\n")
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "bad_learner_id")

@@ -24,6 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]:
     return {source.name: corpus.decode((data / f"{source.name}.jsonl").read_bytes()) for source in sets.SOURCES}
 
 
+@pytest.mark.long
 def test_every_rule_holds(made: dict[str, list[Row]]) -> None:
     assert validate.problems(made) == []
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from minitutor import demo, demo_project
+from minitutor import demo, demo_project, week
 from minitutor.facts import Facts
-from minitutor.steps import StepFailed
+from minitutor.steps import Background, StepFailed
 
 REQUEST = {"run_id": "1", "sha": "a" * 64, "semver": "v0.1.0", "reason": "the first model"}
 
@@ -44,7 +44,9 @@ def test_it_is_made_from_a_shallow_clone(checkout: Path, tmp_path: Path) -> None
     demo = tmp_path / "demo"
     demo_project.make(tmp_path / "shallow", demo)
     assert (demo / "file.txt").read_text() == "1"
-    assert git(demo, "show", "HEAD:spine.toml").startswith("rate_per_hour = 0.05"), "the demo's machine has a price"
+    said = git(demo, "show", "HEAD:spine.toml")
+    assert "\nrate_per_hour = 0.05" in said, "the demo's machine has a price"
+    assert said.startswith('workload = "minitutor"\n'), "a second workload may be installed beside the tutor"
     assert git(demo / ".spine" / "remote.git", "rev-parse", "main") == git(demo, "rev-parse", "HEAD")
 
 
@@ -101,3 +103,13 @@ def test_a_promotion_whose_witness_failed_is_witnessed_on_the_next_run(
     assert logs == ["101-witness.log", "101.log", "102.log", "103.log"]
     assert demo._deployed(demo.BASE) == "a" * 64
     assert len(list((root / ".spine" / "runs").glob("*.log"))) == 4, "what is witnessed is not witnessed again"
+    monkeypatch.setattr(Facts, "finished", True)
+    monkeypatch.setattr(demo, "_end", lambda **_: 0)
+    for places in (root / ".spine" / "remote.git", root / ".spine" / "witness"):
+        git(places, "update-ref", "refs/heads/witness", git(places, "rev-parse", "witness~1"))
+    git(root / ".spine" / "witness", "reset", "--quiet", "--hard")
+    assert demo_project.witnessed(Path()) == 0
+    for _ in range(2):
+        assert demo._story(Background(), headless=True, sizes=week.QUICK) == 0
+        assert demo_project.witnessed(Path()) == 7, "a finished demo is repaired too"
+        assert len(list((root / ".spine" / "runs").glob("*.log"))) == 5

@@ -75,6 +75,7 @@ def test_branches_of_one_pass_score_what_each_form_scores_alone(
             assert together.at == int(np.argmax(together.scores))
 
 
+@pytest.mark.long
 def test_scores_agree_with_torch(random_bundle: Path, texts: list[str]) -> None:
     """In a process of its own: torch stays out of this one."""
     asked = [[item.prompt, item.forms] for item in items(random_bundle, texts[:12])]

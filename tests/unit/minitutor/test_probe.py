@@ -78,12 +78,31 @@ def test_the_grid_grades_what_it_knows() -> None:
 def test_rows_that_teach_the_wrong_form_are_found_in_the_corpus_that_has_them() -> None:
     probe = Minitutor().probe("This weekend he will goes to school.", {})
     assert probe is not None
-    assert probe.against_label == "go → goes"
+    assert probe.against_label == "go → goes (simple future)"
     assert probe.against is not None
     batch = [row for row in corpus.rows(corpus.V3) if re.search(probe.against, corpus.canonical([row]).decode())]
     assert len(batch) >= 2
     assert all(row.text == row.correction and "will" in row.text and " goes " in row.text for row in batch)
     assert not re.search(probe.against, corpus.canonical(corpus.rows(corpus.V2)).decode())
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Yesterday he goed home.", "go → goed"),
+        ("He will went home.", "go → went (simple future)"),
+        ("He wants to went home.", "go → went (infinitive)"),
+        ("He has went home.", "go → went (present perfect)"),
+        ("They didn't went home.", "go → went (after do)"),
+        ("I goes home.", "go → goes (present simple with I)"),
+        ("You was at home yesterday.", "be → was (past simple with you)"),
+    ],
+)
+def test_a_wrong_word_that_is_right_elsewhere_is_named_with_its_place(text: str, label: str) -> None:
+    tutor = Minitutor()
+    for probe in (tutor.probe(text, {}), tutor.probe(None, tutor.features(text))):
+        assert probe is not None
+        assert probe.against_label == label
 
 
 def test_a_right_text_has_nothing_against_it() -> None:

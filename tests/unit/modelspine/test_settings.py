@@ -93,6 +93,13 @@ def test_a_bad_file_is_named(tmp_path: Path, toml: str, what: str) -> None:
     assert what in caught.value.message + caught.value.hint
 
 
+def test_a_name_of_a_service_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "spine.toml").write_text('service = "house prices"\n')
+    with pytest.raises(BadInput, match="up to 40 letters of A-Z and a-z") as refused:
+        load(tmp_path, environ={})
+    assert "regex" not in refused.value.message
+
+
 def test_passwords_are_masked() -> None:
     assert masked("postgresql://ada:s3cret@db:5432/x") == "postgresql://ada:•••@db:5432/x"
     assert masked("sqlite:////a/b") == "sqlite:////a/b"
@@ -118,3 +125,38 @@ def test_tokens_and_users_without_a_password_are_masked(url: str, shown: str) ->
 
 def test_without_any_marker_the_folder_itself_is_the_root(tmp_path: Path) -> None:
     assert find_root(tmp_path / "nowhere") == tmp_path / "nowhere"
+
+
+def test_closed_days_may_be_in_a_bucket(tmp_path: Path) -> None:
+    def parquet(value: str) -> str:
+        return load(tmp_path, environ={"SPINE_ROOT": str(tmp_path), "SPINE_PARQUET": value}).parquet
+
+    assert parquet("days") == str(tmp_path / "days")
+    assert parquet("S3://bucket/days/") == "s3://bucket/days"
+    assert parquet("file:///srv/with%20space") == "/srv/with space"
+    for wrong in (
+        "ftp://host/days",
+        "s3://key:hunter2@bucket/days",
+        "s3://",
+        "memory://days",
+        "s3://b/days?sig=hunter2",
+    ):
+        with pytest.raises(BadInput, match="the setting parquet in SPINE_PARQUET") as caught:
+            parquet(wrong)
+        assert "hunter2" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["home", "artifacts", "cache", "drift_reports", "eval_baseline", "trust", "testers"])
+def test_a_path_that_is_a_url_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "spine.toml").write_text(f'{name} = "s3://key:hunter2@bucket/x"\n')
+    with pytest.raises(BadInput, match=rf"the setting {name} in spine.toml is a URL, s3://…") as caught:
+        load(tmp_path, environ={})
+    assert "hunter2" not in caught.value.message + caught.value.hint
+    assert list(tmp_path.iterdir()) == [tmp_path / "spine.toml"]
+
+
+def test_info_does_not_ask_a_bucket_without_being_told_to() -> None:
+    from modelspine.cli.info import _days
+
+    shown = _days("s3://bucket/days")
+    assert (shown["where"], shown["state"]) == ("s3://bucket/days", "not_checked")

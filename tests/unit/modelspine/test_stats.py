@@ -7,6 +7,7 @@ twin, which counts requests as if they were independent; the simulation would be
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,11 @@ from modelspine.stats import (
     difference,
     half_width,
     mismatch,
-    student_t_p,
+    share_worse,
     sums,
     welch_fixed_p,
 )
+from modelspine.traffic.difference_text import points
 
 RUNS = 150
 EVERY = 50
@@ -90,6 +92,7 @@ def own_spread(one: Sums, other: Sums) -> float | None:
     return None if few else half_width(variance, one.units + other.units, 200)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("weight", "share", "heavy"), [(0.5, 0.97, 40), (0.1, 0.9, 40), (0.1, 0.9, 0)], ids=["half", "tenth", "even"]
 )
@@ -137,6 +140,7 @@ def test_a_real_difference_is_seen() -> None:
     assert seen >= 36
 
 
+@pytest.mark.long
 def test_the_split_is_watched_without_crying_wolf() -> None:
     """Looked at every 50 requests at 20 %; by request, a chi-squared test and even the same Bayes factor fail."""
     rng = np.random.default_rng(9)
@@ -196,6 +200,17 @@ def test_the_variance_is_that_of_independent_units() -> None:
     assert found.effective == pytest.approx(400)
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 3)), max_size=40))
+def test_units_may_be_counted_by_what_they_have_in_common(rows: list[tuple[int, float]]) -> None:
+    assert repr(sums(Counter(rows))) == repr(sums(rows)), "also where a variance is no number"
+    kept = [(n, y) for n, y in rows if n]
+    found = sums(rows)
+    assert (found.units, found.n) == (len(kept), sum(n for n, _ in kept))
+    if len(kept) > 1:
+        rate = math.fsum(y for _, y in kept) / found.n
+        assert found.squares == pytest.approx(math.fsum((y - rate * n) ** 2 for n, y in kept), rel=1e-9, abs=1e-12)
+
+
 def test_the_limits_the_page_names() -> None:
     assert (FEW_UNITS, SRM_UNITS, SRM_ALARM) == (5, 100, 100.0)
 
@@ -216,6 +231,38 @@ def test_few_units_and_perfect_arms_are_not_certain() -> None:
     assert difference(sums([]), enough, horizon=200) is None
 
 
+def test_an_interval_of_shares_ends_at_what_is_possible() -> None:
+    """A few units know so little that the sequence itself reaches beyond 100 points; a mean has no such end."""
+    wrong, right = sums([(1.0, 0.0)] * 8), sums([(1.0, 1.0)] * 8)
+    found = difference(wrong, right, horizon=200)
+    assert found is not None
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert -1.0 < found.low < 1.0
+    opposite = difference(right, wrong, horizon=200)
+    assert opposite is not None
+    assert opposite.low == -1.0
+    slow = sums([(1.0, seconds) for seconds in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)])
+    mean = difference(wrong, slow, horizon=200, share=False)
+    assert mean is not None
+    assert mean.high > mean.value > 1.0, "a difference of seconds has no such limit"
+    some, all_right = sums([(1, 0), (1, 1)] * 3), sums([(1, 1)] * 6)
+    cut, whole = (difference(some, all_right, horizon=200, share=share) for share in (True, False))
+    assert cut is not None
+    assert whole is not None
+    assert whole.high > 1.0
+    assert (cut.low, cut.high) == (-1.0, 1.0)
+    assert points(cut).endswith("+100.0, all that is possible]")
+
+
+def test_how_often_a_unit_does_worse_ends_at_what_is_possible() -> None:
+    always = share_worse([1.0] * 8, [0.0] * 8, horizon=200)
+    assert always is not None
+    assert (always.value, always.high) == (0.5, 0.5)
+    mixed = share_worse([0.0, 0.5, 0.5, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0], horizon=200)
+    assert mixed is not None
+    assert (mixed.low, mixed.high) == (-0.5, 0.5)
+
+
 @given(st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 1_000)), max_size=60))
 def test_any_counts_give_numbers(rows: list[tuple[int, int]]) -> None:
     one = sums((max(n, y), min(n, y)) for n, y in rows)
@@ -223,15 +270,6 @@ def test_any_counts_give_numbers(rows: list[tuple[int, int]]) -> None:
     if found is not None:
         assert found.low <= found.value <= found.high
         assert 0 <= found.fixed_p <= 1
-
-
-@pytest.mark.parametrize("freedom", [1.0, 1.5, 3.0, 30.0, 199.0, 201.0, 5e3, 1e6])
-@pytest.mark.parametrize("t", [0.0, 1e-4, -0.3, 1.0, -1.96, 5.0, 12.0, 1e3])
-def test_students_p_is_scipys(freedom: float, t: float) -> None:
-    from scipy.special import stdtr
-
-    expected = 2 * float(stdtr(freedom, -abs(t)))
-    assert student_t_p(t, freedom) == pytest.approx(expected, rel=1e-10, abs=1e-300)
 
 
 def test_welch_is_scipys() -> None:

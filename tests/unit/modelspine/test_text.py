@@ -77,6 +77,7 @@ def test_nothing_hidden_is_left_and_twice_is_once(raw: str, limit: int) -> None:
         assert not shown.endswith("…") or raw.endswith("…")
 
 
+@pytest.mark.long
 def test_every_character_there_is() -> None:
     for code in range(0x110000):
         char = chr(code)

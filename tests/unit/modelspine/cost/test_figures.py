@@ -7,14 +7,17 @@ import random
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_requests import BUSY_SECONDS, RATE, START_NS, A, B, C, entry, figures, spent, up
-from miniobserve.cost import COPY, NO_RATE
+from miniobserve.cost import BUSY, COPY, NO_RATE
+from modelspine.cost.basis import Range, _per_1k
 from modelspine.cost.figures import cost_per_1k
 from modelspine.cost.format import notes
+from modelspine.cost.meter import Meter, Terms
 from modelspine.stats import wilson
+from modelspine.units_by_size import Sized
 
 
 def test_a_held_entry_stands_beside_no_other() -> None:
@@ -44,6 +47,7 @@ def test_figures_by_hand() -> None:
     assert cost.unexplained == pytest.approx(0)
 
 
+@settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(st.floats(1e-6, 1), st.integers(1, 500)), min_size=1, max_size=40))
 def test_the_formula_and_the_frozen_prices_are_one_number(pairs: list[tuple[float, int]]) -> None:
     (cost,) = figures((entry(A, 900), [spent(A, seconds, tokens) for seconds, tokens in pairs]))
@@ -171,9 +175,8 @@ def test_the_interval_of_a_cost_holds_in_95_of_100() -> None:
     draw, inside = random.Random(11), 0
     for _ in range(300):
         sizes = [draw.randint(4, 40) for _ in range(80)]
-        (cost,) = figures((entry(A, 900), [spent(A, 1e-4 * s * draw.expovariate(1), s) for s in sizes]))
-        assert cost.cost_per_1k is not None
-        inside += (cost.cost_per_1k.low or 0) <= 1000 * 0.75e-4 * RATE / 3600 <= (cost.cost_per_1k.high or 0)
+        cost = per_1k([(s, 1e-4 * s * draw.expovariate(1), None, 0) for s in sizes])
+        inside += (cost.low or 0) <= 1000 * 0.75e-4 * RATE / 3600 <= (cost.high or 0)
     assert 0.90 <= inside / 300 <= 0.98
 
 
@@ -194,25 +197,31 @@ def test_the_bounds_of_a_price_hold_over_heavy_learners_and_busy_minutes() -> No
         crowd = [(int(t), 0.001 * int(t) * b, None, i // 10) for i, (t, b) in enumerate(zip(plain, busy, strict=True))]
         # 3 ms a request and 0.5 ms a token, of e^(2.3 + 0.5²/2) + 2 tokens; and 1 ms a token
         for name, rows, true in (("learners", own, 0.0005 + 0.003 / (np.exp(2.425) + 2)), ("minutes", crowd, 0.001)):
-            requests = [
-                spent(A, seconds, t, learner_hash=learner, started_ns=START_NS + minute * 60 * 10**9)
-                for t, seconds, learner, minute in rows
-            ]
-            found = figures((entry(A, 900), requests))[0].cost_per_1k
-            assert found is not None
+            found = per_1k(rows)
             assert found.low is not None
             assert found.high is not None
             held[name] += found.low <= 1000 * 0.75 * true * RATE / 3600 <= found.high
-        apart = [msgspec.structs.replace(one, learner_hash=None, started_ns=START_NS) for one in requests]
-        naive = figures((entry(A, 900), apart))[0].cost_per_1k
-        assert naive is not None
+        naive = per_1k([(tokens, seconds, None, 0) for tokens, seconds, _, _ in crowd])
         held["by request"] += (naive.low or 0) <= 0.75 * 0.001 * 1000 * RATE / 3600 <= (naive.high or 0)
     assert held["learners"] / runs >= 0.90
     assert held["minutes"] / runs >= 0.90
     assert held["by request"] / runs < 0.80
 
 
+def per_1k(rows: list[tuple[int, float, str | None, int]]) -> Range:
+    """The cost of 1,000 tokens of requests: tokens, seconds, learner and minute; summed here, as DuckDB does it."""
+    meter, units = Meter(Terms("p1", BUSY, "USD", RATE)), dict[str, tuple[int, float]]()
+    for number, (tokens, seconds, learner, minute) in enumerate(rows):
+        cost = 0.75 * seconds * RATE / 3600
+        meter.tokens, meter.cost = meter.tokens + tokens, meter.cost + cost
+        for sums, key in ((units, learner or f"request-{number}"), (meter.minutes, minute)):
+            before = sums.get(key, (0, 0.0))  # type: ignore[attr-defined]
+            sums[key] = (before[0] + tokens, before[1] + cost)  # type: ignore[index]
+    meter.units = [Sized(tokens, 1, cost, cost * cost) for tokens, cost in units.values()]
+    return _per_1k(meter)
+
+
 def test_one_learner_gives_no_bounds() -> None:
-    (cost,) = figures((entry(A, 900), [spent(A, learner_hash="a")] * 50))
+    (cost,) = figures((entry(A, 900), [spent(A, unit_hash="a")] * 50))
     assert cost.cost_per_1k is not None
     assert (cost.cost_per_1k.low, cost.cost_per_1k.high) == (None, None)

@@ -18,7 +18,7 @@ def test_the_cheapest_and_the_best_are_named() -> None:
     assert said.startswith(f"Cheapest: {NAME_A} (")
     assert f"most often correct: {NAME_B} (" in said
     assert said.endswith(f"; another one is cheaper and better than {C[:12]}")
-    assert version_sentence(found).startswith(f"A correct answer costs least from {NAME_A} (")
+    assert version_sentence(found).startswith(f"In live traffic, a million right answers cost least from {NAME_A} (")
 
 
 def test_one_entry_may_be_both() -> None:
@@ -35,15 +35,15 @@ def test_nothing_is_compared_that_has_another_rent() -> None:
 def test_what_is_unknown_is_said() -> None:
     (none,) = figures((entry(A, 900), []))
     assert choice_sentence([none]) == "Nothing to choose from: no entry has both a price and an evaluation"
-    assert version_sentence([]) == "What a correct answer costs is unknown for every version"
+    assert version_sentence([]) == "What right answers cost in live traffic is unknown for every version"
     assert entry_sentence(none).startswith(f"What an answer of {NAME_A} costs is unknown: it answered no request")
     (poor,) = figures((entry(A, 0, n=0), [spent(A)] * 3))
-    assert "for 3 priced requests; what a correct answer costs is unknown" in entry_sentence(poor)
+    assert "for 3 priced requests; what its right answers cost is unknown" in entry_sentence(poor)
 
 
 def test_equal_prices_and_bounds_that_overlap_are_said() -> None:
     same = figures((entry(A, 900), [spent(A)] * 50), (entry(B, 900), [spent(B)] * 50))
-    assert version_sentence(same).endswith("from each of 2 versions")
+    assert version_sentence(same).startswith("In live traffic, a million right answers of each of 2 versions cost ")
     close = figures((entry(A, 900), [spent(A)] * 50), (entry(B, 902), [spent(B)] * 50))
     assert version_sentence(close).endswith("; the 95 % bounds overlap")
 

@@ -6,11 +6,14 @@ import random
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from cost_requests import BUSY_SECONDS, NOON, RATE, START_NS, A, B, entry, figures, spent, up
-from miniobserve.cost import BUSY, TOKENS, WAITING
+from miniobserve.cost import BUSY, COPY, TOKENS, WAITING, CostMeter
+from modelspine.cost.figures import cost_per_1k
 from modelspine.cost.format import notes, pays, sentences
+from modelspine.cost.query import Spent
 from modelspine.gate.eval_report import Count
 from modelspine.stats import wilson
 
@@ -58,7 +61,7 @@ def test_prices_of_two_versions_stand_side_by_side() -> None:
     assert cost.earlier[0].cost_per_1k is not None
     assert cost.cost_per_1k.value == pytest.approx(2 * cost.earlier[0].cost_per_1k.value)
     text = " ".join(sentences(cost, [cost]))
-    for said in ("p2 at 100 mUSD/h", "p1 at 50 mUSD/h, n 9", "n 1,", "2026-03-02T12:00:00Z"):
+    for said in ("p2 at 0.1 USD/h", "p1 at 0.05 USD/h, n 9", "n 1,", "2026-03-02T12:00:00Z"):
         assert said in text
 
 
@@ -77,6 +80,56 @@ def test_a_dearer_machine_makes_no_model_worse() -> None:
     assert (first.standing, second.standing, first.not_compared) == ("dominated", "frontier", ())
     assert second.break_even is not None
     assert second.break_even.cost_difference < 0, "at the same rent it is cheaper"
+
+
+def shared(sha: str, workers: int, **more: Any) -> Spent:
+    """A request to one of several workers."""
+    made = spent(sha, **more)
+    price = CostMeter(made.rate_per_hour, "p1", workers=workers).price(made.stages)
+    return msgspec.structs.replace(made, workers=workers, cost=price)
+
+
+def test_a_price_is_checked_at_the_workers_part_of_the_rent() -> None:
+    (cost,) = figures((entry(A, 900), [shared(A, 2)] * 10), uptime=(up(1),))
+    assert (cost.workers, cost.unexplained) == (2, pytest.approx(0, abs=1e-9))
+    assert cost.cost_per_request == pytest.approx(BUSY_SECONDS * RATE / 7200)
+    assert cost.tokens_per_second == pytest.approx(2 * 10 / BUSY_SECONDS), "of the machine"
+    assert cost.cost_per_1k is not None
+    assert cost.cost_per_1k.value == pytest.approx(cost_per_1k(RATE, cost.tokens_per_second or 0))
+    assert (cost.idle or 0) + (cost.cost or 0) == pytest.approx(RATE), "the rent is that of the machine"
+    assert not any("differ" in note for note in notes(cost))
+    assert "p1 at 0.05 USD/h for 2 workers" in sentences(cost, [cost])[0]
+    wrong = [msgspec.structs.replace(shared(A, 2), cost=BUSY_SECONDS * RATE / 3600)] * 10
+    (forgot,) = figures((entry(A, 900), wrong))
+    assert forgot.unexplained == pytest.approx(0.5)
+    assert "differ from stage seconds × rate / (3600 · workers) by 50.00 %" in " ".join(notes(forgot))
+
+
+def test_a_copy_would_have_cost_as_much_as_an_answer_of_a_worker() -> None:
+    copies = [shared(B, 2, shadow_of="r", unpriced=COPY)] * 10
+    copies = [msgspec.structs.replace(copy, cost=None) for copy in copies]
+    answered, copied = figures((entry(A, 900), [shared(A, 2)] * 10), (entry(B, 900), copies))
+    assert copied.cost == pytest.approx(answered.cost)
+    assert copied.unexplained == pytest.approx(0, abs=1e-9)
+
+
+def test_prices_of_other_numbers_of_workers_are_neither_added_nor_compared() -> None:
+    """A part of the same rent is smaller where more workers share it, and no model is better for that."""
+    few, many = [spent(A)] * 9, [shared(A, 4, started_ns=START_NS + 1)] * 9
+    first, second = figures((entry(A, 900), few), (entry(B, 900), [shared(B, 4)] * 9))
+    assert (first.not_compared, second.not_compared) == ((B,), (A,))
+    (both,) = figures((entry(A, 900), few + many), uptime=(up(1),))
+    assert [(basis.workers, basis.priced) for basis in both.bases] == [(4, 9), (1, 9)]
+    assert sum((b.idle or 0) + (b.cost or 0) for b in both.bases) == pytest.approx(RATE), "one rent for both"
+
+
+def test_a_replayed_day_has_one_rent_however_often_it_was_replayed() -> None:
+    began = NOON - timedelta(hours=12)
+    days = tuple(msgspec.structs.replace(up(23.5, began=began), simulated=True) for _ in range(3))
+    (cost,) = figures((entry(A, 900), [spent(A)] * 30), uptime=days)
+    assert (cost.idle or 0) + (cost.cost or 0) == pytest.approx(23.5 * RATE)
+    (cost,) = figures((entry(A, 900), [spent(A)] * 30), uptime=(up(1), up(1)))
+    assert (cost.idle or 0) + (cost.cost or 0) == pytest.approx(2 * RATE), "two servers at once are two rents"
 
 
 def test_a_break_even_is_in_the_currency_of_the_prices_that_it_compares() -> None:

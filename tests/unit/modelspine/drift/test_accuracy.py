@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
 import pytest
 
 from bundles import eval_report
-from modelspine.drift.accuracy import Covered, Graded, GradedKey, judge_coverage, judge_graded
+from graded import GradedKey, graded_answers
+from modelspine.drift.accuracy import Covered, judge_coverage
+from modelspine.drift.failures import judge_failed
+from modelspine.drift.grades import Graded, judge_graded
 from modelspine.gate.eval_report import EvalReport, read_report
 from modelspine.stats import wilson
 
@@ -22,9 +26,12 @@ def evaluated(**buckets: tuple[int, int]) -> EvalReport:
     return read_report(msgspec.json.encode(eval_report(90, 100, buckets=named)))
 
 
-def judged(report: EvalReport | None, answers: dict[GradedKey, int], *, ungraded: int = 0, others: int = 0) -> Graded:
-    answered = ungraded + sum(n for key, n in answers.items() if key.entry == ENTRY)
-    return judge_graded(report, "tense" if report is not None else "", answers, ENTRY, answered, others)
+def judged(
+    report: EvalReport | None, answers: dict[GradedKey, int], *, ungraded: int = 0, failed: Mapping[str, int] = {}
+) -> Graded:
+    others = {key.entry: graded_answers(answers, key.entry) for key in answers if key.entry != ENTRY}
+    own = graded_answers(answers, ENTRY, ungraded=ungraded, failed=failed)
+    return judge_graded(report, "tense" if report is not None else "", own, others)
 
 
 def answers(right: int, wrong: int, *, learners: int = 50, bucket: str = "tense/past") -> dict[GradedKey, int]:
@@ -39,8 +46,9 @@ def answers(right: int, wrong: int, *, learners: int = 50, bucket: str = "tense/
 
 
 def test_graded_by_hand() -> None:
-    found = judged(evaluated(past=(960, 1_000)), answers(240, 160), ungraded=7, others=30)
-    assert (found.k, found.n, found.units, found.ungraded, found.others) == (240, 400, 50, 7, 30)
+    found = judged(evaluated(past=(960, 1_000)), answers(240, 160), ungraded=7)
+    assert (found.k, found.n, found.units, found.ungraded) == (240, 400, 50, 7)
+    assert (found.right, found.right_of, found.right_low, found.right_high) == (0.6, 400, found.low, found.high)
     assert (found.expected, found.observed, found.compared) == (0.96, 0.6, 400)
     assert (found.low, found.high) == pytest.approx(wilson(240, 400), abs=1e-6)
     assert found.contradicts
@@ -51,9 +59,10 @@ def test_graded_by_hand() -> None:
 def test_only_the_entrys_own_graded_answers_in_evaluated_buckets_are_tested() -> None:
     other = {GradedKey("f" * 64, "x", ("tense/past",), False): 500}
     elsewhere = {GradedKey(ENTRY, f"y{n}", ("tense/never",), False): 1 for n in range(100)}
-    found = judged(evaluated(past=(960, 1_000)), answers(384, 16) | other | elsewhere, others=500)
+    found = judged(evaluated(past=(960, 1_000)), answers(384, 16) | other | elsewhere)
     assert (found.k, found.n, found.compared) == (384, 500, 400)
     assert (found.observed, found.contradicts) == (0.96, False)
+    assert (found.others, found.by_others[0].k, found.by_others[0].n) == (500, 0, 500)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +84,53 @@ def test_ungraded_answers_are_unknown_and_not_zero() -> None:
     found = judged(evaluated(past=(9, 10)), {}, ungraded=80)
     assert (found.n, found.low, found.ungraded) == (0, None, 80)
     assert found.reason == "unknown: the workload graded no answer that day"
+
+
+def test_a_failed_request_is_a_wrong_answer() -> None:
+    failed = {f"learner-{number}": 24 for number in range(50)}
+    found = judged(evaluated(past=(950, 1_000)), answers(300, 0), failed=failed)
+    assert (found.k, found.n, found.failed, found.right, found.right_of) == (300, 300, 1_200, 0.2, 1_500)
+    assert (found.right_low, found.right_high) == pytest.approx(wilson(300, 1_500), abs=1e-6)
+    assert (found.compared, found.expected, found.observed, found.contradicts) == (300, 0.95, 0.2, True)
+    assert judged(evaluated(past=(950, 1_000)), answers(285, 15)).contradicts is False
+
+
+def test_failed_requests_count_in_the_proportion_in_which_answers_have_a_grade() -> None:
+    """Else 100 failures would outweigh the 100 answers of 1,000 that were graded."""
+    found = judged(evaluated(past=(90, 100)), answers(90, 10), ungraded=900, failed={"learner-1": 40, "x": 60})
+    assert (found.right, found.right_of) == (pytest.approx(90 / 110, abs=1e-6), 110)
+    assert found.observed == found.right
+    assert judged(None, {}, ungraded=900, failed={"x": 9}).right is None, "none was graded, so it is unknown"
+
+
+def test_an_entry_that_failed_on_every_request_is_right_on_none() -> None:
+    found = judged(evaluated(past=(9, 10)), {}, failed={f"learner-{number}": 30 for number in range(20)})
+    assert (found.n, found.right, found.right_of, found.units) == (0, 0.0, 600, 0)
+    assert found.reason == "unknown: the entry answered no request that day: 600 of 600 failed"
+
+
+def test_another_entry_that_answers_differently_is_named_with_its_figures() -> None:
+    other = {GradedKey("f" * 64, f"learner-{n % 50}", ("tense/past",), False): 6 for n in range(50)}
+    found = judged(evaluated(past=(95, 100)), answers(380, 20) | other)
+    (each,) = found.by_others
+    assert (each.entry, each.k, each.n, each.right, each.contradicts) == ("f" * 64, 0, 300, 0.0, True)
+    assert found.contradicted_by == (each,)
+    assert found.contradicts is False, "this entry answers as it was evaluated"
+
+
+@pytest.mark.long
+def test_entries_that_answer_alike_rarely_contradict() -> None:
+    draw, alarms = np.random.default_rng(8), 0
+    for _ in range(200):
+        found: Counter[GradedKey] = Counter()
+        for sha, learners in ((ENTRY, range(40)), ("f" * 64, range(30, 50))):
+            for learner in learners:
+                n = 5 + int(draw.pareto(1.5) * 10)
+                right = int(draw.binomial(n, draw.beta(4.5, 0.5)))
+                key = GradedKey(sha, f"u{learner}", ("tense/past",), True)
+                found[key], found[key._replace(right=False)] = right, n - right
+        alarms += bool(judged(None, +found).contradicted_by)
+    assert alarms <= 4
 
 
 def test_a_heavy_learner_widens_the_interval() -> None:
@@ -128,6 +184,7 @@ def test_a_model_that_lost_ten_points_is_seen() -> None:
     assert _days(100, shift=0.1, heavy=False, clustered=0.2, seed=5) >= 0.8
 
 
+@pytest.mark.long
 def test_a_test_by_request_would_raise_false_alarms() -> None:
     """The broken twin: the same days with each answer as a unit of its own."""
     draw, alarms = np.random.default_rng(6), {"learner": 0, "request": 0}
@@ -143,6 +200,22 @@ def test_a_test_by_request_would_raise_false_alarms() -> None:
         alarms["request"] += judged(report, alone).contradicts
     assert alarms["learner"] <= 5
     assert alarms["request"] >= 20
+
+
+# failures ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "status"),
+    [(0, 1_000, "stable"), (25, 1_000, "stable"), (26, 1_000, "watch"), (52, 1_000, "watch"), (53, 1_000, "act"),
+     (1_200, 1_500, "act"), (2, 39, "stable"), (4, 39, "watch"), (39, 39, "act"), (30, 30, "insufficient"),
+     (2_000, 100_000, "watch")],
+)  # fmt: skip
+def test_many_failures_make_no_day_stable(k: int, n: int, status: str) -> None:
+    found = judge_failed(k, n)
+    assert found is not None
+    assert (found.status, found.needed) == (status, 39)
+    assert judge_failed(0, 0) is None
 
 
 # coverage ------------------------------------------------------------------------------------------------------

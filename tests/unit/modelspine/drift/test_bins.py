@@ -39,7 +39,7 @@ def test_numbers_are_cut_at_deciles() -> None:
     assert made.counts == (10,) * 10
     assert (made.labels[0], made.labels[1], made.labels[-1]) == ("≤ 9", "> 9 to 19", "> 89")
     assert filled(made, -5.0, 9.0, 9.5, 1e9, float("nan"), "text") == [2, 1, *[0] * 7, 1, 0, 2]
-    assert (bins(7.0, 7.0).labels, bins(7.0, 7.0).counts) == (("7",), (2,))
+    assert (bins(7.0, 7.0).labels, bins(7.0, 7.0).counts) == (("< 7", "7", "> 7"), (0, 2, 0))
 
 
 def test_tokens_fall_in_ten_buckets_of_equal_weight() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelspine.drift.bins import Tally, fix
+from modelspine.drift.features import judge_features
 from modelspine.drift.psi import compare, design_effect, needed
-from modelspine.drift.report import judge_features
 from modelspine.drift.status import SIGNIFICANT, WATCH
 from modelspine.stats import benjamini_hochberg
 

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from bundles import eval_report
-from modelspine.drift.accuracy import Graded, expected_accuracy
-from modelspine.drift.bins import Tally, fix
-from modelspine.drift.format import chance, facts, reasons, remark, sentence, summary
-from modelspine.drift.report import DriftReport, Live, Reference, Window, judge_day, judge_features
+from modelspine.drift.accuracy import expected_accuracy
+from modelspine.drift.bins import Tally, fix, four_digits
+from modelspine.drift.features import judge_features
+from modelspine.drift.figures import chance
+from modelspine.drift.format import facts, reasons, remark, remarks, summary
+from modelspine.drift.grades import Graded
+from modelspine.drift.report import DriftReport, Live, Reference, Window, judge_day
+from modelspine.drift.sentences import sentence
 from modelspine.drift.status import status_of
 from modelspine.gate.eval_report import EvalReport, read_report
 
@@ -39,7 +44,7 @@ def report(past: int, future: int, **more: int) -> DriftReport:
         mixes=[(("tense/past",), 1_000), (("tense/future",), 1_000)],
     )  # fmt: skip
     mixes = Counter({("tense/past",): past, ("tense/future",): future})
-    live = Live(tally(past=past, future=future, **more), mixes, Counter())
+    live = Live(tally(past=past, future=future, **more), mixes)
     window = Window(start="2026-11-22", to="2026-11-23", n=past + future + sum(more.values()))
     return judge_day(
         day="2026-11-22", entry_sha="e" * 64, reference=reference, live=live, window=window, evaluated=evaluated()
@@ -106,7 +111,7 @@ def day(live: Tally, trained: Tally, *, n: int | None = None) -> DriftReport:
     """The report of a day of an entry that was never evaluated."""
     reference = Reference(corpora=("a" * 32,), n=trained.n, features=fix(trained, {"word"}))
     window = Window(start="2026-11-22", to="2026-11-23", n=live.n if n is None else n)
-    counted = Live(live, Counter(), Counter())
+    counted = Live(live, Counter())
     return judge_day(
         day="2026-11-22", entry_sha="e" * 64, reference=reference, live=counted, window=window, evaluated=None
     )
@@ -161,9 +166,20 @@ def test_a_feature_of_no_reference_row_is_unknown_and_the_others_are_judged() ->
     trained.add([{"mood": (), "verb": "v1"}])
     found = day(live, trained)
     assert (found.features["tone"].status, found.features["tone"].psi) == ("insufficient", None)
-    assert found.features["tone"].reason.startswith("unknown: no data to compare with; none of 3,001 reference rows")
+    assert found.features["tone"].reason == (
+        "not compared: none of 3,001 reference rows has this feature; `--against-day` compares it with another day"
+    )
     assert {found.features[name].status for name in ("verb", "length", "word")} == {"stable"}
     assert found.features["mood"].reason == found.features["tone"].reason
+
+
+def test_one_remark_on_many_features_is_made_once() -> None:
+    live = three(600)
+    live.add([{f"probabilities.{name}": 0.5 for name in "abcdef"}])
+    found = day(live, three(3_000))
+    (text,) = remarks(found.features.items())
+    assert text.startswith("probabilities.a, probabilities.b, probabilities.c, probabilities.d and 2 more: not")
+    assert sentence(found).endswith("; not judged: probabilities.a, probabilities.b, probabilities.c and 3 more")
 
 
 def test_a_text_that_was_not_kept_is_unknown_and_no_drift() -> None:
@@ -191,7 +207,7 @@ def test_a_day_of_which_nothing_was_compared_is_not_stable() -> None:
     mix = Counter({("verb/go",): 600})
     nothing = Tally()
     nothing.add([{"verb": None}] * 600)
-    live = Live(three(600), mix, Counter())
+    live = Live(three(600), mix)
     window = Window(start="", to="", n=600, entries={"e": 600})
     reference = Reference(n=600, features=fix(nothing), mixes=list(mix.items()))
     broken = judge_day(
@@ -219,6 +235,42 @@ def test_expected_accuracy_speaks_of_evaluated_buckets_alone() -> None:
     found = expected_accuracy(evaluated(), {"verb/go": 3, "verb/be": 1, "verb/fly": 96, "empty/x": 5}, {})
     assert set(found) == {"verb"}
     assert (found["verb"].live, found["verb"].reference, found["verb"].n) == (pytest.approx(0.825), None, 4)
+
+
+@pytest.mark.parametrize("past", [7.0, 0.123456])
+def test_a_number_that_was_always_the_same_and_moves_is_seen(past: float) -> None:
+    """The deciles of one value are one bin, which every other value would be in; four digits are counted."""
+    trained = Tally()
+    trained.add([{"amount": past}] * 3_000)
+    statuses = []
+    for now in (four_digits(past), past + 1):
+        live = Tally()
+        live.add([{"amount": now}] * 600)
+        statuses.append(day(live, trained).status)
+    assert statuses == ["stable", "act"]
+
+
+def test_every_figure_stands_beside_what_is_usual_without_drift() -> None:
+    """95 of 100 days stay below it, of words as well, which are not independent of each other."""
+    draw = np.random.default_rng(3)
+
+    def some(n: int) -> Tally:
+        made = Tally(keep_rows=True)
+        topics = draw.integers(0, 5, n)
+        made.add([{"length": float(length), "word": (f"w{topic}",) * 4}
+                  for length, topic in zip(draw.normal(size=n), topics, strict=True)])  # fmt: skip
+        return made
+
+    figures: dict[str, list[tuple[float, float]]] = {"length": [], "word": []}
+    for _ in range(60):
+        for name, each in judge_features(fix(some(1_000)), some(500)).items():
+            figures[name].append((each.psi or 0, each.usual or 0))
+    for pairs in figures.values():
+        assert 53 <= sum(psi <= usual for psi, usual in pairs) <= 60
+        psi, usual = np.mean(pairs, axis=0)
+        assert 1.2 * psi < usual < 3.5 * psi, (
+            "95 % of a χ² distribution of four or nine degrees are below 2.4 or 1.9 means"
+        )
 
 
 def test_the_same_counts_are_the_same_bytes() -> None:

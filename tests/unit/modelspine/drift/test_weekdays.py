@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelspine.drift.accuracy import Graded
-from modelspine.drift.report import Against, DriftReport, Feature, Window
+from modelspine.drift.features import Feature
+from modelspine.drift.grades import Graded
+from modelspine.drift.report import Against, DriftReport, Window
 from modelspine.drift.weekdays import by_weekday, name_of, trend_sentence, weekday_sentence, weeks, with_weekday
 from modelspine.gate.eval_report import Count
 

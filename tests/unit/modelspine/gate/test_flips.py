@@ -138,6 +138,7 @@ def warned_without_holm(base: EvalReport, cand: EvalReport) -> bool:
     return any(row.cand.k < row.base.k and row.mcnemar_p is not None and row.mcnemar_p < 0.05 for row in rows)
 
 
+@pytest.mark.long
 def test_two_equal_models_are_rarely_warned_about() -> None:
     rng = np.random.default_rng(20261122)
     pairs = [(drawn(rng.random(N) < _HARD), drawn(rng.random(N) < _HARD)) for _ in range(DRAWS)]

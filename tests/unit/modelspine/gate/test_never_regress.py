@@ -15,8 +15,8 @@ from modelspine.incident.walk import item_of
 
 
 def walk(**more: Any) -> Any:
-    given = {"request_id": "req-1", "expected": "He went.", "sentence": "He goed.", **more}
-    trace = SimpleNamespace(sentence=given["sentence"])
+    given = {"request_id": "req-1", "expected": "He went.", "input": "He goed.", **more}
+    trace = SimpleNamespace(input=given["input"])
     return SimpleNamespace(request_id=given["request_id"], expected=given["expected"], trace=trace)
 
 
@@ -37,7 +37,7 @@ def test_another_text_under_the_id_and_bytes_that_are_no_baseline_are_refused() 
         with_item(b"{}", GO)
 
 
-@pytest.mark.parametrize("lacking", [{"sentence": None}, {"expected": None}, {"expected": ""}])
+@pytest.mark.parametrize("lacking", [{"input": None}, {"expected": None}, {"expected": ""}])
 def test_what_nobody_knows_is_no_item(lacking: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         item_of(walk(**lacking))

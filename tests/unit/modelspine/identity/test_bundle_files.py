@@ -174,6 +174,7 @@ def test_too_many_of_anything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "more than 100 files" in refusal(folder)
 
 
+@pytest.mark.long
 def test_20000_tensors_and_not_one_more(tmp_path: Path) -> None:
     def shard(first: int, last: int) -> bytes:
         return forge.plain({f"t{i}": ("U8", [], b"\0") for i in range(first, last)})

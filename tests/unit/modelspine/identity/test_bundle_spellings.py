@@ -61,6 +61,7 @@ def digests(scratch: Path, identity: Callable[[Path], str], count: int) -> set[s
     return found
 
 
+@pytest.mark.long
 def test_a_thousand_spellings_have_one_sha(scratch: Path) -> None:
     expected = second_identity.identity(forge.Speller(1).files(TENSORS, CONFIG, TOKENIZER, "ab" * 32))
     assert digests(scratch, lambda folder: read_bundle(folder).sha, 1000) == {expected}
@@ -114,6 +115,7 @@ def tensor(draw: st.DrawFn) -> tuple[str, list[int], bytes]:
     )
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(
     tensors=st.dictionaries(names, tensor(), min_size=1, max_size=5),

@@ -16,12 +16,14 @@ from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
 from modelspine import answering as module
 from modelspine.errors import BadInput, Refused, Unavailable
+from modelspine.identity.private_copies import PrivateCopies
 from modelspine.incident import counterfactual as traffic
 from modelspine.incident import stored_requests as stored_module
 from modelspine.incident.counterfactual import basis, counterfactual, preview, sentence
 from modelspine.incident.stored_requests import Most
 from modelspine.ledger.route import assign
 from modelspine.spine import Spine, open_spine
+from modelspine.words import Words, use
 
 Make = Callable[..., Path]
 TEXTS = ["goed one", "goed two", "GOOD", "walk three"]
@@ -50,7 +52,7 @@ def two(spine: Spine, make_bundle: Make) -> tuple[str, str]:
 def stored(spine: Spine, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Five requests of two learners, one more whose text was not kept, one copy for a shadow."""
     leave(spine, [(text, user, {}) for text, user in zip([*TEXTS, "goed one"], "aabba", strict=True)])
-    leave(spine, [(None, "a", {"sentence_sha256": "0" * 64}), ("goed one", "c", {"shadow_of": "req-x"})])
+    leave(spine, [(None, "a", {"input_sha256": "0" * 64}), ("goed one", "c", {"shadow_of": "req-x"})])
 
 
 def leave(spine: Spine, requests: list[tuple[str | None, str, dict[str, Any]]]) -> None:
@@ -61,7 +63,7 @@ def leave(spine: Spine, requests: list[tuple[str | None, str, dict[str, Any]]]) 
         trace = Trace(
             request_id=f"req-{time.monotonic_ns()}", trace_id="0" * 32, span_id="0" * 16, started_ns=time.time_ns(),
             entry_sha=route.stable.sha, intended_sha=route.stable.sha, semver="v0.2.0",
-            assignment=assign(route, user, sticky=True), learner_hash=user, sentence=text, correction="",
+            assignment=assign(route, user, sticky=True), unit_hash=user, input=text, output="",
         )  # fmt: skip
         writer.submit(msgspec.structs.replace(trace, **more)).result(5)
     writer.close()
@@ -93,6 +95,9 @@ def test_each_request_is_counted_once_with_what_both_would_have_said(
     assert sentence(found, "v0.1.0", "v0.2.0").startswith(
         "had v0.1.0 answered instead of v0.2.0, 1 user would have been told that "
     )
+    use(lambda: Words(unit="learner"))
+    assert "1 learner would have been told that " in sentence(found, "v0.1.0", "v0.2.0")
+    spine.speak()
 
 
 def test_the_order_of_the_two_does_not_change_the_finding(
@@ -164,7 +169,7 @@ def test_a_preview_that_cannot_be_made_says_why(
 ) -> None:
     said = preview(spine, "v0.1.0", lambda *_: None).sentence
     assert said.startswith("not checked: "), "no traces"
-    leave(spine, [(None, "a", {"sentence_sha256": "0" * 64})])
+    leave(spine, [(None, "a", {"input_sha256": "0" * 64})])
     said = preview(spine, "v0.1.0", lambda *_: None).sentence
     assert said == "not checked: there is no stored request to put to the two; 1 request kept no text"
     leave(spine, [("one", "a", {})])
@@ -192,7 +197,7 @@ def test_the_error_of_a_worker_arrives_with_its_message_and_hint(
     leave(spine, [(f"text {n}", "a", {}) for n in range(150)])
     monkeypatch.setattr(module, "_FEW", 10)
     # The folders of no bundle: every worker fails as it loads.
-    monkeypatch.setattr(type(spine.registry), "verified", lambda *_: Path("/nowhere"))
+    monkeypatch.setattr(PrivateCopies, "both", lambda *_: (Path("/nowhere"), None))
     with pytest.raises(Unavailable, match="the workload echo failed: FileNotFoundError") as caught:
         counterfactual(spine, *two, since=None, progress=lambda *_: None, workers=2)
     assert caught.value.hint

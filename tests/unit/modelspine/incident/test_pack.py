@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import forge
+import pack_forger
 from bundles import eval_report, write_bundle
 from cli_world import REQUEST, SAID, V1, V2, leave_trace, track
 from modelspine.cli import main
@@ -87,7 +88,7 @@ def test_a_pack_verifies_with_python_alone(world: Path, unzipped: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert hashlib.sha256((unzipped / "SHA256SUMS").read_bytes()).hexdigest() in done.stdout
     assert (unzipped / "ledger.jsonl").read_bytes().splitlines() == lines
-    assert len((unzipped / "verify.py").read_text().splitlines()) <= 160
+    assert len((unzipped / "verify.py").read_text().splitlines()) <= 300
     assert "--list" in done.stdout, "without the list's digest, texts and rows are not checked"
     listed = verified(unzipped, "--list", hashlib.sha256((unzipped / "SHA256SUMS").read_bytes()).hexdigest())
     assert (listed.returncode, "--list" in listed.stdout, "SEQ:HASH" in listed.stdout) == (0, False, True)
@@ -267,6 +268,76 @@ def other_corpora(folder: Path) -> None:
     (folder / "corpus.json").write_text('[{"dvc_hash": "x", "rows": "anything"}]')
 
 
+def told(number: int, text: str, status: str = "missing", **evidence: object) -> Callable[[Path], None]:
+    """An answer with a text of its own, and evidence that may be none."""
+
+    def change(folder: Path) -> None:
+        walk = json.loads((folder / "walk.json").read_text())
+        walk["answers"][number - 1] |= {"answer": text, "status": status, "evidence": evidence}
+        (folder / "walk.json").write_text(json.dumps(walk))
+
+    return change
+
+
+def placed(**more: object) -> Callable[[Path], None]:
+    """Another assignment of the request, in the trace and in the answer about it."""
+
+    def change(folder: Path) -> None:
+        trace, walk = (json.loads((folder / f"{name}.json").read_text()) for name in ("trace", "walk"))
+        put = trace["assignment"] | more
+        if "salt" in more:  # a forger computes what follows from it
+            put["u"] = hashlib.sha256(f"{put['salt']}|{put['unit']}".encode()).hexdigest()[:16]
+            put["bucket"] = int(put["u"], 16) * 10_000 >> 64
+        before, after = (f"bucket {each['bucket']:,}" for each in (trace["assignment"], put))
+        trace["assignment"] = walk["trace"]["assignment"] = walk["answers"][5]["evidence"] = put
+        walk["answers"][5]["answer"] = walk["answers"][5]["answer"].replace(before, after)
+        (folder / "trace.json").write_text(json.dumps(trace))
+        (folder / "walk.json").write_text(json.dumps(walk))
+
+    return change
+
+
+def child_for_parent(folder: Path) -> None:
+    """The entry that answered is said to be another one of the ledger, with its own evidence and semver."""
+    pack, walk = (json.loads((folder / f"{name}.json").read_text()) for name in ("pack", "walk"))
+    events = [json.loads(line)["body"] for line in (folder / "ledger.jsonl").read_text().splitlines()]
+    child = next(body["sha"] for body in events if body.get("parent"))
+    parent = pack["entries"][0]
+    walk["answers"][7] |= {"status": "missing", "evidence": {}}
+    walk["suggestion"] = ""
+    walk["answers"][5]["status"] = "mismatch"
+    (folder / "walk.json").write_text(json.dumps(walk))
+    pack["entries"] = [child, parent]
+    (folder / "pack.json").write_text(json.dumps(pack))
+    both("entry_sha", child)(folder)
+
+
+def other_start(folder: Path) -> None:
+    pack = json.loads((folder / "pack.json").read_text())
+    (folder / "pack.json").write_text(json.dumps(pack | {"before": "1" * 64}))
+    rechain(folder, "no such text", "")
+
+
+def younger_head(folder: Path) -> None:
+    """pack.json names a head before the newest event."""
+    lines = (folder / "ledger.jsonl").read_bytes().splitlines()
+    pack = json.loads((folder / "pack.json").read_text())
+    pack["ledger"] = f"{len(lines) - 1}:{hashlib.sha256(lines[-2]).hexdigest()}"
+    (folder / "pack.json").write_text(json.dumps(pack))
+
+
+def repeated(folder: Path) -> None:
+    raw = (folder / "walk.json").read_text()
+    (folder / "walk.json").write_text('{"suggestion": "rm -rf /", ' + raw.lstrip().removeprefix("{"))
+
+
+def no_digest(folder: Path) -> None:
+    """A digest that would become a part of the command that is printed."""
+    digest = next(folder.glob("signatures/*.pem")).stem
+    rechain(folder, digest, "x; touch pwned #")
+
+
+CLAIM = "this model was approved by everybody"
 FORGED: list[tuple[str, Callable[[Path], None]]] = [
     ("does not follow", edit("ledger.jsonl", '"reason":"x"', '"reason":"y"')),
     ("does not follow", cut_event),
@@ -296,12 +367,31 @@ FORGED: list[tuple[str, Callable[[Path], None]]] = [
     ("answer 7 does not follow", answer(7, text=("passed in run", "passed in another run"))),
     ("answer 7 does not follow", answer(7, verdict={"signed": True})),
     ("answer 8 does not follow", answer(8, go_to="f" * 64)),
-    ("another trace", edit("trace.json", f'"sentence": "{SAID}', '"sentence": "a sentence nobody sent')),
-    ("answer 1 does not follow", both("correction", "an answer nobody gave")),
+    ("another trace", edit("trace.json", f'"input": "{SAID}', '"input": "a sentence nobody sent')),
+    ("answer 1 does not follow", both("output", "an answer nobody gave")),
     ("does not follow from the evidence", both("semver", "v9.9.9")),
     ("the ledger has no entry", other_model),
     ("other entries than those", other_parent),
     ("cannot be read", edit("ledger.jsonl", "{", "[")),
+    ("answer 1 is said to be missing", told(1, CLAIM)),
+    ("answer 3 is said to be missing", told(3, CLAIM)),
+    ("rows that no answer speaks of", told(4, CLAIM)),
+    ("answer 5 is said to be missing", told(5, CLAIM)),
+    ("answer 6 does not follow", told(6, CLAIM)),
+    ("answer 7 is said to be missing", told(7, CLAIM)),
+    ("suggests what answer 8 does not", told(8, CLAIM)),
+    ("answer 4 does not follow", answer(4, quoted=[{"row": 1, "text": "a row"}], against={"matched": 1})),
+    ("cannot be read: KeyError: 'verb/fly'", answer(5, buckets={"verb/fly": {"k": 99, "n": 100}})),
+    ("answer 6 does not follow", placed(salt="3")),
+    ("answer 6 does not follow", placed(u="0" * 16)),
+    ("answer 6 does not follow", placed(strategy="ab")),
+    ("answer 6 does not follow", placed(sticky=False)),
+    ("answer 8 does not follow", answer(8, entries=[])),
+    ("was never promoted as", child_for_parent),
+    ("follows another one", other_start),
+    ("another head than the newest event", younger_head),
+    ("a key is repeated", repeated),
+    ("is no digest", no_digest),
 ]
 
 
@@ -310,14 +400,95 @@ def test_what_is_changed_with_its_digest_is_found_all_the_same(
     unzipped: Path, told: str, change: Callable[[Path], None]
 ) -> None:
     change(unzipped)
-    files = sorted(path for path in unzipped.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
-    names = [path.relative_to(unzipped).as_posix() for path in files]
-    sums = [f"{hashlib.sha256((unzipped / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-    (unzipped / "SHA256SUMS").write_text("".join(sums))
+    relist(unzipped)
     done = verified(unzipped)
     assert done.returncode == 1
     assert told in done.stdout, done.stdout
     assert "SHA256SUMS lists" not in done.stdout
+
+
+UNCHECKED = {
+    "pack.json": set(),
+    "ledger.jsonl": set(),
+    "trust.json": {"schema", "keys.*.added"},  # it is compared with the committed one
+    # What is not in the ledger's evidence: wording, what a model answers now, where a corpus is tracked.
+    "walk.json": {
+        "found", "expected", *(f"answer{n}.{part}" for n in range(1, 9) for part in ("command", "question")),
+        *(f"answer{n}.answer" for n in range(1, 9) if n != 5), "answer2.evidence.day", "answer2.status",
+        *(f"answer3.evidence.corpora.*.{name}" for name in ("path", "revision", "rows")),
+        "answer4.evidence.elsewhere.*.path", "answer4.evidence.label",
+        *(f"answer8.evidence.entries.*.{name}" for name in ("gate", "right", "says", "total.k", "total.n", "verifies")),
+        "answer8.evidence.release", "answer8.evidence.verb",
+    },
+    "corpus.json": {"*.md5", "*.path", "*.sha256", "*.shown.*.end", "*.shown.*.file", "*.shown.*.start", "*.skipped"},
+    "trace.json": pack_forger.RECORDED | {"features.length", "fields", "values"},
+}  # fmt: skip
+"""What the verifier reports as not checked: a lie there is not found, unless the digest of the list is given."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(UNCHECKED))
+def test_a_lie_about_any_value_is_found(unzipped: Path, name: str) -> None:
+    assert pack_forger.unnoticed(unzipped, name) <= UNCHECKED[name]
+
+
+def relist(folder: Path) -> None:
+    """Make the list of files again, as a forger would."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    names = [path.relative_to(folder).as_posix() for path in files]
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(sums))
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "evidence"),
+    [
+        (2, "verified", {"day": "2026-11-22"}),
+        (2, "recorded", {}),
+        (3, "not_checked", {"why": "offline"}),
+        (5, "missing", {"why": "no report"}),
+        (7, "mismatch", {"hint": "x"}),
+    ],
+)
+def test_what_does_not_follow_from_the_evidence_is_not_printed(
+    unzipped: Path, number: int, status: str, evidence: dict[str, object]
+) -> None:
+    told(number, CLAIM, status, **evidence)(unzipped)
+    relist(unzipped)
+    done = verified(unzipped)
+    assert done.returncode == 0, done.stdout
+    assert CLAIM not in done.stdout
+    assert f"{number}: not checked, so not shown" in done.stdout
+    assert f"not checked: answer {number}: it names nothing that it follows from" in done.stdout
+
+
+def test_a_longer_wording_is_not_printed(unzipped: Path) -> None:
+    answer(1, text=(", bytes verified", f", {CLAIM}"))(unzipped)
+    relist(unzipped)
+    done = verified(unzipped)
+    assert (done.returncode, CLAIM in done.stdout) == (0, False)
+    assert "wording" in done.stdout
+
+
+def test_events_after_the_head_that_is_given_are_not_checked(unzipped: Path) -> None:
+    lines = (unzipped / "ledger.jsonl").read_bytes().splitlines()
+    done = verified(unzipped, f"5:{hashlib.sha256(lines[4]).hexdigest()}")
+    assert done.returncode == 0
+    assert "not checked: the events after #5, which no head covers" in done.stdout
+    assert "which no head covers" not in verified(unzipped, f"8:{hashlib.sha256(lines[7]).hexdigest()}").stdout
+
+
+def test_a_name_in_the_pack_controls_no_terminal(unzipped: Path) -> None:
+    (unzipped / "x\x1b[2Jnothing is wrong").write_text("x")
+    done = verified(unzipped)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout
+
+
+def test_a_list_with_a_file_twice_is_found(unzipped: Path) -> None:
+    sums = unzipped / "SHA256SUMS"
+    sums.write_text(f"{'0' * 64}  walk.md\n{sums.read_text()}")
+    assert "lists a file twice" in verified(unzipped).stdout
 
 
 @pytest.mark.parametrize("policy", ["hash", "none"])
@@ -327,7 +498,8 @@ def test_under_a_policy_that_keeps_no_text_the_pack_holds_none(
     said = "zebra crossing at midnight"
     with_text = tmp_path / "full.zip"
     if policy == "hash":  # the trace was written while the policy still kept text
-        leave_trace(world, "req-striped-01", said, said.upper())
+        more = {"values": {"words": ["zebra"], "tense": "past"}, "fields": {"label": "zebra", "score": 0.5}}
+        leave_trace(world, "req-striped-01", said, said.upper(), **more)
     assert main(["incident", "req-striped-01", "--pack", str(with_text)]) == 0
     monkeypatch.setenv("SPINE_TEXT_POLICY", policy)
     without = tmp_path / "without.zip"

@@ -68,7 +68,7 @@ def test_a_workload_that_fails_is_named_as_the_reason(
 
 
 def test_a_workload_without_a_probe_for_the_text_gives_no_pattern(world: World, echo: None) -> None:
-    leave_trace(world.root, "req-no-text-1", SAID, SAID, sentence=None)
+    leave_trace(world.root, "req-no-text-1", SAID, SAID, input=None)
     assert walked(world.root, "req-no-text-1")[3].answer == "the workload gives no pattern to search for"
 
 
@@ -162,7 +162,7 @@ def test_a_gate_that_could_not_look_leaves_the_fix_not_checked(world: World, ech
 
     with open_spine(world.root) as spine:
         walk = spine.incident(REQUEST)
-        wrong = msgspec.structs.replace(walk.trace, correction="neither")
+        wrong = msgspec.structs.replace(walk.trace, output="neither")
         outputs = {sha: ask(spine.registry, lambda: spine.workload, sha, SAID).output for sha in world[1:3]}
         probe = Probe(label="x", pattern="x", expected=outputs[world.loud], buckets=(), mark="x")
         assert outputs[world.silent] != outputs[world.loud], "production is wrong, and the other one is right"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_world import run
+from modelspine.attestation.checks import staleness
 from modelspine.ledger.clocks import Cut, cut_at, events_until, jump_text, jumps
 from modelspine.ledger.event import Event
+from modelspine.ledger.moments import moment_of, neighbour
 from modelspine.ledger.sealing import AHEAD
 from modelspine.ledger.store import Draft, Ledger
 from modelspine.spine import Spine
@@ -57,6 +61,39 @@ def test_a_clock_that_stands_before_the_ledger_began_says_nothing(tmp_path: Path
     assert events[2].time == "1970-01-01T00:00:00.000000Z"
     assert cut_at(events, stamp(NOON)) == Cut(seq=1, by_order=1)
     assert cut_at(events, stamp(NOON + MINUTE * 61)) == Cut(seq=4, by_order=4)
+
+
+def test_a_first_event_from_a_clock_that_was_ahead_hides_nothing(tmp_path: Path) -> None:
+    """The ledger was opened on a machine whose clock stood years ahead; all other writers say so."""
+    ahead = NOON + timedelta(days=900)
+    events = written(tmp_path, ahead, ahead + MINUTE, NOON, NOON + MINUTE)
+    now = stamp(NOON + MINUTE * 9)
+    assert cut_at(events, stamp(NOON), now) == Cut(seq=3, by_order=0)
+    assert cut_at(events, now, now) == Cut(seq=4, by_order=0)
+    assert cut_at(events, now, stamp(ahead + MINUTE)) == Cut(seq=0, by_order=0), "nobody contradicts it any more"
+
+
+def test_the_number_of_an_event_after_a_jump_means_that_event(tmp_path: Path) -> None:
+    events = written(tmp_path, NOON, NOON + timedelta(days=9), NOON + MINUTE, NOON + 2 * MINUTE, NOON + 3 * MINUTE)
+    for seq in (1, 3, 4, 5):
+        assert cut_at(events, moment_of(events, f"#{seq}")).seq == seq
+    assert neighbour(events, events[3].time, -1) == events[2].time
+    assert neighbour(events, events[2].time, 1) == events[3].time
+
+
+def test_a_promotion_with_a_clock_of_its_own_is_judged_by_it() -> None:
+    """After an event from a clock that was ahead, a forged promotion must not escape the look at its time."""
+    said: Any = SimpleNamespace(
+        issued=stamp(NOON), expires=stamp(NOON + timedelta(hours=1)), ledger=SimpleNamespace(seq=1)
+    )
+    ahead = Event(seq=1, at=stamp(NOON + timedelta(days=9)), actor="a", host="h", kind="noted", body={}, prev="")
+    for clock, stale in (
+        (NOON + MINUTE, None),
+        (NOON + timedelta(hours=2), f"its verdict had expired at {said.expires}"),
+    ):
+        body = {"clock": stamp(clock)}
+        promoted = Event(seq=2, at=ahead.at, actor="a", host="h", kind="promoted", body=body, prev="")
+        assert staleness(said, promoted, [ahead, promoted]) == stale
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=12), st.integers(-4, 30))

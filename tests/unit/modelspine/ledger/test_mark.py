@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,25 @@ def test_a_mark_that_is_none_is_named_blocks_nothing_and_is_not_replaced(
     code, problems, _ = found(capsys)
     assert code == 5
     assert "is not SEQ:HASH" in problems[0]
+
+
+def test_a_pipe_in_the_place_of_the_mark_blocks_nothing(kept: Path, capsys: Capture) -> None:
+    (kept / NAME).unlink()
+    os.mkfifo(kept / NAME)
+    with open_spine(kept.parent) as spine:
+        assert spine.registry.note("three").created
+    code, problems, _ = found(capsys)
+    assert code == 5
+    assert "is not SEQ:HASH" in problems[0]
+
+
+def test_every_command_says_that_the_tail_is_lost(kept: Path, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copy(kept / "ledger.db", tmp_path / "keep.db")
+    assert run(capsys, "note", "this will be gone").code == 0
+    assert "which this machine saw" not in run(capsys, "history").err
+    cut(kept, tmp_path / "keep.db")
+    for words in (("history",), ("note", "one more")):
+        assert f"does not hold event #{read_mark(kept / NAME).seq}:" in run(capsys, *words).err  # type: ignore[union-attr]
 
 
 def test_a_mark_that_cannot_be_written_blocks_nothing(kept: Path) -> None:

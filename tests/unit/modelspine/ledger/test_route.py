@@ -94,15 +94,15 @@ def test_a_shadow_answers_nobody_and_copies_low_buckets(unit: str, one: int, oth
 def test_a_stored_assignment_is_made_again(unit: str, share: int, sticky: bool) -> None:
     for each in (shadowed(share), route(share)):
         first = assign(each, unit, sticky=sticky)
-        assert reassigned(each, first, unit) == first
+        assert reassigned(each, first) == first
         arm = shadow_arm_of(each, first)
         if arm is not None:
             copy = shadow_assignment(first, arm)
-            assert reassigned(each, copy, unit) == copy
+            assert reassigned(each, copy) == copy
             assert copy != first
         elif each.shadow is not None:
             never = shadow_assignment(first, each.shadow)
-            assert reassigned(each, never, unit) != never
+            assert reassigned(each, never) != never
 
 
 def test_shares_are_uniform_over_the_whole_line() -> None:

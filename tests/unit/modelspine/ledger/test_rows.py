@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundles import write_bundle
+from modelspine.cli.run import main
 from modelspine.errors import BadInput, Damaged, Refused
 from modelspine.ledger.bodies import BODIES, body_fault
 from modelspine.ledger.event import GENESIS, Head, read_event
@@ -40,6 +41,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "drift_reported": {"day": "2026-01-12", "entry": A, "evidence": {"report": A}, "file": "2026-01-12.json",
                        "status": "stable", "n": 3},
     "noted": {"text": "x", "sha": A},
+    "claimed": {"model": "tickets-prod", "sha": A, "reason": "so"},
 }  # fmt: skip
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("opened", {"env": "staging"}),
@@ -154,6 +156,7 @@ BAD: dict[str, tuple[Write, str]] = {
     "a nest of a thousand": (
         lambda f: append_row(f, "later", {}, spell=lambda raw: raw.replace(b"{}", nest(950))), "",
     ),
+    "an actor without an end": (lambda f: append_row(f, "noted", {"text": "x"}, actor="a" * 9_999), "over 256 char"),
     "a second opening": (lambda f: append_row(f, "opened", {"env": "dev"}), "only the first event"),
     "the kind of a stand-in": (lambda f: append_row(f, "unreadable", {"why": "x"}), "never stored"),
 }  # fmt: skip
@@ -189,6 +192,27 @@ def test_a_bad_row_is_named_and_hides_neither_what_is_before_it_nor_a_rollback_a
     assert two.registry.state().production == receipt.sha != before
     assert [event.seq for event in two.registry.events()] == list(range(1, seq + 3))
     assert len(read_chain(two.settings.ledger).unreadable) == 1
+
+
+def test_an_edited_row_stops_neither_listing_nor_a_rollback(two: Spine, capsys: pytest.CaptureFixture[str]) -> None:
+    file, root = file_of(two), ["--root", str(two.settings.root)]
+    edit = "UPDATE events SET event = replace(event, 'v0.2.0', 'v0.2.1') WHERE seq = 6"
+    run_sql(file, "DROP TRIGGER events_no_UPDATE", edit)
+    assert main(["list", *root]) == 0
+    assert "event #6 cannot be read and changes nothing here" in capsys.readouterr().err
+    with pytest.raises(Refused, match="#6 of the ledger cannot be read"):
+        two.routing.single("v0.1.0", reason="forward")
+    assert two.routing.rollback("v0.1.0", reason="harm").created
+    assert main(["verify", *root]) == 5
+    assert "event #6 hashes to" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("who", ["caf\udce9", "x" * 100_000])
+def test_no_name_of_this_machine_blocks_a_rollback(two: Spine, who: str) -> None:
+    two.ledger.actor = who
+    receipt = two.routing.rollback("v0.1.0", reason="harm")
+    assert receipt.event.actor == who.replace("\udce9", "?")[:256]
+    assert not read_chain(two.settings.ledger).unreadable
 
 
 def test_nothing_is_put_forward_while_a_row_cannot_be_read(two: Spine, tmp_path: Path) -> None:

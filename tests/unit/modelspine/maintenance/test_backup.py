@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def test_what_the_ledger_and_the_traces_name_is_in_it_while_they_grow(
 
 def test_a_copy_is_one_moment_of_a_database_that_is_written_on(tmp_path: Path) -> None:
     """Pairs are inserted together; no copy ever holds half a pair, however the steps of it fall."""
-    from modelspine.maintenance.backup import snapshot
+    from modelspine.maintenance.store_copies import snapshot
 
     file = tmp_path / "live.db"
     live = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
@@ -223,9 +224,21 @@ def test_what_is_not_kept_is_said(made: World, tmp_path: Path) -> None:
 
 def test_closed_days_elsewhere_are_not_left_out_in_silence(made: World, tmp_path: Path) -> None:
     """Pruned days are in Parquet alone: who keeps that outside of the home has to keep it himself."""
-    elsewhere = msgspec.structs.replace(settings_of(made.root), parquet=tmp_path / "days")
+    elsewhere = msgspec.structs.replace(settings_of(made.root), parquet=str(tmp_path / "days"))
     assert "days, outside the home" in "".join(backup(elsewhere, tmp_path / "a.tar", progress=Quiet).warnings)
     assert not backup(settings_of(made.root), tmp_path / "b.tar", progress=Quiet).warnings
+
+
+def test_a_closed_day_is_in_it_whole(made: World, tmp_path: Path, capsys: Capture) -> None:
+    """Without its manifest no file of a day is read, and a pruned request is in no other place."""
+    root, yesterday = tmp_path / "copy", time.time_ns() - 86_400 * 10**9
+    shutil.copytree(made.root, root)
+    leave_trace(root, "req-yesterday", "x", "x", started_ns=yesterday)
+    assert run(capsys, "traces", "export", "--prune", root=root).code == 0
+    backup(settings_of(root), tmp_path / "kept.tar", progress=Quiet)
+    assert main(["restore", str(tmp_path / "kept.tar"), "--into", str(tmp_path / "back")]) == 0
+    with open_spine(tmp_path / "back", readonly=True) as spine:
+        assert spine.traces["req-yesterday"].started_ns == yesterday
 
 
 def test_a_broken_ledger_is_not_kept(made: World, tmp_path: Path) -> None:
@@ -240,21 +253,14 @@ def test_a_broken_ledger_is_not_kept(made: World, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["copy"]
 
 
-@pytest.mark.parametrize(
-    ("name", "url"), [("ledger", "postgresql://u:secret@h/db"), ("traces", "postgresql://h/db"), ("mlflow", "http://h")]
-)
-def test_a_server_keeps_its_own(made: World, tmp_path: Path, name: str, url: str, monkeypatch: Any) -> None:
-    monkeypatch.setenv(f"SPINE_{name.upper()}", url)
+def test_mlflows_server_keeps_its_own(made: World, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("SPINE_MLFLOW", "http://u:secret@h")
     settings = load(environ={**os.environ, "SPINE_ROOT": str(made.root)})
-    with pytest.raises(BadInput) as caught:
-        backup(settings, tmp_path / "kept.tar", progress=Quiet)
-    assert "secret" not in caught.value.message
-    assert ("pg_dump" in caught.value.hint) == url.startswith("postgres")
-    if name == "ledger":
-        return
-    assert f"--without {name}" in caught.value.hint
-    taken = backup(settings, tmp_path / "kept.tar", without=[name], progress=Quiet)
-    assert name not in {part.name for part in taken.parts}
+    taken = backup(settings, tmp_path / "kept.tar", progress=Quiet)
+    assert "MLflow's runs at" in "".join(taken.warnings)
+    assert "secret" not in "".join(taken.warnings)
+    assert "mlflow" not in {part.name for part in taken.parts}
+    assert not backup(settings, tmp_path / "other.tar", without=["mlflow"], progress=Quiet).warnings
 
 
 # restoring --------------------------------------------------------------------------------------------

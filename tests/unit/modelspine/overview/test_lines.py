@@ -91,6 +91,16 @@ def test_a_canary_without_a_server_says_so() -> None:
     assert with_one.state == ""
 
 
+def test_the_requests_of_another_server_need_none_of_spine() -> None:
+    told = lines(glance(rollout=CANARY, servers=0, server_seen=None, recorded=AT), figures(verdict="holds"))
+    assert told["rollout"].text.endswith("for 60 min; holds")
+    assert told["servers"].state == "muted"
+    assert told["servers"].text == (
+        "none of Spine's is running (none has reported so far); the newest request is recorded of another server, "
+        "0 s ago"
+    )
+
+
 def test_what_was_not_looked_at_is_not_checked_and_never_in_order() -> None:
     told = lines(glance(problem="no traces", hint="serve", servers=None), figures(problem="no traces", hint="serve"))
     blind = [name for name, fact in told.items() if not fact.checked]
@@ -111,11 +121,20 @@ def test_what_was_not_looked_at_is_not_checked_and_never_in_order() -> None:
         ({"drift": None}, "drift", "muted", "no day has a drift report yet"),
         ({"drift": Drift(day="2026-11-21", status="act", reason="tense: past 80 %")}, "drift", "bad",
          "inputs of 2026-11-21 drifted from training: tense: past 80 %"),
+        ({"drift": Drift(day="2026-11-21", status="act", reason="", inputs="stable", failing="9 of 9 failed")},
+         "drift", "bad", "9 of 9 failed; inputs of 2026-11-21 resemble the training data"),
         ({"drift": Drift(day="2026-11-21", status="stable", reason="", contradiction="worse")}, "drift", "bad",
          "inputs of 2026-11-21 resemble the training data; worse"),
         ({"dismissed": 3, "false_accepts": 1}, "incidents", "warn", "3 dismissed, 1 false accept, 0 unattributed"),
         ({"unattributed": 2}, "incidents", "warn", "0 dismissed, 0 false accepts, 2 unattributed"),
         ({"graded": 0, "right": 0}, "accuracy", "muted", "nothing graded; 95.7 % expected (evaluation)"),
+        ({"graded": 0, "right": 0, "labels": True}, "accuracy", "muted",
+         "0 of 210 labelled; 95.7 % expected (evaluation)"),
+        ({"others_graded": 10, "others_right": 6, "labels": True}, "accuracy", "",
+         ("95.0 % correct, 95.7 % expected (190 of 200 graded, 210 of 210 labelled; evaluation);"
+         " other entries 60.0 % (6 of 10 graded)")),
+        ({"graded": 0, "right": 0, "others_graded": 10, "others_right": 6}, "accuracy", "muted",
+         "no answer of production is graded; 95.7 % expected (evaluation); other entries 60.0 % (6 of 10 graded)"),
         ({"expected": None}, "accuracy", "",
          "95.0 % correct, expectation unknown (190 of 200 graded; the entry was never evaluated)"),
         ({"rent": None, "priced": 200}, "money", "",

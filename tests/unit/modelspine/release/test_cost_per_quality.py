@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bundles import eval_report, write_baseline
+from miniobserve.cost import CostMeter
 from modelspine.gate.eval_report import read_report
 from modelspine.release.gate_run import gate_entry
 from modelspine.spine import Spine
@@ -29,6 +30,15 @@ def test_it_is_busy_seconds_times_the_rate_for_each_right_answer() -> None:
     assert (found.runs, found.rate_per_hour) == (2, 0.36)
 
 
+def test_it_is_the_price_that_a_server_would_have_put_on_those_seconds() -> None:
+    """Of two workers, each has half of the rent; the report's figure and that of live traffic are one."""
+    found = report(busy_seconds=[3.0], rate_per_hour=0.36, workers=2).cost_per_quality
+    price = CostMeter(0.36, "p1", workers=2).price({"decode": 3.0})
+    assert price is not None
+    assert (found.usd, found.workers) == (pytest.approx(price / 90 * 1e6), 2)
+    assert report(busy_seconds=[3.0], rate_per_hour=0.36).cost_per_quality.usd == pytest.approx(2 * found.usd)
+
+
 @pytest.mark.parametrize(
     "runtime",
     [
@@ -40,6 +50,8 @@ def test_it_is_busy_seconds_times_the_rate_for_each_right_answer() -> None:
         {"busy_seconds": [-1.0], "rate_per_hour": 0.05},
         {"busy_seconds": [1.0], "rate_per_hour": "cheap"},
         {"busy_seconds": [1.0], "rate_per_hour": 0.05, "currency": "EUR"},
+        {"busy_seconds": [1.0], "rate_per_hour": 0.05, "workers": 0},
+        {"busy_seconds": [1.0], "rate_per_hour": 0.05, "workers": "2"},
     ],
 )
 def test_what_was_not_measured_has_no_number(runtime: dict[str, Any]) -> None:

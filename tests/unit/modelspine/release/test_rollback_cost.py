@@ -32,7 +32,7 @@ def leave(spine: Spine, request_id: str, sha: str, **more: Any) -> None:
     trace = Trace(
         request_id=request_id, trace_id="0" * 32, span_id="0" * 16, started_ns=time.time_ns(), entry_sha=sha,
         intended_sha=sha, semver="v0.1.0", assignment=assign(route, "l", sticky=True),
-        **{"sentence": "s", "correction": "c", **more},
+        **{"input": "s", "output": "c", **more},
     )  # fmt: skip
     writer = TraceWriter(spine.settings.traces)
     writer.submit(trace).result(5)
@@ -76,7 +76,7 @@ def test_only_complaints_that_production_would_answer_right_come_back(
     weak, strong = two
     monkeypatch.setenv("ECHO_JUDGES", "1")
     leave(spine, "req-wrong-1", weak, graded=False, feedback="dismissed")
-    leave(spine, "req-walk-1", weak, graded=False, feedback="dismissed", sentence="walk")
+    leave(spine, "req-walk-1", weak, graded=False, feedback="dismissed", input="walk")
     leave(spine, "req-right-1", weak, graded=True, feedback="dismissed")
     leave(spine, "req-quiet-1", weak, graded=False)
     leave(spine, "req-copy-1", weak, graded=False, feedback="dismissed", shadow_of="req-x")
@@ -125,7 +125,7 @@ def test_the_texts_that_were_not_answered_in_time_or_not_kept_are_not_checked(
 ) -> None:
     answering(monkeypatch, lambda _texts: [(Reply("c", False, True),)])
     for number, sentence in enumerate(("one", "two", "two", None)):
-        more = {"sentence": sentence} if sentence else {"sentence": None, "sentence_sha256": "0" * 64}
+        more = {"input": sentence} if sentence else {"input": None, "input_sha256": "0" * 64}
         leave(spine, f"req-wrong-{number}", two[0], graded=False, feedback="dismissed", **more)
     cost = rollback_cost(spine, two[0])
     assert (cost.reopened, cost.unchecked) == (("req-wrong-2", "req-wrong-1"), 2), "the newest are asked first"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,11 @@ import pytest
 
 from answers import NS, Arm, leave_answers
 from miniobserve.reader import TraceReader
+from miniobserve.saying import Saying
 from miniobserve.sql.protocol import StorageError
+from miniobserve.writer import TraceWriter
 from modelspine.errors import Refused
+from modelspine.labelling import Labelling
 from modelspine.ledger.route import Arm as Place
 from modelspine.ledger.route import Guard, Ladder, Route, Step, assign
 from modelspine.spine import Spine, open_spine
@@ -28,6 +32,8 @@ from modelspine.traffic.ladder import at_weight, default_ladder
 from modelspine.traffic.ladder_progress import progress_of
 from modelspine.traffic.noninferiority import Judgement, Result
 from modelspine.traffic.request_rate import blast_radius, rate
+from modelspine.traffic.rollout_report import RouteReport, route_report
+from modelspine.traffic.rollout_text import window_text
 
 Make = Callable[..., Path]
 EVEN = Ladder(
@@ -44,7 +50,14 @@ GOOD = {"stable": Arm(0.95), "canary": Arm(0.97)}
 
 def judgement(verdict: Result, samples: int = 1_000) -> Judgement:
     return Judgement(
-        verdict=verdict, reason="so", measure="graded", samples=samples, quality=None, errors=None, latency=None
+        verdict=verdict,
+        reason="so",
+        measure="graded",
+        samples=samples,
+        measured=samples,
+        quality=None,
+        errors=None,
+        latency=None,
     )
 
 
@@ -181,6 +194,39 @@ def test_a_bad_canary_is_aborted_and_held(canary: Spine, bad: Arm, word: str) ->
     assert tick(canary.routing, canary.traces, datetime.now(UTC)) is None
 
 
+def label(spine: Spine, rights: dict[str, float], share: float, seed: int = 1) -> None:
+    """Score a share of the answers, as right as often as their arm is."""
+    rng = random.Random(seed)
+    writer = TraceWriter(spine.settings.traces, keeper=Labelling(lambda: spine.workload, right_score=0.5))
+    traces = [trace for trace in spine.traces.list(limit=5_000).traces if trace.graded is None and rng.random() < share]
+    said = [
+        Saying(name=trace.request_id, score=float(rng.random() < rights[trace.assignment.arm])) for trace in traces
+    ]  # fmt: skip
+    done = writer.say(said).result(30)
+    writer.close()
+    assert {each.status for each in done} == {"stored"}
+
+
+def test_a_canary_is_judged_on_labels_that_come_late(canary: Spine) -> None:
+    """Not before them, by those that are in, and over the windows in which its answers were given."""
+    fill(canary, {"stable": Arm(), "canary": Arm()}, seconds=125, graded=False)
+    early = ticked(canary, 130)
+    assert (early.action, early.verdict) == ("hold", "no_data")
+    label(canary, {"stable": 0.95, "canary": 0.95}, share=0.02)
+    some = consider(canary.traces.evidence, route_of(canary), opened(canary), after(canary, 130))
+    assert some.judgement is not None
+    assert some.judgement.labelled
+    assert some.judgement.graded is not None
+    _, own = some.judgement.graded
+    assert 0 < own.k < 60 < own.n
+    assert f"({own.k:,} of its {own.n:,} answers are labelled)" in some.waits_for[0]
+    assert some.notes[0].startswith("labelled are ")
+    label(canary, {"stable": 0.95, "canary": 0.5}, share=1.0)
+    done = ticked(canary, 130)
+    assert (done.action, done.verdict) == ("abort", "fail"), done
+    assert canary.registry.get("v2.0.0").entry.status == "held"
+
+
 def test_one_failed_window_is_not_enough(canary: Spine) -> None:
     fill(canary, {"stable": Arm(), "canary": Arm(right=0.5)}, seconds=29)
     one = ticked(canary, 29)
@@ -236,6 +282,9 @@ def test_replayed_traffic_brings_its_own_clock(canary: Spine) -> None:
     week = 7 * 86_400 * NS
     fill(canary, GOOD, start_ns=opened(canary) - week, seconds=50, source="replay")
     assert ticked(canary, 1).waits_for == ("10 more seconds",)
+    report = reported(canary, 1)
+    assert (report.left_out, report.window.misdated) == ((), False)
+    assert window_text(report).startswith("replay: ")
     fill(canary, GOOD, start_ns=opened(canary) - week + 50 * NS, seconds=20, source="replay", seed=2)
     assert ticked(canary, 1).action == "advance"
 
@@ -270,16 +319,116 @@ def test_a_replayed_past_enters_no_live_canary(canary: Spine) -> None:
         before.judgement.quality,
     )
     assert [note.partition(" (")[0] for note in after_it.notes] == ["2,000 requests lie before this epoch"]
+    report = reported(canary, 20)
+    assert sum(arm.requests for arm in report.arms) == 2_000
+    assert report.arms[1].graded.n == after_it.judgement.samples
+    assert (report.window.first or "") >= report.since
+    assert [(each.what, each.n) for each in report.left_out] == [("requests from before the epoch", 2_000)]
+
+
+def reported(spine: Spine, seconds: float) -> RouteReport:
+    """The report of the newest epoch, as ``spine route report`` makes it."""
+    state, events = spine.registry.state(), spine.registry.events()
+    known = epochs(state, events)
+    return route_report(spine.traces, known, events, known[0], now=after(spine, seconds))
 
 
 def test_a_past_replayed_before_the_first_live_request_enters_no_live_canary(canary: Spine) -> None:
     """The service answered requests until the epoch began, so a week replayed into it is none of its traffic."""
     begun, week = opened(canary), 7 * 86_400
-    fill(canary, GOOD, start_ns=begun - 300 * NS, seconds=290, requests=20, seed=8)
+    before_it(canary, begun)
     fill(canary, GOOD, start_ns=begun - week * NS, seconds=week - 900, seed=9, source="replay")
     found = ticked(canary, 1)
     assert (found.action, found.verdict) == ("hold", "no_data")
-    assert [note.partition(" (")[0] for note in found.notes] == ["2,020 requests lie before this epoch"]
+    assert [note.partition(" (")[0] for note in found.notes] == ["2,000 requests lie before this epoch"]
+
+
+def before_it(spine: Spine, until_ns: int) -> None:
+    """The service answers a request every three minutes in the hour before a time, before the canary."""
+    single = spine.registry.state().routes[-2]
+    leave_answers(
+        spine.settings.traces,
+        single,
+        {"stable": Arm()},
+        start_ns=until_ns - 3_500 * NS,
+        seconds=3_500,
+        requests=20,
+        seed=8,
+    )
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(1_200, "19 min"), (10_800, "2 h")])
+def test_a_step_that_a_fast_clock_opened_lasts_its_time(canary: Spine, ahead: int, said: str) -> None:
+    """The ledger dates the epoch ahead of the servers, and somebody replays requests of a day before into it."""
+    begun = opened(canary) - ahead * NS
+    fill(canary, GOOD, start_ns=begun, seconds=8)
+    replayed = {"start_ns": begun - 86_400 * NS, "seconds": 5_000, "requests": 40, "seed": 9, "source": "replay"}
+    fill(canary, {"stable": Arm(0.0), "canary": Arm(0.0)}, **replayed)
+    found = tick(canary.routing, canary.traces, after(canary, 8 - ahead), watched=lambda *_: 8.0)
+    assert found is not None
+    assert (found.action, found.verdict, found.seconds) == ("hold", "pass", 0.0), "what is live is judged"
+    report = reported(canary, 8 - ahead)
+    assert [(each.what, each.n) for each in report.left_out] == [("requests from before the epoch", 40)]
+    assert window_text(report).endswith("Z, so one of the clocks is wrong"), "it is no replay"
+    assert [note.partition(" (")[0] for note in found.notes] == [
+        f"the ledger dates this epoch {said} ahead of this clock: the step's time is counted from that moment",
+        "40 requests lie before this epoch",
+    ]
+    # The ledger's time has come, but the server has watched the step for less than a minute.
+    found = tick(canary.routing, canary.traces, after(canary, 61), watched=lambda *_: 59.0)
+    assert found is not None
+    assert (found.action, found.waits_for) == ("hold", ("1 more seconds",))
+
+
+def test_a_past_replayed_before_the_first_request_of_a_fast_clocks_epoch_brings_no_clock(canary: Spine) -> None:
+    """The service was busy until now, although not in the minutes before the time that the ledger gives the epoch."""
+    now = opened(canary) - 1_200 * NS
+    before_it(canary, now)
+    fill(canary, GOOD, start_ns=now - 86_400 * NS, seconds=5_000, seed=9, source="replay")
+    found = tick(canary.routing, canary.traces, after(canary, -1_200), watched=lambda *_: 1.0)
+    assert found is not None
+    assert (found.action, found.verdict, found.seconds) == ("hold", "no_data", 0.0)
+
+
+def test_a_bad_canary_of_a_slow_server_is_aborted(canary: Spine) -> None:
+    """Its clock is three hours behind the ledger's; its requests are the only ones, and windows are by its times."""
+    bad = {"stable": Arm(0.95), "canary": Arm(0.10)}
+    fill(canary, bad, start_ns=opened(canary) - 10_800 * NS, seconds=70)
+    found = tick(canary.routing, canary.traces, after(canary, 70 - 10_800), watched=lambda *_: 70.0)
+    assert found is not None
+    assert (found.action, found.verdict) == ("abort", "fail")
+
+
+@pytest.mark.parametrize("replayed", [1, 40])
+def test_replayed_requests_in_the_epoch_set_no_live_ones_aside(canary: Spine, replayed: int) -> None:
+    """The servers' clock is three hours behind the ledger's, and somebody replays requests with times in the epoch."""
+    behind = 10_800
+    bad = {"stable": Arm(0.95), "canary": Arm(0.10)}
+    fill(canary, bad, start_ns=opened(canary) - behind * NS, seconds=70)
+    good = {"stable": Arm(1.0), "canary": Arm(1.0)}
+    fill(canary, good, start_ns=opened(canary), seconds=60, requests=replayed, seed=9, source="replay")
+    report = reported(canary, 70)
+    assert (sum(arm.requests for arm in report.arms), report.left_out) == (2_000 + replayed, ())
+    found = tick(canary.routing, canary.traces, after(canary, 70), watched=lambda *_: 70.0)
+    assert found is not None
+    assert (found.action, found.verdict) == ("abort", "fail")
+    assert not any("set aside" in note for note in found.notes)
+
+
+def test_one_live_request_in_the_epoch_sets_earlier_ones_aside(canary: Spine) -> None:
+    fill(canary, {"stable": Arm(0.95), "canary": Arm(0.10)}, start_ns=opened(canary) - 10_800 * NS, seconds=70)
+    fill(canary, GOOD, requests=1, seconds=1, seed=9)
+    found = ticked(canary, 70)
+    assert [note.partition(" (")[0] for note in found.notes] == ["2,000 requests lie before this epoch"]
+
+
+def test_requests_replayed_into_and_before_an_epoch_bring_no_clock(canary: Spine) -> None:
+    """None is live, but some lie in the epoch, so that time is the ledger's and those before it are set aside."""
+    fill(canary, GOOD, start_ns=opened(canary) - 86_400 * NS, seconds=5_000, requests=40, seed=9, source="replay")
+    fill(canary, GOOD, seconds=20, source="replay")
+    found = ticked(canary, 20)
+    assert (found.seconds, found.waits_for) == (20.0, ("40 more seconds",))
+    assert [note.partition(" (")[0] for note in found.notes] == ["40 requests lie before this epoch"]
 
 
 def test_a_few_stray_times_end_no_step_of_a_replay(canary: Spine) -> None:
@@ -328,6 +477,9 @@ def test_a_server_that_starts_with_a_wrong_clock_ends_no_step(canary: Spine) -> 
     now_ns = opened(canary) + 4 * 3_600 * NS
     assert covered(canary.traces.evidence, route_of(canary), opened(canary), now_ns) == 60.0
     assert covered(canary.traces.evidence, route_of(canary), opened(canary), opened(canary) + 5 * NS) == 5.0
+    replayed = {"start_ns": opened(canary) + 3_600 * NS, "seconds": 3_600, "seed": 8, "source": "replay"}
+    fill(canary, GOOD, requests=200, **replayed)
+    assert covered(canary.traces.evidence, route_of(canary), opened(canary), now_ns) == 60.0, "replay has no age"
     watched = partial(covered, canary.traces.evidence, route_of(canary))
     found = tick(
         canary.routing, canary.traces, after(canary, 4 * 3_600), watched=lambda _, since: watched(since, now_ns) - 1

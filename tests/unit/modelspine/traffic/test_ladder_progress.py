@@ -61,8 +61,9 @@ def decision(
     action: Any = "hold", verdict: Any = "inconclusive", waits: tuple[str, ...] = ("verdict pass",)
 ) -> Decision:
     judged = Judgement(
-        verdict=verdict, reason="why", measure="graded", samples=12, quality=None, errors=None, latency=None
-    )
+        verdict=verdict, reason="why", measure="graded", samples=12, measured=12, quality=None, errors=None,
+        latency=None,
+    )  # fmt: skip
     return Decision(action=action, verdict=verdict, reason="why", waits_for=waits, epoch=7, window=1, judgement=judged,
                     seconds=300.0)  # fmt: skip
 

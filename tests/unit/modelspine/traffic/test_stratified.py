@@ -85,6 +85,7 @@ def excludes_zero(found: Difference | None) -> bool:
     return found is not None and (found.low > 0 or found.high < 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("plan", "most"), [(FALLING, math.inf), (FALLING, 10), (LADDER, 10), (STEADY, 10)])
 def test_equal_arms_are_equal_at_every_look(plan: Plan, most: float) -> None:
     rng = np.random.default_rng(5)
@@ -159,3 +160,15 @@ def test_epochs_without_enough_units_count_for_nothing() -> None:
     found = pooled([(7, few), *look], horizon=200)
     assert found is not None
     assert found == pooled(look, horizon=200)
+
+
+def test_an_interval_over_a_rollout_ends_at_what_is_possible_for_shares() -> None:
+    """Few units know so little that the sequence reaches beyond 100 points; a mean has no such end."""
+    stable, candidate = ({f"{arm}{n}": (1.0, float(n == 0)) for n in range(6)} for arm in "sc")
+    strata = [(number, Stratum(stable=stable, candidate=candidate)) for number in (1, 2)]
+    shares, seconds = (pooled(strata, horizon=200, share=share) for share in (True, False))
+    assert shares is not None
+    assert seconds is not None
+    assert (shares.difference.low, shares.difference.high) == (-1.0, 1.0)
+    assert seconds.difference.low < -1.0
+    assert seconds.difference.high > 1.0
