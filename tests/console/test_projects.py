@@ -85,7 +85,7 @@ async def test_every_answer_of_the_first_project_is_dropped(
         monkeypatch.setattr(slow, "pulse", late)
         desk.app.freshness.look()
         desk.app.navigation.jump("ctx letters")
-        await asyncio.wait_for(went.wait(), 5)
+        await asyncio.wait_for(went.wait(), 30)
         await desk.settle()
         assert desk.app.source.settings.service == "letters"
         assert desk.app.pulse is not None

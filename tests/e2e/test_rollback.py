@@ -18,7 +18,7 @@ from modelspine.spine import Spine
 from shout_server import Server, add_entry, make_project, open_project
 
 JUSTFILE = Path(__file__).parents[2] / "Justfile"
-HANG = 5.0
+HANG = 30.0
 """Seconds after which going back counts as hung; how long it takes is a row of the bench."""
 WHY = ("--reason", "because")
 

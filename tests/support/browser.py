@@ -48,7 +48,7 @@ class Browser:
         elif message.get("method") == "Network.requestWillBeSent":
             self.requested.append(message["params"]["request"]["url"])
 
-    async def until(self, text: str, seconds: float = 20.0) -> None:
+    async def until(self, text: str, seconds: float = 60.0) -> None:
         """Wait until the page has received a text."""
         end = time.monotonic() + seconds
         while text.encode() not in self.received:
@@ -61,7 +61,7 @@ class Browser:
         found = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         return found["result"].get("value")
 
-    async def until_value(self, expression: str, expected: Any, seconds: float = 10.0) -> None:
+    async def until_value(self, expression: str, expected: Any, seconds: float = 60.0) -> None:
         """Wait until an expression has a value."""
         end = time.monotonic() + seconds
         while (found := await self.value(expression)) != expected:

@@ -52,11 +52,11 @@ class Collecting:
         body = {"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}
         return self.http.post("/v1/traces", json=body, headers=headers)
 
-    def trace(self, name: str, seconds: float = 10) -> Trace:
+    def trace(self, name: str, seconds: float = 60) -> Trace:
         """The stored trace with this request or trace id, once it is there."""
         return self.traces(name, 1, seconds)[0]
 
-    def traces(self, name: str, n: int, seconds: float = 10) -> tuple[Trace, ...]:
+    def traces(self, name: str, n: int, seconds: float = 60) -> tuple[Trace, ...]:
         """The stored requests of a trace, once there are ``n``."""
         until = time.monotonic() + seconds
         with open_spine(self.root, readonly=True) as spine:
@@ -75,7 +75,7 @@ class Collecting:
                 return int(float(line.split()[-1]))
         return 0
 
-    def until(self, what: str, n: int, seconds: float = 10) -> None:
+    def until(self, what: str, n: int, seconds: float = 60) -> None:
         """Wait until a counter is ``n``."""
         end = time.monotonic() + seconds
         while self.counted(what) != n:

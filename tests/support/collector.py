@@ -83,7 +83,7 @@ class Collector:
                         )
                     )  # fmt: skip
 
-    def wait(self, count: int, seconds: float = 15.0) -> list[Received]:
+    def wait(self, count: int, seconds: float = 60.0) -> list[Received]:
         """Wait until there are this many spans and return them."""
         until = time.monotonic() + seconds
         while len(self.spans) < count:

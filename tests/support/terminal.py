@@ -50,7 +50,7 @@ class Terminal:
                 return
             self.output += os.read(self.leader, 65536)
 
-    def until(self, text: str, seconds: float = 15.0) -> None:
+    def until(self, text: str, seconds: float = 60.0) -> None:
         """Wait until a text is written."""
         end = time.monotonic() + seconds
         while text.encode() not in self.output:

@@ -61,7 +61,7 @@ def test_a_server_without_requests_is_up(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("miniobserve.writer.BEAT_SECONDS", 0.02)
     url = f"sqlite:///{tmp_path / 'traces.db'}"
     writer = TraceWriter(url, uptime=Uptime(CostMeter(None, "p1")))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not (found := recorded(url)) and time.monotonic() < deadline:
         time.sleep(0.02)
     writer.close()

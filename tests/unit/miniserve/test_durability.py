@@ -83,7 +83,7 @@ async def test_a_probe_that_breaks_is_logged_and_tried_again(
     assert service.unready() == "traces cannot be stored now"
     assert service._probing is not None
     with caplog.at_level(logging.INFO, "miniserve"):
-        await asyncio.wait_for(service._probing, 5)
+        await asyncio.wait_for(service._probing, 30)
     assert (service.unready(), outcomes) == (None, [])
     messages = [record.message for record in caplog.records if record.module == durable_module.__name__.split(".")[-1]]
     assert messages == ["traces are not durable", "the probe of the trace store failed", "traces are durable again"]

@@ -13,7 +13,7 @@ from miniserve.standby import Standby
 
 
 def until(done: Callable[[], Any]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not done():
         assert time.monotonic() < end
         time.sleep(0.01)
