@@ -56,7 +56,7 @@ _NORMAL = (
     (re.compile(r" +\d+ (s|min|h|d)\b"), " <age>"),
     (re.compile(r" +[snhd]$"), ""),  # the end of an age that a dialog covers
     (re.compile(r" +\d\.\d$"), " <ms>"),
-    (re.compile(r"(opened by \w+: ).*…$"), r"\1…"),  # cut where the age before it ends
+    (re.compile(r"opened by\b.*…$"), "opened by …"),  # cut where the age before it ends
     (re.compile(r"\b[0-9a-f]{7,}(…|\b)"), "<hex>"),
     (re.compile(r"[▁▂▃▄▅▆▇█]{10,} {2,}\d\.\d\d\b"), "<pace>"),
     (re.compile(r"req/s +\d+\.\d\d"), "req/s <pace>"),
