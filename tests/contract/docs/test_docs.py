@@ -156,8 +156,8 @@ def test_the_list_of_long_tests_names_files() -> None:
 
 def test_ci_runs_what_the_readme_says() -> None:
     assert {"./run test ", "./run test-long "} <= set(re.findall(r"\./run test\S* ", README))
-    ran = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert {"./run lint", "./run test", "./run test-long"} <= set(ran)
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert {"./run lint", "./run test", "./run test-long"} <= {line.partition(" || ")[0] for line in lines}
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 
 
