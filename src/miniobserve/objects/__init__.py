@@ -17,7 +17,7 @@ URL: each cloud's usual environment variables hold them. A create-only put whose
 repeats it and gets ``Exists`` compares ``sha256(key)`` with its own bytes. Every object is put in one request, so its
 bytes are in memory for as long as that takes.
 
-A store may be used from any thread, but not in a child that was forked after its first use.
+A store may be used from any thread, but a bucket not in a child that was forked after its first use, which is refused.
 """
 
 from miniobserve.objects.open import check_place, open_objects, scheme_of

@@ -39,6 +39,8 @@ _NO_CREDENTIALS: Final = (
 )  # fmt: skip
 """Also the addresses of a machine's own role, which is asked for credentials where there are no others."""
 _memory: dict[str, ObjectStore] = {}
+_used_by: list[int] = []
+"""The process that used a bucket first; one that was forked from it has none of the threads that a call waits for."""
 
 
 class Cloud:
@@ -54,7 +56,7 @@ class Cloud:
         self._obstore = obstore
         self._scheme = urlsplit(url).scheme.lower()
         self._credentials: Any = None
-        with self._errors("open"):
+        with self._errors("", "open"):
             if self._scheme == "s3":
                 self._credentials = _profile()
             # An answer must come soon, but the bytes of a large object may take as long as they keep coming.
@@ -167,6 +169,8 @@ class Cloud:
     def _errors(self, key: str, verb: str = "get") -> Iterator[None]:
         from obstore.exceptions import BaseError
 
+        if verb != "open" and self._scheme != "memory":
+            _refuse_forked()
         try:
             yield
         except (BaseError, OSError, ValueError, NotImplementedError) as error:
@@ -195,6 +199,16 @@ class Cloud:
         else:
             wrong, hint = f"{self.name}: {_first_line(text)}", "check the URL and the store's own log"
         return StorageError("unavailable", wrong, hint)
+
+
+def _refuse_forked() -> None:
+    """Raise where a call would wait for ever: in a process that was forked after its parent had used a bucket."""
+    if not _used_by:
+        _used_by.append(os.getpid())
+    if _used_by[0] != os.getpid():
+        wrong = "object storage cannot be used in a process that was forked after its first use"
+        hint = "fork before the first use, or start processes by “spawn” or “forkserver”"
+        raise StorageError("unavailable", wrong, hint)
 
 
 def _first_line(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -204,3 +206,21 @@ def test_keys_of_a_profile_count(bucket: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AWS_PROFILE", "absent")
     with pytest.raises(StorageError, match="absent"):
         open_objects(f"s3://{bucket}")
+
+
+def test_a_bucket_is_refused_where_a_call_would_wait_for_ever(bucket: str) -> None:
+    """A process that was forked after its parent had used a bucket has none of the threads that answer."""
+    store = open_objects(f"s3://{bucket}/x")
+    store.put("a", b"1")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends a child that waits
+        code = 1
+        try:
+            open_objects(f"s3://{bucket}/y").put("a", b"2")
+        except StorageError as error:
+            code = 0 if "forked after its first use" in error.message else 2
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.get("a") == b"1"
