@@ -23,6 +23,9 @@ SENTENCES = {
     "machines must reach the closed days.",
     "parquet": "Where closed days of traces are exported and looked up: a folder, or a bucket by URL (`s3://`, "
     "`gs://`, `az://`), with credentials from the environment.",
+    "files": "Where the bytes of images and other files are kept that requests consist of: a folder such as "
+    "`.spine/files`, or a bucket by URL, see [COLLECT.md](COLLECT.md#keeping-the-files). Empty: their digests alone. "
+    "Only where `text_policy` is `full`.",
     "drift_reports": "Folder of the daily drift reports.",
     "eval_baseline": "The committed baseline that the gate compares a candidate with.",
     "trust": "The committed list of public keys whose verdicts count.",

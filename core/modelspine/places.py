@@ -12,12 +12,14 @@ from urllib.parse import unquote, urlsplit
 from modelspine.errors import BadInput
 from modelspine.text import visible
 
-PATHS: Final = ("home", "artifacts", "cache", "parquet", "drift_reports", "eval_baseline", "trust", "testers")
-"""The settings that are paths; ``parquet`` may be the URL of object storage instead."""
+PATHS: Final = ("home", "artifacts", "cache", "parquet", "files", "drift_reports", "eval_baseline", "trust", "testers")
+"""The settings that are paths."""
+_OBJECTS: Final = ("parquet", "files")
+"""Those of them that may be the URL of object storage instead."""
 
 
 def place(name: str, value: str, root: Path, origin: str) -> str:
-    """The absolute path that a setting holds, or for ``parquet`` the URL of object storage.
+    """The absolute path that a setting holds, or for ``parquet`` and ``files`` the URL of object storage.
 
     Args:
         name: the setting's name.
@@ -34,8 +36,8 @@ def place(name: str, value: str, root: Path, origin: str) -> str:
     from miniobserve.sql.protocol import StorageError
 
     scheme = scheme_of(value)
-    if name != "parquet":
-        hint = "give a path on this machine; only `parquet` may be a URL of object storage"
+    if name not in _OBJECTS:
+        hint = "give a path on this machine; only `parquet` and `files` may be a URL of object storage"
         if name == "artifacts":
             hint = "give a path; artifacts in a bucket are kept by an MLflow server: set `mlflow` to its URL"
         # Only the scheme is shown, because the rest may hold a secret.
@@ -45,7 +47,8 @@ def place(name: str, value: str, root: Path, origin: str) -> str:
     except StorageError as error:
         raise BadInput(f"the setting {name} in {origin} is not valid: {error.message}", error.hint) from error
     if scheme == "memory":
-        raise BadInput(f"the setting {name} in {origin} would keep the days in memory and lose them", "give a folder")
+        what = "days" if name == "parquet" else "files"
+        raise BadInput(f"the setting {name} in {origin} would keep the {what} in memory and lose them", "give a folder")
     if scheme == "file":
         return unquote(urlsplit(value).path)
     return f"{scheme}://{value.partition('://')[2].rstrip('/')}"

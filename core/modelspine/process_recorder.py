@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
+from modelspine.kept_files.keeper import Keeper, Keeping
 from modelspine.ledger.store import storage_errors
 from modelspine.recording.recorder import Heard, Recorder
 from modelspine.recording.repeats import is_repeat
@@ -38,6 +39,7 @@ class ProcessRecorder:
         with storage_errors():
             archive: Any = settings.parquet
             self.writer = TraceWriter(settings.traces, archive=archive)
+        self._keeper = Keeper(settings.files) if settings.keeps_files else None
         self._told = threading.Lock()
 
     def now(self) -> tuple[State, list[Event]]:
@@ -47,6 +49,15 @@ class ProcessRecorder:
     def trace(self, heard: Heard, state: State, events: list[Event]) -> Trace:
         """The trace of a request; see ``Recorder.trace``."""
         return self._recorder.trace(heard, state, events)
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the bytes of images and other files are kept, and not their digests alone."""
+        return self._keeper is not None
+
+    def keeping(self) -> Keeping:
+        """What keeps the bytes of one request."""
+        return Keeping(self._keeper)
 
     def holds(self, again: Trace) -> bool:
         """Whether the request that has this id already is the same one, recorded again."""
@@ -60,6 +71,8 @@ class ProcessRecorder:
 
     def close(self) -> None:
         """Write what waits, and close the stores."""
+        if self._keeper is not None:
+            self._keeper.close()
         self.writer.close()
         self.spine.close()
 

@@ -24,11 +24,13 @@ import msgspec
 
 from miniobserve.ids import fresh_request_id, is_request_id
 from miniobserve.sql.protocol import StorageError
-from miniobserve.traces import GONE, Trace
+from miniobserve.traces import Trace
 from miniobserve.writer import Duplicate
-from modelspine.errors import BadInput, SpineError, Unavailable
+from modelspine.errors import BadInput, SpineError
+from modelspine.kept_files.keeper import KEEP_SECONDS, Keeping
 from modelspine.process_recorder import ProcessRecorder, process_recorder
 from modelspine.recording.assigning import assigned, route_in_force, unit_of
+from modelspine.recording.block_failures import STORE_SECONDS, failure, unavailable
 from modelspine.recording.current_span import current_span
 from modelspine.recording.placing import Told
 from modelspine.recording.plain_values import plain
@@ -36,7 +38,6 @@ from modelspine.recording.recorder import Heard
 from modelspine.recording.saying import NOTHING_SAID, Said, said
 from modelspine.times import trace_ns
 
-STORE_SECONDS = 10.0
 _log = logging.getLogger("modelspine")
 
 
@@ -66,7 +67,8 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
 
         Args:
             asked: the text, or an object of the columns that ``[workload]`` names; a row of a table counts as one.
-                Bytes and files (a ``Path``) are kept as ``{"sha256": …, "bytes": n}``.
+                Bytes and files (a ``Path``) are recorded as ``{"sha256": …, "bytes": n}``; the setting ``files`` says
+                where the bytes are kept.
             unit: the id of the user, customer or device; without one, each request is its own unit.
             request_id: your own id, 8 to 64 of ``A-Z a-z 0-9 . _ -``; by default a new one. The same request and answer
                 told again under it change nothing; another one is stored under a new id.
@@ -90,6 +92,8 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
         self._said: Said | None = None
         self._submitted: Trace | None = None
         self._recorder: ProcessRecorder | None = None
+        self._keeping = Keeping(None)
+        self._unkept: tuple[str, ...] | None = None
         self._entry: Entry | None = None
 
     @property
@@ -127,13 +131,19 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
             fields: what else belongs to the answer, such as ``score=0.9``; numbers are measured for drift, as is a
                 list of up to 4,096 of them called ``embedding``.
         """
-        self._said = said(answer, features=features, tokens=tokens, entry=entry, accepted=accepted, fields=fields)
+        hold = self._recorder is not None and self._recorder.keeps_files
+        self._said = said(
+            answer, features=features, tokens=tokens, entry=entry, accepted=accepted, fields=fields, hold=hold
+        )
 
     def _begin(self) -> None:
         if self._entry is not None:
             raise BadInput("this request has had its block", "make a new `modelspine.request(…)` for each request")
         self._recorder = process_recorder(self._root)
-        self._input = plain(self._asked, "input")  # now, because the block may change it, or delete its file
+        self._keeping, hold = self._recorder.keeping(), self._recorder.keeps_files
+        # Now, because the block may change them, or delete their files.
+        self._input, self._given = plain(self._asked, "input", hold=hold), plain(self._features, "features", hold=hold)
+        self._keeping.begin((*self._input.held, *self._given.held))
         self._perf, self._ns = time.perf_counter(), time.time_ns()
         self._seen = self._recorder.now()
         found = assigned(route_in_force(self._seen[0]), self.unit or self.id)
@@ -141,10 +151,10 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
 
     def _heard(self, error: BaseException | None, retry_of: str | None) -> Heard:
         said = self._said or NOTHING_SAID
-        failed, why = (200, "") if error is None else _failure(error)
+        failed, why = (200, "") if error is None else failure(error)
         if error is None and self._said is None:
             failed, why = 500, "the block ended without an output"
-        span, entry, features = current_span(), self.entry, plain(self._features, "features")
+        span, entry, features = current_span(), self.entry, self._given
         given: dict[str, Any] = features.value if isinstance(features.value, dict) else {}
         return Heard(
             request_id=self.id,
@@ -164,7 +174,7 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
             error=why,
             accepted=said.accepted,
             retry_of=retry_of,
-            unread=(*features.lost, *said.lost),
+            unread=(*self._input.unkept, *features.unkept, *(self._unkept or ()), *features.lost, *said.lost),
             lost=self._input.lost,
             lost_answer=said.lost_answer,
         )
@@ -183,9 +193,17 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
         self._submitted = self._in().trace(heard, *self._seen)
         return self._submitted
 
-    def _submit(self, error: BaseException | None, retry_of: str | None = None) -> Future[None]:
-        """Queue the trace; foreign code that fails, such as a workload's, costs what was told and not the trace."""
+    def _submit(
+        self, error: BaseException | None, retry_of: str | None = None, *, seconds: float = KEEP_SECONDS
+    ) -> Future[None]:
+        """Queue the trace; foreign code that fails, such as a workload's, costs what was told and not the trace.
+
+        Before, it waits so many seconds until the bytes that are to be kept are durable.
+        """
         writer = self._in().writer
+        if self._unkept is None:
+            self._keeping.begin((self._said or NOTHING_SAID).held, seconds)
+            self._unkept = self._keeping.unkept(seconds)
         try:
             future = writer.submit(self._made(error, retry_of))
             failed = future.exception() if future.done() else None
@@ -223,7 +241,7 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
             Unavailable: the store could not be reached or written.
         """
         if error is None and isinstance(failed, StorageError | TimeoutError | SpineError):
-            raise _unavailable(failed) from failed
+            raise unavailable(failed) from failed
         _log.error("request %s could not be recorded", self.id, exc_info=failed)
 
     def _report(self, future: Future[None] | asyncio.Future[None]) -> None:
@@ -260,7 +278,7 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
         try:
             # A coroutine that is being closed may not wait, and its event loop may have ended.
             if isinstance(error, asyncio.CancelledError | GeneratorExit):
-                self._submit(error).add_done_callback(self._report)
+                self._submit(error, seconds=0).add_done_callback(self._report)
                 return
             storing = asyncio.ensure_future(self._stored(error))
             try:
@@ -279,18 +297,3 @@ class request:  # noqa: N801 -- it is used like a function: ``with request(text)
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), STORE_SECONDS)
         except Duplicate as used:
             await asyncio.to_thread(self._used, error, used)
-
-
-def _failure(error: BaseException) -> tuple[int, str]:
-    """Status and reason of a block that ended by an exception."""
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return GONE, "the request was cancelled before the answer"
-    try:
-        return 500, f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 -- the exception's own code
-        return 500, type(error).__name__
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    why = error.message if isinstance(error, StorageError | SpineError) else f"no commit within {STORE_SECONDS:.0f} s"
-    return Unavailable(f"the trace of this request could not be stored: {why}", "answer 503, so that it is sent again")

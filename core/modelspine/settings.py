@@ -16,13 +16,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from modelspine.collect_table import CollectTable
+from modelspine.cost_table import Amount, Prices
 from modelspine.described.table import WorkloadTable
 from modelspine.errors import BadInput
 from modelspine.places import PATHS, anchored, place
 from modelspine.text import visible
 
-_Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
-_BILLED = re.compile(r"\*|v[0-9]+\.[0-9]+\.[0-9]+.*|[0-9a-f]{4,64}")
 MOST_WORKERS = 256
 """Most worker processes of one server."""
 SERVICE = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,39})?$"
@@ -35,24 +34,6 @@ COMMITTED = {
 }
 """Settings that name files which count as committed, with the names that they have by default."""
 _MARKERS = ("spine.toml", ".spine", ".git")
-
-
-class TokenRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a million tokens of one model cost; None if unknown."""
-
-    input: _Amount | None = None
-    output: _Amount | None = None
-
-
-class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table ``[cost]`` of ``spine.toml``."""
-
-    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")] = "USD"
-    """Of every price here and of ``rate_per_hour``."""
-    price_version: str | None = None
-    """The version of all these prices; the setting ``price_version`` if there is none here."""
-    tokens: dict[str, TokenRow] = {}
-    """Prices of models billed by token, by semver, by the first digits of a SHA, or by ``*`` for every model."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     parquet: str
     """Where the closed days of traces are: an absolute folder, or the URL of a bucket that ``miniobserve.objects``
     opens."""
+    files: str = ""
+    """Where the bytes of images and other files are kept that requests consist of: an absolute folder or the URL of a
+    bucket; empty to keep their digests alone."""
     drift_reports: Path
     engine: Annotated[str, msgspec.Meta(pattern=r"^(local|ray://[A-Za-z0-9.:_-]+)$")] = "local"
     """What sums up large reports: ``local``, or a Ray cluster as ``ray://HOST:PORT`` or ``ray://auto``."""
@@ -88,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the model service in the entry-point group ``spine.workloads``, empty for the only one installed; or the
     table that describes a service whose answers come from elsewhere."""
     text_policy: Literal["full", "hash", "none"] = "full"
-    rate_per_hour: _Amount | None = None
+    rate_per_hour: Amount | None = None
     """Rent of this machine per hour, in USD or the currency of ``cost``; None if unknown, and then answers have no
     price."""
     right_score: Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)] | None = None
@@ -114,6 +98,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
     origins: dict[str, str] = {}
     """Setting name → where its value came from; defaults are not listed."""
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether bytes are kept: as a learner's text in another form, only where a trace keeps the text in full."""
+        return bool(self.files) and self.text_policy == "full"
 
     @property
     def names_workload(self) -> bool:
@@ -243,6 +232,7 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         "artifacts": home / "mlartifacts",
         "cache": home / "cache",
         "parquet": home / "parquet",
+        "files": "",
         "drift_reports": root / "drift_reports",
         **{name: root / file for name, file in COMMITTED.items()},
         "actor": _user(environ),
@@ -252,6 +242,8 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
     if merged.get("rate_per_hour") in ("", "unknown", "none"):
         merged["rate_per_hour"] = None  # TOML and environment variables have no null
     for name in PATHS:
+        if (name, merged[name]) == ("files", ""):  # no place, and not the project's folder
+            continue
         merged[name] = place(name, str(merged[name]), root, origins.get(name, "its default"))
     for name in ("ledger", "traces", "mlflow"):
         merged[name] = anchored(str(merged[name]), root)
@@ -268,13 +260,7 @@ def _complete(root: Path, values: dict[str, Any], origins: dict[str, str], envir
         raise BadInput(
             f"the setting {visible(name, 40)} is not valid: {visible(why, 160)}", f"correct it in {where}"
         ) from error
-    for name in made.cost.tokens:
-        # A misspelt name would match no entry and leave it without a price, silently.
-        if _BILLED.fullmatch(name) is None:
-            raise BadInput(
-                f"the setting cost is not valid: tokens.{visible(name, 40)} names no entry",
-                'name a semver such as "v0.3.0", the first 4 or more digits of a SHA, or "*" for every entry',
-            )
+    made.cost.check_names()
     if made.cost.price_version is None or origins.get("price_version", "").startswith(("SPINE_", "flag")):
         return made  # a variable or a flag wins over the file, and the table is in the file
     return msgspec.structs.replace(made, price_version=made.cost.price_version)

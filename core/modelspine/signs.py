@@ -58,6 +58,10 @@ SIGNS: dict[str, Sign] = {
     "skipped": Sign("»", "warn"),
     # a store of the project
     "unusable": Sign("✖", "bad"),
+    # the bytes of a file that a request names
+    "kept": Sign("✔", "good"),
+    "not_kept": Sign("·", "muted"),
+    "damaged": Sign("✖", "bad"),
     # what a learner said
     "accepted": Sign("✔", "good"),
     "dismissed": Sign("✖", "bad"),
@@ -77,7 +81,7 @@ TERMINAL_STYLES: dict[Role, str] = {
 """Role → colour or attribute by its ANSI name. The terminal's own palette gives these a shade that can be read on
 its background, dark or light, which a fixed colour could not; ``dim`` is an attribute for the same reason."""
 
-WORDS = {"not_checked": "not checked"}
+WORDS = {"not_checked": "not checked", "not_kept": "not kept"}
 """Statuses whose word for people is not the one that formats write."""
 
 UNKNOWN = Sign("·", "muted")

@@ -51,7 +51,9 @@ class Spine(Project):
         def gate(sha: str) -> Decision:
             return compare_entry(self, sha, baseline=self.settings.eval_baseline).decision
 
-        return Investigator(self.registry, self.corpora, lambda: self.workload, inputs, self.verdict, gate)(trace)
+        return Investigator(
+            self.registry, self.corpora, lambda: self.workload, inputs, self.verdict, gate, self.settings.files
+        )(trace)
 
 
 def open_spine(

@@ -11,27 +11,23 @@ import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from miniobserve.sql.protocol import StorageError
 from modelspine.cli.errors import as_spine_error
-from modelspine.cli.output import Cell, Out, Piece, status_cell
+from modelspine.cli.info_stores import Facts, store_row, stores_of
+from modelspine.cli.output import Cell, Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
-from modelspine.ledger.clocks import jumps
-from modelspine.ledger.store import storage_errors
+from modelspine.kept_files.reading import probe
 from modelspine.projects import Listed, projects_file, read_projects, settings_of
-from modelspine.registry.rules import ledger_service
 from modelspine.settings import Settings, masked
 from modelspine.spine import Spine
-from modelspine.text import counted, size, visible
-from modelspine.times import FORMAT
 from modelspine.words import words_of
 
 if TYPE_CHECKING:
@@ -53,10 +49,6 @@ _PACKAGES = (
     "obstore",
     "boto3",
 )
-_NAMED = 3
-"""Most events of one kind that the row of the ledger names."""
-Facts = dict[str, dict[str, Any]]
-"""Name of a setting or store → what is known about it, as the JSON has it."""
 
 
 def command(verbs: Verbs) -> None:
@@ -85,7 +77,8 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
         return _projects(out)
     if args.reach:
         return _reach(out, spine)
-    root, settings, stores, versions = str(spine.settings.root), _settings(spine.settings), _stores(spine), _versions()
+    root, settings, stores = str(spine.settings.root), _settings(spine.settings), stores_of(spine)
+    versions = _versions()
     overview, lines = _overview(spine)
     if out.json:
         out.object({
@@ -109,7 +102,8 @@ def run(args: argparse.Namespace, spine: Spine) -> int:
     ]
     out.table(("setting", "value", "from"), rows)
     out.line()
-    out.table(("store", "state", "size", "holds", "where"), [_row(*item) for item in stores.items()], right=("size",))
+    kept = [store_row(*item) for item in stores.items()]
+    out.table(("store", "state", "size", "holds", "where"), kept, right=("size",))
     out.line()
     out.pairs(versions.items())
     return Exit.OK
@@ -148,8 +142,8 @@ def _reach(out: Out, spine: Spine) -> int:
     backends: dict[str, Callable[[], object]] = {
         "ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach
     }  # fmt: skip
-    if "://" in spine.settings.parquet:
-        backends["parquet"] = lambda: _probe(spine.settings.parquet)
+    places = {"parquet": spine.settings.parquet, "files": spine.settings.files}
+    backends |= {name: partial(probe, place) for name, place in places.items() if "://" in place}
     with working("asking the backends"):
         for ask in backends.values():
             ask()
@@ -192,14 +186,6 @@ def _project(listed: Listed) -> dict[str, str]:
     return answer | {"state": "ok", "env": env, "service": settings.service_name, "says": str(listed.folder)}
 
 
-def _probe(url: str) -> None:
-    """Check that a bucket can be written, and that an object in it is never replaced."""
-    from miniobserve.objects import open_objects
-
-    with storage_errors():
-        open_objects(url).probe()
-
-
 def _settings(settings: Settings) -> Facts:
     names = [name for name in Settings.__struct_fields__ if name not in ("root", "origins")]
     return {
@@ -226,73 +212,3 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found["mlflow"] = version("mlflow-skinny")
     return found
-
-
-def _stores(spine: Spine) -> Facts:
-    settings = spine.settings
-    return {
-        "ledger": _store(settings.ledger, lambda: _events(spine)),
-        "traces": _store(settings.traces, lambda: _traces(spine)),
-        "mlflow": _store(settings.mlflow, lambda: ""),
-        "cache": _folder(settings.cache, "bundle"),
-        "artifacts": _folder(settings.artifacts, "folder"),
-        "parquet": _days(settings.parquet),
-    }
-
-
-def _events(spine: Spine) -> str:
-    """How many events the ledger holds, and which of them cannot be read or have a time that jumped."""
-    events = spine.registry.events()
-    now = datetime.now(UTC).strftime(FORMAT)
-    found = [counted(len(events), "event")]
-    if owner := ledger_service(spine.registry.state()):
-        other = f", and this project is {spine.settings.service}" if spine.settings.service not in ("", owner) else ""
-        found.append(f"of the service {visible(owner, 60)}{other}")
-    found += [f"#{each.seq} cannot be read" for each in spine.registry.history.unreadable[:_NAMED]]
-    found += [f"the time of #{each.seq} jumped" for each in islice(jumps(events, now), _NAMED)]
-    return ", ".join(found)
-
-
-def _traces(spine: Spine) -> str:
-    matched = spine.traces.list(limit=1).matched
-    return "over 10,000 traces" if matched is None else counted(matched, "trace")
-
-
-def _store(url: str, ask: Callable[[], str]) -> dict[str, Any]:
-    """A database: whether it exists, whether it answers, and how much it holds."""
-    path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
-    answer: dict[str, Any] = {"where": masked(url), "state": "ok", "bytes": None, "holds": ""}
-    if path is not None and not path.is_file():
-        return answer | {"state": "missing"}
-    if path is not None:
-        answer["bytes"] = path.stat().st_size
-    try:
-        return answer | {"holds": ask()}
-    except Exception as error:  # noqa: BLE001  (one broken store must not hide the others)
-        cause = error if isinstance(error, StorageError) else error.__cause__
-        if isinstance(cause, StorageError) and cause.kind == "absent":
-            return answer | {"state": "missing"}
-        return answer | {"state": "unusable", "holds": as_spine_error(error).message}
-
-
-def _days(place: str) -> dict[str, Any]:
-    """The closed days; a bucket is not asked, because that takes a network and credentials."""
-    if "://" not in place:
-        return _folder(Path(place), "day")
-    holds = "not asked; `spine info --reach` asks"
-    return {"where": masked(place), "state": "not_checked", "bytes": None, "holds": holds}
-
-
-def _folder(path: Path, noun: str) -> dict[str, Any]:
-    if not path.is_dir():
-        return {"where": str(path), "state": "missing", "bytes": None, "holds": ""}
-    try:
-        count = sum(1 for child in path.iterdir() if not child.name.startswith("."))
-    except OSError as error:
-        return {"where": str(path), "state": "unusable", "bytes": None, "holds": error.strerror or ""}
-    return {"where": str(path), "state": "ok", "bytes": None, "holds": counted(count, noun)}
-
-
-def _row(name: str, store: dict[str, Any]) -> tuple[Piece, ...]:
-    amount = size(store["bytes"]) if store["bytes"] is not None else ""
-    return name, status_cell(store["state"]), amount, store["holds"], Cell(store["where"], "muted")

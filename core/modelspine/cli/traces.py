@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -13,6 +14,7 @@ from miniobserve.search import Question, SearchResult, search_in_order
 from miniobserve.search_terms import Term
 from miniobserve.traces import Trace, set_apart, trace_object
 from modelspine.cli import claims
+from modelspine.cli.kept_files import draw_files, files_of, save_code
 from modelspine.cli.output import Cell, Out
 from modelspine.cli.parser import Verbs, count, day
 from modelspine.cli.progress import working
@@ -69,6 +71,9 @@ def command(verbs: Verbs) -> None:
     listing.add_argument("--limit", type=count, default=20, metavar="N", help="most requests to show (default: 20)")
     show = nested.add("show", "show one request", run_show, example="spine traces show req-7f3a91c2")
     show.add_argument("request_id", metavar="ID", help="a request id, or the W3C trace id of a caller's trace")
+    show.add_argument(
+        "--save", type=Path, metavar="DIR", help="also copy its kept images and other files to this folder"
+    )
     export = nested.add(
         "export", "export closed days to Parquet files", run_export,
         details="Each file is read back and compared, then listed in a manifest. Look-ups also search the exported"
@@ -171,20 +176,25 @@ def run_show(args: argparse.Namespace, spine: Spine) -> int:
     out = Out.of(args)
     found = spine.named_traces(args.request_id)
     if len(found) > 1:
+        if args.save is not None:
+            raise BadInput("--save is about one request, and several have this trace id", "give a request id")
         return _show_several(out, found, args.request_id)
     (trace,) = found
     with storage_errors():
         said = spine.traces.said(trace.request_id)
+    files = files_of(spine, trace, args.save)
     if out.json:
-        out.object(trace_object(trace) | {"said": [msgspec.to_builtins(each) for each in said]})
-        return Exit.OK
+        more = {"said": [msgspec.to_builtins(each) for each in said], "files": msgspec.to_builtins(files)}
+        out.object(trace_object(trace) | more)
+        return save_code(files, args.save)
     out.line(Cell(trace.request_id, "strong"), f"  {ledger_time(trace.started_ns)}")
     out.pairs(_pairs(trace))
     if said:
         out.line("said of it later:")
         for version in said:
             out.line(f"  {ledger_time(version.at_ns)}  {version_text(version)}")
-    return Exit.OK
+    draw_files(out, files)
+    return save_code(files, args.save)
 
 
 def _show_several(out: Out, found: tuple[Trace, ...], trace_id: str) -> int:

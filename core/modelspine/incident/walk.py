@@ -16,6 +16,7 @@ from miniobserve.traces import Trace
 from modelspine.errors import Damaged, Refused, SpineError, Unavailable, UnknownRef
 from modelspine.gate.baseline import Item
 from modelspine.incident.arm_answer import arm_answer
+from modelspine.incident.files_answer import with_files
 from modelspine.incident.finding import UNREGISTERED, Finding, finding, reason
 from modelspine.incident.gate_answer import Verdicts, gate_answer
 from modelspine.incident.reproduce import ask
@@ -58,13 +59,16 @@ class Investigator:
         inputs: Callable[[Trace], Finding],
         verdict: Verdicts,
         gate: Gate,
+        files: str = "",
     ) -> None:
+        """Each argument is what answers a question; ``files`` is the setting of that name."""
         self._registry = registry
         self._corpora = corpora
         self._workload = workload
         self._inputs = inputs
         self._verdict = verdict
         self._gate = gate
+        self._files = files
 
     def __call__(self, trace: Trace) -> Walk:
         """Walk one request back to the rows its model was trained on.
@@ -77,7 +81,7 @@ class Investigator:
         self._registry.state()
         sha = trace.entry_sha
         steps: tuple[Callable[[], Finding], ...] = (
-            lambda: with_claim(self._model(trace), trace, self._registry.state(), self._registry.events()),
+            lambda: with_files(self._claimed(trace), trace, self._files),
             lambda: self._inputs(trace),
             lambda: self._corpus(trace, self._detail(sha)),
             lambda: rows_answer(sha, self._detail(sha), probe, problem, self._corpora),
@@ -111,6 +115,9 @@ class Investigator:
         """The hash of ledger event ``seq``; None where there is no such event."""
         events = self._registry.events()
         return events[seq - 1].hash if 0 < seq <= len(events) else None
+
+    def _claimed(self, trace: Trace) -> Finding:
+        return with_claim(self._model(trace), trace, self._registry.state(), self._registry.events())
 
     def _model(self, trace: Trace) -> Finding:
         command = f"spine show {short(trace.entry_sha)} --json"

@@ -3,8 +3,8 @@
 Parts are read in an order in which everything that one part names is in a later one. A trace names a ledger event, so
 traces come before the ledger. An event names bundles and runs that existed before it, so those come after the ledger.
 Databases are copied by SQLite's backup within one read transaction, never as files, or row by row from PostgreSQL. Not
-included are files in git (spine.toml, trust file, baseline), files in DVC, private keys, MLflow's server and the closed
-days in a bucket. It does not know how an archive is unpacked.
+included are files in git (spine.toml, trust file, baseline), files in DVC, private keys, MLflow's server, and closed
+days and kept files in a bucket. It does not know how an archive is unpacked.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import msgspec
 from modelspine.canonical_json import canonical
 from modelspine.errors import BadInput, Damaged, Unavailable
 from modelspine.files import path_fault
+from modelspine.kept_files.digests import digest_of_key
 from modelspine.ledger.store import Event, Head
 from modelspine.maintenance.chain import read_chain
 from modelspine.maintenance.store_copies import copied_out, on_server, snapshot
@@ -34,9 +35,11 @@ SCHEMA = "spine.backup/1"
 SUMS, MANIFEST = "SHA256SUMS", "MANIFEST.json"
 DATABASES = ("traces", "ledger", "mlflow")
 """Settings that name a database, in the order in which they are read."""
-FOLDERS = ("cache", "mlartifacts", "drift_reports", "days")
+FOLDERS = ("cache", "mlartifacts", "drift_reports", "days", "files")
 OPTIONAL = ("traces", "mlflow", "drift_reports")
 """Parts that a backup may leave out."""
+_GOES_WITH = {"mlartifacts": "mlflow", "files": "traces"}
+"""Part → the part without which it is left out too."""
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 """The errors of opening a file that is gone, a symbolic link and a socket."""
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -91,8 +94,12 @@ def place_of(settings: Settings, name: str) -> Path | None:
 
 
 def folders(settings: Settings) -> dict[str, Path]:
-    """The folder of each part in ``FOLDERS``; ``days`` are the closed days of traces anywhere in the home."""
-    paths = (settings.cache, settings.artifacts, settings.drift_reports, settings.home)
+    """The folder of each part in ``FOLDERS``.
+
+    ``days`` are the closed days of traces anywhere in the home; ``files``, the kept files of requests, are in it too.
+    """
+    files = Path(settings.files) if settings.files and _at_home(settings, settings.files) else settings.home / "files"
+    paths = (settings.cache, settings.artifacts, settings.drift_reports, settings.home, files)
     return dict(zip(FOLDERS, paths, strict=True))
 
 
@@ -149,13 +156,11 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
             archive.file(f"{name}.db", copy)
             copy.unlink()  # at most one copy at a time needs room beside the archive
         for part, folder in folders(settings).items():
-            if part not in without and not (part == "mlartifacts" and "mlflow" in without):
+            if part not in without and _GOES_WITH.get(part) not in without:
                 _add(archive, part, folder, warnings, progress)
         warnings += _missing_bundles(events, archive.members)
-        if "traces" not in without and not Path(settings.parquet).is_relative_to(settings.home):
-            days = visible(masked(settings.parquet), 120)
-            what = "in the bucket" if "://" in settings.parquet else "outside the home"
-            warnings.append(f"closed days in {days}, {what}, are not included")
+        if "traces" not in without:
+            warnings += _elsewhere(settings)
         parts = tuple(part_totals(archive.members))
         manifest = _seal(archive, settings, head, str(events[0].body.get("env", "dev")) if events else "dev")
     return Backup(
@@ -166,6 +171,18 @@ def backup(settings: Settings, path: Path, *, without: Sequence[str] = (), progr
         parts=parts,
         warnings=tuple(warnings),
     )
+
+
+def _at_home(settings: Settings, place: str) -> bool:
+    return "://" not in place and Path(place).is_relative_to(settings.home)
+
+
+def _elsewhere(settings: Settings) -> Iterator[str]:
+    """A warning for what belongs to the traces and is not in the home."""
+    for what, place in (("closed days", settings.parquet), ("kept files", settings.files)):
+        if place and not _at_home(settings, place):
+            where = "in the bucket" if "://" in place else "outside the home"
+            yield f"{what} in {visible(masked(place), 120)}, {where}, are not included"
 
 
 def _copied(settings: Settings, name: str, url: str, copy: Path, progress: Progress) -> bool:
@@ -240,6 +257,8 @@ def _belongs(part: str, name: str) -> bool:
     first = name.partition("/")[0]
     if part == "cache":
         return _SHA.fullmatch(first) is not None
+    if part == "files":
+        return digest_of_key(name) is not None
     if part == "days":
         inside = "/day=" in f"/{name}" and name.endswith((".json", ".ids"))
         return (inside or name.endswith(".parquet")) and first not in ("cache", "mlartifacts", "bundles", "tmp")

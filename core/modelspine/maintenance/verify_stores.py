@@ -18,6 +18,7 @@ from miniobserve.sql.open import connect
 from modelspine.errors import BadInput, Damaged, Refused, SpineError, Unavailable
 from modelspine.ledger.state import Known, State, fold
 from modelspine.ledger.store import Event, Ledger, storage_errors
+from modelspine.maintenance.verify_files import kept_files
 from modelspine.maintenance.verify_grounds import gate_runs, judged_canaries
 from modelspine.maintenance.verify_ledger import Check, Progress
 from modelspine.project import DAYS, Project
@@ -42,6 +43,7 @@ def steps(project: Project) -> tuple[Step, ...]:
         lambda state, progress: _corpora(project, state, progress),
         lambda _state, _progress: _traces(project.settings.traces),
         lambda _state, progress: _exports(project, progress),
+        lambda _state, progress: kept_files(project.settings.files, progress),
     )
 
 

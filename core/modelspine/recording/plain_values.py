@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import stat
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
@@ -19,7 +21,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from modelspine.canonical_json import MAX_INTEGER
-from modelspine.text import visible
+from modelspine.kept_files.digests import MOST_BYTES, is_digest
+from modelspine.kept_files.keeper import Held
+from modelspine.text import size, visible
 
 MOST_ITEMS = 65_536
 """Numbers, texts and other members of one value; a larger array belongs into a file, which is kept by its digest."""
@@ -27,6 +31,7 @@ _MOST_DEPTH = 32
 _MOST_LOST = 4
 """Losses that are named; the others are counted."""
 _REPLACED = "characters that UTF-8 cannot encode were replaced"
+_CHUNK = 1 << 20
 
 
 class Plain(NamedTuple):
@@ -34,20 +39,24 @@ class Plain(NamedTuple):
 
     value: Any
     lost: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
+    """The bytes behind the digests in it, where they are to be kept."""
+    unkept: tuple[str, ...] = ()
+    """The digests whose bytes are not held although they should be, each as ``name: reason``."""
 
 
 class Digest(dict[str, Any]):
     """Bytes or a file as JSON: ``sha256`` in hexadecimal, and ``bytes``, how many they are."""
 
 
-def plain(value: Any, name: str) -> Plain:
-    """The value as None, yes or no, numbers, texts, lists and objects; ``name`` is what the losses are said of."""
-    reading = _Reading()
+def plain(value: Any, name: str, *, hold: bool = False) -> Plain:
+    """The value as None, yes or no, numbers, texts, lists and objects; ``name`` is what the losses are said of.
+
+    With ``hold`` the bytes behind its digests are returned too, up to ``MOST_BYTES`` of one value.
+    """
+    reading = _Reading(MOST_BYTES if hold else None)
     found = reading.read(value, name, _MOST_DEPTH)
-    lost = reading.lost[:_MOST_LOST]
-    if more := len(reading.lost) - len(lost):
-        lost.append(f"{name}: {more:,} more")
-    return Plain(found, tuple(lost))
+    return Plain(found, _first(reading.lost, name), tuple(reading.held), _first(reading.unkept, name))
 
 
 def encodable(text: str) -> str:
@@ -61,16 +70,48 @@ def encodable(text: str) -> str:
 
 
 def digest_of(content: bytes | bytearray | memoryview) -> Digest:
-    """Bytes as the digest by which they are kept."""
+    """Bytes as their digest."""
     view = memoryview(content)
     return Digest(sha256=hashlib.sha256(view).hexdigest(), bytes=view.nbytes)
 
 
-def file_digest(path: Path) -> Digest:
-    """A file as the digest by which it is kept, read in pieces; raises ``OSError`` if it cannot be read."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256")
-        return Digest(sha256=found.hexdigest(), bytes=file.tell())
+def as_digest(value: Any) -> Any:
+    """An object that is a digest, as a ``Digest``; any other value as it is."""
+    return Digest(value) if isinstance(value, dict) and is_digest(value) else value
+
+
+def read_file(path: Path, room: int) -> tuple[Digest, bytes | None]:
+    """A file's digest, and its bytes if there are at most ``room``.
+
+    The file is read once, so that the digest is that of these bytes even if the file changes meanwhile.
+
+    Raises:
+        OSError: it cannot be read.
+        _Unkept: it is no file.
+    """
+    found, count = hashlib.sha256(), 0
+    chunks: list[bytes] = []
+    # Without O_NONBLOCK, a pipe that nobody writes to would be waited for at its opening.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise _Unkept("it is a folder, a pipe or a device, and no file")
+        while chunk := os.read(handle, _CHUNK):
+            found.update(chunk)
+            count += len(chunk)
+            if count <= room:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+    finally:
+        os.close(handle)
+    return Digest(sha256=found.hexdigest(), bytes=count), b"".join(chunks) if count <= room else None
+
+
+def _first(losses: list[str], name: str) -> tuple[str, ...]:
+    """The first losses, and how many more there are."""
+    more = len(losses) - _MOST_LOST
+    return (*losses[:_MOST_LOST], *([f"{name}: {more:,} more"] if more > 0 else []))
 
 
 class _Unkept(Exception):
@@ -80,8 +121,12 @@ class _Unkept(Exception):
 class _Reading:
     """One value being read: what was lost so far, and how many members there were."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int | None) -> None:
+        """``room`` is how many bytes of files may be held; None where none are to be."""
         self.lost: list[str] = []
+        self.held: list[Held] = []
+        self.unkept: list[str] = []
+        self._room = room
         self._items = 0
 
     def read(self, value: Any, name: str, depth: int) -> Any:
@@ -116,14 +161,29 @@ class _Reading:
         if isinstance(value, float):
             return _finite(float(value))
         if isinstance(value, bytes | bytearray | memoryview):
-            return digest_of(value)
+            if self._room is None or memoryview(value).nbytes > self._room:
+                return self._hold(name, digest_of(value), None)
+            content = bytes(value)  # first, because the array may change between the two
+            return self._hold(name, digest_of(content), content)
         if isinstance(value, Path):
-            return file_digest(value)
+            return self._hold(name, *read_file(value, self._room or 0))
         if isinstance(value, datetime | date | time):
             if value != value:  # a missing time of pandas, which no type tells apart
                 raise _Unkept("the time is missing")
             return value.isoformat()
         return str(value) if isinstance(value, UUID) else self._several(value, name, depth)
+
+    def _hold(self, name: str, digest: Digest, content: bytes | None) -> Digest:
+        """The digest; its bytes are held, or it is said that they were too many."""
+        if self._room is None:
+            return digest
+        if content is None:
+            limit = f"there are more than {size(MOST_BYTES)} in one input or answer"
+            self.unkept.append(f"{visible(name, 80)}: its bytes are not kept: {limit}")
+            return digest
+        self._room -= len(content)
+        self.held.append(Held(name, digest["sha256"], content))
+        return digest
 
     def _several(self, value: Any, name: str, depth: int) -> Any:
         if isinstance(value, Mapping):

@@ -54,10 +54,10 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """The names that the server gives the model, the most exact one first."""
     request: Any = None
     """A text, an object of columns or any other JSON; None if it was not told."""
-    request_message: str | None = None
-    """The user's message, where ``request`` is the JSON of the whole call and the client sent both."""
+    request_message: Any = None
+    """The user's message (a text, or files by digest), where ``request`` is the JSON of the whole call beside it."""
     answer: Any = None
-    answer_message: str | None = None
+    answer_message: Any = None
     unit: str | None = None
     told: Told = Told()
     features: dict[str, Any] = {}

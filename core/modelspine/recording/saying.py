@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from modelspine.kept_files.keeper import Held
 from modelspine.recording.plain_values import plain
 
 _MOST_TOKENS = 2**53
@@ -29,13 +30,20 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What of the answer could not be kept, each with its reason."""
     lost: tuple[str, ...] = ()
     """The same of everything else."""
+    held: tuple[Held, ...] = ()
+    """The bytes behind the digests in the answer, where they are to be kept."""
 
 
 NOTHING_SAID = Said()
 
 
-def said(answer: Any, *, features: Any, tokens: Any, entry: Any, accepted: Any, fields: dict[str, Any]) -> Said:
-    """Read what was told of an answer; ``entry`` is a name, or a tuple that begins with the SHA."""
+def said(
+    answer: Any, *, features: Any, tokens: Any, entry: Any, accepted: Any, fields: dict[str, Any], hold: bool = False
+) -> Said:
+    """Read what was told of an answer; ``entry`` is a name, or a tuple that begins with the SHA.
+
+    With ``hold`` the bytes behind the answer's digests are returned too.
+    """
     lost: list[str] = []
 
     def read(value: Any, name: str) -> Any:
@@ -43,7 +51,7 @@ def said(answer: Any, *, features: Any, tokens: Any, entry: Any, accepted: Any, 
         lost.extend(found.lost)
         return found.value
 
-    output = plain(answer, "output")
+    output = plain(answer, "output", hold=hold)
     told = {name: read(value, name) for name, value in fields.items()}
     counts, named, accepts = read(tokens, "tokens"), read(entry, "entry"), read(accepted, "accepted")
     categories = read(features, "features")
@@ -66,7 +74,8 @@ def said(answer: Any, *, features: Any, tokens: Any, entry: Any, accepted: Any, 
         entry="" if entry is None or named == "" else named if isinstance(named, str) else _UNKNOWN,
         accepted=None if accepts is None else bool(accepts),
         fields=told,
-        lost=tuple(lost),
+        lost=(*lost, *output.unkept),
+        held=output.held,
     )
 
 

@@ -15,7 +15,7 @@ from modelspine.described.service import Described
 from modelspine.workload import Workload
 
 
-def request_of(workload: Workload, request: Any, message: str | None, features: Mapping[str, Any]) -> Any:
+def request_of(workload: Workload, request: Any, message: Any, features: Mapping[str, Any]) -> Any:
     """The request: the JSON with the columns of the input, else a message that is such JSON, else the message.
 
     ``features`` are columns that were told apart from the request.
@@ -27,7 +27,7 @@ def request_of(workload: Workload, request: Any, message: str | None, features: 
     return next((each for each in (request, as_object(message)) if workload.has_input(each, features)), message)
 
 
-def answer_of(workload: Workload, answer: Any, message: str | None) -> Any:
+def answer_of(workload: Workload, answer: Any, message: Any) -> Any:
     """The answer: the JSON with the column of the answer, else the message.
 
     A text that is a JSON object is one, but for a generator, which may write such a text: an object is no label.

@@ -315,6 +315,7 @@ def test_traces(world: World, capsys: Capture) -> None:
     assert (shown["model_sha"], shown["traffic_assignment"]) == (shown["entry_sha"], shown["assignment"])
     assert shown["traffic_assignment"]["arm"] == "stable"
     assert [said["outcome"] for said in shown.pop("said")] == ["dismissed"]
+    assert shown.pop("files") == []
     assert found["traces"] == [shown]
     assert (shown["input"], shown["entry_sha"], shown["feedback"]) == (SAID, world.silent, "dismissed")
     assert f"spine incident {REQUEST}" in run(capsys, "traces", "show", REQUEST).out
@@ -352,7 +353,7 @@ def test_incident(world: World, capsys: Capture, tmp_path: Path, baseline: None)
     walk = done.json
     assert (done.code, walk["request_id"], walk["found"]) == (0, REQUEST, True)
     shown = run(capsys, "traces", "show", REQUEST, "--json").json
-    assert walk["trace"] == {name: value for name, value in shown.items() if name != "said"}
+    assert walk["trace"] == {name: value for name, value in shown.items() if name not in ("said", "files")}
     assert walk["trace"]["model_sha"] == world.silent
     assert [answer["n"] for answer in walk["answers"]] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert all({"n", "question", "answer", "status", "evidence", "command"} == set(a) for a in walk["answers"])

@@ -29,7 +29,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
             {"traffic", "lineage"},
             {"registry"},
             {"attestation"},
-            {"gate", "identity"},
+            {"gate", "identity", "kept_files"},
             {"ledger"},
             {
                 "workload",
@@ -37,6 +37,7 @@ HOUSES: dict[str, tuple[Path, Layers]] = {
                 "labelling",
                 "described",
                 "collect_table",
+                "cost_table",
                 "answering",
                 "evaluating",
                 "child_process",

@@ -156,7 +156,7 @@ def test_a_path_that_is_a_url_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_info_does_not_ask_a_bucket_without_being_told_to() -> None:
-    from modelspine.cli.info import _days
+    from modelspine.cli.info_stores import _objects
 
-    shown = _days("s3://bucket/days")
+    shown = _objects("s3://bucket/days", "day")
     assert (shown["where"], shown["state"]) == ("s3://bucket/days", "not_checked")

@@ -87,7 +87,7 @@ def test_a_value_of_another_library_is_kept_as_json(given: Any, expected: Any) -
     ],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_named(given: Any, kept: Any, reason: str) -> None:
-    assert plain(given, "input") == (kept, (reason,))
+    assert plain(given, "input")[:2] == (kept, (reason,))
 
 
 def test_a_loop_ends_and_losses_are_counted(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_loop_ends_and_losses_are_counted(tmp_path: Path) -> None:
     assert many.lost[-1].endswith("more")
     file = tmp_path / "photo.png"
     file.write_bytes(b"image")
-    assert plain(file, "input") == (DIGEST, ())
+    assert plain(file, "input")[:2] == (DIGEST, ())
 
 
 def test_what_is_told_of_an_answer_never_raises() -> None:
