@@ -33,6 +33,7 @@ from miniserve.replies import Problem, to_json
 from miniserve.server import DrainingServer, http_config
 from miniserve.watch import Watch, ledger_route
 from modelspine.errors import BadInput, SpineError
+from modelspine.kept_files.keeper import Keeper
 from modelspine.ledger.store import storage_errors
 from modelspine.project import DAYS
 from modelspine.recording.assigning import assigned
@@ -66,7 +67,10 @@ def collect(spine: Spine, sock: socket.socket, ready: Callable[[], None]) -> Non
         reader = TraceReader.open(settings.traces, settings.parquet, settings.cache)
         stack.callback(reader.close)
         most = settings.max_body_kb * 1024 or MOST_BYTES
-        collector = Collector(recorder, writer, pending, reader, settings.collect, metrics, most)
+        keeper = Keeper(settings.files) if settings.keeps_files else None
+        if keeper is not None:
+            stack.callback(keeper.close)
+        collector = Collector(recorder, writer, pending, reader, settings.collect, metrics, most, keeper)
         stack.callback(collector.close)
         judging = Spine(settings, readonly=False)
         watch = Watch(judging, ledger_route(judging), on_decision=metrics.judged)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import msgspec
+
 from miniobserve.pending import PendingSpans
 from miniobserve.reader import TraceReader
 from miniobserve.saying import Saying, Stored
@@ -21,8 +23,9 @@ from miniserve.durable import Durable
 from miniserve.joining import Joiner, encode
 from miniserve.otlp_spans import Export, read_export
 from miniserve.replies import Problem, busy
-from miniserve.span_values import BadExport
+from miniserve.span_values import BadExport, Span
 from modelspine.collect_table import CollectTable
+from modelspine.kept_files.keeper import Keeper, Keeping
 from modelspine.ledger.route import Route
 from modelspine.recording.assigning import route_in_force
 from modelspine.recording.recorder import Recorder
@@ -33,6 +36,8 @@ MOST_AT_ONCE = 16
 """Exports that are received at once: each may take several times its size in memory."""
 MOST_WAITING_BYTES = 256 * 1024 * 1024
 """Characters of all spans that wait; beyond it exports are refused and have to be sent again."""
+KEEP_SECONDS = 4.0
+"""How long the reply to an export waits until the files in it are kept; exporters give up after ten seconds."""
 ROUTE_SECONDS = 0.25
 """How old the route may be by which a unit is assigned."""
 _MOST_MEMBERS = 64
@@ -53,14 +58,16 @@ class Collector(Durable):
         table: CollectTable,
         metrics: CollectMetrics,
         most_bytes: int = MOST_BYTES,
+        keeper: Keeper | None = None,
     ) -> None:
-        """``most_bytes`` is the limit of one export, as it is sent and decompressed."""
+        """``most_bytes`` is the limit of one export, as it is sent and decompressed; ``keeper`` keeps files."""
         super().__init__(writer)
         self.metrics = metrics
         self.draining = False
         self.most_bytes = most_bytes
         self.receiving = 0
         """Exports that are being received or stored now."""
+        self._keeper = keeper
         self._recorder = recorder
         self._pending = pending
         self._reader = reader
@@ -97,9 +104,13 @@ class Collector(Durable):
         """
         loop, most = asyncio.get_running_loop(), self.most_bytes if compressed else None
         try:
-            export, rows = await loop.run_in_executor(self._parsing, _read, body, kind, most)
+            export = await loop.run_in_executor(self._parsing, _read, body, kind, most)
         except BadExport as error:
             raise Problem(400, "malformed", str(error)) from error
+        if self._keeper is not None and any(span.held for span in export.spans):
+            kept = await asyncio.to_thread(_with_kept, export.spans, self._keeper)
+            export = msgspec.structs.replace(export, spans=kept)
+        rows = _rows(export.spans)
         if rows:
             put = partial(self._storing.submit, self._pending.put, rows, time.time_ns())
             self.metrics.collected("repeated", await self._durable(put, "these spans"))
@@ -142,11 +153,32 @@ class Collector(Durable):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(body: bytes, kind: str, most: int | None) -> tuple[Export, list[tuple[str, str, str]]]:
-    """Read an export, and encode each span as it is kept; a compressed one has ``most`` bytes when decompressed."""
-    export = read_export(body if most is None else _decompressed(body, most), kind, time.time_ns())
-    rows = {(span.trace_id, span.span_id): encode(span).decode() for span in export.spans}
-    return export, [(trace_id, span_id, text) for (trace_id, span_id), text in rows.items()]
+def _read(body: bytes, kind: str, most: int | None) -> Export:
+    """Read an export; a compressed one has ``most`` bytes when decompressed."""
+    return read_export(body if most is None else _decompressed(body, most), kind, time.time_ns())
+
+
+def _with_kept(spans: Sequence[Span], keeper: Keeper) -> tuple[Span, ...]:
+    """The spans once the bytes of their files are durable; those whose are not say so."""
+    until = time.monotonic() + KEEP_SECONDS
+    begun = []
+    for span in spans:
+        keeping = Keeping(keeper)
+        keeping.begin(span.held, max(0.0, until - time.monotonic()))
+        begun.append((span, keeping))
+    found = []
+    for span, keeping in begun:
+        why = keeping.unkept(max(0.01, until - time.monotonic()))
+        unread = {**span.unread, "its files": "; ".join(why)} if why else span.unread
+        found.append(msgspec.structs.replace(span, unread=unread))
+    return tuple(found)
+
+
+def _rows(spans: Sequence[Span]) -> list[tuple[str, str, str]]:
+    """Each span as it is kept, without the bytes of its files."""
+    bare = (msgspec.structs.replace(span, held=()) if span.held else span for span in spans)
+    rows = {(span.trace_id, span.span_id): encode(span).decode() for span in bare}
+    return [(trace_id, span_id, text) for (trace_id, span_id), text in rows.items()]
 
 
 def _decompressed(body: bytes, most: int) -> bytes:

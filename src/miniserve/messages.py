@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from miniserve.span_values import MOST_ATTRIBUTES, Span
+from miniserve.span_values import MOST_ATTRIBUTES, MOST_DEPTH, Span
 from modelspine.described.records import member
+from modelspine.recording.plain_values import Digest, as_digest
 
 _PROMPTS = ("gen_ai.input.messages", "gen_ai.prompt")
 _COMPLETIONS = ("gen_ai.output.messages", "gen_ai.completion")
@@ -37,11 +38,15 @@ _HIDDEN = "__REDACTED__"
 """What OpenInference writes instead of a text that its settings hide."""
 
 
+Message = str | Digest | list[Digest]
+"""What a message says: its text, or the files that are all of it."""
+
+
 class Said(NamedTuple):
     """What a span tells of a request or an answer; None where it tells nothing."""
 
     value: Any
-    message: str | None
+    message: Message | None
     """The message, where ``value`` is JSON: many clients give the JSON of the whole call beside its messages."""
 
 
@@ -55,14 +60,14 @@ def answered(spans: Iterable[Span], own: str | None) -> Said:
     return _said(spans, own, "output", last_completion)
 
 
-def _said(spans: Iterable[Span], own: str | None, usual: str, message: Callable[[Span], str | None]) -> Said:
+def _said(spans: Iterable[Span], own: str | None, usual: str, message: Callable[[Span], Message | None]) -> Said:
     """What the first of these spans tells that tells anything: the attribute of the table, the usual one, a message."""
     for span in spans:
         if own is not None and (found := member(span.attributes, own)) is not None:
-            return Said(_decoded(found, span.attributes.get(f"{usual}.mime_type")), None)
+            return Said(as_digest(_decoded(found, span.attributes.get(f"{usual}.mime_type"))), None)
         text, found = message(span), span.attributes.get(f"{usual}.value")
         if found is not None and found != _HIDDEN:
-            value = _decoded(found, span.attributes.get(f"{usual}.mime_type"))
+            value = as_digest(_decoded(found, span.attributes.get(f"{usual}.mime_type")))
             return Said(value, text if _is_json(found, value) else None)
         if text is not None:
             return Said(text, text)
@@ -84,17 +89,17 @@ def _decoded(value: Any, kind: Any) -> Any:
         return value
 
 
-def last_prompt(span: Span) -> str | None:
-    """The text of the last message of the user among those that were put to the model.
+def last_prompt(span: Span) -> Message | None:
+    """The last message of the user among those that were put to the model.
 
-    None if the span has no such message, or if the last one has no text, such as an image: an earlier message is
-    another input.
+    None if the span has no such message, or if the last one has neither a text nor a file that the span carries: an
+    earlier message is another input.
     """
     return next((texts[-1] for texts in _prompts(span) if texts), None)
 
 
-def _prompts(span: Span) -> Iterator[list[str | None]]:
-    """The user's messages in each form that a span may carry them in; None for one that has no text."""
+def _prompts(span: Span) -> Iterator[list[Message | None]]:
+    """The user's messages in each form that a span may carry them in; None for one that has no text and no file."""
     for source in _sources(span):
         yield from (_spoken(source[name], _USER) for name in _PROMPTS if name in source)
     yield [_content(event.attributes) for event in span.events if event.name == "gen_ai.user.message"]
@@ -105,7 +110,7 @@ def _prompts(span: Span) -> Iterator[list[str | None]]:
     ]
 
 
-def last_completion(span: Span) -> str | None:
+def last_completion(span: Span) -> Message | None:
     """The message that the model gave; None if the span has none."""
     for source in _sources(span):
         for name in _COMPLETIONS:
@@ -127,8 +132,8 @@ def _sources(span: Span) -> Iterable[Mapping[str, Any]]:
             yield event.attributes
 
 
-def _spoken(value: Any, roles: tuple[str, ...]) -> list[str | None]:
-    """The texts of the messages of these roles, in a list of messages or a text; None for a message without one."""
+def _spoken(value: Any, roles: tuple[str, ...]) -> list[Message | None]:
+    """The messages of these roles, in a list of messages or a text; None for one that has no text and no file."""
     found = _parsed(value)
     if isinstance(found, str):
         return [found]
@@ -140,13 +145,28 @@ def _spoken(value: Any, roles: tuple[str, ...]) -> list[str | None]:
     return [_text_of(message) for message in messages if message.get("role", roles[0]) in roles]
 
 
-def _text_of(message: Mapping[str, Any]) -> str | None:
-    """The text of one message: its content, or its parts that are text."""
+def _text_of(message: Mapping[str, Any]) -> Message | None:
+    """What one message says: its content, its parts that are text, or else the files among them."""
     if isinstance(content := message.get("content"), str):
         return content
-    texts = [part.get("content", part.get("text")) for part in _parts(message) if not _is_result(part)]
+    parts = [part for part in _parts(message) if not _is_result(part)]
+    texts = [part.get("content", part.get("text")) for part in parts]
     found = [text for text in texts if isinstance(text, str)]
-    return "\n".join(found) if found else None
+    return "\n".join(found) if found else _files(parts)
+
+
+def _files(values: Iterable[Any]) -> Message | None:
+    """The digests of the files in these values: one as it is, several as a list, None if there is none."""
+    found = [each for value in values for each in _digests(value, MOST_DEPTH)]
+    return found[0] if len(found) == 1 else found or None
+
+
+def _digests(value: Any, depth: int) -> Iterator[Digest]:
+    if isinstance(found := as_digest(value), Digest):
+        yield found
+    elif depth > 0 and isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _digests(each, depth - 1)
 
 
 def _parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -164,24 +184,24 @@ def _is_result(part: Mapping[str, Any]) -> bool:
     return part.get("type") in _RESULTS or "function_response" in part
 
 
-def _content(attributes: Mapping[str, Any]) -> str | None:
-    """The text of a message in an event."""
+def _content(attributes: Mapping[str, Any]) -> Message | None:
+    """What a message in an event says."""
     if isinstance(content := attributes.get("content"), str):
         return content
     message = _parsed(attributes.get("message"))
     return _text_of(message) if isinstance(message, Mapping) else message if isinstance(message, str) else None
 
 
-class _Message(NamedTuple):
+class _Numbered(NamedTuple):
     """A numbered message."""
 
     role: str
-    text: str | None
-    """None where it has none, or where that was left out of the span."""
+    text: Message | None
+    """None where it says nothing, or where that was left out of the span."""
     left_out: bool
 
 
-def _numbered(span: Span, forms: tuple[str, ...]) -> list[_Message]:
+def _numbered(span: Span, forms: tuple[str, ...]) -> list[_Numbered]:
     """The numbered messages of the first of these forms that the span has."""
     for form in forms:
         found = list(takewhile(bool, (_message(span, form.format(number)) for number in range(MOST_ATTRIBUTES))))
@@ -190,23 +210,27 @@ def _numbered(span: Span, forms: tuple[str, ...]) -> list[_Message]:
     return []
 
 
-def _message(span: Span, name: str) -> _Message | None:
+def _message(span: Span, name: str) -> _Numbered | None:
     """The message whose attributes begin with a name; None if there is none."""
     left_out = any(each.startswith(f"{name}.") for each in span.left_out)
     if not left_out and not any(each.startswith(f"{name}.") for each in span.attributes):
         return None
     role = str(span.attributes.get(f"{name}.role", ""))
-    return _Message(role, _numbered_text(span.attributes, name), left_out)
+    return _Numbered(role, _numbered_text(span.attributes, name), left_out)
 
 
-def _numbered_text(attributes: Mapping[str, Any], name: str) -> str | None:
-    """The text of one numbered message: its content, its parts that are text, or the arguments of its first call."""
+def _numbered_text(attributes: Mapping[str, Any], name: str) -> Message | None:
+    """What one numbered message says: its content, its parts that are text, the arguments of its first call, or files.
+
+    A text beside an image stays what was said.
+    """
     parts = [f"contents.{part}.message_content.text" for part in range(_MOST_PARTS)]
     for ways in (("content",), ("text",), parts, (_CALLED,)):
         said = [attributes.get(f"{name}.{way}") for way in ways]
         if texts := [text for text in said if isinstance(text, str) and text != _HIDDEN]:
             return "\n".join(texts)
-    return None
+    contents = f"{name}.contents."
+    return _files(value for key, value in attributes.items() if key.startswith(contents))
 
 
 def _parsed(value: Any) -> Any:

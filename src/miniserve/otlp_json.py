@@ -76,6 +76,8 @@ def span_of_json(span: Mapping[str, Any]) -> Span:
         error=str(status.get("message", ""))[:MOST_KEY],
         left_out=left,
         unfinite=budget.unfinite,
+        unread=budget.files.unread,
+        held=tuple(budget.files.held),
     )
 
 
@@ -84,7 +86,9 @@ def _json_value(value: Any, budget: Budget, depth: int) -> Any:
         budget.take()
         return None
     kind, found = next(iter(value.items()))
-    if kind in ("stringValue", "bytesValue"):
+    if kind == "stringValue":
+        return budget.take_text(str(found))
+    if kind == "bytesValue":
         budget.take(str(found))
         return str(found)
     budget.take()

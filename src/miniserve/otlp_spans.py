@@ -147,14 +147,15 @@ def _protobuf_span(span: Any) -> Span:
         error=span.status.message[:MOST_KEY],
         left_out=left,
         unfinite=budget.unfinite,
+        unread=budget.files.unread,
+        held=tuple(budget.files.held),
     )
 
 
 def _protobuf_value(value: Any, budget: Budget, depth: int) -> Any:
     which = value.WhichOneof("value")
     if which == "string_value":
-        budget.take(value.string_value)
-        return value.string_value
+        return budget.take_text(value.string_value)
     budget.take()
     if which in ("array_value", "kvlist_value"):
         if depth <= 1:

@@ -65,7 +65,7 @@ def heard(part: Part, table: CollectTable, request_id: str) -> Heard:
         span_id=root.span_id,
         started_ns=root.start_ns if part.complete else start,
         seconds=max(0, (root.end_ns if whole else end) - root.start_ns) / 1e9,
-        unread=(*_unread(part), *unfinite.values()),
+        unread=(*_unread(part), *unfinite.values(), *(why for span in told for why in span.unread.values())),
         lost=(*_lost(told, request.value, answer.value), *no_input),
         lost_answer=no_output,
         models=_models(last, table),

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from miniserve.inline_files import InlineFiles
+from modelspine.kept_files.keeper import Held
 from modelspine.text import visible
 
 MOST_SPANS = 10_000
@@ -71,6 +73,10 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     """Names of attributes that were too large or too many."""
     unfinite: dict[str, str] = {}
     """Which attributes hold NaN or an infinity, which became None; each with a sentence about it."""
+    unread: dict[str, str] = {}
+    """Which attributes hold a file that cannot be read or is not kept; each with a sentence about it."""
+    held: tuple[Held, ...] = ()
+    """The bytes of the files that it carried, which are not stored with it."""
     timed: bool = True
     """Whether its end can be true; where it cannot, ``end_ns`` is ``start_ns``."""
 
@@ -84,6 +90,17 @@ class Budget:
         self.key = ""
         """The attribute that is being read."""
         self.unfinite: dict[str, str] = {}
+        self.files = InlineFiles(MOST_TEXT)
+
+    def take_text(self, text: str) -> Any:
+        """Take a text; a file in it becomes its digest, and counts no more than that.
+
+        Raises:
+            OverflowError: the span has too many values, or this one is too long.
+        """
+        found = self.files.text(self.key, text)
+        self.take(found if isinstance(found, str) else "")
+        return found
 
     def take(self, text: str = "") -> None:
         """Take one value.
@@ -120,7 +137,7 @@ def attributes_of(
             continue
         budget.key = key
         try:
-            found[key] = convert(value, budget, MOST_DEPTH)
+            found[key] = budget.files.value(key, convert(value, budget, MOST_DEPTH))
         except OverflowError:
             _leave(left, key)
     return found
