@@ -24,8 +24,8 @@ def command(verbs: Verbs) -> None:
     """Add ``backup`` and ``restore``."""
     keep = verbs.add(
         "backup", "back up all stores into one file while the service runs", run,
-        details="The stores are ledger, traces, cache, MLflow store and drift reports. Ledger and traces may be on "
-        "PostgreSQL. An MLflow server, and closed days and kept files in a bucket, are not included.",
+        details="The stores are ledger, traces with their files, cache, MLflow store and drift reports. Ledger and "
+        "traces may be on PostgreSQL. An MLflow server, and closed days and kept files in a bucket, are not included.",
         example="spine backup spine-2026-11-22.tar.gz",
     )  # fmt: skip
     keep.add_argument("file", metavar="F", type=Path, help="a tar archive; a name that ends in .gz compresses it")

@@ -225,8 +225,8 @@ def test_an_async_block_does_not_hold_up_the_loop(root: Path, tmp_path: Path, mo
         return worst
 
     process_recorder(root)
-    slow_puts(monkeypatch, 0.6)
-    assert asyncio.run(both()) < 0.4
+    slow_puts(monkeypatch, 1.5)
+    assert asyncio.run(both()) < 1
     assert kept(tmp_path / "files") == entry(b"in") | entry(b"out")
 
 
@@ -247,11 +247,11 @@ def test_a_cancelled_block_is_recorded_at_once(root: Path, monkeypatch: pytest.M
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.perf_counter() - begun < 0.5
+        assert time.perf_counter() - begun < 1.5
         return ids[0]
 
     process_recorder(root)
-    slow_puts(monkeypatch, 1)
+    slow_puts(monkeypatch, 2)
     request_id = asyncio.run(cancelled())
     close_all()
     trace = trace_of(root, request_id)
