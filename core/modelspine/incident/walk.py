@@ -23,6 +23,7 @@ from modelspine.incident.reproduce import ask
 from modelspine.incident.rollback_target import Gate, fix_answer
 from modelspine.incident.rows_answer import path_of, rows_answer
 from modelspine.incident.told_answers import case_of, covering, told_answer, told_fix, unattributed, with_claim
+from modelspine.kept_files.digests import names_files
 from modelspine.ledger.state import Known
 from modelspine.lineage.corpora import Corpora
 from modelspine.lineage.status import Status
@@ -147,6 +148,9 @@ class Investigator:
         if trace.status >= 500:
             failure = f"{trace.status} {visible(trace.error, 80)}"
             answer = f"{name}, bytes verified; the request itself failed: {failure}"
+            return finding(1, answer, "verified", evidence, command)
+        if reply.output != trace.output and names_files(trace.input):
+            answer = f"{name}, bytes verified; its {words().input} has files, about which no model can be asked again"
             return finding(1, answer, "verified", evidence, command)
         if reply.output != trace.output:
             return finding(1, f"{name} — it gives a different answer now", "mismatch", evidence, command)

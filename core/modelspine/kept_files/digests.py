@@ -55,6 +55,11 @@ def digests_in(trace: Trace) -> tuple[FileDigest, ...]:
     return tuple({each.sha256: each for each in found}.values())
 
 
+def names_files(text: str | None) -> bool:
+    """Whether an input or output has files, for which digests stand in its text."""
+    return any(True for _ in _named(text))
+
+
 def is_digest(value: dict[str, Any]) -> bool:
     """Whether an object is the digest of a file, and nothing else."""
     sha256, size = value.get("sha256"), value.get("bytes")

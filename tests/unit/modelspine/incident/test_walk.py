@@ -67,6 +67,17 @@ def test_a_workload_that_fails_is_named_as_the_reason(
     assert rows.answer == ("there is no pattern to search for: the workload echo failed: ZeroDivisionError: a defect")
 
 
+def test_a_model_is_not_accused_of_another_answer_where_the_input_has_files(world: World, echo: None) -> None:
+    photo = json.dumps({"photo": {"bytes": 3, "sha256": "ab" * 32}})
+    leave_trace(world.root, "req-with-files", photo, "cat")
+    leave_trace(world.root, "req-without-files", '{"photo": null}', "cat")
+    model, other = walked(world.root, "req-with-files")[0], walked(world.root, "req-without-files")[0]
+    assert model.status == "verified"
+    assert "bytes verified; its" in model.answer
+    assert "has files, about which no model can be asked again" in model.answer
+    assert (other.status, "gives a different answer now" in other.answer) == ("mismatch", True)
+
+
 def test_a_workload_without_a_probe_for_the_text_gives_no_pattern(world: World, echo: None) -> None:
     leave_trace(world.root, "req-no-text-1", SAID, SAID, input=None)
     assert walked(world.root, "req-no-text-1")[3].answer == "the workload gives no pattern to search for"
