@@ -19,7 +19,7 @@ from modelspine.times import ledger_time
 from modelspine.traffic.epochs import Epoch
 from modelspine.traffic.heavy_units import Heavy
 from modelspine.traffic.operator_notes import failing_notes, heavy_among, heavy_notes
-from modelspine.traffic.votes import Ballot, Stratum, ballot
+from modelspine.traffic.votes import votes_by_arm
 from modelspine.workload import OF_ANSWER
 
 MOST_BUCKETS = 40
@@ -135,8 +135,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     said: list[Said]
     copies: list[Unit]
     pairs: list[Pair]
-    ballot: Ballot | None
-    """None where no two arms are compared."""
+    compared: tuple[str, str] | None
+    """The names of the stable arm and of the candidate; None where no two arms are compared."""
     before_ns: int
     from_ns: int
     """The requests that were read started from ``from_ns`` up to, but not including, ``before_ns``."""
@@ -152,7 +152,7 @@ def read_epoch(evidence: Evidence, route: Route, before_ns: int, from_ns: int = 
         said=said,
         copies=evidence.units(*scope, copies=True, from_files=True) if route.shadow else [],
         pairs=evidence.pairs(route.epoch, before_ns) if route.shadow else [],
-        ballot=ballot(units, said, arms=(route.stable.name, compared.name)) if compared else None,
+        compared=(route.stable.name, compared.name) if compared else None,
         before_ns=before_ns,
         from_ns=from_ns,
     )
@@ -181,7 +181,7 @@ def epoch_report(evidence: Evidence, epoch: Epoch, read: Reading) -> EpochReport
         window=_window(evidence, epoch, read, span) if span else Window(),
         arms=tuple(arms),
         split=_split(route.learners, read.units) if len(route.learners) > 1 else None,
-        difference=_comparison(read, horizon_of(route)) if read.ballot is not None else None,
+        difference=_comparison(read, read.compared, horizon_of(route)) if read.compared else None,
         shadow=shadow_report(read.pairs) if route.shadow else None,
         labels=evidence.has_labels,
         heavy=tuple(heavy),
@@ -232,20 +232,21 @@ def _split(arms: Sequence[Arm], units: Sequence[Unit]) -> Split:
     return Split(units=counts, bayes_factor=factor, alarm=factor is not None and factor > SRM_ALARM)
 
 
-def _comparison(read: Reading, horizon: float) -> Comparison:
-    def compared(votes: Stratum, *, share: bool = True) -> Difference | None:
-        return difference(sums(votes.stable.values()), sums(votes.candidate.values()), horizon=horizon, share=share)
+def _comparison(read: Reading, arms: tuple[str, str], horizon: float) -> Comparison:
+    votes = votes_by_arm(read.units, read.said, arms=arms)
 
-    assert read.ballot is not None
-    seconds = read.ballot.latency
-    means = [[amount / n for n, amount in votes.values()] for votes in (seconds.stable, seconds.candidate)]
+    def compared(measure: str, *, share: bool = True) -> Difference | None:
+        stable, candidate = map(sums, votes[measure])
+        return difference(stable, candidate, horizon=horizon, share=share)
+
+    means = [[y / n for (n, y), times in own.items() for _ in range(times)] for own in votes["latency"]]
     return Comparison(
-        graded=compared(read.ballot.graded),
-        accepted=compared(read.ballot.accepted),
-        errors=compared(read.ballot.errors),
-        latency=compared(read.ballot.latency, share=False),
+        graded=compared("graded"),
+        accepted=compared("accepted"),
+        errors=compared("errors"),
+        latency=compared("latency", share=False),
         latency_fixed_p=welch_fixed_p(*means),
-        coverage=compared(read.ballot.coverage) if some_graded(read.units) else None,
+        coverage=compared("coverage") if some_graded(read.units) else None,
     )
 
 

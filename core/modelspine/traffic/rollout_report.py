@@ -33,7 +33,7 @@ from modelspine.traffic.report import (
     some_graded,
 )
 from modelspine.traffic.stratified import Pooled, pooled
-from modelspine.traffic.votes import Ballot, Stratum
+from modelspine.traffic.votes import Ballot, Stratum, ballot
 from modelspine.words import words
 
 
@@ -252,19 +252,19 @@ def _comparable(
     unfit: list[NotCompared] = []
     for each in taken:
         read, split = readings[each.number], reports[each.number].split
-        if read.ballot is None:
+        if read.compared is None:
             continue
-        why = ""
+        why, votes = "", ballot(read.units, read.said, arms=read.compared)
         if [arm.sha for arm in each.route.learners] != shas:
             why = "it compares other entries"
         elif split is not None and split.alarm:
             why = f"sample-ratio mismatch: its {words().units} are not divided as the weights say"
-        elif min(len(read.ballot.errors.stable), len(read.ballot.errors.candidate)) < FEW_UNITS:
+        elif min(len(votes.errors.stable), len(votes.errors.candidate)) < FEW_UNITS:
             why = f"fewer than {FEW_UNITS} {words().units} in an arm"
         if why:
             unfit.append(NotCompared(what=f"epoch #{each.number}", n=sum(unit.n for unit in read.units), why=why))
         else:
-            ballots.append((each.number, read.ballot))
+            ballots.append((each.number, votes))
     return ballots, unfit
 
 

@@ -50,21 +50,42 @@ class Ballot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ballot(units: Sequence[Unit], said: Sequence[Said], *, arms: tuple[str, str]) -> Ballot:
-    """Collect the votes of an epoch.
+    """Collect the votes of an epoch, unit by unit, as the figures of several epochs need them.
 
     Args:
         units: the sums of every unit.
         said: the feedback of every learner.
         arms: the names of the stable arm and of the candidate.
     """
-    errors = ((unit, unit.n, unit.failed) for unit in units)
-    return Ballot(
-        graded=_stratum(arms, correct_answers(units, said, "graded")),
-        accepted=_stratum(arms, correct_answers(units, said, "accepted")),
-        errors=_stratum(arms, errors),
-        latency=_stratum(arms, answer_seconds(units)),
-        coverage=_stratum(arms, ((unit, unit.answered, unit.graded) for unit in units)),
-    )
+    return Ballot(**{name: _stratum(arms, counts) for name, counts in _measured(units, said).items()})
+
+
+def votes_by_arm(
+    units: Sequence[Unit], said: Sequence[Said], *, arms: tuple[str, str]
+) -> dict[str, list[Mapping[tuple[float, float], int]]]:
+    """Return each field of ``Ballot`` with the votes of the stable arm and of the candidate, counted by vote.
+
+    Of many thousand units there are few different ones, so this is faster than the votes unit by unit.
+    """
+    found = {}
+    for name, counts in _measured(units, said).items():
+        alike: dict[str, Counter[tuple[float, float]]] = {arm: Counter() for arm in arms}
+        for (arm, n, amount), times in Counter((unit.arm, n, amount) for unit, n, amount in counts).items():
+            if n and arm in alike:
+                alike[arm][n, amount] = times
+        found[name] = [votes_of(alike[arm]) for arm in arms]
+    return found
+
+
+def _measured(units: Sequence[Unit], said: Sequence[Said]) -> dict[str, Iterable[tuple[Unit, float, float]]]:
+    """Each field of ``Ballot`` with the units, their answers and the amount among these."""
+    return {
+        "graded": correct_answers(units, said, "graded"),
+        "accepted": correct_answers(units, said, "accepted"),
+        "errors": ((unit, unit.n, unit.failed) for unit in units),
+        "latency": answer_seconds(units),
+        "coverage": ((unit, unit.answered, unit.graded) for unit in units),
+    }
 
 
 def correct_answers(

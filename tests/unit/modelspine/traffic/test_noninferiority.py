@@ -14,7 +14,7 @@ from modelspine.ledger.route import Guard
 from modelspine.stats import FEW_UNITS, difference, sums
 from modelspine.traffic.noninferiority import Judgement, judge, judge_units
 from modelspine.traffic.sides import side
-from modelspine.traffic.votes import answer_seconds, ballot
+from modelspine.traffic.votes import answer_seconds, ballot, votes_by_arm
 
 GUARD = Guard(margin_bp=500)
 
@@ -61,6 +61,18 @@ def test_the_judge_and_the_report_count_the_same() -> None:
         assert (found.errors, found.latency) == tuple(
             sums(each.candidate.values()) for each in (votes.errors, votes.latency)
         )
+
+
+def test_votes_by_arm_are_those_of_the_units_one_by_one() -> None:
+    rows = [*units("stable", 30, failed=1), *units("canary", 30, n=7, right=5), *units("other", 5)]
+    rows = [unit._replace(seconds=unit.seconds + number / 7) for number, unit in enumerate(rows)]
+    said = [Said(unit.arm, unit.u, outcome, 1) for unit in rows[::3] for outcome in ("accepted", "dismissed")]
+    votes, counted = (count(rows, said, arms=("stable", "canary")) for count in (ballot, votes_by_arm))
+    assert tuple(counted) == votes.__struct_fields__
+    for name, found in counted.items():
+        both = getattr(votes, name)
+        assert [sums(each) for each in found] == [sums(each.values()) for each in (both.stable, both.candidate)]
+        assert sums(found[0]).n > 0
 
 
 def test_silence_is_told_from_a_route_that_nobody_took() -> None:
