@@ -17,7 +17,7 @@ from miniobserve.reader import TraceReader
 from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
 from miniobserve.writer import TraceWriter
-from observed import DAY_NS, MONDAY_NS
+from observed import DAY_NS, MONDAY_NS, make_trace
 
 MakeTrace = Callable[..., Trace]
 MONDAY, TUESDAY = "2026-03-02", "2026-03-03"
@@ -74,6 +74,15 @@ def test_a_request_in_both_places_counts_once(writer: TraceWriter, trace: MakeTr
     reader.close()
 
 
+def test_a_query_reads_the_table_that_one_before_it_made_of_its_bucket() -> None:
+    table = "CREATE TEMP TABLE kept AS SELECT request_id AS id FROM {rows} WHERE started_ns >= $since"
+    queries = {"table": table, "ids": "SELECT id FROM kept ORDER BY id", "number": "SELECT count(*) FROM kept"}
+    buckets = [Bucket(live=(make_trace(f"request-{n}"), make_trace(f"request-{n + 2}"))) for n in range(2)]
+    found = fold(buckets, queries, {"since": MONDAY_NS})
+    assert found["ids"] == [("request-0",), ("request-2",), ("request-1",), ("request-3",)]
+    assert found["number"] == [(2,), (2,)]
+
+
 def test_progress_is_told_and_ends_at_the_whole(writer: TraceWriter, trace: MakeTrace, url: str) -> None:
     fill(writer, [trace("request-00"), trace("request-01", started_ns=MONDAY_NS + DAY_NS)])
     reader, seen = TraceReader.open(url), []
@@ -93,7 +102,8 @@ span = {"since": int(since), "until": int(until)}
 reader = TraceReader.open(url, Path(folder))
 buckets = reader.requests.buckets(*span.values())
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
-print(fold(buckets, {"ids": sql}, span, engine="ray://auto") == fold(buckets, {"ids": sql}, span))
+queries = {"table": f"CREATE TEMP TABLE kept AS {sql}", "ids": "SELECT * FROM kept ORDER BY 1"}
+print(fold(buckets, queries, span, engine="ray://auto") == fold(buckets, queries, span))
 try:
     fold(buckets, {"ids": "SELECT nothing FROM {rows}"}, span, engine="ray://auto")
 except StorageError as error:
