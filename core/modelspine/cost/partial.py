@@ -57,14 +57,15 @@ def _every(*, by_grade: bool = False) -> str:
         )"""
 
 
-_IN_FIGURES: Final = "tester IS NULL AND entry_sha <> ''"
-_PRICED: Final = f"SELECT * FROM ({_every()}) WHERE {_IN_FIGURES}"
-_BY_GRADE: Final = f"SELECT * FROM ({_every(by_grade=True)}) WHERE {_IN_FIGURES}"
+_PRICED: Final = f"SELECT * FROM ({_every()}) WHERE tester IS NULL AND entry_sha <> '' AND price IS NOT NULL"
 
 _KEY: Final = f"hash(entry_sha, copy, {TERMS})"
 """An entry, whether of copies, and the terms, as 64 bits: a group by one number is faster than one by nine columns."""
 
-_KIND: Final = f"""CASE WHEN status >= 500 THEN 'failed' WHEN status = {GONE} THEN 'plain'
+_FIRST_TERMS: Final = ", ".join(f"first({name}) AS {name}" for name in TERMS.split(", "))
+
+_KIND: Final = f"""CASE WHEN tester IS NOT NULL OR entry_sha = '' THEN 'apart' WHEN price IS NULL THEN 'unpriced'
+    WHEN status >= 500 THEN 'failed' WHEN status = {GONE} THEN 'plain'
     WHEN NOT in_scope THEN 'outside' WHEN graded IS NOT NULL THEN 'graded'
     WHEN described THEN 'ungraded' ELSE 'plain' END"""
 
@@ -75,45 +76,61 @@ _WRITTEN: Final = "output_tokens * coalesce(output_price, 0)"
 _SHARE: Final = f"""CASE WHEN priced_by = '{TOKENS}' AND {_READ} + {_WRITTEN} > 0
     THEN price * ({{part}}) / ({_READ} + {_WRITTEN}) END"""
 
+_WHY: Final = """CASE WHEN price IS NULL THEN CASE WHEN absurd THEN 'the price on its trace is no amount of money'
+    WHEN unpriced = '' THEN 'its trace gives no reason' ELSE unpriced END END"""
+
 QUERIES: Final = {
-    "unpriced": f"""
-        SELECT entry_sha, copy, CASE WHEN absurd THEN 'the price on its trace is no amount of money'
-            WHEN unpriced = '' THEN 'its trace gives no reason' ELSE unpriced END, count(*)
-        FROM ({_PRICED}) WHERE price IS NULL GROUP BY ALL ORDER BY ALL""",
+    # Reading and pricing take most of the time, so all that is counted by entry and terms is summed up in one pass.
+    "sums by terms": f"""
+        CREATE TEMP TABLE sums_by_terms AS
+        SELECT key, first(entry_sha) AS entry_sha, first(copy) AS copy, {_FIRST_TERMS}, kind, of_tester, why, day,
+            count(*) AS n, sum(used)::BIGINT AS used, sum(price) AS price, sum(busy) AS busy,
+            count(*) FILTER (graded) AS correct, min(started_ns) AS first_ns, max(started_ns) AS last_ns,
+            sum(CASE priced_by WHEN '{TOKENS}' THEN ({_READ} + {_WRITTEN}) / 1e6
+                WHEN '{WAITING}' THEN whole * coalesce(rate_per_hour, 0) / 3600
+                ELSE coalesce({_OF_RENT}, 0) END) AS explained,
+            count(*) FILTER (workers_unknown) AS workers_unknown,
+            coalesce(sum({_SHARE.format(part=_READ)}), 0.0) AS read,
+            coalesce(sum({_SHARE.format(part=_WRITTEN)}), 0.0) AS written
+        FROM (SELECT *, {_KEY} AS key, {_KIND} AS kind, tester IS NOT NULL AS of_tester, {_WHY} AS why,
+                started_ns // {1440 * _NS_PER_MINUTE} AS day
+            FROM ({_every(by_grade=True)}))
+        GROUP BY key, kind, of_tester, why, day""",
+    "unpriced": """
+        SELECT entry_sha, copy, why, sum(n)::BIGINT FROM sums_by_terms WHERE kind = 'unpriced'
+        GROUP BY ALL ORDER BY ALL""",
     # What belongs to no entry's figures. A copy has no price, whoever asked.
     "apart": f"""
-        SELECT entry_sha, tester IS NOT NULL AS of_tester, {TERMS}, started_ns // {1440 * _NS_PER_MINUTE} AS day,
-            count(*), coalesce(sum(price) FILTER (NOT copy), 0.0)
-        FROM ({_every()}) WHERE tester IS NOT NULL OR entry_sha = '' GROUP BY ALL ORDER BY ALL""",
+        SELECT entry_sha, of_tester, {TERMS}, day, sum(n)::BIGINT, coalesce(sum(price) FILTER (NOT copy), 0.0)
+        FROM sums_by_terms WHERE kind = 'apart' GROUP BY ALL ORDER BY ALL""",
     # The key stands for the entry and the terms in the rows of the queries below.
     "sums": f"""
-        SELECT {_KEY} AS key, * FROM (
-            SELECT entry_sha, copy, {TERMS}, {_KIND} AS kind, started_ns // {1440 * _NS_PER_MINUTE} AS day, count(*),
-                sum(used)::BIGINT, sum(price), sum(busy), count(*) FILTER (graded), min(started_ns), max(started_ns),
-                sum(CASE priced_by WHEN '{TOKENS}' THEN ({_READ} + {_WRITTEN}) / 1e6
-                    WHEN '{WAITING}' THEN whole * coalesce(rate_per_hour, 0) / 3600
-                    ELSE coalesce({_OF_RENT}, 0) END),
-                count(*) FILTER (workers_unknown),
-                coalesce(sum({_SHARE.format(part=_READ)}), 0.0), coalesce(sum({_SHARE.format(part=_WRITTEN)}), 0.0)
-            FROM ({_BY_GRADE}) WHERE price IS NOT NULL GROUP BY ALL
-        ) ORDER BY ALL""",
+        SELECT key, entry_sha, copy, {TERMS}, kind, day, n, used, price, busy, correct, first_ns, last_ns, explained,
+            workers_unknown, read, written
+        FROM sums_by_terms WHERE kind NOT IN ('apart', 'unpriced') ORDER BY ALL""",
     "stages": f"""
         SELECT key, stage.key AS name, sum(price * stage.value / divisor)
         FROM (SELECT {_KEY} AS key, priced_by, price, unnest(map_entries(stages)) AS stage,
                 CASE priced_by WHEN '{WAITING}' THEN whole ELSE busy END AS divisor
-            FROM ({_PRICED}) WHERE price IS NOT NULL AND priced_by <> '{TOKENS}')
+            FROM ({_PRICED}) WHERE priced_by <> '{TOKENS}')
         WHERE (stage.key <> '{QUEUE}' OR priced_by = '{WAITING}') AND divisor > 0
         GROUP BY ALL ORDER BY ALL""",
-    "minutes": f"""
-        SELECT {_KEY} AS key, started_ns // {_NS_PER_MINUTE} AS minute, sum(used)::BIGINT, sum(price)
-        FROM ({_PRICED}) WHERE price IS NOT NULL GROUP BY ALL ORDER BY ALL""",
-    # Units are counted by their number of tokens: a variance needs no more, and there are few such numbers. Grouping by
-    # a hash of 64 bits is twice as fast as by the text, and takes two of a million units for one in one of 10⁷ reports.
-    "units": f"""
+    # Grouping by a hash of 64 bits is twice as fast as by the unit's text, and takes two of a million units for one in
+    # one of 10⁷ reports.
+    "prices": f"""
+        CREATE TEMP TABLE prices AS
+        SELECT {_KEY} AS key, started_ns // {_NS_PER_MINUTE} AS minute, hash(coalesce(unit_hash, request_id)) AS unit,
+            used, price
+        FROM ({_PRICED})""",
+    "minutes": """
+        SELECT key, minute, sum(used)::BIGINT, sum(price) FROM prices GROUP BY ALL ORDER BY ALL""",
+    # Units are counted by their number of tokens: a variance needs no more, and there are few such numbers.
+    "units": """
         SELECT key, used, count(*), sum(price), sum(price * price)
-        FROM (
-            SELECT {_KEY} AS key, sum(used)::BIGINT AS used, sum(price) AS price
-            FROM ({_PRICED}) WHERE price IS NOT NULL GROUP BY key, hash(coalesce(unit_hash, request_id))
-        ) GROUP BY ALL ORDER BY ALL""",
+        FROM (SELECT key, sum(used)::BIGINT AS used, sum(price) AS price FROM prices GROUP BY key, unit)
+        GROUP BY ALL ORDER BY ALL""",
 }
-"""Name → query, with the values ``since`` and ``until`` (UTC nanoseconds)."""
+"""Name → query, with the values ``since`` and ``until`` (UTC nanoseconds).
+
+Two of them make a table that those after them read.
+"""
