@@ -69,11 +69,13 @@ def count_requests(
     found, mixes = Counter[str](), Counter[Buckets]()
     entries, failed, cells = Counter[str](), Counter[str](), dict[str, Counter[tuple[str, bool]]]()
     named: dict[str, None] = {}
-    for *of, n, with_vector in rows["requests"]:
-        copy, answered, wrong, sha, again, in_scope, textless, recorded, features, graded = of
+    hashed = _Hashed({}, {})
+    for *of, n, with_vector, alike in rows["requests"]:
+        copy, answered, wrong, sha, entry, again, in_scope, textless, recorded, features, graded = of
         found["copies" if copy else "answered" if answered else "failed" if wrong else "unassigned"] += n
         if wrong:
             failed[sha] += n
+        hashed.entries[entry], hashed.features[alike] = sha, features
         if not answered:
             continue
         entries[sha] += n
@@ -90,7 +92,7 @@ def count_requests(
     tally = Tally(keep_rows=keep_rows)
     tally.n, tally.textless = found["recorded"], found["textless"]
     _fill(tally, rows, values)
-    read = _Read(buckets, given, values, span.engine)
+    read = _Read(buckets, given, values, hashed, span.engine)
     has_vectors = found["vectors"] or (values.makes_vectors and found["answered"])
     tried = [values.names_without_text(_features(text)) for text in list(named)[:FEATURES_TRIED]]
     return Counted(
@@ -119,11 +121,8 @@ def _fill(tally: Tally, rows: Mapping[str, Rows], values: Values) -> None:
     for kind, name in (("category", "categories"), ("number", "numbers")):
         for feature, textless, value, n in rows[name]:
             tally.count(feature, kind, {value: n}, n, textless=textless)  # type: ignore[arg-type]  # mypy widens it
-    for feature, textless, token, n in rows["tokens"]:
-        if token is None:
-            tally.count(feature, "tokens", {}, n, textless=textless)
-        else:
-            tally.count(feature, "tokens", {token: n}, 0, textless=textless)
+    for feature, textless, token, n, first in rows["tokens"]:
+        tally.count(feature, "tokens", {token: n}, first, textless=textless)
     sampled: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
     for feature, drawn, words in rows.get("rows of tokens", ()):
         sampled.setdefault(feature, []).append((drawn, tuple(words)))
@@ -144,12 +143,22 @@ def _make_anew(rows: Rows, values: Values, tally: Tally) -> None:
             tally.add(values.of_requests(some), textless=textless)
 
 
+class _Hashed(NamedTuple):
+    """What the numbers stand for that DuckDB groups requests by, which is faster than by their texts."""
+
+    entries: dict[int, str]
+    """Hash → SHA of an entry."""
+    features: dict[int, str]
+    """Hash → features as JSON."""
+
+
 class _Read(NamedTuple):
     """What the answers are read from, and by what."""
 
     buckets: Sequence[Bucket]
     given: Mapping[str, Any]
     values: Values
+    hashed: _Hashed
     engine: str = LOCAL
 
     def sample(self, total: int) -> Sample:
@@ -173,8 +182,9 @@ class _Read(NamedTuple):
         """What sums up an entry's residuals by unit."""
 
         def found(rates: Mapping[Buckets, float], failing: Failing) -> Sequence[Sized]:
-            kept = {text: rates[buckets] for text, buckets in placed.items() if buckets in rates}
-            more = {"entry": sha, "named": list(kept), "rates": list(kept.values()), **failing._asdict()}
+            expected = {text: rates[buckets] for text, buckets in placed.items() if buckets in rates}
+            kept = {alike: expected[text] for alike, text in self.hashed.features.items() if text in expected}
+            more = {"entry": sha, "alike": list(kept), "rates": list(kept.values()), **failing._asdict()}
             rows = fold(self.buckets, RESIDUALS, {**self.given, **more}, engine=self.engine)["residuals"]
             return [Sized(*row) for row in rows]
 
@@ -190,8 +200,8 @@ def _graded(
     """Each entry's graded answers; ``cells`` count them by features and grade, ``asked`` all answers and failures."""
     answered, failed = asked
     marked: dict[str, list[Marked]] = {}
-    for sha, *each in units:
-        marked.setdefault(sha, []).append(Marked(*each))
+    for entry, *each in units:
+        marked.setdefault(read.hashed.entries[entry], []).append(Marked(*each))
     made: dict[str, GradedAnswers] = {}
     for sha in dict.fromkeys([*answered, *failed]):
         own, counts = cells.get(sha, {}), Counter[tuple[Buckets, bool]]()

@@ -30,18 +30,30 @@ QUERIES: Final = {
     # Everything that is counted by the features, in one pass: there are few combinations, and many requests. They are
     # grouped by their hash, so that not every request's have to be written as JSON.
     "requests": f"""
-        SELECT * EXCLUDE (alike) REPLACE ({_FEATURES} AS features) FROM (
+        SELECT * REPLACE ({_FEATURES} AS features) FROM (
             SELECT shadow_of IS NOT NULL AS copy, {_ANSWERED} AS answered, {_FAILED} AS failed, entry_sha,
-                source = 'replay' AS replayed, in_scope, input IS NULL AS textless, values_by = $code AS recorded,
-                first(features) AS features, graded, count(*), count(embedding), hash(features) AS alike
+                hash(entry_sha) AS entry, source = 'replay' AS replayed, in_scope, input IS NULL AS textless,
+                values_by = $code AS recorded, first(features) AS features, graded, count(*), count(embedding),
+                hash(features) AS alike
             {_OWN} GROUP BY copy, answered, failed, entry_sha, replayed, in_scope, textless, recorded, graded, alike
         ) ORDER BY ALL""",
     "testers": """
         SELECT count(*) FROM {rows} WHERE started_ns >= $since AND started_ns < $until AND tester IS NOT NULL
             AND shadow_of IS NULL""",
-    "learners": f"""
-        SELECT count(*), coalesce(max(n), 0)
-        FROM (SELECT count(*) AS n {_COUNTED} AND unit_hash IS NOT NULL GROUP BY hash(unit_hash))""",
+    # What is counted by unit, in one pass: reading the units takes longer than grouping by them.
+    "counts by unit": f"""
+        CREATE TEMP TABLE counts_by_unit AS
+        SELECT hash(entry_sha) AS entry, {_UNIT} AS asker, count(*) FILTER (wrong) AS failed,
+            count(*) FILTER (NOT wrong AND unit_hash IS NOT NULL) AS answered,
+            count(*) FILTER (NOT wrong AND graded IS NOT NULL) AS n, count(*) FILTER (NOT wrong AND graded) AS k
+        FROM (SELECT *, {_FAILED} AS wrong {_OWN} AND ({_ANSWERED} OR {_FAILED}))
+        GROUP BY entry, asker""",
+    "learners": """
+        SELECT count(*), coalesce(max(n), 0)::BIGINT
+        FROM (SELECT sum(answered) AS n FROM counts_by_unit WHERE answered > 0 GROUP BY asker)""",
+    "units": """
+        SELECT entry, n, failed, count(*), sum(k)::DOUBLE, sum(k * k)::DOUBLE FROM counts_by_unit
+        WHERE n + failed > 0 GROUP BY ALL ORDER BY ALL""",
     "categories": f"""
         SELECT each.key, textless, each.value, count(*)
         FROM (SELECT unnest(map_entries(categories)) AS each, input IS NULL AS textless {_RECORDED})
@@ -52,22 +64,13 @@ QUERIES: Final = {
             SELECT each.key AS name, each.value AS value, textless
             FROM (SELECT unnest(map_entries(numbers)) AS each, input IS NULL AS textless {_RECORDED})
         ) WHERE isfinite(value) GROUP BY ALL ORDER BY ALL""",
-    # Each row of tokens ends with one more that is NULL, whose count is that of the rows.
+    # A token with how often it was found, and how many rows begin with it: together these are all rows with tokens.
     "tokens": f"""
-        SELECT name, textless, token, count(*)
-        FROM (SELECT each.key AS name, textless, unnest(list_append(each.value, NULL)) AS token
-            FROM (SELECT unnest(map_entries(tokens)) AS each, input IS NULL AS textless {_RECORDED})
-            WHERE len(each.value) > 0)
+        SELECT name, textless, token, count(*), count(*) FILTER (place = 1)
+        FROM (SELECT each.key AS name, textless, unnest(each.value) AS token,
+                generate_subscripts(each.value, 1) AS place
+            FROM (SELECT unnest(map_entries(tokens)) AS each, input IS NULL AS textless {_RECORDED}))
         GROUP BY ALL ORDER BY ALL""",
-    "units": f"""
-        SELECT entry_sha, n, failed, count(*), sum(k)::DOUBLE, sum(k * k)::DOUBLE
-        FROM (
-            SELECT entry_sha, count(*) FILTER (NOT wrong) AS n, count(*) FILTER (wrong) AS failed,
-                count(*) FILTER (NOT wrong AND graded) AS k
-            FROM (SELECT entry_sha, graded, {_FAILED} AS wrong, {_UNIT} AS asker
-                {_OWN} AND ({_ANSWERED} AND graded IS NOT NULL OR {_FAILED}))
-            GROUP BY entry_sha, asker
-        ) GROUP BY ALL ORDER BY ALL""",
     "other code": f"""
         SELECT input, {_FEATURES} AS features, accepted, in_scope, count(*)
         {_COUNTED} AND values_by <> $code GROUP BY ALL ORDER BY ALL""",
@@ -102,18 +105,18 @@ RESIDUALS: Final = {
     "residuals": f"""
         SELECT n, count(*), sum(y), sum(y * y)
         FROM (
-            SELECT sum(weight) AS n, sum(residual) AS y
-            FROM (
-                SELECT {_UNIT} AS unit, 1::DOUBLE AS weight, graded::INTEGER - rate AS residual
-                FROM (SELECT *, {_FEATURES} AS named {_COUNTED} AND graded IS NOT NULL AND entry_sha = $entry)
-                JOIN (SELECT unnest($named::VARCHAR[]) AS named, unnest($rates::DOUBLE[]) AS rate) USING (named)
-                UNION ALL
-                SELECT {_UNIT}, $weight::DOUBLE, -($weight * $rate)::DOUBLE
-                {_OWN} AND {_FAILED} AND entry_sha = $entry
-            ) GROUP BY unit
+            SELECT count(*) FILTER (NOT wrong) + $weight * count(*) FILTER (wrong) AS n,
+                coalesce(sum(graded::INTEGER - expected) FILTER (NOT wrong), 0.0)
+                    - $weight * $rate * count(*) FILTER (wrong) AS y
+            FROM (SELECT {_UNIT} AS asker, graded, {_FAILED} AS wrong, hash(features) AS alike
+                {_OWN} AND entry_sha = $entry AND ({_ANSWERED} AND graded IS NOT NULL OR {_FAILED}))
+            LEFT JOIN (SELECT unnest($alike::UBIGINT[]) AS alike, unnest($rates::DOUBLE[]) AS expected) USING (alike)
+            WHERE wrong OR expected IS NOT NULL
+            GROUP BY asker
         ) GROUP BY ALL ORDER BY ALL""",
 }
 """An entry's graded answers against the rate to expect of their features, and its failed requests as wrong ones.
 
-Also with ``entry``, ``named``, ``rates``; and ``weight`` and ``rate`` of a failed request.
+Also with ``entry``; ``alike``, hashes of features, and their ``rates``; and of a failed request ``weight`` and
+``rate``.
 """

@@ -127,6 +127,14 @@ def test_counts_do_not_depend_on_how_requests_are_divided() -> None:
     assert sorted(divided.live.tally.rows["token"]) == sorted(whole.live.tally.rows["token"])
     assert divided.live.mixes == whole.live.mixes
     assert divided[1:] == whole[1:]
+    rates = {VALUES.buckets({"verb": verb}): 0.1 * number for number, verb in enumerate(VERBS)}
+    for sha, own in whole.live.graded.items():
+        other = divided.live.graded[sha]
+        assert (other.cells, other.answered, other.failed) == (own.cells, own.answered, own.failed)
+        assert moments(other.sized(0.5)) == pytest.approx(moments(own.sized(0.5)))
+        assert moments(other.residuals(rates, Failing(0.5, 0.3))) == pytest.approx(
+            moments(own.residuals(rates, Failing(0.5, 0.3)))
+        )
 
 
 class Embeds(Verbs):
