@@ -31,6 +31,7 @@ class Metrics:
         self._requests = Counter(
             "spine_request", "Requests by arm and status code.", ("arm", "code"), registry=registry
         )
+        self._refused: dict[int, Counter] = {}
         self._seconds = Histogram(
             "spine_request_duration_seconds", "Arrival to reply.", ("arm",), buckets=_SECONDS, registry=registry
         )
@@ -87,7 +88,10 @@ class Metrics:
 
     def refuse(self, status: int) -> None:
         """Count one request that was refused before it reached a model."""
-        self._requests.labels("none", str(status)).inc()
+        counter = self._refused.get(status)
+        if counter is None:  # kept, because under overload most requests are refused
+            counter = self._refused[status] = self._requests.labels("none", str(status))
+        counter.inc()
 
     def shadow_dropped(self, count: int) -> None:
         """Count copies dropped instead of being sent to the shadow."""

@@ -26,6 +26,7 @@ from miniserve.terms import Terms
 from miniserve.text_queue import TextQueue
 from miniserve.worker import Worker
 from modelspine.errors import SpineError, Unavailable
+from modelspine.model_pool import cores
 from modelspine.model_process import Load
 from modelspine.text import visible
 
@@ -53,7 +54,7 @@ class Pool:
         self._starting = 0
         """How many processes are to be started and are not in ``_alive`` yet."""
         self._wanted = set(wanted)
-        self._pace = Pace(terms.batch)
+        self._pace = Pace(terms.batch, cores())
         self._held: asyncio.TimerHandle | None = None
         self._failures = 0
         self._unfit = False
@@ -79,9 +80,9 @@ class Pool:
         return len(self._waiting)
 
     @property
-    def full(self) -> bool:
-        """Whether the queue is at its limit."""
-        return len(self._waiting) >= self.terms.queue + self.terms.batch * len(self._idle)
+    def room(self) -> int:
+        """How many more texts it takes until its queue is at the limit."""
+        return max(0, self.terms.queue + self.terms.batch * len(self._idle) - len(self._waiting))
 
     @property
     def busy(self) -> int:
@@ -111,7 +112,7 @@ class Pool:
         Raises:
             QueueFull: the queue is at its limit, or the pool is closed.
         """
-        if self._closed or self.full:
+        if self._closed or not self.room:
             raise QueueFull
         pending = Pending(sha, text, self._loop.create_future())
         self._waiting.add(pending)
@@ -271,11 +272,12 @@ class Pool:
             waiting = len(self._waiting)
             if not waiting:
                 return
-            if not at_once and self._pace.holds(waiting, busy=len(self._idle) < len(self._workers)):
+            idle, busy = len(self._idle), len(self._workers) - len(self._idle)
+            if not at_once and self._pace.holds(waiting, busy=busy):
                 if self._held is None:
                     self._held = self._loop.call_later(HOLD_SECONDS, partial(self._dispatch, at_once=True))
                 return
-            most = self._pace.part(waiting, len(self._idle))
+            most = self._pace.part(waiting, idle=idle, busy=busy)
             if batch := self._waiting.take(most, worker.loaded.__contains__, self._is_coming):
                 self._idle.remove(worker)
                 worker.answer(batch)

@@ -21,7 +21,7 @@ class InlinePool:
 
     def __init__(self, bundles: Bundles, workload: Any, batch: int = 4) -> None:
         self.models: dict[str, Any] = {}
-        self.full = False
+        self.room = 1_000
         self.problem: str | None = None
         self.waiting = self.busy = 0
         self._bundles = bundles
@@ -50,7 +50,7 @@ class InlinePool:
 
     def submit(self, sha: str, text: str) -> Pending:
         """Answer a text at the next turn of the loop."""
-        if self.full:
+        if not self.room:
             raise QueueFull
         loop = asyncio.get_running_loop()
         pending = Pending(sha, text, loop.create_future())

@@ -305,7 +305,7 @@ async def test_the_longest_and_the_strangest_texts_are_answered(clients: Clients
 
 async def test_over_the_queue_it_is_503_with_a_time_to_wait(clients: Clients, make_service: Make) -> None:
     service = make_service()
-    service.pool.full = True  # type: ignore[misc]
+    service.pool.room = 0  # type: ignore[misc]
     reply = await ask(clients(service))
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "overloaded")
     assert reply.headers["retry-after"] == "1"
