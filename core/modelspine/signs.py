@@ -58,7 +58,7 @@ SIGNS: dict[str, Sign] = {
     "skipped": Sign("»", "warn"),
     # a store of the project
     "unusable": Sign("✖", "bad"),
-    # the bytes of a file that a request names
+    # the bytes of a file that a request names; damaged may be a report as well
     "kept": Sign("✔", "good"),
     "not_kept": Sign("·", "muted"),
     "damaged": Sign("✖", "bad"),

@@ -27,8 +27,7 @@ CONSOLE_SIGNS: dict[str, Sign] = {
     "stale": Sign("○", "warn"),
     "disconnected": Sign("✖", "bad"),
     "connecting": Sign("◌", "muted"),
-    # a day of drift that has no report to show
-    "damaged": Sign("✖", "bad"),
+    # a day of drift without a report
     "no report": Sign("○", "warn"),
     # the verdict on a canary
     "inconclusive": Sign("◐", "warn"),
