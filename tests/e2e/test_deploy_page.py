@@ -47,6 +47,7 @@ def test_its_commands_set_up_move_and_keep_a_project(
         for given, ours in (
             ("postgresql://spine@db.example/ops?schema=tutor", url),
             ("s3://bucket/days", f"s3://{bucket}/{name}"),
+            ("s3://bucket/files", f"s3://{bucket}/{name}-files"),
             ("https://mlflow.example", mlflow),
         ):
             assert given in text
@@ -65,7 +66,7 @@ def test_its_commands_set_up_move_and_keep_a_project(
         return done.stdout
 
     with fresh_schema() as another:
-        assert "ledger, mlflow, dvc, parquet answer" in run(
+        assert "ledger, mlflow, dvc, parquet, files answer" in run(
             setup, project("new", another, f"sqlite:///{mlflow_database}")
         )
     moved = project("moved", postgres_url, "http://127.0.0.1:9")
