@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -310,18 +309,6 @@ async def test_over_the_queue_it_is_503_with_a_time_to_wait(clients: Clients, ma
     reply = await ask(clients(service))
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "overloaded")
     assert reply.headers["retry-after"] == "1"
-
-
-async def test_heads_that_are_read_in_one_turn_of_the_loop_are_refused_beyond_the_room(make_service: Make) -> None:
-    service = make_service()
-    service.pool.room = 2  # type: ignore[misc]
-    for _ in range(2):  # the first texts are in the queue at the next turn, or never come
-        refused = [service.crowded() is not None for _ in range(4)]
-        assert refused == [False, False, True, True]
-        await asyncio.sleep(0)
-    assert (
-        'spine_request_total{arm="none",code="503"} 4.0' in service.metrics.render(queue_depth=0, slots_used=0).decode()
-    )
 
 
 async def test_over_the_rate_it_is_429_and_without_one_there_is_no_limit(clients: Clients, make_service: Make) -> None:
