@@ -234,6 +234,22 @@ def welch_fixed_p(stable: Sequence[float], candidate: Sequence[float]) -> float 
     return student_t_p((means[1] - means[0]) / math.sqrt(sum(variances)), freedom)
 
 
+def decile_edges(counts: Mapping[float, int]) -> list[float]:
+    """The upper edges of up to ten ranges of numbers, given as value → how often; the last range is open.
+
+    A value is an edge where the cumulative count passes another tenth. So equal values are never divided, and a
+    frequent value makes fewer ranges instead of empty ones.
+    """
+    ordered, total = sorted(counts.items()), sum(counts.values())
+    edges: list[float] = []
+    below = 0
+    for value, count in ordered[:-1]:
+        before, below = below, below + count
+        if below * 10 // total > before * 10 // total:
+            edges.append(value)
+    return edges
+
+
 def wilson(k: float, n: float) -> tuple[float, float]:
     """The Wilson 95 % interval of the share k/n; n is positive, and a fraction where it is an effective sample size."""
     share, z2 = k / n, _Z * _Z

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,17 +171,7 @@ class Slices:
 
     def _file(self, span: _Span) -> Path:
         """The file of a span, which is made unless it is there."""
-        folder = self._usable()
-        file = folder / self._name(span)
-        if not file.exists():
-            self._make(span, file)
-            begins = file.stem.removesuffix(file.stem.rpartition("-")[2])
-            for old in folder.glob(f"{begins}*.parquet"):
-                if old != file:
-                    old.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            os.utime(file)
-        return file
+        return _newest(self._usable() / self._name(span), partial(self._make, span))
 
     def _name(self, span: _Span) -> str:
         """The name of the file that holds a span's requests as they are now."""
@@ -206,17 +197,8 @@ class Slices:
             begin, after = named["started_ns"], named["request_id"]
 
     def _labels_of(self, day: int, state: Sequence[int]) -> Path:
-        folder, begins = self._usable(), f"{day}-labels-"
         known = hashlib.sha256(repr((store_id(self._database), day, state)).encode()).hexdigest()[:24]
-        file = folder / f"{begins}{known}.parquet"
-        if not file.exists():
-            write_labels(self._database, day, file)
-            for old in folder.glob(f"{begins}*.parquet"):
-                if old != file:
-                    old.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            os.utime(file)
-        return file
+        return _newest(self._usable() / f"{day}-labels-{known}.parquet", partial(write_labels, self._database, day))
 
     def _usable(self) -> Path:
         if self._temporary is None and self._folder is not None:
@@ -257,3 +239,16 @@ def _batch(rows: Sequence[Sequence[Any]]) -> Any:
     kinds = {name: _DUCKDB[kind] for name, kind in _TAKEN.items()}
     columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
     return batch_of_columns(kinds, dict(zip(_TAKEN, columns, strict=True)))
+
+
+def _newest(file: Path, make: Callable[[Path], None]) -> Path:
+    """The file, made unless it is there; older ones, whose names differ behind the last dash, are then deleted."""
+    if not file.exists():
+        make(file)
+        begins = file.stem.removesuffix(file.stem.rpartition("-")[2])
+        for old in file.parent.glob(f"{begins}*.parquet"):
+            if old != file:
+                old.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.utime(file)
+    return file

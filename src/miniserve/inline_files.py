@@ -102,7 +102,7 @@ def _encoded(part: Mapping[str, Any]) -> str:
     kind = part.get("type")
     if kind == "blob" and "content" in part:  # the GenAI conventions
         return "content"
-    if kind == "base64" and "data" in part:  # the source of an image of Anthropic
+    if kind == "base64" and "data" in part:  # the source of an image in a message
         return "data"
     return "data" if "data" in part and isinstance(part.get("format"), str) and len(part) == 2 else ""  # OpenAI's audio
 

@@ -82,7 +82,7 @@ class CostView(Listing):
             self.text = f"summing {done:,} of {total:,} requests"
 
     def __init__(self) -> None:
-        super().__init__(Table(_columns({}), lambda cost: cost.sha), document("entry"), document("beside"))
+        super().__init__(Table(_columns({}), lambda cost: cost.sha), document("entry"), document("other tab"))
         self.beside = self.panes[2]
         self.moment: str | None = None
         """The moment of the figures; None for the present."""

@@ -90,7 +90,7 @@ class DriftView(Listing):
             Column("failed %", 8, _failed, _failed_share, right=True, rank=7),
             Column("source", 6, lambda d: dash(_source(d)), _source, rank=8),
         )
-        super().__init__(Table(columns, lambda day: day.day), document("day"), document("beside"))
+        super().__init__(Table(columns, lambda day: day.day), document("day"), document("other tab"))
         self.beside = self.panes[2]
 
     @property

@@ -24,7 +24,7 @@ from modelspine.cli.output import Cell, Out, status_cell
 from modelspine.cli.parser import Verbs
 from modelspine.cli.progress import working
 from modelspine.errors import BadInput, Exit
-from modelspine.kept_files.reading import probe
+from modelspine.ledger.store import storage_errors
 from modelspine.projects import Listed, projects_file, read_projects, settings_of
 from modelspine.settings import Settings, masked
 from modelspine.spine import Spine
@@ -143,7 +143,7 @@ def _reach(out: Out, spine: Spine) -> int:
         "ledger": spine.ledger.head, "mlflow": spine.artifacts.reach, "dvc": spine.corpora.reach
     }  # fmt: skip
     places = {"parquet": spine.settings.parquet, "files": spine.settings.files}
-    backends |= {name: partial(probe, place) for name, place in places.items() if "://" in place}
+    backends |= {name: partial(_probe, place) for name, place in places.items() if "://" in place}
     with working("asking the backends"):
         for ask in backends.values():
             ask()
@@ -152,6 +152,14 @@ def _reach(out: Out, spine: Spine) -> int:
     else:
         out.line(status_cell("ok", f"{', '.join(backends)} answer"))
     return Exit.OK
+
+
+def _probe(url: str) -> None:
+    """Check that a bucket can be written, and that an object in it is never replaced."""
+    from miniobserve.objects import open_objects
+
+    with storage_errors():
+        open_objects(url).probe()
 
 
 def _projects(out: Out) -> int:

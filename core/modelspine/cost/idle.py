@@ -45,7 +45,7 @@ class IdleDay(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the uptime is that of replayed traffic, whose times are simulated."""
     rent: float
     spent: float
-    """The prices of the day's requests, whoever asked."""
+    """The prices of all requests of the day, those of testers too."""
     testers: float = 0.0
     """How much of ``spent`` is the price of testers' requests."""
     idle: float | None

@@ -99,7 +99,7 @@ QUERIES: Final = {
     "unpriced": """
         SELECT entry_sha, copy, why, sum(n)::BIGINT FROM sums_by_terms WHERE kind = 'unpriced'
         GROUP BY ALL ORDER BY ALL""",
-    # What belongs to no entry's figures. A copy has no price, whoever asked.
+    # What belongs to no entry's figures. A copy has no price, also where a tester asked.
     "apart": f"""
         SELECT entry_sha, of_tester, {TERMS}, day, sum(n)::BIGINT, coalesce(sum(price) FILTER (NOT copy), 0.0)
         FROM sums_by_terms WHERE kind = 'apart' GROUP BY ALL ORDER BY ALL""",

@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-_RANGES = 10
+from modelspine.stats import decile_edges
+
 _NUMBER = r"(-?[0-9][0-9.e+-]*)"
 _BELOW = re.compile(f"≤ {_NUMBER}")
 _BETWEEN = re.compile(f"> {_NUMBER} to {_NUMBER}")
@@ -19,19 +20,8 @@ _ABOVE = re.compile(f"> {_NUMBER}")
 
 
 def edges_of(values: Iterable[float]) -> tuple[float, ...]:
-    """The upper edges of up to ten ranges, the last of which is open; fewer where values repeat.
-
-    Equal values are never divided: an edge is the value at which the cumulative count passes another tenth.
-    """
-    counts = Counter(_rounded(value) for value in values)
-    ordered, total = sorted(counts.items()), counts.total()
-    found: list[float] = []
-    below = 0
-    for value, count in ordered[:-1]:
-        before, below = below, below + count
-        if below * _RANGES // total > before * _RANGES // total:
-            found.append(value)
-    return tuple(found)
+    """The upper edges of up to ten ranges, the last of which is open; fewer where values repeat."""
+    return tuple(decile_edges(Counter(map(_rounded, values))))
 
 
 def range_of(edges: Sequence[float], value: float) -> str:

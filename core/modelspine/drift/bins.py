@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from modelspine.drift.psi import design_effect
+from modelspine.stats import decile_edges
 
 Value = str | float | tuple[str, ...]
 Kind = Literal["category", "number", "tokens"]
@@ -217,25 +218,18 @@ def _categories(counts: Counter[str]) -> Bins:
 def decile_bins(counts: Mapping[float, int]) -> Bins:
     """Bins at the deciles of some numbers, given as value → how often; fewer than ten where values repeat.
 
-    A value is an edge where the cumulative count passes another tenth, so equal values never straddle an edge and a
-    frequent value makes fewer bins instead of empty ones. Where no value is an edge, more than nine tenths are the
-    largest one: it has a bin of its own, with one below and one above it, so that any other value is seen.
+    Where no value is an edge, more than nine tenths are the largest one: it has a bin of its own, with one below and
+    one above it, so that any other value is seen.
     """
-    ordered, total = sorted(counts.items()), sum(counts.values())
-    edges: list[float] = []
-    below = 0
-    for value, count in ordered[:-1]:
-        before, below = below, below + count
-        if below * _QUANTILES // total > before * _QUANTILES // total:
-            edges.append(value)
+    edges = decile_edges(counts)
     if edges:
         between = [f"> {start:g} to {end:g}" for start, end in pairwise(edges)]
         labels = [f"≤ {edges[0]:g}", *between, f"> {edges[-1]:g}"]
     else:
-        most = ordered[-1][0]
+        most = max(counts)
         edges, labels = [math.nextafter(most, -math.inf), most], [f"< {most:g}", f"{most:g}", f"> {most:g}"]
     sums = [0] * len(labels)
-    for value, count in ordered:
+    for value, count in counts.items():
         sums[bisect_left(edges, value)] += count
     return Bins(kind="number", labels=tuple(labels), counts=tuple(sums), edges=tuple(edges))
 

@@ -23,7 +23,7 @@ from modelspine.words import words
 
 
 class GradedElsewhere(msgspec.Struct, frozen=True, kw_only=True):
-    """What was graded of another entry's answers that day, beside those of the report's entry."""
+    """The answers of an entry other than the report's on that day, and how many of them were graded as right."""
 
     entry: str
     answered: int

@@ -1,6 +1,6 @@
 """Stores the bytes of files in the background, each under its digest and so only once.
 
-A store that fails or is slow costs the bytes and never the request: whoever asked learns why they are not kept. It does
+A store that fails or is slow costs the bytes and never the request: the caller learns why they are not kept. It does
 not know what the bytes are, or in which trace their digest stands.
 """
 

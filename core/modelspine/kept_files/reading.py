@@ -17,7 +17,7 @@ from miniobserve.objects import Exists, Missing, Objects, open_objects
 from miniobserve.sql.protocol import StorageError
 from modelspine.errors import BadInput
 from modelspine.kept_files.digests import MOST_BYTES, FileDigest, key_of
-from modelspine.ledger.failures import in_own_words, storage_errors
+from modelspine.ledger.failures import in_own_words
 from modelspine.text import size, visible
 
 MOST_CHECKED = 100
@@ -131,13 +131,3 @@ def _copied(content: bytes, sha256: str, folder: Path) -> str:
     except StorageError as error:
         raise in_own_words(error) from error
     return str(folder / name)
-
-
-def probe(place: str) -> None:
-    """Check that a bucket can be written, and that an object in it is never replaced.
-
-    Raises:
-        SpineError: it cannot be reached or written, or replaces objects.
-    """
-    with storage_errors():
-        open_objects(place).probe()

@@ -82,7 +82,7 @@ FORMS: dict[str, Callable[[bytes], Attributes]] = {
     "OpenAI's audio": lambda content: [
         messages({"type": "input_audio", "input_audio": {"data": encoded(content), "format": "wav"}})
     ],
-    "Anthropic's image": lambda content: [
+    "an image with a source": lambda content: [
         messages({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": encoded(content)}})
     ],
     "the whole input": lambda content: [text("input.value", url(content))],
