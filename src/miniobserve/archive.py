@@ -82,11 +82,6 @@ class Archive:
             return list(found)
         return [day for day, seen in found.items() if seen.pruning or (self.live and not self.live.holds(day))]
 
-    def is_pruned(self, day: str) -> bool:
-        """Whether rows of a day may have been deleted from the live store."""
-        seen = self.index.days().get(day)
-        return seen is not None and seen.pruning
-
     def get(self, request_id: str) -> Trace | None:
         """Return the trace of one request, or None.
 

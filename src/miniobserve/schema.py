@@ -16,7 +16,6 @@ A further table, of the uptime of servers, is in ``uptime``. This module does no
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from miniobserve.sql.protocol import Database, StorageError
@@ -180,8 +179,6 @@ UNITS = (
     f" WHERE epoch = ? AND {KIND} = ? AND (tester IS NOT NULL OR status <> {GONE}) AND {{within}} GROUP BY 1, 2"
 )
 
-MinuteRow = tuple[int | float | str, ...]
-
 
 def within(since_ns: int, until_ns: int, table: str = "") -> tuple[str, list[int]]:
     """Return the condition that a request started within a span, and its parameters.
@@ -259,11 +256,6 @@ def feature_term(features: Mapping[str, str], name: str) -> str:
 def feature_terms(features: Mapping[str, str]) -> str:
     """Return all features as the column stores them: ``|name=value|…|``, sorted by name."""
     return "|" + "".join(f"{feature_term(features, name)}|" for name in sorted(features))
-
-
-def latency_bucket(seconds: float) -> int:
-    """Return the index of the histogram bucket of a latency."""
-    return bisect_left(BOUNDS, seconds)
 
 
 def latency_slot(seconds: float) -> int:

@@ -37,10 +37,6 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """The name in the token of a tester, who may choose an arm and whose requests are in no comparison; else None."""
 
 
-MAYBE_TESTER = '"tester":"'
-"""Part of the JSON of every trace of a tester. A workload's feature may be called so too, so it decides nothing."""
-
-
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """One request, from arrival to reply."""
 
@@ -151,27 +147,6 @@ def set_apart(trace: Trace) -> list[tuple[str, str]]:
     tester = trace.assignment.tester
     found = [("tester", f"{tester}; in no comparison" if tester else ""), ("retry of", trace.retry_of or "")]
     return [(name, text) for name, text in (*found, ("shadow of", trace.shadow_of or "")) if text]
-
-
-class _Given(msgspec.Struct):
-    tester: str | None = None
-
-
-class _Sent(msgspec.Struct):
-    assignment: _Given
-
-
-_sent = msgspec.json.Decoder(_Sent).decode
-
-
-def by_tester(body: str) -> bool:
-    """Whether the JSON of a trace is that of a tester's request; fast where it is not."""
-    if MAYBE_TESTER not in body:
-        return False
-    try:
-        return _sent(body).assignment.tester is not None
-    except msgspec.MsgspecError:
-        return False  # whoever decodes the whole trace reports what is wrong with it
 
 
 def trace_object(trace: Trace) -> dict[str, Any]:

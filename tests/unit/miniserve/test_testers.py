@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from miniobserve.daily import Request
 from miniobserve.evidence import EVER
 from miniobserve.reader import TraceReader
-from miniobserve.traces import by_tester
+from miniobserve.rows import request_row
+from miniobserve.schema import NAMES
+from miniobserve.traces import Assignment, Trace
 from miniserve.pending import Answered, ModelFailed, Pending
 from miniserve.record import Copy
 from miniserve.service import Service
@@ -187,8 +190,11 @@ async def test_a_tester_reaches_a_shadow_that_learners_never_see(
 
 
 def test_a_feature_called_tester_makes_nobody_a_tester() -> None:
-    assert by_tester('{"assignment":{"tester":"alice"}}')
-    assert not by_tester('{"assignment":{"tester":null},"features":{"tester":"x"}}')
+    given = Assignment(strategy="single", epoch=9, salt="9", arm="stable", bucket=1, sticky=False, u="0" * 16)
+    ids = {"request_id": "r", "trace_id": "t", "span_id": "s", "entry_sha": "e", "intended_sha": "e", "semver": ""}
+    trace = Trace(**ids, started_ns=0, assignment=given, features={"tester": "x"})
+    by_alice = msgspec.structs.replace(trace, assignment=msgspec.structs.replace(given, tester="alice"))
+    assert [request_row(each)[NAMES.index("tester")] for each in (trace, by_alice)] == [None, "alice"]
 
 
 # retries ----------------------------------------------------------------------------------------------------
