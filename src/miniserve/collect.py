@@ -25,6 +25,7 @@ from miniobserve.writer import TraceWriter
 from miniserve.collect_metrics import CollectMetrics
 from miniserve.collector import MOST_BYTES, Collector, media_type
 from miniserve.cors import NO_ORIGINS
+from miniserve.entrance import Entrance
 from miniserve.feedback import feedback
 from miniserve.limits import FEEDBACK, BodyLimit, Guard
 from miniserve.otlp_spans import JSON, PROTOBUF, response
@@ -76,11 +77,8 @@ def collect(spine: Spine, sock: socket.socket, ready: Callable[[], None]) -> Non
         watch = Watch(judging, ledger_route(judging), on_decision=metrics.judged)
         stack.callback(watch.stop)
         app = Receiving(make_app(collector), collector)
-
-        def turn_away(method: bytes, path: str) -> Problem | None:
-            return collector.crowded() if method == b"POST" and path == TRACES else None
-
-        DrainingServer(http_config(app, turn_away), collector, ready).run([sock])
+        entrance = Entrance(TRACES, collector.crowded)
+        DrainingServer(http_config(app, entrance), collector, ready).run([sock])
 
 
 def make_app(collector: Collector) -> ASGIApp:

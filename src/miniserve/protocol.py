@@ -9,7 +9,6 @@ overload most requests are refused, so refusing must be cheap. This module knows
 from __future__ import annotations
 
 from asyncio import Transport
-from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -18,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from miniserve.cors import NO_ORIGINS, Origins
 from miniserve.crowd import Crowd
 from miniserve.deadline import Deadline
+from miniserve.entrance import Entrance
 from miniserve.heads import MAX_HEADERS, error_reply, head_too_large, head_without_offer, not_http, path_of, wrong_head
 from miniserve.limits import CLIENT_GONE
 from miniserve.one_write import OneWrite
@@ -31,29 +31,21 @@ makes the kernel send a TCP reset, and the client could lose the error reply."""
 LAST_CALL_SECONDS = 0.5
 """How long an idle connection stays open while the server drains: its next request may already be on its way."""
 
-TurnAway = Callable[[bytes, str], Problem | None]
-"""Given method and path: the problem to reply with instead of reading the body, or None to accept the request."""
-
 
 class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits on time and header size."""
 
     def __init__(
-        self,
-        *args: Any,
-        turn_away: TurnAway = lambda _method, _path: None,
-        crowd: Crowd | None = None,
-        origins: Origins = NO_ORIGINS,
-        **kwargs: Any,
+        self, *args: Any, entrance: Entrance, crowd: Crowd | None = None, origins: Origins = NO_ORIGINS, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._turn_away = turn_away
+        self._entrance = entrance
         self._origins = origins
         self._crowd = crowd
         self._answering: RequestResponseCycle | None = None
         self._deadline = Deadline(self.loop, self._expired)
         self._turned_away = self._refused = self._unread = self._offered = self._draining = self._closing = False
-        self._mid_message, self._in_headers = False, True
+        self._mid_message, self._in_headers, self._concerned = False, True, False
         self._fed = self._body_bytes = 0
         self._last_reply: Problem | None = None  # the error with which the connection ends once all else is answered
 
@@ -136,7 +128,9 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._refuse(wrong)
             return
         # With pipelining, a refusal now would overtake the reply to an earlier request, which is not answered yet.
-        problem = None if self._replying() else self._turn_away(self.parser.get_method(), path_of(self.url))
+        method = self.parser.get_method()
+        self._concerned = not self._replying() and self._entrance.concerns(method, path_of(self.url))
+        problem = self._entrance.refusal() if self._concerned else None
         if problem is not None:
             self._refuse_unread(problem)
             self._in_headers = False
@@ -176,6 +170,8 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._arm(LAST_CALL_SECONDS if self._draining else RECEIVE_SECONDS)
         else:
             self._deadline.clear()
+            if self._concerned:
+                self._entrance.arrived()
             super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]

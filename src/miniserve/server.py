@@ -32,14 +32,14 @@ from miniserve.app import Contract, make_app
 from miniserve.arms import Arms, Serving
 from miniserve.cors import NO_ORIGINS, Origins
 from miniserve.crowd import ACCEPTED_AT_ONCE, Crowd, most_connections
+from miniserve.entrance import Entrance
 from miniserve.hour_copies import HourCopies
 from miniserve.limits import MAX_BODY
 from miniserve.pending import Answered
 from miniserve.pool import Pool
 from miniserve.private_bundles import PrivateBundles
-from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol, TurnAway
+from miniserve.protocol import RECEIVE_SECONDS, DeadlineProtocol
 from miniserve.record import Copy, TracePolicy, shadow_trace
-from miniserve.replies import Problem
 from miniserve.service import Service
 from miniserve.shadow import Shadow, shadow_terms
 from miniserve.standby import Standby
@@ -169,19 +169,17 @@ def _trace_policy(spine: Spine, workers: int) -> TracePolicy:
 
 
 async def _run(service: Service, contract: Contract, sock: socket.socket, ready: Callable[[Serving], None]) -> None:
-    def turn_away(method: bytes, path: str) -> Problem | None:
-        return service.crowded() if method == b"POST" and path == contract.workload.http_path else None
-
-    config = http_config(make_app(service, contract), turn_away, contract.origins)
+    entrance = Entrance(contract.workload.http_path, service.crowded, service.arrived)
+    config = http_config(make_app(service, contract), entrance, contract.origins)
     await DrainingServer(config, service, lambda: ready(service.arms.current)).serve([sock])
 
 
-def http_config(app: ASGIApp, turn_away: TurnAway, origins: Origins = NO_ORIGINS) -> uvicorn.Config:
+def http_config(app: ASGIApp, entrance: Entrance, origins: Origins = NO_ORIGINS) -> uvicorn.Config:
     """Return how uvicorn runs an application here: with deadlines and limits, and without what nothing uses."""
     return uvicorn.Config(
         app,
         http=partial(  # type: ignore[arg-type]  # uvicorn calls it, no more
-            DeadlineProtocol, turn_away=turn_away, crowd=Crowd(most_connections()), origins=origins
+            DeadlineProtocol, entrance=entrance, crowd=Crowd(most_connections()), origins=origins
         ),
         proxy_headers=False,
         ws="none",

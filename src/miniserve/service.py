@@ -65,18 +65,32 @@ class Service(Durable):
         self._policy = policy
         self._emit = emit
         self._shadow = shadow
+        self._coming = 0
+        """Requests that came whole in this turn of the loop; their texts are in the queue at the next one."""
 
     def unready(self) -> str | None:
         """Return why no request should be sent to this server now, or None if it is ready."""
         return "the server is draining" if self.draining else self._unable() or self.arms.behind.unready
 
     def crowded(self) -> Problem | None:
-        """Return the refusal, already counted, of a request that finds no place in the queue; else None."""
-        if self.pool.room:
+        """Return the refusal, already counted, of a request that finds no place in the queue; else None.
+
+        One turn of the loop reads many requests before the text of the first is queued, so those count as well.
+        """
+        if self._coming < self.pool.room:
             return None
         problem = _overloaded()
         self.metrics.refuse(problem.status)
         return problem
+
+    def arrived(self) -> None:
+        """Count a request that has come whole; one whose body is not here yet takes no place."""
+        if not self._coming:
+            asyncio.get_running_loop().call_soon(self._have_come)
+        self._coming += 1
+
+    def _have_come(self) -> None:
+        self._coming = 0
 
     async def answer(self, ask: Ask) -> Done:
         """Answer one text; returns once its trace is durable.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -309,6 +310,20 @@ async def test_over_the_queue_it_is_503_with_a_time_to_wait(clients: Clients, ma
     reply = await ask(clients(service))
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "overloaded")
     assert reply.headers["retry-after"] == "1"
+
+
+async def test_requests_that_come_in_one_turn_of_the_loop_are_refused_beyond_the_room(make_service: Make) -> None:
+    service = make_service()
+    service.pool.room = 2  # type: ignore[misc]
+    for _ in range(2):  # what came is in the queue at the next turn
+        assert [service.crowded() for _ in range(3)] == [None] * 3, "only a head is here"
+        service.arrived()
+        assert service.crowded() is None
+        service.arrived()
+        refused = service.crowded()
+        assert refused is not None
+        assert (refused.status, refused.code) == (503, "overloaded")
+        await asyncio.sleep(0)
 
 
 async def test_over_the_rate_it_is_429_and_without_one_there_is_no_limit(clients: Clients, make_service: Make) -> None:
