@@ -163,7 +163,7 @@ def epoch_report(evidence: Evidence, epoch: Epoch, read: Reading) -> EpochReport
     route = epoch.route
     scope = route.epoch, read.before_ns, read.from_ns
     times, span = evidence.latencies(*scope), evidence.span(*scope)
-    live = len({(unit.arm, unit.u) for unit in read.units})
+    live = len(read.units)  # one for each arm and unit
     requests = sum(unit.n for unit in read.units)
     arms = []
     for arm in route.arms:

@@ -15,7 +15,7 @@ from miniobserve.evidence import Said, Unit
 from modelspine.gate.eval_report import Count
 from modelspine.stats import FEW_UNITS, Sums, sums
 from modelspine.traffic.heavy_units import Heavy, heavy_of
-from modelspine.traffic.votes import Measure, answer_seconds, correct_answers, vote, votes_of
+from modelspine.traffic.votes import Alike, Measure, alike, answer_seconds, correct_answers, vote, votes_of
 
 _FAILING = 0.5
 """An arm fails if its units' requests fail more often than this."""
@@ -66,23 +66,28 @@ def side(arm: str, units: Sequence[Unit], said: Sequence[Said], measure: Measure
         measure: what counts as a correct answer.
     """
     own = [unit for unit in units if unit.arm == arm]
-    quality = Counter((n, right) for _, n, right in correct_answers(units, said, measure, arm))
+    counted = alike(units, said if measure == "accepted" else ())
+    same = [(unit, times) for unit, times in counted if unit.arm == arm]
+    quality = Counter[tuple[float, float]]()
+    for unit, times, n, right in correct_answers(counted, said, measure):
+        if unit.arm == arm:
+            quality[n, right] += times
     rates = (repeat(right / n, times) for (n, right), times in quality.items() if n)
-    spoken = sum(each.n for each in said if each.arm == arm)
-    errors = _errors(own)
-    failed, requests = _failed_of_all(own)
+    graded = sum(times * unit.graded for unit, times in same)
+    errors = _errors(same)
+    failed, requests = _failed_of_all(same)
     return Side(
         requests=requests,
         failed=failed,
         units=len(own),
         samples=round(sum(times * n for (n, _), times in quality.items())),
-        measured=sum(unit.graded for unit in own) if measure == "graded" else spoken,
-        quality=sums(votes_of(quality)),
+        measured=graded if measure == "graded" else sum(each.n for each in said if each.arm == arm),
+        quality=sums(votes_of((n, right, times) for (n, right), times in quality.items())),
         errors=errors,
         latency=sums(vote(n, seconds) for _, n, seconds in answer_seconds(own)),
         latency_in_full=sums(vote(unit.answered, unit.seconds) for unit in own),
-        coverage=sums(votes_of(Counter((unit.answered, unit.graded) for unit in own))),
-        graded=Count(sum(unit.graded for unit in own), requests - failed),
+        coverage=sums(votes_of((unit.answered, unit.graded, times) for unit, times in same)),
+        graded=Count(graded, requests - failed),
         rates=tuple(sorted(chain.from_iterable(rates))),
         heavy=heavy_of(own),
         failing=(failed, requests) if _is_failing(errors) else None,
@@ -91,19 +96,20 @@ def side(arm: str, units: Sequence[Unit], said: Sequence[Said], measure: Measure
 
 def failing(own: Sequence[Unit]) -> tuple[int, int] | None:
     """Failed and all requests of an arm's units, if there are enough of them and most of their requests fail."""
-    return _failed_of_all(own) if _is_failing(_errors(own)) else None
+    counted = alike(own, ())
+    return _failed_of_all(counted) if _is_failing(_errors(counted)) else None
 
 
-def _failed_of_all(own: Sequence[Unit]) -> tuple[int, int]:
-    return sum(unit.failed for unit in own), sum(unit.n for unit in own)
+def _failed_of_all(own: Alike) -> tuple[int, int]:
+    return sum(times * unit.failed for unit, times in own), sum(times * unit.n for unit, times in own)
 
 
 def _is_failing(errors: Sums) -> bool:
     return errors.units >= FEW_UNITS and _most_fail(errors)
 
 
-def _errors(own: Sequence[Unit]) -> Sums:
-    return sums(votes_of(Counter((unit.n, unit.failed) for unit in own)))
+def _errors(own: Alike) -> Sums:
+    return sums(votes_of((unit.n, unit.failed, times) for unit, times in own))
 
 
 def _most_fail(errors: Sums) -> bool:

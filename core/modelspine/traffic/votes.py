@@ -11,6 +11,7 @@ import heapq
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,9 @@ MOST_WEIGHT = 10
 known as well as learners differ from each other, so further answers say more about that learner than about the arm."""
 Votes = Mapping[str, tuple[float, float]]
 """Unit → its weight and the amount among it: right or failed answers, or seconds."""
+Alike = Sequence[tuple[Unit, int]]
+"""Units, each with the number of those like it."""
+_NUMBERS = itemgetter(*map(Unit._fields.index, ("arm", "n", "failed", "graded", "right")))
 
 
 class Stratum(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +61,8 @@ def ballot(units: Sequence[Unit], said: Sequence[Said], *, arms: tuple[str, str]
         said: the feedback of every learner.
         arms: the names of the stable arm and of the candidate.
     """
-    return Ballot(**{name: _stratum(arms, counts) for name, counts in _measured(units, said).items()})
+    one_by_one = [(unit, 1) for unit in units]
+    return Ballot(**{name: _stratum(arms, counts) for name, counts in _measured(units, one_by_one, said).items()})
 
 
 def votes_by_arm(
@@ -67,53 +72,64 @@ def votes_by_arm(
 
     Of many thousand units there are few different ones, so this is faster than the votes unit by unit.
     """
-    found = {}
-    for name, counts in _measured(units, said).items():
-        alike: dict[str, Counter[tuple[float, float]]] = {arm: Counter() for arm in arms}
-        for (arm, n, amount), times in Counter((unit.arm, n, amount) for unit, n, amount in counts).items():
-            if n and arm in alike:
-                alike[arm][n, amount] = times
-        found[name] = [votes_of(alike[arm]) for arm in arms]
+    found: dict[str, list[Mapping[tuple[float, float], int]]] = {}
+    for name, counts in _measured(units, alike(units, said), said).items():
+        votes: dict[str, Counter[tuple[float, float]]] = {arm: Counter() for arm in arms}
+        for unit, times, n, amount in counts:
+            if n and unit.arm in votes:
+                votes[unit.arm][vote(n, amount)] += times
+        found[name] = [votes[arm] for arm in arms]
     return found
 
 
-def _measured(units: Sequence[Unit], said: Sequence[Said]) -> dict[str, Iterable[tuple[Unit, float, float]]]:
-    """Each field of ``Ballot`` with the units, their answers and the amount among these."""
+def alike(units: Sequence[Unit], said: Sequence[Said]) -> Alike:
+    """Count units that have the same arm and numbers; their seconds are left out, and so are their names.
+
+    Units that said something are kept one by one, because what they said is found by their name.
+    """
+    spoke = {(each.arm, each.u) for each in said}
+    silent = [unit for unit in units if unit[:2] not in spoke] if spoke else units
+    counted = Counter(map(_NUMBERS, silent)).items()
+    same = [(Unit(arm, "", n, failed, 0.0, graded, right), times) for (arm, n, failed, graded, right), times in counted]
+    return same + ([(unit, 1) for unit in units if unit[:2] in spoke] if spoke else [])
+
+
+def _measured(
+    units: Sequence[Unit], counted: Alike, said: Sequence[Said]
+) -> dict[str, Iterable[tuple[Unit, int, float, float]]]:
+    """Each field of ``Ballot`` with the units, how many are like each, their answers and the amount among these."""
     return {
-        "graded": correct_answers(units, said, "graded"),
-        "accepted": correct_answers(units, said, "accepted"),
-        "errors": ((unit, unit.n, unit.failed) for unit in units),
-        "latency": answer_seconds(units),
-        "coverage": ((unit, unit.answered, unit.graded) for unit in units),
+        "graded": correct_answers(counted, said, "graded"),
+        "accepted": correct_answers(counted, said, "accepted"),
+        "errors": ((unit, times, unit.n, unit.failed) for unit, times in counted),
+        "latency": ((unit, 1, n, seconds) for unit, n, seconds in answer_seconds(units)),
+        "coverage": ((unit, times, unit.answered, unit.graded) for unit, times in counted),
     }
 
 
-def correct_answers(
-    units: Sequence[Unit], said: Sequence[Said], measure: Measure, arm: str | None = None
-) -> Iterable[tuple[Unit, float, float]]:
-    """Each unit with its answers that have the measure, and how many of them were correct; none where none has it.
+def correct_answers(counted: Alike, said: Sequence[Said], measure: Measure) -> Iterable[tuple[Unit, int, float, float]]:
+    """Each unit, how many are like it, its answers that have the measure, and how many of these were correct.
 
     Not every answer gets a grade or feedback. A failed one counts as wrong as often as an answered one is measured:
-    otherwise one failure would outweigh many answers of a service in which few learners give feedback.
+    otherwise one failure would outweigh many answers of a service in which few learners give feedback. Nothing is
+    yielded where no answer has the measure.
 
     Args:
-        units: the sums of every unit of both arms, which together say how often an answer is measured.
+        counted: every unit of both arms, which together say how often an answer is measured; see ``alike``.
         said: the feedback of the learners of both arms.
         measure: what counts as a correct answer.
-        arm: return the units of this arm only.
     """
-    own = units if arm is None else [unit for unit in units if unit.arm == arm]
-    answered = sum(unit.answered for unit in units)
+    answered = sum(times * unit.answered for unit, times in counted)
     if measure == "graded":
-        coverage = _share(sum(unit.graded for unit in units), answered)
-        for unit in own if coverage else ():
-            yield unit, unit.graded + coverage * unit.failed, unit.right if unit.graded else 0
+        coverage = _share(sum(times * unit.graded for unit, times in counted), answered)
+        for unit, times in counted if coverage else ():
+            yield unit, times, unit.graded + coverage * unit.failed, unit.right if unit.graded else 0
         return
     spoken = _spoken(said)
     coverage = _share(sum(n for n, _ in spoken.values()), answered)
-    for unit in own if coverage else ():
+    for unit, times in counted if coverage else ():
         n, right = spoken.get((unit.arm, unit.u), (0, 0))
-        yield unit, n + coverage * unit.failed, right
+        yield unit, times, n + coverage * unit.failed, right
 
 
 def answer_seconds(units: Sequence[Unit]) -> Iterator[tuple[Unit, int, float]]:
@@ -121,14 +137,14 @@ def answer_seconds(units: Sequence[Unit]) -> Iterator[tuple[Unit, int, float]]:
 
     At most three units of an arm are limited, and at most 1 % of them (but one at least).
     """
+    answered = [(unit, unit.n - unit.failed) for unit in units]
     rates: dict[str, list[float]] = defaultdict(list)
-    for unit in units:
-        if unit.answered:
-            rates[unit.arm].append(unit.seconds / unit.answered)
+    for unit, n in answered:
+        if n:
+            rates[unit.arm].append(unit.seconds / n)
     most = {arm: _slowest_that_counts(own) for arm, own in rates.items()}
-    for unit in units:
-        seconds = min(unit.seconds, most[unit.arm] * unit.answered) if unit.answered else 0.0
-        yield unit, unit.answered, seconds
+    for unit, n in answered:
+        yield unit, n, min(unit.seconds, most[unit.arm] * n) if n else 0.0
 
 
 def _slowest_that_counts(rates: Sequence[float]) -> float:
@@ -143,11 +159,11 @@ def vote(n: float, amount: float) -> tuple[float, float]:
     return weight, amount * weight / n if n else 0.0
 
 
-def votes_of(alike: Mapping[tuple[float, float], int]) -> Mapping[tuple[float, float], int]:
-    """The votes of units that were counted by their answers and amount, counted by vote."""
+def votes_of(counts: Iterable[tuple[float, float, int]]) -> Mapping[tuple[float, float], int]:
+    """Count units by their votes, given their answers, the amount among these, and how many are alike."""
     found = Counter[tuple[float, float]]()
-    for (n, amount), units in alike.items():
-        found[vote(n, amount)] += units
+    for n, amount, times in counts:
+        found[vote(n, amount)] += times
     return found
 
 
@@ -164,9 +180,9 @@ def _spoken(said: Sequence[Said]) -> dict[tuple[str, str], tuple[int, int]]:
     return found
 
 
-def _stratum(arms: tuple[str, str], counts: Iterable[tuple[Unit, float, float]]) -> Stratum:
+def _stratum(arms: tuple[str, str], counts: Iterable[tuple[Unit, int, float, float]]) -> Stratum:
     sides: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in arms}
-    for unit, n, amount in counts:
+    for unit, _, n, amount in counts:
         if n and unit.arm in sides:
             sides[unit.arm][unit.u] = vote(n, amount)
     return Stratum(stable=sides[arms[0]], candidate=sides[arms[1]])
