@@ -28,21 +28,23 @@ COUNT = int(os.environ.get("DAY_ROWS", "300000"))
 _PAGE = 10_000
 
 _CLOSE = """
-import json, resource, sys, time
+import json, sys, time
 from miniobserve.archive import Archive
 from miniobserve.export import export_day
+from peak_memory import peak_mb
 began = time.perf_counter()
 done = export_day(sys.argv[1], Archive(sys.argv[2]), sys.argv[3], prune=len(sys.argv) > 4)
-print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, done.bytes]))
+print(json.dumps([time.perf_counter() - began, peak_mb(), done.bytes]))
 """
 _COPY = """
-import json, resource, sys, time
+import json, sys, time
 import duckdb
+from peak_memory import peak_mb
 connection = duckdb.connect()
 began = time.perf_counter()
 query = "COPY (SELECT * FROM read_parquet(?)) TO '" + sys.argv[2] + "' (FORMAT parquet, COMPRESSION zstd)"
 connection.execute(query, [sys.argv[1]]).fetchall()
-print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0]))
+print(json.dumps([time.perf_counter() - began, peak_mb(), 0]))
 """
 
 
@@ -62,7 +64,8 @@ def rows() -> Iterator[Row]:
 
 def child(code: str, *words: str) -> tuple[float, float, int]:
     """Run code in a process of its own, whose last line says seconds, megabytes and bytes."""
-    done = subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, text=True)
+    command, here = [sys.executable, "-c", code, *words], Path(__file__).parent
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=here)
     seconds, memory, size = json.loads(done.stdout.splitlines()[-1])
     return seconds, memory, size
 

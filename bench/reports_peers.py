@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import glob
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+from peak_memory import peak_mb
 
 SQL = {
     "cost": "SELECT entry_sha, price_version, count(*), sum(input_tokens + output_tokens), sum(cost), sum(busy)"
@@ -87,7 +88,7 @@ def main(words: list[str]) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         call()
         took = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    print(json.dumps({**took, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({**took, "memory": peak_mb()}))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ python bench/reports_run.py ROOT cost|drift|route|look DAY [BEFORE]
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from peak_memory import peak_mb
 
 from modelspine.spine import Spine, open_spine
 
@@ -54,8 +55,7 @@ def main(words: list[str]) -> None:
     root, what, day, *before = words
     with open_spine(Path(root), readonly=True) as spine:
         runs = [timed(lambda: report(spine, what, day, *(before or [""]))) for _ in range(2)]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"first": runs[0], "again": runs[1], "memory": memory}))
+    print(json.dumps({"first": runs[0], "again": runs[1], "memory": peak_mb()}))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ files), traces-10m (ten million traces: minutes, and 16 GB there), reports (a da
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import platform
 import sys
@@ -32,12 +33,15 @@ def main(wanted: list[str]) -> int:
         return 2
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     print(f"  {'':<58} {'Spine':>10} {'':<7} {'budget':>8} {'ratio':>9}  peer, in the same run")
-    missed = 0
+    missed = unmeasured = 0
     for group in wanted or GROUPS:
         for row in importlib.import_module(f"{group.replace('-', '_')}_rows").rows():
             print(show(row), flush=True)
             missed += row.met is False
-    print(f"\n{missed} over budget" if missed else "\nevery budget met")
+            unmeasured += math.isnan(row.figure)
+    print(f"\n{missed} over budget" if missed else "\nevery budget met" if not unmeasured else "")
+    if unmeasured:
+        print(f"{unmeasured} not measured")
     return 0
 
 

@@ -151,8 +151,8 @@ def _postgres(path: Path, looked: float, wrote: float) -> Iterator[Row]:
 def _writers(folder: Path) -> Iterator[Row]:
     """Yield rows for writers that are processes of their own, each trace durable before its submitter goes on."""
     for database in ("SQLite", "PostgreSQL"):
-        for writers, submitters in ((1, 16), (4, 16), (16, 4)):
-            url = f"sqlite:///{folder / f'{writers}.db'}" if database == "SQLite" else stores.postgres()
+        for writers, submitters in ((1, 16), (4, 16), (16, 4), (16, 16)):
+            url = f"sqlite:///{folder / f'{writers}-{submitters}.db'}" if database == "SQLite" else stores.postgres()
             if url is None:
                 continue
             TraceWriter(url).close()

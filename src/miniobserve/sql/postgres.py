@@ -93,8 +93,7 @@ class Postgres:
         if self._unbegun:
             return self.batch([(sql, params)])[0]
         with self._mapped() as connection:
-            cursor = connection.execute(_numbered(sql), params)
-            return cursor.fetchall() if cursor.description else []
+            return _rows(connection.execute(_numbered(sql), params))
 
     def batch(self, statements: Sequence[tuple[str, Params]]) -> list[list[tuple[Any, ...]]]:
         """Run statements in one round trip, and return the rows of each."""
@@ -116,7 +115,7 @@ class Postgres:
             with connection.pipeline():
                 cursors = [connection.execute(_numbered(sql), params) for sql, params in statements]
                 self._inside, self._unbegun = self._inside or self._unbegun, False
-            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            return [_rows(cursor) for cursor in cursors]
 
     def executemany(self, sql: str, rows: Sequence[Params]) -> None:
         """Run one statement of the open transaction for each row."""
@@ -291,6 +290,12 @@ class Postgres:
             if connection.closed:
                 self._drop()
             raise failed(self.name, error, lost=bool(connection.closed)) from error
+
+
+def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of a statement's result; none for a statement without one."""
+    # ``description`` says that as well, and makes an object of each column for it.
+    return cursor.fetchall() if cursor.rownumber is not None else []
 
 
 @lru_cache(maxsize=256)

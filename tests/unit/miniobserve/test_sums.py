@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -239,3 +240,22 @@ def test_a_pruned_days_partition_is_dropped(postgres_url: str, folder: Path, tra
     assert database.read(count) == [(1,)]
     database.close()
     writer.close()
+
+
+def test_a_commit_reads_no_whole_day(postgres_url: str, trace: Make) -> None:
+    """A statement is planned while a new day is nearly empty; its plan must also be good once the day is full."""
+    writer = TraceWriter(postgres_url)
+    for number in range(60):
+        at = MONDAY_NS + number * 10**6
+        writer.submit(trace(f"{at // 10**6:012x}{number:020x}", started_ns=at)).result(5)
+    writer.close()  # the server counts what a session did at its end
+    database = connect(postgres_url)
+    day = f"requests_{MONDAY_NS // DAY_NS}"
+    for _ in range(50):
+        found = database.read("SELECT seq_scan, n_tup_ins FROM pg_stat_user_tables WHERE relname = ?", (day,))
+        if found and found[0][1] == 60:
+            break
+        time.sleep(0.1)
+    assert found[0][1] == 60
+    assert found[0][0] < 20
+    database.close()

@@ -102,6 +102,27 @@ def test_the_queue_is_bounded(url: str, trace: Make) -> None:
     assert TraceReader.open(url).list().matched == 10 - len(refused)
 
 
+def test_what_comes_shortly_after_a_commit_joins_the_few_that_wait(
+    writer: TraceWriter, trace: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    later: list[Future[None]] = []
+    write = writer._write
+    monkeypatch.setattr(writer, "_write", lambda group: (groups.append(len(group)), write(group)))
+    # What the callers do while the writer pauses; nothing else here sleeps.
+    pause = "miniobserve.writer.time.sleep"
+    monkeypatch.setattr(pause, lambda _seconds: later.append(writer.submit(trace("request-3"))))
+    with lock_of(writer):
+        futures = [writer.submit(trace("request-1"))]
+        while not groups:
+            threading.Event().wait(0.001)
+        futures.append(writer.submit(trace("request-2")))
+    wait(futures, 5)
+    monkeypatch.undo()
+    wait(later, 5)
+    assert (groups, len(later)) == ([1, 2], 1)
+
+
 def test_whoever_gave_up_waiting_leaves_no_trace(url: str, trace: Make) -> None:
     writer = TraceWriter(url)
     with lock_of(writer):
