@@ -20,13 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 from miniobserve.sql.postgres_arrays import Array, register
 from miniobserve.sql.postgres_errors import failed, unreachable
 from miniobserve.sql.postgres_names import partition_name, split
-from miniobserve.sql.postgres_session import STALLED_SECONDS, prepare
+from miniobserve.sql.postgres_session import DEFAULTS, prepare
 from miniobserve.sql.protocol import Column, Params, StorageError, Transaction
 
-_DEFAULTS: dict[str, Any] = {
-    "connect_timeout": 5, "application_name": "spine", "tcp_user_timeout": 1000 * STALLED_SECONDS
-}  # fmt: skip
-"""Connection parameters unless the URL sets them."""
 _SCHEMA_LOCK = 0x5350494E45
 """Advisory lock held while tables are created: two concurrent ``CREATE … IF NOT EXISTS`` can still conflict."""
 
@@ -43,7 +39,7 @@ class Postgres:
         self._conninfo, self._schema = split(url)
         given = conninfo_to_dict(self._conninfo)
         self.name = f"{given.get('host', 'local')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
-        self._defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+        self._defaults = {name: value for name, value in DEFAULTS.items() if name not in given}
         self._readonly = readonly
         self._lock = threading.RLock()
         self._closed = False
@@ -293,8 +289,7 @@ class Postgres:
 
 
 def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows of a statement's result; none for a statement without one."""
-    # ``description`` says that as well, and makes an object of each column for it.
+    """The rows of a statement's result, if it has one; ``description`` would say so too, and describe every column."""
     return cursor.fetchall() if cursor.rownumber is not None else []
 
 

@@ -12,6 +12,10 @@ from miniobserve.sql.protocol import StorageError
 
 STALLED_SECONDS = 10
 """The server rolls back a transaction that has been idle for this long, since its locks block other clients."""
+DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5, "application_name": "spine", "tcp_user_timeout": 1000 * STALLED_SECONDS
+}  # fmt: skip
+"""Connection parameters unless the URL sets them."""
 
 
 def prepare(made: psycopg.Connection[tuple[Any, ...]], name: str, schema: str | None, *, readonly: bool) -> None:
