@@ -79,6 +79,11 @@ FIRST = (
     "e2e/test_walk.py",
     "console/test_screens.py",
     "e2e/test_server.py",
+    "fault/test_server_wire.py",
+    "traffic/test_canary.py",
+    "miniserve/test_pool.py",
+    "minitutor/test_engine.py",
+    "console/test_states.py",
 )
 """The files that take longest. One that a worker began last would be waited for by the others."""
 
