@@ -11,4 +11,4 @@ from pathlib import Path
 def peak_mb() -> float:
     """Return it in MB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import subprocess
 import time
@@ -22,8 +23,8 @@ class Row(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure is within its budget; None without a budget."""
-        if self.budget is None:
+        """Whether the figure is within its budget; None without a budget, or where nothing was measured."""
+        if self.budget is None or math.isnan(self.figure):
             return None
         return self.figure <= self.budget if self.better == "less" else self.figure >= self.budget
 

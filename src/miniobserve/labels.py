@@ -18,8 +18,8 @@ from miniobserve.kept import not_kept
 from miniobserve.label_lookup import TRACE_ID
 from miniobserve.rows import FEEDBACK_FROM, Row, feedback_context, feedback_row
 from miniobserve.saying import MOST_NAMED, Answered, Keeper, Saying, Source, Stored
-from miniobserve.schema import FEEDBACK_COLUMNS, HISTORY, SAID
-from miniobserve.sql.protocol import Transaction
+from miniobserve.schema import FEEDBACK_COLUMNS, HISTORY, OF_TRACE, SAID
+from miniobserve.sql.protocol import Params, Transaction
 from miniobserve.traces import Trace, Value
 
 _LOCKS = 256
@@ -29,6 +29,12 @@ _TYPES = {"at_ns": "BIGINT", "day": "BIGINT", "started_ns": "BIGINT", "epoch": "
 _TABLE = (*((name, _TYPES.get(name, "TEXT")) for name in FEEDBACK_COLUMNS), *SAID)
 """Name and type of the columns of ``feedback``."""
 _NAMES = tuple(name for name, _ in _TABLE)
+_DAYS = (
+    "WITH RECURSIVE days(day) AS (SELECT MIN(day) FROM requests UNION ALL"
+    " SELECT (SELECT MIN(day) FROM requests WHERE day > days.day) FROM days WHERE days.day IS NOT NULL)"
+    " SELECT day FROM days WHERE day IS NOT NULL"
+)
+"""The days of requests in the live store of SQLite, with which its index of traces begins; one look-up a day."""
 _SAYS = ("outcome", "label", "score", "said_text", "graded")
 
 
@@ -142,12 +148,20 @@ def _known(
         rows += tx.execute(*_query(columns, tx.among("request_id", rest)))
     there |= {row[-4] for row in rows}
     if asked := sorted({one.name for one in sayings if one.name not in there and TRACE_ID.fullmatch(one.name)}):
-        of_traces = tx.execute(*_query(f"{columns} shadow_of IS NULL AND", tx.among("trace_id", asked)))
-        for row in of_traces:
+        in_traces = tx.execute(*_query(f"{columns} shadow_of IS NULL AND", of_traces(tx, asked)))
+        for row in in_traces:
             traces.setdefault(row[-3], []).append(row[-4])
-        rows += of_traces
+        rows += in_traces
     found |= {row[-4]: _of_row(row) for row in rows}
     return found, {name: tuple(sorted(set(some))) for name, some in traces.items()}
+
+
+def of_traces(tx: Transaction, trace_ids: Sequence[str]) -> tuple[str, Params]:
+    """Return the condition that a request is of one of some traces, by the index, and its parameters."""
+    begins, some = tx.among(OF_TRACE, sorted({trace_id[:8] for trace_id in trace_ids}))
+    whole, more = tx.among("trace_id", trace_ids)
+    days = "" if tx.partitioned else f" AND day IN ({_DAYS})"
+    return f"{begins} AND {whole}{days}", (*some, *more)
 
 
 def _query(head: str, condition: tuple[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]:

@@ -105,7 +105,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Start the deadline of a new request."""
         super().on_message_begin()
         self._mid_message = self._in_headers = True
-        self._offered = False
+        self._offered = self._concerned = False
         self._fed = self._body_bytes = 0
         self._arm()
 

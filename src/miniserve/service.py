@@ -84,7 +84,10 @@ class Service(Durable):
         return problem
 
     def arrived(self) -> None:
-        """Count a request that has come whole; one whose body is not here yet takes no place."""
+        """Count a request that has come whole; one whose body is not here yet takes no place.
+
+        Also one that is refused later in this turn, such as for its JSON: what it asks for is not known here.
+        """
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._have_come)
         self._coming += 1

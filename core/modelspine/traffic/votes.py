@@ -32,6 +32,8 @@ Votes = Mapping[str, tuple[float, float]]
 """Unit → its weight and the amount among it: right or failed answers, or seconds."""
 Alike = Sequence[tuple[Unit, int]]
 """Units, each with the number of those like it."""
+_NOBODY = "\0"
+"""The name of units that are counted together, which nobody has."""
 _NUMBERS = itemgetter(*map(Unit._fields.index, ("arm", "n", "failed", "graded", "right")))
 
 
@@ -90,7 +92,9 @@ def alike(units: Sequence[Unit], said: Sequence[Said]) -> Alike:
     spoke = {(each.arm, each.u) for each in said}
     silent = [unit for unit in units if unit[:2] not in spoke] if spoke else units
     counted = Counter(map(_NUMBERS, silent)).items()
-    same = [(Unit(arm, "", n, failed, 0.0, graded, right), times) for (arm, n, failed, graded, right), times in counted]
+    same = [
+        (Unit(arm, _NOBODY, n, failed, 0.0, graded, right), times) for (arm, n, failed, graded, right), times in counted
+    ]
     return same + ([(unit, 1) for unit in units if unit[:2] in spoke] if spoke else [])
 
 

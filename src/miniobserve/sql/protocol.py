@@ -43,6 +43,9 @@ class StorageError(Exception):
 class Transaction(Protocol):
     """Statements that take effect together or not at all."""
 
+    partitioned: bool
+    """As that of the database."""
+
     def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
         ...

@@ -14,6 +14,7 @@ from miniobserve import labelled
 from miniobserve.archive import Archive
 from miniobserve.export import export_day
 from miniobserve.fold import fold
+from miniobserve.labels import of_traces
 from miniobserve.reader import TraceReader
 from miniobserve.saying import Saying, Stored
 from miniobserve.search import Question
@@ -170,6 +171,20 @@ def test_the_test_of_figures_sees_a_store_that_forgets_labels(
     broken = figures(url, folder)
     wrong = {field for field in Figures.__struct_fields__ if getattr(broken, field) != getattr(right, field)}
     assert wrong == {"arms", "shadow", "recent", "folded"}
+
+
+def test_requests_of_a_trace_are_found_without_reading_all(kept: list[Trace], url: str) -> None:
+    assert kept
+    database = connect(url)
+    with database.transaction() as tx:
+        condition, params = of_traces(tx, [TRACE_ID, f"{5:032x}"])
+        query = f"SELECT request_id FROM requests WHERE shadow_of IS NULL AND {condition}"
+        assert sorted(tx.execute(query, params)) == [(name(n),) for n in (1, 2, 5)]
+        explain = "EXPLAIN" if tx.partitioned else "EXPLAIN QUERY PLAN"
+        plan = [str(row[-1]) for row in tx.execute(f"{explain} {query}", params)]
+    database.close()
+    assert any("requests_trace" in step or "Index" in step for step in plan)
+    assert not [step for step in plan if "SCAN requests" in step or "Seq Scan" in step]
 
 
 def test_a_trace_id_names_its_only_request(kept: list[Trace], writer: TraceWriter, url: str, folder: Path) -> None:

@@ -252,7 +252,9 @@ def test_a_commit_reads_no_whole_day(postgres_url: str, trace: Make) -> None:
     database = connect(postgres_url)
     day = f"requests_{MONDAY_NS // DAY_NS}"
     for _ in range(50):
-        found = database.read("SELECT seq_scan, n_tup_ins FROM pg_stat_user_tables WHERE relname = ?", (day,))
+        found = database.read(
+            "SELECT seq_scan, n_tup_ins FROM pg_stat_user_tables WHERE relid = to_regclass(?)", (day,)
+        )
         if found and found[0][1] == 60:
             break
         time.sleep(0.1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,10 +109,10 @@ def test_what_comes_shortly_after_a_commit_joins_the_few_that_wait(
     groups: list[int] = []
     later: list[Future[None]] = []
     write = writer._write
-    monkeypatch.setattr(writer, "_write", lambda group: (groups.append(len(group)), write(group)))
-    # What the callers do while the writer pauses; nothing else here sleeps.
-    pause = "miniobserve.writer.time.sleep"
-    monkeypatch.setattr(pause, lambda _seconds: later.append(writer.submit(trace("request-3"))))
+    monkeypatch.setattr(writer, "_write", lambda group, **more: (groups.append(len(group)), write(group, **more)))
+    # What the callers do while the writer pauses.
+    paused = SimpleNamespace(sleep=lambda _seconds: later.append(writer.submit(trace("request-3"))))
+    monkeypatch.setattr("miniobserve.writer.time", paused)
     with lock_of(writer):
         futures = [writer.submit(trace("request-1"))]
         while not groups:
