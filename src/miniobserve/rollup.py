@@ -25,6 +25,10 @@ _MINUTES = 240
 """Minutes that are made in one transaction."""
 _TOUCHES = 50_000
 """Rows of ``touched`` that one round reads."""
+_ROWS_AT_ONCE = 2_000
+"""Sums of units that one transaction of SQLite writes."""
+_PAUSE_SECONDS = 0.002
+"""Between two such transactions, so that waiting traces are committed."""
 
 _log = logging.getLogger("miniobserve")
 
@@ -90,26 +94,51 @@ def _round(reads: Database, writes: Database, before_minute: int | None) -> int:
 def _replace(
     writes: Database, touches: dict[int, list[int]], sums: Sequence[tuple[Any, ...]], units: Sequence[tuple[Any, ...]]
 ) -> int:
-    """Replace the sums of some minutes, and delete the touches they were read after."""
-    ids = [one for each in touches.values() for one in each]
-    with writes.transaction() as tx:
-        tx.lock("sums")
-        there: set[int] = set()
-        for start in range(0, len(ids), 500):
-            condition, params = tx.among("id", ids[start : start + 500], "BIGINT")
-            there |= {row[0] for row in tx.execute(f"SELECT id FROM touched WHERE {condition}", params)}  # noqa: S608
-        # Where a touch is gone, another process has made or pruned that minute since it was read here.
-        ours = {minute for minute, each in touches.items() if there.issuperset(each)}
-        for minute in sorted(ours):
-            tx.execute("DELETE FROM sums WHERE minute = ?", (minute,))
-            tx.execute("DELETE FROM unit_sums WHERE minute = ?", (minute,))
-        _insert(tx, "sums", MINUTE_COLUMNS, [row for row in sums if row[0] in ours])
-        _insert(tx, "unit_sums", UNIT_COLUMNS, [row for row in units if row[1] in ours])
-        done = [one for minute in ours for one in touches[minute]]
-        for start in range(0, len(done), 500):
-            condition, params = tx.among("id", done[start : start + 500], "BIGINT")
-            tx.execute(f"DELETE FROM touched WHERE {condition}", params)  # noqa: S608 -- marks
+    """Replace the sums of some minutes, and delete the touches they were read after; returns how many minutes.
+
+    On SQLite no trace can be committed meanwhile, so many sums of units are written by several transactions. The first
+    one puts touches of its own in place of those that were read. As long as these are there, nobody reads the sums, and
+    nobody else has begun to make them; without them, what is left to write here is dropped.
+    """
+    size = len(units) if writes.partitioned else _ROWS_AT_ONCE
+    parts = [units[first : first + size] for first in range(0, len(units), size)] if units else [units]
+    ours: set[int] = set()
+    for number, part in enumerate(parts, 1):
+        with writes.transaction() as tx:
+            tx.lock("sums")
+            ours = _still_touched(tx, touches)
+            if number == 1:
+                for minute in sorted(ours):
+                    tx.execute("DELETE FROM sums WHERE minute = ?", (minute,))
+                    tx.execute("DELETE FROM unit_sums WHERE minute = ?", (minute,))
+            _insert(tx, "unit_sums", UNIT_COLUMNS, [row for row in part if row[1] in ours])
+            done = [one for minute in ours for one in touches[minute]]
+            if number == len(parts):
+                _insert(tx, "sums", MINUTE_COLUMNS, [row for row in sums if row[0] in ours])
+                _delete_touches(tx, done)
+            elif number == 1:
+                _delete_touches(tx, done)
+                new = "INSERT INTO touched (minute) VALUES (?) RETURNING id"
+                touches = {minute: [tx.execute(new, (minute,))[0][0]] for minute in ours}
+        if number < len(parts):
+            time.sleep(_PAUSE_SECONDS)
     return len(ours)
+
+
+def _still_touched(tx: Transaction, touches: dict[int, list[int]]) -> set[int]:
+    """The minutes all of whose touches are there; others were made or pruned by somebody else since they were read."""
+    ids = [one for each in touches.values() for one in each]
+    there: set[int] = set()
+    for start in range(0, len(ids), 500):
+        condition, params = tx.among("id", ids[start : start + 500], "BIGINT")
+        there |= {row[0] for row in tx.execute(f"SELECT id FROM touched WHERE {condition}", params)}  # noqa: S608
+    return {minute for minute, each in touches.items() if there.issuperset(each)}
+
+
+def _delete_touches(tx: Transaction, ids: Sequence[int]) -> None:
+    for start in range(0, len(ids), 500):
+        condition, params = tx.among("id", ids[start : start + 500], "BIGINT")
+        tx.execute(f"DELETE FROM touched WHERE {condition}", params)  # noqa: S608 -- marks
 
 
 def _insert(tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:

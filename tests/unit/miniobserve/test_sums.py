@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from miniobserve import rollup
 from miniobserve.writer import TraceWriter
 from observed import MONDAY_NS, make_trace
 rollup.EVERY_SECONDS = 0.005
+rollup._ROWS_AT_ONCE, rollup._PAUSE_SECONDS = 5, 0.0001
 url, first = sys.argv[1], int(sys.argv[2])
 writer = TraceWriter(url)
 for number in range(first, first + 100_000):
@@ -144,6 +146,56 @@ def test_sums_that_another_process_made_meanwhile_are_not_replaced_by_older_ones
     assert roll_up(database, database) == 0
     assert fired
     assert is_exact(url)
+
+
+@pytest.mark.parametrize(
+    ("between", "made"), [("nothing", 1), ("a commit", 2), ("another process", 0), ("both", 0), ("a crash", None)]
+)
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_many_units_are_written_in_parts_between_which_traces_are_committed_and_nobody_reads_half_of_them(
+    url: str,
+    writer: TraceWriter,
+    database: Database,
+    trace: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    between: str,
+    made: int | None,
+) -> None:
+    monkeypatch.setattr(rollup, "EVERY_SECONDS", 3_600)
+    monkeypatch.setattr(rollup, "_ROWS_AT_ONCE", 2)
+    ids = [f"request-{number}" for number in range(7)]
+    for number, name in enumerate(ids):
+        own = Assignment(strategy="single", epoch=3, salt="3", arm="stable", bucket=1, sticky=False, u=f"{number:016x}")
+        writer.submit(trace(name, started_ns=MONDAY_NS + number, assignment=own)).result(5)
+    pauses: list[bool] = []
+
+    def pause(_seconds: float) -> None:
+        pauses.append(is_exact(url))
+        if len(pauses) == 1 and between in ("a commit", "both"):
+            writer.submit(trace("request-late", started_ns=MONDAY_NS + 8)).result(5)
+        if len(pauses) == 1 and between in ("another process", "both"):
+            monkeypatch.setattr(rollup, "_ROWS_AT_ONCE", 100)
+            assert roll_up(database, database) == 1
+            monkeypatch.setattr(rollup, "_ROWS_AT_ONCE", 2)
+        if len(pauses) == 1 and between == "a crash":
+            raise KeyboardInterrupt
+        pauses.append(is_exact(url))
+
+    monkeypatch.setattr("miniobserve.rollup.time", SimpleNamespace(sleep=pause))
+    if made is None:
+        with pytest.raises(KeyboardInterrupt):
+            roll_up(database, database)
+    else:
+        assert roll_up(database, database) == made
+    assert pauses
+    assert all(pauses)
+    assert is_exact(url)
+    if made is None:
+        monkeypatch.setattr(rollup, "_ROWS_AT_ONCE", 100)
+        assert roll_up(database, database) == 1
+    assert is_exact(url)
+    assert database.read("SELECT COUNT(*) FROM touched") == [(0,)]
+    assert database.read("SELECT SUM(n) FROM sums") == [(8 if between in ("a commit", "both") else 7,)]
 
 
 # ids ---------------------------------------------------------------------------------------------------------
