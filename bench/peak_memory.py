@@ -1,6 +1,6 @@
-"""The most memory that this process has had resident.
+"""Peak resident memory of a process.
 
-``getrusage`` does not tell: its maximum begins with that of the process that started this one.
+The maximum that ``getrusage`` returns includes that of the process that started this one, so it is not used.
 """
 
 from __future__ import annotations
@@ -9,6 +9,6 @@ from pathlib import Path
 
 
 def peak_mb() -> float:
-    """Return it in MB."""
+    """Return the peak resident memory of this process in MB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

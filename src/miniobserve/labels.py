@@ -34,7 +34,7 @@ _DAYS = (
     " SELECT (SELECT MIN(day) FROM requests WHERE day > days.day) FROM days WHERE days.day IS NOT NULL)"
     " SELECT day FROM days WHERE day IS NOT NULL"
 )
-"""The days of requests in the live store of SQLite, with which its index of traces begins; one look-up a day."""
+"""SQL of the days with requests. The index of traces begins with the day on SQLite. It costs one look-up a day."""
 _SAYS = ("outcome", "label", "score", "said_text", "graded")
 
 
@@ -157,7 +157,8 @@ def _known(
 
 
 def of_traces(tx: Transaction, trace_ids: Sequence[str]) -> tuple[str, Params]:
-    """Return the condition that a request is of one of some traces, by the index, and its parameters."""
+    """Return the SQL condition that selects the requests of some traces by the index, and its parameters."""
+    # With a list of days, or of one day, SQLite searches its index by the day alone; with a query of days, by both.
     begins, some = tx.among(OF_TRACE, sorted({trace_id[:8] for trace_id in trace_ids}))
     whole, more = tx.among("trace_id", trace_ids)
     days = "" if tx.partitioned else f" AND day IN ({_DAYS})"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from miniobserve.schema import MINUTE_COLUMNS, MINUTE_NS, MINUTE_SUMS, UNIT_COLUMNS, UNIT_MINUTES, within
@@ -26,16 +27,28 @@ _MINUTES = 240
 _TOUCHES = 50_000
 """Rows of ``touched`` that one round reads."""
 _ROWS_AT_ONCE = 2_000
-"""Sums of units that one transaction of SQLite writes."""
+"""How many sums of units one transaction of SQLite writes."""
 _PAUSE_SECONDS = 0.002
-"""Between two such transactions, so that waiting traces are committed."""
+"""The pause between two such transactions, in which waiting traces are committed."""
 
 _log = logging.getLogger("miniobserve")
 
 
 def touch(tx: Transaction, minutes: Sequence[int]) -> None:
     """Note the minutes that this transaction adds requests to."""
-    tx.insert("touched", (("minute", "BIGINT"),), [(minute,) for minute in minutes])
+    if tx.partitioned:
+        tx.insert("touched", (("minute", "BIGINT"),), [(minute,) for minute in minutes])
+    else:
+        _new_touches(tx, minutes)
+
+
+def _new_touches(tx: Transaction, minutes: Iterable[int]) -> dict[int, list[int]]:
+    """Insert a touch for each minute on SQLite, and return their ids by minute."""
+    # SQLite itself would reuse the id of a deleted touch, and another process would take the new touch for the old one.
+    touches = {minute: [secrets.randbits(62)] for minute in minutes}
+    columns = (("id", "BIGINT"), ("minute", "BIGINT"))
+    tx.insert("touched", columns, [(ids[0], minute) for minute, ids in touches.items()])
+    return touches
 
 
 def spans(minutes: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -94,11 +107,12 @@ def _round(reads: Database, writes: Database, before_minute: int | None) -> int:
 def _replace(
     writes: Database, touches: dict[int, list[int]], sums: Sequence[tuple[Any, ...]], units: Sequence[tuple[Any, ...]]
 ) -> int:
-    """Replace the sums of some minutes, and delete the touches they were read after; returns how many minutes.
+    """Replace the sums of some minutes and delete the touches that were read before. Returns the number of minutes.
 
-    On SQLite no trace can be committed meanwhile, so many sums of units are written by several transactions. The first
-    one puts touches of its own in place of those that were read. As long as these are there, nobody reads the sums, and
-    nobody else has begun to make them; without them, what is left to write here is dropped.
+    SQLite cannot commit a trace during one of these transactions, so many sums of units are written in several of
+    them. The first transaction replaces the touches that were read by new ones. While a minute has a touch, readers sum
+    up its requests and ignore its sums, so they never see a part of them. If a new touch is missing later, another
+    process has replaced the sums of that minute or pruned it, and this one stops writing them.
     """
     size = len(units) if writes.partitioned else _ROWS_AT_ONCE
     parts = [units[first : first + size] for first in range(0, len(units), size)] if units else [units]
@@ -118,15 +132,14 @@ def _replace(
                 _delete_touches(tx, done)
             elif number == 1:
                 _delete_touches(tx, done)
-                new = "INSERT INTO touched (minute) VALUES (?) RETURNING id"
-                touches = {minute: [tx.execute(new, (minute,))[0][0]] for minute in ours}
+                touches = _new_touches(tx, ours)
         if number < len(parts):
             time.sleep(_PAUSE_SECONDS)
     return len(ours)
 
 
 def _still_touched(tx: Transaction, touches: dict[int, list[int]]) -> set[int]:
-    """The minutes all of whose touches are there; others were made or pruned by somebody else since they were read."""
+    """The minutes of which every touch still exists; another process has replaced or pruned the others meanwhile."""
     ids = [one for each in touches.values() for one in each]
     there: set[int] = set()
     for start in range(0, len(ids), 500):

@@ -48,7 +48,7 @@ _RETRIES = 2
 """How often a group is retried after its connection broke or another server wrote the same id first."""
 _FEW = 16
 _PAUSE_SECONDS = 0.0002
-"""How long the next group waits for further jobs, where fewer than ``_FEW`` came during the commit before it."""
+"""The pause for further jobs before a commit, if fewer than ``_FEW`` jobs were submitted during the last commit."""
 
 
 class TraceWriter:
@@ -175,8 +175,8 @@ class TraceWriter:
     def _run(self) -> None:
         while group := self._take():
             self._write(group)
-            # Those whose traces were just committed often have the next ones at once. A commit costs more than this
-            # pause, so it is worth waiting for them, unless many are here already.
+            # Callers whose traces were just committed often submit the next ones at once. A commit costs more than this
+            # pause, so waiting for their jobs saves time, unless many jobs are waiting already.
             if 0 < len(self._waiting) < _FEW:
                 time.sleep(_PAUSE_SECONDS)
 

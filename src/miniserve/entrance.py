@@ -1,6 +1,7 @@
-"""Which requests may be refused before their bodies are read, and who is told of those that came whole.
+"""Two callbacks of the HTTP protocol: one can refuse a request before its body is read, one counts complete requests.
 
-Under overload most requests are refused, so that must be cheap. It knows nothing of sockets or of what is refused for.
+Under overload most requests are refused, so a refusal must be cheap. This module knows neither sockets nor the reasons
+for a refusal.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from miniserve.replies import Problem
 
 
 class Entrance(NamedTuple):
-    """What a server does with requests that POST to one path, while they come."""
+    """The callbacks for POST requests to one path."""
 
     path: str
     refusal: Callable[[], Problem | None]
-    """Asked once the head is here: the problem to reply with, or None to read the body."""
+    """Called when the headers have been read. Returns the error to reply with, or None to read the body."""
     arrived: Callable[[], None] = lambda: None
-    """Called once the whole body is here."""
+    """Called when the whole body has been read."""
 
     def concerns(self, method: bytes, path: str) -> bool:
-        """Whether this is about a request."""
+        """Whether the callbacks are called for a request with this method and path."""
         return method == b"POST" and path == self.path

@@ -66,7 +66,7 @@ class Service(Durable):
         self._emit = emit
         self._shadow = shadow
         self._coming = 0
-        """Requests that came whole in this turn of the loop; their texts are in the queue at the next one."""
+        """Requests that arrived completely in this turn of the event loop. Their texts are queued in the next turn."""
 
     def unready(self) -> str | None:
         """Return why no request should be sent to this server now, or None if it is ready."""
@@ -84,9 +84,9 @@ class Service(Durable):
         return problem
 
     def arrived(self) -> None:
-        """Count a request that has come whole; one whose body is not here yet takes no place.
+        """Count a request that has arrived completely. A request with an incomplete body takes no place in the queue.
 
-        Also one that is refused later in this turn, such as for its JSON: what it asks for is not known here.
+        Its content has not been parsed yet, so a request that is refused later, such as for invalid JSON, counts too.
         """
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._have_come)

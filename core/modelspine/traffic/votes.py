@@ -32,8 +32,8 @@ Votes = Mapping[str, tuple[float, float]]
 """Unit → its weight and the amount among it: right or failed answers, or seconds."""
 Alike = Sequence[tuple[Unit, int]]
 """Units, each with the number of those like it."""
-_NOBODY = "\0"
-"""The name of units that are counted together, which nobody has."""
+_NO_NAME = "\0"
+"""Replaces the names of units that are counted together. No stored unit has this name, so none of them has feedback."""
 _NUMBERS = itemgetter(*map(Unit._fields.index, ("arm", "n", "failed", "graded", "right")))
 
 
@@ -85,15 +85,16 @@ def votes_by_arm(
 
 
 def alike(units: Sequence[Unit], said: Sequence[Said]) -> Alike:
-    """Count units that have the same arm and numbers; their seconds are left out, and so are their names.
+    """Count the units that have the same arm and the same numbers. Their names and seconds are left out.
 
-    Units that said something are kept one by one, because what they said is found by their name.
+    Units with feedback are returned one by one, because their feedback is found by their name.
     """
     spoke = {(each.arm, each.u) for each in said}
     silent = [unit for unit in units if unit[:2] not in spoke] if spoke else units
     counted = Counter(map(_NUMBERS, silent)).items()
     same = [
-        (Unit(arm, _NOBODY, n, failed, 0.0, graded, right), times) for (arm, n, failed, graded, right), times in counted
+        (Unit(arm, _NO_NAME, n, failed, 0.0, graded, right), times)
+        for (arm, n, failed, graded, right), times in counted
     ]
     return same + ([(unit, 1) for unit in units if unit[:2] in spoke] if spoke else [])
 

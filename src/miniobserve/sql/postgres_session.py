@@ -29,9 +29,9 @@ def prepare(made: psycopg.Connection[tuple[Any, ...]], name: str, schema: str | 
             "idle_in_transaction_session_timeout": str(1000 * STALLED_SECONDS),
             "default_transaction_isolation": "read committed",
             "default_transaction_read_only": "on" if readonly else "off",
-            # A writer finds rows by their keys. A statement is planned once, and for a new day's partition that was
-            # while it had hardly any rows: then each commit would go on reading all of them. Compiling a plan takes
-            # longer than any statement of a writer, and plans that must read a whole table would be compiled.
+            # A writer finds rows by their keys. PostgreSQL plans a statement once and keeps the plan. If the partition
+            # of a new day was nearly empty then, the plan scans it, and every later commit would read the whole day.
+            # Without scans, a query that needs one looks so expensive that it would be compiled, which takes 250 ms.
             **({} if readonly else {"enable_seqscan": "off", "jit": "off"}),
             **({"synchronous_commit": "on"} if durable in ("off", "local") else {}),
             **({"search_path": f'"{schema}"'} if schema is not None else {}),

@@ -44,7 +44,7 @@ class Transaction(Protocol):
     """Statements that take effect together or not at all."""
 
     partitioned: bool
-    """As that of the database."""
+    """Whether tables are partitioned; see ``Database``."""
 
     def execute(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""

@@ -148,8 +148,36 @@ def test_sums_that_another_process_made_meanwhile_are_not_replaced_by_older_ones
     assert is_exact(url)
 
 
+def test_a_new_touch_is_not_taken_for_one_that_another_process_deleted(
+    url: str, writer: TraceWriter, database: Database, trace: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, fired = rollup._replace, []
+
+    def late(writes: Database, *older: Any) -> int:
+        monkeypatch.setattr(rollup, "_replace", replace)
+        assert roll_up(database, database) == 1
+        writer.submit(trace("request-2", started_ns=MONDAY_NS + 1)).result(5)
+        fired.append(1)
+        return replace(writes, *older)
+
+    monkeypatch.setattr(rollup, "EVERY_SECONDS", 3_600)
+    monkeypatch.setattr(rollup, "_replace", late)
+    writer.submit(trace("request-1", started_ns=MONDAY_NS)).result(5)
+    roll_up(database, database)
+    assert fired
+    assert is_exact(url)
+
+
 @pytest.mark.parametrize(
-    ("between", "made"), [("nothing", 1), ("a commit", 2), ("another process", 0), ("both", 0), ("a crash", None)]
+    ("between", "made"),
+    [
+        ("nothing", 1),
+        ("a commit", 2),
+        ("another process", 0),
+        ("both", 0),
+        ("another's first part", 0),
+        ("a crash", None),
+    ],
 )
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_many_units_are_written_in_parts_between_which_traces_are_committed_and_nobody_reads_half_of_them(
@@ -168,9 +196,17 @@ def test_many_units_are_written_in_parts_between_which_traces_are_committed_and_
         own = Assignment(strategy="single", epoch=3, salt="3", arm="stable", bucket=1, sticky=False, u=f"{number:016x}")
         writer.submit(trace(name, started_ns=MONDAY_NS + number, assignment=own)).result(5)
     pauses: list[bool] = []
+    another: list[int] = []
 
     def pause(_seconds: float) -> None:
         pauses.append(is_exact(url))
+        if another:
+            raise KeyboardInterrupt
+        if len(pauses) == 3 and between == "another's first part":  # it deletes the two parts that are written
+            another.append(1)
+            with pytest.raises(KeyboardInterrupt):
+                roll_up(database, database)
+            another.clear()
         if len(pauses) == 1 and between in ("a commit", "both"):
             writer.submit(trace("request-late", started_ns=MONDAY_NS + 8)).result(5)
         if len(pauses) == 1 and between in ("another process", "both"):
@@ -190,9 +226,8 @@ def test_many_units_are_written_in_parts_between_which_traces_are_committed_and_
     assert pauses
     assert all(pauses)
     assert is_exact(url)
-    if made is None:
-        monkeypatch.setattr(rollup, "_ROWS_AT_ONCE", 100)
-        assert roll_up(database, database) == 1
+    monkeypatch.setattr(rollup, "_ROWS_AT_ONCE", 100)
+    assert roll_up(database, database) == (1 if between in ("a crash", "another's first part") else 0)
     assert is_exact(url)
     assert database.read("SELECT COUNT(*) FROM touched") == [(0,)]
     assert database.read("SELECT SUM(n) FROM sums") == [(8 if between in ("a commit", "both") else 7,)]

@@ -324,6 +324,9 @@ async def test_requests_that_come_in_one_turn_of_the_loop_are_refused_beyond_the
         assert refused is not None
         assert (refused.status, refused.code) == (503, "overloaded")
         await asyncio.sleep(0)
+    assert (
+        'spine_request_total{arm="none",code="503"} 2.0' in service.metrics.render(queue_depth=0, slots_used=0).decode()
+    )
 
 
 async def test_over_the_rate_it_is_429_and_without_one_there_is_no_limit(clients: Clients, make_service: Make) -> None:
