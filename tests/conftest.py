@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import os
 import shlex
@@ -69,6 +70,10 @@ LONG = (
     "console/test_web.py",
     "e2e/test_server_signals.py",
     "fault/test_server_kill.py",
+    "fault/test_server_wire.py",
+    "minitutor/test_engine.py",
+    "console/test_bytes.py",
+    "e2e/test_rollback.py",
 )
 """What `just test-long` runs and `just test` leaves out: trainings, whole weeks, fleets, faults and hostile texts by
 the hundred, closed days of every kind, and what needs a terminal, a browser or MLflow's server."""
@@ -79,11 +84,10 @@ FIRST = (
     "e2e/test_walk.py",
     "console/test_screens.py",
     "e2e/test_server.py",
-    "fault/test_server_wire.py",
     "traffic/test_canary.py",
     "miniserve/test_pool.py",
-    "minitutor/test_engine.py",
     "console/test_states.py",
+    "console/test_rollouts.py",
 )
 """The files that take longest. One that a worker began last would be waited for by the others."""
 
@@ -97,6 +101,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
             item.add_marker(pytest.mark.timeout(300))  # the first of them waits for a training, on a busy machine too
     items.sort(key=lambda item: _rank(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look seldom: with all tests in memory, each full collection takes half a second."""
+    gc.set_threshold(50_000, 20, 1_000)
 
 
 @functools.cache
