@@ -106,7 +106,7 @@ class Console(ThriftyApp, inherit_bindings=False):
         self.hint_line = Footer(self.keys.click)
         known = (self.navigation, Selection(self), self.freshness, self.write_mode, self.look, Signals(self))
         self._controllers = Controllers(self, *known)
-        self.prompt = Prompt(changed=self.navigation.prompt_changed, done=self.navigation.prompt_done)
+        self.prompt = Prompt(self.hint_line, changed=self.navigation.prompt_changed, done=self.navigation.prompt_done)
         self.views, self.trail = dict[str, View](), list[str]()
         self._first, self._quit_after, self._warning = (screen, argument), quit_after, warning
         self._drawn = tuple[Any, ...]()

@@ -25,6 +25,7 @@ class Desk(Protocol):
     source: Source
     jobs: Jobs
     clock: Clock
+    prompt: Prompt
 
     @property
     def pulse(self) -> Pulse | None:
@@ -57,7 +58,6 @@ class Host(Desk, Notifies, Protocol):
     trail: list[str]
     demo: bool
     header: Lines
-    prompt: Prompt
 
     @property
     def view(self) -> Any:

@@ -13,12 +13,14 @@ import pytest
 
 from modelspine.errors import BadInput
 from modelspine_console.controllers.jump import COMMANDS, not_understood
+from modelspine_console.data import filter as filters
 from modelspine_console.data.completion import command_completion, did_you_mean, filter_completion
 from modelspine_console.data.export import as_csv, as_json
 from modelspine_console.dialogs.help import help_lines, narrowed
 from modelspine_console.frame import action_at
 from modelspine_console.keymap import ACTIONS
 from modelspine_console.widgets.prompt import MAX_HISTORY, History
+from modelspine_console.widgets.table import Table
 
 
 def said(desk: Any) -> str:
@@ -87,9 +89,9 @@ def test_history_steps_back_to_what_was_being_typed() -> None:
 async def test_the_prompt_completes_from_what_was_read(console: Any) -> None:
     async with console() as desk:
         await desk.press(":", "l", "i", "n")
-        assert ":lineage" in desk.lines()[-2], "the rest of the word stands behind the caret"
+        assert ":lineage" in desk.lines()[-1], "the rest of the word stands behind the caret"
         await desk.press("tab", "v", "0", ".", "1", "tab")
-        assert "v0.1.0" in desk.lines()[-2]
+        assert "v0.1.0" in desk.lines()[-1]
         await desk.press("enter")
         assert desk.app.trail[-1] == "lineage"
         await desk.press(":", "up")
@@ -97,6 +99,45 @@ async def test_the_prompt_completes_from_what_was_read(console: Any) -> None:
         await desk.press("down")
         assert desk.app.prompt.text == ""
         await desk.press("escape")
+
+
+async def test_an_open_prompt_takes_the_place_of_the_footer_and_the_screen_keeps_its_size(console: Any) -> None:
+    async with console() as desk:
+        above, panes = desk.lines()[1:-1], [pane.size for pane in desk.app.view.panes]
+        for way, close in (("/", "escape"), (":", "escape"), ("/", "enter")):
+            await desk.press(way)
+            assert desk.lines()[-1].startswith(f" {way}")
+            assert desk.lines()[1:-1] == above
+            assert [pane.size for pane in desk.app.view.panes] == panes
+            await desk.press(close)
+            assert "? help" in desk.lines()[-1]
+        await desk.pilot.resize_terminal(40, 8)
+        await desk.settle()
+        assert not desk.app.hint_line.display, "too small a terminal shows only that it is"
+
+
+async def test_a_long_list_shows_its_first_matches_before_all_are_searched(
+    console: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[tuple[int, str]] = []
+    async with console(screen="ledger", size=(110, 16)) as desk:
+        view = desk.app.view
+        events, shown = len(view.table.rows), view.recount
+        assert events > 6
+        monkeypatch.setattr(filters, "SLICE", 1)
+        monkeypatch.setattr(Table, "page", 3)
+        monkeypatch.setattr(view, "recount", lambda: (shown(), loaded.append((len(view.table.order), view.list.aside))))
+        await desk.press("/", "e")
+        (some, said), (every, at_last) = loaded
+        assert 3 <= some < every
+        assert f"{some}+ of {events}" in said
+        assert f"{every} of {events}" in at_last
+        await desk.press("escape", "/")
+        desk.app.prompt.type("r")
+        assert view._narrowing.unfinished
+        desk.app.prompt.key("enter", None)
+        # The next key may be the one that goes to the last row, which is not that of an unfinished search.
+        assert view.table.order == [at for at in range(events) if "r" in view._texts[at]]
 
 
 async def test_tab_goes_through_the_values_of_a_field(console: Any) -> None:
@@ -133,7 +174,7 @@ async def test_an_unknown_command_says_what_was_meant(console: Any) -> None:
     async with console() as desk:
         await desk.press(":")
         await desk.type("lineag3")
-        assert "did you mean lineage?" in desk.lines()[-2]
+        assert "did you mean lineage?" in desk.lines()[-1]
         await desk.press("enter")
         assert "did you mean lineage?" in said(desk)
 

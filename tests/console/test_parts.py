@@ -178,6 +178,31 @@ def test_one_more_letter_searches_what_passed_and_one_less_searches_nothing() ->
     assert list(narrowing.places(filters.parse("pr", ()), other, lambda _at: {}.get, complete=True)) == [1]
 
 
+def test_a_search_stops_once_enough_has_passed_and_goes_on_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "SLICE", 10)
+    texts, narrowing = ["registered", "promoted"] * 50, filters.Narrowing()
+
+    def places(text: str, **more: Any) -> list[int]:
+        return list(narrowing.places(filters.parse(text, ()), texts, lambda _at: {}.get, complete=True, **more))
+
+    every = list(range(1, 100, 2))
+    assert places("p", enough=7) == every[:10]
+    assert narrowing.unfinished
+    assert places("pr", enough=1, row=34) == every[:20], "a letter more, of a search that was not finished"
+    assert places("pro", enough=1) == every[:5]
+    while narrowing.go_on():
+        pass
+    assert not narrowing.unfinished
+    assert places("pro", enough=1) == every
+    assert places("prom", enough=50) == every
+    assert places("x", enough=1) == [], "where nothing passes, all is searched at once"
+    assert not narrowing.unfinished
+    places("p", enough=1)
+    narrowing.stop()
+    assert not narrowing.go_on()
+    assert places("p") == every
+
+
 def test_jobs_keep_only_the_newest_waiting_request() -> None:
     jobs = Jobs()
     gate = threading.Event()

@@ -135,6 +135,7 @@ class Navigation:
             if prompt.sign == "/":
                 if not kept:
                     view.narrow("")
+                view.finish_search()
                 view.settle()
         if prompt.sign == ":" and kept:
             self.jump(prompt.text)

@@ -12,6 +12,8 @@ import msgspec
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 """What reads as the name of a field; the text before the colon of a time or an address does not."""
+SLICE = 20_000
+"""Rows that are searched at once: a few milliseconds, after which the rows found so far can be drawn."""
 Fields = Callable[[str], str | None]
 """Returns the text of a named field of one row, or None if there is no such field."""
 
@@ -69,6 +71,28 @@ class Filter(msgspec.Struct, frozen=True):
         return asked[0] if len(asked) == 1 else None
 
 
+class _Search(msgspec.Struct):
+    """A search that may not have come to all of its rows yet."""
+
+    wanted: Filter
+    among: Sequence[int]
+    passing: Callable[[Sequence[int]], Sequence[int]]
+    """Those of some rows that pass."""
+    found: list[int]
+    at: int = 0
+    """How many of the rows were searched."""
+
+    def go_on(self) -> bool:
+        """Search some more rows; whether there are others after them."""
+        self.found += self.passing(self.among[self.at : self.at + SLICE])
+        self.at += SLICE
+        return self.at < len(self.among)
+
+    def is_behind(self, row: int) -> bool:
+        """Whether a row was searched, or would have been if it were among the rows."""
+        return self.at >= len(self.among) or self.among[self.at] > row
+
+
 class Narrowing:
     """Finds the rows that pass while a filter is typed.
 
@@ -79,21 +103,57 @@ class Narrowing:
         self._texts: Sequence[str] = ()
         self._passed: list[tuple[Filter, Sequence[int]]] = []
         """Filters, each of which narrows the one before it, and the rows that passed."""
+        self._search: _Search | None = None
+        """The search for the newest filter, while rows are left."""
 
     def places(
-        self, wanted: Filter, texts: Sequence[str], fields: Callable[[int], Fields], *, complete: bool
+        self,
+        wanted: Filter,
+        texts: Sequence[str],
+        fields: Callable[[int], Fields],
+        *,
+        complete: bool,
+        enough: int | None = None,
+        row: int = 0,
     ) -> Sequence[int]:
-        """The numbers of the rows that pass, by the arguments of ``Filter.places``; other rows are another list."""
+        """The numbers of the rows that pass, by the arguments of ``Filter.places``; other rows are another list.
+
+        With ``enough``, the search may stop once so many rows have passed, and none before ``row`` is left: then
+        ``unfinished`` is true, and ``go_on`` searches more rows.
+        """
+        self.stop()
         if texts is not self._texts:
             self._texts, self._passed = texts, []
         while self._passed and not wanted.narrows(self._passed[-1][0]):
             self._passed.pop()
         before, among = self._passed[-1] if self._passed else (Filter(), range(len(texts)))
-        found = among
-        if wanted.terms != before.terms:
-            found = wanted.places(texts, fields, complete=complete, among=among)
-            self._passed.append((wanted, found))
-        return found
+        if wanted.terms == before.terms:
+            return among
+        search = _Search(
+            wanted, among, lambda some: wanted.places(texts, fields, complete=complete, among=some), found=[]
+        )
+        self._search = search
+        while self.go_on():
+            if enough is not None and len(search.found) >= enough and search.is_behind(row):
+                return list(search.found)
+        return search.found
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether rows are left that the newest search has not come to."""
+        return self._search is not None
+
+    def go_on(self) -> bool:
+        """Search some more rows; whether there are others after them. ``places`` of the same filter has the result."""
+        search = self._search
+        if search is not None and not search.go_on():
+            self._passed.append((search.wanted, search.found))
+            self._search = None
+        return self.unfinished
+
+    def stop(self) -> None:
+        """Give up a search that is not finished."""
+        self._search = None
 
 
 def parse(text: str, fields: Container[str]) -> Filter:

@@ -37,6 +37,8 @@ class View(Panes):
         self.about.clicked = lambda tab: self.turn_tab(tab - self.about.tab)
         self.filter_text, self.filter = "", filters.Filter()
         self._narrowing = filters.Narrowing()
+        self._show_all: Callable[[], None] = lambda: None
+        """Shows the rows again for which a search of the filter is not finished."""
         self._empty = ""
 
     def on_mount(self) -> None:
@@ -179,11 +181,36 @@ class View(Panes):
             return lambda name: fields[name](rows[place]) if name in fields else None
 
         passing = None
+        self._narrowing.stop()
         if self.filter.terms:
-            passing = self._narrowing.places(self.filter, texts, fields_of, complete=complete)
+            # While a filter is typed, what fills the screen is drawn before the whole of a long list was searched.
+            row = self.table.row_in_order
+            enough = self.table.page if row is not None and self.desk.prompt.display else None
+            passing = self._narrowing.places(
+                self.filter, texts, fields_of, complete=complete, enough=enough, row=row or 0
+            )
         self.table.load(rows, passing)
         self._empty = empty
         self.recount()
+        if self._narrowing.unfinished:
+            self._show_all = lambda: self.show_rows(rows, texts, empty, complete=complete)
+            self.call_later(self._search_on)
+
+    def _search_on(self) -> None:
+        """Search some more rows for the filter, and show what passed once none are left."""
+        if not self._narrowing.unfinished:
+            return
+        if self._narrowing.go_on():
+            self.call_later(self._search_on)
+        else:
+            self._show_all()
+
+    def finish_search(self) -> None:
+        """Search the rows that are left at once."""
+        if self._narrowing.unfinished:
+            while self._narrowing.go_on():
+                pass
+            self._show_all()
 
     def recount(self) -> None:
         """Show how many rows pass the filter, or why there are none."""
@@ -197,7 +224,8 @@ class View(Panes):
             self.list.turn("ready")
         asked = [f"/{self.filter_text}"] if self.filter_text else []
         sort = [f"sort: {self.table.sort_name}"] if self.table.sort_name else []
-        self.list.describe("  ".join([f"{shown:,} of {total:,}", *asked, *self.unknown_fields(), *sort]))
+        more = "+" if self._narrowing.unfinished else ""
+        self.list.describe("  ".join([f"{shown:,}{more} of {total:,}", *asked, *self.unknown_fields(), *sort]))
         self.fit_list()
 
     def lost(self, outcome: Outcome[Any], pane: Pane | None = None) -> None:

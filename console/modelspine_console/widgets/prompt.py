@@ -55,9 +55,16 @@ class Prompt(Widget):
     ALLOW_SELECT = False
     DEFAULT_CSS = "Prompt { height: 1; width: 1fr; display: none; }"
 
-    def __init__(self, *, changed: Callable[[], None], done: Callable[[bool], None]) -> None:
-        """``changed`` is called after each edit, ``done`` with True on enter and with False on escape."""
+    def __init__(
+        self, instead_of: Widget | None = None, *, changed: Callable[[], None], done: Callable[[bool], None]
+    ) -> None:
+        """``changed`` is called after each edit, ``done`` with True on enter and with False on escape.
+
+        An open prompt takes the place of another line, if there is one, so that the screen above keeps its size and
+        does not have to be drawn again.
+        """
         super().__init__(id="prompt")
+        self._instead_of = instead_of
         self.sign = "/"
         self.note = ""
         self.histories: dict[str, History] = {}
@@ -81,7 +88,7 @@ class Prompt(Widget):
         self._editor.put(text)
         self.histories.setdefault(sign, History()).begin()
         self._look_up()
-        self.display = True
+        self._show(True)
         self.refresh()
 
     def clear(self) -> None:
@@ -90,7 +97,18 @@ class Prompt(Widget):
 
     def close(self) -> None:
         """Hide the line."""
-        self.display = False
+        self._show(False)
+
+    def _show(self, shown: bool) -> None:
+        # Both at once: if one came a turn of the loop later, everything above would be laid out for one line less.
+        self.display = shown
+        if self._instead_of is None:
+            return
+        if shown:
+            self._instead_of.display = False
+        else:
+            self._instead_of.styles.clear_rule("display")
+            self._instead_of.refresh(layout=True)
 
     def type(self, text: str) -> None:
         """Insert text at the caret."""

@@ -105,6 +105,12 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """The row under the cursor."""
         return self.rows[self.order[self.cursor]] if self.order else None
 
+    @property
+    def row_in_order(self) -> int | None:
+        """The index of the row under the cursor, 0 without one; None where the rows were sorted here."""
+        sorted_here = self.backwards or (self.sorted_by >= 0 and not self.presorted)
+        return None if sorted_here else self.order[self.cursor] if self.order else 0
+
     def seek(self, key: Hashable) -> bool:
         """Put the cursor on the row with this key; False if it is not shown."""
         for place, index in enumerate(self.order):
@@ -133,13 +139,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     def mark(self) -> None:
         """Mark the row under the cursor, or unmark it."""
-        current = self.current
-        if current is None:
-            return
-        key = self.key(current)
-        if self.marks.pop(key, None) is None:
-            self.marks[key] = current
-        self.refresh_line(self.cursor + self.head)
+        if (current := self.current) is not None:
+            key = self.key(current)
+            if self.marks.pop(key, None) is None:
+                self.marks[key] = current
+            self.refresh_line(self.cursor + self.head)
 
     def _arrange(self, held: Any | None, at: int | None) -> None:
         """Sort again; the cursor goes to the row ``held`` if it is still shown. ``at`` is its index where known."""
