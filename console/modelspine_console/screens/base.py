@@ -194,7 +194,7 @@ class View(Panes):
         self.recount()
         if self._narrowing.unfinished:
             self._show_all = lambda: self.show_rows(rows, texts, empty, complete=complete)
-            self.call_later(self._search_on)
+            self.call_after_refresh(self._search_on)
 
     def _search_on(self) -> None:
         """Search some more rows for the filter, and show what passed once none are left."""
