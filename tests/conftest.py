@@ -72,6 +72,7 @@ LONG = (
     "fault/test_server_kill.py",
     "fault/test_server_wire.py",
     "minitutor/test_engine.py",
+    "minitutor/test_tutor.py",
     "console/test_bytes.py",
     "e2e/test_rollback.py",
 )
