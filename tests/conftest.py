@@ -76,8 +76,8 @@ LONG = (
     "console/test_bytes.py",
     "e2e/test_rollback.py",
 )
-"""What `just test-long` runs and `just test` leaves out: trainings, whole weeks, fleets, faults and hostile texts by
-the hundred, closed days of every kind, and what needs a terminal, a browser or MLflow's server."""
+"""What `just test-long` runs and `just test` leaves out: trained models, whole weeks, fleets, faults of every kind,
+hostile texts by the hundred, closed days, and what needs a terminal, a browser, a server under load or MLflow's."""
 FIRST = (
     *LONG,
     "console/test_writes.py",
@@ -105,7 +105,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look seldom: with all tests in memory, each full collection takes half a second."""
+    """Let the garbage collector run seldom: with all tests in memory, each full collection takes half a second."""
     gc.set_threshold(50_000, 20, 1_000)
 
 

@@ -188,8 +188,9 @@ def test_a_search_stops_once_enough_has_passed_and_goes_on_to_the_end(monkeypatc
     every = list(range(1, 100, 2))
     assert places("p", enough=7) == every[:10]
     assert narrowing.unfinished
-    assert places("pr", enough=1, row=34) == every[:20], "a letter more, of a search that was not finished"
-    assert places("pro", enough=1) == every[:5]
+    assert places("pr", enough=2, row=36) == every[:20]
+    assert places("pr", enough=2, row=37) == every[:25], "two have to pass behind the row"
+    assert places("pro", enough=1) == every[:5], "a letter more, of a search that was not finished"
     while narrowing.go_on():
         pass
     assert not narrowing.unfinished

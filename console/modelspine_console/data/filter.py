@@ -13,7 +13,7 @@ import msgspec
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 """What reads as the name of a field; the text before the colon of a time or an address does not."""
 SLICE = 5_000
-"""Rows that are searched at once: a millisecond or two, after which a key or the rows found so far get their turn."""
+"""Rows that are searched in one go, which takes a millisecond or two. Between two goes, keys are handled."""
 Fields = Callable[[str], str | None]
 """Returns the text of a named field of one row, or None if there is no such field."""
 
@@ -83,14 +83,14 @@ class _Search(msgspec.Struct):
     """How many of the rows were searched."""
 
     def go_on(self) -> bool:
-        """Search some more rows; whether there are others after them."""
+        """Search some more rows, and return whether any are left."""
         self.found += self.passing(self.among[self.at : self.at + SLICE])
         self.at += SLICE
         return self.at < len(self.among)
 
-    def is_behind(self, row: int) -> bool:
-        """Whether a row was searched, or would have been if it were among the rows."""
-        return self.at >= len(self.among) or self.among[self.at] > row
+    def has(self, enough: int, row: int) -> bool:
+        """Return whether so many rows behind a row have passed."""
+        return len(self.found) >= enough and self.found[-enough] > row
 
 
 class Narrowing:
@@ -116,10 +116,10 @@ class Narrowing:
         enough: int | None = None,
         row: int = 0,
     ) -> Sequence[int]:
-        """The numbers of the rows that pass, by the arguments of ``Filter.places``; other rows are another list.
+        """The numbers of the rows that pass, by the arguments of ``Filter.places``.
 
-        With ``enough``, the search may stop once so many rows have passed, and none before ``row`` is left: then
-        ``unfinished`` is true, and ``go_on`` searches more rows.
+        Give a new list of ``texts`` when the rows change. With ``enough``, the search may stop once so many rows behind
+        ``row`` have passed: then ``unfinished`` is true, and ``go_on`` searches more rows.
         """
         self.stop()
         if texts is not self._texts:
@@ -134,7 +134,7 @@ class Narrowing:
         )
         self._search = search
         while self.go_on():
-            if enough is not None and len(search.found) >= enough and search.is_behind(row):
+            if enough is not None and search.has(enough, row):
                 return list(search.found)
         return search.found
 
@@ -144,7 +144,10 @@ class Narrowing:
         return self._search is not None
 
     def go_on(self) -> bool:
-        """Search some more rows; whether there are others after them. ``places`` of the same filter has the result."""
+        """Search some more rows, and return whether any are left.
+
+        Once none are left, ``places`` with the same filter and texts returns the result.
+        """
         search = self._search
         if search is not None and not search.go_on():
             self._passed.append((search.wanted, search.found))

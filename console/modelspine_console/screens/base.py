@@ -15,6 +15,8 @@ from modelspine_console.widgets.document import Doc
 from modelspine_console.widgets.pane import Pane
 from modelspine_console.widgets.table import Table
 
+_PAGE = 60
+"""Matches that fill the screen of most terminals."""
 Fields = Mapping[str, Callable[[Any], str]]
 """Name of a filter field → its text in a row."""
 
@@ -37,8 +39,8 @@ class View(Panes):
         self.about.clicked = lambda tab: self.turn_tab(tab - self.about.tab)
         self.filter_text, self.filter = "", filters.Filter()
         self._narrowing = filters.Narrowing()
-        self._show_all: Callable[[], None] = lambda: None
-        """Shows the rows again for which a search of the filter is not finished."""
+        self._show_all: Callable[[], None] | None = None
+        """Loads the list again when a search of the filter has ended; None while there is no unfinished search."""
         self._empty = ""
 
     def on_mount(self) -> None:
@@ -180,14 +182,11 @@ class View(Panes):
         def fields_of(place: int) -> Callable[[str], str | None]:
             return lambda name: fields[name](rows[place]) if name in fields else None
 
-        passing = None
+        passing, self._show_all = None, None
         self._narrowing.stop()
         if self.filter.terms:
-            # While a filter is typed, what fills the screen is drawn before the whole of a long list was searched.
-            row = self.table.row_in_order
-            enough = self.table.page if row is not None and self.desk.prompt.display else None
             passing = self._narrowing.places(
-                self.filter, texts, fields_of, complete=complete, enough=enough, row=row or 0
+                self.filter, texts, fields_of, complete=complete, enough=self._enough(rows), row=self.table.at
             )
         self.table.load(rows, passing)
         self._empty = empty
@@ -196,20 +195,28 @@ class View(Panes):
             self._show_all = lambda: self.show_rows(rows, texts, empty, complete=complete)
             self.call_after_refresh(self._search_on)
 
+    def _enough(self, rows: Sequence[Any]) -> int | None:
+        """How many matches behind the cursor are drawn before the other rows are searched; None to search all first.
+
+        Only while a filter is typed over a list that stays as it is: otherwise the cursor's row could be among those
+        that are not searched yet.
+        """
+        prompt = self.desk.prompt
+        typing = prompt.display and prompt.sign == "/"
+        return max(self.table.page, _PAGE) if typing and rows is self.table.rows and not self.table.sorts else None
+
     def _search_on(self) -> None:
         """Search some more rows for the filter, and show what passed once none are left."""
-        if not self._narrowing.unfinished:
-            return
-        if self._narrowing.go_on():
+        if self._narrowing.unfinished and self._narrowing.go_on():
             self.call_later(self._search_on)
         else:
-            self._show_all()
+            self.finish_search()
 
     def finish_search(self) -> None:
-        """Search the rows that are left at once."""
-        if self._narrowing.unfinished:
-            while self._narrowing.go_on():
-                pass
+        """Finish the search for the filter now, without letting anything be drawn in between."""
+        while self._narrowing.go_on():
+            pass
+        if self._show_all is not None:
             self._show_all()
 
     def recount(self) -> None:

@@ -100,7 +100,8 @@ class Prompt(Widget):
         self._show(False)
 
     def _show(self, shown: bool) -> None:
-        # Both at once: if one came a turn of the loop later, everything above would be laid out for one line less.
+        # Both change in the same turn of the event loop: otherwise the screen would be laid out with one line less.
+        # The prompt comes first, because ``clear_rule`` alone does not let Textual count the shown lines again.
         self.display = shown
         if self._instead_of is None:
             return

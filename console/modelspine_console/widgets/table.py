@@ -25,9 +25,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows under a fixed head, with a cursor, marks, an order and a filter."""
 
     ALLOW_SELECT = False
-    DEFAULT_CSS = """
-    Table { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
-    """
+    DEFAULT_CSS = "Table { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }"
 
     class Moved(Message):
         """The cursor is on another row."""
@@ -77,8 +75,7 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
 
     def load(self, rows: Sequence[Any], passing: Sequence[int] | None = None) -> None:
         """Show these rows, or those of them with the indexes ``passing``; the cursor stays on its row."""
-        held = self.current
-        at = self.order[self.cursor] if held is not None and rows is self.rows else None
+        held, at = self.current, self.at if rows is self.rows else None
         self.rows = rows
         self._passing = range(len(rows)) if passing is None else passing
         self._arrange(held, at)
@@ -106,10 +103,14 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         return self.rows[self.order[self.cursor]] if self.order else None
 
     @property
-    def row_in_order(self) -> int | None:
-        """The index of the row under the cursor, 0 without one; None where the rows were sorted here."""
-        sorted_here = self.backwards or (self.sorted_by >= 0 and not self.presorted)
-        return None if sorted_here else self.order[self.cursor] if self.order else 0
+    def at(self) -> int:
+        """The index of the row under the cursor, in the order in which the rows were loaded; 0 without one."""
+        return self.order[self.cursor] if self.order else 0
+
+    @property
+    def sorts(self) -> bool:
+        """Whether it shows the rows in another order than that in which they were loaded."""
+        return not self.presorted and (self.backwards or self.sorted_by >= 0)
 
     def seek(self, key: Hashable) -> bool:
         """Put the cursor on the row with this key; False if it is not shown."""
