@@ -224,11 +224,11 @@ class Console(ThriftyApp, inherit_bindings=False):
 
     def open_view(self, name: str, argument: str = "") -> None:
         """Go to a screen; it is created when it is first opened."""
+        self.navigation.leave_prompt()
         if not self.trail or self.trail[-1] != name:
             self.trail.append(name)
             del self.trail[:-_MAX_TRAIL]
-        view = self.views.get(name)
-        if view is None:
+        if (view := self.views.get(name)) is None:
             view = self.views[name] = make_view(name)
             view.make_room(self.size.width)
             self.look.recall(view)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ async def test_the_prompt_completes_from_what_was_read(console: Any) -> None:
 
 
 async def test_an_open_prompt_takes_the_place_of_the_footer_and_the_screen_keeps_its_size(console: Any) -> None:
-    async with console() as desk:
+    now = datetime.now(UTC)
+    async with console(clock=lambda: now) as desk:  # it stands still, so that no age on the screen changes
         above, panes = desk.lines()[1:-1], [pane.size for pane in desk.app.view.panes]
         for way, close in (("/", "escape"), (":", "escape"), ("/", "enter")):
             await desk.press(way)
@@ -115,6 +117,17 @@ async def test_an_open_prompt_takes_the_place_of_the_footer_and_the_screen_keeps
         await desk.pilot.resize_terminal(40, 8)
         await desk.settle()
         assert not desk.app.hint_line.display, "too small a terminal shows only that it is"
+
+
+async def test_another_screen_opens_without_the_prompt_of_the_one_before(console: Any) -> None:
+    async with console(screen="home", size=(110, 30)) as desk:
+        await desk.press("/")
+        place = next(y for y, line in enumerate(desk.lines()) if " money " in line)
+        await desk.pilot.click(offset=(20, place))
+        await desk.settle()
+        assert desk.app.trail[-1] != "home"
+        assert not desk.app.prompt.display
+        assert "? help" in desk.lines()[-1]
 
 
 async def test_a_long_list_shows_its_first_matches_before_all_are_searched(

@@ -140,11 +140,15 @@ class Navigation:
         if prompt.sign == ":" and kept:
             self.jump(prompt.text)
 
+    def leave_prompt(self) -> None:
+        """Close an open prompt, as Escape does; a click can open another screen while one is open."""
+        if self._host.prompt.display:
+            self.prompt_done(kept=False)
+
     def click(self, tab: int | None) -> None:
-        """Open the screen of a tab; an open prompt is closed first, as by Escape."""
+        """Open the screen of a tab."""
         if tab is not None and self._view is not None:
-            if self._host.prompt.display:
-                self.prompt_done(kept=False)
+            self.leave_prompt()
             self._host.act(f"screen_{SCREENS[tab][1]}")
 
     def filter_by(self, text: str) -> None:
