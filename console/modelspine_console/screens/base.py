@@ -183,11 +183,12 @@ class View(Panes):
             return lambda name: fields[name](rows[place]) if name in fields else None
 
         passing, self._show_all = None, None
-        self._narrowing.stop()
         if self.filter.terms:
             passing = self._narrowing.places(
                 self.filter, texts, fields_of, complete=complete, enough=self._enough(rows), row=self.table.at
             )
+        else:
+            self._narrowing.stop()
         self.table.load(rows, passing)
         self._empty = empty
         self.recount()
@@ -207,7 +208,7 @@ class View(Panes):
 
     def _search_on(self) -> None:
         """Search some more rows for the filter, and show what passed once none are left."""
-        if self._narrowing.unfinished and self._narrowing.go_on():
+        if self._narrowing.go_on():
             self.call_later(self._search_on)
         else:
             self.finish_search()
