@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from miniobserve import manifests
-from miniobserve.columns import COLUMNS
+from miniobserve.columns import COLUMNS, COMPUTED, STORED
 from miniobserve.day_files import ROW_GROUP, buckets_for, connected
 from miniobserve.days import date_of
 from miniobserve.fold import BUCKET
@@ -33,7 +33,6 @@ def make(slices: list[str], days: Path, rows: int, number: int) -> str:
         "request_id": f"printf('%012x', (({number} * {DAY_NS} + started_ns % {DAY_NS}) // 1000000)::BIGINT)"
         " || md5(request_id || copy)[:20]",
         "started_ns": f"{number} * {DAY_NS} + started_ns % {DAY_NS}",
-        "at": f"make_timestamp(({number} * {DAY_NS} + started_ns % {DAY_NS}) // 1000)",
         "unit_hash": "CASE WHEN unit_hash IS NOT NULL THEN md5(unit_hash || copy) || md5(copy || unit_hash) END",
         "u": "md5(u || copy)[:16]",
     }  # fmt: skip
@@ -41,12 +40,13 @@ def make(slices: list[str], days: Path, rows: int, number: int) -> str:
     constant = {"stages": "MAP {}", "fields": "'{}'"} | dict.fromkeys(texts, "NULL")
     columns = ", ".join(
         f"({made.get(name) or (name if name in known else constant.get(name, '0'))})::{kind} AS {name}"
-        for name, kind in COLUMNS.items()
+        for name, kind in STORED.items()
     )
+    computed = ", ".join(f"({COMPUTED[name]})::{COLUMNS[name]} AS {name}" for name in COMPUTED)
     folder = days / "made"
     days.mkdir(parents=True, exist_ok=True)
     query = (
-        f"SELECT *, {BUCKET} % {buckets} AS bucket"
+        f"SELECT *, {computed}, {BUCKET} % {buckets} AS bucket"
         f" FROM (SELECT {columns} FROM (SELECT *, unnest(range({copies}))::VARCHAR AS copy FROM {source}))"
     )
     options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, PARTITION_BY (bucket)"

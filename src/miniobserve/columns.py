@@ -33,13 +33,33 @@ COLUMNS: dict[str, str] = {
     "input_price": "DOUBLE", "output_price": "DOUBLE", "unpriced": "VARCHAR", "features": "MAP(VARCHAR, VARCHAR)",
     "categories": "MAP(VARCHAR, VARCHAR)", "numbers": "MAP(VARCHAR, DOUBLE)", "tokens": "MAP(VARCHAR, VARCHAR[])",
     "values_by": "VARCHAR", "embedding": "DOUBLE[]", "fields": "VARCHAR", "shadow_of": "VARCHAR", "retry_of": "VARCHAR",
-    "source": "VARCHAR", "feedback": "VARCHAR",
+    "source": "VARCHAR", "feedback": "VARCHAR", "features_json": "VARCHAR", "has_unit": "BOOLEAN",
+    "unit_number": "UBIGINT",
 }  # fmt: skip
-"""Column → type in DuckDB. ``at`` is ``started_ns`` as a timestamp (UTC), in microseconds; ``categories``, ``numbers``
-and ``tokens`` are the three kinds of a trace's ``values``; ``fields`` is JSON."""
+"""Column → type in DuckDB. ``categories``, ``numbers`` and ``tokens`` are the three kinds of a trace's ``values``;
+``fields`` is JSON. Those of ``COMPUTED`` are not part of a trace."""
 
-STORED = {name: kind for name, kind in COLUMNS.items() if name != "at"}
-"""The columns that a row has; DuckDB computes the other one."""
+# A unit's hash is 64 hexadecimal digits, which are read four times as fast as MD5 is computed of another text.
+_UNIT = "CASE WHEN length(unit_hash) = 64 THEN try_cast('0x' || right(unit_hash, 16) AS UBIGINT) END"
+
+FOR_SUMS = {
+    "features_json": "to_json(features)::VARCHAR",
+    "has_unit": "unit_hash IS NOT NULL",
+    "unit_number": f"coalesce({_UNIT}, md5_number_lower(coalesce(unit_hash, retry_of, request_id)))",
+}
+"""Columns that say shorter what others say, in the SQL of DuckDB: reading these takes a third of the time.
+
+A request of nobody in particular is a unit of its own, together with its retries. Two of a million units have the same
+number in one of 10⁷ days."""
+COMPUTED = {"at": "make_timestamp(started_ns // 1000)", **FOR_SUMS}
+"""The columns that DuckDB computes, with their SQL. ``at`` is ``started_ns`` as a timestamp (UTC), in microseconds."""
+SELECTED = ", ".join(f"{COMPUTED[name]} AS {name}" if name in COMPUTED else name for name in COLUMNS)
+"""What is selected from rows of traces to get the rows of a file."""
+ADDED_FOR_SUMS = ", ".join(f"{sql} AS {name}" for name, sql in FOR_SUMS.items())
+"""What is added to rows that lack the columns of ``FOR_SUMS``."""
+
+STORED = {name: kind for name, kind in COLUMNS.items() if name not in COMPUTED}
+"""The columns that the row of a trace has."""
 _ADDED = {"workers": "INTEGER", "embedding": "DOUBLE[]"}
 """Columns that files of earlier versions do not have."""
 READ = "read_parquet({}, hive_partitioning = false, union_by_name = true)"

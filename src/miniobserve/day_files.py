@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from miniobserve.columns import COLUMNS, STORED, trace_of
+from miniobserve.columns import SELECTED, STORED, trace_of
 from miniobserve.manifests import Totals
 from miniobserve.record_batches import BatchStream, OneBatch, batch_of
 from miniobserve.sql.protocol import StorageError
@@ -38,7 +38,6 @@ BUCKET_ROWS = 2_000_000
 _WAITING = 2
 """Batches that wait for each file's thread."""
 _SAMPLES = 20
-_SELECT = ", ".join("make_timestamp(started_ns // 1000) AS at" if name == "at" else name for name in COLUMNS)
 
 
 class Written(NamedTuple):
@@ -204,7 +203,7 @@ class _File:
             connection.register("batches", stream)
             target = str(self._path).replace("'", "''")
             options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
-            connection.execute(f"COPY (SELECT {_SELECT} FROM batches) TO '{target}' ({options})").fetchall()  # noqa: S608
+            connection.execute(f"COPY (SELECT {SELECTED} FROM batches) TO '{target}' ({options})").fetchall()  # noqa: S608
         except BaseException as error:  # noqa: BLE001 -- the caller's thread raises it
             self._failure = stream.failure or error
         finally:
@@ -217,7 +216,7 @@ class _File:
         try:
             while (batch := self._queue.get()) is not None:
                 connection.register("batch", OneBatch(batch))
-                query = f"SELECT bit_xor(hash(whole)) FROM (SELECT {_SELECT} FROM batch) AS whole"  # noqa: S608
+                query = f"SELECT bit_xor(hash(whole)) FROM (SELECT {SELECTED} FROM batch) AS whole"  # noqa: S608
                 self._content ^= connection.execute(query).fetchall()[0][0]
                 connection.unregister("batch")
                 yield batch

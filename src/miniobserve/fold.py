@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miniobserve.columns import complete_rows
+from miniobserve.columns import ADDED_FOR_SUMS, FOR_SUMS, complete_rows
 from miniobserve.manifests import Part
 from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
@@ -157,38 +157,56 @@ def _relation(connection: duckdb.DuckDBPyConnection, bucket: Bucket, opened: Exi
             )
             conditions.append(f"request_id NOT IN (FROM without{number})")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        read = complete_rows(f"[{_named(some, opened)}]")
-        found.append(f"SELECT * FROM {read}{where}")  # noqa: S608 -- file names, quoted
+        # The names of files are quoted.
+        found += [f"SELECT * FROM {read}{where}" for read in _read(connection, _local(some, opened))]  # noqa: S608
     if bucket.live or not found:
         from miniobserve.record_batches import OneBatch, batch_of
 
         connection.register("live", OneBatch(batch_of(bucket.live, [0] * len(bucket.live))))
-        found.append("SELECT * FROM live")
+        found.append(f"SELECT *, {ADDED_FOR_SUMS} FROM live")  # noqa: S608 -- ours
     return f"({' UNION ALL BY NAME '.join(found)})"
 
 
-def _named(some: Files, opened: ExitStack) -> str:
-    """The names of files in SQL, once they are on this disk."""
+def _read(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[str]:
+    """Yield the SQL of the rows of some files: of those with the columns for sums, and of earlier ones without."""
+    last = [*FOR_SUMS][-1]
+    query = f"SELECT DISTINCT file_name FROM parquet_schema([{_quoted(files)}]) WHERE name = '{last}'"  # noqa: S608
+    having = {name for (name,) in connection.execute(query).fetchall()} if files else set()
+    if some := [file for file in files if file in having]:
+        yield complete_rows(f"[{_quoted(some)}]")
+    if some := [file for file in files if file not in having]:
+        yield f"(SELECT *, {ADDED_FOR_SUMS} FROM {complete_rows(f'[{_quoted(some)}]')})"  # noqa: S608
+
+
+def _local(some: Files, opened: ExitStack) -> list[str]:
+    """The files, once they are on this disk."""
     from miniobserve.archive import Archive
 
     files = list(some.files)
     if some.parts:
         archive = opened.enter_context(closing(Archive(some.place, Path(some.cache) if some.cache else None)))
-        files += archive.files(some.parts)
+        files += [str(archive.file(part)) for part in some.parts]
     for at, content in enumerate(some.contents):
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="fold-")))
         (folder / f"{at}.parquet").write_bytes(content)
         files.append(str(folder / f"{at}.parquet"))
-    return ", ".join(f"'{quoted}'" for quoted in (file.replace("'", "''") for file in files))
+    return files
+
+
+def _quoted(files: Sequence[str]) -> str:
+    """The names of files in SQL."""
+    from miniobserve.day_files import literal
+
+    return ", ".join(f"'{quoted}'" for quoted in (literal(Path(file)).replace("'", "''") for file in files))
 
 
 def _labelled(relation: str, labels: Files, opened: ExitStack) -> str:
     """The SQL of the same requests with the grades by their labels."""
-    if not (names := _named(labels, opened)):
+    if not (files := _local(labels, opened)):
         return relation
     return (
         f"(SELECT given.* REPLACE (coalesce(said.graded, given.graded) AS graded) FROM {relation} AS given"  # noqa: S608
-        f" LEFT JOIN read_parquet([{names}]) AS said ON said.request_id = given.request_id)"
+        f" LEFT JOIN read_parquet([{_quoted(files)}]) AS said ON said.request_id = given.request_id)"
     )
 
 

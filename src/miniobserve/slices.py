@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from miniobserve.columns import ADDED_FOR_SUMS
 from miniobserve.cost import QUEUE
 from miniobserve.label_files import write_labels
 from miniobserve.record_batches import batch_of_columns
@@ -63,7 +64,8 @@ _COPY = f"""
         coalesce(rest->>'unpriced', '') AS unpriced,
         (rest->>'workers')::INTEGER AS workers,
         from_json(rest->'embedding', '["DOUBLE"]') AS embedding,
-        rest->>'input' AS input
+        rest->>'input' AS input,
+        {ADDED_FOR_SUMS}
     FROM (
         SELECT * EXCLUDE (stages), coalesce(from_json(stages, '"MAP(VARCHAR, DOUBLE)"'), MAP {{}}) AS stages,
             coalesce(map_entries(from_json(drift_values, '"MAP(VARCHAR, JSON)"')), []) AS given

@@ -22,25 +22,23 @@ _OF_RENT: Final = "busy * rate_per_hour / (3600 * workers)"
 _SPAN: Final = "FROM {rows} WHERE started_ns >= $since AND started_ns < $until"
 _STAGES: Final = "coalesce(list_sum(map_values(stages)), 0.0) AS whole, cardinality(stages) > 0 AS has_stages"
 _NO_STAGES: Final = "NULL::DOUBLE AS whole, NULL::BOOLEAN AS has_stages"
-_DESCRIBED: Final = "cardinality(features) > 0 AS described"
 
 
-def _every(*, by_grade: bool = False) -> str:
+def _every() -> str:
     """Every request with its price.
 
     A map takes longer to read than all other columns together, so the stages are read of those requests alone whose
-    price depends on them: of those that are priced by waiting, and of copies. With ``by_grade``, ``described`` is
-    unknown of graded answers, whose features are not read either.
+    price depends on them: of those that are priced by waiting, and of copies.
 
     A copy has no price of its own, as the rent is charged to answers that learners got. It counts with what it would
     have cost as an answer, at the rate on its trace. A stored price that is no amount of money is none.
     """
     plain = f"{_SPAN} AND shadow_of IS NULL AND priced_by IS DISTINCT FROM '{WAITING}'"
-    parts = [f"{_DESCRIBED}, {_NO_STAGES} {plain}"]
-    if by_grade:
-        parts = [f"{parts[0]} AND graded IS NULL", f"NULL AS described, {_NO_STAGES} {plain} AND graded IS NOT NULL"]
-    parts.append(f"{_DESCRIBED}, {_STAGES} {_SPAN} AND shadow_of IS NULL AND priced_by = '{WAITING}'")
-    parts.append(f"{_DESCRIBED}, {_STAGES} {_SPAN} AND shadow_of IS NOT NULL")
+    parts = [
+        f"{_NO_STAGES} {plain}",
+        f"{_STAGES} {_SPAN} AND shadow_of IS NULL AND priced_by = '{WAITING}'",
+        f"{_STAGES} {_SPAN} AND shadow_of IS NOT NULL",
+    ]
     return f"""
         SELECT *, CASE WHEN amount >= 0 AND amount < 'Infinity'::DOUBLE THEN amount END AS price,
             amount IS NOT NULL AND NOT (amount >= 0 AND amount < 'Infinity'::DOUBLE) AS absurd
@@ -67,7 +65,7 @@ _FIRST_TERMS: Final = ", ".join(f"first({name}) AS {name}" for name in TERMS.spl
 _KIND: Final = f"""CASE WHEN tester IS NOT NULL OR entry_sha = '' THEN 'apart' WHEN price IS NULL THEN 'unpriced'
     WHEN status >= 500 THEN 'failed' WHEN status = {GONE} THEN 'plain'
     WHEN NOT in_scope THEN 'outside' WHEN graded IS NOT NULL THEN 'graded'
-    WHEN described THEN 'ungraded' ELSE 'plain' END"""
+    WHEN features_json <> '{{}}' THEN 'ungraded' ELSE 'plain' END"""
 
 _READ: Final = "input_tokens * coalesce(input_price, 0)"
 _WRITTEN: Final = "output_tokens * coalesce(output_price, 0)"
@@ -94,7 +92,7 @@ QUERIES: Final = {
             coalesce(sum({_SHARE.format(part=_WRITTEN)}), 0.0) AS written
         FROM (SELECT *, {_KEY} AS key, {_KIND} AS kind, tester IS NOT NULL AS of_tester, {_WHY} AS why,
                 started_ns // {1440 * _NS_PER_MINUTE} AS day
-            FROM ({_every(by_grade=True)}))
+            FROM ({_every()}))
         GROUP BY key, kind, of_tester, why, day""",
     "unpriced": """
         SELECT entry_sha, copy, why, sum(n)::BIGINT FROM sums_by_terms WHERE kind = 'unpriced'
@@ -115,19 +113,16 @@ QUERIES: Final = {
             FROM ({_PRICED}) WHERE priced_by <> '{TOKENS}')
         WHERE (stage.key <> '{QUEUE}' OR priced_by = '{WAITING}') AND divisor > 0
         GROUP BY ALL ORDER BY ALL""",
-    # Grouping by a hash of 64 bits is twice as fast as by the unit's text, and takes two of a million units for one in
-    # one of 10⁷ reports.
     "prices": f"""
         CREATE TEMP TABLE prices AS
-        SELECT {_KEY} AS key, started_ns // {_NS_PER_MINUTE} AS minute, hash(coalesce(unit_hash, request_id)) AS unit,
-            used, price
+        SELECT {_KEY} AS key, started_ns // {_NS_PER_MINUTE} AS minute, unit_number, used, price
         FROM ({_PRICED})""",
     "minutes": """
         SELECT key, minute, sum(used)::BIGINT, sum(price) FROM prices GROUP BY ALL ORDER BY ALL""",
     # Units are counted by their number of tokens: a variance needs no more, and there are few such numbers.
     "units": """
         SELECT key, used, count(*), sum(price), sum(price * price)
-        FROM (SELECT key, sum(used)::BIGINT AS used, sum(price) AS price FROM prices GROUP BY key, unit)
+        FROM (SELECT key, sum(used)::BIGINT AS used, sum(price) AS price FROM prices GROUP BY key, unit_number)
         GROUP BY ALL ORDER BY ALL""",
 }
 """Name → query, with the values ``since`` and ``until`` (UTC nanoseconds).

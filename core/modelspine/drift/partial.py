@@ -13,11 +13,6 @@ _ANSWERED: Final = "shadow_of IS NULL AND status < 500 AND entry_sha <> ''"
 _FAILED: Final = "shadow_of IS NULL AND status >= 500 AND entry_sha <> ''"
 _COUNTED: Final = f"{_OWN} AND {_ANSWERED}"
 _RECORDED: Final = f"{_COUNTED} AND values_by = $code"
-_FEATURES: Final = "to_json(features)::VARCHAR"
-_UNIT: Final = "hash(coalesce(unit_hash, retry_of, request_id))"
-"""A learner; a request of nobody in particular is a unit of its own, together with its retries.
-
-Grouping by 64 bits is twice as fast as by the text, and two of a million units meet in one of 10⁷ reports."""
 
 # A score has nearly as many values as there are requests. Four digits of it decide its bin and are few enough to count.
 _NUMBER: Final = """CASE WHEN value = 0 OR (value = floor(value) AND abs(value) < 1e6) THEN value
@@ -27,24 +22,22 @@ SAMPLE: Final = 20_000
 """Rows of tokens from which the design effect is estimated."""
 
 QUERIES: Final = {
-    # Everything that is counted by the features, in one pass: there are few combinations, and many requests. They are
-    # grouped by their hash, so that not every request's have to be written as JSON.
+    # Everything that is counted by the features, in one pass: there are few combinations, and many requests.
     "requests": f"""
-        SELECT * REPLACE ({_FEATURES} AS features) FROM (
-            SELECT shadow_of IS NOT NULL AS copy, {_ANSWERED} AS answered, {_FAILED} AS failed, entry_sha,
-                hash(entry_sha) AS entry, source = 'replay' AS replayed, in_scope, input IS NULL AS textless,
-                values_by = $code AS recorded, first(features) AS features, graded, count(*), count(embedding),
-                hash(features) AS alike
-            {_OWN} GROUP BY copy, answered, failed, entry_sha, replayed, in_scope, textless, recorded, graded, alike
-        ) ORDER BY ALL""",
+        SELECT shadow_of IS NOT NULL AS copy, {_ANSWERED} AS answered, {_FAILED} AS failed, entry_sha,
+            hash(entry_sha) AS entry, source = 'replay' AS replayed, in_scope, input IS NULL AS textless,
+            values_by = $code AS recorded, first(features_json) AS features, graded, count(*), count(embedding),
+            hash(features_json) AS alike
+        {_OWN} GROUP BY copy, answered, failed, entry_sha, replayed, in_scope, textless, recorded, graded, alike
+        ORDER BY ALL""",
     "testers": """
         SELECT count(*) FROM {rows} WHERE started_ns >= $since AND started_ns < $until AND tester IS NOT NULL
             AND shadow_of IS NULL""",
     # What is counted by unit, in one pass: reading the units takes longer than grouping by them.
     "counts by unit": f"""
         CREATE TEMP TABLE counts_by_unit AS
-        SELECT hash(entry_sha) AS entry, {_UNIT} AS asker, count(*) FILTER (wrong) AS failed,
-            count(*) FILTER (NOT wrong AND unit_hash IS NOT NULL) AS answered,
+        SELECT hash(entry_sha) AS entry, unit_number AS asker, count(*) FILTER (wrong) AS failed,
+            count(*) FILTER (NOT wrong AND has_unit) AS answered,
             count(*) FILTER (NOT wrong AND graded IS NOT NULL) AS n, count(*) FILTER (NOT wrong AND graded) AS k
         FROM (SELECT *, {_FAILED} AS wrong {_OWN} AND ({_ANSWERED} OR {_FAILED}))
         GROUP BY entry, asker""",
@@ -72,7 +65,7 @@ QUERIES: Final = {
             FROM (SELECT unnest(map_entries(tokens)) AS each, input IS NULL AS textless {_RECORDED}))
         GROUP BY ALL ORDER BY ALL""",
     "other code": f"""
-        SELECT input, {_FEATURES} AS features, accepted, in_scope, count(*)
+        SELECT input, features_json AS features, accepted, in_scope, count(*)
         {_COUNTED} AND values_by <> $code GROUP BY ALL ORDER BY ALL""",
 }
 """Name → query, with the values ``since`` and ``until`` (UTC nanoseconds), and ``code``: ``Trace.values_by``."""
@@ -108,7 +101,7 @@ RESIDUALS: Final = {
             SELECT count(*) FILTER (NOT wrong) + $weight * count(*) FILTER (wrong) AS n,
                 coalesce(sum(graded::INTEGER - expected) FILTER (NOT wrong), 0.0)
                     - $weight * $rate * count(*) FILTER (wrong) AS y
-            FROM (SELECT {_UNIT} AS asker, graded, {_FAILED} AS wrong, hash(features) AS alike
+            FROM (SELECT unit_number AS asker, graded, {_FAILED} AS wrong, hash(features_json) AS alike
                 {_OWN} AND entry_sha = $entry AND ({_ANSWERED} AND graded IS NOT NULL OR {_FAILED}))
             LEFT JOIN (SELECT unnest($alike::UBIGINT[]) AS alike, unnest($rates::DOUBLE[]) AS expected) USING (alike)
             WHERE wrong OR expected IS NOT NULL

@@ -11,8 +11,10 @@ import pytest
 
 from miniobserve import day_files, parts
 from miniobserve.archive import Archive
+from miniobserve.columns import FOR_SUMS
+from miniobserve.day_files import connected, literal
 from miniobserve.export import export_day
-from miniobserve.fold import Bucket, fold
+from miniobserve.fold import Bucket, Files, fold
 from miniobserve.reader import TraceReader
 from miniobserve.sql.protocol import StorageError
 from miniobserve.traces import Trace
@@ -71,6 +73,37 @@ def test_a_request_in_both_places_counts_once(writer: TraceWriter, trace: MakeTr
     still_live = bucket._replace(files=tuple(one._replace(without=("request-00",)) for one in bucket.files))
     assert fold([bucket], EACH, span)["ids"] == [("request-00",), ("request-01",)]
     assert fold([still_live], EACH, span)["ids"] == [("request-01",)]
+    reader.close()
+
+
+def test_the_columns_for_sums_are_the_same_wherever_a_request_is(
+    writer: TraceWriter, trace: MakeTrace, url: str, folder: Path, tmp_path: Path
+) -> None:
+    """In the live store, in a closed day, in one of a version that did not write them, and in no file at all."""
+    described = [{"verb": 'a"\u202e', "tense": "1"}, {"verb": "go"}]
+    kept = [
+        trace(f"request-{n}", started_ns=MONDAY_NS + n % 2 * DAY_NS + n, unit_hash=f"{n % 4:064x}" if n % 3 else None,
+              retry_of="request-0" if n == 9 else None, features=described[n % 2] if n % 5 else {})
+        for n in range(12)
+    ]  # fmt: skip
+    fill(writer, kept)
+    export_day(url, Archive(folder), MONDAY, prune=True)
+    reader = TraceReader.open(url, folder)
+    (bucket,) = reader.requests.buckets(*SPAN)
+    (closed,) = folder.rglob("*.parquet")
+    made, earlier, without = tmp_path / "made.parquet", folder.parent / "earlier.parquet", ", ".join(FOR_SUMS)
+    connected().execute(f"COPY (SELECT * EXCLUDE ({without}) FROM read_parquet(?)) TO '{made}'", [literal(closed)])
+    made.rename(earlier)  # the folder's name has signs that mean something to DuckDB
+    live = next(some.files for some in bucket.files if some.files)
+    query = {
+        "rows": f"SELECT request_id, {without} FROM {{rows}} ORDER BY 1",
+        "units": "SELECT count(DISTINCT unit_number), count(*) FILTER (has_unit) FROM {rows}",
+    }
+    found = fold([bucket], query, {})
+    assert found == fold([Bucket((Files((*live, str(earlier))),))], query, {})
+    assert found == fold([Bucket(live=tuple(kept))], query, {})
+    assert found["units"] == [(4 + 3, 8)], "the retry is of the same unit as the request that it repeats"
+    assert {row[1] for row in found["rows"]} >= {"{}", '{"verb":"a\\"\u202e","tense":"1"}'}
     reader.close()
 
 
