@@ -23,7 +23,7 @@ test *args:
 test-long *args:
     pytest -n {{ workers }} --dist loadfile --no-loadscope-reorder -m long "$@"
 
-# run the fast checks while you work: lint, then the unit and contract tests that need no trained model
+# run the fast checks while you work: lint, then the unit and contract tests that need no trained model, without those that were slow before
 check *args: lint
     pytest -q -n {{ workers }} --dist worksteal -m "not slow and not long" tests/unit tests/contract "$@"
 

@@ -93,15 +93,37 @@ FIRST = (
 """The files that take longest. One that a worker began last would be waited for by the others."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+SLOW_SECONDS = 0.2
+"""A test that took longer when it last ran on this machine is left out by `just check`."""
+_SECONDS = "spine/seconds"
+_took: dict[str, float] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `just check` and `just test` leave out as ``slow`` and ``long``, and put the longest files first."""
+    took = config.cache.get(_SECONDS, {}) if config.cache else {}
     for item in items:
         if item.path.as_posix().endswith(LONG):
             item.add_marker("long")
+        if item.nodeid in took:
+            item.add_marker("slow")
         if isinstance(item, pytest.Function) and MODELS & set(item.fixturenames):
             item.add_marker("slow")
             item.add_marker(pytest.mark.timeout(300))  # the first of them waits for a training, on a busy machine too
     items.sort(key=lambda item: _rank(item.path))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how long a test took with its fixtures, in seconds."""
+    _took[report.nodeid] = _took.get(report.nodeid, 0) + report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep the names of slow tests, also of those that did not run now; workers leave it to the process above them."""
+    if session.config.cache and not hasattr(session.config, "workerinput"):
+        took = session.config.cache.get(_SECONDS, {}) | _took
+        slow = {name: round(seconds, 2) for name, seconds in sorted(took.items()) if seconds > SLOW_SECONDS}
+        session.config.cache.set(_SECONDS, slow)
 
 
 def pytest_collection_finish() -> None:
