@@ -85,6 +85,7 @@ def statuses(capsys: Capture, root: Path, *words: str) -> tuple[dict[str, Any], 
     return found, {name: each["status"] for name, each in found["features"].items()}
 
 
+@pytest.mark.long
 def test_a_number_a_cluster_or_nothing_drifted(root: Path, capsys: Capture) -> None:
     told = {"score", "classes.refund", "classes.spam"}
     drifted = {}

@@ -488,6 +488,7 @@ def test_a_pipe_is_one_line_a_row_whatever_the_width(
     assert len(run(capsys, "history").out.splitlines()) == 1 + 9
 
 
+@pytest.mark.long
 def test_rich_is_loaded_for_a_terminal_alone(world: World) -> None:
     """A pipe and ``--json`` must not wait for it."""
     look = (

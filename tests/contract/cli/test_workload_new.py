@@ -28,6 +28,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "bin" / "python")
 
 
+@pytest.mark.long
 def test_the_package_installs_and_its_test_passes(tmp_path: Path, python: str, capsys: Capture) -> None:
     folder = tmp_path / "my-tickets"
     made = run(capsys, "workload", "new", "my-tickets", "--dir", str(folder), "--json")

@@ -123,6 +123,7 @@ def expected(labels: dict[int, str]) -> Figures:
 
 
 @pytest.mark.parametrize("pruned", [False, True], ids=["live", "pruned"])
+@pytest.mark.long
 def test_every_figure_follows_a_label(
     kept: list[Trace], writer: TraceWriter, url: str, folder: Path, *, pruned: bool
 ) -> None:

@@ -46,6 +46,7 @@ def parts(one: Encoded, codec: Codec) -> tuple[str, str, str]:
     return codec.decode(found[0]), codec.decode(found[1]), codec.decode(found[2])
 
 
+@pytest.mark.long
 def test_a_row_gives_an_example_for_each_of_its_verbs(codec: Codec) -> None:
     for one in corpus.rows(corpus.V2)[::97]:
         found = examples.examples(one, codec)

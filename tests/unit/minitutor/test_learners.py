@@ -21,6 +21,7 @@ def futures(traffic: Traffic) -> int:
     return sum(one.cell.tense == grid.FUTURE for one in found if one)
 
 
+@pytest.mark.long
 def test_the_traffic_follows_from_seed_and_day() -> None:
     assert asks(WEEKDAY) == asks(WEEKDAY)
     assert asks(WEEKDAY) != asks(Traffic(n=1000, seed=8, day=DAY))

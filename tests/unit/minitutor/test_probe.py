@@ -46,6 +46,7 @@ def test_features_alone_are_enough() -> None:
     assert workload.probe("Hello.", {}) is None
 
 
+@pytest.mark.long
 def test_every_cells_pattern_finds_its_rows_and_v1_has_none_for_the_hole(
     lines: dict[str, list[tuple[Row, str]]],
 ) -> None:

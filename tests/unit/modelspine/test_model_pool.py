@@ -32,6 +32,7 @@ def evaluated(bundles: Bundles, texts: list[str], **more: Any) -> list[dict[str,
     return list(run_apart(task, lambda *_: None).reports)
 
 
+@pytest.mark.long
 def test_the_answers_do_not_depend_on_the_number_of_processes(bundles: Bundles) -> None:
     """The output has the size of its batch, as if the model rounded otherwise in another one."""
     several = [evaluated(bundles, TEXTS, runs=2, workers=workers) for workers in (1, 2, 3)]

@@ -49,6 +49,7 @@ def test_figures_by_hand() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(st.floats(1e-6, 1), st.integers(1, 500)), min_size=1, max_size=40))
+@pytest.mark.long
 def test_the_formula_and_the_frozen_prices_are_one_number(pairs: list[tuple[float, int]]) -> None:
     (cost,) = figures((entry(A, 900), [spent(A, seconds, tokens) for seconds, tokens in pairs]))
     assert cost.cost_per_1k is not None

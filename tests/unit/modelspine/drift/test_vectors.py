@@ -36,6 +36,7 @@ def day(trained: tuple[Tally, Sequence[Vector | None]], live: Tally, vectors: Se
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_days_without_drift_seldom_alarm_and_one_number_or_cluster_that_moved_does() -> None:
     """At most 2 of 60 days alarm without drift; a corpus whose rows alternate between two clusters is no drift."""
     draw = np.random.default_rng(5)

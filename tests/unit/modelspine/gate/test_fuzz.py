@@ -89,6 +89,7 @@ def allowed(candidate: dict[str, Any], other: dict[str, Any], tolerance: int) ->
 
 @settings(max_examples=250, deadline=None)
 @given(mutated(CANDIDATE), mutated(BASELINE), st.none() | mutated(STABLE))
+@pytest.mark.long
 def test_mutants_are_answered_and_only_a_true_pass_passes(candidate: Any, base: Any, stable: Any) -> None:
     texts = [raw(candidate), raw(base), raw(stable) if stable is not None else None]
     made = judge(texts[0], baseline=texts[1], stable=texts[2])  # type: ignore[arg-type]

@@ -97,6 +97,7 @@ def test_a_path_goes_by_the_digest_of_what_it_is(tmp_path: Path) -> None:
             file_identity(tmp_path / wrong)
 
 
+@pytest.mark.long
 def test_files_of_real_libraries_have_the_recipes_identity(tmp_path: Path) -> None:
     import numpy as np
     import torch

@@ -135,6 +135,7 @@ def test_any_model_has_the_second_implementations_sha(
 
 @settings(max_examples=300, deadline=None)
 @given(value=values)
+@pytest.mark.long
 def test_canonical_json_is_the_second_implementations(value: Any) -> None:
     assert canonical(value).decode() == second_identity.canonical(value)
     assert canonical(parse_json(canonical_safe(value), what="it")) == canonical(value)

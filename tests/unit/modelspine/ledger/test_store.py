@@ -199,6 +199,7 @@ def test_evidence_is_kept_once_and_rehashed(ledger: Ledger, url: str) -> None:
         tampered(url).get("0" * 64)
 
 
+@pytest.mark.long
 def test_eight_writers_of_fifty_lose_nothing(ledger: Ledger, url: str) -> None:
     """Each appends on whatever is newest; every acknowledged event is there, the chain holds."""
     seen: list[int] = []

@@ -226,6 +226,7 @@ def test_what_cannot_be_read_is_left_out_and_said(two: tuple[Spine, str, str], m
     assert trace.entry_sha == two[1]
 
 
+@pytest.mark.long
 def test_an_alias_of_mlflow_leads_to_what_was_registered(
     tmp_path: Path, mlflow_database: Path, make_bundle: Callable[..., Path]
 ) -> None:
