@@ -94,18 +94,32 @@ FIRST = (
 
 
 SLOW_SECONDS = 0.2
-"""A test that took longer when it last ran on this machine is left out by `just check`."""
+"""A test that took longer when it last passed on this machine is left out by `just check`."""
 _SECONDS = "spine/seconds"
 _took: dict[str, float] = {}
+_failed: set[str] = set()
+_SLOW = pytest.StashKey[set[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read which tests are slow; a worker gets the names from the process that started it, so that all agree."""
+    cache = getattr(config, "cache", None)
+    given = getattr(config, "workerinput", None)
+    config.stash[_SLOW] = set(given["slow"]) if given else set(cache.get(_SECONDS, {}) if cache else ())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker the names of the slow tests."""
+    node.workerinput["slow"] = sorted(node.config.stash[_SLOW])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `just check` and `just test` leave out as ``slow`` and ``long``, and put the longest files first."""
-    took = config.cache.get(_SECONDS, {}) if config.cache else {}
     for item in items:
         if item.path.as_posix().endswith(LONG):
             item.add_marker("long")
-        if item.nodeid in took:
+        if item.nodeid in config.stash[_SLOW]:
             item.add_marker("slow")
         if isinstance(item, pytest.Function) and MODELS & set(item.fixturenames):
             item.add_marker("slow")
@@ -114,16 +128,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note how long a test took with its fixtures, in seconds."""
-    _took[report.nodeid] = _took.get(report.nodeid, 0) + report.duration
+    """Note how long a test took, in seconds, without the fixtures that it may share with others."""
+    if report.failed:
+        _failed.add(report.nodeid)
+    if report.when == "call":
+        _took[report.nodeid] = report.duration
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep the names of slow tests, also of those that did not run now; workers leave it to the process above them."""
-    if session.config.cache and not hasattr(session.config, "workerinput"):
-        took = session.config.cache.get(_SECONDS, {}) | _took
-        slow = {name: round(seconds, 2) for name, seconds in sorted(took.items()) if seconds > SLOW_SECONDS}
-        session.config.cache.set(_SECONDS, slow)
+    """Keep the names of slow tests, also of those that did not run now; a test that fails is never one of them.
+
+    A run that leaves slow tests out adds none to those that are known: one run on a busy machine would hide many.
+    """
+    config, cache = session.config, getattr(session.config, "cache", None)
+    if cache is None or hasattr(config, "workerinput"):
+        return
+    known = cache.get(_SECONDS, {})
+    found = {} if known and "not slow" in config.option.markexpr else _took
+    slow = {name: round(seconds, 2) for name, seconds in sorted((known | found).items()) if seconds > SLOW_SECONDS}
+    cache.set(_SECONDS, {name: seconds for name, seconds in slow.items() if name not in _failed})
 
 
 def pytest_collection_finish() -> None:

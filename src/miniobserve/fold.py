@@ -169,17 +169,20 @@ def _relation(connection: duckdb.DuckDBPyConnection, bucket: Bucket, opened: Exi
 
 def _read(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[str]:
     """Yield the SQL of the rows of some files: of those with the columns for sums, and of earlier ones without."""
-    last = [*FOR_SUMS][-1]
-    query = f"SELECT DISTINCT file_name FROM parquet_schema([{_quoted(files)}]) WHERE name = '{last}'"  # noqa: S608
+    names = ", ".join(f"'{name}'" for name in FOR_SUMS)
+    query = (
+        f"SELECT file_name FROM parquet_schema([{_quoted(files)}]) WHERE name IN ({names})"  # noqa: S608 -- quoted
+        f" GROUP BY file_name HAVING count(DISTINCT name) = {len(FOR_SUMS)}"
+    )
     having = {name for (name,) in connection.execute(query).fetchall()} if files else set()
     if some := [file for file in files if file in having]:
         yield complete_rows(f"[{_quoted(some)}]")
     if some := [file for file in files if file not in having]:
-        yield f"(SELECT *, {ADDED_FOR_SUMS} FROM {complete_rows(f'[{_quoted(some)}]')})"  # noqa: S608
+        yield f"(SELECT *, {ADDED_FOR_SUMS} FROM {complete_rows(f'[{_quoted(some)}]')})"  # noqa: S608 -- quoted
 
 
 def _local(some: Files, opened: ExitStack) -> list[str]:
-    """The files, once they are on this disk."""
+    """The absolute paths of the files, once they are on this disk."""
     from miniobserve.archive import Archive
 
     files = list(some.files)
@@ -190,7 +193,7 @@ def _local(some: Files, opened: ExitStack) -> list[str]:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="fold-")))
         (folder / f"{at}.parquet").write_bytes(content)
         files.append(str(folder / f"{at}.parquet"))
-    return files
+    return [str(Path(file).resolve()) for file in files]  # as DuckDB gives them back
 
 
 def _quoted(files: Sequence[str]) -> str:

@@ -50,7 +50,7 @@ class Graded(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
     """The Wilson 95 % interval of k/n, with n divided by the design effect of the learners."""
     units: int = 0
-    """Learners with a graded answer; a request without a learner counts as one of its own."""
+    """Learners with a graded answer; a request without a learner counts as one, together with its retries."""
     compared: int = 0
     """Graded answers in an evaluated bucket of ``dimension``: the ones that are tested."""
     dimension: str = ""
