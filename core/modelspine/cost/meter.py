@@ -85,7 +85,7 @@ class Meter:
         self.minutes: dict[int, tuple[int, float]] = {}
         """Minute since the epoch → tokens and cost of its requests."""
         self.units: list[Sized] = []
-        """Learners by the number of their tokens, with what they cost; a request without one is one, with its retries."""
+        """Units by their number of tokens, with what they cost; a request without a learner is one with its retries."""
         self.stages: Counter[str] = Counter()
         """Stage, or kind of token → its share of ``cost``."""
         self.days: dict[int, float] = {}
