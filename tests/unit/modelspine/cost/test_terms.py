@@ -11,11 +11,14 @@ import pytest
 
 from cost_requests import BUSY_SECONDS, NOON, RATE, START_NS, A, B, entry, figures, spent, up
 from miniobserve.cost import BUSY, COPY, TOKENS, WAITING, CostMeter
+from miniobserve.fold import Bucket, fold
 from modelspine.cost.figures import cost_per_1k
 from modelspine.cost.format import notes, pays, sentences
+from modelspine.cost.partial import QUERIES
 from modelspine.cost.query import Spent
 from modelspine.gate.eval_report import Count
 from modelspine.stats import wilson
+from observed import make_trace
 
 
 def test_idle_time_is_paid_for_by_what_was_answered() -> None:
@@ -199,6 +202,14 @@ def test_a_workload_without_features_has_a_price_of_a_correct_answer() -> None:
     assert (cost.outside, cost.correct_by) == (0, "evaluated")
     assert cost.cost_per_correct is not None
     assert cost.cost_per_correct.value == pytest.approx(BUSY_SECONDS * RATE / 3600 / 0.9)
+
+
+def test_a_request_of_nobody_and_its_retries_are_one_unit() -> None:
+    """Of a unit, the query keeps the number of its tokens."""
+    units: list[dict[str, Any]] = [{}, {"retry_of": "request-0"}, {}, *[{"unit_hash": A}] * 3]
+    asked = tuple(make_trace(f"request-{n}", input_tokens=1, **unit) for n, unit in enumerate(units))
+    rows = fold([Bucket(live=asked)], QUERIES, {"since": -(2**63), "until": 2**63 - 1})["units"]
+    assert [(tokens, n) for _, tokens, n, *_ in rows] == [(1, 1), (2, 1), (3, 1)]
 
 
 def test_a_model_billed_by_token_is_compared_by_its_price() -> None:
