@@ -93,7 +93,7 @@ FIRST = (
 """The files that take longest. One that a worker began last would be waited for by the others."""
 
 
-SLOW_SECONDS = 0.2
+SLOW_SECONDS = 0.1
 """A test that took longer when it last passed on this machine is left out by `just check`."""
 _SECONDS = "spine/seconds"
 _took: dict[str, float] = {}
