@@ -39,8 +39,8 @@ COLUMNS: dict[str, str] = {
 """Column → type in DuckDB. ``categories``, ``numbers`` and ``tokens`` are the three kinds of a trace's ``values``;
 ``fields`` is JSON. Those of ``COMPUTED`` are not part of a trace."""
 
-# A unit's hash is a SHA-256, so the digits at its end are as good as all, and are read four times as fast as MD5 is
-# computed of another text.
+# A unit's hash is a SHA-256, so its last 16 digits tell units apart as well as an MD5 of it does. Reading them is about
+# three times as fast as computing that MD5.
 _UNIT = "CASE WHEN length(unit_hash) = 64 THEN try_cast('0x' || right(unit_hash, 16) AS UBIGINT) END"
 
 FOR_SUMS = {
@@ -48,10 +48,12 @@ FOR_SUMS = {
     "has_unit": "unit_hash IS NOT NULL",
     "unit_number": f"coalesce({_UNIT}, md5_number_lower(coalesce(unit_hash, retry_of, request_id)))",
 }
-"""Columns that say shorter what others say, in the SQL of DuckDB: reading these takes a third of the time.
+"""Columns that hold in a shorter form what other columns hold, with their SQL in DuckDB.
 
-A request of nobody in particular is a unit of its own, together with its retries. Two of a million units have the same
-number in one of 10⁷ days."""
+Drift's query by features takes 0.3 of the time with them, and the one by unit about half. A request that came without a
+unit counts as a unit of its own, and its retries belong to it. Among a million units, the probability that any two get
+the same number is below 10⁻⁷.
+"""
 COMPUTED = {"at": "make_timestamp(started_ns // 1000)", **FOR_SUMS}
 """The columns that DuckDB computes, with their SQL. ``at`` is ``started_ns`` as a timestamp (UTC), in microseconds."""
 SELECTED = ", ".join(f"{COMPUTED[name]} AS {name}" if name in COMPUTED else name for name in COLUMNS)
